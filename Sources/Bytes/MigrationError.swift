@@ -1,0 +1,46 @@
+/// Why a tool refused its input or could not do its work, and at which byte.
+///
+/// The one error type of all modules: `code` is stable and listed in `Formats/errors.md`, the rest
+/// tells a person what was found where. No field ever holds key material or private memory.
+public struct MigrationError: Error, Equatable, Sendable {
+  public var code: ErrorCode
+  /// One clause, without a full stop: "page does not authenticate".
+  public var what: String
+  /// The section (or file) the refused bytes lie in: "snp-private-pages", "offer".
+  public var section: String?
+  /// Offset of the refused field, in bytes from the start of the stream or file.
+  public var offset: UInt64?
+  public var expected: String?
+  public var got: String?
+
+  public init(
+    _ code: ErrorCode, _ what: String, section: String? = nil, at offset: UInt64? = nil,
+    expected: String? = nil, got: String? = nil
+  ) {
+    self.code = code
+    self.what = what
+    self.section = section
+    self.offset = offset
+    self.expected = expected
+    self.got = got
+  }
+
+  /// The same error with the section named, unless a deeper layer named it already.
+  public func inSection(_ name: String) -> MigrationError {
+    var copy = self
+    if copy.section == nil { copy.section = name }
+    return copy
+  }
+}
+
+extension MigrationError: CustomStringConvertible {
+  /// One line: `[CODE] what, section S, byte 0xN, expected X, got Y`.
+  public var description: String {
+    var line = "[\(code.rawValue)] \(what)"
+    if let section { line += ", section \(section)" }
+    if let offset { line += ", byte 0x\(String(offset, radix: 16))" }
+    if let expected { line += ", expected \(expected)" }
+    if let got { line += ", got \(got)" }
+    return line
+  }
+}

@@ -1,0 +1,2 @@
+// zlib, for compressed pages of QEMU streams and optionally compressed shared pages.
+#include <zlib.h>
