@@ -1,0 +1,121 @@
+public import Bytes
+
+/// Keys and signatures on P-384, the curve of AMD's endorsement keys and of this protocol.
+public enum P384 {
+  /// A public key: a point of the curve.
+  public struct PublicKey: Hashable, Sendable {
+    /// Uncompressed: 04, X, Y; 97 bytes.
+    public let bytes: [UInt8]
+
+    /// - Throws: `OFFER-KEY` when `bytes` is not an uncompressed point of the curve.
+    public init(_ bytes: [UInt8]) throws(MigrationError) {
+      guard try CurveGroup(.p384).contains(bytes) else {
+        throw MigrationError(
+          .offerKey, "not a public key", expected: "an uncompressed point of P-384")
+      }
+      self.bytes = bytes
+    }
+
+    /// Whether `signature` is this key's over `digest`, a SHA-384 digest of 48 bytes.
+    public func verify(_ signature: Signature, digest: [UInt8]) throws(MigrationError) -> Bool {
+      try ECDSA.verify(
+        digest: digest, r: signature.r, s: signature.s, point: bytes, on: .p384)
+    }
+
+    /// Whether `signature` is this key's over the SHA-384 digest of `message`.
+    public func verify(_ signature: Signature, message: [UInt8]) throws(MigrationError) -> Bool {
+      try verify(signature, digest: SHA384.hash(message))
+    }
+  }
+
+  /// A private key. Copies share one storage, which is wiped with the last of them.
+  public struct PrivateKey: Sendable {
+    private let storage: SecretBytes
+    public let publicKey: PublicKey
+
+    /// - Parameter scalar: 48 bytes, most significant first, from 1 to the order less 1.
+    /// - Throws: `INSTANCE-SYNTAX` when it is not.
+    public init(_ scalar: [UInt8]) throws(MigrationError) {
+      let group = try CurveGroup(.p384)
+      let number = try BigNumber(scalar)
+      guard scalar.count == 48, !number.isZero, number.isLess(than: try group.order()) else {
+        throw MigrationError(.instanceSyntax, "not a private key of P-384")
+      }
+      storage = SecretBytes(scalar)
+      publicKey = try PublicKey(group.multiplyGenerator(number))
+    }
+
+    /// The key that RFC 9180 derives from keying material: DeriveKeyPair of DHKEM(P-384).
+    /// - Parameter keyingMaterial: at least 48 bytes of entropy.
+    public init(deriving keyingMaterial: [UInt8]) throws(MigrationError) {
+      var pair = try DHKEM.p384.deriveKeyPair(keyingMaterial)
+      defer { wipe(&pair.secret) }
+      try self.init(pair.secret)
+    }
+
+    /// The scalar, 48 bytes. For the instance file and for nothing else.
+    public var scalar: [UInt8] { storage.bytes }
+
+    /// Signs `digest`, a SHA-384 digest of 48 bytes, deterministically.
+    public func sign(digest: [UInt8]) throws(MigrationError) -> Signature {
+      let (r, s) = try ECDSA.sign(
+        digest: digest, scalar: storage.bytes, on: .p384, using: .sha384)
+      return try Signature(r: r, s: s)
+    }
+
+    /// Signs the SHA-384 digest of `message`.
+    public func sign(message: [UInt8]) throws(MigrationError) -> Signature {
+      try sign(digest: SHA384.hash(message))
+    }
+  }
+
+  /// A signature: two numbers of 48 bytes, most significant byte first.
+  public struct Signature: Hashable, Sendable {
+    public let r: [UInt8]
+    public let s: [UInt8]
+
+    /// - Throws: `REPORT-SIGNATURE` when a number has another length.
+    public init(r: [UInt8], s: [UInt8]) throws(MigrationError) {
+      guard r.count == 48, s.count == 48 else {
+        throw MigrationError(.reportSignature, "signature has another length")
+      }
+      self.r = r
+      self.s = s
+    }
+
+    /// r and s behind each other, 96 bytes; nil for another length.
+    public init?(raw: [UInt8]) {
+      guard raw.count == 96 else { return nil }
+      r = Array(raw[..<48])
+      s = Array(raw[48...])
+    }
+
+    /// The signature a DER SEQUENCE of two INTEGERs spells; nil unless it is in its only form.
+    public init?(der: [UInt8]) {
+      guard let (r, s) = DER.twoIntegers(der), r.count <= 48, s.count <= 48 else { return nil }
+      self.r = [UInt8](repeating: 0, count: 48 - r.count) + r
+      self.s = [UInt8](repeating: 0, count: 48 - s.count) + s
+    }
+
+    /// r and s behind each other: 96 bytes.
+    public var raw: [UInt8] { r + s }
+
+    /// As a DER SEQUENCE of two INTEGERs: what `openssl dgst -verify` takes.
+    public var der: [UInt8] { DER.sequence(DER.integer(r) + DER.integer(s)) }
+  }
+}
+
+extension P384.PrivateKey: CustomStringConvertible {
+  /// Says what it is, never what it holds.
+  public var description: String { "P-384 private key" }
+}
+
+/// Secret bytes with one owner that wipes them.
+final class SecretBytes: Sendable {
+  let bytes: [UInt8]
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+  deinit {
+    var last = bytes
+    wipe(&last)
+  }
+}
