@@ -35,9 +35,12 @@ let package = Package(
     library("Cryptography", ["Bytes", "CLibCrypto"]),
     library("QEMUStream", ["Bytes"]),
     library("SEVSNP", ["Bytes", "Cryptography"]),
+    library("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
     tests("Bytes"),
+    tests("FileIO", ["Bytes"]),
     tests("Cryptography", ["Bytes"]),
     tests("QEMUStream", ["Bytes"]),
     tests("SEVSNP", ["Bytes", "Cryptography"]),
+    tests("Guest", ["Bytes", "FileIO", "SEVSNP"]),
   ]
 )

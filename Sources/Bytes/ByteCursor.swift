@@ -37,7 +37,8 @@ public struct ByteCursor: ~Escapable {
 
   /// Reads one little-endian field.
   /// - Throws: `STREAM-TRUNCATED` when fewer bytes are left.
-  @inlinable public mutating func readLittleEndian<
+  @inlinable
+  public mutating func readLittleEndian<
     Field: FixedWidthInteger & UnsignedInteger
   >(
     _: Field.Type = Field.self
