@@ -56,6 +56,17 @@ public struct GuestPolicy: NamedBits, Equatable {
   /// Bit 17 must be one and bits 63:26 zero.
   public var isWellFormed: Bool { has(17) && rawValue >> 26 == 0 }
 
+  private static let permissions: UInt64 = 1 << 16 | 1 << 18 | 1 << 19 | 1 << 21
+  private static let demands: UInt64 = 1 << 20 | 0b1111 << 22
+
+  /// True when a guest under this policy gives up nothing that `other` promises it: no more
+  /// permissions, no fewer demands, no older firmware ABI.
+  public func isAtLeastAsStrict(as other: GuestPolicy) -> Bool {
+    rawValue & Self.permissions & ~other.rawValue == 0
+      && other.rawValue & Self.demands & ~rawValue == 0
+      && (abiMajor, abiMinor) >= (other.abiMajor, other.abiMinor)
+  }
+
   /// Names of the set bits above the ABI version; bit 17 says nothing and is left out.
   public var setBits: [String] {
     (16..<64).filter { $0 != 17 && has($0) }.map(Self.name)
