@@ -1,6 +1,7 @@
 /// The proleptic Gregorian calendar, for dates of certificates.
 public enum CivilDate {
-  /// Days from 1970-01-01 to a date; `month` and `day` count from 1.
+  /// Days from 1970-01-01 to a date; `month` and `day` count from 1 and
+  /// the year is one of four digits.
   public static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
     // Years are counted from March, so that the leap day comes last.
     let shifted = month > 2 ? year : year - 1
@@ -13,8 +14,9 @@ public enum CivilDate {
 
   /// `YYYY-MM-DDTHH:MM:SSZ` of seconds since 1970.
   public static func text(_ seconds: Int64) -> String {
-    let day = (seconds >= 0 ? seconds : seconds - 86_399) / 86_400
-    let rest = seconds - day * 86_400
+    // Rounded down without leaving the range of the type, whatever `seconds` is.
+    let rest = (seconds % 86_400 + 86_400) % 86_400
+    let day = seconds / 86_400 - (seconds % 86_400 < 0 ? 1 : 0)
     let shifted = day + 719_468
     let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
     let dayOfEra = shifted - era * 146_097

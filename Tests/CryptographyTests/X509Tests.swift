@@ -115,4 +115,8 @@ import Testing
     let days = CivilDate.days(year: parts[0], month: parts[1], day: parts[2])
     #expect(days * 86_400 == seconds - ((seconds % 86_400) + 86_400) % 86_400)
   }
+
+  @Test(arguments: [Int64.min, .max]) func noNumberOfSecondsTraps(seconds: Int64) {
+    #expect(CivilDate.text(seconds).hasSuffix("Z"))
+  }
 }

@@ -103,7 +103,8 @@ import Testing
     // The order of P-384 (FIPS 186-4, D.1.2.4).
     let order = try #require(
       Hex.decode(
-        "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973"
+        String(repeating: "f", count: 48)
+          + "c7634d81f4372ddf581a0db248b0a77aecec196accc52973"
       ))
     func refusal(_ number: [UInt8]) -> ErrorCode? {
       var changed = bytes

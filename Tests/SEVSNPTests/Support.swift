@@ -36,7 +36,7 @@ func openssl(_ arguments: [String], in directory: URL) throws -> (status: Int32,
   unsafe posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_TRUNC, 0o600)
   unsafe posix_spawn_file_actions_adddup2(&actions, 1, 2)
   var pointers = unsafe words.map { unsafe strdup($0) } + [nil]
-  defer { unsafe pointers.forEach { unsafe free($0) } }
+  defer { for index in unsafe pointers.indices { unsafe free(pointers[index]) } }
   let started = unsafe posix_spawnp(&process, "openssl", &actions, nil, &pointers, environ)
   guard started == 0 else { throw MigrationError(.internal, "openssl does not start") }
   var status: Int32 = 0
