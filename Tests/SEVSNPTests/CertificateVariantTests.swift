@@ -1,0 +1,116 @@
+import Bytes
+import Cryptography
+import SEVSNP
+import Testing
+
+/// Certificates of `Fixtures/model-platform/variants`: all carry the key of model chip 0, so the
+/// report's signature is good under each and only the certificate decides.
+@Suite struct CertificateVariantTests {
+  private let verifier = AttestationVerifier(trust: TrustAnchor.model, time: modelTime)
+
+  private func report(
+    _ change: (inout AttestationReport.Fields) -> Void = { _ in }
+  ) throws -> [UInt8] {
+    let processor = ModelSecurityProcessor(try Platform.model(chip: 0))
+    var fields = processor.fields()
+    change(&fields)
+    return try processor.sign(fields).bytes
+  }
+
+  private func variant(_ name: String) throws -> X509Certificate {
+    try certificate("model-platform/variants/\(name).der")
+  }
+
+  @Test(
+    arguments: [
+      (name: "expired", code: ErrorCode.certificateDate), ("not-yet-valid", .certificateDate),
+      ("salt-32", .certificateAlgorithm), ("pkcs1", .certificateAlgorithm),
+      ("p256", .certificateAlgorithm), ("other-name", .certificateName),
+      ("named-vlek", .certificateName), ("under-asvk", .certificateName),
+      ("under-ark", .certificateChain), ("under-other-ask", .certificateChain),
+      ("product-genoa", .reportProduct), ("product-unknown", .reportProduct),
+      ("other-tcb", .reportTCB), ("other-chip", .reportChip), ("tcb-256", .certificateExtension),
+      ("spl5-set", .certificateExtension), ("no-microcode", .certificateExtension),
+      ("no-hwid", .certificateExtension), ("extension-unknown", .certificateExtension),
+      ("vcek-with-csp", .certificateExtension), ("duplicate-extension", .certificateExtension),
+      ("hwid-octet-string", nil),
+    ] as [(String, ErrorCode?)])
+  func aLeafIsTakenOnlyInAMDsShape(name: String, refusal: ErrorCode?) throws {
+    let result = verifier.verify(report: try report(), certificates: [try variant(name)])
+    #expect(result.firstFailure?.code == refusal)
+    #expect(result.isAccepted == (refusal == nil))
+  }
+
+  @Test(arguments: [
+    (names: ["under-other-ask", "other-ask"], code: ErrorCode.certificateChain),
+    (["under-other-ask", "other-ask", "other-ark"], .certificateRoot),
+    (["under-ask-2048", "ask-2048"], .certificateAlgorithm),
+  ])
+  func aChainOfTheSameNamesIsRefused(names: [String], code: ErrorCode) throws {
+    let result = verifier.verify(
+      report: try report(), certificates: try names.map { try variant($0) })
+    #expect(result.firstFailure?.code == code)
+  }
+
+  @Test(arguments: ["ask-no-ca", "ask-no-cert-sign"])
+  func anIntermediateMustBeAllowedToSign(name: String) throws {
+    var verifier = verifier
+    verifier.trust = try TrustAnchor.named([certificate("model-platform/ark.der")])
+    let leaf = try Platform.model(chip: 0).vcek
+    let result = verifier.verify(report: try report(), certificates: [leaf, try variant(name)])
+    #expect(result.firstFailure?.code == .certificateExtension)
+    #expect(result.checks.filter(\.isFailure).map(\.name) == [.authorities])
+  }
+
+  @Test func levelsFrom128UpAreRead() throws {
+    let leaf = try variant("high-tcb")
+    let level = tcb(127, 128, 200, 255)
+    #expect(try EndorsementExtensions(leaf).tcb == level)
+    let result = verifier.verify(
+      report: try report { fields in
+        fields.reportedTCB = level
+        fields.committedTCB = level
+        fields.currentTCB = level
+      }, certificates: [leaf])
+    #expect(result.isAccepted)
+  }
+
+  @Test func aVLEKServesWhereAllowed() throws {
+    var verifier = verifier
+    let leaf = try variant("vlek")
+    let bytes = try report { $0.keyInfo = KeyInfo(signer: .vlek) }
+    #expect(
+      verifier.verify(report: bytes, certificates: [leaf]).firstFailure?.code == .reportSigningKey)
+    verifier.requirements.allowsVLEK = true
+    let result = verifier.verify(report: bytes, certificates: [leaf])
+    #expect(result.isAccepted)
+    #expect(
+      result.checks.first { $0.name == .chip }?.outcome
+        == .notAsked("a VLEK is of no single chip"))
+    // The VCEK beside it is passed over.
+    let both = [try Platform.model(chip: 0).vcek, leaf]
+    #expect(verifier.verify(report: bytes, certificates: both).isAccepted)
+  }
+
+  @Test func ofSeveralCertificatesTheOneThatSignedIsTaken() throws {
+    let leaves = try [Platform.model(chip: 1).vcek, Platform.model(chip: 0).vcek]
+    #expect(verifier.verify(report: try report(), certificates: leaves).isAccepted)
+  }
+
+  @Test func datesCountInclusively() throws {
+    let leaf = try variant("expired")
+    var verifier = verifier
+    func refusal(_ time: AttestationVerifier.Time) throws -> ErrorCode? {
+      verifier.time = time
+      return verifier.verify(report: try report(), certificates: [leaf]).firstFailure?.code
+    }
+    let first = CivilDate.days(year: 2020, month: 1, day: 1) * 86_400
+    #expect(leaf.notBefore == first)
+    #expect(leaf.notAfter == first + 86_400)
+    #expect(try refusal(.at(first - 1)) == .certificateDate)
+    #expect(try refusal(.at(first)) == nil)
+    #expect(try refusal(.at(first + 86_400)) == nil)
+    #expect(try refusal(.at(first + 86_401)) == .certificateDate)
+    #expect(try refusal(.atIssue) == nil)
+  }
+}

@@ -1,0 +1,188 @@
+import Bytes
+import Cryptography
+import SEVSNP
+import Testing
+
+/// A genuine pair of `Fixtures/attestation`; sources and independent checks are in `SOURCES.md`.
+struct Genuine: CustomTestStringConvertible, Sendable {
+  var name: String
+  var product: Product
+  var leaf = "vcek"
+  /// What a migration's demands make of it; nil is accepted.
+  var refusal: ErrorCode?
+
+  var testDescription: String { "\(name) \(leaf)" }
+
+  var report: [UInt8] { get throws { try fixture("attestation/\(name).report.bin") } }
+  var certificates: [X509Certificate] {
+    get throws { [try certificate("attestation/\(name).\(leaf).der")] }
+  }
+
+  static let all: [Genuine] = [
+    .init(name: "milan-v2-debug-gosevguest", product: .milan, refusal: .reportDebug),
+    .init(name: "milan-v2-virtee", product: .milan),
+    .init(name: "milan-v3-ccf", product: .milan),
+    .init(name: "milan-v3-ccf", product: .milan, leaf: "vcek2"),
+    .init(name: "genoa-v3-tsme-ccf", product: .genoa),
+    .init(name: "turin-v5-ccf", product: .turin),
+    .init(name: "milan-v2-tcb-split-trustee", product: .milan),
+    .init(
+      name: "milan-v3-vlek-trustee", product: .milan, leaf: "vlek", refusal: .reportSigningKey),
+    .init(name: "milan-v2-azure-trustee", product: .milan),
+    .init(name: "milan-v3-azure-a-trustee", product: .milan),
+    .init(name: "milan-v3-azure-b-trustee", product: .milan),
+    .init(name: "milan-v3-azure-lunal", product: .milan),
+    .init(name: "genoaclass-v5-a-lunal", product: .genoa),
+    .init(name: "genoaclass-v5-a-lunal", product: .genoa, leaf: "vcek2"),
+    .init(name: "genoaclass-v5-b-lunal", product: .genoa),
+    .init(name: "milan-v3-oak-a", product: .milan),
+    .init(name: "milan-v3-oak-b", product: .milan),
+    .init(name: "milan-v3-oak-c", product: .milan),
+    .init(name: "milan-v3-oak-d", product: .milan),
+    .init(name: "genoa-v5-oak", product: .genoa),
+    .init(name: "milan-v3-sidecar", product: .milan),
+    .init(name: "genoa-v3-veraison", product: .genoa),
+  ]
+}
+
+@Suite struct GenuineReportTests {
+  private let lenient = AttestationVerifier(
+    trust: TrustAnchor.amd, requirements: .anyGuest, time: .atIssue)
+
+  @Test func amdRootsAreBuiltIn() throws {
+    #expect(TrustAnchor.amd.map(\.product) == [.milan, .genoa, .turin])
+    for anchor in TrustAnchor.amd {
+      let name = try #require(anchor.product).rawValue.lowercased()
+      #expect(anchor.root == (try certificate("attestation/ca/\(name)-ark.der")))
+      let below = ["ask", "asvk"].map { "attestation/ca/\(name)-\($0).der" }
+      #expect(anchor.intermediates == (try below.map(certificate)))
+    }
+  }
+
+  @Test(arguments: Genuine.all)
+  func aGenuineReportIsAcceptedUnderAMDsRoots(pair: Genuine) throws {
+    let result = lenient.verify(report: try pair.report, certificates: try pair.certificates)
+    #expect(result.firstFailure == nil)
+    #expect(result.isAccepted)
+    #expect(result.isGenuine)
+    #expect(result.product == pair.product)
+    #expect(result.anchor?.product == pair.product)
+    #expect(result.checks.map(\.name) == AttestationCheck.Name.allCases)
+  }
+
+  @Test(arguments: Genuine.all)
+  func whatAMigrationDoesNotWantIsRefusedByName(pair: Genuine) throws {
+    let verifier = AttestationVerifier(trust: TrustAnchor.amd, time: .atIssue)
+    let result = verifier.verify(report: try pair.report, certificates: try pair.certificates)
+    #expect(result.firstFailure?.code == pair.refusal)
+  }
+
+  @Test(arguments: Genuine.all)
+  func fieldsWriteTheBytesTheyWereReadFrom(pair: Genuine) throws {
+    let report = try AttestationReport(pair.report)
+    #expect(try report.fields.signedBytes() == report.signedBytes)
+    let again = try AttestationReport(
+      signedBytes: report.signedBytes, signatureR: report.signatureR,
+      signatureS: report.signatureS)
+    #expect(again == report)
+  }
+
+  @Test func aVLEKAtLevelOneNeedsBothAllowances() throws {
+    let pair = try #require(Genuine.all.first { $0.leaf == "vlek" })
+    var verifier = AttestationVerifier(trust: TrustAnchor.amd, time: .atIssue)
+    verifier.requirements.allowsVLEK = true
+    let report = try pair.report
+    let certificates = try pair.certificates
+    #expect(
+      verifier.verify(report: report, certificates: certificates).firstFailure?.code == .reportVMPL)
+    verifier.requirements.vmpl = 1
+    let result = verifier.verify(report: report, certificates: certificates)
+    #expect(result.isAccepted)
+    #expect(result.endorsement?.provider == "CN=cc-us-east-2.amazonaws.com")
+    // The certificate lasted until 2025-12-10.
+    verifier.time = .at(CivilDate.days(year: 2025, month: 12, day: 9) * 86_400)
+    #expect(verifier.verify(report: report, certificates: certificates).isAccepted)
+    verifier.time = .at(CivilDate.days(year: 2025, month: 12, day: 12) * 86_400)
+    #expect(
+      verifier.verify(report: report, certificates: certificates).firstFailure?.code
+        == .certificateDate)
+  }
+
+  @Test(arguments: [
+    (
+      report: "neg-milan-v2-wrong-chip-kinvolk", leaf: "neg-milan-v2-wrong-chip-kinvolk",
+      code: ErrorCode.reportSignature
+    ),
+    ("milan-v3-ccf", "neg-milan-cert-hwid-raw-badsig-trustee", .certificateChain),
+    ("milan-v3-ccf", "neg-milan-cert-hwid-octetstring-badsig-trustee", .certificateChain),
+    ("milan-v3-ccf", "milan-v3-sidecar", .reportSignature),
+    ("milan-v3-ccf", "chainonly-turin-vcek-virtee", .reportProduct),
+    ("milan-v2-virtee", "chainonly-turin-vcek-virtee", .reportProduct),
+    ("turin-v5-ccf", "milan-v3-ccf", .reportProduct),
+  ])
+  func aCertificateOfAnotherReportIsRefused(report: String, leaf: String, code: ErrorCode) throws {
+    let result = lenient.verify(
+      report: try fixture("attestation/\(report).report.bin"),
+      certificates: [try certificate("attestation/\(leaf).vcek.der")])
+    #expect(result.firstFailure?.code == code)
+    #expect(!result.isAccepted)
+  }
+
+  @Test func theWrongChipIsNamedBesideTheSignature() throws {
+    let name = "attestation/neg-milan-v2-wrong-chip-kinvolk"
+    let result = lenient.verify(
+      report: try fixture(name + ".report.bin"), certificates: [try certificate(name + ".vcek.der")]
+    )
+    let failed = result.checks.filter(\.isFailure).map(\.name)
+    #expect(failed == [.signature, .chip])
+    #expect(result.anchor?.product == .milan)
+  }
+
+  @Test func aReportWithoutACertificateIsParsedAndRefused() throws {
+    let bytes = try fixture("attestation/neg-genoa-v2-nocert-routex.report.bin")
+    let result = lenient.verify(report: bytes, certificates: [])
+    #expect(result.firstFailure?.code == .certificateMissing)
+    #expect(result.report?.version == 2)
+    #expect(result.checks.first { $0.name == .signature }?.outcome == .notReached)
+  }
+
+  @Test func aTurinCertificateChainsWithoutAReport() throws {
+    let extensions = try EndorsementExtensions(
+      certificate("attestation/chainonly-turin-vcek-virtee.vcek.der"))
+    #expect(extensions.product == .turin)
+    #expect(extensions.chipIdentifier?.count == 8)
+    #expect(extensions.tcb.components(for: .turin).fmc != nil)
+  }
+
+  @Test func noRootButTheProductsOwnIsTaken() throws {
+    let pair = try #require(Genuine.all.first { $0.name == "genoa-v5-oak" })
+    let verifier = AttestationVerifier(
+      trust: TrustAnchor.amd.filter { $0.product == .milan }, requirements: .anyGuest,
+      time: .atIssue)
+    let report = try pair.report
+    let leaf = try pair.certificates
+    #expect(
+      verifier.verify(report: report, certificates: leaf).firstFailure?.code == .certificateMissing)
+    let ask = try certificate("attestation/ca/genoa-ask.der")
+    #expect(
+      verifier.verify(report: report, certificates: leaf + [ask]).firstFailure?.code
+        == .certificateRoot)
+  }
+
+  @Test func expectedReportDataAndMeasurementAreCompared() throws {
+    let pair = try #require(Genuine.all.first { $0.name == "milan-v2-azure-trustee" })
+    let report = try AttestationReport(pair.report)
+    // SHA-256 of the runtime data beside it, zero padded.
+    let binding = try #require(
+      Hex.decode("b3fbad6514c83caeb0380882145e49f794229ef37c421b91fc47ff93556bafac"))
+    var verifier = lenient
+    verifier.requirements.reportData = binding + [UInt8](repeating: 0, count: 32)
+    verifier.requirements.measurement = report.measurement
+    let certificates = try pair.certificates
+    #expect(verifier.verify(report: report.bytes, certificates: certificates).isAccepted)
+    verifier.requirements.reportData?[63] = 1
+    let result = verifier.verify(report: report.bytes, certificates: certificates)
+    #expect(result.firstFailure?.code == .reportData)
+    #expect(code { try result.requireAccepted() } == .reportData)
+  }
+}
