@@ -109,13 +109,3 @@ extension P384.PrivateKey: CustomStringConvertible {
   /// Says what it is, never what it holds.
   public var description: String { "P-384 private key" }
 }
-
-/// Secret bytes with one owner that wipes them.
-final class SecretBytes: Sendable {
-  let bytes: [UInt8]
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
-  deinit {
-    var last = bytes
-    wipe(&last)
-  }
-}

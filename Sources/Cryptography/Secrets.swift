@@ -24,3 +24,15 @@ public func equalInConstantTime(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bo
 public func equalInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {
   equalInConstantTime(left.span, right.span)
 }
+
+/// Secret bytes with one owner, which wipes them when the last reference goes.
+///
+/// Sendable because nothing changes the bytes before that.
+public final class SecretBytes: @unchecked Sendable {
+  public private(set) var bytes: [UInt8]
+
+  /// Takes over `bytes`: the caller keeps no copy, or that copy is what stays behind.
+  public init(_ bytes: consuming [UInt8]) { self.bytes = bytes }
+
+  deinit { wipe(&bytes) }
+}

@@ -26,7 +26,7 @@ public struct ModelSecurityProcessor: Sendable {
   ///   `INTERNAL-CRYPTOGRAPHY`.
   public func sign(_ fields: AttestationReport.Fields) throws(MigrationError) -> AttestationReport {
     let bytes = try fields.signedBytes()
-    let signature = try platform.key.sign(digest: SHA384.hash(bytes))
+    let signature = try platform.endorsementKey.sign(digest: SHA384.hash(bytes))
     return try AttestationReport(
       signedBytes: bytes, signatureR: signature.r, signatureS: signature.s)
   }

@@ -1,0 +1,54 @@
+public import Bytes
+public import SEVSNP
+
+/// What an SVSM holds of its guest beside the guest's memory.
+public struct TrustedGuestState: Sendable, Hashable {
+  public var pageStates: PageStateMap
+  /// In order of APIC id.
+  public var vcpus: [VCPUState]
+  public var services: [ServiceState]
+
+  public init(pageStates: PageStateMap, vcpus: [VCPUState], services: [ServiceState]) {
+    self.pageStates = pageStates
+    self.vcpus = vcpus
+    self.services = services
+  }
+
+  /// Guest-physical address of the secrets page, when the guest has one.
+  public var secretsPage: UInt64? { pageStates.runs.first { $0.state == .secrets }?.gpa }
+}
+
+/// What a destination restores once the commit is good.
+public struct RestoredState: Sendable {
+  public var guest: TrustedGuestState
+  /// The rebuilt secrets page and where it goes; its keys are the destination's own.
+  public var secretsPage: (gpa: UInt64, page: [UInt8])?
+}
+
+/// The secrets page's portable part inside a final record.
+public enum SecretsPlaintext {
+  /// Big-endian.
+  ///
+  ///     offset  size  field
+  ///          0     8  gpa    guest-physical address of the page
+  ///          8   144  facts  see `SecretsPageFacts`
+  public static let layout = RecordLayout("secrets", ["gpa": 8, "facts": 144])
+
+  static func encode(gpa: UInt64, facts: SecretsPageFacts) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.append(bigEndian: gpa)
+    return bytes + facts.bytes
+  }
+
+  static func decode(
+    _ bytes: Span<UInt8>
+  ) throws(MigrationError) -> (gpa: UInt64, facts: SecretsPageFacts) {
+    var cursor = ByteCursor(bytes)
+    let gpa = try cursor.read(UInt64.self)
+    let facts = try SecretsPageFacts(from: &cursor)
+    guard cursor.remaining == 0 else {
+      throw MigrationError(.secretsPage, "record of the secrets page has another length")
+    }
+    return (gpa, facts)
+  }
+}

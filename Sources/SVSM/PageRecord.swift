@@ -1,0 +1,151 @@
+public import Bytes
+public import SEVSNP
+
+/// What a destination must know of one wrapped page, authenticated as associated data.
+///
+/// Source: the design's page metadata; the operations follow Intel TDX's GPA list, of which this is
+/// the nearest complete peer.
+public struct PageMetadata: Sendable, Hashable {
+  /// What to do with the page.
+  public enum Operation: UInt8, Sendable, CaseIterable {
+    /// First export of this page.
+    case migrate = 1
+    /// A newer version of a page exported in an earlier epoch.
+    case migrateAgain = 2
+    /// Withdraws an earlier export: the guest shared or freed the page.
+    case cancel = 3
+  }
+
+  /// One record of the section `snp-private-pages`, big-endian. The first 32 bytes are the
+  /// associated data.
+  ///
+  ///     offset  size  field
+  ///          0     8  sequence         from 1, rises by 1 with each record; the AEAD nonce
+  ///          8     8  gpa              guest-physical address, 4 KiB aligned
+  ///         16     4  epoch            from 1
+  ///         20     1  operation        0 none, 1 migrate, 2 migrate again, 3 cancel
+  ///         21     1  rmp_page_size    0 4 KiB, 1 2 MiB
+  ///         22     1  validated        1; 0 in a cancel
+  ///         23     1  reserved         zero
+  ///         24     4  vmpl_permissions one byte each for VMPL0 to VMPL3
+  ///         28     4  length           bytes of plaintext: 4096; 0 in a cancel
+  ///         32    16  tag              AES-256-GCM tag
+  ///         48  4096  content          ciphertext; zero in a cancel
+  public static let recordLayout = RecordLayout(
+    "page-record",
+    [
+      "sequence": 8, "gpa": 8, "epoch": 4, "operation": 1, "rmp_page_size": 1, "validated": 1,
+      "reserved": 1, "vmpl_permissions": 4, "length": 4, "tag": 16, "content": 4096,
+    ])
+
+  /// Bytes of the metadata: what is authenticated as associated data.
+  public static let encodedSize = 32
+  /// Where ciphertext begins in a record.
+  public static let contentOffset = 48
+  /// Bytes of a whole record.
+  public static let recordSize = contentOffset + pageSize
+  /// Bytes of a page.
+  public static let pageSize = 4096
+
+  public var sequence: UInt64
+  public var gpa: UInt64
+  public var epoch: UInt32
+  public var operation: Operation
+  public var size: RMPPageSize
+  public var permissions: VMPLPermissions
+
+  public init(
+    sequence: UInt64, gpa: UInt64, epoch: UInt32, operation: Operation, size: RMPPageSize,
+    permissions: VMPLPermissions
+  ) {
+    self.sequence = sequence
+    self.gpa = gpa
+    self.epoch = epoch
+    self.operation = operation
+    self.size = size
+    self.permissions = permissions
+  }
+
+  /// Bytes of plaintext under the tag.
+  public var length: Int { operation == .cancel ? 0 : Self.pageSize }
+
+  /// Decodes the first 32 bytes of a record that is not the no-operation record.
+  /// - Throws: `PAGE-OPERATION`, `PAGE-ADDRESS`, `PAGE-SIZE`, `PAGE-PERMISSIONS`,
+  ///   `SECTION-RESERVED`, each with the offset of its field.
+  public init(from cursor: inout ByteCursor) throws(MigrationError) {
+    let start = cursor.offset
+    sequence = try cursor.read()
+    gpa = try cursor.read()
+    epoch = try cursor.read()
+    let code = try cursor.read(UInt8.self)
+    let sizeCode = try cursor.read(UInt8.self)
+    let validated = try cursor.read(UInt8.self)
+    let reserved = try cursor.read(UInt8.self)
+    permissions = VMPLPermissions(rawValue: try cursor.read())
+    let length = try cursor.read(UInt32.self)
+    guard let operation = Operation(rawValue: code) else {
+      throw MigrationError(
+        .pageOperation, "unknown page operation", at: start + 20, expected: "1, 2 or 3",
+        got: "\(code)")
+    }
+    guard let size = RMPPageSize(rawValue: sizeCode) else {
+      throw MigrationError(
+        .pageSize, "unknown RMP page size", at: start + 21, expected: "0 or 1", got: "\(sizeCode)")
+    }
+    self.operation = operation
+    self.size = size
+    guard gpa % UInt64(Self.pageSize) == 0, gpa < PageStateMap.addressLimit else {
+      throw MigrationError(
+        .pageAddress, "guest-physical address is unaligned or beyond 52 bits", at: start + 8,
+        got: "0x\(String(gpa, radix: 16))")
+    }
+    guard reserved == 0 else {
+      throw MigrationError(.sectionReserved, "reserved byte is not zero", at: start + 23)
+    }
+    guard validated == (operation == .cancel ? 0 : 1) else {
+      throw MigrationError(
+        .pageOperation, "a page that was never validated is not sent", at: start + 22,
+        got: "\(validated)")
+    }
+    guard permissions.isValid, operation != .cancel || permissions == .none else {
+      throw MigrationError(.pagePermissions, "impossible VMPL permissions", at: start + 24)
+    }
+    guard Int(length) == self.length else {
+      throw MigrationError(
+        .pageSize, "wrong length of plaintext", at: start + 28, expected: "\(self.length)",
+        got: "\(length)")
+    }
+  }
+
+  /// Appends the 32 bytes of metadata.
+  public func encode(to bytes: inout [UInt8]) {
+    bytes.append(bigEndian: sequence)
+    bytes.append(bigEndian: gpa)
+    bytes.append(bigEndian: epoch)
+    bytes.append(operation.rawValue)
+    bytes.append(size.rawValue)
+    bytes.append(operation == .cancel ? 0 : 1)
+    bytes.append(0)
+    bytes.append(bigEndian: permissions.rawValue)
+    bytes.append(bigEndian: UInt32(length))
+  }
+
+  /// Writes the 32 bytes of metadata at `offset` of `record`, in place.
+  public func encode(to record: inout MutableSpan<UInt8>, at offset: Int) {
+    put(sequence, 8, &record, offset)
+    put(gpa, 8, &record, offset + 8)
+    put(UInt64(epoch), 4, &record, offset + 16)
+    record[offset + 20] = operation.rawValue
+    record[offset + 21] = size.rawValue
+    record[offset + 22] = operation == .cancel ? 0 : 1
+    record[offset + 23] = 0
+    put(UInt64(permissions.rawValue), 4, &record, offset + 24)
+    put(UInt64(length), 4, &record, offset + 28)
+  }
+
+  private func put(_ value: UInt64, _ size: Int, _ record: inout MutableSpan<UInt8>, _ at: Int) {
+    for index in 0..<size {
+      record[at + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * (size - 1 - index)))
+    }
+  }
+}

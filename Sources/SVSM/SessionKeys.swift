@@ -1,0 +1,68 @@
+internal import Bytes
+internal import Cryptography
+
+/// The keys of one migration, one for each purpose, all from the transport key and the transfer
+/// data: a record of another session, or of another purpose, never authenticates.
+///
+///     prk = HKDF-Extract(salt: SHA-384(transfer data), transport key)
+///     key = HKDF-Expand(prk, "svsm-migration v1 <purpose>" 00, 32)
+struct SessionKeys {
+  private let pages: SecretBytes
+  private let epochs: SecretBytes
+  private let final: SecretBytes
+  private let commit: SecretBytes
+
+  /// - Parameter transportKey: 32 bytes.
+  init(transportKey: [UInt8], transferData: [UInt8]) throws(MigrationError) {
+    let salt = try SHA384.hash(transferData)
+    var prk = try HKDF.extract(transportKey, salt: salt, using: .sha384)
+    defer { wipe(&prk) }
+    pages = try Self.key(prk, Label.pageKey)
+    epochs = try Self.key(prk, Label.epochKey)
+    final = try Self.key(prk, Label.finalKey)
+    commit = try Self.key(prk, Label.commitKey)
+  }
+
+  func pageSealer() throws(MigrationError) -> AEADSealer { try AEADSealer(key: pages.bytes) }
+  func pageOpener() throws(MigrationError) -> AEADOpener { try AEADOpener(key: pages.bytes) }
+  func finalSealer() throws(MigrationError) -> AEADSealer { try AEADSealer(key: final.bytes) }
+  func finalOpener() throws(MigrationError) -> AEADOpener { try AEADOpener(key: final.bytes) }
+
+  /// The tag of an epoch token.
+  func tag(ofToken bytes: [UInt8], epoch: UInt32) throws(MigrationError) -> [UInt8] {
+    try Self.tag(epochs.bytes, sequence: UInt64(epoch), bytes)
+  }
+
+  /// Whether `tag` is that of the token.
+  func authenticates(
+    token bytes: Span<UInt8>, epoch: UInt32, tag: Span<UInt8>
+  ) throws(MigrationError) -> Bool {
+    equalInConstantTime(
+      try Self.tag(epochs.bytes, sequence: UInt64(epoch), Array(copying: bytes)),
+      Array(copying: tag))
+  }
+
+  /// The tag of the commit.
+  func tag(ofCommit bytes: [UInt8]) throws(MigrationError) -> [UInt8] {
+    try Self.tag(commit.bytes, sequence: 1, bytes)
+  }
+
+  /// Whether `tag` is that of the commit.
+  func authenticates(
+    commit bytes: Span<UInt8>, tag: Span<UInt8>
+  ) throws(MigrationError) -> Bool {
+    equalInConstantTime(
+      try Self.tag(commit.bytes, sequence: 1, Array(copying: bytes)), Array(copying: tag))
+  }
+
+  private static func key(_ prk: [UInt8], _ label: [UInt8]) throws(MigrationError) -> SecretBytes {
+    SecretBytes(try HKDF.expand(prk, info: label, count: 32, using: .sha384))
+  }
+
+  private static func tag(
+    _ key: [UInt8], sequence: UInt64, _ bytes: [UInt8]
+  ) throws(MigrationError) -> [UInt8] {
+    var sealer = try AEADSealer(key: key)
+    return try sealer.tag(sequence: sequence, over: bytes)
+  }
+}
