@@ -36,6 +36,8 @@ let package = Package(
     library("QEMUStream", ["Bytes"]),
     library("SEVSNP", ["Bytes", "Cryptography"]),
     library("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
+    library("SVSM", ["Bytes", "Cryptography", "SEVSNP"]),
+    library("Migration", ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM"]),
     tests("Bytes"),
     tests("FileIO", ["Bytes"]),
     tests("Cryptography", ["Bytes"]),

@@ -1,0 +1,17 @@
+extension Span<UInt8> {
+  /// Whether every byte is zero.
+  ///
+  /// ORs 256 bytes at a time, which the compiler turns into vector instructions: as fast as memory
+  /// on data that is zero, and over after the first block on data that is not.
+  @inlinable public var isAllZero: Bool {
+    var start = 0
+    while start < count {
+      let end = Swift.min(start + 256, count)
+      var bits: UInt8 = 0
+      for index in start..<end { bits |= self[index] }
+      if bits != 0 { return false }
+      start = end
+    }
+    return true
+  }
+}

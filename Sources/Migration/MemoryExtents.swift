@@ -1,0 +1,71 @@
+internal import Bytes
+internal import Guest
+internal import SEVSNP
+
+/// A stretch of one RAM block.
+struct BlockExtent: Equatable {
+  var block: Int
+  /// Bytes from the start of the block.
+  var offset: UInt64
+  /// Bytes.
+  var size: UInt64
+
+  var end: UInt64 { offset + size }
+}
+
+/// A stretch of guest-physical memory and where it lies in the RAM blocks.
+struct GuestExtent: Equatable {
+  var gpa: UInt64
+  var place: BlockExtent
+}
+
+/// Which stretches of a guest's memory are in which state, in RAM blocks as well as in
+/// guest-physical addresses.
+struct MemoryExtents {
+  let map: GuestMap
+  let states: PageStateMap
+
+  /// The stretches in states that `accepts` takes, by ascending guest-physical address; each lies
+  /// in one mapped range and in one run.
+  func extents(where accepts: (PageState) -> Bool) -> [GuestExtent] {
+    var found: [GuestExtent] = []
+    var index = 0
+    for run in states.runs where accepts(run.state) {
+      while index < map.ranges.count, map.ranges[index].end <= run.gpa { index += 1 }
+      var next = index
+      while next < map.ranges.count, map.ranges[next].gpa < run.end {
+        let range = map.ranges[next]
+        let start = max(range.gpa, run.gpa)
+        let end = min(range.end, run.end)
+        found.append(
+          GuestExtent(
+            gpa: start,
+            place: BlockExtent(
+              block: range.block, offset: range.offset + (start - range.gpa), size: end - start)))
+        next += 1
+      }
+    }
+    return found
+  }
+
+  /// What is shared with the host: all of the RAM blocks but the private pages, by block and
+  /// ascending offset. Parts of blocks that no address reaches are the host's, hence shared.
+  func shared(blockSizes: [UInt64]) -> [BlockExtent] {
+    var isPrivate = [[BlockExtent]](repeating: [], count: blockSizes.count)
+    for extent in extents(where: { $0.isPrivate }) {
+      isPrivate[extent.place.block].append(extent.place)
+    }
+    var found: [BlockExtent] = []
+    for (block, size) in blockSizes.enumerated() {
+      var next: UInt64 = 0
+      for extent in isPrivate[block].sorted(by: { $0.offset < $1.offset }) {
+        if extent.offset > next {
+          found.append(BlockExtent(block: block, offset: next, size: extent.offset - next))
+        }
+        next = extent.end
+      }
+      if size > next { found.append(BlockExtent(block: block, offset: next, size: size - next)) }
+    }
+    return found
+  }
+}

@@ -1,0 +1,364 @@
+public import Bytes
+public import Guest
+public import QEMUStream
+public import SVSM
+
+/// Walks an SNP stream from its first byte to its last, record by record, and refuses whatever is
+/// out of place.
+///
+/// It knows the container, the order of sections and the fixed parts of their bodies; it holds no
+/// key and judges no content. With `checkingSeal` it also hashes every byte as it passes and checks
+/// the seal. What is behind a record stays at the front of the window, `payload`, until the next
+/// call. Memory does not grow with the stream.
+public final class SNPStreamReader {
+  /// What was found next.
+  public enum Record {
+    case configuration(Configuration)
+    case session(TransferData)
+    /// A record of shared memory; a page's content is the payload.
+    case ram(RAMRecord)
+    case guestMap(GuestMap)
+    /// A page record: `PageMetadata.recordSize` bytes of payload.
+    case page
+    /// An epoch token: `EpochToken.layout.size` bytes of payload.
+    case token
+    /// A final record: fixed part and ciphertext are the payload.
+    case final(FinalRecord)
+    /// The commit: `CommitRecord.layout.size` bytes of payload.
+    case commit
+    /// A section that need not be understood.
+    case skipped(SectionHeader)
+    /// The end of the sections.
+    case eof
+    case seal(Seal)
+    /// The VM description: its text is the payload.
+    case vmdescription
+    /// Nothing follows.
+    case end
+  }
+
+  private enum Phase {
+    case header, configuration, sections, seal, vmdescription, trailing, ended
+  }
+
+  private let input: StreamInput
+  private let sealCheck: SealCheck?
+  private var phase = Phase.header
+  private var table = SectionTable()
+  private var ram = RAMDecoder()
+  private var pending = 0
+  private var insideRAM = false
+  private var reached: SNPSection?
+  private var ended: Set<SNPSection> = []
+  private var sourceKey: [UInt8] = []
+
+  /// The section that the last record lies in; nil outside of sections.
+  public private(set) var section: SectionHeader?
+  /// Stream offset of the last record's payload.
+  public private(set) var payloadOffset: UInt64 = 0
+
+  /// - Parameter checkingSeal: whether to hash the stream and check its seal.
+  public init(_ input: StreamInput, checkingSeal: Bool) throws(MigrationError) {
+    self.input = input
+    sealCheck = checkingSeal ? try SealCheck(input) : nil
+  }
+
+  /// The last record's bytes, at the front of the window until the next call of `next`.
+  public var payload: Span<UInt8> {
+    @_lifetime(borrow self) get { input.bytes.extracting(first: pending) }
+  }
+
+  /// RAM blocks, once the list was read.
+  public private(set) var guestBlocks: [Guest.RAMBlock] = []
+
+  /// Reads the next record.
+  /// - Throws: what is wrong with the stream, with section and offset.
+  public func next() throws(MigrationError) -> Record {
+    do {
+      if insideRAM { return try nextRAMRecord() }
+      if pending > 0 { input.consume(pending) }
+      pending = 0
+      if let open = section {
+        try input.readFooter(expecting: open.id)
+        section = nil
+      }
+      return try nextRecord()
+    } catch {
+      throw section.map { error.inSection($0.name.description) } ?? error
+    }
+  }
+
+  private func nextRecord() throws(MigrationError) -> Record {
+    switch phase {
+    case .header:
+      try input.readFileHeader()
+      phase = .configuration
+      fallthrough
+    case .configuration:
+      let start = input.offset
+      guard try input.readRecordType() == .configuration else {
+        throw MigrationError(.configuration, "no configuration section", at: start)
+      }
+      let configuration = try input.readConfiguration()
+      guard configuration.capabilities == nil, configuration.targetPageBits == nil else {
+        throw MigrationError(
+          .configuration, "configuration asks for capabilities an SNP stream has not", at: start)
+      }
+      phase = .sections
+      return .configuration(configuration)
+    case .sections:
+      return try nextSection()
+    case .seal:
+      phase = .vmdescription
+      return .seal(try readSeal())
+    case .vmdescription:
+      phase = .trailing
+      return try readVMDescription()
+    case .trailing:
+      guard try input.isAtEnd() else {
+        throw MigrationError(.streamTrailing, "bytes after the VM description", at: input.offset)
+      }
+      phase = .ended
+      return .end
+    case .ended:
+      return .end
+    }
+  }
+
+  // MARK: Sections
+
+  private func nextSection() throws(MigrationError) -> Record {
+    let start = input.offset
+    let kind: SectionHeader.Kind
+    switch try input.readRecordType() {
+    case .sectionStart: kind = .start
+    case .sectionPart: kind = .part
+    case .sectionEnd: kind = .end
+    case .sectionFull: kind = .full
+    case .eof:
+      guard reached == .commit else {
+        throw MigrationError(
+          .sectionMissing, "stream ends before the commit", at: start, expected: "snp-commit")
+      }
+      phase = .seal
+      return .eof
+    case .command:
+      throw MigrationError(.command, "an SNP stream holds no commands", at: start)
+    case .subsection, .vmdescription, .configuration, .footer:
+      throw MigrationError(.sectionType, "record out of place", at: start)
+    }
+    let header = try input.readSectionHeader(kind, in: &table)
+    section = header
+    payloadOffset = input.offset
+    guard let known = SNPSection(header.name) else { return try skip(header) }
+    try checkOrder(of: known, header)
+    return try readBody(of: known, header)
+  }
+
+  private func skip(_ header: SectionHeader) throws(MigrationError) -> Record {
+    guard reached != nil else {
+      throw MigrationError(
+        .streamKind, "not an SNP stream", at: header.offset, expected: "snp-session",
+        got: header.name.description)
+    }
+    guard header.version & SNPSection.optionalBit != 0, header.kind == .full else {
+      throw MigrationError(
+        .sectionUnknown, "section must be understood and is not", at: header.offset)
+    }
+    let length = try input.read(UInt32.self)
+    guard length <= SNPSection.optionalLimit else {
+      throw MigrationError(
+        .sectionLength, "optional section is too long", at: payloadOffset,
+        expected: "at most \(SNPSection.optionalLimit)", got: "\(length)")
+    }
+    try input.skip(UInt64(length))
+    return .skipped(header)
+  }
+
+  /// The order: session, starts, parts in any order, ends, final records by kind, commit.
+  private func checkOrder(of known: SNPSection, _ header: SectionHeader) throws(MigrationError) {
+    func refusal(_ code: ErrorCode, _ what: String, _ expected: String) -> MigrationError {
+      MigrationError(
+        code, what, at: header.offset, expected: expected,
+        got: "\(header.kind) \(header.name) instance \(header.instance)")
+    }
+    let version = known == .ram ? RAMSection.version : SNPSection.version
+    guard header.version == version else {
+      throw MigrationError(
+        .sectionVersion, "unknown section version", at: header.offset, expected: "\(version)",
+        got: "\(header.version)")
+    }
+    guard known.hasInstances || header.instance == 0 else {
+      throw refusal(.sectionInstance, "section has one instance", "instance 0")
+    }
+    guard known.comesInParts == (header.kind != .full) else {
+      throw refusal(.sectionOrder, "section of another kind", known.comesInParts ? "parts" : "full")
+    }
+    switch header.kind {
+    case .start,
+      .full where known < .vcpu:
+      let due = SNPSection(rawValue: (reached?.rawValue ?? -1) + 1)
+      guard due == known else {
+        throw refusal(.sectionOrder, "section out of order", due?.name.description ?? "none")
+      }
+      reached = known
+    case .part:
+      guard reached == .epochs, !ended.contains(known) else {
+        throw refusal(
+          .sectionOrder, "part out of order", "between all starts and the section's end")
+      }
+    case .end:
+      let due: SNPSection? = ended.isEmpty ? .ram : ended.count == 1 ? .pages : .epochs
+      guard reached == .epochs, due == known else {
+        throw refusal(.sectionOrder, "end out of order", due?.name.description ?? "none")
+      }
+      ended.insert(known)
+    case .full:
+      guard ended.count == 3, let reached, reached <= known, reached != .commit else {
+        throw refusal(
+          .sectionOrder, "section out of order", "final records by kind, then the commit")
+      }
+      self.reached = known
+    }
+  }
+
+  private func readBody(
+    of known: SNPSection, _ header: SectionHeader
+  ) throws(MigrationError) -> Record {
+    switch known {
+    case .session:
+      let fixed = TransferData.layout.size
+      try input.require(fixed)
+      let evidence = try TransferData.evidenceSize(
+        fixedPart: input.bytes.extracting(first: fixed), at: payloadOffset)
+      let data = try TransferData(try input.readArray(fixed + evidence), at: payloadOffset)
+      sourceKey = data.sourceKey
+      return .session(data)
+    case .ram:
+      insideRAM = true
+      return try nextRAMRecord()
+    case .guestMap:
+      return .guestMap(try readGuestMap())
+    case .pages:
+      return try readPart(header, size: PageMetadata.recordSize, as: .page)
+    case .epochs:
+      return try readPart(header, size: EpochToken.layout.size, as: .token)
+    case .vcpu, .service, .secrets, .pageStates:
+      return try readFinal(known, header)
+    case .commit:
+      try take(CommitRecord.layout.size)
+      return .commit
+    }
+  }
+
+  private func take(_ count: Int) throws(MigrationError) {
+    try input.require(count)
+    pending = count
+  }
+
+  private func readPart(
+    _ header: SectionHeader, size: Int, as record: Record
+  ) throws(MigrationError) -> Record {
+    try take(size)
+    guard header.kind != .part else { return record }
+    let body = payload
+    for index in body.indices where body[index] != 0 {
+      throw MigrationError(
+        .sectionReserved, "start and end of the section carry no record",
+        at: payloadOffset + UInt64(index))
+    }
+    return .skipped(header)
+  }
+
+  private func readGuestMap() throws(MigrationError) -> GuestMap {
+    // Taken whole: the count is checked before its entries are asked for.
+    try input.require(GuestMap.headerLayout.size)
+    var header = ByteCursor(input.bytes, at: payloadOffset)
+    let count = try header.read(UInt32.self)
+    guard count <= GuestMap.maximumCount else {
+      throw MigrationError(
+        .guestMap, "guest map has too many entries", at: payloadOffset,
+        expected: "at most \(GuestMap.maximumCount)", got: "\(count)")
+    }
+    try take(GuestMap.headerLayout.size + Int(count) * GuestMap.entryLayout.size)
+    var cursor = ByteCursor(payload, at: payloadOffset)
+    return try GuestMap(from: &cursor, blocks: guestBlocks)
+  }
+
+  private func noteBlocks() throws(MigrationError) {
+    for block in ram.blocks {
+      guard let name = String(validating: block.name.bytes, as: UTF8.self) else {
+        throw MigrationError(
+          .ramBlock, "name of a RAM block is not UTF-8", at: payloadOffset, got: "\(block.name)")
+      }
+      guestBlocks.append(try Guest.RAMBlock(name: name, size: block.length))
+    }
+  }
+
+  private func readFinal(
+    _ known: SNPSection, _ header: SectionHeader
+  ) throws(MigrationError) -> Record {
+    try input.require(FinalRecord.layout.size)
+    var cursor = ByteCursor(input.bytes, at: payloadOffset)
+    let record = try FinalRecord(from: &cursor)
+    guard record.kind == known.finalKind, record.index == header.instance else {
+      throw MigrationError(
+        .finalOrder, "final record is not of its section", at: payloadOffset,
+        expected: "\(header.name) \(header.instance)", got: "\(record.kind) \(record.index)")
+    }
+    try take(FinalRecord.layout.size + Int(record.length))
+    return .final(record)
+  }
+
+  // MARK: Shared memory
+
+  private func nextRAMRecord() throws(MigrationError) -> Record {
+    // The decoder consumes the payload of its record before.
+    pending = 0
+    let record = try ram.next(from: input)
+    payloadOffset = input.offset
+    switch record {
+    case .blockList:
+      guard section?.kind == .start else {
+        throw MigrationError(
+          .ramList, "block list outside of the section's start", at: payloadOffset)
+      }
+    case .zero, .page:
+      guard section?.kind == .part else {
+        throw MigrationError(
+          .sectionOrder, "page outside of the section's parts", at: payloadOffset)
+      }
+    case .end:
+      guard !ram.blocks.isEmpty else {
+        throw MigrationError(.ramList, "no RAM block is listed", at: payloadOffset)
+      }
+      insideRAM = false
+    case .xbzrle, .compressed, .multifdFlush:
+      throw MigrationError(
+        .ramFlags, "an SNP stream has no such RAM record", at: payloadOffset, got: "\(record)")
+    }
+    pending = insideRAM ? record.payloadSize : 0
+    return .ram(record)
+  }
+
+  // MARK: After the sections
+
+  private func readSeal() throws(MigrationError) -> Seal {
+    try sealCheck?.streamEnds(at: input.offset)
+    return try SealCheck.read(from: input, check: sealCheck, sourceKey: sourceKey)
+  }
+
+  private func readVMDescription() throws(MigrationError) -> Record {
+    let start = input.offset
+    guard try input.peekByte() == RecordType.vmdescription.rawValue else {
+      throw MigrationError(.vmdescriptionMissing, "no VM description after the seal", at: start)
+    }
+    input.consume(1)
+    let count = try input.requireVMDescription()
+    payloadOffset = input.offset
+    try sealCheck?.checkTrailer(
+      length: count, text: input.bytes.extracting(first: count), at: start)
+    pending = count
+    return .vmdescription
+  }
+}

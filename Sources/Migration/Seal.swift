@@ -1,0 +1,132 @@
+public import Bytes
+internal import Cryptography
+internal import SVSM
+
+/// The integrity seal: a signed hash tree over every byte of a stream.
+///
+/// It stands between EOF and the VM description, where QEMU, analyze-migration and volatility3 all
+/// pass it by. It covers the bytes before it by the tree and the VM description behind it by a
+/// digest. Anyone can find the first damaged chunk with it, without keys; the signature says whose
+/// stream it is.
+public struct Seal: Sendable, Hashable {
+  /// The fixed part of a seal, big-endian. Evidence, leaves and signature follow.
+  ///
+  ///     offset  size  field
+  ///          0     8  magic            "SVSMSEAL"
+  ///          8     2  version          1
+  ///         10     2  hash             1: SHA-256
+  ///         12     4  flags            bit 0: signed
+  ///         16     4  chunk_size       262144
+  ///         20     4  evidence_length  0, or bytes of the signer's report and certificates
+  ///         24     8  covered_length   bytes before the seal
+  ///         32     8  chunk_count      leaves
+  ///         40    32  root             of the hash tree
+  ///         72     8  trailer_length   bytes of the VM description record behind the seal
+  ///         80    32  trailer_hash     SHA-256 of them
+  ///        112    97  signer           public key, P-384, uncompressed point; zero when unsigned
+  ///        209     7  reserved         zero
+  public static let layout = RecordLayout(
+    "seal",
+    [
+      "magic": 8, "version": 2, "hash": 2, "flags": 4, "chunk_size": 4, "evidence_length": 4,
+      "covered_length": 8, "chunk_count": 8, "root": 32, "trailer_length": 8, "trailer_hash": 32,
+      "signer": 97, "reserved": 7,
+    ])
+
+  static let magic = Array("SVSMSEAL".utf8)
+  /// Bytes of the signature: r and s, 48 bytes each.
+  static let signatureSize = 96
+  /// What the signature covers begins with this.
+  static let label = Array("svsm-migration v1 seal".utf8) + [0]
+
+  /// Bytes before the seal.
+  public var coveredLength: UInt64
+  /// Root of the hash tree: 32 bytes.
+  public var root: [UInt8]
+  /// Bytes of the VM description record behind the seal.
+  public var trailerLength: UInt64
+  /// SHA-256 of the VM description record.
+  public var trailerHash: [UInt8]
+  /// The signer's public key, 97 bytes; nil when the seal is unsigned.
+  public var signer: [UInt8]?
+
+  /// Leaves that `coveredLength` bytes have.
+  public var chunkCount: UInt64 {
+    let size = UInt64(ChunkHasher.chunkSize)
+    return coveredLength / size + (coveredLength % size == 0 ? 0 : 1)
+  }
+
+  /// The fixed part.
+  public var encoded: [UInt8] {
+    var bytes = Self.magic
+    bytes.append(bigEndian: UInt16(1))
+    bytes.append(bigEndian: UInt16(1))
+    bytes.append(bigEndian: UInt32(signer == nil ? 0 : 1))
+    bytes.append(bigEndian: UInt32(ChunkHasher.chunkSize))
+    bytes.append(bigEndian: UInt32(0))
+    bytes.append(bigEndian: coveredLength)
+    bytes.append(bigEndian: chunkCount)
+    bytes += root
+    bytes.append(bigEndian: trailerLength)
+    bytes += trailerHash
+    bytes += signer ?? [UInt8](repeating: 0, count: 97)
+    bytes += [UInt8](repeating: 0, count: 7)
+    return bytes
+  }
+
+  init(
+    coveredLength: UInt64, root: [UInt8], trailer: [UInt8], signer: [UInt8]?
+  ) throws(MigrationError) {
+    self.coveredLength = coveredLength
+    self.root = root
+    trailerLength = UInt64(trailer.count)
+    trailerHash = try SHA256.hash(trailer)
+    self.signer = signer
+  }
+
+  /// Decodes the fixed part.
+  /// - Throws: `SEAL-SYNTAX`.
+  init(from cursor: inout ByteCursor) throws(MigrationError) {
+    let start = cursor.offset
+    func refusal(_ what: String, _ field: UInt64, _ got: String? = nil) -> MigrationError {
+      MigrationError(.sealSyntax, what, section: "seal", at: start + field, got: got)
+    }
+    guard try cursor.takeArray(8) == Self.magic else { throw refusal("not a seal", 0) }
+    let version = try cursor.read(UInt16.self)
+    let hash = try cursor.read(UInt16.self)
+    guard version == 1, hash == 1 else {
+      throw refusal("unknown version or hash", 8, "\(version) and \(hash)")
+    }
+    let flags = try cursor.read(UInt32.self)
+    guard flags & ~1 == 0 else { throw refusal("unknown flags", 12, "\(flags)") }
+    guard try cursor.read(UInt32.self) == UInt32(ChunkHasher.chunkSize) else {
+      throw refusal("unknown chunk size", 16)
+    }
+    guard try cursor.read(UInt32.self) == 0 else { throw refusal("unknown evidence", 20) }
+    coveredLength = try cursor.read()
+    let chunkCount = try cursor.read(UInt64.self)
+    root = try cursor.takeArray(32)
+    trailerLength = try cursor.read()
+    trailerHash = try cursor.takeArray(32)
+    let key = try cursor.takeArray(97)
+    let reserved = try cursor.takeArray(7)
+    guard reserved.allSatisfy({ $0 == 0 }) else {
+      throw refusal("reserved bytes are not zero", 209)
+    }
+    guard flags == 1 || key.allSatisfy({ $0 == 0 }) else {
+      throw refusal("unsigned seal names a signer", 112)
+    }
+    signer = flags == 1 ? key : nil
+    guard chunkCount == self.chunkCount else {
+      throw refusal("chunk count does not follow from the length", 32, "\(chunkCount)")
+    }
+  }
+
+  /// Whether `signature` is the signer's over this seal.
+  func isSigned(_ signature: [UInt8]) throws(MigrationError) -> Bool {
+    guard let signer, let key = try? P384.PublicKey(signer),
+      let signature = P384.Signature(raw: signature)
+    else { return false }
+    return try key.verify(signature, digest: SHA384.hash(Self.label + encoded))
+  }
+}
