@@ -1,0 +1,32 @@
+public import Bytes
+
+/// Where a stream comes from: a file, a pipe, an array.
+public protocol ByteSource: AnyObject {
+  /// Reads up to `buffer.count` bytes into `buffer`, which is never empty.
+  /// - Returns: how many were read; 0 only at the end of the stream.
+  /// - Throws: `IO-READ`.
+  @unsafe func read(into buffer: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int
+}
+
+/// A stream in memory, for tests and for sections that were read whole.
+public final class ArraySource: ByteSource {
+  private let bytes: [UInt8]
+  private let pieceSize: Int
+  private var next = 0
+
+  /// - Parameter pieceSize: most bytes given in one read, as a slow pipe would.
+  public init(_ bytes: [UInt8], pieceSize: Int = .max) {
+    self.bytes = bytes
+    self.pieceSize = max(1, pieceSize)
+  }
+
+  @unsafe public func read(
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(MigrationError) -> Int {
+    let count = min(buffer.count, pieceSize, bytes.count - next)
+    // The buffer is the caller's to fill for the length of this call; `count` fits both sides.
+    unsafe buffer.copyBytes(from: bytes[next..<next + count])
+    next += count
+    return count
+  }
+}

@@ -1,0 +1,179 @@
+public import Bytes
+
+/// Reads the bodies of `ram` sections, record by record.
+///
+/// The block list and the block of the page record before live on from one body to the next, as
+/// QEMU keeps them, so one decoder serves a whole stream. A page record allocates nothing.
+public struct RAMDecoder: Sendable {
+  /// Most blocks one list may name; real machines have fewer than fifty.
+  public static let defaultBlockLimit = 4096
+  /// Longest COMPRESS_PAGE payload: zlib adds a few bytes at most to a page it cannot compress.
+  public static let compressedLimit = 2 * RAMSection.pageSize
+
+  /// In list order; empty until the list was read.
+  public private(set) var blocks: [RAMBlock] = []
+  private let blockLimit: Int
+  private var hasList = false
+  /// Block of the page record before.
+  private var current: Int?
+  /// Bytes of payload handed out last and still at the front of the window.
+  private var pending = 0
+
+  public init(blockLimit: Int = RAMDecoder.defaultBlockLimit) { self.blockLimit = blockLimit }
+
+  /// Reads the next record. Its payload stays whole at the front of the window until the next call,
+  /// which consumes it: `input.bytes.extracting(first: record.payloadSize)`.
+  ///
+  /// After `.end` comes the section's footer, which is not read here.
+  /// - Throws: `RAM-FLAGS` for words that are no record, `RAM-LIST`, `RAM-BLOCK` for an unknown
+  ///   block or a first page without a name, `RAM-OFFSET` beyond the block, `RAM-DATA` for lengths
+  ///   and fill bytes that cannot be; `STREAM-TRUNCATED`.
+  public mutating func next(from input: StreamInput) throws(MigrationError) -> RAMRecord {
+    if pending > 0 {
+      input.consume(pending)
+      pending = 0
+    }
+    let start = input.offset
+    let word: UInt64 = try input.read()
+    let address = word & ~RAMFlags.mask
+    let flags = word & RAMFlags.mask
+    let isContinued = flags & RAMFlags.continue != 0
+    let record: RAMRecord
+    switch flags & ~RAMFlags.continue {
+    case RAMFlags.page:
+      let page = try page(address, isContinued, at: start, from: input)
+      try input.require(RAMSection.pageSize)
+      record = .page(page)
+    case RAMFlags.zero:
+      let page = try page(address, isContinued, at: start, from: input)
+      let fillOffset = input.offset
+      let fill: UInt8 = try input.read()
+      guard fill == 0 else {
+        throw refused(
+          .ramData, "zero page has another fill byte", at: fillOffset, got: "\(fill)")
+      }
+      record = .zero(page)
+    case RAMFlags.xbzrle:
+      record = try delta(address, isContinued, at: start, from: input)
+    case RAMFlags.compressed:
+      record = try compressed(address, isContinued, at: start, from: input)
+    case RAMFlags.memorySize where !isContinued:
+      try readBlockList(total: address, at: start, from: input)
+      record = .blockList
+    case RAMFlags.end where word == RAMFlags.end: record = .end
+    case RAMFlags.multifdFlush where word == RAMFlags.multifdFlush: record = .multifdFlush
+    default:
+      throw refused(
+        .ramFlags, "word is no RAM record", at: start,
+        got: "flags 0x" + String(flags, radix: 16))
+    }
+    pending = record.payloadSize
+    return record
+  }
+
+  /// The index of a block, by name.
+  public func index(of name: SectionName) -> Int? { blocks.firstIndex { $0.name == name } }
+
+  private mutating func page(
+    _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> RAMPage {
+    if !isContinued { try readBlockName(from: input) }
+    guard let current else {
+      throw refused(.ramBlock, "first page record names no block", at: start)
+    }
+    guard offset < blocks[current].length else {
+      throw MigrationError(
+        .ramOffset, "page lies beyond its block \(blocks[current].name)",
+        section: RAMSection.name.description, at: start,
+        expected: "less than 0x" + String(blocks[current].length, radix: 16),
+        got: "0x" + String(offset, radix: 16))
+    }
+    return RAMPage(block: current, offset: offset)
+  }
+
+  private mutating func readBlockName(from input: StreamInput) throws(MigrationError) {
+    let start = input.offset
+    let count = Int(try input.read(UInt8.self))
+    guard count > 0 else {
+      throw refused(.ramBlock, "block name is empty", at: start, got: "length 0")
+    }
+    try input.require(count)
+    let name = input.bytes.extracting(first: count)
+    // Compared in place: a stream may name a block at every page.
+    guard let index = blocks.firstIndex(where: { $0.name == name }) else {
+      let text = SectionName(Array(copying: name))?.description
+      throw refused(.ramBlock, "block is not in the list", at: start, got: text)
+    }
+    current = index
+    input.consume(count)
+  }
+
+  private mutating func delta(
+    _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> RAMRecord {
+    let page = try page(offset, isContinued, at: start, from: input)
+    let dataOffset = input.offset
+    let encoding: UInt8 = try input.read()
+    let length = Int(try input.read(UInt16.self))
+    guard encoding == 1, 1...RAMSection.pageSize ~= length else {
+      throw refused(
+        .ramData, "XBZRLE page has a wrong encoding or length", at: dataOffset,
+        got: "encoding \(encoding), length \(length)")
+    }
+    try input.require(length)
+    return .xbzrle(page, length: length)
+  }
+
+  private mutating func compressed(
+    _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> RAMRecord {
+    let page = try page(offset, isContinued, at: start, from: input)
+    let dataOffset = input.offset
+    let length = try input.read(UInt32.self)
+    guard length > 0, length <= RAMDecoder.compressedLimit else {
+      throw refused(
+        .ramData, "compressed page has a wrong length", at: dataOffset, got: "\(length)")
+    }
+    try input.require(Int(length))
+    return .compressed(page, length: Int(length))
+  }
+
+  private mutating func readBlockList(
+    total: UInt64, at start: UInt64, from input: StreamInput
+  ) throws(MigrationError) {
+    guard !hasList else { throw refused(.ramList, "second block list", at: start) }
+    var left = total
+    var names: Set<SectionName> = []
+    while left > 0 {
+      let entry = input.offset
+      guard blocks.count < blockLimit else {
+        throw refused(.ramList, "too many blocks", at: entry, got: "more than \(blockLimit)")
+      }
+      let count = Int(try input.read(UInt8.self))
+      guard let name = SectionName(try input.readArray(count)) else {
+        throw refused(.ramList, "block name is empty", at: entry, got: "length 0")
+      }
+      let lengthOffset = input.offset
+      let length: UInt64 = try input.read()
+      guard names.insert(name).inserted else {
+        throw refused(.ramList, "block is listed twice", at: entry, got: name.description)
+      }
+      guard length > 0, length & RAMFlags.mask == 0, length <= left else {
+        throw MigrationError(
+          .ramList, "block length is no page multiple or passes the total",
+          section: RAMSection.name.description, at: lengthOffset,
+          expected: "1 to 0x" + String(left, radix: 16), got: "0x" + String(length, radix: 16))
+      }
+      left -= length
+      blocks.append(RAMBlock(name: name, length: length))
+    }
+    hasList = true
+  }
+
+  private func refused(
+    _ code: ErrorCode, _ what: String, at offset: UInt64, got: String? = nil
+  ) -> MigrationError {
+    MigrationError(
+      code, what, section: RAMSection.name.description, at: offset, got: got)
+  }
+}

@@ -1,0 +1,123 @@
+internal import Bytes
+
+/// Writing of the container: every function appends one piece, big-endian, as QEMU writes it.
+extension [UInt8] {
+  /// `QEVM` and version 3.
+  public mutating func appendFileHeader() {
+    append(bigEndian: StreamGrammar.magic)
+    append(bigEndian: StreamGrammar.version)
+  }
+
+  /// A length byte and the name.
+  public mutating func append(name: SectionName) {
+    append(UInt8(name.bytes.count))
+    append(contentsOf: name.bytes)
+  }
+
+  /// A whole configuration section, subsections in QEMU's order.
+  public mutating func append(_ configuration: Configuration) {
+    append(RecordType.configuration.rawValue)
+    append(bigEndian: UInt32(configuration.machine.count))
+    append(contentsOf: configuration.machine)
+    if let bits = configuration.targetPageBits {
+      appendSubsectionHeader("configuration/target-page-bits", version: 1)
+      append(bigEndian: bits)
+    }
+    if let capabilities = configuration.capabilities {
+      appendSubsectionHeader("configuration/capabilities", version: 1)
+      append(bigEndian: UInt32(capabilities.count))
+      for capability in capabilities { append(name: capability) }
+    }
+    if let uuid = configuration.uuid {
+      appendSubsectionHeader("configuration/uuid", version: 1)
+      append(contentsOf: uuid)
+    }
+  }
+
+  /// The header of a section; for a part or end, type and id only.
+  public mutating func append(_ header: SectionHeader) {
+    append(header.kind.rawValue)
+    append(bigEndian: header.id)
+    if header.kind == .part || header.kind == .end { return }
+    append(name: header.name)
+    append(bigEndian: header.instance)
+    append(bigEndian: header.version)
+  }
+
+  /// The header of a part or end: `02` or `03`, then the id.
+  public mutating func appendSectionHeader(_ kind: SectionHeader.Kind, id: UInt32) {
+    append(kind.rawValue)
+    append(bigEndian: id)
+  }
+
+  /// `05`, the name, the version: the start of a subsection inside a body.
+  public mutating func appendSubsectionHeader(_ name: SectionName, version: UInt32) {
+    append(RecordType.subsection.rawValue)
+    append(name: name)
+    append(bigEndian: version)
+  }
+
+  /// `7e` and the id of the section that ends.
+  public mutating func appendFooter(id: UInt32) {
+    append(RecordType.footer.rawValue)
+    append(bigEndian: id)
+  }
+
+  /// A whole command record. Payloads have at most 65535 bytes.
+  public mutating func append(_ command: StreamCommand) {
+    append(RecordType.command.rawValue)
+    append(bigEndian: command.code.rawValue)
+    append(bigEndian: UInt16(command.payload.count))
+    append(contentsOf: command.payload)
+  }
+
+  /// The end of the sections: `00`.
+  public mutating func appendEOF() { append(RecordType.eof.rawValue) }
+
+  /// `06`, a length and the text: what may follow the end of the sections.
+  public mutating func append(_ description: VMDescription) {
+    let text = description.json.compact
+    append(RecordType.vmdescription.rawValue)
+    append(bigEndian: UInt32(text.count))
+    append(contentsOf: text)
+  }
+}
+
+/// Writes the records of `ram` bodies. Names a block only where the block changes, as QEMU does,
+/// also from one body to the next, so one encoder serves a whole stream.
+public struct RAMEncoder: Sendable {
+  public let blocks: [RAMBlock]
+  private var current: Int?
+
+  public init(blocks: [RAMBlock]) { self.blocks = blocks }
+
+  /// The word with the sum of all lengths, then name and length of each block.
+  public func appendBlockList(to output: inout [UInt8]) {
+    output.append(bigEndian: blocks.reduce(0) { $0 &+ $1.length } | RAMFlags.memorySize)
+    for block in blocks {
+      output.append(name: block.name)
+      output.append(bigEndian: block.length)
+    }
+  }
+
+  /// A whole zero page record.
+  public mutating func appendZero(_ page: RAMPage, to output: inout [UInt8]) {
+    appendWord(page, RAMFlags.zero, to: &output)
+    output.append(0)
+  }
+
+  /// What stands before a page's 4096 bytes.
+  public mutating func appendPageHeader(_ page: RAMPage, to output: inout [UInt8]) {
+    appendWord(page, RAMFlags.page, to: &output)
+  }
+
+  /// The word that ends a body; a footer follows.
+  public func appendEnd(to output: inout [UInt8]) { output.append(bigEndian: RAMFlags.end) }
+
+  private mutating func appendWord(_ page: RAMPage, _ type: UInt64, to output: inout [UInt8]) {
+    let isSame = current == page.block
+    output.append(bigEndian: page.offset | type | (isSame ? RAMFlags.continue : 0))
+    if !isSame { output.append(name: blocks[page.block].name) }
+    current = page.block
+  }
+}
