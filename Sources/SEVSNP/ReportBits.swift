@@ -1,0 +1,137 @@
+/// A named bit of a 64-bit AMD field, for tools that list them.
+public struct NamedBit: Equatable, Sendable {
+  public var bit: Int
+  public var name: String
+}
+
+/// A 64-bit word of single-bit switches with names.
+public protocol NamedBits: RawRepresentable<UInt64>, Sendable {
+  /// Every bit that has a name, lowest first.
+  static var named: [NamedBit] { get }
+}
+
+extension NamedBits {
+  func has(_ bit: Int) -> Bool { rawValue >> UInt64(bit) & 1 == 1 }
+
+  /// The name of `bit`, or "bit N" when it has none.
+  static func name(of bit: Int) -> String {
+    named.first { $0.bit == bit }?.name ?? "bit \(bit)"
+  }
+
+  /// Names of the bits that are set.
+  public var setBits: [String] { (0..<64).filter(has).map(Self.name) }
+}
+
+/// The guest policy, POLICY of the report (SEV-SNP firmware ABI, "Guest policy").
+///
+/// Some bits are permissions (worse when set without need), others demands (worse when clear):
+/// two policies cannot be compared as numbers.
+public struct GuestPolicy: NamedBits, Equatable {
+  public var rawValue: UInt64
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+  public static let named: [NamedBit] = [
+    .init(bit: 16, name: "smt"), .init(bit: 18, name: "migrate-ma"), .init(bit: 19, name: "debug"),
+    .init(bit: 20, name: "single-socket"), .init(bit: 21, name: "cxl"),
+    .init(bit: 22, name: "mem-aes-256-xts"), .init(bit: 23, name: "rapl-dis"),
+    .init(bit: 24, name: "ciphertext-hiding"), .init(bit: 25, name: "page-swap-disable"),
+  ]
+
+  /// Lowest firmware ABI version the guest runs under.
+  public var abiMinor: UInt8 { UInt8(rawValue & 0xFF) }
+  public var abiMajor: UInt8 { UInt8(rawValue >> 8 & 0xFF) }
+
+  /// Permissions.
+  public var allowsSMT: Bool { has(16) }
+  public var allowsMigrationAgent: Bool { has(18) }
+  public var allowsDebug: Bool { has(19) }
+  public var allowsCXL: Bool { has(21) }
+  /// Demands.
+  public var requiresSingleSocket: Bool { has(20) }
+  public var requiresXTS: Bool { has(22) }
+  public var requiresRAPLDisabled: Bool { has(23) }
+  public var requiresCiphertextHiding: Bool { has(24) }
+  public var disablesPageSwap: Bool { has(25) }
+
+  /// Bit 17 must be one and bits 63:26 zero.
+  public var isWellFormed: Bool { has(17) && rawValue >> 26 == 0 }
+
+  /// Names of the set bits above the ABI version; bit 17 says nothing and is left out.
+  public var setBits: [String] {
+    (16..<64).filter { $0 != 17 && has($0) }.map(Self.name)
+  }
+}
+
+/// State of the platform, PLATFORM_INFO of the report.
+///
+/// Bit 6 has no public name and is set on genuine Turin reports: bits without a name are kept and
+/// shown, never refused.
+public struct PlatformInfo: NamedBits, Equatable {
+  public var rawValue: UInt64
+  public init(rawValue: UInt64) { self.rawValue = rawValue }
+
+  public static let named: [NamedBit] = [
+    .init(bit: 0, name: "smt"), .init(bit: 1, name: "tsme"), .init(bit: 2, name: "ecc"),
+    .init(bit: 3, name: "rapl-disabled"), .init(bit: 4, name: "ciphertext-hiding"),
+    .init(bit: 5, name: "alias-check-complete"), .init(bit: 7, name: "sev-tio"),
+  ]
+
+  public var hasSMT: Bool { has(0) }
+  public var hasTSME: Bool { has(1) }
+  public var hasECC: Bool { has(2) }
+  public var hasRAPLDisabled: Bool { has(3) }
+  public var hidesCiphertext: Bool { has(4) }
+  public var completedAliasCheck: Bool { has(5) }
+  public var hasTIO: Bool { has(7) }
+}
+
+/// KEY_INFO of the report: which key signed it.
+public struct KeyInfo: RawRepresentable, Equatable, Sendable {
+  public var rawValue: UInt32
+  public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+  /// - Parameters:
+  ///   - signer: the signing key.
+  ///   - hasAuthorKey: AUTHOR_KEY_EN.
+  public init(signer: Signer, hasAuthorKey: Bool = false) {
+    rawValue = UInt32(signer.rawValue) << 2 | (hasAuthorKey ? 1 : 0)
+  }
+
+  /// A signing key by its code in bits 4:2; 7 is "none" and 2 to 6 are reserved.
+  public enum Signer: UInt8, Sendable {
+    /// Of one chip.
+    case vcek = 0
+    /// Of a provider: any of its machines.
+    case vlek = 1
+  }
+
+  /// AUTHOR_KEY_EN: AUTHOR_KEY_DIGEST means something.
+  public var hasAuthorKey: Bool { rawValue & 1 == 1 }
+  /// MASK_CHIP_KEY: the report is not signed.
+  public var masksChipKey: Bool { rawValue >> 1 & 1 == 1 }
+  /// The code in bits 4:2.
+  public var signerCode: UInt8 { UInt8(rawValue >> 2 & 7) }
+  /// The signing key, or nil when the code names none.
+  public var signer: Signer? { Signer(rawValue: signerCode) }
+  /// Bits 31:5 are zero.
+  public var hasZeroReserved: Bool { rawValue >> 5 == 0 }
+}
+
+extension KeyInfo.Signer: CustomStringConvertible {
+  public var description: String { self == .vcek ? "VCEK" : "VLEK" }
+}
+
+/// Version of the SEV firmware; the report stores build, minor, major, one byte each.
+public struct FirmwareVersion: Equatable, Sendable, CustomStringConvertible {
+  public var major: UInt8
+  public var minor: UInt8
+  public var build: UInt8
+
+  public init(major: UInt8, minor: UInt8, build: UInt8) {
+    self.major = major
+    self.minor = minor
+    self.build = build
+  }
+
+  public var description: String { "\(major).\(minor).\(build)" }
+}
