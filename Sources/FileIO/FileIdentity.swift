@@ -26,3 +26,8 @@ public func refuseSame(_ input: FileIdentity?, as output: String) throws(Migrati
   let name = output == "-" ? "standard output" : displayName(output)
   throw MigrationError(.outputSame, "input and output are the same file: \(name)")
 }
+
+/// Whether `path` is a folder, or a link to one.
+public func isFolder(_ path: String) -> Bool {
+  (try? Stat(FilePath(path)))?.type == .directory
+}

@@ -47,6 +47,26 @@ final class OutputDescriptor: Sendable {
     }
   }
 
+  /// Fills `buffer` with what was written at `offset`.
+  func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(MigrationError) {
+    do {
+      try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(Errno) in
+        var filled = 0
+        while filled < bytes.count {
+          guard let position = Int64(exactly: offset &+ UInt64(filled)) else { throw .ioError }
+          let count = try SystemCall.typed {
+            try unsafe raw.read(
+              fromAbsoluteOffset: position, into: .init(rebasing: bytes[filled...]))
+          }
+          guard count > 0 else { throw .ioError }
+          filled += count
+        }
+      }
+    } catch {
+      throw MigrationError(.readFailed, "cannot read back", name, error, at: offset)
+    }
+  }
+
   /// Makes the file `size` bytes long; what was not written reads as zero and takes no space.
   func resize(to size: UInt64) throws(MigrationError) {
     do {

@@ -25,6 +25,14 @@ public final class OutputFolder: Sendable {
       try descriptor.write(bytes, at: offset)
     }
 
+    /// Fills `buffer` with what was written at `offset`.
+    /// - Throws: `IO-READ`, also when the file is not that long.
+    public func read(
+      at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+    ) throws(MigrationError) {
+      try descriptor.read(at: offset, into: &buffer)
+    }
+
     /// Makes the file `size` bytes long; what was not written reads as zero and takes no space.
     /// - Throws: `IO-WRITE`.
     public func resize(to size: UInt64) throws(MigrationError) {
