@@ -1,0 +1,33 @@
+public import Bytes
+internal import SystemPackage
+
+/// Which file a name or descriptor stands for: two are one file when these are equal.
+public struct FileIdentity: Sendable, Hashable {
+  public var device: UInt64
+  public var inode: UInt64
+
+  init(_ status: Stat) {
+    device = UInt64(truncatingIfNeeded: status.deviceID.rawValue)
+    inode = UInt64(truncatingIfNeeded: status.inode.rawValue)
+  }
+
+  /// The regular file or folder at `path`, or nil when there is none. "-" is standard output.
+  public static func ofOutput(_ path: String) -> FileIdentity? {
+    let status = path == "-" ? try? Stat(FileDescriptor.standardOutput) : try? Stat(FilePath(path))
+    guard let status, status.type == .regular || status.type == .directory else { return nil }
+    return FileIdentity(status)
+  }
+}
+
+/// Refuses an output that is the very file or folder an input is read from.
+/// - Throws: `OUTPUT-SAME`.
+public func refuseSame(_ input: FileIdentity?, as output: String) throws(MigrationError) {
+  guard let input, FileIdentity.ofOutput(output) == input else { return }
+  let name = output == "-" ? "standard output" : displayName(output)
+  throw MigrationError(.outputSame, "input and output are the same file: \(name)")
+}
+
+/// Whether `path` is a folder, or a link to one.
+public func isFolder(_ path: String) -> Bool {
+  (try? Stat(FilePath(path)))?.type == .directory
+}

@@ -1,0 +1,148 @@
+public import Bytes
+internal import SystemPackage
+
+/// A file, pipe or terminal that is read: "-" is standard input.
+///
+/// Sequential reads and positioned reads do not disturb each other. Positioned reads may come from
+/// several threads at once; sequential reads belong to one.
+public final class InputFile: Sendable {
+  public enum Kind: Sendable, Equatable {
+    case regular
+    /// A pipe, fifo or socket: read once, from start to end.
+    case pipe
+    /// A terminal or another character device.
+    case characterDevice
+  }
+
+  /// The path as messages show it, or "standard input".
+  public let name: String
+  public let kind: Kind
+  /// Bytes of a regular file at the time it was opened; nil for anything else.
+  public let size: UInt64?
+  /// Nil for anything but a regular file.
+  public let identity: FileIdentity?
+  private let descriptor: FileDescriptor
+
+  /// Opens `path` for reading.
+  /// - Throws: `INPUT-OPEN`; `INPUT-KIND` for a folder or block device.
+  public init(_ path: String) throws(MigrationError) {
+    let isStandard = path == "-"
+    let name = isStandard ? "standard input" : displayName(path)
+    let descriptor: FileDescriptor
+    let status: Stat
+    do {
+      descriptor =
+        isStandard
+        ? .standardInput
+        : try SystemCall.typed {
+          try FileDescriptor.open(FilePath(path), .readOnly, options: [.closeOnExec])
+        }
+      status = try Stat(descriptor)
+    } catch {
+      throw MigrationError(.inputOpen, "cannot open", name, error)
+    }
+    let kind: Kind? =
+      switch status.type {
+      case .regular: .regular
+      case .fifo, .socket: .pipe
+      case .characterSpecial: .characterDevice
+      default: nil
+      }
+    guard let kind else {
+      if !isStandard { try? descriptor.close() }
+      throw MigrationError(
+        .inputKind, "cannot read \(name)", expected: "a file",
+        got: status.type == .directory ? "a folder" : "a device")
+    }
+    (self.name, self.kind, self.descriptor) = (name, kind, descriptor)
+    size = kind == .regular ? UInt64(status.size) : nil
+    identity = kind == .regular ? FileIdentity(status) : nil
+    if kind == .regular { SystemCall.adviseSequential(descriptor) }
+  }
+
+  deinit {
+    if descriptor != .standardInput { try? descriptor.close() }
+  }
+
+  /// The size of a regular file.
+  /// - Throws: `INPUT-KIND` for anything that has no size or cannot be read at a position.
+  public func regularSize() throws(MigrationError) -> UInt64 {
+    guard let size else {
+      throw MigrationError(
+        .inputKind, "\(name) cannot be read at a position", expected: "a regular file",
+        got: kind == .pipe ? "a pipe" : "a device")
+    }
+    return size
+  }
+
+  /// Reads what is at hand next, at least one byte unless the input is at its end.
+  /// - Returns: bytes read; 0 at the end.
+  /// - Throws: `IO-READ`.
+  public func read(into buffer: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int {
+    do {
+      return try SystemCall.typed { try unsafe descriptor.read(into: buffer) }
+    } catch {
+      throw MigrationError(.readFailed, "cannot read", name, error)
+    }
+  }
+
+  /// Reads the next bytes until `buffer` is full or the input ends.
+  /// - Returns: bytes read; fewer than `buffer` has room for only at the end.
+  /// - Throws: `IO-READ`.
+  public func readFully(into buffer: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int {
+    var filled = 0
+    while filled < buffer.count {
+      let count = try unsafe read(into: .init(rebasing: buffer[filled...]))
+      if count == 0 { break }
+      filled += count
+    }
+    return filled
+  }
+
+  /// Fills `buffer` with the bytes from `offset` on.
+  /// - Throws: `IO-READ`, also when the file ends before the buffer is full.
+  public func read(
+    at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(MigrationError) {
+    var filled = 0
+    while filled < buffer.count {
+      let place = offset &+ UInt64(filled)
+      guard let position = Int64(exactly: place) else { throw tooShort(at: place) }
+      let count: Int
+      do {
+        count = try SystemCall.typed {
+          try unsafe descriptor.read(
+            fromAbsoluteOffset: position, into: .init(rebasing: buffer[filled...]))
+        }
+      } catch {
+        throw MigrationError(.readFailed, "cannot read", name, error, at: place)
+      }
+      guard count > 0 else { throw tooShort(at: place) }
+      filled += count
+    }
+  }
+
+  /// The next stretch of a regular file at or behind `offset` that is not a hole, or nil when only
+  /// holes are left. A file system that knows no holes reports one stretch to the end.
+  /// - Throws: `IO-READ`.
+  public func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
+    guard let size, offset < size, let start = Int64(exactly: offset) else { return nil }
+    do {
+      let data = try SystemCall.seek(descriptor, from: start, toHole: false)
+      let hole = try SystemCall.seek(descriptor, from: data, toHole: true)
+      // What was appended since the file was opened is not part of it.
+      guard UInt64(data) < size else { return nil }
+      return UInt64(data)..<min(UInt64(hole), size)
+    } catch Errno.noSuchAddressOrDevice {
+      return nil  // ENXIO: a hole to the end
+    } catch Errno.invalidArgument {
+      return offset..<size
+    } catch {
+      throw MigrationError(.readFailed, "cannot read", name, error, at: offset)
+    }
+  }
+
+  private func tooShort(at offset: UInt64) -> MigrationError {
+    MigrationError(.readFailed, "\(name) is shorter than it was or should be", at: offset)
+  }
+}

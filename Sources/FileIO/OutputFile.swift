@@ -1,0 +1,208 @@
+public import Bytes
+internal import Synchronization
+internal import SystemPackage
+
+/// An output that appears whole or not at all; "-" is standard output.
+///
+/// The bytes go to a temporary file beside the target, which gets its name in `commit()`. Without
+/// that, by `discard()`, the end of this object's life or a termination signal, the temporary
+/// file is removed and whatever stood at the target stands there still. Standard output, devices
+/// and fifos are written directly: what they got they keep.
+public final class OutputFile: ByteOutput, Sendable {
+  /// What will be written. Binary data is not sent to a terminal.
+  public enum Content: Sendable { case binary, text }
+
+  /// Access rights of a new file, masked by the process's umask.
+  public struct Permissions: Sendable {
+    let bits: FilePermissions
+    /// 0644.
+    public static let `public` = Permissions(bits: [.ownerReadWrite, .groupRead, .otherRead])
+    /// 0600, for files that hold keys or private memory.
+    public static let `private` = Permissions(bits: .ownerReadWrite)
+  }
+
+  /// A temporary file and what becomes of it.
+  private struct Pending {
+    var path: FilePath
+    var target: FilePath
+    var mayReplace: Bool
+    var key: UInt64
+  }
+
+  /// The path as messages show it, or "standard output".
+  public var name: String { descriptor.name }
+  private let descriptor: OutputDescriptor
+  private let pending: Pending?
+  /// Whether `commit` or `discard` has been called.
+  private let isFinished = Atomic<Bool>(false)
+
+  /// Opens the output. Nothing appears at `path` before `commit()`.
+  /// - Parameters:
+  ///   - path: where the output goes; a symbolic link is followed.
+  ///   - force: whether an existing file may be replaced.
+  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-TERMINAL`, `OUTPUT-CREATE`.
+  public init(
+    _ path: String, force: Bool = false, content: Content = .binary,
+    permissions: Permissions = .public
+  ) throws(MigrationError) {
+    if path == "-" {
+      descriptor = OutputDescriptor(.standardOutput, name: "standard output")
+      pending = nil
+    } else {
+      let opened = try Self.open(FilePath(path), force: force, permissions)
+      (descriptor, pending) = opened
+    }
+    if pending == nil, content == .binary, isTerminal(descriptor.raw) {
+      throw MigrationError(
+        .outputTerminal, "binary output is not written to a terminal (\(descriptor.name))")
+    }
+  }
+
+  deinit { discard() }
+
+  /// Writes all of `bytes` behind what was written before.
+  /// - Throws: `IO-WRITE`.
+  public func write(_ bytes: Span<UInt8>) throws(MigrationError) {
+    try descriptor.write(bytes)
+  }
+
+  /// Writes all of `bytes` at `offset`; the place of sequential writes stays.
+  /// - Throws: `IO-WRITE`, also when the output has no positions.
+  public func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    try descriptor.write(bytes, at: offset)
+  }
+
+  /// Fills `buffer` with what was written at `offset`.
+  /// - Throws: `IO-READ`, also when the file is not that long.
+  public func read(
+    at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    try descriptor.read(at: offset, into: &buffer)
+  }
+
+  /// Makes the file `size` bytes long; what was not written reads as zero and takes no space.
+  /// - Throws: `IO-WRITE`.
+  public func resize(to size: UInt64) throws(MigrationError) {
+    try descriptor.resize(to: size)
+  }
+
+  /// Makes the output durable and gives it its name. To be called once.
+  /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`; `OUTPUT-EXISTS` when a file of that name has appeared
+  ///   meanwhile. The temporary file is gone then.
+  public func commit() throws(MigrationError) {
+    guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else {
+      throw MigrationError(.internal, "\(name) was finished before")
+    }
+    guard let pending else { return try descriptor.synchronize() }
+    do {
+      try descriptor.synchronize()
+      try Self.rename(pending, name: name)
+    } catch {
+      Registry.shared.discard(pending.key)
+      throw error
+    }
+    try OutputDescriptor.synchronize(folder: pending.target.removingLastComponent())
+  }
+
+  /// Gives the output up and removes the temporary file. Does nothing after `commit()`.
+  public func discard() {
+    guard !isFinished.exchange(true, ordering: .acquiringAndReleasing), let pending else { return }
+    Registry.shared.discard(pending.key)
+  }
+
+  private static func open(
+    _ path: FilePath, force: Bool, _ permissions: Permissions
+  ) throws(MigrationError) -> (OutputDescriptor, Pending?) {
+    let name = displayName(path.string)
+    do {
+      let existing = try existingTarget(path)
+      if let existing, existing.type != .regular, existing.type != .symbolicLink {
+        guard existing.type == .characterSpecial || existing.type == .fifo else {
+          throw MigrationError(
+            .outputExists, "\(name) exists and is not a file", expected: "a new name")
+        }
+        let descriptor = try SystemCall.typed {
+          try FileDescriptor.open(
+            path, .writeOnly, options: [.closeOnExec])
+        }
+        return (OutputDescriptor(descriptor, name: name), nil)
+      }
+      guard force || existing == nil else { throw exists(name) }
+      let target = existing == nil ? path : try SystemCall.realPath(path)
+      guard let temporary = target.beside("partial") else { throw Errno.invalidArgument }
+      var descriptor: FileDescriptor?
+      let key = try Registry.shared.add(.init(files: [temporary])) { () throws(Errno) in
+        descriptor = try SystemCall.typed {
+          try FileDescriptor.open(
+            temporary, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
+            permissions: permissions.bits)
+        }
+      }
+      guard let descriptor else { throw Errno.ioError }
+      return (
+        OutputDescriptor(descriptor, name: name),
+        Pending(path: temporary, target: target, mayReplace: existing != nil, key: key)
+      )
+    } catch let refusal as MigrationError {
+      throw refusal
+    } catch {
+      throw MigrationError(
+        .outputCreate, "cannot create", name, (error as? Errno) ?? .ioError)
+    }
+  }
+
+  /// What stands at `path`: the thing a link leads to, the link itself when it leads nowhere.
+  private static func existingTarget(_ path: FilePath) throws(Errno) -> Stat? {
+    do {
+      return try Stat(path)
+    } catch Errno.noSuchFileOrDirectory {
+      do {
+        return try Stat(path, followTargetSymlink: false)
+      } catch Errno.noSuchFileOrDirectory {
+        return nil
+      }
+    }
+  }
+
+  private static func rename(_ pending: Pending, name: String) throws(MigrationError) {
+    do {
+      try Registry.shared.settle(pending.key) { () throws(Errno) in
+        try pending.path.move(to: pending.target, mayReplace: pending.mayReplace)
+      }
+    } catch Errno.fileExists {
+      throw exists(name)
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", name, error)
+    }
+  }
+
+  static func exists(_ name: String) -> MigrationError {
+    MigrationError(
+      .outputExists, "\(name) exists already", expected: "a new name, or leave to replace it")
+  }
+}
+
+extension FilePath {
+  /// Gives a finished file or folder its name.
+  func move(to target: FilePath, mayReplace: Bool) throws(Errno) {
+    if mayReplace { return try SystemCall.rename(self, to: target, .replace) }
+    do {
+      try SystemCall.rename(self, to: target, .keepExisting)
+    } catch Errno.invalidArgument, Errno.noFunction {
+      // A file system without that mode: looking first is the best that is left.
+      guard (try? Stat(target, followTargetSymlink: false)) == nil else { throw .fileExists }
+      try SystemCall.rename(self, to: target, .replace)
+    }
+  }
+}
+
+/// Replaces a small file as a whole: after a crash at any point either the old or the new content
+/// stands there.
+/// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
+public func replaceFile(
+  _ path: String, with bytes: [UInt8], permissions: OutputFile.Permissions
+) throws(MigrationError) {
+  let output = try OutputFile(path, force: true, permissions: permissions)
+  try output.write(bytes)
+  try output.commit()
+}

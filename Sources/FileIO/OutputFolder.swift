@@ -1,0 +1,216 @@
+public import Bytes
+internal import Synchronization
+internal import SystemPackage
+
+/// A folder of files that appears whole or not at all.
+///
+/// The files are made in a temporary folder beside the target, which gets its name in `commit()`;
+/// otherwise all is removed again, as with `OutputFile`. All names in it are the program's own.
+public final class OutputFolder: Sendable {
+  /// One file of the folder. Its bytes count once the folder is committed.
+  public final class File: ByteOutput, Sendable {
+    let descriptor: OutputDescriptor
+
+    init(_ descriptor: OutputDescriptor) { self.descriptor = descriptor }
+
+    /// Writes all of `bytes` behind what was written before.
+    /// - Throws: `IO-WRITE`.
+    public func write(_ bytes: Span<UInt8>) throws(MigrationError) {
+      try descriptor.write(bytes)
+    }
+
+    /// Writes all of `bytes` at `offset`; the place of sequential writes stays.
+    /// - Throws: `IO-WRITE`.
+    public func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+      try descriptor.write(bytes, at: offset)
+    }
+
+    /// Fills `buffer` with what was written at `offset`.
+    /// - Throws: `IO-READ`, also when the file is not that long.
+    public func read(
+      at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+    ) throws(MigrationError) {
+      try descriptor.read(at: offset, into: &buffer)
+    }
+
+    /// Makes the file `size` bytes long; what was not written reads as zero and takes no space.
+    /// - Throws: `IO-WRITE`.
+    public func resize(to size: UInt64) throws(MigrationError) {
+      try descriptor.resize(to: size)
+    }
+
+    /// Waits until the bytes are on the disk.
+    /// - Throws: `IO-WRITE`.
+    public func synchronize() throws(MigrationError) {
+      try descriptor.synchronize()
+    }
+  }
+
+  /// The path as messages show it.
+  public let name: String
+  private let target: FilePath
+  private let temporary: FilePath
+  private let replaces: Bool
+  private let key: UInt64
+  private let permissions: OutputFile.Permissions
+  private let isFinished = Atomic<Bool>(false)
+
+  /// Makes the temporary folder.
+  /// - Parameters:
+  ///   - force: whether an existing folder may be replaced. Only one is that holds `marker` and
+  ///     nothing but files whose names `isOurs` accepts: nothing else is ever removed.
+  ///   - marker: name of the file that tells such a folder.
+  ///   - isOurs: whether a name is one this program makes.
+  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`.
+  public init(
+    _ path: String, force: Bool = false, marker: String,
+    permissions: OutputFile.Permissions = .public, isOurs: (String) -> Bool
+  ) throws(MigrationError) {
+    name = displayName(path)
+    self.permissions = permissions
+    do {
+      let existing = try Self.existing(FilePath(path))
+      replaces = existing != nil
+      if existing != nil {
+        guard force else { throw OutputFile.exists(name) }
+        try Self.requireReplaceable(FilePath(path), name: name, marker: marker, isOurs: isOurs)
+      }
+      target = replaces ? try SystemCall.realPath(FilePath(path)) : FilePath(path)
+      guard let temporary = target.beside("partial") else { throw Errno.invalidArgument }
+      self.temporary = temporary
+      let bits = permissions.bits.asFolder
+      key = try Registry.shared.add(.init(folder: temporary)) { () throws(Errno) in
+        try SystemCall.makeFolder(temporary, bits)
+      }
+    } catch let refusal as MigrationError {
+      throw refusal
+    } catch {
+      throw MigrationError(
+        .outputCreate, "cannot create", displayName(path), (error as? Errno) ?? .ioError)
+    }
+  }
+
+  deinit { discard() }
+
+  /// Makes an empty file in the folder. `file` is a name of the program's own, never one that was
+  /// read from an input.
+  /// - Throws: `OUTPUT-CREATE`.
+  public func create(_ file: String) throws(MigrationError) -> File {
+    guard let component = FilePath.Component(file), component.kind == .regular,
+      !isFinished.load(ordering: .acquiring)
+    else {
+      throw MigrationError(.internal, "no file can be made in \(name)")
+    }
+    let path = temporary.appending(component)
+    let shown = "\(name)/\(file)"
+    do {
+      var descriptor: FileDescriptor?
+      let bits = permissions.bits
+      try Registry.shared.add(file: path, to: key) { () throws(Errno) in
+        descriptor = try SystemCall.typed {
+          try FileDescriptor.open(
+            path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
+            permissions: bits)
+        }
+      }
+      guard let descriptor else { throw Errno.ioError }
+      return File(OutputDescriptor(descriptor, name: shown))
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", shown, (error as? Errno) ?? .ioError)
+    }
+  }
+
+  /// Makes the folder durable and gives it its name. To be called once, after each file was
+  /// synchronized.
+  /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`; `OUTPUT-EXISTS` when something of that name has
+  ///   appeared meanwhile. The temporary folder is gone then.
+  public func commit() throws(MigrationError) {
+    guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else {
+      throw MigrationError(.internal, "\(name) was finished before")
+    }
+    do {
+      try OutputDescriptor.synchronize(folder: temporary)
+      try rename()
+    } catch {
+      Registry.shared.discard(key)
+      throw error
+    }
+    try OutputDescriptor.synchronize(folder: target.removingLastComponent())
+  }
+
+  /// Gives the folder up and removes its files. Does nothing after `commit()`.
+  public func discard() {
+    guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    Registry.shared.discard(key)
+  }
+
+  private func rename() throws(MigrationError) {
+    var old: FilePath?
+    do {
+      try Registry.shared.settle(key) { () throws(Errno) in
+        guard replaces else { return try temporary.move(to: target, mayReplace: false) }
+        old = try exchange()
+      }
+    } catch Errno.fileExists, Errno.directoryNotEmpty {
+      throw OutputFile.exists(name)
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", name, error)
+    }
+    // The new folder stands. The old one is only clutter now: a leftover is no failure.
+    if let old {
+      let files = (try? SystemCall.entries(of: old)) ?? []
+      Registry.Entry(files: files.map { old.appending($0) }, folder: old).remove()
+    }
+  }
+
+  /// Puts the new folder in the old one's place.
+  /// - Returns: where the old one is now.
+  private func exchange() throws(Errno) -> FilePath {
+    do {
+      try SystemCall.rename(temporary, to: target, .exchange)
+      return temporary
+    } catch Errno.invalidArgument, Errno.noFunction {
+      // A file system without that mode: between two renames no folder stands at the target.
+      guard let aside = target.beside("replaced") else { throw .invalidArgument }
+      try SystemCall.rename(target, to: aside, .replace)
+      do {
+        try SystemCall.rename(temporary, to: target, .replace)
+      } catch {
+        try? SystemCall.rename(aside, to: target, .replace)
+        throw error
+      }
+      return aside
+    }
+  }
+
+  private static func existing(_ path: FilePath) throws(Errno) -> Stat? {
+    do {
+      return try Stat(path, followTargetSymlink: false)
+    } catch Errno.noSuchFileOrDirectory {
+      return nil
+    }
+  }
+
+  private static func requireReplaceable(
+    _ path: FilePath, name: String, marker: String, isOurs: (String) -> Bool
+  ) throws(MigrationError) {
+    let entries = (try? SystemCall.entries(of: path)) ?? []
+    guard entries.contains(marker), entries.allSatisfy(isOurs) else {
+      let foreign = entries.first { !isOurs($0) }
+      throw MigrationError(
+        .outputExists, "\(name) is not replaced: it is not one of ours",
+        expected: "a folder with \(marker) and nothing foreign",
+        got: foreign.map { "one with \(displayName($0))" })
+    }
+  }
+}
+
+extension FilePermissions {
+  /// These rights for a folder: who may read may also enter.
+  var asFolder: FilePermissions {
+    var bits = self.union(.ownerExecute)
+    if contains(.groupRead) { bits.insert(.groupExecute) }
+    if contains(.otherRead) { bits.insert(.otherExecute) }
+    return bits
+  }
+}

@@ -1,0 +1,116 @@
+internal import CLinux
+internal import Glibc
+internal import SystemPackage
+
+/// The system calls that swift-system does not have. Each is one C call with its arguments in
+/// sight, repeated when a signal interrupts it; C strings live only for the call.
+enum SystemCall {
+  enum RenameMode: CUnsignedInt {
+    case replace = 0
+    /// Fails with `EEXIST` when the new name is taken.
+    case keepExisting = 1
+    /// Both names must exist and change places in one step.
+    case exchange = 2
+  }
+
+  /// rename(2), renameat2(2).
+  static func rename(_ old: FilePath, to new: FilePath, _ mode: RenameMode) throws(Errno) {
+    try unsafe withPaths(old, new) { old, new in
+      unsafe mode == .replace
+        ? Glibc.rename(old, new)
+        : renameat2(AT_FDCWD, old, AT_FDCWD, new, mode.rawValue)
+    }
+  }
+
+  /// unlink(2).
+  static func unlink(_ path: FilePath) throws(Errno) {
+    try unsafe withPaths(path, path) { path, _ in unsafe Glibc.unlink(path) }
+  }
+
+  /// rmdir(2): removes an empty folder.
+  static func removeFolder(_ path: FilePath) throws(Errno) {
+    try unsafe withPaths(path, path) { path, _ in unsafe rmdir(path) }
+  }
+
+  /// mkdir(2).
+  static func makeFolder(_ path: FilePath, _ permissions: FilePermissions) throws(Errno) {
+    try unsafe withPaths(path, path) { path, _ in unsafe mkdir(path, permissions.rawValue) }
+  }
+
+  /// fsync(2).
+  static func synchronize(_ descriptor: FileDescriptor) throws(Errno) {
+    try retrying { fsync(descriptor.rawValue) }
+  }
+
+  /// posix_fadvise(2): the file will be read from start to end. Advice only, errors mean nothing.
+  static func adviseSequential(_ descriptor: FileDescriptor) {
+    _ = posix_fadvise(descriptor.rawValue, 0, 0, POSIX_FADV_SEQUENTIAL)
+  }
+
+  /// lseek(2) with SEEK_DATA (3) or SEEK_HOLE (4), whose names the importer lacks.
+  static func seek(
+    _ descriptor: FileDescriptor, from offset: Int64, toHole: Bool
+  ) throws(Errno) -> Int64 {
+    let found = lseek(descriptor.rawValue, off_t(offset), toHole ? 4 : 3)
+    guard found >= 0 else { throw Errno(rawValue: errno) }
+    return Int64(found)
+  }
+
+  /// realpath(3): `path` with every symbolic link followed.
+  static func realPath(_ path: FilePath) throws(Errno) -> FilePath {
+    let resolved = unsafe path.withPlatformString { unsafe realpath($0, nil) }
+    // The C string is ours to free.
+    guard let resolved = unsafe resolved else { throw Errno(rawValue: errno) }
+    defer { unsafe free(resolved) }
+    return unsafe FilePath(platformString: resolved)
+  }
+
+  /// readdir(3): the names in a folder without "." and "..", in no order.
+  static func entries(of folder: FilePath) throws(Errno) -> [String] {
+    let stream = unsafe folder.withPlatformString { unsafe opendir($0) }
+    guard let stream = unsafe stream else { throw Errno(rawValue: errno) }
+    defer { unsafe closedir(stream) }
+    var names: [String] = []
+    while true {
+      errno = 0
+      guard let entry = unsafe readdir(stream) else {
+        guard errno == 0 else { throw Errno(rawValue: errno) }
+        return names
+      }
+      // d_name is NUL-terminated within the record's array; the entry lives until the next call.
+      let name = unsafe withUnsafeBytes(of: &entry.pointee.d_name) { name in
+        unsafe String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+  }
+
+  /// Runs a call of swift-system, which throws nothing but `Errno` without saying so.
+  static func typed<Value>(_ call: () throws -> Value) throws(Errno) -> Value {
+    do {
+      return try call()
+    } catch let failure as Errno {
+      throw failure
+    } catch {
+      throw .ioError
+    }
+  }
+
+  private static func withPaths(
+    _ first: FilePath, _ second: FilePath,
+    _ call: (UnsafePointer<CChar>, UnsafePointer<CChar>) -> CInt
+  ) throws(Errno) {
+    try retrying {
+      unsafe first.withPlatformString { first in
+        unsafe second.withPlatformString { second in unsafe call(first, second) }
+      }
+    }
+  }
+
+  private static func retrying(_ call: () -> CInt) throws(Errno) {
+    while call() == -1 {
+      let failure = Errno(rawValue: errno)
+      guard failure == .interrupted else { throw failure }
+    }
+  }
+}

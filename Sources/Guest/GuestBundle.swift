@@ -1,0 +1,29 @@
+/// The files of a guest bundle (`Formats/guest-bundle.md`). Every name follows from an index;
+/// none is ever read from an input.
+public enum GuestBundle {
+  /// Schema name in the manifest. The number after the last slash is the major version.
+  public static let schema = "svsm-migration/guest-bundle/1"
+  public static let manifest = "guest.json"
+  public static let pageStates = "page-states.bin"
+  public static func ram(_ index: Int) -> String { "ram-\(index).bin" }
+  public static func vcpu(_ index: Int) -> String { "vcpu-\(index).vmsa" }
+  public static func service(_ index: Int) -> String { "service-\(index).bin" }
+
+  /// Bytes a manifest may have.
+  public static let maximumManifestSize = 16 << 20
+  /// Bytes the page states may have: 2.7 million runs.
+  public static let maximumPageStatesSize = 64 << 20
+
+  /// Whether a file of this name can be a bundle's.
+  public static func isFileName(_ name: String) -> Bool {
+    if name == manifest || name == pageStates { return true }
+    let patterns = [("ram-", ".bin"), ("vcpu-", ".vmsa"), ("service-", ".bin")]
+    return patterns.contains { prefix, suffix in
+      guard name.hasPrefix(prefix), name.hasSuffix(suffix),
+        name.utf8.count > prefix.utf8.count + suffix.utf8.count
+      else { return false }
+      let index = name.dropFirst(prefix.count).dropLast(suffix.count)
+      return UInt32(index).map(String.init) == String(index)
+    }
+  }
+}

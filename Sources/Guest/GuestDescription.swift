@@ -1,0 +1,139 @@
+public import Bytes
+public import SEVSNP
+
+/// Everything of a guest at rest but the bytes of its memory.
+public struct GuestDescription: Sendable, Hashable {
+  /// Most vCPUs and services a guest may have, and bytes of a machine's name.
+  public static let maximumVCPUs = 4096
+  public static let maximumServices = 64
+  public static let maximumMachineLength = 255
+
+  /// QEMU's name of the machine type: "pc-q35-10.0".
+  public var machine: String
+  public var ramBlocks: [RAMBlock]
+  public var map: GuestMap
+  /// What the VMM's KVM attributes call private. Says which memory an access reaches, and is the
+  /// host's word: the SVSM believes `pageStates`.
+  public var attributes: GPARangeSet
+  /// What the SVSM knows of each page.
+  public var pageStates: PageStateMap
+  public var vcpus: [VCPUState]
+  public var services: [ServiceState]
+
+  public init(
+    machine: String, ramBlocks: [RAMBlock], map: GuestMap, attributes: GPARangeSet,
+    pageStates: PageStateMap, vcpus: [VCPUState], services: [ServiceState]
+  ) {
+    self.machine = machine
+    self.ramBlocks = ramBlocks
+    self.map = map
+    self.attributes = attributes
+    self.pageStates = pageStates
+    self.vcpus = vcpus
+    self.services = services
+  }
+
+  /// Whether the parts fit each other. It is not asked whether the host's attributes agree with
+  /// the page states (`attributesDisagreement`), nor what is in a VMSA: that is the SVSM's to
+  /// refuse.
+  /// - Throws: `GUEST-SHAPE`; `MAP-LAYOUT` for a map that does not fit the blocks; `VCPU-VMPL`,
+  ///   `VCPU-REPEATED`, `SERVICE-SYNTAX`, `SECRETS-PAGE` for more than one.
+  public func validate() throws(MigrationError) {
+    guard (1...Self.maximumMachineLength).contains(machine.utf8.count) else {
+      throw MigrationError(
+        .guestShape, "name of the machine has a wrong length",
+        expected: "1 to \(Self.maximumMachineLength) bytes", got: "\(machine.utf8.count)")
+    }
+    try limit("RAM blocks", ramBlocks.count, RAMBlock.maximumCount)
+    try limit("vCPUs", vcpus.count, Self.maximumVCPUs)
+    try limit("services", services.count, Self.maximumServices)
+    if let name = firstRepeated(ramBlocks.map(\.name)) {
+      throw MigrationError(
+        .guestShape, "two RAM blocks have one name", got: "\"\(printable(name))\"")
+    }
+    _ = try GuestMap(map.ranges, blocks: ramBlocks)
+    try validateStates()
+    for vcpu in vcpus where !(1...3).contains(vcpu.vmpl) {
+      throw MigrationError(
+        .vcpuVMPL, "vCPU runs at a level that is not a guest's", expected: "VMPL 1 to 3",
+        got: "VMPL \(vcpu.vmpl)")
+    }
+    if let id = firstRepeated(vcpus.map(\.apicID)) {
+      throw MigrationError(.vcpuRepeated, "two vCPUs have one APIC id", got: "\(id)")
+    }
+    if let kind = firstRepeated(services.map(\.kind)) {
+      throw MigrationError(.serviceSyntax, "a service occurs twice", got: kind.name)
+    }
+  }
+
+  /// The first page whose attribute contradicts what the SVSM knows of it, or nil.
+  public func attributesDisagreement() -> UInt64? {
+    attributes.firstDisagreement(with: pageStates)
+  }
+
+  /// Every mapped page has a state, and no other.
+  private func validateStates() throws(MigrationError) {
+    var known = GPARangeSet()
+    for run in pageStates.runs { known.append(GPARange(unchecked: run.gpa, run.end)) }
+    let mapped = map.addresses
+    if known != mapped {
+      let (place, isMapped) = mapped.firstDifference(from: known)
+      throw MigrationError(
+        .guestShape,
+        isMapped ? "a mapped page has no state" : "a page has a state but no memory",
+        got: "guest-physical \(hex(place))")
+    }
+    guard pageStates.pages(in: .secrets) <= 1 else {
+      throw MigrationError(
+        .secretsPage, "guest has more than one secrets page", expected: "at most 1",
+        got: "\(pageStates.pages(in: .secrets))")
+    }
+  }
+
+  private func limit(_ what: String, _ count: Int, _ most: Int) throws(MigrationError) {
+    guard count <= most else {
+      throw MigrationError(
+        .guestShape, "guest has too many \(what)", expected: "at most \(most)", got: "\(count)")
+    }
+  }
+
+  private func firstRepeated<Value: Hashable>(_ values: [Value]) -> Value? {
+    var seen: Set<Value> = []
+    return values.first { !seen.insert($0).inserted }
+  }
+}
+
+extension GPARangeSet {
+  /// The first page of `states` that is private there and not in this set, or the reverse. Pages
+  /// without a state are not asked about.
+  public func firstDisagreement(with states: PageStateMap) -> UInt64? {
+    var index = 0
+    for run in states.runs {
+      var gpa = run.gpa
+      while gpa < run.end {
+        while index < ranges.count, ranges[index].end <= gpa { index += 1 }
+        let isMember = index < ranges.count && ranges[index].start <= gpa
+        guard isMember == run.state.isPrivate else { return gpa }
+        guard index < ranges.count else { break }
+        // The next address at which membership changes.
+        gpa = isMember ? ranges[index].end : ranges[index].start
+      }
+    }
+    return nil
+  }
+
+  /// The first address that is in one of two unequal sets only, and whether it is in this one.
+  func firstDifference(from other: GPARangeSet) -> (gpa: UInt64, isHere: Bool) {
+    var index = 0
+    while index < ranges.count, index < other.ranges.count, ranges[index] == other.ranges[index] {
+      index += 1
+    }
+    guard index < other.ranges.count else { return (ranges[index].start, true) }
+    guard index < ranges.count else { return (other.ranges[index].start, false) }
+    let (mine, theirs) = (ranges[index], other.ranges[index])
+    if mine.start != theirs.start {
+      return (min(mine.start, theirs.start), mine.start < theirs.start)
+    }
+    return (min(mine.end, theirs.end), mine.end > theirs.end)
+  }
+}

@@ -1,0 +1,182 @@
+public import Bytes
+public import FileIO
+internal import SEVSNP
+
+/// A guest at rest that is read: its description, and its memory by block and offset.
+///
+/// Reads may come from several threads at once; none allocates.
+public final class GuestReader: Sendable {
+  public let description: GuestDescription
+  /// What the guest is read from, to tell whether an output is the same.
+  public let identity: FileIdentity?
+  /// One file for each RAM block.
+  private let files: [InputFile]
+
+  init(_ description: GuestDescription, files: [InputFile], identity: FileIdentity?) {
+    self.description = description
+    self.files = files
+    self.identity = identity
+  }
+
+  /// Whether `path` is a folder, and so a bundle if it is a guest at all.
+  public static func isBundle(_ path: String) -> Bool { isFolder(path) }
+
+  /// Opens a bundle. Every file it must have is opened and its size checked.
+  /// - Throws: `INPUT-OPEN` when there is no such folder; `GUEST-MANIFEST`; `GUEST-FILE` when a
+  ///   file is missing or has the wrong size; what `GuestDescription.validate` and the decoding of
+  ///   page states throw; `IO-READ`.
+  public convenience init(bundle path: String) throws(MigrationError) {
+    guard isFolder(path) else {
+      // The reason the folder is none: missing, or something else.
+      let file = try InputFile(path)
+      throw MigrationError(
+        .guestManifest, "\(file.name) is not a guest bundle", expected: "a folder", got: "a file")
+    }
+    let manifest = try Manifest(parsing: try Self.manifest(in: path))
+    var files: [InputFile] = []
+    for (index, block) in manifest.ramBlocks.enumerated() {
+      files.append(try Self.open(path, GuestBundle.ram(index), size: block.size))
+    }
+    let description = GuestDescription(
+      machine: manifest.machine, ramBlocks: manifest.ramBlocks, map: manifest.map,
+      attributes: manifest.attributes, pageStates: try Self.pageStates(path, manifest),
+      vcpus: try Self.vcpus(path, manifest), services: try Self.services(path, manifest))
+    try description.validate()
+    self.init(description, files: files, identity: .ofOutput(path))
+  }
+
+  /// Fills `buffer` with memory from `offset` of a RAM block on.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
+  public func read(
+    block: Int, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(MigrationError) {
+    try unsafe file(block).read(at: offset, into: buffer)
+  }
+
+  /// Fills `buffer` with memory from `offset` of a RAM block on.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
+  public func read(
+    block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    try file(block).read(at: offset, into: &buffer)
+  }
+
+  /// Fills `buffer` with memory from guest-physical address `gpa` on.
+  /// - Throws: `MAP-LAYOUT` when an address is not mapped; `IO-READ`.
+  public func read(
+    gpa: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    var filled = 0
+    while filled < buffer.count {
+      let address = gpa &+ UInt64(filled)
+      guard let place = description.map.locate(address) else {
+        throw MigrationError(.guestMap, "no memory is mapped at \(hex(address))")
+      }
+      let count = Int(min(UInt64(buffer.count - filled), place.available))
+      // The part is within the buffer: `count` is what is left of it at most.
+      try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
+        try unsafe read(
+          block: place.block, at: place.offset,
+          into: .init(rebasing: bytes[filled..<filled + count]))
+      }
+      filled += count
+    }
+  }
+
+  /// The next stretch of a RAM block at or behind `offset` that its file stores; what lies between
+  /// stretches is zero and need not be read. Nil when only zeros are left.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
+  public func nextData(block: Int, from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
+    try file(block).nextData(from: offset)
+  }
+
+  private func file(_ block: Int) throws(MigrationError) -> InputFile {
+    guard files.indices.contains(block) else {
+      throw MigrationError(.internal, "guest has no RAM block \(block)")
+    }
+    return files[block]
+  }
+}
+
+extension GuestReader {
+  private static func manifest(in path: String) throws(MigrationError) -> [UInt8] {
+    do {
+      return try readSmallFile(
+        "\(path)/\(GuestBundle.manifest)", limit: GuestBundle.maximumManifestSize)
+    } catch {
+      throw error.code == .readFailed ? error : error.as(.guestManifest)
+    }
+  }
+
+  /// Opens a file of the bundle.
+  /// - Throws: `GUEST-FILE` when it is missing or has another size.
+  private static func open(
+    _ folder: String, _ name: String, size: UInt64
+  ) throws(MigrationError) -> InputFile {
+    let found: UInt64
+    let file: InputFile
+    do {
+      file = try InputFile("\(folder)/\(name)")
+      found = try file.regularSize()
+    } catch {
+      throw error.as(.guestFile)
+    }
+    guard found == size else {
+      throw MigrationError(
+        .guestFile, "\(file.name) has the wrong size", expected: "\(size) bytes", got: "\(found)")
+    }
+    return file
+  }
+
+  private static func pageStates(
+    _ path: String, _ manifest: Manifest
+  ) throws(MigrationError) -> PageStateMap {
+    let size = manifest.pageStateRuns * PageStateMap.runLayout.size
+    let bytes = try open(path, GuestBundle.pageStates, size: UInt64(size)).readAll(limit: size)
+    var states = PageStateMap()
+    let span = bytes.span
+    var cursor = ByteCursor(span)
+    do {
+      try states.appendRuns(from: &cursor)
+    } catch {
+      throw error.inSection(GuestBundle.pageStates)
+    }
+    return states
+  }
+
+  private static func vcpus(
+    _ path: String, _ manifest: Manifest
+  ) throws(MigrationError) -> [VCPUState] {
+    var vcpus: [VCPUState] = []
+    for (index, vcpu) in manifest.vcpus.enumerated() {
+      let file = try open(path, GuestBundle.vcpu(index), size: UInt64(VMSA.size))
+      vcpus.append(
+        try VCPUState(
+          apicID: vcpu.apicID, vmpl: vcpu.vmpl, vmsa: try file.readAll(limit: VMSA.size)))
+    }
+    return vcpus
+  }
+
+  private static func services(
+    _ path: String, _ manifest: Manifest
+  ) throws(MigrationError) -> [ServiceState] {
+    var services: [ServiceState] = []
+    for (index, service) in manifest.services.enumerated() {
+      let file = try open(path, GuestBundle.service(index), size: UInt64(service.size))
+      services.append(
+        try ServiceState(
+          kind: service.kind, isMandatory: service.isMandatory, version: service.version,
+          generation: service.generation, blob: try file.readAll(limit: service.size)))
+    }
+    return services
+  }
+}
+
+extension MigrationError {
+  /// The same refusal under another code.
+  func `as`(_ code: ErrorCode) -> MigrationError {
+    var copy = self
+    copy.code = code
+    return copy
+  }
+}

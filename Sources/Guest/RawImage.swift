@@ -1,0 +1,70 @@
+public import Bytes
+internal import FileIO
+public import SEVSNP
+
+/// What a raw memory image does not say of itself.
+public struct RawImageOptions: Sendable {
+  /// Decides where the memory lies, together with `below4G`.
+  public var machine = "pc-q35-10.0"
+  public var blockName = "pc.ram"
+  /// Bytes below the hole, where they are not the machine's usual ones.
+  public var below4G: UInt64?
+  /// What is private; addresses without memory are left out.
+  public var privateRanges = GPARangeSet()
+  /// Without them the guest has one vCPU in reset state at VMPL 2.
+  public var vcpus: [VCPUState]?
+  public var services: [ServiceState] = []
+
+  public init() {}
+}
+
+extension GuestReader {
+  /// Opens a raw memory image, the content of one RAM block from its first byte to its last.
+  /// Private pages are taken as validated, with the permissions an SVSM gives its guest.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`; `GUEST-SHAPE` when the image is not in whole pages;
+  ///   what `GuestLayout.ranges` throws.
+  public convenience init(
+    rawImage path: String, _ options: RawImageOptions = .init()
+  ) throws(MigrationError) {
+    let file = try InputFile(path)
+    let block = try RAMBlock(name: options.blockName, size: try file.regularSize())
+    let map = try GuestMap(
+      try GuestLayout.ranges(
+        machine: options.machine, size: block.size, below4G: options.below4G),
+      blocks: [block])
+    let isPrivate = options.privateRanges.intersection(map.addresses)
+    let vcpus: [VCPUState]
+    if let given = options.vcpus { vcpus = given } else { vcpus = [try Self.resetVCPU()] }
+    let description = GuestDescription(
+      machine: options.machine, ramBlocks: [block], map: map, attributes: isPrivate,
+      pageStates: try PageStateMap(map.addresses, private: isPrivate), vcpus: vcpus,
+      services: options.services)
+    try description.validate()
+    self.init(description, files: [file], identity: file.identity)
+  }
+
+  /// A first vCPU where a processor starts.
+  public static func resetVCPU() throws(MigrationError) -> VCPUState {
+    let cpu = CPUIdentity(family: 0x19, model: 0x01, stepping: 1)
+    return try VCPUState(apicID: 0, vmpl: 2, vmsa: VMSA.reset(vmpl: 2, cpu: cpu).bytes)
+  }
+}
+
+extension PageStateMap {
+  /// The states of pages of which only private and shared is known.
+  /// - Parameters:
+  ///   - mapped: every page there is.
+  ///   - isPrivate: a part of `mapped`: validated, in 4 KiB pages, with default permissions.
+  /// - Throws: nothing when `isPrivate` is a part of `mapped`; else `MAP-SYNTAX`.
+  public init(_ mapped: GPARangeSet, private isPrivate: GPARangeSet) throws(MigrationError) {
+    var isShared = mapped
+    for range in isPrivate.ranges { isShared.remove(range) }
+    var runs = isShared.ranges.map { PageRun(gpa: $0.start, pages: $0.pages, state: .shared) }
+    runs += isPrivate.ranges.map {
+      PageRun(
+        gpa: $0.start, pages: $0.pages, state: .validated, permissions: .guestDefault)
+    }
+    runs.sort { $0.gpa < $1.gpa }
+    try self.init(joining: runs)
+  }
+}

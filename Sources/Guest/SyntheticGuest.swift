@@ -1,0 +1,129 @@
+public import Bytes
+internal import FileIO
+internal import SEVSNP
+
+/// A made-up guest that looks like one: the same seed and options give the same bytes on every
+/// machine.
+///
+/// Private and shared memory alternate in runs of one page up to several 2 MiB pages; some private
+/// runs were never accepted, some pages have lesser permissions. Pages are zero, patterned, text,
+/// pointer tables or noise. The guest has a secrets page, vCPUs in long mode and a vTPM.
+public struct SyntheticGuest: Sendable {
+  /// Where OVMF puts the secrets page.
+  public static let usualSecretsPage: UInt64 = 0x80d000
+
+  /// Bytes of the main RAM block, at most 1 TiB.
+  public var memory: UInt64
+  public var vcpus = 1
+  /// Part of all pages that is private, 0 to 1: the nearest number of pages is taken, exactly.
+  public var privateFraction = 0.5
+  /// Any number of bytes.
+  public var seed: [UInt8] = []
+  public var machine = "pc-q35-10.0"
+  /// Bytes below the hole at 4 GiB, where they are not the machine's usual ones.
+  public var below4G: UInt64?
+  /// Bytes of a second RAM block, "mem1", above all other memory with a hole between; 0 for none.
+  public var secondBlock: UInt64 = 0
+  /// Address of the secrets page. There is none when it is nil, no memory is mapped there, or
+  /// nothing is private.
+  public var secretsPage: UInt64? = Self.usualSecretsPage
+  /// How long the guest has run: in each round after round 0 some pages, the vCPUs and the vTPM
+  /// have changed; what is private has not. At most 1000.
+  public var round = 0
+  /// Part of the pages that changes in a round.
+  public var changedFraction = 0.05
+
+  public init(memory: UInt64) { self.memory = memory }
+
+  /// Writes the guest as a bundle.
+  /// - Parameters:
+  ///   - progress: called with the bytes of memory done, about once a mebibyte.
+  /// - Throws: `GUEST-SHAPE` for options that make no guest; `MAP-LAYOUT` for an unknown machine;
+  ///   `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-WRITE`.
+  public func create(
+    at path: String, force: Bool = false, progress: (UInt64) -> Void = { _ in }
+  ) throws(MigrationError) {
+    let guest = try description()
+    let output = try GuestWriter(path, force: force, permissions: .public)
+    let memory = try output.begin(blockSizes: guest.ramBlocks.map(\.size))
+    try SyntheticPages(self, guest).write(to: memory, progress: progress)
+    try memory.finish(guest)
+  }
+
+  /// The guest without its memory.
+  /// - Throws: `GUEST-SHAPE`, `MAP-LAYOUT`.
+  public func description() throws(MigrationError) -> GuestDescription {
+    guard (0.0...1.0).contains(privateFraction), (0.0...1.0).contains(changedFraction),
+      (0...GuestDescription.maximumVCPUs).contains(vcpus), (0...1000).contains(round),
+      memory <= 1 << 40, secondBlock <= 1 << 40
+    else {
+      throw MigrationError(
+        .guestShape, "an option of the synthetic guest is out of range",
+        expected: "fractions from 0 to 1, at most \(GuestDescription.maximumVCPUs) vCPUs, 1 TiB",
+        got: "\(privateFraction), \(changedFraction), \(vcpus), round \(round), \(hex(memory))")
+    }
+    var blocks = [try RAMBlock(name: "pc.ram", size: memory)]
+    var ranges = try GuestLayout.ranges(machine: machine, size: memory, below4G: below4G)
+    if secondBlock > 0 {
+      blocks.append(try RAMBlock(name: "mem1", size: secondBlock))
+      let top = ranges.last?.end ?? 0
+      // At 8 GiB, or where the other memory reaches so far, a hole of 1 GiB or more above it.
+      let gpa = max(8 << 30, ((top + (2 << 30) - 1) >> 30) << 30)
+      ranges.append(MappedRange(block: 1, offset: 0, gpa: gpa, size: secondBlock))
+    }
+    let map = try GuestMap(ranges, blocks: blocks)
+    var states = SyntheticStates(
+      addresses: map.addresses, privateFraction: privateFraction, secretsPage: secretsPage,
+      generator: seedRoot.generator(.states))
+    let pageStates = try states.make()
+    var isPrivate = GPARangeSet()
+    for run in pageStates.runs where run.state.isPrivate {
+      isPrivate.append(GPARange(unchecked: run.gpa, run.end))
+    }
+    var vcpuStates: [VCPUState] = []
+    for index in 0..<vcpus { vcpuStates.append(try vcpu(index)) }
+    let guest = GuestDescription(
+      machine: machine, ramBlocks: blocks, map: map, attributes: isPrivate,
+      pageStates: pageStates, vcpus: vcpuStates, services: [try vTPM()])
+    try guest.validate()
+    return guest
+  }
+
+  var seedRoot: GuestSeed { GuestSeed(seed) }
+
+  /// A vCPU somewhere in a kernel, with registers of its own.
+  private func vcpu(_ index: Int) throws(MigrationError) -> VCPUState {
+    var numbers = seedRoot.generator(.vcpu, UInt64(index), UInt64(round))
+    let pages = memory / 4096
+    let kernel: UInt64 = 0xffff_ffff_8100_0000
+    var vmsa = VMSA.longMode(
+      vmpl: 2, features: Self.features, cr3: numbers.next(below: pages) * 4096,
+      rip: kernel + numbers.next(below: 14 << 20),
+      rsp: 0xffff_c900_0000_4000 + (UInt64(index) << 16) - numbers.next(below: 512) * 8)
+    for register in [
+      VMSA.Register.rax, .rbx, .rcx, .rdx, .rbp, .rsi, .rdi, .r8, .r9, .r10, .r11, .r12, .r13,
+      .r14, .r15,
+    ] { vmsa[register] = numbers.next() }
+    vmsa[.lstar] = kernel + 0xa0_0080
+    vmsa[.star] = 0x0023_0010_0000_0000
+    vmsa[.sfmask] = 0x257fd5
+    vmsa[.tscAux] = UInt64(index)
+    vmsa[.kernelGSBase] = 0x7f00_0000_0000 + numbers.next(below: 1 << 32) / 4096 * 4096
+    vmsa[.gs] = Segment(
+      attributes: 0, limit: 0, base: 0xffff_8880_0000_0000 + (UInt64(index) << 20))
+    return try VCPUState(apicID: UInt32(index), vmpl: 2, vmsa: vmsa.bytes)
+  }
+
+  /// SNPActive and DebugSwap, on every vCPU alike: what KVM gives a guest.
+  private static let features = SEVFeatures(rawValue: 1 | 1 << 5)
+
+  /// A blob of 16 to 64 KiB in place of a TPM's state.
+  private func vTPM() throws(MigrationError) -> ServiceState {
+    var numbers = seedRoot.generator(.service, 1, UInt64(round))
+    // The size does not depend on the round, as a TPM's does not.
+    var sizes = seedRoot.generator(.service, 0)
+    let size = (16 << 10) + Int(sizes.next(below: (48 << 10) + 1))
+    return try ServiceState(
+      kind: .vTPM, version: 1, generation: 1, blob: numbers.bytes(size))
+  }
+}
