@@ -1,4 +1,4 @@
-public import Bytes
+internal import Bytes
 internal import Cryptography
 
 /// Hashes a stream chunk by chunk as it passes: the leaves of the seal's hash tree.

@@ -1,5 +1,5 @@
 public import QEMUStream
-public import SVSM
+internal import SVSM
 
 /// The sections of an SNP stream: names, versions, ids and the order they come in.
 ///

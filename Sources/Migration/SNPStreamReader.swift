@@ -10,7 +10,7 @@ public import SVSM
 /// key and judges no content. With `checkingSeal` it also hashes every byte as it passes and checks
 /// the seal. What is behind a record stays at the front of the window, `payload`, until the next
 /// call. Memory does not grow with the stream.
-public final class SNPStreamReader {
+public struct SNPStreamReader: ~Copyable {
   /// What was found next.
   public enum Record {
     case configuration(Configuration)
@@ -38,12 +38,12 @@ public final class SNPStreamReader {
   }
 
   private enum Phase {
-    case header, configuration, sections, seal, vmdescription, trailing, ended
+    case configuration, sections, seal, vmdescription, trailing, ended
   }
 
   private let input: StreamInput
   private let sealCheck: SealCheck?
-  private var phase = Phase.header
+  private var phase = Phase.configuration
   private var table = SectionTable()
   private var ram = RAMDecoder()
   private var pending = 0
@@ -73,7 +73,7 @@ public final class SNPStreamReader {
 
   /// Reads the next record.
   /// - Throws: what is wrong with the stream, with section and offset.
-  public func next() throws(MigrationError) -> Record {
+  public mutating func next() throws(MigrationError) -> Record {
     do {
       if insideRAM { return try nextRAMRecord() }
       if pending > 0 { input.consume(pending) }
@@ -88,13 +88,10 @@ public final class SNPStreamReader {
     }
   }
 
-  private func nextRecord() throws(MigrationError) -> Record {
+  private mutating func nextRecord() throws(MigrationError) -> Record {
     switch phase {
-    case .header:
-      try input.readFileHeader()
-      phase = .configuration
-      fallthrough
     case .configuration:
+      try input.readFileHeader()
       let start = input.offset
       guard try input.readRecordType() == .configuration else {
         throw MigrationError(.configuration, "no configuration section", at: start)
@@ -127,7 +124,7 @@ public final class SNPStreamReader {
 
   // MARK: Sections
 
-  private func nextSection() throws(MigrationError) -> Record {
+  private mutating func nextSection() throws(MigrationError) -> Record {
     let start = input.offset
     let kind: SectionHeader.Kind
     switch try input.readRecordType() {
@@ -155,7 +152,7 @@ public final class SNPStreamReader {
     return try readBody(of: known, header)
   }
 
-  private func skip(_ header: SectionHeader) throws(MigrationError) -> Record {
+  private mutating func skip(_ header: SectionHeader) throws(MigrationError) -> Record {
     guard reached != nil else {
       throw MigrationError(
         .streamKind, "not an SNP stream", at: header.offset, expected: "snp-session",
@@ -176,7 +173,9 @@ public final class SNPStreamReader {
   }
 
   /// The order: session, starts, parts in any order, ends, final records by kind, commit.
-  private func checkOrder(of known: SNPSection, _ header: SectionHeader) throws(MigrationError) {
+  private mutating func checkOrder(of known: SNPSection, _ header: SectionHeader)
+    throws(MigrationError)
+  {
     func refusal(_ code: ErrorCode, _ what: String, _ expected: String) -> MigrationError {
       MigrationError(
         code, what, at: header.offset, expected: expected,
@@ -222,7 +221,7 @@ public final class SNPStreamReader {
     }
   }
 
-  private func readBody(
+  private mutating func readBody(
     of known: SNPSection, _ header: SectionHeader
   ) throws(MigrationError) -> Record {
     switch known {
@@ -251,12 +250,12 @@ public final class SNPStreamReader {
     }
   }
 
-  private func take(_ count: Int) throws(MigrationError) {
+  private mutating func take(_ count: Int) throws(MigrationError) {
     try input.require(count)
     pending = count
   }
 
-  private func readPart(
+  private mutating func readPart(
     _ header: SectionHeader, size: Int, as record: Record
   ) throws(MigrationError) -> Record {
     try take(size)
@@ -270,7 +269,7 @@ public final class SNPStreamReader {
     return .skipped(header)
   }
 
-  private func readGuestMap() throws(MigrationError) -> GuestMap {
+  private mutating func readGuestMap() throws(MigrationError) -> GuestMap {
     // Taken whole: the count is checked before its entries are asked for.
     try input.require(GuestMap.headerLayout.size)
     var header = ByteCursor(input.bytes, at: payloadOffset)
@@ -285,7 +284,7 @@ public final class SNPStreamReader {
     return try GuestMap(from: &cursor, blocks: guestBlocks)
   }
 
-  private func noteBlocks() throws(MigrationError) {
+  private mutating func noteBlocks() throws(MigrationError) {
     for block in ram.blocks {
       guard let name = String(validating: block.name.bytes, as: UTF8.self) else {
         throw MigrationError(
@@ -295,7 +294,7 @@ public final class SNPStreamReader {
     }
   }
 
-  private func readFinal(
+  private mutating func readFinal(
     _ known: SNPSection, _ header: SectionHeader
   ) throws(MigrationError) -> Record {
     try input.require(FinalRecord.layout.size)
@@ -312,7 +311,7 @@ public final class SNPStreamReader {
 
   // MARK: Shared memory
 
-  private func nextRAMRecord() throws(MigrationError) -> Record {
+  private mutating func nextRAMRecord() throws(MigrationError) -> Record {
     // The decoder consumes the payload of its record before.
     pending = 0
     let record = try ram.next(from: input)
@@ -343,12 +342,12 @@ public final class SNPStreamReader {
 
   // MARK: After the sections
 
-  private func readSeal() throws(MigrationError) -> Seal {
+  private mutating func readSeal() throws(MigrationError) -> Seal {
     try sealCheck?.streamEnds(at: input.offset)
     return try SealCheck.read(from: input, check: sealCheck, sourceKey: sourceKey)
   }
 
-  private func readVMDescription() throws(MigrationError) -> Record {
+  private mutating func readVMDescription() throws(MigrationError) -> Record {
     let start = input.offset
     guard try input.peekByte() == RecordType.vmdescription.rawValue else {
       throw MigrationError(.vmdescriptionMissing, "no VM description after the seal", at: start)

@@ -13,7 +13,7 @@ final class SealingOutput {
   static let recordLimit = 64 << 10
 
   private let output: any ByteOutput
-  private var buffer: [UInt8]
+  private let buffer: PageBuffer
   private var count = 0
   private var hasher: ChunkHasher
   /// Stream offset of the next byte.
@@ -23,7 +23,7 @@ final class SealingOutput {
     let hasher = try ChunkHasher()
     self.output = output
     self.hasher = hasher
-    buffer = [UInt8](repeating: 0, count: Self.pieceSize + Self.recordLimit)
+    buffer = PageBuffer(count: Self.pieceSize + Self.recordLimit)
   }
 
   /// Appends `bytes`, however many.
@@ -48,6 +48,7 @@ final class SealingOutput {
   func append(
     _ size: Int, make: (inout MutableSpan<UInt8>, Int) throws(MigrationError) -> Void
   ) throws(MigrationError) {
+    let buffer = self.buffer
     var span = buffer.mutableSpan
     try make(&span, count)
     count += size
@@ -70,11 +71,12 @@ final class SealingOutput {
   }
 
   private func write(_ size: Int) throws(MigrationError) {
+    let buffer = self.buffer
     let piece = buffer.span.extracting(first: size)
     try hasher.update(piece)
     try output.write(piece)
     // At most one record lies behind the piece.
-    for index in size..<count { buffer[index - size] = buffer[index] }
+    buffer.moveToFront(from: size, count: count - size)
     count -= size
   }
 }

@@ -36,7 +36,7 @@ public struct SourceVMM: ~Copyable {
   private var description: StreamDescription
   private var finalIDs: UInt32 = SNPSection.firstFinalID
   private var summary = SaveSummary()
-  private var batch: [UInt8]
+  private let batch = PageBuffer(count: SourceVMM.batchSize)
   private var done: UInt64 = 0
 
   /// - Parameters:
@@ -60,7 +60,6 @@ public struct SourceVMM: ~Copyable {
     self.output = sealing
     ram = RAMEncoder(blocks: blocks)
     description = StreamDescription(machine: Array(guest.description.machine.utf8))
-    batch = [UInt8](repeating: 0, count: Self.batchSize)
   }
 
   /// Runs the whole migration: header, session, one epoch of a paused guest, final state, seal.
@@ -101,7 +100,9 @@ public struct SourceVMM: ~Copyable {
         TransferData.layout, rest: ("evidence", data.count - TransferData.layout.size)))
 
     var list: [UInt8] = []
-    list.append(SectionHeader(.start, id: SNPSection.ram.id, name: RAMSection.name, version: RAMSection.version))
+    list.append(
+      SectionHeader(
+        .start, id: SNPSection.ram.id, name: RAMSection.name, version: RAMSection.version))
     ram.appendBlockList(to: &list)
     ram.appendEnd(to: &list)
     list.appendFooter(id: SNPSection.ram.id)
@@ -143,6 +144,7 @@ public struct SourceVMM: ~Copyable {
     let id = SNPSection.pages.id
     let head = 5
     let body = PageMetadata.recordSize
+    let batch = self.batch
     try output.append(head + body + 5) { (buffer, start) throws(MigrationError) in
       buffer[start] = RecordType.sectionPart.rawValue
       putID(id, &buffer, start + 1)
@@ -191,6 +193,7 @@ public struct SourceVMM: ~Copyable {
     _ block: Int, _ offset: UInt64, _ size: Int, _ records: inout [UInt8]
   ) throws(MigrationError) {
     try fill(size, block, offset)
+    let batch = self.batch
     for position in stride(from: 0, to: size, by: RAMSection.pageSize) {
       let place = RAMPage(block: block, offset: offset + UInt64(position))
       let page = batch.span.extracting(position..<position + RAMSection.pageSize)
@@ -270,9 +273,12 @@ public struct SourceVMM: ~Copyable {
   private mutating func fill(
     _ size: Int, _ block: Int, _ offset: UInt64
   ) throws(MigrationError) {
-    var whole = batch.mutableSpan
-    var part = whole.extracting(first: size)
-    try guest.read(block: block, at: offset, into: &part)
+    let batch = self.batch
+    var span = batch.mutableSpan
+    // `size` is at most the batch's own size.
+    try unsafe span.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
+      try unsafe guest.read(block: block, at: offset, into: .init(rebasing: bytes[..<size]))
+    }
   }
 
   private mutating func advance(_ size: Int, _ progress: Progress) {
@@ -313,5 +319,7 @@ public struct SourceVMM: ~Copyable {
 }
 
 private func putID(_ id: UInt32, _ buffer: inout MutableSpan<UInt8>, _ at: Int) {
-  for index in 0..<4 { buffer[at + index] = UInt8(truncatingIfNeeded: id >> UInt32(24 - 8 * index)) }
+  for index in 0..<4 {
+    buffer[at + index] = UInt8(truncatingIfNeeded: id >> UInt32(24 - 8 * index))
+  }
 }
