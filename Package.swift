@@ -36,10 +36,11 @@ let package = Package(
     library("QEMUStream", ["Bytes"]),
     library("SEVSNP", ["Bytes", "Cryptography"]),
     library("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: checked),
     tests("Bytes"),
     tests("FileIO", ["Bytes"]),
     tests("Cryptography", ["Bytes"]),
-    tests("QEMUStream", ["Bytes"]),
+    tests("QEMUStream", ["Bytes", "TestSupport"]),
     tests("SEVSNP", ["Bytes", "Cryptography"]),
     tests("Guest", ["Bytes", "FileIO", "SEVSNP"]),
   ]
