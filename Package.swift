@@ -39,10 +39,11 @@ let package = Package(
     library("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
     library("SVSM", ["Bytes", "Cryptography", "SEVSNP"]),
     library("Migration", ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM"]),
+    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: checked),
     tests("Bytes"),
     tests("FileIO", ["Bytes"]),
     tests("Cryptography", ["Bytes"]),
-    tests("QEMUStream", ["Bytes"]),
+    tests("QEMUStream", ["Bytes", "TestSupport"]),
     tests("SEVSNP", ["Bytes", "Cryptography"]),
     tests("Guest", ["Bytes", "FileIO", "SEVSNP"]),
   ]

@@ -51,18 +51,22 @@ extension JSON {
     members?.filter { $0.key == key }.map(\.value) ?? []
   }
 
+  /// Keys and values of an object, nil for anything else.
   public var members: [Member]? {
     if case .object(let members) = self { members } else { nil }
   }
 
+  /// Elements of an array, nil for anything else.
   public var array: [JSON]? {
     if case .array(let elements) = self { elements } else { nil }
   }
 
+  /// A string, nil for anything else.
   public var string: String? {
     if case .string(let text) = self { text } else { nil }
   }
 
+  /// `true` or `false`, nil for anything else.
   public var bool: Bool? {
     if case .bool(let flag) = self { flag } else { nil }
   }
@@ -81,6 +85,7 @@ extension JSON {
     }
   }
 
+  /// Whether this is `null`.
   public var isNull: Bool { self == .null }
 }
 

@@ -186,7 +186,8 @@ public struct QEMUStreamReader {
 
   private mutating func close(_ header: SectionHeader) throws(MigrationError) {
     if hasFooters == nil {
-      hasFooters = try input.peekByte() == RecordType.footer.rawValue
+      // Only a byte that begins a record shows that this stream has no footers.
+      hasFooters = try input.peekByte().map { !QEMUStreamReader.beginsRecord($0) } ?? true
     }
     guard hasFooters == true else { return }
     do throws(MigrationError) {
@@ -227,12 +228,10 @@ public struct QEMUStreamReader {
       try input.require(searched + 6)
       let window = input.bytes
       while searched + 6 <= window.count, searched <= QEMUStreamReader.scanLimit {
-        if QEMUStreamReader.isFooter(header.id, in: window, at: searched) {
-          switch RecordType(rawValue: window[searched + 5]) {
-          case .eof, .sectionStart, .sectionPart, .sectionEnd, .sectionFull, .command:
-            return searched
-          default: break
-          }
+        if QEMUStreamReader.isFooter(header.id, in: window, at: searched),
+          QEMUStreamReader.beginsRecord(window[searched + 5])
+        {
+          return searched
         }
         searched += 1
       }
@@ -250,6 +249,14 @@ public struct QEMUStreamReader {
     var found: UInt32 = 0
     for index in place + 1..<place + 5 { found = found << 8 | UInt32(window[index]) }
     return found == id
+  }
+
+  /// Whether `byte` can stand where a record begins, among the sections.
+  private static func beginsRecord(_ byte: UInt8) -> Bool {
+    switch RecordType(rawValue: byte) {
+    case .eof, .sectionStart, .sectionPart, .sectionEnd, .sectionFull, .command: true
+    default: false
+    }
   }
 
   private mutating func end() throws(MigrationError) -> StreamEvent {

@@ -27,6 +27,7 @@ public enum RecordType: UInt8, Sendable, CaseIterable {
 ///
 /// A part or end takes name, instance and version from the start of the same id.
 public struct SectionHeader: Equatable, Sendable {
+  /// The type byte. A start is followed by parts and an end; a full section stands alone.
   public enum Kind: UInt8, Sendable {
     case start = 1
     case part = 2
@@ -35,9 +36,12 @@ public struct SectionHeader: Equatable, Sendable {
   }
 
   public var kind: Kind
+  /// Unique in the stream; says nothing beyond it.
   public var id: UInt32
   public var name: SectionName
+  /// Tells sections of one name apart.
   public var instance: UInt32
+  /// Of the body's layout.
   public var version: UInt32
   /// Stream offset of the type byte.
   public var offset: UInt64

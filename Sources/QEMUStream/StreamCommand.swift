@@ -8,6 +8,7 @@ public import Bytes
 ///          3     2  length       of the payload, big-endian
 ///          5     n  payload
 public struct StreamCommand: Equatable, Sendable {
+  /// What the command asks for. Only `switchoverStart` stands in ordinary files.
   public enum Code: UInt16, Sendable, CaseIterable {
     case openReturnPath = 0x01
     case ping = 0x02
@@ -53,7 +54,9 @@ public struct StreamCommand: Equatable, Sendable {
     }
   }
 
+  /// Which command.
   public var code: Code
+  /// As it came; its length is one the command can have.
   public var payload: [UInt8]
   /// Stream offset of the type byte.
   public var offset: UInt64

@@ -7,6 +7,7 @@ public import Bytes
 public enum StreamGrammar {
   /// `QEVM`.
   public static let magic: UInt32 = 0x5145_564D
+  /// The only version since 2009.
   public static let version: UInt32 = 3
 
   /// The file header.

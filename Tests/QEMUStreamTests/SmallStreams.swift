@@ -1,0 +1,112 @@
+import Bytes
+import QEMUStream
+
+/// Streams small enough to write down, and a walk over any stream.
+enum SmallStreams {
+  /// The smallest stream with RAM that QEMU 7.2 and 10.0 load into `-M none -m 16`, as tried with
+  /// both: header, configuration "none", START of ram 3 with block "ram" of 16 MiB, END, EOF.
+  static let hello = """
+    5145564d 00000003
+    07 00000004 6e6f6e65
+    01 00000003 03 72616d 00000000 00000004
+    0000000001000004 03 72616d 0000000001000000
+    0000000000000010 7e 00000003
+    03 00000003 0000000000000010 7e 00000003
+    00
+    """
+
+  /// The same stream from our writers.
+  static var written: [UInt8] {
+    var bytes: [UInt8] = []
+    let ram = RAMEncoder(blocks: [RAMBlock(name: "ram", length: 16 << 20)])
+    bytes.appendFileHeader()
+    bytes.append(Configuration(machine: "none"))
+    bytes.append(SectionHeader(.start, id: 3, name: RAMSection.name, version: RAMSection.version))
+    ram.appendBlockList(to: &bytes)
+    ram.appendEnd(to: &bytes)
+    bytes.appendFooter(id: 3)
+    bytes.appendSectionHeader(.end, id: 3)
+    ram.appendEnd(to: &bytes)
+    bytes.appendFooter(id: 3)
+    bytes.appendEOF()
+    return bytes
+  }
+
+  /// A device of every kind of field, its description, and its body.
+  static let device = VMDescription.Device(
+    name: "dev", instance: 2,
+    body: .init(
+      "dev", version: 7,
+      fields: [
+        .init("count", type: "uint16", size: 2), .init("on", type: "bool", size: 1),
+        .init("list", type: "int8", size: 1, run: .array(3)),
+        .init(
+          "part", type: "struct", size: 2,
+          body: .init("part", version: 1, fields: [.init("x", type: "uint8", size: 2)])),
+        .init("raw", type: "buffer", size: 2),
+      ],
+      subsections: [
+        .init("dev/more", version: 1, fields: [.init("y", type: "uint8", size: 1)])
+      ]))
+
+  static var deviceBody: [UInt8] {
+    var body: [UInt8] = [0x12, 0x34, 1, 0xFF, 0, 1, 0xAB, 0xCD, 0x7E, 0]
+    body.appendSubsectionHeader("dev/more", version: 1)
+    return body + [0x55]
+  }
+
+  /// Every record a plain stream has: configuration with subsections, ram in three sections with
+  /// zero and full pages, a command, a device, a description.
+  static func full(footers: Bool = true, described: Bool = true) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var ram = RAMEncoder(blocks: [
+      RAMBlock(name: "pc.ram", length: 0x4000), RAMBlock(name: "pc.bios", length: 0x1000),
+    ])
+    func footer(_ id: UInt32) { if footers { bytes.appendFooter(id: id) } }
+    bytes.appendFileHeader()
+    bytes.append(
+      Configuration(
+        machine: "pc-q35-10.0", targetPageBits: 12, capabilities: ["xbzrle"],
+        uuid: Array(1...16)))
+    bytes.append(SectionHeader(.start, id: 3, name: RAMSection.name, version: RAMSection.version))
+    ram.appendBlockList(to: &bytes)
+    ram.appendEnd(to: &bytes)
+    footer(3)
+    bytes.appendSectionHeader(.part, id: 3)
+    ram.appendZero(RAMPage(block: 0, offset: 0), to: &bytes)
+    ram.appendZero(RAMPage(block: 0, offset: 0x3000), to: &bytes)
+    ram.appendPageHeader(RAMPage(block: 1, offset: 0), to: &bytes)
+    bytes += [UInt8](repeating: 0xC3, count: 4096)
+    ram.appendEnd(to: &bytes)
+    footer(3)
+    bytes.append(StreamCommand(.switchoverStart))
+    bytes.appendSectionHeader(.end, id: 3)
+    ram.appendEnd(to: &bytes)
+    footer(3)
+    bytes.append(SectionHeader(.full, id: 9, name: "dev", instance: 2, version: 7))
+    bytes += deviceBody
+    footer(9)
+    bytes.appendEOF()
+    if described { bytes.append(VMDescription(devices: [device])) }
+    return bytes
+  }
+
+  /// All events of a stream, and the bodies of sections other than ram.
+  static func walk(
+    _ bytes: [UInt8], description: VMDescription? = nil, pieceSize: Int = .max
+  ) throws(MigrationError) -> (events: [StreamEvent], bodies: [[UInt8]]) {
+    let source = ArraySource(bytes, pieceSize: pieceSize)
+    var reader = QEMUStreamReader(StreamInput(source, capacity: 8192), description: description)
+    var events: [StreamEvent] = []
+    var bodies: [[UInt8]] = []
+    while events.last != .end {
+      let event = try reader.next()
+      events.append(event)
+      if case .section(let header) = event, header.name != RAMSection.name {
+        let size = try reader.requireBody()
+        bodies.append(Array(copying: reader.input.bytes.extracting(first: size)))
+      }
+    }
+    return (events, bodies)
+  }
+}

@@ -1,0 +1,73 @@
+import Bytes
+import QEMUStream
+import Testing
+
+@Suite struct StreamInputTests {
+  private let counted = (0..<20000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }
+
+  @Test(arguments: [1, 13, 4096, 100_000], [1, 9, 4104])
+  func theWindowShowsTheBytesInOrderWhateverTheSourceGives(pieceSize: Int, step: Int) throws {
+    let input = StreamInput(ArraySource(counted, pieceSize: pieceSize), capacity: 4096)
+    var seen: [UInt8] = []
+    while try input.available(atLeast: step) >= step {
+      #expect(input.offset == UInt64(seen.count))
+      seen += Array(copying: input.bytes.extracting(first: step))
+      input.consume(step)
+    }
+    seen += Array(copying: input.bytes)
+    #expect(seen == counted)
+  }
+
+  @Test(arguments: [1, 1000, 100_000])
+  func theTapSeesEachConsumedByteOnce(pieceSize: Int) throws {
+    let input = StreamInput(ArraySource(counted, pieceSize: pieceSize), capacity: 4096)
+    var tapped: [UInt8] = []
+    try input.skip(100)
+    input.startTap { tapped.append(copying: $0) }
+    try input.skip(9000)
+    try input.require(5000)
+    try input.flushTap()
+    #expect(tapped == Array(counted[100..<9100]))
+    try input.skip(5000)
+    try input.stopTap()
+    try input.skip(10)
+    #expect(tapped == Array(counted[100..<14100]))
+  }
+
+  @Test func aTapsErrorStopsTheReading() throws {
+    let input = StreamInput(ArraySource(counted), capacity: 4096)
+    let refusal = MigrationError(.sealChunk, "chunk differs")
+    input.startTap { _ throws(MigrationError) in throw refusal }
+    #expect(throws: refusal) { try input.skip(10000) }
+  }
+
+  @Test func theEndIsNamedWhereTheStreamEnds() throws {
+    let input = StreamInput(ArraySource([1, 2, 3, 4, 5]), offset: 0x100)
+    input.consume(0)
+    _ = try input.read(UInt16.self)
+    let refusal = #expect(throws: MigrationError.self) { try input.require(8) }
+    #expect(refusal?.code == .streamTruncated)
+    #expect(refusal?.offset == 0x105)
+    #expect(refusal?.expected == "8 bytes from byte 0x102")
+    #expect(refusal?.got == "3")
+    #expect(try input.read(UInt8.self) == 3)
+    #expect(throws: MigrationError.self) { try input.skip(3) }
+  }
+
+  @Test func aRecordBeyondTheLimitIsRefusedBeforeItIsRead() throws {
+    let input = StreamInput(ArraySource(counted), capacity: 4096, limit: 8192)
+    try input.require(8192)
+    let refusal = #expect(throws: MigrationError.self) { try input.require(8193) }
+    #expect(refusal?.code == .sectionLength)
+  }
+
+  @Test func fieldsAreBigEndian() throws {
+    let input = StreamInput(ArraySource(Array(1...15)), capacity: 4096)
+    #expect(try input.read(UInt8.self) == 0x01)
+    #expect(try input.read(UInt16.self) == 0x0203)
+    #expect(try input.read(UInt32.self) == 0x0405_0607)
+    #expect(try input.read(UInt64.self) == 0x0809_0A0B_0C0D_0E0F)
+    #expect(try input.isAtEnd())
+    #expect(try input.peekByte() == nil)
+  }
+}

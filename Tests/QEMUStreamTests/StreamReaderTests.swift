@@ -1,0 +1,188 @@
+import Bytes
+import QEMUStream
+import Testing
+
+@Suite struct StreamReaderTests {
+  private let description = VMDescription(devices: [SmallStreams.device])
+
+  @Test func theWritersGiveTheStreamThatQEMULoads() throws {
+    let published = try #require(Hex.decode(SmallStreams.hello.filter { !$0.isWhitespace }))
+    #expect(SmallStreams.written == published)
+    #expect(published.count == 86)
+    let events = try SmallStreams.walk(published).events
+    let start = SectionHeader(
+      .start, id: 3, name: "ram", instance: 0, version: 4, offset: 17)
+    let end = SectionHeader(.end, id: 3, name: "ram", instance: 0, version: 4, offset: 67)
+    #expect(
+      events == [
+        .configuration, .section(start), .ram(.blockList), .ram(.end), .section(end), .ram(.end),
+        .endOfSections, .end,
+      ])
+  }
+
+  @Test(arguments: [1, 5, 4096, 1 << 20], [true, false])
+  func everyRecordIsReadWhateverTheSourceGives(pieceSize: Int, described: Bool) throws {
+    let bytes = SmallStreams.full()
+    let (events, bodies) = try SmallStreams.walk(
+      bytes, description: described ? description : nil, pieceSize: pieceSize)
+    #expect(bodies == [SmallStreams.deviceBody])
+    #expect(events.contains(.ram(.page(RAMPage(block: 1, offset: 0)))))
+    #expect(events.contains(.ram(.zero(RAMPage(block: 0, offset: 0x3000)))))
+    #expect(
+      events.contains {
+        if case .command(let it) = $0 { it.code == .switchoverStart } else { false }
+      })
+    #expect(events.contains(.description(size: description.json.compact.count)))
+    #expect(events.count == 16)
+  }
+
+  @Test func theConfigurationComesBack() throws {
+    let written = Configuration(
+      machine: "pc-i440fx-7.2", targetPageBits: 14, capabilities: ["mapped-ram", "x"],
+      uuid: Array(repeating: 7, count: 16))
+    var bytes: [UInt8] = []
+    bytes.append(written)
+    let input = StreamInput(ArraySource(bytes + [0]), capacity: 4096)
+    #expect(try input.readRecordType() == .configuration)
+    #expect(try input.readConfiguration() == written)
+    #expect(input.offset == UInt64(bytes.count))
+  }
+
+  @Test func withoutFootersADescriptionGivesTheLengthAndNothingElseDoes() throws {
+    let bytes = SmallStreams.full(footers: false)
+    #expect(
+      try SmallStreams.walk(bytes, description: description).bodies
+        == [SmallStreams.deviceBody])
+    let refusal = #expect(throws: MigrationError.self) { try SmallStreams.walk(bytes) }
+    #expect(refusal?.code == .sectionLength)
+  }
+
+  @Test func aBodyThatDisagreesWithItsDescriptionIsRefused() {
+    var device = SmallStreams.device
+    device.body.fields[0].size = 4
+    let refusal = #expect(throws: MigrationError.self) {
+      try SmallStreams.walk(SmallStreams.full(), description: VMDescription(devices: [device]))
+    }
+    #expect(refusal?.code == .vmdescriptionMismatch)
+  }
+
+  @Test func aCallerMayReadABodyItself() throws {
+    var reader = QEMUStreamReader(StreamInput(ArraySource(SmallStreams.full()), capacity: 8192))
+    var body: [UInt8] = []
+    while true {
+      let event = try reader.next()
+      if event == .end { break }
+      if case .section(let header) = event, header.name == "dev" {
+        body = try reader.input.readArray(SmallStreams.deviceBody.count)
+        try reader.bodyWasRead()
+      }
+    }
+    #expect(body == SmallStreams.deviceBody)
+    #expect(reader.hasFooters == true)
+    #expect(reader.configuration?.machineText == "pc-q35-10.0")
+    #expect(throws: MigrationError.self) { try reader.bodyWasRead() }
+  }
+
+  /// A cut is always noticed, but for the two places where a whole stream may end.
+  @Test(arguments: [true, false])
+  func everyCutIsRefused(described: Bool) throws {
+    let bytes = SmallStreams.full()
+    let whole = SmallStreams.full(described: false).count
+    // Cuts inside the one full page are all alike.
+    let page = bytes.firstIndex(of: 0xC3)! + 3
+    for length in 0..<bytes.count where length != whole && !(page..<page + 4000 ~= length) {
+      let refusal = #expect(throws: MigrationError.self) {
+        try SmallStreams.walk(
+          Array(bytes.prefix(length)), description: described ? description : nil)
+      }
+      #expect(refusal?.code == (length == 0 ? .streamEmpty : .streamTruncated))
+    }
+  }
+
+  /// Every error is a coded one of the container; most flips of structure are noticed.
+  @Test func aFlippedByteNeverTraps() {
+    let bytes = SmallStreams.full()
+    let page = bytes.firstIndex(of: 0xC3)! + 3
+    var refused = 0
+    for index in bytes.indices where !(page..<page + 4000 ~= index) {
+      for mask: UInt8 in [0x01, 0x80, 0xFF] {
+        var damaged = bytes
+        damaged[index] ^= mask
+        for description in [nil, description] {
+          do throws(MigrationError) {
+            _ = try SmallStreams.walk(damaged, description: description)
+          } catch {
+            #expect(error.code.exitStatus == 65)
+            refused += 1
+          }
+        }
+      }
+    }
+    #expect(refused > 600)
+  }
+
+  /// What stands where the device section would: the code.
+  @Test(arguments: [
+    ("04 00000003 03 646576 00000000 00000001", ErrorCode.sectionID),
+    ("04 00000004 03 72616d 00000000 00000004", .sectionInstance),
+    ("04 00000004 03 72616d 00000001 00000004", .sectionInstance),
+    ("04 00000004 00 00000000 00000001", .sectionName),
+    ("02 00000009", .sectionID), ("03 00000003", .sectionOrder), ("02 00000003", .sectionOrder),
+    ("05 03 646576", .sectionType), ("06 00000002 7b7d", .sectionType), ("07", .sectionType),
+    ("7e 00000003", .sectionType), ("09", .sectionType), ("ff", .sectionType),
+    ("08 0000 0000", .command), ("08 000c 0000", .command), ("08 000b 0001 00", .command),
+    ("08 0002 0003 000000", .command), ("08 0007 0004 00000001", .command),
+    ("00 06 7fffffff", .vmdescriptionSyntax), ("00 01", .streamTrailing),
+    ("00 06 00000002 7b7d 00", .streamTrailing),
+    ("04 00000009 03 646576 00000000 00000001 7e 00000009 ff", .streamTruncated),
+  ])
+  func aRecordOutOfPlaceIsRefused(record: String, code: ErrorCode) throws {
+    let rest = try #require(Hex.decode(record.filter { $0 != " " }))
+    let refusal = #expect(throws: MigrationError.self) {
+      try SmallStreams.walk(Array(SmallStreams.written.dropLast()) + rest)
+    }
+    #expect(refusal?.code == code)
+  }
+
+  /// Beginnings of a stream: the code.
+  @Test(arguments: [
+    ("5145564e 00000003", ErrorCode.streamMagic), ("5145564d 00000002", .streamVersion),
+    ("5145564d 00000003 07 00000100", .configuration),
+    ("5145564d 00000003 07 00000000 05 01 78 00000001", .configuration),
+    (
+      "5145564d 00000003 07 00000000 05 12 636f6e66696775726174696f6e2f75756964 00000002"
+        + String(repeating: "00", count: 16), .configuration
+    ),
+    (
+      "5145564d 00000003 07 00000000 05 1a 636f6e66696775726174696f6e2f6361706162696c6974696573"
+        + "00000001 00000001 0a 6d61707065642d72616d", .configuration
+    ),
+    (
+      "5145564d 00000003 07 00000000 05 1a 636f6e66696775726174696f6e2f6361706162696c6974696573"
+        + "00000001 ffffffff", .configuration
+    ),
+    ("5145564d 00000003 01 00000003 03 72616d 00000000 00000003", .sectionVersion),
+  ])
+  func aWrongBeginningIsRefused(text: String, code: ErrorCode) throws {
+    let bytes = try #require(Hex.decode(text.filter { $0 != " " }))
+    let refusal = #expect(throws: MigrationError.self) { try SmallStreams.walk(bytes) }
+    #expect(refusal?.code == code)
+  }
+
+  @Test func sectionsHaveALimit() throws {
+    var table = SectionTable(limit: 2)
+    for id: UInt32 in 1...2 {
+      try table.open(SectionHeader(.full, id: id, name: "x", instance: id, version: 1))
+    }
+    let refusal = #expect(throws: MigrationError.self) {
+      try table.open(SectionHeader(.full, id: 3, name: "x", instance: 3, version: 1))
+    }
+    #expect(refusal?.code == .sectionID)
+  }
+
+  @Test func aNameIsShownEscaped() {
+    #expect(SectionName([0x61, 0x5C, 0x0A, 0xC3, 0x20])?.description == "a\\\\\\x0a\\xc3 ")
+    #expect(SectionName([]) == nil)
+    #expect(SectionName([UInt8](repeating: 0x61, count: 256)) == nil)
+  }
+}
