@@ -42,6 +42,6 @@ let package = Package(
     tests("Cryptography", ["Bytes"]),
     tests("QEMUStream", ["Bytes"]),
     tests("SEVSNP", ["Bytes", "Cryptography"]),
-    tests("Guest", ["Bytes", "FileIO", "SEVSNP"]),
+    tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
   ]
 )
