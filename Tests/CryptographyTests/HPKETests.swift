@@ -8,12 +8,18 @@ import Testing
       let aad, pt, ct: HexBytes
     }
     struct Export: Decodable, Sendable {
-      let exporter_context: HexBytes
-      let L: Int
-      let exported_value: HexBytes
+      let context: HexBytes
+      let count: Int
+      let value: HexBytes
+
+      private enum CodingKeys: String, CodingKey {
+        case context = "exporter_context"
+        case count = "L"
+        case value = "exported_value"
+      }
     }
 
-    let kem_id, kdf_id, aead_id: Int
+    let kem, kdf, aead: Int
     let info: HexBytes
     /// Keying material of the recipient's and of the ephemeral key; only the RFC's rows have it.
     let ikmR, ikmE: HexBytes?
@@ -21,17 +27,24 @@ import Testing
     let encryptions: [Message]
     let exports: [Export]
 
-    var testDescription: String { "KEM \(kem_id), KDF \(kdf_id), AEAD \(aead_id)" }
+    private enum CodingKeys: String, CodingKey {
+      case kem = "kem_id"
+      case kdf = "kdf_id"
+      case aead = "aead_id"
+      case info, ikmR, ikmE, skRm, pkRm, enc, encryptions, exports
+    }
+
+    var testDescription: String { "KEM \(kem), KDF \(kdf), AEAD \(aead)" }
 
     /// The suite of the row's identifiers (RFC 9180 section 7).
     var suite: HPKE {
       get throws {
         let kems = [0x10: DHKEM.p256, 0x11: .p384, 0x12: .p521, 0x20: .x25519]
         return HPKE(
-          kem: try #require(kems[kem_id]),
-          kdf: try #require([1: DigestAlgorithm.sha256, 2: .sha384, 3: .sha512][kdf_id]),
+          kem: try #require(kems[kem]),
+          kdf: try #require([1: DigestAlgorithm.sha256, 2: .sha384, 3: .sha512][kdf]),
           aead: try #require(
-            [1: AEADAlgorithm.aes128GCM, 2: .aes256GCM, 3: .chacha20Poly1305][aead_id]))
+            [1: AEADAlgorithm.aes128GCM, 2: .aes256GCM, 3: .chacha20Poly1305][aead]))
       }
     }
   }
@@ -182,8 +195,8 @@ import Testing
   private func expectExports(of context: HPKEContext, _ row: Row) throws {
     for export in row.exports {
       #expect(
-        try context.export(export.exporter_context.bytes, count: export.L)
-          == export.exported_value.bytes)
+        try context.export(export.context.bytes, count: export.count)
+          == export.value.bytes)
     }
   }
 }
