@@ -71,7 +71,10 @@ public struct AEADNonce: Sendable, Hashable {
 }
 
 /// Owns one `EVP_CIPHER_CTX` with its key set. Freeing clears the key schedule.
-@safe private struct CipherContext: ~Copyable, @unchecked Sendable {
+///
+/// Not private: stored in a public type, a private one stops optimised builds of other modules
+/// (Swift 6.3.1 fails with "Global is external").
+@safe struct CipherContext: ~Copyable, @unchecked Sendable {
   let pointer: OpaquePointer
 
   init(_ algorithm: AEADAlgorithm, key: [UInt8], encrypting: Bool) throws(MigrationError) {
