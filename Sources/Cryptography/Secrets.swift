@@ -29,15 +29,15 @@ public func equalInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {
 /// Secret bytes with one owner that wipes them. What prints or reflects an owner sees only a name.
 ///
 /// Sendable because nothing changes the bytes before `deinit`, which runs alone.
-final class SecretBytes: @unchecked Sendable {
-  private(set) var bytes: [UInt8]
+public final class SecretBytes: @unchecked Sendable {
+  public private(set) var bytes: [UInt8]
 
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   deinit { wipe(&bytes) }
 }
 
 extension SecretBytes: CustomStringConvertible, CustomReflectable {
-  var description: String { "secret" }
-  var customMirror: Mirror { Mirror(self, children: []) }
+  public var description: String { "secret" }
+  public var customMirror: Mirror { Mirror(self, children: []) }
 }
