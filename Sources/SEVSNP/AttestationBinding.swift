@@ -5,7 +5,7 @@ extension AttestationReport {
   /// True when the key at `point` (97 bytes, uncompressed) signed this report.
   func isSigned(by point: [UInt8]) -> Bool {
     guard let key = try? P384.PublicKey(point),
-      let signature = try? P384.Signature(r: signatureR, s: signatureS),
+      let signature = P384.Signature(r: signatureR, s: signatureS),
       let digest = try? SHA384.hash(signedBytes)
     else { return false }
     return (try? key.verify(signature, digest: digest)) ?? false

@@ -26,7 +26,10 @@ public struct ModelSecurityProcessor: Sendable {
   ///   `INTERNAL-CRYPTOGRAPHY`.
   public func sign(_ fields: AttestationReport.Fields) throws(MigrationError) -> AttestationReport {
     let bytes = try fields.signedBytes()
-    let signature = try platform.key.sign(digest: SHA384.hash(bytes))
+    guard let key = try P384.PrivateKey(scalar: platform.scalar) else {
+      throw MigrationError(.internal, "the platform's key is not in range")
+    }
+    let signature = try key.sign(digest: SHA384.hash(bytes))
     return try AttestationReport(
       signedBytes: bytes, signatureR: signature.r, signatureS: signature.s)
   }

@@ -11,7 +11,8 @@ public struct Platform: Sendable {
   public let vcek: X509Certificate
   /// What the chip's certificate says of it.
   public let endorsement: EndorsementExtensions
-  let key: P384.PrivateKey
+  /// The private key, 48 bytes: published, so it needs no guarding.
+  let scalar: [UInt8]
 
   /// - Parameters:
   ///   - ark: the root, DER or PEM; `ask` the intermediate and `vcek` the chip's, the same.
@@ -26,11 +27,13 @@ public struct Platform: Sendable {
     self.vcek = try Self.certificate(vcek, "vcek")
     endorsement = try EndorsementExtensions(self.vcek, signer: .vcek)
     do throws(MigrationError) {
-      self.key = try P384.PrivateKey(X509KeyFile.p384Scalar(key))
+      scalar = try X509KeyFile.p384Scalar(key)
     } catch {
       throw MigrationError(.platformSyntax, error.what, section: "vcek.key")
     }
-    guard self.vcek.publicKey == .p384(self.key.publicKey.bytes) else {
+    guard let pair = try P384.PrivateKey(scalar: scalar),
+      self.vcek.publicKey == .p384(pair.publicKey.bytes)
+    else {
       throw MigrationError(
         .platformSyntax, "private key does not belong to the certificate", section: "vcek.key")
     }
