@@ -54,6 +54,7 @@ let package = Package(
         arguments,
       ]),
     tool("prepare"), tool("save"), tool("load"), tool("verify"),
+    tool("guest"),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: checked),
     tests("Bytes"),
     tests("FileIO", ["Bytes"]),
