@@ -64,6 +64,11 @@ let package = Package(
     tests(
       "Migration",
       ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "TestSupport"]),
+    .testTarget(
+      name: "FormatsTests",
+      dependencies: [
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
+      ], swiftSettings: checked),
     tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
   ]
 )
