@@ -38,13 +38,17 @@ let package = Package(
     library("SEVSNP", ["Bytes", "Cryptography"]),
     library("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
     library("SVSM", ["Bytes", "Cryptography", "SEVSNP"]),
-    library("Migration", ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM"]),
+    library(
+      "Migration", ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM"]),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: checked),
     tests("Bytes"),
     tests("FileIO", ["Bytes"]),
     tests("Cryptography", ["Bytes"]),
     tests("QEMUStream", ["Bytes", "TestSupport"]),
     tests("SEVSNP", ["Bytes", "Cryptography"]),
+    tests(
+      "Migration",
+      ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "TestSupport"]),
     tests("Guest", ["Bytes", "FileIO", "SEVSNP"]),
   ]
 )

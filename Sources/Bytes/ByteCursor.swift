@@ -71,19 +71,6 @@ public struct ByteCursor: ~Escapable {
 }
 
 extension Array where Element == UInt8 {
-  /// The bytes of `span`, copied.
-  @inlinable public init(copying span: Span<UInt8>) {
-    self.init(capacity: span.count) { output in
-      for index in span.indices { output.append(span[index]) }
-    }
-  }
-
-  /// Appends the bytes of `span`.
-  @inlinable public mutating func append(copying span: Span<UInt8>) {
-    reserveCapacity(count + span.count)
-    for index in span.indices { append(span[index]) }
-  }
-
   /// Appends `value`, most significant byte first.
   @inlinable public mutating func append<Field: FixedWidthInteger & UnsignedInteger>(
     bigEndian value: Field

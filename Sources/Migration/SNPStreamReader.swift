@@ -63,6 +63,9 @@ public struct SNPStreamReader: ~Copyable {
     sealCheck = checkingSeal ? try SealCheck(input) : nil
   }
 
+  /// Bytes of the stream read so far.
+  public var offset: UInt64 { input.offset }
+
   /// The last record's bytes, at the front of the window until the next call of `next`.
   public var payload: Span<UInt8> {
     @_lifetime(borrow self) get { input.bytes.extracting(first: pending) }
@@ -322,6 +325,7 @@ public struct SNPStreamReader: ~Copyable {
         throw MigrationError(
           .ramList, "block list outside of the section's start", at: payloadOffset)
       }
+      try noteBlocks()
     case .zero, .page:
       guard section?.kind == .part else {
         throw MigrationError(

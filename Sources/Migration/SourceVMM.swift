@@ -323,3 +323,11 @@ private func putID(_ id: UInt32, _ buffer: inout MutableSpan<UInt8>, _ at: Int) 
     buffer[at + index] = UInt8(truncatingIfNeeded: id >> UInt32(24 - 8 * index))
   }
 }
+
+extension GuestReader {
+  /// What of the guest its SVSM keeps.
+  public var trustedState: TrustedGuestState {
+    TrustedGuestState(
+      pageStates: description.pageStates, vcpus: description.vcpus, services: description.services)
+  }
+}

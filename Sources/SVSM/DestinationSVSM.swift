@@ -15,6 +15,8 @@ public struct DestinationSVSM: ~Copyable {
     public var acceptsOneWay = false
     /// The session's keys may come from a seed that others know.
     public var acceptsSeeded = false
+    /// The stream is only looked at: an instance that has served already may look too.
+    public var isRehearsal = false
     public init() {}
   }
 
@@ -36,7 +38,7 @@ public struct DestinationSVSM: ~Copyable {
     instance: SVSMInstance, transferData: TransferData, trust: Trust, options: Options,
     at offset: UInt64
   ) throws(MigrationError) {
-    guard instance.stage == .ready else { throw instance.usedError }
+    guard options.isRehearsal || instance.stage == .ready else { throw instance.usedError }
     guard transferData.offerDigest == (try instance.offer.digest()) else {
       throw MigrationError(
         .sessionRecipient, "stream is for another destination", section: "snp-session",
@@ -77,6 +79,9 @@ public struct DestinationSVSM: ~Copyable {
     self.keys = keys
     self.ledger = ledger
   }
+
+  /// Whether a private page is held at `gpa`: the host must put nothing of its own there.
+  public mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { ledger.isPresent(gpa) }
 
   /// Processes one wrapped page by its metadata.
   ///

@@ -1,10 +1,11 @@
-/// Which pages have been exported, and which of them in the current epoch: two bits a page.
+/// Two bits about each page of a large, sparse memory: whether it is present, and whether it was
+/// touched in the current round.
 ///
 /// Sparse: memory is taken only for the regions of guest-physical memory that pages came from, so
 /// it follows the number of records seen, never an address or a length in one of them.
-struct PageTracker {
+public struct PageTracker: Sendable {
   /// 2^15 pages, 128 MiB of guest-physical memory.
-  private struct Region {
+  private struct Region: Sendable {
     var present = [UInt64](repeating: 0, count: 512)
     var current = [UInt64](repeating: 0, count: 512)
   }
@@ -15,16 +16,18 @@ struct PageTracker {
   private var lastIndex = 0
 
   /// Pages present now.
-  private(set) var count: UInt64 = 0
+  public private(set) var count: UInt64 = 0
 
   /// What is known of one page.
-  struct Bits {
-    var isPresent: Bool
-    var isCurrent: Bool
+  public struct Bits: Sendable {
+    public var isPresent: Bool
+    public var isCurrent: Bool
   }
 
-  /// - Parameter gpa: guest-physical address, below 2^52.
-  mutating func bits(of gpa: UInt64) -> Bits {
+  public init() {}
+
+  /// - Parameter gpa: address of the page.
+  public mutating func bits(of gpa: UInt64) -> Bits {
     guard let index = region(of: gpa, creating: false) else {
       return Bits(isPresent: false, isCurrent: false)
     }
@@ -35,7 +38,7 @@ struct PageTracker {
   }
 
   /// Notes that `gpa` was touched in this epoch and is present or withdrawn now.
-  mutating func note(_ gpa: UInt64, isPresent: Bool) {
+  public mutating func note(_ gpa: UInt64, isPresent: Bool) {
     guard let index = region(of: gpa, creating: true) else { return }
     let (word, mask) = place(of: gpa)
     let wasPresent = regions[index].present[word] & mask != 0
@@ -50,7 +53,7 @@ struct PageTracker {
   }
 
   /// Begins a new epoch: no page has been touched in it yet.
-  mutating func beginEpoch() {
+  public mutating func beginEpoch() {
     for index in regions.indices {
       for word in 0..<512 { regions[index].current[word] = 0 }
     }

@@ -1,0 +1,27 @@
+/// Copies between spans and arrays. Byte by byte they would cost more than encrypting the same bytes;
+/// each unsafe call below moves one region whose bounds were just checked or are its own.
+
+extension Array where Element == UInt8 {
+  /// The bytes of `span`, copied.
+  public init(copying span: Span<UInt8>) {
+    self = unsafe span.withUnsafeBufferPointer { unsafe Array($0) }
+  }
+
+  /// Appends the bytes of `span`.
+  public mutating func append(copying span: Span<UInt8>) {
+    unsafe span.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
+  }
+}
+
+extension MutableSpan<UInt8> {
+  /// Copies all of `source` to `offset`. Precondition: it fits.
+  public mutating func copy(_ source: Span<UInt8>, to offset: Int) {
+    precondition(offset >= 0 && source.count <= count - offset)
+    unsafe withUnsafeMutableBufferPointer { target in
+      unsafe source.withUnsafeBufferPointer { source in
+        guard let start = source.baseAddress, let target = target.baseAddress else { return }
+        unsafe (target + offset).update(from: start, count: source.count)
+      }
+    }
+  }
+}

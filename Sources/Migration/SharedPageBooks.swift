@@ -1,0 +1,49 @@
+internal import Bytes
+internal import Guest
+internal import SEVSNP
+internal import SVSM
+
+/// The VMM's own books of which pages came as shared memory, in which block.
+///
+/// With them the destination tells a missing shared page from one that came, and a shared page at a
+/// private address from a private one.
+struct SharedPageBooks {
+  private var trackers: [PageTracker]
+  private let blocks: [Guest.RAMBlock]
+
+  init(blocks: [Guest.RAMBlock]) {
+    self.blocks = blocks
+    trackers = [PageTracker](repeating: PageTracker(), count: blocks.count)
+  }
+
+  /// Notes that content for a page came.
+  /// - Parameter isShared: as shared memory, or as a private page.
+  /// - Returns: whether anything came for the page before.
+  mutating func note(_ block: Int, _ offset: UInt64, isShared: Bool) -> Bool {
+    let wasTouched = trackers[block].bits(of: offset).isCurrent
+    trackers[block].note(offset, isPresent: isShared)
+    return wasTouched
+  }
+
+  /// Holds the books against the trusted page states: every shared page came as shared memory, no
+  /// private one did.
+  /// - Throws: `MAP-SHARED-AT-PRIVATE`, `MAP-MISSING-PAGE`.
+  mutating func check(_ extents: MemoryExtents, at offset: UInt64) throws(MigrationError) {
+    for extent in extents.extents(where: { $0.isPrivate }) {
+      for page in stride(from: 0, to: extent.place.size, by: 4096)
+      where trackers[extent.place.block].bits(of: extent.place.offset + page).isPresent {
+        throw MigrationError(
+          .mapSharedAtPrivate, "shared content came for a private page", section: "ram",
+          at: offset, got: "gpa 0x\(String(extent.gpa + page, radix: 16))")
+      }
+    }
+    for extent in extents.shared(blockSizes: blocks.map { $0.size }) {
+      for page in stride(from: 0, to: extent.size, by: 4096)
+      where !trackers[extent.block].bits(of: extent.offset + page).isPresent {
+        throw MigrationError(
+          .mapMissingPage, "a shared page never came", section: "ram", at: offset,
+          got: "\(blocks[extent.block].name) offset 0x\(String(extent.offset + page, radix: 16))")
+      }
+    }
+  }
+}

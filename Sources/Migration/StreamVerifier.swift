@@ -1,0 +1,122 @@
+public import Bytes
+internal import Guest
+public import QEMUStream
+public import SVSM
+
+/// Verifies a stream in one pass, without keys or with those of its destination.
+public struct StreamVerifier {
+  private let trust: Trust
+
+  /// - Parameter trust: roots and time for the source's attestation.
+  public init(trust: Trust) { self.trust = trust }
+
+  /// What anyone can check: structure, order, counts, transcript, seal, the source's attestation.
+  /// - Throws: only what is no refusal: `IO-READ`, `INTERNAL`.
+  public func verify(_ input: StreamInput) throws(MigrationError) -> VerificationReport {
+    var isMutual = false
+    var refusal: MigrationError?
+    do throws(MigrationError) {
+      isMutual = try pass(input)
+    } catch {
+      guard error.code.exitStatus == 65 else { throw error }
+      refusal = error
+    }
+    var proven: Set<VerificationReport.Property> = [
+      .structure, .order, .counts, .transcript, .seal, .sealSigner,
+    ]
+    if isMutual || refusal != nil { proven.insert(.sourceAttestation) }
+    return VerificationReport(refusal: refusal, proven: proven) { property in
+      switch property {
+      case .sourceAttestation: "one-way: the source shows no attestation"
+      case .freshness: "a file cannot tell; the destination's instance remembers its migration"
+      default: "needs the destination's instance"
+      }
+    }
+  }
+
+  /// Everything a destination checks, with its keys, restoring nothing.
+  /// - Throws: only what is no refusal: `IO-READ`, `INTERNAL`.
+  public func verify(
+    _ input: StreamInput, for instance: SVSMInstance
+  ) throws(MigrationError) -> VerificationReport {
+    var options = DestinationSVSM.Options()
+    options.acceptsOneWay = true
+    options.acceptsSeeded = true
+    options.isRehearsal = true
+    var isMutual = true
+    var refusal: MigrationError?
+    do throws(MigrationError) {
+      let reader = try SNPStreamReader(input, checkingSeal: true)
+      var vmm = DestinationVMM(reader)
+      let summary = try vmm.receive(
+        begin: { (data, offset) throws(MigrationError) in
+          try DestinationSVSM(
+            instance: instance, transferData: data, trust: trust, options: options, at: offset)
+        }, memory: { _ in DiscardedMemory() }, progress: { _ in })
+      isMutual = summary.transferData.flags.contains(.mutual)
+    } catch {
+      guard error.code.exitStatus == 65 else { throw error }
+      refusal = error
+    }
+    var proven = Set(VerificationReport.Property.allCases)
+    if instance.stage != .ready || refusal != nil { proven.remove(.freshness) }
+    if !isMutual { proven.remove(.sourceAttestation) }
+    return VerificationReport(refusal: refusal, proven: proven) { property in
+      property == .sourceAttestation
+        ? "one-way: the source shows no attestation"
+        : "this instance has served a migration already"
+    }
+  }
+
+  /// One pass without keys.
+  /// - Returns: whether the source proved itself.
+  private func pass(_ input: StreamInput) throws(MigrationError) -> Bool {
+    var reader = try SNPStreamReader(input, checkingSeal: true)
+    var session: TransferData?
+    var books: RecordLedger?
+    while true {
+      let record = try reader.next()
+      do throws(MigrationError) {
+        switch record {
+        case .session(let data):
+          if data.flags.contains(.mutual) {
+            try trust.verify(
+              report: data.report, certificates: data.certificates,
+              reportData: data.expectedReportData(), of: "snp-session")
+          }
+          books = try RecordLedger(transferData: data.encoded)
+          session = data
+        case .page:
+          var cursor = ByteCursor(reader.payload, at: reader.payloadOffset)
+          let page = try PageMetadata(from: &cursor)
+          try books?.admit(
+            page, record: reader.payload.extracting(first: PageMetadata.contentOffset),
+            at: reader.payloadOffset)
+        case .token:
+          var cursor = ByteCursor(reader.payload, at: reader.payloadOffset)
+          let token = try EpochToken(from: &cursor)
+          try books?.admit(token, record: reader.payload, at: reader.payloadOffset)
+        case .final(let final):
+          try books?.admit(
+            final, header: reader.payload.extracting(first: FinalRecord.layout.size),
+            at: reader.payloadOffset)
+        case .commit:
+          var cursor = ByteCursor(reader.payload, at: reader.payloadOffset)
+          let commit = try CommitRecord(from: &cursor)
+          try books?.admit(commit, at: reader.payloadOffset)
+        case .end:
+          return session?.flags.contains(.mutual) ?? false
+        case .configuration, .ram, .guestMap, .skipped, .eof, .seal, .vmdescription: break
+        }
+      } catch {
+        throw reader.section.map { error.inSection($0.name.description) } ?? error
+      }
+    }
+  }
+}
+
+/// Takes memory and keeps none of it: a verifier decrypts pages and restores nothing.
+private final class DiscardedMemory: GuestMemoryOutput {
+  func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) {}
+  func read(block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>) {}
+}

@@ -1,0 +1,29 @@
+import Bytes
+import Foundation
+import Guest
+import Migration
+import QEMUStream
+import SVSM
+import Testing
+
+@Suite struct WholeMigrationTests {
+  @Test(arguments: ["none", "0x0-0x7ffff", "all"])
+  func memoryComesBackByteForByte(isPrivate: String) throws {
+    let scratch = try Scratch()
+    var memory = [UInt8](repeating: 0, count: 1 << 20)
+    for index in memory.indices where index % 12288 < 4096 {
+      memory[index] = UInt8(truncatingIfNeeded: index &* 31 >> 3)
+    }
+    try Data(memory).write(to: URL(filePath: scratch["ram"]))
+    var options = RawImageOptions()
+    options.privateRanges = try GPARangeSet(parsing: isPrivate)
+    let guest = try GuestReader(rawImage: scratch["ram"], options)
+    let destination = try Lab.instance(1)
+    let stream = try Lab.save(guest, to: destination)
+    try Lab.load(stream, for: destination, to: scratch["out"])
+    #expect(try Data(contentsOf: URL(filePath: scratch["out/ram-0.bin"])) == Data(memory))
+    let verifier = StreamVerifier(trust: Lab.trust)
+    #expect(try verifier.verify(StreamInput(ArraySource(stream))).refusal == nil)
+    #expect(try verifier.verify(StreamInput(ArraySource(stream)), for: destination).refusal == nil)
+  }
+}
