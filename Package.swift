@@ -49,6 +49,6 @@ let package = Package(
     tests(
       "Migration",
       ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "TestSupport"]),
-    tests("Guest", ["Bytes", "FileIO", "SEVSNP"]),
+    tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
   ]
 )

@@ -178,7 +178,7 @@ public final class OutputFile: ByteOutput, Sendable {
 
   static func exists(_ name: String) -> MigrationError {
     MigrationError(
-      .outputExists, "\(name) exists already", expected: "a new name, or leave to replace it")
+      .outputExists, "\(name) exists already", expected: "a new name, or --force")
   }
 }
 
