@@ -19,6 +19,13 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
     swiftSettings: checked)
 }
 
+/// A command-line tool: one `main.swift` over a command of the module Tools.
+func tool(_ name: String) -> Target {
+  .executableTarget(
+    name: "svsm-mig-\(name)", dependencies: ["Tools", arguments], swiftSettings: checked)
+}
+
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
 let package = Package(
@@ -40,6 +47,13 @@ let package = Package(
     library("SVSM", ["Bytes", "Cryptography", "SEVSNP"]),
     library(
       "Migration", ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM"]),
+    library(
+      "Tools",
+      [
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
+        arguments,
+      ]),
+    tool("prepare"),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: checked),
     tests("Bytes"),
     tests("FileIO", ["Bytes"]),
@@ -49,6 +63,6 @@ let package = Package(
     tests(
       "Migration",
       ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "TestSupport"]),
-    tests("Guest", ["Bytes", "FileIO", "SEVSNP"]),
+    tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
   ]
 )

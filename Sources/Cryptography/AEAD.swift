@@ -71,7 +71,10 @@ public struct AEADNonce: Sendable, Hashable {
 }
 
 /// Owns one `EVP_CIPHER_CTX` with its key set. Freeing clears the key schedule.
-@safe private struct CipherContext: ~Copyable, @unchecked Sendable {
+///
+/// Not private: stored in a public type, a private one stops optimised builds of other modules
+/// (Swift 6.3.1 fails with "Global is external").
+@safe struct CipherContext: ~Copyable, @unchecked Sendable {
   let pointer: OpaquePointer
 
   init(_ algorithm: AEADAlgorithm, key: [UInt8], encrypting: Bool) throws(MigrationError) {
@@ -131,7 +134,7 @@ public struct AEADNonce: Sendable, Hashable {
     let size = buffer.count
     guard associatedData.lowerBound >= 0, associatedData.upperBound <= size, tag >= 0,
       tag <= size - AEADAlgorithm.tagSize, ciphertext >= 0, plaintext.count <= size - ciphertext,
-      plaintext.count <= Int32.max
+      plaintext.count <= Int32.max, associatedData.count <= Int32.max
     else { throw MigrationError(.cryptography, "no room for a sealed message") }
     // All places were just checked to lie in the buffer; libcrypto reads and writes only them.
     let sealed = unsafe buffer.withUnsafeMutableBufferPointer { buffer in
@@ -214,7 +217,11 @@ public struct AEADNonce: Sendable, Hashable {
     }
     if !isGood {
       ERR_clear_error()
-      for index in position..<position + ciphertext.count { output[index] = 0 }
+      // The output has room for the plaintext there; unlike a loop, this is never optimised away.
+      unsafe output.withUnsafeMutableBufferPointer { output in
+        guard let base = output.baseAddress else { return }
+        unsafe OPENSSL_cleanse(base + position, ciphertext.count)
+      }
     }
     return isGood
   }

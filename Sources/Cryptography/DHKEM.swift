@@ -58,7 +58,8 @@ public struct DHKEM: Sendable, Hashable {
   ) throws(MigrationError) -> (secret: [UInt8], encapsulated: [UInt8])? {
     var pair = try deriveKeyPair(ephemeral)
     defer { wipe(&pair.secret) }
-    guard let shared = try agree(pair.secret, with: recipient) else { return nil }
+    guard var shared = try agree(pair.secret, with: recipient) else { return nil }
+    defer { wipe(&shared) }
     return (try secret(shared, context: pair.point + recipient), pair.point)
   }
 
@@ -67,28 +68,30 @@ public struct DHKEM: Sendable, Hashable {
   func decapsulate(
     _ encapsulated: [UInt8], secret key: [UInt8], point: [UInt8]
   ) throws(MigrationError) -> [UInt8]? {
-    guard let shared = try agree(key, with: encapsulated) else { return nil }
+    guard var shared = try agree(key, with: encapsulated) else { return nil }
+    defer { wipe(&shared) }
     return try secret(shared, context: encapsulated + point)
   }
 
   private func secret(_ shared: [UInt8], context: [UInt8]) throws(MigrationError) -> [UInt8] {
-    var shared = shared
-    defer { wipe(&shared) }
     let kdf = LabelledKDF(suite: suite, hash: hash)
-    let prk = try kdf.extract(salt: [], "eae_prk", shared)
+    var prk = try kdf.extract(salt: [], "eae_prk", shared)
+    defer { wipe(&prk) }
     return try kdf.expand(prk, "shared_secret", context, hash.size)
   }
 
-  /// The x coordinate of `secret` times `point`.
-  private func agree(
+  /// The Diffie-Hellman value: the x coordinate of `secret` times `point`.
+  /// - Returns: nil when `point` is not a public key.
+  package func agree(
     _ secret: [UInt8], with point: [UInt8]
   ) throws(MigrationError) -> [UInt8]? {
     guard case .prime(let curve) = group else {
       return try X25519.agree(secret, with: point)
     }
-    guard let product = try CurveGroup(curve).multiply(point, by: try BigNumber(secret)) else {
+    guard var product = try CurveGroup(curve).multiply(point, by: try BigNumber(secret)) else {
       return nil
     }
+    defer { wipe(&product) }
     return Array(product[1...curve.scalarSize])
   }
 }

@@ -8,20 +8,25 @@ internal import CLibCrypto
 /// are ours; the arithmetic is libcrypto's.
 public enum ECDSA {
   /// Signs `digest` with `scalar`; the nonce comes from HMAC with the same hash.
+  /// - Parameter scalar: `scalarSize` bytes, most significant first, from 1 to the order less 1.
   /// - Returns: r and s, `scalarSize` bytes each, most significant byte first.
-  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY` when the scalar is not one.
   public static func sign(
     digest: [UInt8], scalar: [UInt8], on curve: PrimeCurve, using hash: DigestAlgorithm
   ) throws(MigrationError) -> (r: [UInt8], s: [UInt8]) {
     let group = try CurveGroup(curve)
     let field = try ModularArithmetic(modulus: try group.order())
     let key = try BigNumber(scalar)
+    guard scalar.count == curve.scalarSize, !key.isZero, key.isLess(than: field.modulus) else {
+      throw MigrationError(.cryptography, "not a private key of the curve")
+    }
     let message = try field.reduce(try truncate(digest, to: curve))
     var nonces = try NonceGenerator(
       scalar: scalar, message: try message.bytes(curve.scalarSize), hash: hash)
     while true {
-      let candidate = try nonces.next(curve.scalarSize)
+      var candidate = try nonces.next(curve.scalarSize)
       let nonce = try truncate(candidate, to: curve)
+      wipe(&candidate)
       guard !nonce.isZero, nonce.isLess(than: field.modulus) else { continue }
       let point = try group.multiplyGenerator(nonce)
       let r = try field.reduce(try BigNumber(Array(point[1...curve.scalarSize])))

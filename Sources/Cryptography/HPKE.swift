@@ -24,9 +24,10 @@ public struct HPKE: Sendable, Hashable {
   public func sender(
     to recipient: [UInt8], info: [UInt8], ephemeral: [UInt8]
   ) throws(MigrationError) -> (context: HPKEContext, encapsulatedKey: [UInt8]) {
-    guard let shared = try kem.encapsulate(to: recipient, ephemeral: ephemeral) else {
+    guard var shared = try kem.encapsulate(to: recipient, ephemeral: ephemeral) else {
       throw MigrationError(.offerKey, "not a public key of the suite")
     }
+    defer { wipe(&shared.secret) }
     return (try HPKEContext(self, shared: shared.secret, info: info), shared.encapsulated)
   }
 
@@ -38,9 +39,10 @@ public struct HPKE: Sendable, Hashable {
   public func receiver(
     of encapsulatedKey: [UInt8], secret: [UInt8], point: [UInt8], info: [UInt8]
   ) throws(MigrationError) -> HPKEContext? {
-    guard let shared = try kem.decapsulate(encapsulatedKey, secret: secret, point: point) else {
+    guard var shared = try kem.decapsulate(encapsulatedKey, secret: secret, point: point) else {
       return nil
     }
+    defer { wipe(&shared) }
     return try HPKEContext(self, shared: shared, info: info)
   }
 
@@ -54,6 +56,8 @@ public struct HPKE: Sendable, Hashable {
 }
 
 /// One HPKE context: messages in order under one key.
+///
+/// A copy counts messages on its own: sealing with two copies would use a nonce twice. Keep one.
 public struct HPKEContext: Sendable {
   private let aead: AEADAlgorithm
   private let kdf: LabelledKDF

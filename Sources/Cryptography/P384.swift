@@ -16,9 +16,11 @@ public enum P384 {
       self.bytes = bytes
     }
 
-    /// Whether `signature` is this key's over `digest`, a SHA-384 digest of 48 bytes.
+    /// Whether `signature` is this key's over `digest`, a SHA-384 digest; false for another length
+    /// than 48 bytes.
     public func verify(_ signature: Signature, digest: [UInt8]) throws(MigrationError) -> Bool {
-      try ECDSA.verify(
+      guard digest.count == SHA384.size else { return false }
+      return try ECDSA.verify(
         digest: digest, r: signature.r, s: signature.s, point: bytes, on: .p384)
     }
 
@@ -37,10 +39,10 @@ public enum P384 {
     /// - Throws: `INSTANCE-SYNTAX` when it is not.
     public init(_ scalar: [UInt8]) throws(MigrationError) {
       let group = try CurveGroup(.p384)
+      let refusal = MigrationError(.instanceSyntax, "not a private key of P-384")
+      guard scalar.count == PrimeCurve.p384.scalarSize else { throw refusal }
       let number = try BigNumber(scalar)
-      guard scalar.count == 48, !number.isZero, number.isLess(than: try group.order()) else {
-        throw MigrationError(.instanceSyntax, "not a private key of P-384")
-      }
+      guard !number.isZero, number.isLess(than: try group.order()) else { throw refusal }
       storage = SecretBytes(scalar)
       publicKey = try PublicKey(group.multiplyGenerator(number))
     }
@@ -48,16 +50,19 @@ public enum P384 {
     /// The key that RFC 9180 derives from keying material: DeriveKeyPair of DHKEM(P-384).
     /// - Parameter keyingMaterial: at least 48 bytes of entropy.
     public init(deriving keyingMaterial: [UInt8]) throws(MigrationError) {
-      var pair = try DHKEM.p384.deriveKeyPair(keyingMaterial)
-      defer { wipe(&pair.secret) }
-      try self.init(pair.secret)
+      // The secret's only copy becomes the storage of the new key.
+      try self.init(DHKEM.p384.deriveKeyPair(keyingMaterial).secret)
     }
 
     /// The scalar, 48 bytes. For the instance file and for nothing else.
     public var scalar: [UInt8] { storage.bytes }
 
     /// Signs `digest`, a SHA-384 digest of 48 bytes, deterministically.
+    /// - Throws: `INTERNAL-CRYPTOGRAPHY` when the digest has another length.
     public func sign(digest: [UInt8]) throws(MigrationError) -> Signature {
+      guard digest.count == SHA384.size else {
+        throw MigrationError(.cryptography, "digest has another length")
+      }
       let (r, s) = try ECDSA.sign(
         digest: digest, scalar: storage.bytes, on: .p384, using: .sha384)
       return try Signature(r: r, s: s)

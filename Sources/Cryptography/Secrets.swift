@@ -2,7 +2,8 @@ internal import CLibCrypto
 
 /// Overwrites `bytes` with zeros in a way the compiler keeps, and empties the array.
 ///
-/// Wipes this array's own storage: call it on the only copy.
+/// Wipes this array's own storage: call it on the only copy. Of a shared array only this name is
+/// emptied; the bytes stay with the others.
 public func wipe(_ bytes: inout [UInt8]) {
   // OPENSSL_cleanse writes exactly the array's bytes.
   unsafe bytes.withUnsafeMutableBytes { unsafe OPENSSL_cleanse($0.baseAddress, $0.count) }
@@ -25,14 +26,18 @@ public func equalInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {
   equalInConstantTime(left.span, right.span)
 }
 
-/// Secret bytes with one owner, which wipes them when the last reference goes.
+/// Secret bytes with one owner that wipes them. What prints or reflects an owner sees only a name.
 ///
-/// Sendable because nothing changes the bytes before that.
+/// Sendable because nothing changes the bytes before `deinit`, which runs alone.
 public final class SecretBytes: @unchecked Sendable {
   public private(set) var bytes: [UInt8]
 
-  /// Takes over `bytes`: the caller keeps no copy, or that copy is what stays behind.
-  public init(_ bytes: consuming [UInt8]) { self.bytes = bytes }
+  public init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   deinit { wipe(&bytes) }
+}
+
+extension SecretBytes: CustomStringConvertible, CustomReflectable {
+  public var description: String { "secret" }
+  public var customMirror: Mirror { Mirror(self, children: []) }
 }

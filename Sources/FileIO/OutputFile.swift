@@ -86,6 +86,12 @@ public final class OutputFile: ByteOutput, Sendable {
     try descriptor.resize(to: size)
   }
 
+  /// Waits until the bytes are on the disk, so that little is left for `commit` to fail at.
+  /// - Throws: `IO-WRITE`.
+  public func synchronize() throws(MigrationError) {
+    try descriptor.synchronize()
+  }
+
   /// Makes the output durable and gives it its name. To be called once.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`; `OUTPUT-EXISTS` when a file of that name has appeared
   ///   meanwhile. The temporary file is gone then.
@@ -178,7 +184,7 @@ public final class OutputFile: ByteOutput, Sendable {
 
   static func exists(_ name: String) -> MigrationError {
     MigrationError(
-      .outputExists, "\(name) exists already", expected: "a new name, or leave to replace it")
+      .outputExists, "\(name) exists already", expected: "a new name, or --force")
   }
 }
 

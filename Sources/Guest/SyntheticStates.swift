@@ -22,7 +22,7 @@ struct SyntheticStates {
     self.generator = generator
     pagesLeft = addresses.pages
     privateLeft = UInt64((privateFraction * Double(pagesLeft)).rounded())
-    longest = max(pagesLeft / 8, 1)
+    longest = max(pagesLeft / 32, pagesLeft >= 4096 ? 512 : 1)
     let hasSecrets = secretsPage.map { addresses.contains($0) && $0 % 4096 == 0 } ?? false
     self.secretsPage = hasSecrets && privateLeft > 0 ? secretsPage : nil
     if self.secretsPage != nil {

@@ -1,4 +1,5 @@
 import Bytes
+import Cryptography
 import FileIO
 import FoundationEssentials
 import Guest
@@ -40,6 +41,32 @@ import Testing
     for name in ["ram-0.bin", "vcpu-0.vmsa", "service-0.bin", "page-states.bin"] {
       #expect(other[name] != first[name], "\(name)")
     }
+  }
+
+  /// Version 1 of the generator (`Formats/guest-bundle.md`, section 10): digests of a guest of
+  /// 1 MiB, as this code made it first.
+  @Test func theGeneratorMakesWhatItAlwaysMade() throws {
+    var guest = SyntheticGuest(memory: 1 << 20)
+    guest.vcpus = 2
+    guest.seed = Array("golden".utf8)
+    guest.secretsPage = 0x9000
+    guest.below4G = 0xc0000
+    let made = try files(guest, "guest").mapValues { Hex.encode(try SHA256.hash($0)) }
+    #expect(
+      made == [
+        "guest.json":
+          "be274dfe54c08a4e6959a09e0a103405b90261e9d1a1137fd69edd55c5c1ca5b",
+        "page-states.bin":
+          "b74e1de19e685fdfe563445f224c4acc86d79f66ead519ecdb125c3d9cc94f57",
+        "ram-0.bin":
+          "c2c7449d66e6e7cdb508dc813c4a16cd9b0b0dbd7bcb65f9d5dcf5038280f486",
+        "service-0.bin":
+          "3bc365d03e0479de627c76bfef3c21ec60b88dcdd4a19723e6861ba4d7851264",
+        "vcpu-0.vmsa":
+          "d150dfde1202692b506bf60cb97076a6374e04a11c61d48d39f75c4a156de0c0",
+        "vcpu-1.vmsa":
+          "690d6d1cb96110cdf58d8f913580925662bb7d10bb242f022642ca6865f41153",
+      ])
   }
 
   /// Rows: memory in pages, private fraction, private pages.

@@ -187,9 +187,8 @@ let modelTime = AttestationVerifier.Time.at(1_800_000_000)
       try write("ask.pem", Array(platform.ask.pem.utf8))
       try write("vcek.pem", Array(platform.vcek.pem.utf8))
       try write("signed", report.signedBytes)
-      try write(
-        "signature",
-        try P384.Signature(r: report.signatureR, s: report.signatureS).der)
+      let signed = try P384.Signature(r: report.signatureR, s: report.signatureS)
+      try write("signature", signed.der)
       let chain = try openssl(
         ["verify", "-CAfile", "@ark.pem", "-untrusted", "@ask.pem", "@vcek.pem"], in: directory)
       #expect(chain.status == 0, "\(chain.output)")

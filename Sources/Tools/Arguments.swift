@@ -1,0 +1,63 @@
+public import ArgumentParser
+internal import Bytes
+public import Cryptography
+public import Guest
+
+/// Where a tool's keys come from: `--seed`.
+public struct SeedOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Take all keys from this seed, for reproducible tests: then they are no secret.",
+      valueName: "hex"))
+  public var seed: HexBytes?
+
+  public init() {}
+
+  public var source: RandomSource {
+    if let seed { .seeded(seed.bytes) } else { .system }
+  }
+}
+
+/// Bytes in hex on the command line.
+public struct HexBytes: ExpressibleByArgument, Sendable {
+  public var bytes: [UInt8]
+
+  public init?(argument: String) {
+    guard let bytes = Hex.decode(argument), !bytes.isEmpty else { return nil }
+    self.bytes = bytes
+  }
+}
+
+/// A number of bytes on the command line: decimal or 0x digits, then K, M, G or T at will.
+public struct ByteCount: ExpressibleByArgument, Sendable {
+  public var value: UInt64
+
+  public init?(argument: String) {
+    guard let value = byteCount(argument) else { return nil }
+    self.value = value
+  }
+}
+
+/// A number in decimal or 0x digits on the command line.
+public struct Number: ExpressibleByArgument, Sendable {
+  public var value: UInt64
+
+  public init(_ value: UInt64) { self.value = value }
+
+  public init?(argument: String) {
+    let isHex = argument.hasPrefix("0x") || argument.hasPrefix("0X")
+    guard let first = argument.utf8.first, UInt8(ascii: "0")...UInt8(ascii: "9") ~= first,
+      let value = isHex ? UInt64(argument.dropFirst(2), radix: 16) : UInt64(argument)
+    else { return nil }
+    self.value = value
+  }
+
+  public var defaultValueDescription: String { "0x\(String(value, radix: 16))" }
+}
+
+extension GPARangeSet: ExpressibleByArgument {
+  public init?(argument: String) {
+    guard let set = try? GPARangeSet(parsing: argument) else { return nil }
+    self = set
+  }
+}

@@ -1,0 +1,121 @@
+public import Bytes
+internal import FileIO
+
+/// What a tool says and shows: results on standard output, everything else on standard error.
+public final class Console {
+  /// The tool's name, at the head of each message: "svsm-mig-load".
+  public let tool: String
+  public let isQuiet: Bool
+  public let isVerbose: Bool
+  public let wantsJSON: Bool
+  private var hasWritten = false
+  private var progress: Progress?
+
+  public init(tool: String, common: CommonOptions, wantsJSON: Bool = false) {
+    self.tool = tool
+    isQuiet = common.quiet
+    isVerbose = common.verbose
+    self.wantsJSON = wantsJSON
+  }
+
+  // MARK: Results
+
+  /// Colours for text on standard output.
+  public var style: Style { Style(for: .output) }
+
+  /// Writes a result as it is to standard output.
+  /// - Throws: `IO-WRITE`.
+  public func write(_ text: String) throws(MigrationError) {
+    endProgress()
+    hasWritten = true
+    try OutputFile("-", content: .text).write(text: text)
+  }
+
+  /// Writes a JSON document and a newline to standard output.
+  /// - Throws: `IO-WRITE`.
+  public func write(_ json: JSON) throws(MigrationError) {
+    try write(String(decoding: json.pretty, as: UTF8.self) + "\n")
+  }
+
+  // MARK: Messages
+
+  /// Says a line on standard error, unless quiet.
+  public func note(_ line: String) {
+    if !isQuiet { say(line) }
+  }
+
+  /// Says a line on standard error when the user wants to know more.
+  public func detail(_ line: String) {
+    if isVerbose { say(line) }
+  }
+
+  /// The one line that every tool with model keys in hand says.
+  public func noteModel() {
+    note("model keys: shows the mechanics, protects nothing")
+  }
+
+  private func say(_ line: String) {
+    endProgress()
+    StandardStream.error.say("\(tool): \(line)\n")
+  }
+
+  /// Starts a progress line. There is one at a time, and only on a terminal.
+  /// - Parameter total: bytes in all, when that is known.
+  public func startProgress(_ verb: String, total: UInt64?) -> Progress {
+    endProgress()
+    let progress = Progress(
+      verb, total: total, isShown: !isQuiet && StandardStream.error.isTerminal)
+    self.progress = progress
+    return progress
+  }
+
+  /// Takes the progress line away.
+  public func endProgress() {
+    progress?.end()
+    progress = nil
+  }
+
+  // MARK: The end
+
+  /// Says why the tool stops: one line on standard error, and under `--json` the same as fields on
+  /// standard output when no result stands there yet.
+  /// - Returns: the exit status.
+  public func report(_ error: MigrationError) -> Int32 {
+    let status = error.code.exitStatus
+    let style = Style(for: .error)
+    let verdict = Console.verdict(of: error)
+    say("\(style.bad(verdict)) \(error)")
+    if wantsJSON, !hasWritten { try? write(refusal(error)) }
+    return status
+  }
+
+  /// "refused" when it is the input's fault, else "failed".
+  static func verdict(of error: MigrationError) -> String {
+    error.code.exitStatus == 65 ? "refused" : "failed"
+  }
+
+  /// A refusal as JSON (`Formats/errors.md`, "As JSON").
+  public func refusal(_ error: MigrationError) -> JSON {
+    var members: [JSON.Member] = [
+      .init("tool", .string(tool)), .init("status", .string(Console.verdict(of: error))),
+    ]
+    members += error.jsonMembers
+    members.append(.init("exitStatus", JSON(error.code.exitStatus)))
+    return .object(members)
+  }
+}
+
+extension MigrationError {
+  /// The fields of the error, those that are there: `code`, `what`, `section`, `offset`,
+  /// `expected`, `got`. The offset is a number of bytes in decimal digits, as a string.
+  public var jsonMembers: [JSON.Member] {
+    var members: [JSON.Member] = [
+      .init("code", .string(code.rawValue)), .init("what", .string(what)),
+    ]
+    if let section { members.append(.init("section", .string(section))) }
+    if let offset { members.append(.init("offset", .string(String(offset)))) }
+    if let expected { members.append(.init("expected", .string(expected))) }
+    if let got { members.append(.init("got", .string(got))) }
+    return members
+  }
+}

@@ -1,0 +1,40 @@
+public import ArgumentParser
+public import Bytes
+internal import FileIO
+public import SEVSNP
+
+/// The machine whose model security processor vouches for an instance.
+public struct PlatformOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Folder with ark.der, ask.der, vcek.der and vcek.key of a platform of your own.",
+      discussion: "Certificates in DER or PEM. Without it a built-in model chip is used.",
+      valueName: "folder"),
+    completion: .directory)
+  public var platform: String?
+
+  @Option(help: ArgumentHelp("Built-in model chip: 0 or 1.", valueName: "number"))
+  public var chip: Int?
+
+  public init() {}
+
+  public func validate() throws {
+    guard platform == nil || chip == nil else {
+      throw ValidationError("--platform and --chip exclude each other.")
+    }
+    guard chip.map({ 0..<Platform.modelChips ~= $0 }) ?? true else {
+      throw ValidationError("There is no such chip; give 0 or 1.")
+    }
+  }
+
+  /// - Parameter defaultChip: the model chip when nothing is named.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; what `Platform` refuses.
+  public func load(defaultChip: Int) throws(MigrationError) -> Platform {
+    guard let platform else { return try .model(chip: chip ?? defaultChip) }
+    func file(_ name: String) throws(MigrationError) -> [UInt8] {
+      try readSmallFile("\(platform)/\(name)", limit: 1 << 20)
+    }
+    return try Platform(
+      ark: file("ark.der"), ask: file("ask.der"), vcek: file("vcek.der"), key: file("vcek.key"))
+  }
+}

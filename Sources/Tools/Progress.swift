@@ -1,0 +1,84 @@
+internal import FileIO
+
+/// A line on the terminal that says how far a tool is: amount, rate and time left.
+///
+/// It is overwritten in place about five times a second. In a pipe or under `--quiet` nothing is
+/// ever written.
+public final class Progress {
+  private static let interval = Duration.milliseconds(200)
+
+  private let verb: String
+  private let total: UInt64?
+  private let isShown: Bool
+  private let start = ContinuousClock.now
+  private var next: ContinuousClock.Instant
+  private var width = 0
+
+  init(_ verb: String, total: UInt64?, isShown: Bool) {
+    self.verb = verb
+    self.total = total
+    self.isShown = isShown
+    // A tool that is done at once shows no line at all.
+    next = start + Progress.interval
+  }
+
+  /// Says that `done` bytes are done.
+  public func update(_ done: UInt64) {
+    guard isShown else { return }
+    let now = ContinuousClock.now
+    guard now >= next else { return }
+    next = now + Progress.interval
+    show(Progress.line(verb, done: done, total: total, after: start.duration(to: now)))
+  }
+
+  /// Removes the line.
+  func end() {
+    if width > 0 { show("") }
+    width = 0
+  }
+
+  private func show(_ line: String) {
+    let padding = String(repeating: " ", count: max(0, width - line.count))
+    StandardStream.error.say("\r\(line)\(padding)" + (line.isEmpty ? "\r" : ""))
+    width = line.count
+  }
+
+  /// The text of the line: `saving  412.0 MiB of 2.0 GiB  20 %  310.5 MiB/s  5 s left`.
+  static func line(_ verb: String, done: UInt64, total: UInt64?, after time: Duration) -> String {
+    let seconds = Double(time.components.seconds) + Double(time.components.attoseconds) / 1e18
+    let rate = seconds > 0 ? Double(done) / seconds : 0
+    var parts = ["\(verb)  \(byteText(done))"]
+    if let total, total > 0 {
+      parts[0] += " of \(byteText(total))"
+      parts.append("\(Int(100 * min(1, Double(done) / Double(total)))) %")
+    }
+    parts.append("\(byteText(UInt64(min(rate, 1e18))))/s")
+    if let total, total > done, rate > 1 {
+      parts.append("\(durationText(Double(total - done) / rate)) left")
+    }
+    return parts.joined(separator: "  ")
+  }
+}
+
+/// `count` bytes for people: "4.0 KiB", "312 bytes".
+public func byteText(_ count: UInt64) -> String {
+  let units = ["KiB", "MiB", "GiB", "TiB", "PiB"]
+  var value = Double(count)
+  var unit = -1
+  while value >= 1024, unit < units.count - 1 {
+    value /= 1024
+    unit += 1
+  }
+  guard unit >= 0 else { return "\(count) bytes" }
+  let tenths = UInt64((value * 10).rounded())
+  return "\(tenths / 10).\(tenths % 10) \(units[unit])"
+}
+
+/// Seconds for people: "5 s", "2 min 05 s", "3 h 20 min".
+func durationText(_ seconds: Double) -> String {
+  let whole = UInt64(min(max(seconds, 0), 1e9).rounded(.up))
+  func two(_ value: UInt64) -> String { value < 10 ? "0\(value)" : "\(value)" }
+  if whole < 60 { return "\(whole) s" }
+  if whole < 3600 { return "\(whole / 60) min \(two(whole % 60)) s" }
+  return "\(whole / 3600) h \(two(whole / 60 % 60)) min"
+}

@@ -1,0 +1,61 @@
+public import ArgumentParser
+internal import Bytes
+internal import FileIO
+internal import Glibc
+
+/// Where every tool begins and ends.
+///
+/// Exit status, after `sysexits.h`: 0 done, 64 wrong use, 65 the input was refused, 66 an input
+/// cannot be opened, 70 a fault of ours, 73 an output cannot be made, 74 input or output failed.
+public enum ToolEntry {
+  /// Parses the arguments of this process, runs the command and ends the process.
+  public static func main(_ root: any ParsableCommand.Type) -> Never {
+    TerminationCleanup.install()
+    exit(run(root, arguments: Array(CommandLine.arguments.dropFirst())))
+  }
+
+  private static func run(_ root: any ParsableCommand.Type, arguments: [String]) -> Int32 {
+    var command: any ParsableCommand
+    do {
+      command = try root.parseAsRoot(arguments)
+    } catch {
+      return report(error, of: root)
+    }
+    guard let tool = command as? any ToolCommand else {
+      do {
+        try command.run()
+        return 0
+      } catch {
+        return report(error, of: root)
+      }
+    }
+    let console = Console(
+      tool: root._commandName, common: tool.common, wantsJSON: tool.wantsJSON)
+    do {
+      defer { console.endProgress() }
+      try tool.execute(console)
+      return 0
+    } catch let error as MigrationError {
+      return console.report(error)
+    } catch {
+      return report(error, of: type(of: tool))
+    }
+  }
+
+  /// Says what ArgumentParser has to say: help and version, or how the tool is used.
+  private static func report(_ error: any Error, of command: any ParsableCommand.Type) -> Int32 {
+    let status = command.exitCode(for: error).rawValue
+    let message = command.fullMessage(for: error)
+    guard status == 0 else {
+      StandardStream.error.say(message + "\n")
+      return status
+    }
+    do {
+      try OutputFile("-", content: .text).write(text: message + "\n")
+      return 0
+    } catch {
+      StandardStream.error.say("\(command._commandName): failed \(error)\n")
+      return error.code.exitStatus
+    }
+  }
+}

@@ -1,0 +1,50 @@
+public import ArgumentParser
+public import Bytes
+internal import Cryptography
+internal import FileIO
+internal import Glibc
+public import SEVSNP
+public import SVSM
+
+/// Whom a tool believes when it checks an attestation report.
+public struct TrustOptions: ParsableArguments {
+  @Option(
+    name: .customLong("trust"),
+    help: ArgumentHelp(
+      "Trust the root certificates in this file (PEM or DER; may be repeated).",
+      discussion: "AMD's own roots are built in. A model's root must be named.",
+      valueName: "root"),
+    completion: .file(extensions: ["pem", "der", "crt"]))
+  public var trustedFiles: [String] = []
+
+  public init() {}
+
+  /// Bytes a file of certificates may have.
+  static let fileLimit = 1 << 20
+
+  /// AMD's roots and those named.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`; `CERT-ROOT` when there is no
+  ///   root among the certificates named.
+  public func anchors() throws(MigrationError) -> [TrustAnchor] {
+    var certificates: [X509Certificate] = []
+    for path in trustedFiles {
+      let bytes = try readSmallFile(path, limit: Self.fileLimit)
+      do {
+        certificates += try X509Certificate.read(bytes)
+      } catch {
+        throw error.inSection(path)
+      }
+    }
+    guard !certificates.isEmpty else { return TrustAnchor.amd }
+    return TrustAnchor.amd + (try TrustAnchor.named(certificates))
+  }
+
+  /// The same, for certificates that are valid now.
+  /// - Throws: see `anchors`.
+  public func load() throws(MigrationError) -> Trust {
+    Trust(anchors: try anchors(), time: Self.now)
+  }
+
+  /// Seconds since 1970.
+  static var now: Int64 { Int64(time(nil)) }
+}
