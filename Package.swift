@@ -53,7 +53,7 @@ let package = Package(
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
         arguments,
       ]),
-    tool("prepare"),
+    tool("prepare"), tool("inspect"), tool("attest"),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: checked),
     tests("Bytes"),
     tests("FileIO", ["Bytes"]),

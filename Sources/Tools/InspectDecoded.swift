@@ -38,7 +38,8 @@ enum DecodedState {
   static func registers(of vcpu: VCPUState, _ out: inout RenderedText) throws(MigrationError) {
     let page = try VMSA(vcpu.vmsa)
     out.field(
-      "SEV features", Spelled.hex(page.features.rawValue) + ": "
+      "SEV features",
+      Spelled.hex(page.features.rawValue) + ": "
         + Spelled.list(page.features.setBits), indent: 2)
     var rows: [[String]] = []
     for register in VMSA.SegmentRegister.allCases {

@@ -57,7 +57,8 @@ struct QEMUInspector {
   private mutating func keepBody(_ header: SectionHeader) throws(MigrationError) {
     guard options.keepsBodies, header.kind == .full, header.name != RAMSection.name else { return }
     let size = try reader.requireBody()
-    found.bodies.keep(header, at: reader.input.offset, reader.input.bytes.extracting(first: size))
+    let input = reader.input
+    found.bodies.keep(header, at: input.offset, input.bytes.extracting(first: size))
   }
 
   private mutating func take(_ record: RAMRecord) {

@@ -3,39 +3,22 @@ internal import Cryptography
 internal import Guest
 internal import Migration
 internal import QEMUStream
-internal import SEVSNP
 internal import SVSM
 
 /// Walks an SNP stream and collects what is in it.
 ///
 /// Without keys nothing is hashed and nothing judged beyond what the reader refuses; memory does not
-/// grow with the guest. With the destination's instance the stream is rehearsed: opened record by
-/// record as a load would, so that what is shown of the final state is authentic, and nothing is
-/// restored.
+/// grow with the guest. With the destination's keys the stream is rehearsed, so that what is shown
+/// of the final state is authentic.
 struct SNPInspector: ~Copyable {
-  /// What opens a stream: its destination, and whom it believes.
-  struct Keys {
-    var instance: SVSMInstance
-    var anchors: [TrustAnchor]
-  }
-
-  private let input: StreamInput
   private var reader: SNPStreamReader
-  private let options: InspectionOptions
-  private let keys: Keys?
-  private var svsm: DestinationSVSM?
-  private var found: Inspection
-  /// Takes each decrypted page in turn.
-  private let scratch = PageBuffer(count: PageMetadata.pageSize)
+  private let collector: Collector
 
   init(
-    _ input: StreamInput, options: InspectionOptions, keys: Keys? = nil
+    _ input: StreamInput, options: InspectionOptions, keys: Rehearsal.Keys? = nil
   ) throws(MigrationError) {
-    self.input = input
-    self.options = options
-    self.keys = keys
     reader = try SNPStreamReader(input, checkingSeal: false)
-    found = Inspection(.snp, options: options)
+    collector = Collector(options, keys)
   }
 
   /// Reads to the end, or to what is refused.
@@ -44,142 +27,128 @@ struct SNPInspector: ~Copyable {
     do throws(MigrationError) {
       while try step() { progress(reader.offset) }
     } catch {
-      found.refusal = error
+      collector.found.refusal = error
     }
-    found.size = reader.offset
-    found.close()
-    return found
+    return collector.finish(at: reader.offset)
   }
 
   /// One record.
   /// - Returns: false at the end.
   private mutating func step() throws(MigrationError) -> Bool {
     let record = try reader.next()
-    noteSection(record)
+    if let header = reader.section {
+      collector.noteSection(header)
+    } else if case .eof = record {
+      // The type byte of the end is read by now.
+      collector.found.sections.end(at: reader.offset - 1)
+    }
+    if case .ram(.blockList) = record { collector.take(reader.guestBlocks) }
+    if case .end = record { return false }
     do throws(MigrationError) {
-      return try take(record)
+      try collector.take(record, reader.payload, at: reader.payloadOffset, in: reader.section)
     } catch {
       throw reader.section.map { error.inSection($0.name.description) } ?? error
     }
+    return true
+  }
+}
+
+/// Takes the records of an SNP stream.
+///
+/// An object, since records are taken while the reader that holds their bytes is borrowed.
+private final class Collector {
+  var found: Inspection
+  private let options: InspectionOptions
+  private let keys: Rehearsal.Keys?
+  private var rehearsal: Rehearsal?
+
+  init(_ options: InspectionOptions, _ keys: Rehearsal.Keys?) {
+    self.options = options
+    self.keys = keys
+    found = Inspection(.snp, options: options)
   }
 
-  private mutating func noteSection(_ record: SNPStreamReader.Record) {
-    if let header = reader.section {
-      guard !found.sections.isCurrent(header.offset) else { return }
-      found.sections.end(at: header.offset)
-      found.sections.begin(header)
-    } else if case .eof = record {
-      // The type byte of the end is read by now.
-      found.sections.end(at: reader.offset - 1)
-    }
+  func finish(at offset: UInt64) -> Inspection {
+    found.size = offset
+    found.close()
+    return found
   }
 
-  private mutating func take(_ record: SNPStreamReader.Record) throws(MigrationError) -> Bool {
+  func noteSection(_ header: SectionHeader) {
+    guard !found.sections.isCurrent(header.offset) else { return }
+    found.sections.end(at: header.offset)
+    found.sections.begin(header)
+  }
+
+  func take(_ blocks: [Guest.RAMBlock]) {
+    found.blocks = blocks.map { (Spelled.name($0.name), $0.size) }
+  }
+
+  func take(
+    _ record: SNPStreamReader.Record, _ payload: Span<UInt8>, at offset: UInt64,
+    in section: SectionHeader?
+  ) throws(MigrationError) {
+    var cursor = ByteCursor(payload, at: offset)
     switch record {
     case .configuration(let configuration): found.configuration = configuration
-    case .session(let data): try takeSession(data)
-    case .ram(let record): takeShared(record)
+    case .session(let data):
+      found.transferData = data
+      keepBody(section, data.encoded.span, at: offset)
+      if let keys { rehearsal = try Rehearsal(keys, data, at: offset) }
+    case .ram(let record): takeShared(record, payload, at: offset)
     case .guestMap(let map):
       found.map = map
       found.hasMap = true
       if let gpa = options.page, let place = map.locate(gpa) {
         found.page?.place = (place.block, place.offset)
       }
-      keepBody()
-    case .page: try takePage()
+      keepBody(section, payload, at: offset)
+    case .page: try takePage(payload, at: offset)
     case .token:
-      var cursor = ByteCursor(reader.payload, at: reader.payloadOffset)
       found.epochs.append(try EpochToken(from: &cursor))
-      try svsm?.processEpochToken(reader.payload, at: reader.payloadOffset)
+      try rehearsal?.open(token: payload, at: offset)
     case .final(let final):
-      found.finals.append((final, reader.payloadOffset))
-      keepBody()
-      try svsm?.processFinalState(reader.payload, at: reader.payloadOffset)
+      found.finals.append((final, offset))
+      keepBody(section, payload, at: offset)
+      try rehearsal?.open(final: payload, at: offset)
     case .commit:
-      var cursor = ByteCursor(reader.payload, at: reader.payloadOffset)
       found.commit = try CommitRecord(from: &cursor)
-      keepBody()
-      found.state = try svsm?.processCommit(reader.payload, at: reader.payloadOffset)
+      keepBody(section, payload, at: offset)
+      found.state = try rehearsal?.open(commit: payload, at: offset)
     case .seal(let seal): found.seal = seal
     case .vmdescription:
-      found.descriptionSize = reader.payload.count
-      found.description = try VMDescription(
-        parsing: Array(copying: reader.payload), at: reader.payloadOffset)
-    case .end: return false
-    case .skipped, .eof: break
+      found.descriptionSize = payload.count
+      found.description = try VMDescription(parsing: Array(copying: payload), at: offset)
+    case .skipped, .eof, .end: break
     }
-    return true
   }
 
-  private mutating func keepBody() {
-    guard options.keepsBodies, let header = reader.section else { return }
-    found.bodies.keep(header, at: reader.payloadOffset, reader.payload)
+  private func keepBody(_ section: SectionHeader?, _ body: Span<UInt8>, at offset: UInt64) {
+    guard options.keepsBodies, let section else { return }
+    found.bodies.keep(section, at: offset, body)
   }
 
-  private mutating func takeSession(_ data: TransferData) throws(MigrationError) {
-    found.transferData = data
-    if options.keepsBodies, let header = reader.section {
-      found.bodies.keep(header, at: reader.payloadOffset, data.encoded.span)
-    }
-    guard let keys else { return }
-    var options = DestinationSVSM.Options()
-    options.acceptsOneWay = true
-    options.acceptsSeeded = true
-    options.isRehearsal = true
-    // Looking into a stream that is kept for long is no decision that dates matter to: the time
-    // is that at which the youngest of the source's certificates was issued.
-    let certificates =
-      data.flags.contains(.mutual)
-      ? try CertificateTable(data.certificates).certificates() : []
-    let time = certificates.map(\.notBefore).max() ?? 0
-    svsm = try DestinationSVSM(
-      instance: keys.instance, transferData: data, trust: Trust(anchors: keys.anchors, time: time),
-      options: options, at: reader.payloadOffset)
-  }
-
-  private mutating func takeShared(_ record: RAMRecord) {
-    if case .blockList = record {
-      found.blocks = reader.guestBlocks.map { (Spelled.name($0.name), $0.size) }
-    }
+  private func takeShared(_ record: RAMRecord, _ payload: Span<UInt8>, at offset: UInt64) {
     guard let page = record.page else { return }
-    found.sharedPages.note(page, isZero: record.payloadSize == 0)
+    let isZero = record.payloadSize == 0
+    found.sharedPages.note(page, isZero: isZero)
     guard let place = found.page?.place, place.block == page.block, place.offset == page.offset
     else { return }
-    guard (found.page?.sharedRecords.count ?? 0) < PageFacts.recordLimit else {
-      found.page?.omitted += 1
-      return
-    }
-    found.page?.sharedRecords.append(
-      PageFacts.SharedRecord(
-        offset: reader.payloadOffset,
-        content: record.payloadSize == 0 ? nil : Array(copying: reader.payload)))
+    found.page?.note(
+      PageFacts.SharedRecord(offset: offset, content: isZero ? nil : Array(copying: payload)))
   }
 
-  private mutating func takePage() throws(MigrationError) {
-    var cursor = ByteCursor(reader.payload, at: reader.payloadOffset)
+  private func takePage(_ record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    var cursor = ByteCursor(record, at: offset)
     let page = try PageMetadata(from: &cursor)
     found.privatePages.note(page)
-    if svsm != nil {
-      var target = scratch.mutableSpan
-      _ = try svsm?.processPage(
-        reader.payload, into: &target, at: 0, offset: reader.payloadOffset)
-    }
-    if page.gpa == options.page { try notePage(page) }
-  }
-
-  private mutating func notePage(_ page: PageMetadata) throws(MigrationError) {
-    if svsm != nil {
-      found.page?.plaintext = page.operation == .cancel ? nil : Array(copying: scratch.span)
-    }
-    guard (found.page?.privateRecords.count ?? 0) < PageFacts.recordLimit else {
-      found.page?.omitted += 1
-      return
-    }
-    let record = reader.payload
+    try rehearsal?.open(page: record, at: offset)
+    guard page.gpa == options.page else { return }
+    found.page?.plaintext = page.operation == .cancel ? nil : rehearsal?.page
     let content = record.extracting(droppingFirst: PageMetadata.contentOffset)
-    found.page?.privateRecords.append(
+    found.page?.note(
       PageFacts.PrivateRecord(
-        metadata: page, offset: reader.payloadOffset,
+        metadata: page, offset: offset,
         tag: Array(
           copying: record.extracting(PageMetadata.encodedSize..<PageMetadata.contentOffset)),
         ciphertextHash: try SHA256.hash(content)))

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Cryptography
+internal import Guest
 internal import Migration
 internal import QEMUStream
 internal import SEVSNP
@@ -53,7 +54,8 @@ struct InspectionText {
   private mutating func overview() throws(MigrationError) {
     let kind = found.kind == .snp ? "SNP migration stream" : "QEMU migration stream"
     out.field(
-      "Stream", "\(kind), \(Spelled.bytes(found.size)) read"
+      "Stream",
+      "\(kind), \(Spelled.bytes(found.size)) read"
         + (found.refusal == nil ? ", whole" : ", refused"))
     if let configuration = found.configuration {
       let machine = configuration.machineText
@@ -173,12 +175,14 @@ struct InspectionText {
     guard let commit = found.commit else { return }
     title("Commit")
     out.field(
-      "memory", "\(Spelled.count(commit.epochs, "epoch")), "
+      "memory",
+      "\(Spelled.count(commit.epochs, "epoch")), "
         + "\(Spelled.count(commit.pageRecords, "page record")), "
         + "\(Spelled.count(commit.privatePages, "private page"))", indent: 2)
     let final = commit.final
     out.field(
-      "state", "\(Spelled.count(final.vcpus, "vCPU")), "
+      "state",
+      "\(Spelled.count(final.vcpus, "vCPU")), "
         + "\(Spelled.count(final.services, "service")), "
         + "\(Spelled.count(final.secretsPages, "secrets page")), "
         + "\(Spelled.count(final.mapParts, "part")) of the page-state map", indent: 2)
@@ -189,7 +193,8 @@ struct InspectionText {
     if let seal = found.seal {
       title("Seal")
       out.field(
-        "covers", "\(Spelled.bytes(seal.coveredLength)) in \(Spelled.count(seal.chunkCount, "chunk"))",
+        "covers",
+        "\(Spelled.bytes(seal.coveredLength)) in \(Spelled.count(seal.chunkCount, "chunk"))",
         indent: 2)
       out.field("root", "SHA-256 \(Spelled.short(seal.root))", indent: 2)
       out.field(
@@ -200,7 +205,8 @@ struct InspectionText {
     guard let size = found.descriptionSize else { return }
     title("VM description")
     let devices = found.description.map { Spelled.count($0.devices.count, "section") }
-    out.field("text", "\(Spelled.bytes(UInt64(size))), describes \(devices ?? "nothing")", indent: 2)
+    out.field(
+      "text", "\(Spelled.bytes(UInt64(size))), describes \(devices ?? "nothing")", indent: 2)
     if !found.commands.isEmpty {
       out.field("commands", Spelled.list(found.commands.map(\.code.name)), indent: 2)
     }
@@ -267,7 +273,8 @@ struct InspectionText {
     for record in page.privateRecords {
       let metadata = record.metadata
       out.field(
-        "private", "\(metadata.operation.text), epoch \(metadata.epoch), sequence "
+        "private",
+        "\(metadata.operation.text), epoch \(metadata.epoch), sequence "
           + "\(metadata.sequence), \(metadata.size.text), VMPL0/1/2/3 "
           + "\(Spelled.permissions(metadata.permissions))", indent: 2)
       out.field("", "record at byte \(Spelled.hex(record.offset))", indent: 2)
@@ -296,7 +303,8 @@ struct InspectionText {
     for service in state.guest.services {
       title("Service \(service.kind.name)")
       out.field(
-        "state", "version \(service.version), generation \(service.generation), "
+        "state",
+        "version \(service.version), generation \(service.generation), "
           + (service.isMandatory ? "mandatory" : "optional"), indent: 2)
       out.field("size", Spelled.bytes(UInt64(service.blob.count)), indent: 2)
       out.field("SHA-256", Hex.encode(try SHA256.hash(service.blob)), indent: 2)

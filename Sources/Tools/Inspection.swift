@@ -114,7 +114,24 @@ struct PageFacts {
   /// cancel.
   var plaintext: [UInt8]?
 
+  /// Records of either kind that are kept.
   static let recordLimit = 256
 
   init(gpa: UInt64) { self.gpa = gpa }
+
+  mutating func note(_ record: PrivateRecord) {
+    if privateRecords.count < Self.recordLimit {
+      privateRecords.append(record)
+    } else {
+      omitted += 1
+    }
+  }
+
+  mutating func note(_ record: SharedRecord) {
+    if sharedRecords.count < Self.recordLimit {
+      sharedRecords.append(record)
+    } else {
+      omitted += 1
+    }
+  }
 }

@@ -11,7 +11,8 @@ struct RenderedText {
 
   /// Appends one line, control characters made visible.
   mutating func line(_ content: String = "") {
-    text += RenderedText.printable(content)
+    let shown = RenderedText.printable(content)
+    text += shown.prefix(shown.count - shown.reversed().prefix { $0 == " " }.count)
     text += "\n"
   }
 
