@@ -32,7 +32,7 @@ public final class GuestWriter: Sendable {
   private let folder: OutputFolder
 
   /// - Parameters:
-  ///   - path: folder of the bundle; nothing appears there before `GuestBundleMemory.finish`.
+  ///   - path: folder of the bundle; nothing appears there before `GuestBundleMemory.commit`.
   ///   - force: whether an existing bundle, and nothing else, may be replaced.
   ///   - permissions: of the files; by default nobody but the owner reads guest memory.
   /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`.
@@ -86,12 +86,18 @@ public final class GuestBundleMemory: GuestMemoryOutput {
     try files[block].read(at: offset, into: &buffer)
   }
 
-  /// Writes the rest of the guest and gives the bundle its name. To be called once, after the last
-  /// write.
-  /// - Throws: what `GuestDescription.validate` throws; `GUEST-SHAPE` when the RAM blocks are not
-  ///   those begun with or the manifest grows too long; `IO-WRITE`, `OUTPUT-CREATE`,
-  ///   `OUTPUT-EXISTS`.
+  /// Writes the rest of the guest and gives the bundle its name: `complete`, then `commit`.
+  /// - Throws: what these throw.
   public func finish(_ guest: GuestDescription) throws(MigrationError) {
+    try complete(guest)
+    try commit()
+  }
+
+  /// Writes the rest of the guest and waits until all of it is on the disk. To be called once,
+  /// after the last write.
+  /// - Throws: what `GuestDescription.validate` throws; `GUEST-SHAPE` when the RAM blocks are not
+  ///   those begun with or the manifest grows too long; `IO-WRITE`, `OUTPUT-CREATE`.
+  public func complete(_ guest: GuestDescription) throws(MigrationError) {
     try guest.validate()
     guard guest.ramBlocks.map(\.size) == sizes else {
       throw MigrationError(.guestShape, "RAM blocks are not those whose memory was written")
@@ -115,8 +121,11 @@ public final class GuestBundleMemory: GuestMemoryOutput {
     }
     try add(GuestBundle.pageStates, states)
     try add(GuestBundle.manifest, manifest)
-    try folder.commit()
   }
+
+  /// Gives the bundle its name. To be called once, after `complete`.
+  /// - Throws: `OUTPUT-CREATE`, `OUTPUT-EXISTS`, `IO-WRITE`.
+  public func commit() throws(MigrationError) { try folder.commit() }
 
   /// Gives the bundle up and removes what was written.
   public func discard() { folder.discard() }
@@ -166,9 +175,13 @@ public final class RawImageWriter: GuestMemoryOutput {
     try file.read(at: offset, into: &buffer)
   }
 
+  /// Waits until the image is on the disk. To be called after the last write.
+  /// - Throws: `IO-WRITE`.
+  public func complete() throws(MigrationError) { try file.synchronize() }
+
   /// Gives the image its name. To be called once, after the last write.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`, `OUTPUT-EXISTS`.
-  public func finish() throws(MigrationError) { try file.commit() }
+  public func commit() throws(MigrationError) { try file.commit() }
 
   /// Gives the image up and removes what was written.
   public func discard() { file.discard() }

@@ -39,12 +39,12 @@ public struct DestinationVMM: ~Copyable {
   ///
   /// - Parameters:
   ///   - begin: hands the transfer data, and its offset, to the destination SVSM.
-  ///   - memory: makes the memory of these RAM blocks.
+  ///   - memory: makes the memory of these RAM blocks, mapped like this.
   ///   - progress: called now and then.
   /// - Throws: whatever is refused, with section and offset.
   public mutating func receive(
     begin: (TransferData, UInt64) throws(MigrationError) -> DestinationSVSM,
-    memory: ([Guest.RAMBlock]) throws(MigrationError) -> any GuestMemoryOutput,
+    memory: ([Guest.RAMBlock], GuestMap) throws(MigrationError) -> any GuestMemoryOutput,
     progress: Progress
   ) throws(MigrationError) -> LoadSummary {
     guard case .configuration(let configuration) = try reader.next() else {
@@ -59,7 +59,8 @@ public struct DestinationVMM: ~Copyable {
       throw MigrationError(.ramList, "no RAM block is listed", section: "ram")
     }
     books = SharedPageBooks(blocks: reader.guestBlocks)
-    var assembler = MemoryAssembler(try memory(reader.guestBlocks))
+    map = try receiveGuestMap()
+    var assembler = MemoryAssembler(try memory(reader.guestBlocks, map))
     let restored = try receiveRecords(&svsm, &assembler, progress)
     let guest = try describe(restored)
     try books.check(
@@ -68,6 +69,17 @@ public struct DestinationVMM: ~Copyable {
     return LoadSummary(
       bytes: reader.offset, privatePages: privatePages, sharedPages: sharedPages, guest: guest,
       transferData: transferData)
+  }
+
+  /// The map follows the block list, before any page.
+  private mutating func receiveGuestMap() throws(MigrationError) -> GuestMap {
+    while true {
+      switch try reader.next() {
+      case .guestMap(let map): return map
+      case .ram, .skipped: continue
+      default: throw MigrationError(.internal, "reader did not give the guest map")
+      }
+    }
   }
 
   private mutating func receiveRecords(
@@ -98,14 +110,13 @@ public struct DestinationVMM: ~Copyable {
     switch record {
     case .page: try receivePrivatePage(&svsm, &assembler)
     case .ram(let record): try receiveSharedPage(record, &svsm, &assembler)
-    case .guestMap(let map): self.map = map
     case .token: try svsm.processEpochToken(reader.payload, at: reader.payloadOffset)
     case .final: try svsm.processFinalState(reader.payload, at: reader.payloadOffset)
     case .commit:
       let state = try svsm.processCommit(reader.payload, at: reader.payloadOffset)
       try place(state.secretsPage, &assembler)
       restored = state
-    case .configuration, .session, .skipped, .eof, .seal, .vmdescription, .end: break
+    case .configuration, .session, .guestMap, .skipped, .eof, .seal, .vmdescription, .end: break
     }
   }
 

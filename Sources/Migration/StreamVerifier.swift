@@ -52,7 +52,7 @@ public struct StreamVerifier {
         begin: { (data, offset) throws(MigrationError) in
           try DestinationSVSM(
             instance: instance, transferData: data, trust: trust, options: options, at: offset)
-        }, memory: { _ in DiscardedMemory() }, progress: { _ in })
+        }, memory: { _, _ in DiscardedMemory() }, progress: { _ in })
       isMutual = summary.transferData.flags.contains(.mutual)
     } catch {
       guard error.code.exitStatus == 65 else { throw error }

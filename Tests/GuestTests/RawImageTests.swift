@@ -52,7 +52,7 @@ import Testing
     let image = try RawImageWriter(scratch("raw"), size: 0x2000)
     try image.write(block: 0, at: 0x1ffe, [1, 2].span)
     #expect(try !scratch.names.contains("raw"))
-    try image.finish()
+    try image.commit()
     let bytes = try readSmallFile(scratch("raw"), limit: 0x2000)
     #expect(bytes == [UInt8](repeating: 0, count: 0x1ffe) + [1, 2])
     let error = #expect(throws: MigrationError.self) { try RawImageWriter("-", size: 0x1000) }

@@ -61,7 +61,7 @@ enum Lab {
         try DestinationSVSM(
           instance: destination, transferData: data, trust: trust, options: options, at: offset)
       },
-      memory: { (blocks) throws(MigrationError) in
+      memory: { (blocks, _) throws(MigrationError) in
         let made = try writer.begin(blockSizes: blocks.map(\.size))
         memory = made
         return made

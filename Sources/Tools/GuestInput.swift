@@ -1,0 +1,99 @@
+public import ArgumentParser
+internal import Bytes
+internal import FileIO
+public import Guest
+
+/// What a guest is given as.
+public enum GuestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
+  /// A folder is a bundle, a file a raw image.
+  case auto
+  case bundle
+  case raw
+}
+
+/// What a raw memory image does not say of itself.
+public struct RawImageArguments: ParsableArguments {
+  @Option(
+    name: .customLong("private"),
+    help: ArgumentHelp(
+      "Private guest-physical memory of a raw image: all, none, or FIRST-LAST and FIRST+LENGTH, "
+        + "joined by commas.",
+      valueName: "ranges"))
+  public var privateRanges: GPARangeSet?
+
+  @Option(help: ArgumentHelp("Machine type, which decides where memory lies.", valueName: "name"))
+  public var machine: String?
+
+  @Option(
+    name: .customLong("below-4g"),
+    help: ArgumentHelp(
+      "Bytes of memory below the hole at 4 GiB, where not the machine's usual.", valueName: "size"))
+  public var below4G: ByteCount?
+
+  public init() {}
+
+  /// Whether anything is given.
+  var isGiven: Bool { privateRanges != nil || machine != nil || below4G != nil }
+
+  var options: RawImageOptions {
+    var options = RawImageOptions()
+    if let machine { options.machine = machine }
+    options.below4G = below4G?.value
+    if let privateRanges { options.privateRanges = privateRanges }
+    return options
+  }
+}
+
+extension GuestReader {
+  /// Opens a guest of either kind.
+  /// - Throws: what opening a bundle or a raw image throws; `INPUT-KIND` when `format` is `auto`
+  ///   and the file is a QEMU stream; ArgumentParser's `ValidationError` for options of a raw image
+  ///   that is none.
+  static func open(
+    _ path: String, as format: GuestFormat, _ raw: RawImageArguments
+  ) throws -> GuestReader {
+    if format == .bundle || format == .auto && isBundle(path) {
+      guard !raw.isGiven else {
+        throw ValidationError(
+          "--private, --machine and --below-4g describe a raw image; a bundle has them itself.")
+      }
+      return try GuestReader(bundle: path)
+    }
+    if format == .auto { try refuseStream(path) }
+    return try GuestReader(rawImage: path, raw.options)
+  }
+
+  /// A stream taken for an image would be migrated as the memory it is not.
+  private static func refuseStream(_ path: String) throws(MigrationError) {
+    let file = try InputFile(path)
+    guard let size = file.size, size >= 4 else { return }
+    var magic = [UInt8](repeating: 0, count: 4)
+    var span = magic.mutableSpan
+    try file.read(at: 0, into: &span)
+    guard magic != Array("QEVM".utf8) else {
+      throw MigrationError(
+        .inputKind, "\(file.name) is a QEMU stream", at: 0,
+        expected: "a guest bundle or a raw image; svsm-mig-guest import makes a bundle of it",
+        got: "\"QEVM\"")
+    }
+  }
+}
+
+/// Refuses an output that is one of the inputs, or a file of a guest that is read.
+/// - Throws: `OUTPUT-SAME`.
+func refuseSame(
+  inputs: [String], guest: GuestReader? = nil, at folder: String? = nil, as output: String
+) throws(MigrationError) {
+  for input in inputs where input != "-" {
+    try refuseSame(FileIdentity.ofOutput(input), as: output)
+  }
+  guard let guest else { return }
+  try refuseSame(guest.identity, as: output)
+  guard let folder, GuestReader.isBundle(folder) else { return }
+  let description = guest.description
+  var names = [GuestBundle.manifest, GuestBundle.pageStates]
+  names += description.ramBlocks.indices.map(GuestBundle.ram)
+  names += description.vcpus.indices.map(GuestBundle.vcpu)
+  names += description.services.indices.map(GuestBundle.service)
+  for name in names { try refuseSame(FileIdentity.ofOutput("\(folder)/\(name)"), as: output) }
+}

@@ -1,0 +1,122 @@
+public import ArgumentParser
+internal import Bytes
+internal import FileIO
+internal import Guest
+internal import Migration
+internal import QEMUStream
+internal import SEVSNP
+internal import SVSM
+
+/// `svsm-mig-load`: the destination of a migration.
+public struct LoadCommand: ToolCommand {
+  public enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case bundle
+    case raw
+  }
+
+  public static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-load",
+    abstract: "Load a guest from a stream.",
+    discussion: """
+      Checks the whole stream with the keys of the instance it is for, and restores the guest. The \
+      guest appears whole or not at all; an instance loads one stream.
+      """,
+    version: Toolkit.version)
+
+  @Argument(help: "Stream to load; - is standard input.", completion: .file())
+  var stream: String
+
+  @Option(
+    help: ArgumentHelp("Instance the stream is for.", valueName: "instance"), completion: .file())
+  var instance: String
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("Guest to make: a folder, or a file for raw.", valueName: "guest"),
+    completion: .file())
+  var output: String
+
+  @Option(help: "What the guest is written as. A raw image holds memory alone.")
+  var outputFormat = Format.bundle
+
+  @Flag(help: "Accept a source that does not prove itself.")
+  var oneWay = false
+
+  @Flag(help: "Accept a stream made from a seed: others know its keys.")
+  var acceptSeeded = false
+
+  @Flag(help: "Print what was loaded, or why not, as JSON.")
+  var json = false
+
+  @OptionGroup var trust: TrustOptions
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup public var common: CommonOptions
+
+  public init() {}
+
+  public var wantsJSON: Bool { json }
+
+  public func validate() throws {
+    guard output != "-" else {
+      throw ValidationError("A guest is not written to standard output; name a folder or file.")
+    }
+    guard instance != "-" else {
+      throw ValidationError("The instance is rewritten after a load; name its file.")
+    }
+  }
+
+  public func execute(_ console: Console) throws {
+    let destination = try InstanceFile(reading: instance)
+    let trust = try trust.load()
+    let file = try InputFile(stream)
+    try refuseSame(file.identity, as: output)
+    try refuseSame(inputs: [instance] + self.trust.trustedFiles, as: output)
+    let target = try LoadTarget(output, as: outputFormat, force: outputs.force)
+    let input = try StreamInput(opening: file)
+    var vmm = DestinationVMM(try SNPStreamReader(input, checkingSeal: true))
+    var options = DestinationSVSM.Options()
+    options.acceptsOneWay = oneWay
+    options.acceptsSeeded = acceptSeeded
+    let progress = console.startProgress("loading", total: file.size)
+    let summary = try vmm.receive(
+      begin: { (data, offset) throws(MigrationError) in
+        try DestinationSVSM(
+          instance: destination.instance, transferData: data, trust: trust, options: options,
+          at: offset)
+      }, memory: target.begin, progress: { progress.update($0) })
+    try target.complete(summary.guest)
+    // The guest is on the disk and has no name yet. From here on this instance is used: a crash
+    // may cost the guest, but never restores it twice.
+    try destination.advance(to: .imported, by: summary.transferData)
+    do throws(MigrationError) {
+      try target.commit()
+    } catch {
+      var error = error
+      error.what += "; \(instance) has restored its guest and will not load again"
+      throw error
+    }
+    try report(summary, console)
+  }
+
+  private func report(_ summary: LoadSummary, _ console: Console) throws(MigrationError) {
+    let guest = summary.guest
+    console.note(
+      "loaded \(summary.privatePages) private and \(summary.sharedPages) shared pages, "
+        + "\(guest.vcpus.count) vCPUs, \(guest.services.count) services to \(output)")
+    if outputFormat == .raw {
+      console.note("a raw image holds memory alone: vCPUs and services are not in it")
+    }
+    console.noteModel()
+    guard json else { return }
+    try console.write([
+      "schema": "svsm-migration/load/1", "tool": .string(console.tool), "status": "done",
+      "guest": .string(output), "format": .string(outputFormat.rawValue),
+      "machine": .string(guest.machine), "privatePages": JSON(summary.privatePages),
+      "sharedPages": JSON(summary.sharedPages), "vcpus": JSON(guest.vcpus.count),
+      "services": .array(guest.services.map { .string($0.kind.name) }),
+      "streamBytes": .string(String(summary.bytes)),
+      "isMutual": .bool(summary.transferData.flags.contains(.mutual)),
+      "isSeeded": .bool(summary.transferData.flags.contains(.seeded)), "exitStatus": 0,
+    ])
+  }
+}

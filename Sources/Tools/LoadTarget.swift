@@ -1,0 +1,93 @@
+internal import Bytes
+internal import FileIO
+internal import Guest
+
+/// Where a loaded guest goes: a bundle, or the memory of its one mapped RAM block as a raw image.
+final class LoadTarget {
+  private enum State {
+    case bundle(GuestWriter)
+    case raw(path: String, force: Bool)
+    case bundleMemory(GuestBundleMemory)
+    case rawMemory(MappedBlockOutput)
+  }
+  private var state: State
+
+  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`.
+  init(
+    _ path: String, as format: LoadCommand.Format, force: Bool
+  ) throws(MigrationError) {
+    switch format {
+    case .bundle: state = .bundle(try GuestWriter(path, force: force))
+    case .raw: state = .raw(path: path, force: force)
+    }
+  }
+
+  /// Makes the memory.
+  /// - Throws: `GUEST-SHAPE` when a raw image cannot hold this guest's memory; `OUTPUT-EXISTS`,
+  ///   `OUTPUT-CREATE`, `IO-WRITE`.
+  func begin(
+    _ blocks: [RAMBlock], _ map: GuestMap
+  ) throws(MigrationError) -> any GuestMemoryOutput {
+    switch state {
+    case .bundle(let writer):
+      let memory = try writer.begin(blockSizes: blocks.map(\.size))
+      state = .bundleMemory(memory)
+      return memory
+    case .raw(let path, let force):
+      let mapped = Set(map.ranges.map(\.block))
+      guard mapped.count == 1, let block = mapped.first else {
+        throw MigrationError(
+          .guestShape, "a raw image holds one RAM block", expected: "one block that is mapped",
+          got: "\(mapped.count)")
+      }
+      let image = try RawImageWriter(path, force: force, size: blocks[block].size)
+      let memory = MappedBlockOutput(block, image)
+      state = .rawMemory(memory)
+      return memory
+    case .bundleMemory, .rawMemory:
+      throw MigrationError(.internal, "memory of the guest is made already")
+    }
+  }
+
+  /// Puts everything on the disk.
+  /// - Throws: what `GuestBundleMemory.complete` and `RawImageWriter.complete` throw.
+  func complete(_ guest: GuestDescription) throws(MigrationError) {
+    switch state {
+    case .bundleMemory(let memory): try memory.complete(guest)
+    case .rawMemory(let memory): try memory.image.complete()
+    case .bundle, .raw: throw MigrationError(.internal, "guest has no memory yet")
+    }
+  }
+
+  /// Gives the guest its name.
+  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-WRITE`.
+  func commit() throws(MigrationError) {
+    switch state {
+    case .bundleMemory(let memory): try memory.commit()
+    case .rawMemory(let memory): try memory.image.commit()
+    case .bundle, .raw: throw MigrationError(.internal, "guest has no memory yet")
+    }
+  }
+}
+
+/// Keeps the memory of one RAM block and drops that of the others, which no guest address reaches.
+private final class MappedBlockOutput: GuestMemoryOutput {
+  let image: RawImageWriter
+  private let block: Int
+
+  init(_ block: Int, _ image: RawImageWriter) {
+    self.block = block
+    self.image = image
+  }
+
+  func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError) {
+    if block == self.block { try image.write(block: 0, at: offset, bytes) }
+  }
+
+  func read(
+    block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    if block == self.block { return try image.read(block: 0, at: offset, into: &buffer) }
+    for index in buffer.indices { buffer[index] = 0 }
+  }
+}

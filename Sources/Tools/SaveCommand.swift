@@ -1,0 +1,118 @@
+public import ArgumentParser
+internal import Bytes
+internal import Cryptography
+internal import FileIO
+internal import Guest
+internal import Migration
+internal import SEVSNP
+internal import SVSM
+
+/// `svsm-mig-save`: the source of a migration.
+public struct SaveCommand: ToolCommand {
+  public static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-save",
+    abstract: "Save a guest as a stream for one destination.",
+    discussion: """
+      Checks the destination's offer, wraps a transport key to it, and writes the guest: private \
+      pages encrypted one by one, shared pages as QEMU does, vCPUs and SVSM state at the end, \
+      sealed as a whole. The stream appears whole or not at all.
+      """,
+    version: Toolkit.version)
+
+  @Argument(
+    help: "Guest: a bundle (a folder) or a raw memory image (a file).", completion: .file())
+  var guest: String
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("Stream to make; - is standard output.", valueName: "stream"),
+    completion: .file())
+  var output: String
+
+  @Option(
+    help: ArgumentHelp("Offer of the destination, from svsm-mig-prepare.", valueName: "offer"),
+    completion: .file())
+  var to: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Instance to save from; it serves one save. Without it a new one is made and forgotten.",
+      valueName: "instance"),
+    completion: .file())
+  var from: String?
+
+  @Option(help: "What the guest is given as.")
+  var inputFormat = GuestFormat.auto
+
+  @Flag(help: "Do not prove the source to the destination, as in the original flow.")
+  var oneWay = false
+
+  @OptionGroup(title: "Raw images") var raw: RawImageArguments
+  @OptionGroup var trust: TrustOptions
+  @OptionGroup var seed: SeedOption
+  @OptionGroup(title: "Platform of the new source instance") var platform: PlatformOptions
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup public var common: CommonOptions
+
+  public init() {}
+
+  public func validate() throws {
+    guard from == nil || (platform.platform == nil && platform.chip == nil) else {
+      throw ValidationError("The instance of --from has its platform already.")
+    }
+    guard to != "-" || guest != "-" else {
+      throw ValidationError("Guest and offer cannot both come from standard input.")
+    }
+  }
+
+  public func execute(_ console: Console) throws {
+    let source = try from.map { (path) throws(MigrationError) in try InstanceFile(reading: path) }
+    let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
+    let trust = try trust.load()
+    let reader = try GuestReader.open(guest, as: inputFormat, raw)
+    try refuseSame(
+      inputs: [to] + [from].compactMap { $0 } + self.trust.trustedFiles, guest: reader, at: guest,
+      as: output)
+    let stream = try OutputFile(output, force: outputs.force)
+
+    let svsm = try SourceSVSM(
+      instance: try source?.instance ?? newInstance(), guest: reader.trustedState,
+      validating: offer, trust: trust, isMutual: !oneWay, random: seed.source)
+    let transferData = svsm.transferData
+    var vmm = try SourceVMM(guest: reader, svsm: svsm, output: stream)
+    let total = reader.description.ramBlocks.reduce(0) { $0 + $1.size }
+    let progress = console.startProgress("saving", total: total)
+    var handedOver = false
+    let summary: SaveSummary
+    do throws(MigrationError) {
+      summary = try vmm.migrate(
+        willCommit: { () throws(MigrationError) in
+          guard let source else { return }
+          // From here on the guest may go on elsewhere: never save it a second time.
+          try source.advance(to: .exported, by: transferData)
+          handedOver = true
+        }, progress: { progress.update($0) })
+      try stream.commit()
+    } catch {
+      guard handedOver, let from else { throw error }
+      var error = error
+      error.what += "; \(from) has issued its final state and will not save again"
+      throw error
+    }
+    console.note(
+      "saved \(summary.privatePages) private and \(summary.sharedPages + summary.zeroPages) shared "
+        + "pages (\(summary.zeroPages) of them zero) to \(stream.name), \(byteText(summary.bytes))")
+    if transferData.flags.contains(.seeded) {
+      console.note("keys come from a seed: they are no secret")
+    }
+    console.noteModel()
+  }
+
+  /// A source of its own for this one save. Its keys differ from those an instance prepared from
+  /// the same seed has.
+  private func newInstance() throws(MigrationError) -> SVSMInstance {
+    var random = seed.source
+    if random.isSeeded { random = .seeded(try random.bytes(32, for: "source instance")) }
+    return try SVSMInstance(on: platform.load(defaultChip: 1), features: .snp, random: random)
+  }
+}
