@@ -193,6 +193,7 @@ struct InspectionJSON {
           "version": JSON(header.version & ~SNPSection.optionalBit),
           "optional": .bool(header.version & SNPSection.optionalBit != 0),
           "bodyOffset": JSON(line.bodyOffset), "size": JSON(line.size), "count": JSON(line.count),
+          "cut": .bool(line.isCut),
         ]
       })
   }

@@ -24,8 +24,7 @@ struct QEMUInspector {
     } catch {
       found.refusal = error
     }
-    found.size = reader.input.offset
-    found.close()
+    found.close(at: reader.input.offset)
     return found
   }
 

@@ -117,6 +117,9 @@ struct SectionLine {
   var size: UInt64 = 0
   /// Sections the line stands for.
   var count: UInt64 = 1
+  /// Whether the stream was refused before anything behind the section was read: then `size` is what
+  /// was read behind its header.
+  var isCut = false
 }
 
 /// The sections of a stream in order; consecutive parts of one section are one line unless wanted
@@ -152,6 +155,15 @@ struct SectionList {
     }
     close()
     line = SectionLine(header: header, bodyOffset: bodyOffset, size: size)
+  }
+
+  /// The stream is refused at `place`: the section that was begun, if any, stays open.
+  mutating func cut(at place: UInt64) {
+    guard let header = current else { return }
+    current = nil
+    close()
+    let size = place > bodyOffset ? place - bodyOffset : 0
+    line = SectionLine(header: header, bodyOffset: bodyOffset, size: size, isCut: true)
   }
 
   /// Puts the last line into the list.

@@ -69,8 +69,7 @@ private final class Collector {
   }
 
   func finish(at offset: UInt64) -> Inspection {
-    found.size = offset
-    found.close()
+    found.close(at: offset)
     return found
   }
 

@@ -226,7 +226,7 @@ struct InspectionText {
         header.name.description, "\(header.instance)",
         optional
           ? "\(header.version & ~SNPSection.optionalBit) optional" : "\(header.version)",
-        "\(line.size)",
+        "\(line.size)" + (line.isCut ? " read, then refused" : ""),
       ])
     }
     out.table(rows)

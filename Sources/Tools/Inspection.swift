@@ -56,7 +56,10 @@ struct Inspection {
   }
 
   /// Ends what is open: the last section and the last runs.
-  mutating func close() {
+  /// - Parameter offset: bytes that were read.
+  mutating func close(at offset: UInt64) {
+    size = offset
+    sections.cut(at: offset)
     sections.close()
     privatePages.close()
     sharedPages.close()
