@@ -70,13 +70,6 @@ struct RenderedText {
   }
 }
 
-extension String {
-  /// The text with spaces behind it up to `width` characters.
-  func padded(to width: Int) -> String {
-    self + String(repeating: " ", count: Swift.max(0, width - count))
-  }
-}
-
 /// How values are spelled in text and JSON.
 enum Spelled {
   /// `0x` and digits without leading zeros: addresses and bit fields.
