@@ -53,7 +53,7 @@ let package = Package(
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
         arguments,
       ]),
-    tool("prepare"), tool("save"), tool("load"), tool("verify"),
+    tool("prepare"), tool("save"), tool("load"), tool("inspect"), tool("verify"), tool("attest"),
     tool("guest"),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: checked),
     tests("Bytes"),
