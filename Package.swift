@@ -70,5 +70,11 @@ let package = Package(
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
       ], swiftSettings: checked),
     tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
+    tests(
+      "Tools",
+      [
+        "Bytes", "FileIO", "Guest", "SEVSNP", "TestSupport", "svsm-mig-prepare", "svsm-mig-save",
+        "svsm-mig-load", "svsm-mig-verify", "svsm-mig-guest",
+      ]),
   ]
 )
