@@ -65,5 +65,11 @@ let package = Package(
       "Migration",
       ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "TestSupport"]),
     tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
+    tests(
+      "Tools",
+      [
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "SEVSNP", "SVSM", "TestSupport",
+        "svsm-mig-inspect", "svsm-mig-attest",
+      ]),
   ]
 )
