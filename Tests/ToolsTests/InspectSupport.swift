@@ -100,7 +100,7 @@ final class SavedGuest: Sendable {
 
   private static func instance(_ seed: UInt8, chip: Int) throws -> SVSMInstance {
     try SVSMInstance(
-      on: .model(chip: chip), features: SEVFeatures(rawValue: 0x21),
+      on: .model(chip: chip), features: .snp,
       random: .seeded([UInt8](repeating: seed, count: 32)))
   }
 
