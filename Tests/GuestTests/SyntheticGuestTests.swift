@@ -64,9 +64,9 @@ import Testing
         "service-0.bin":
           "3bc365d03e0479de627c76bfef3c21ec60b88dcdd4a19723e6861ba4d7851264",
         "vcpu-0.vmsa":
-          "d150dfde1202692b506bf60cb97076a6374e04a11c61d48d39f75c4a156de0c0",
+          "01330a0a75e87db3a747a436e4971fcdf4ee052147eb199121b83a651eb5501a",
         "vcpu-1.vmsa":
-          "690d6d1cb96110cdf58d8f913580925662bb7d10bb242f022642ca6865f41153",
+          "29c5db662ea092e3cfc272d9c7d53b65c5b0738759a9fae98e83645caa4c0d0c",
       ])
   }
 

@@ -107,7 +107,7 @@ private struct Anatomy {
   }
 
   @Test(arguments: [
-    ("snp-session", "ram", SectionHeader.Kind.start, ErrorCode.sectionOrder),
+    ("snp-session", "ram", SectionHeader.Kind.start, ErrorCode.streamKind),
     ("snp-guest-map", "snp-private-pages", .start, .sectionOrder),
     ("snp-commit", "snp-vcpu", .full, .commitTotals),
   ])
