@@ -73,8 +73,9 @@ let package = Package(
     tests(
       "Tools",
       [
-        "Bytes", "FileIO", "Guest", "SEVSNP", "TestSupport", "svsm-mig-prepare", "svsm-mig-save",
-        "svsm-mig-load", "svsm-mig-verify", "svsm-mig-guest",
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "SEVSNP", "SVSM", "TestSupport",
+        "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
+        "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest",
       ]),
   ]
 )
