@@ -56,6 +56,9 @@ final class SealingOutput {
     if count >= Self.pieceSize { try write(Self.pieceSize) }
   }
 
+  /// Writes what was appended so far.
+  func flush() throws(MigrationError) { try write(count) }
+
   /// Writes what is left, hashes it, and gives the leaves of all that was appended. What is
   /// appended later is written and not hashed.
   func finishHashing() throws(MigrationError) -> [UInt8] {

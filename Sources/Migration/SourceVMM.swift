@@ -78,6 +78,8 @@ public struct SourceVMM: ~Copyable {
     try sendSharedPages(progress)
     try closeEpoch()
     try sendFinalState()
+    // An output that takes no more must be found while the guest can still stay.
+    try output.flush()
     try willCommit()
     try sendCommit()
     try sealStream()

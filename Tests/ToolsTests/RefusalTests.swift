@@ -19,7 +19,7 @@ import Testing
     ("--instance @other.svsm --trust @root.pem", ErrorCode.sessionRecipient),
     ("--instance @there.svsm", .certificateRoot),
     ("--instance @there.svsm --trust @other-root.pem", .certificateRoot),
-    ("--instance @stream --trust @root.pem", .instanceSyntax),
+    ("--instance @root.pem --trust @root.pem", .instanceSyntax),
     ("--instance @missing --trust @root.pem", .inputOpen),
     ("--instance @there.svsm --trust @there.offer", .certificateSyntax),
     ("--instance @features.svsm --trust @root.pem", .sessionRecipient),
