@@ -53,8 +53,8 @@ let package = Package(
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
         arguments,
       ]),
-    tool("prepare"), tool("save"), tool("load"), tool("verify"),
-    tool("inspect"), tool("attest"),
+    tool("prepare"), tool("save"), tool("load"), tool("inspect"), tool("verify"), tool("attest"),
+    tool("guest"),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: checked),
     tests("Bytes"),
     tests("FileIO", ["Bytes"]),
@@ -64,11 +64,17 @@ let package = Package(
     tests(
       "Migration",
       ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "TestSupport"]),
+    .testTarget(
+      name: "FormatsTests",
+      dependencies: [
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
+      ], swiftSettings: checked),
     tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
     tests(
       "Tools",
       [
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "SEVSNP", "SVSM", "TestSupport",
+        "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-verify", "svsm-mig-guest",
         "svsm-mig-inspect", "svsm-mig-attest",
       ]),
   ]

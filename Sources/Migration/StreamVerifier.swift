@@ -79,11 +79,6 @@ public struct StreamVerifier {
       do throws(MigrationError) {
         switch record {
         case .session(let data):
-          if data.flags.contains(.mutual) {
-            try trust.verify(
-              report: data.report, certificates: data.certificates,
-              reportData: data.expectedReportData(), of: "snp-session")
-          }
           books = try RecordLedger(transferData: data.encoded)
           session = data
         case .page:
@@ -105,13 +100,26 @@ public struct StreamVerifier {
           let commit = try CommitRecord(from: &cursor)
           try books?.admit(commit, at: reader.payloadOffset)
         case .end:
-          return session?.flags.contains(.mutual) ?? false
+          return try session.map(provesSource) ?? false
         case .configuration, .ram, .guestMap, .skipped, .eof, .seal, .vmdescription: break
         }
       } catch {
         throw reader.section.map { error.inSection($0.name.description) } ?? error
       }
     }
+  }
+}
+
+extension StreamVerifier {
+  /// Checks the source's proof, once the seal has shown that the bytes are the sealed ones: damage
+  /// is called damage and not a forgery.
+  /// - Returns: whether there is a proof at all.
+  private func provesSource(_ data: TransferData) throws(MigrationError) -> Bool {
+    guard data.flags.contains(.mutual) else { return false }
+    try trust.verify(
+      report: data.report, certificates: data.certificates,
+      reportData: data.expectedReportData(), of: "snp-session")
+    return true
   }
 }
 

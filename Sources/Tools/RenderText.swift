@@ -65,10 +65,3 @@ package struct RenderedText {
     return shown
   }
 }
-
-extension String {
-  /// The text with spaces behind it up to `width` characters.
-  func padded(to width: Int) -> String {
-    self + String(repeating: " ", count: Swift.max(0, width - count))
-  }
-}

@@ -1,0 +1,92 @@
+import Bytes
+import Foundation
+import Guest
+import Migration
+import QEMUStream
+import SVSM
+import Synchronization
+import Testing
+
+/// One small migration, made once: four pages, two of them private.
+private let small: (stream: [UInt8], destination: SVSMInstance) = {
+  do {
+    let scratch = try Scratch()
+    var memory = [UInt8](repeating: 0, count: 4 * 4096)
+    for index in memory.indices { memory[index] = UInt8(truncatingIfNeeded: index / 3) }
+    for index in 4096..<8192 { memory[index] = 0 }
+    try Data(memory).write(to: URL(filePath: scratch["ram"]))
+    var options = RawImageOptions()
+    options.privateRanges = try GPARangeSet(parsing: "0x0-0xfff,0x3000-0x3fff")
+    let guest = try GuestReader(rawImage: scratch["ram"], options)
+    let destination = try Lab.instance(1)
+    return (try Lab.save(guest, to: destination), destination)
+  } catch {
+    Issue.record(error)
+    return ([], try! Lab.instance(1))
+  }
+}()
+
+@Suite struct DamageTests {
+  /// Parts of the sweeps below, so that they run side by side.
+  static let parts = 8
+
+  /// What a verifier without keys says.
+  private func refusal(of stream: [UInt8]) throws -> MigrationError? {
+    try StreamVerifier(trust: Lab.trust).verify(StreamInput(ArraySource(stream))).refusal
+  }
+
+  /// What a destination says, restoring nothing.
+  private func refusalWithKeys(of stream: [UInt8]) throws -> MigrationError? {
+    try StreamVerifier(trust: Lab.trust)
+      .verify(StreamInput(ArraySource(stream)), for: small.destination).refusal
+  }
+
+  @Test func theStreamAsMadeIsAccepted() throws {
+    #expect(try refusal(of: small.stream) == nil)
+    #expect(try refusalWithKeys(of: small.stream) == nil)
+  }
+
+  @Test(arguments: 0..<parts)
+  func aChangedByteAnywhereIsRefusedWithoutKeys(part: Int) throws {
+    for place in stride(from: part, to: small.stream.count, by: Self.parts) {
+      var stream = small.stream
+      stream[place] ^= 1 << UInt8(place & 7)
+      let refusal = try refusal(of: stream)
+      if refusal == nil { Issue.record("byte \(place) may change unseen") }
+    }
+  }
+
+  @Test(arguments: 0..<parts)
+  func aChangedByteAnywhereIsRefusedWithKeys(part: Int) throws {
+    for place in stride(from: part * 37, to: small.stream.count, by: Self.parts * 37) {
+      var stream = small.stream
+      stream[place] ^= 0xff
+      let refusal = try refusalWithKeys(of: stream)
+      if refusal == nil { Issue.record("byte \(place) may change unseen") }
+    }
+  }
+
+  @Test(arguments: 0..<parts)
+  func aTruncatedStreamIsRefused(part: Int) throws {
+    for length in stride(from: part, to: small.stream.count, by: Self.parts) {
+      let refusal = try refusal(of: Array(small.stream.prefix(length)))
+      if refusal == nil { Issue.record("\(length) bytes are taken for a whole stream") }
+    }
+  }
+
+  @Test func bytesAfterTheEndAreRefused() throws {
+    #expect(try refusal(of: small.stream + [0])?.code == .streamTrailing)
+  }
+
+  @Test func nothingIsLeftOfARefusedLoad() throws {
+    let scratch = try Scratch()
+    for place in [100, small.stream.count / 2, small.stream.count - 200] {
+      var stream = small.stream
+      stream[place] ^= 1
+      #expect(throws: MigrationError.self) {
+        try Lab.load(stream, for: small.destination, to: scratch["out"])
+      }
+      #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path).isEmpty)
+    }
+  }
+}

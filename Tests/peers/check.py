@@ -1,0 +1,176 @@
+#!/usr/bin/env python3
+"""Checks what the tools wrote with programs that are not ours. Started by Tests/run.
+
+QEMU's analyze-migration script, unmodified (SVSM_ANALYZE_MIGRATION names it), walks every golden
+stream to its end; OpenSSL's command verifies the model platform's chains and the attestation
+report of an instance made on the spot. Each kind of check is also given something broken, which
+it must not pass. A missing peer is a failure.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+# Sections that every SNP stream has, in stream order; services are the guest's to have or not.
+SECTIONS = ["snp-session", "ram", "snp-guest-map", "snp-private-pages", "snp-epochs", "snp-vcpu",
+            "snp-page-states", "snp-commit"]
+
+
+class Refused(Exception):
+    """A peer does not accept what it was given."""
+
+
+def run(*command):
+    done = subprocess.run([str(word) for word in command], capture_output=True, timeout=600)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        raise Refused(f"{command[0]} exits {done.returncode}: {said[-1] if said else ''}")
+    return done.stdout
+
+
+def walk(stream):
+    """Has QEMU's script walk a stream. It stops without a word at a section type of zero, so the
+    end counts as reached only when it has met every section that the VM description lists."""
+    script = os.environ["SVSM_ANALYZE_MIGRATION"]
+    met = [key.rsplit(" (", 1)[0]
+           for key in json.loads(run("python3", script, "-f", stream, "-d", "state"))]
+    listed = [device["name"]
+              for device in json.loads(run("python3", script, "-f", stream, "-d", "desc"))["devices"]]
+    # `ram` has no fields and need not stand in the description.
+    if sorted(name for name in met if name != "ram") != sorted(n for n in listed if n != "ram"):
+        raise Refused(f"sections met {met}, listed {listed}")
+    order = [name for name in dict.fromkeys(met) if name in SECTIONS]
+    if order != SECTIONS:
+        raise Refused(f"sections {order}")
+    return f"{len(met)} sections"
+
+
+def walk_cut(stream, scratch):
+    """The same on a stream without its last byte's section: the check must notice."""
+    whole = stream.read_bytes()
+    cut = scratch / "cut.mig"
+    # The commit's section becomes what the script takes for the end of the stream.
+    at = whole.index(b"\x0asnp-commit") - 5
+    cut.write_bytes(whole[:at] + b"\0" + whole[at + 1:])
+    walk(cut)
+
+
+def pem(der, scratch):
+    path = scratch / (der.parent.name + "-" + der.stem + ".pem")
+    run("openssl", "x509", "-inform", "DER", "-in", der, "-out", path)
+    return path
+
+
+def verify_chain(folder, intermediate, scratch):
+    run("openssl", "verify", "-CAfile", pem(folder / "ark.der", scratch),
+        "-untrusted", pem(intermediate, scratch), pem(folder / "vcek.der", scratch))
+
+
+def der_integer(little_endian):
+    number = int.from_bytes(little_endian, "little")
+    body = number.to_bytes(number.bit_length() // 8 + 1, "big")
+    return bytes([2, len(body)]) + body
+
+
+def certificates(table):
+    """The certificates of a GHCB certificate table: GUID, offset and length up to a zero GUID."""
+    for at in range(0, len(table), 24):
+        if table[at:at + 16] == bytes(16):
+            return
+        start = int.from_bytes(table[at + 16:at + 20], "little")
+        yield table[start:start + int.from_bytes(table[at + 20:at + 24], "little")]
+    raise Refused("certificate table without an end")
+
+
+def verify_offer(offer, root, scratch, flip=None):
+    """OpenSSL verifies the chain and the signature of an offer's report (Formats, offer file;
+    the report's layout: AMD, SEV-SNP ABI)."""
+    report, table = bytearray(offer[128:128 + 1184]), offer[128 + 1184:]
+    if flip is not None:
+        report[flip] ^= 1
+    by_name = {}
+    for number, der in enumerate(certificates(table)):
+        path = scratch / f"offer-{number}.der"
+        path.write_bytes(der)
+        subject = run("openssl", "x509", "-inform", "DER", "-in", path, "-noout", "-subject")
+        kind = next(kind for kind in (b"ARK", b"VCEK", b"SEV") if kind in subject)
+        by_name[kind] = pem(path, scratch)
+    run("openssl", "verify", "-CAfile", root, "-untrusted", by_name[b"SEV"],
+        by_name[b"VCEK"])
+    numbers = der_integer(report[0x2A0:0x2A0 + 72]) + der_integer(report[0x2E8:0x2E8 + 72])
+    (scratch / "signature").write_bytes(bytes([0x30, len(numbers)]) + numbers)
+    (scratch / "signed").write_bytes(report[:0x2A0])
+    (scratch / "key").write_bytes(
+        run("openssl", "x509", "-in", by_name[b"VCEK"], "-noout", "-pubkey"))
+    run("openssl", "dgst", "-sha384", "-verify", scratch / "key", "-signature",
+        scratch / "signature", scratch / "signed")
+
+
+class Checks:
+    """Runs checks, says how each went, and counts."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def check(self, promise, action, *arguments, refused=False, **options):
+        try:
+            note = action(*arguments, **options)
+            fault = "accepted" if refused else None
+        except Refused as refusal:
+            note = None
+            fault = None if refused else str(refusal)
+        except (OSError, KeyError, ValueError, StopIteration, subprocess.TimeoutExpired) as error:
+            note, fault = None, repr(error)
+        if fault is None:
+            self.passed += 1
+            print(f"ok    {promise}" + (f" ({note})" if note else ""))
+        else:
+            self.failed += 1
+            print(f"FAIL  {promise}: {fault}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tools", required=True, type=pathlib.Path, help="folder of our tools")
+    tools = parser.parse_args().tools
+    checks = Checks()
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = pathlib.Path(folder)
+
+        streams = sorted((REPOSITORY / "Fixtures/golden").glob("*/stream.mig"))
+        if not streams:
+            checks.check("there are golden streams", walk, REPOSITORY / "Fixtures/golden")
+        for stream in streams:
+            checks.check(f"analyze-migration walks golden {stream.parent.name}", walk, stream)
+        if streams:
+            checks.check("analyze-migration does not walk a stream cut before the commit",
+                         walk_cut, streams[0], scratch, refused=True)
+
+        platform = REPOSITORY / "Fixtures/model-platform"
+        for chip in ("chip-0", "chip-1"):
+            checks.check(f"openssl verify accepts the chain of model {chip}",
+                         verify_chain, platform / chip, platform / chip / "ask.der", scratch)
+        checks.check("openssl verify refuses it under another intermediate of the same name",
+                     verify_chain, platform / "chip-0", platform / "variants/other-ask.der",
+                     scratch, refused=True)
+
+        instance, offer, root = scratch / "d.svsm", scratch / "d.offer", scratch / "root.pem"
+        checks.check("svsm-mig-prepare makes an instance", run, tools / "svsm-mig-prepare",
+                     "--instance", instance, "--output", offer, "--root-out", root)
+        if offer.exists():
+            checks.check("openssl verifies the report of its offer",
+                         verify_offer, offer.read_bytes(), root, scratch)
+            checks.check("openssl refuses that report with one bit changed",
+                         verify_offer, offer.read_bytes(), root, scratch, flip=0x50, refused=True)
+
+    print(f"{checks.passed} passed, {checks.failed} failed")
+    return 1 if checks.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
