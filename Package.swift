@@ -74,8 +74,8 @@ let package = Package(
       "Tools",
       [
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "SEVSNP", "SVSM", "TestSupport",
-        "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-verify", "svsm-mig-guest",
-        "svsm-mig-inspect", "svsm-mig-attest",
+        "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
+        "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest",
       ]),
   ]
 )
