@@ -53,7 +53,8 @@ let package = Package(
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
         arguments,
       ]),
-    tool("prepare"), tool("save"), tool("load"), tool("verify"),
+    tool("prepare"), tool("save"), tool("load"), tool("inspect"), tool("verify"), tool("attest"),
+    tool("guest"),
     .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: checked),
     tests("Bytes"),
     tests("FileIO", ["Bytes"]),
@@ -63,6 +64,11 @@ let package = Package(
     tests(
       "Migration",
       ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "TestSupport"]),
+    .testTarget(
+      name: "FormatsTests",
+      dependencies: [
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
+      ], swiftSettings: checked),
     tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
   ]
 )

@@ -34,7 +34,7 @@ public struct GuestDescription: Sendable, Hashable {
   }
 
   /// Whether the parts fit each other. It is not asked whether the host's attributes agree with
-  /// the page states (`attributesDisagreement`), nor what is in a VMSA: that is the SVSM's to
+  /// the page states (`PageStateMap.firstDisagreement`), nor what is in a VMSA: that is the SVSM's to
   /// refuse.
   /// - Throws: `GUEST-SHAPE`; `MAP-LAYOUT` for a map that does not fit the blocks; `VCPU-VMPL`,
   ///   `VCPU-REPEATED`, `SERVICE-SYNTAX`, `SECRETS-PAGE` for more than one.
@@ -64,11 +64,6 @@ public struct GuestDescription: Sendable, Hashable {
     if let kind = firstRepeated(services.map(\.kind)) {
       throw MigrationError(.serviceSyntax, "a service occurs twice", got: kind.name)
     }
-  }
-
-  /// The first page whose attribute contradicts what the SVSM knows of it, or nil.
-  public func attributesDisagreement() -> UInt64? {
-    attributes.firstDisagreement(with: pageStates)
   }
 
   /// Every mapped page has a state, and no other.
@@ -104,24 +99,6 @@ public struct GuestDescription: Sendable, Hashable {
 }
 
 extension GPARangeSet {
-  /// The first page of `states` that is private there and not in this set, or the reverse. Pages
-  /// without a state are not asked about.
-  public func firstDisagreement(with states: PageStateMap) -> UInt64? {
-    var index = 0
-    for run in states.runs {
-      var gpa = run.gpa
-      while gpa < run.end {
-        while index < ranges.count, ranges[index].end <= gpa { index += 1 }
-        let isMember = index < ranges.count && ranges[index].start <= gpa
-        guard isMember == run.state.isPrivate else { return gpa }
-        guard index < ranges.count else { break }
-        // The next address at which membership changes.
-        gpa = isMember ? ranges[index].end : ranges[index].start
-      }
-    }
-    return nil
-  }
-
   /// The first address that is in one of two unequal sets only, and whether it is in this one.
   func firstDifference(from other: GPARangeSet) -> (gpa: UInt64, isHere: Bool) {
     var index = 0

@@ -6,8 +6,10 @@ public enum GuestLayout {
 
   /// The ranges of the main RAM block: one, or two when it passes the hole below 4 GiB.
   ///
-  /// After QEMU's hw/i386 (pc_q35.c, pc_piix.c, microvm.c): q35 keeps 2 GiB below the hole once it
-  /// has 2.75 GiB, i440FX 3 GiB once it has 3.5 GiB, microvm 3 GiB; the rest starts at 4 GiB.
+  /// After QEMU's hw/i386 (pc_q35.c, pc_piix.c, microvm.c) since 2.0: q35 keeps 2 GiB below the
+  /// hole once it has 2.75 GiB, i440FX 3 GiB once it has 3.5 GiB, microvm 3 GiB; the rest starts at
+  /// 4 GiB. The move to 1 TiB of machines with so much RAM that it meets AMD's reserved range is not
+  /// known here.
   /// - Parameters:
   ///   - machine: "q35", "pc-q35-10.0", "pc", "pc-i440fx-7.2", "microvm".
   ///   - size: bytes of the block.
@@ -44,12 +46,20 @@ public enum GuestLayout {
 
   /// From which size on a machine splits its RAM, and how much stays below the hole then.
   private static func split(of machine: String) -> (from: UInt64, below: UInt64)? {
-    if machine == "q35" || machine.hasPrefix("pc-q35-") {
+    if machine == "q35" || isVersion(machine, of: "pc-q35-") {
       return (gibibyte * 11 / 4, 2 * gibibyte)
     }
-    if machine == "pc" || machine.hasPrefix("pc-i440fx-") {
+    if machine == "pc" || isVersion(machine, of: "pc-i440fx-") {
       return (gibibyte * 7 / 2, 3 * gibibyte)
     }
     return machine == "microvm" ? (3 * gibibyte, 3 * gibibyte) : nil
+  }
+  /// Whether `machine` is `prefix` and a version of 2.0 or later; older ones split elsewhere.
+  private static func isVersion(_ machine: String, of prefix: String) -> Bool {
+    guard machine.hasPrefix(prefix) else { return false }
+    let numbers = machine.dropFirst(prefix.count).split(
+      separator: ".", omittingEmptySubsequences: false)
+    guard numbers.count >= 2, let major = UInt16(numbers[0]) else { return false }
+    return major >= 2 && numbers.dropFirst().allSatisfy { UInt16($0) != nil }
   }
 }

@@ -114,8 +114,8 @@ public struct SyntheticGuest: Sendable {
     return try VCPUState(apicID: UInt32(index), vmpl: 2, vmsa: vmsa.bytes)
   }
 
-  /// SNPActive and DebugSwap, on every vCPU alike: what KVM gives a guest.
-  private static let features = SEVFeatures(rawValue: 1 | 1 << 5)
+  /// On every vCPU alike: what an instance expects unless told otherwise.
+  private static let features = SEVFeatures.snp
 
   /// A blob of 16 to 64 KiB in place of a TPM's state.
   private func vTPM() throws(MigrationError) -> ServiceState {

@@ -50,14 +50,16 @@ public struct DestinationVMM: ~Copyable {
     guard case .configuration(let configuration) = try reader.next() else {
       throw MigrationError(.internal, "reader did not begin with the configuration")
     }
-    machine = configuration.machineText
+    guard let name = String(validating: configuration.machine, as: UTF8.self) else {
+      throw MigrationError(
+        .configuration, "machine name is not UTF-8", at: 8, got: configuration.machineText)
+    }
+    machine = name
     guard case .session(let transferData) = try reader.next() else {
       throw MigrationError(.internal, "reader did not give the session")
     }
     var svsm = try begin(transferData, reader.payloadOffset)
-    guard case .ram(.blockList) = try reader.next() else {
-      throw MigrationError(.ramList, "no RAM block is listed", section: "ram")
-    }
+    while reader.guestBlocks.isEmpty { _ = try reader.next() }
     books = SharedPageBooks(blocks: reader.guestBlocks)
     map = try receiveGuestMap()
     var assembler = MemoryAssembler(try memory(reader.guestBlocks, map))

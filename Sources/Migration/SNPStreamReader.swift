@@ -156,11 +156,7 @@ public struct SNPStreamReader: ~Copyable {
   }
 
   private mutating func skip(_ header: SectionHeader) throws(MigrationError) -> Record {
-    guard reached != nil else {
-      throw MigrationError(
-        .streamKind, "not an SNP stream", at: header.offset, expected: "snp-session",
-        got: header.name.description)
-    }
+    guard reached != nil else { throw notSNP(header) }
     guard header.version & SNPSection.optionalBit != 0, header.kind == .full else {
       throw MigrationError(
         .sectionUnknown, "section must be understood and is not", at: header.offset)
@@ -175,6 +171,12 @@ public struct SNPStreamReader: ~Copyable {
     return .skipped(header)
   }
 
+  private func notSNP(_ header: SectionHeader) -> MigrationError {
+    MigrationError(
+      .streamKind, "not an SNP stream", at: header.offset, expected: "snp-session",
+      got: header.name.description)
+  }
+
   /// The order: session, starts, parts in any order, ends, final records by kind, commit.
   private mutating func checkOrder(of known: SNPSection, _ header: SectionHeader)
     throws(MigrationError)
@@ -184,6 +186,7 @@ public struct SNPStreamReader: ~Copyable {
         code, what, at: header.offset, expected: expected,
         got: "\(header.kind) \(header.name) instance \(header.instance)")
     }
+    guard reached != nil || known == .session else { throw notSNP(header) }
     let version = known == .ram ? RAMSection.version : SNPSection.version
     guard header.version == version else {
       throw MigrationError(

@@ -166,7 +166,6 @@ public struct SourceVMM: ~Copyable {
       var next = extent.offset
       while next < extent.end {
         if left == 0 {
-          if !records.isEmpty { endRAMBody(&records) }
           records.appendSectionHeader(.part, id: SNPSection.ram.id)
           left = Self.pagesPerPart
         }

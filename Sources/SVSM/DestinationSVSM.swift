@@ -120,6 +120,9 @@ public struct DestinationSVSM: ~Copyable {
     _ record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) {
     try enter()
+    guard record.count == EpochToken.layout.size else {
+      throw MigrationError(.sectionLength, "epoch token has another length", at: offset)
+    }
     let size = EpochToken.authenticatedSize
     let body = record.extracting(first: size)
     guard
@@ -178,12 +181,14 @@ public struct DestinationSVSM: ~Copyable {
       guest.vcpus.append(vcpu)
     case .service:
       let service = try ServicePlaintext.decode(plaintext)
-      if service.kind == .vTPM || !service.isMandatory {
-        guest.services.append(service)
-      } else {
+      guard service.kind == .vTPM || !service.isMandatory else {
         throw MigrationError(
           .serviceUnknown, "a mandatory service is not known here", got: service.kind.name)
       }
+      guard guest.services.allSatisfy({ $0.kind != service.kind }) else {
+        throw MigrationError(.serviceSyntax, "a service occurs twice", got: service.kind.name)
+      }
+      guest.services.append(service)
     case .secrets:
       guard secrets == nil else {
         throw MigrationError(.secretsPage, "a guest has one secrets page")
@@ -202,6 +207,9 @@ public struct DestinationSVSM: ~Copyable {
     _ record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) -> RestoredState {
     try enter()
+    guard record.count == CommitRecord.layout.size else {
+      throw MigrationError(.sectionLength, "commit has another length", at: offset)
+    }
     let size = CommitRecord.authenticatedSize
     let body = record.extracting(first: size)
     guard try keys.authenticates(commit: body, tag: record.extracting(droppingFirst: size)) else {

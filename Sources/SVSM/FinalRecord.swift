@@ -19,7 +19,7 @@ public struct FinalRecord: Sendable, Hashable {
   ///          4     4  index      number among its kind, from 0; the section's instance id
   ///          8     8  sequence   number among all final records, from 1; the AEAD nonce
   ///         16     4  length     bytes of ciphertext
-  ///         20     4  reserved   zero
+  ///         20     4  reserved_2 zero
   ///         24    16  tag        AES-256-GCM tag
   public static let layout = RecordLayout(
     "final-record",

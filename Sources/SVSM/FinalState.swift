@@ -14,6 +14,35 @@ public struct TrustedGuestState: Sendable, Hashable {
     self.services = services
   }
 
+  /// Whether a destination would take this guest: what it refuses must not leave, for the source is
+  /// over once it has committed.
+  /// - Throws: `VCPU-COUNT`, `VCPU-VMPL`, `VCPU-EFER`, `VCPU-FEATURES`, `VCPU-REPEATED`,
+  ///   `SERVICE-SYNTAX`, `SERVICE-UNKNOWN`, `MAP-SYNTAX`.
+  func validateForExport(features: SEVFeatures) throws(MigrationError) {
+    guard !vcpus.isEmpty else { throw MigrationError(.vcpuCount, "guest has no vCPU") }
+    guard !pageStates.runs.isEmpty else {
+      throw MigrationError(.mapSyntax, "guest has no memory", section: "page states")
+    }
+    var apicIDs: Set<UInt32> = []
+    for vcpu in vcpus {
+      try VMSA(vcpu.vmsa).validateForImport(
+        expectedVMPL: vcpu.vmpl, expectedFeatures: features)
+      guard apicIDs.insert(vcpu.apicID).inserted else {
+        throw MigrationError(.vcpuRepeated, "two vCPUs have one APIC id", got: "\(vcpu.apicID)")
+      }
+    }
+    var kinds: Set<ServiceState.Kind> = []
+    for service in services {
+      guard service.kind == .vTPM || !service.isMandatory else {
+        throw MigrationError(
+          .serviceUnknown, "a mandatory service is not known here", got: service.kind.name)
+      }
+      guard kinds.insert(service.kind).inserted else {
+        throw MigrationError(.serviceSyntax, "a service occurs twice", got: service.kind.name)
+      }
+    }
+  }
+
   /// Guest-physical address of the secrets page, when the guest has one.
   public var secretsPage: UInt64? { pageStates.runs.first { $0.state == .secrets }?.gpa }
 }

@@ -1,4 +1,5 @@
 public import Bytes
+internal import SEVSNP
 internal import Cryptography
 
 /// What a destination SVSM publishes so that a source can encrypt to it: its public key, an
@@ -19,7 +20,7 @@ public struct MigrationData: Sendable, Hashable {
   ///         20    97  public_key          P-384, uncompressed point
   ///        117     3  reserved            zero
   ///        120     4  report_length       1184
-  ///        124     4  certificates_length 1 to 65536
+  ///        124     4  certificates_length 1 to 16384
   public static let layout = RecordLayout(
     "offer",
     [
@@ -31,7 +32,7 @@ public struct MigrationData: Sendable, Hashable {
   /// Bytes that the report's REPORT_DATA binds: all up to the reserved bytes.
   static let boundSize = 117
   /// Bytes a certificate table may have.
-  public static let maximumCertificates = 65536
+  public static let maximumCertificates = CertificateTable.limit
   /// Bytes an offer file may have.
   public static let maximumSize = 128 + 1184 + maximumCertificates
 

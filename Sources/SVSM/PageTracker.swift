@@ -1,19 +1,20 @@
 /// Two bits about each page of a large, sparse memory: whether it is present, and whether it was
 /// touched in the current round.
 ///
-/// Sparse: memory is taken only for the regions of guest-physical memory that pages came from, so
-/// it follows the number of records seen, never an address or a length in one of them.
+/// Sparse: 128 bytes are taken for each region of 2 MiB that a page came from, so memory follows
+/// the number of records seen, never an address or a length in one of them.
 public struct PageTracker: Sendable {
-  /// 2^15 pages, 128 MiB of guest-physical memory.
-  private struct Region: Sendable {
-    var present = [UInt64](repeating: 0, count: 512)
-    var current = [UInt64](repeating: 0, count: 512)
-  }
+  /// Words of bits in a region: 512 pages.
+  private static let regionWords = 8
 
-  private var regions: [Region] = []
+  /// For each region first the words of pages present, then those of pages touched.
+  private var words: [UInt64] = []
+  /// The round in which each region's touched pages were touched; those of older rounds are none.
+  private var rounds: [UInt32] = []
   private var indexOfRegion: [UInt64: Int] = [:]
   private var lastNumber: UInt64?
   private var lastIndex = 0
+  private var round: UInt32 = 0
 
   /// Pages present now.
   public private(set) var count: UInt64 = 0
@@ -26,55 +27,58 @@ public struct PageTracker: Sendable {
 
   public init() {}
 
-  /// - Parameter gpa: address of the page.
-  public mutating func bits(of gpa: UInt64) -> Bits {
-    guard let index = region(of: gpa, creating: false) else {
+  /// - Parameter address: of the page, or of any byte in it.
+  public mutating func bits(of address: UInt64) -> Bits {
+    guard let index = region(of: address, creating: false) else {
       return Bits(isPresent: false, isCurrent: false)
     }
-    let (word, mask) = place(of: gpa)
+    let (word, mask) = place(of: address, in: index)
     return Bits(
-      isPresent: regions[index].present[word] & mask != 0,
-      isCurrent: regions[index].current[word] & mask != 0)
+      isPresent: words[word] & mask != 0,
+      isCurrent: rounds[index] == round && words[word + Self.regionWords] & mask != 0)
   }
 
-  /// Notes that `gpa` was touched in this epoch and is present or withdrawn now.
-  public mutating func note(_ gpa: UInt64, isPresent: Bool) {
-    guard let index = region(of: gpa, creating: true) else { return }
-    let (word, mask) = place(of: gpa)
-    let wasPresent = regions[index].present[word] & mask != 0
-    regions[index].current[word] |= mask
+  /// Notes that the page at `address` was touched in this round and is present or withdrawn now.
+  public mutating func note(_ address: UInt64, isPresent: Bool) {
+    guard let index = region(of: address, creating: true) else { return }
+    if rounds[index] != round {
+      let first = index * 2 * Self.regionWords + Self.regionWords
+      for word in first..<first + Self.regionWords { words[word] = 0 }
+      rounds[index] = round
+    }
+    let (word, mask) = place(of: address, in: index)
+    let wasPresent = words[word] & mask != 0
+    words[word + Self.regionWords] |= mask
     if isPresent {
-      regions[index].present[word] |= mask
+      words[word] |= mask
       if !wasPresent { count += 1 }
     } else {
-      regions[index].present[word] &= ~mask
+      words[word] &= ~mask
       if wasPresent { count -= 1 }
     }
   }
 
-  /// Begins a new epoch: no page has been touched in it yet.
-  public mutating func beginEpoch() {
-    for index in regions.indices {
-      for word in 0..<512 { regions[index].current[word] = 0 }
-    }
+  /// Begins a new round: no page has been touched in it yet.
+  public mutating func beginRound() { round &+= 1 }
+
+  private func place(of address: UInt64, in index: Int) -> (word: Int, mask: UInt64) {
+    let page = Int(address >> 12 & 511)
+    return (index * 2 * Self.regionWords + page >> 6, 1 << UInt64(page & 63))
   }
 
-  private func place(of gpa: UInt64) -> (word: Int, mask: UInt64) {
-    let page = Int(gpa >> 12 & 0x7fff)
-    return (page >> 6, 1 << UInt64(page & 63))
-  }
-
-  private mutating func region(of gpa: UInt64, creating: Bool) -> Int? {
-    let number = gpa >> 27
+  private mutating func region(of address: UInt64, creating: Bool) -> Int? {
+    let number = address >> 21
     if lastNumber == number { return lastIndex }
     if let index = indexOfRegion[number] {
       (lastNumber, lastIndex) = (number, index)
       return index
     }
     guard creating else { return nil }
-    regions.append(Region())
-    indexOfRegion[number] = regions.count - 1
-    (lastNumber, lastIndex) = (number, regions.count - 1)
-    return lastIndex
+    let index = rounds.count
+    rounds.append(round)
+    words.append(contentsOf: repeatElement(0, count: 2 * Self.regionWords))
+    indexOfRegion[number] = index
+    (lastNumber, lastIndex) = (number, index)
+    return index
   }
 }

@@ -39,13 +39,11 @@ public struct RecordLedger: ~Copyable {
   /// Whether the page at `gpa` is exported and not withdrawn.
   public mutating func isPresent(_ gpa: UInt64) -> Bool { tracker.bits(of: gpa).isPresent }
 
-  /// Admits one page record.
-  /// - Parameters:
-  ///   - record: metadata and tag as on the wire: the record's first 48 bytes.
-  ///   - offset: where the record begins in the stream.
-  /// - Throws: `PAGE-SEQUENCE`, `PAGE-EPOCH`, `PAGE-REPEATED`, `PAGE-OPERATION`.
-  public mutating func admit(
-    _ page: PageMetadata, record: Span<UInt8>, at offset: UInt64
+  /// Whether a page record may come next, changing nothing.
+  /// - Parameter offset: where the record begins in the stream.
+  /// - Throws: `EPOCH-ORDER`, `PAGE-SEQUENCE`, `PAGE-EPOCH`, `PAGE-REPEATED`, `PAGE-OPERATION`.
+  public mutating func check(
+    _ page: PageMetadata, at offset: UInt64
   ) throws(MigrationError) {
     guard !pagesAreClosed else {
       throw MigrationError(.epochOrder, "page record after the last epoch", at: offset)
@@ -72,6 +70,17 @@ public struct RecordLedger: ~Copyable {
         known.isPresent ? "page was exported before" : "page was never exported", at: offset + 20,
         expected: known.isPresent ? "migrate again or cancel" : "migrate", got: "\(page.operation)")
     }
+  }
+
+  /// Admits one page record.
+  /// - Parameters:
+  ///   - record: metadata and tag as on the wire: the record's first 48 bytes.
+  ///   - offset: where the record begins in the stream.
+  /// - Throws: what `check` throws.
+  public mutating func admit(
+    _ page: PageMetadata, record: Span<UInt8>, at offset: UInt64
+  ) throws(MigrationError) {
+    try check(page, at: offset)
     tracker.note(page.gpa, isPresent: page.operation != .cancel)
     lastSequence = page.sequence
     counts.add(page.operation)
@@ -122,7 +131,7 @@ public struct RecordLedger: ~Copyable {
       epoch += 1
       firstSequence = lastSequence + 1
       counts = PageCounts()
-      tracker.beginEpoch()
+      tracker.beginRound()
     }
   }
 

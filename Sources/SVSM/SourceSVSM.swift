@@ -18,7 +18,7 @@ public struct SourceSVSM: ~Copyable {
   private var sealer: AEADSealer
   private var ledger: RecordLedger
   private var states: PageStateCursor
-  private var isCommitted = false
+  private var finalStateIsPackaged = false
 
   /// Validates migration data and creates transfer data.
   ///
@@ -35,6 +35,7 @@ public struct SourceSVSM: ~Copyable {
     trust: Trust, isMutual: Bool, random: RandomSource
   ) throws(MigrationError) {
     guard instance.stage == .ready else { throw instance.usedError }
+    try guest.validateForExport(features: instance.features)
     try trust.verify(
       report: offer.report, certificates: offer.certificates,
       reportData: offer.expectedReportData(), of: "offer")
@@ -105,6 +106,8 @@ public struct SourceSVSM: ~Copyable {
     let metadata = PageMetadata(
       sequence: ledger.lastSequence + 1, gpa: gpa, epoch: ledger.epoch, operation: .migrate,
       size: run.size, permissions: run.permissions)
+    // Before anything is encrypted: a sequence number must never serve two plaintexts.
+    try ledger.check(metadata, at: 0)
     metadata.encode(to: &record, at: offset)
     try sealer.sealPage(metadata, page, into: &record, at: offset)
     let head = record.span.extracting(offset..<offset + PageMetadata.contentOffset)
@@ -138,13 +141,20 @@ public struct SourceSVSM: ~Copyable {
     secretsPage: [UInt8]?,
     emit: (FinalRecord, [UInt8]) throws(MigrationError) -> Void
   ) throws(MigrationError) {
+    guard !finalStateIsPackaged else {
+      throw MigrationError(.sessionState, "final state was packaged before")
+    }
+    finalStateIsPackaged = true
     var sealer = try keys.finalSealer()
     for vcpu in guest.vcpus {
       try package(.vcpu, VCPUPlaintext.encode(vcpu), &sealer, emit)
     }
     for service in guest.services {
       var next = service
-      next.generation &+= 1
+      guard service.generation < .max else {
+        throw MigrationError(.serviceSyntax, "service has migrated too often", got: service.kind.name)
+      }
+      next.generation += 1
       try package(.service, ServicePlaintext.encode(next), &sealer, emit)
     }
     if let gpa = guest.secretsPage {
@@ -165,12 +175,12 @@ public struct SourceSVSM: ~Copyable {
   /// Commits: totals and transcript, 144 bytes. The guest must not run here afterwards.
   /// - Throws: `SESSION-STATE` when it was committed before.
   public mutating func commit() throws(MigrationError) -> [UInt8] {
-    guard !isCommitted else {
-      throw MigrationError(.sessionState, "final state was issued before")
+    guard finalStateIsPackaged, !ledger.isCommitted else {
+      throw MigrationError(
+        .sessionState, "commit out of order", expected: "once, after the final state")
     }
     let commit = try ledger.commit(privatePages: ledger.presentPages)
     try ledger.admit(commit, at: 0)
-    isCommitted = true
     let bytes = commit.encoded
     return try bytes + keys.tag(ofCommit: bytes)
   }

@@ -22,7 +22,7 @@ public struct TransferData: Sendable, Hashable {
   ///        209    97  source_key          the source's public key, P-384, uncompressed point
   ///        306     2  reserved_2          zero
   ///        308     4  report_length       1184, or 0 when not mutual
-  ///        312     4  certificates_length 1 to 65536, or 0 when not mutual
+  ///        312     4  certificates_length 1 to 16384, or 0 when not mutual
   public static let layout = RecordLayout(
     "session",
     [
@@ -54,12 +54,14 @@ public struct TransferData: Sendable, Hashable {
   public let certificates: [UInt8]
 
   /// How many bytes follow the 316 fixed ones.
-  /// - Throws: `SESSION-SYNTAX` when the lengths are impossible.
+  /// - Throws: `SESSION-VERSION`, `SESSION-SUITE`; `SESSION-SYNTAX` when the lengths are
+  ///   impossible.
   public static func evidenceSize(
     fixedPart: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) -> Int {
     var cursor = ByteCursor(fixedPart, at: offset)
-    _ = try cursor.take(8)
+    _ = try ProtocolSuite(
+      from: &cursor, versionCode: .sessionVersion, suiteCode: .sessionSuite)
     let flags = ProtocolFlags(rawValue: try cursor.read())
     _ = try cursor.take(boundSize - 12)
     let report = try cursor.read(UInt32.self)

@@ -102,7 +102,8 @@ public struct LoadCommand: ToolCommand {
     let guest = summary.guest
     console.note(
       "loaded \(summary.privatePages) private and \(summary.sharedPages) shared pages, "
-        + "\(guest.vcpus.count) vCPUs, \(guest.services.count) services to \(output)")
+        + "\(counted(UInt64(guest.vcpus.count), "vCPU")), "
+        + "\(counted(UInt64(guest.services.count), "service")) to \(output)")
     if outputFormat == .raw {
       console.note("a raw image holds memory alone: vCPUs and services are not in it")
     }

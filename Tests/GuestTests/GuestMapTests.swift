@@ -142,7 +142,9 @@ import Testing
   /// Rows after QEMU's hw/i386: size in MiB and what lies below and above 4 GiB.
   @Test(arguments: [
     ("pc-q35-10.0", UInt64(2815), UInt64(2815), UInt64(0)), ("q35", 2816, 2048, 768),
-    ("pc-i440fx-7.2", 3583, 3583, 0), ("pc", 3584, 3072, 512), ("microvm", 3073, 3072, 1),
+    ("q35", 65536, 2048, 63488), ("pc-i440fx-7.2", 3583, 3583, 0),
+    ("pc-i440fx-10.0", 3584, 3072, 512), ("pc", 8192, 3072, 5120), ("microvm", 3072, 3072, 0),
+    ("microvm", 3073, 3072, 1),
   ])
   func aMachineSplitsItsMemoryAtTheHole(
     machine: String, size: UInt64, below: UInt64, above: UInt64
@@ -153,11 +155,17 @@ import Testing
     if above > 0 { #expect(ranges[1] == range(0, below << 20, 4 << 30, above << 20)) }
   }
 
-  @Test func anUnknownMachineNeedsItsSplit() throws {
+  @Test(arguments: [
+    "virt", "none", "isapc", "", "pc-i440fx-1.7", "pc-q35-rhel9.2.0", "pc-i440fx-2",
+  ])
+  func anUnknownMachineHasNoLayout(machine: String) {
     let error = #expect(throws: MigrationError.self) {
-      try GuestLayout.ranges(machine: "virt", size: 1 << 20)
+      try GuestLayout.ranges(machine: machine, size: 1 << 20)
     }
     #expect(error?.code == .guestMap)
+  }
+
+  @Test func anUnknownMachineNeedsItsSplit() throws {
     let ranges = try GuestLayout.ranges(machine: "virt", size: 1 << 20, below4G: 0x40000)
     #expect(ranges == [range(0, 0, 0, 0x40000), range(0, 0x40000, 4 << 30, 0xc0000)])
     for below in [0, 0x800, (4 << 30) + 0x1000] as [UInt64] {

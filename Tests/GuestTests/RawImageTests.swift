@@ -19,7 +19,7 @@ import Testing
     #expect(guest.ramBlocks == [try RAMBlock(name: "pc.ram", size: 0x4000)])
     #expect(guest.map.addresses.description == "0x0-0x2fff,0x100000000-0x100000fff")
     #expect(guest.attributes.description == "0x1000-0x2fff")
-    #expect(guest.attributesDisagreement() == nil)
+    #expect(guest.pageStates.firstDisagreement(with: [0x1000..<0x3000]) == nil)
     #expect(
       guest.pageStates.runs == [
         PageRun(gpa: 0, pages: 1, state: .shared),

@@ -85,3 +85,13 @@ final class ArrayOutput: ByteOutput {
   var bytes: [UInt8] = []
   func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
 }
+
+/// The code `body` is refused with; nil when it is not refused.
+func refusal(_ body: () throws -> Void) -> ErrorCode? {
+  do {
+    try body()
+    return nil
+  } catch {
+    return (error as? MigrationError)?.code
+  }
+}

@@ -1,20 +1,3 @@
-public import SEVSNP
-
-/// Looks pages up in ascending order at no cost per page, and anywhere else by bisection.
-struct PageStateCursor {
-  private let map: PageStateMap
-  private var current: PageRun?
-
-  init(_ map: PageStateMap) { self.map = map }
-
-  /// The run that holds `gpa`.
-  mutating func run(at gpa: UInt64) -> PageRun? {
-    if let current, current.gpa <= gpa, gpa < current.end { return current }
-    current = map.run(at: gpa)
-    return current
-  }
-}
-
 extension PageStateMap {
   /// The first address at which host and SVSM disagree whether a page is private.
   /// - Parameter privateRanges: what the host calls private, ascending and joined.

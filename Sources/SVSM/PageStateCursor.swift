@@ -1,0 +1,16 @@
+internal import SEVSNP
+
+/// Looks pages up in ascending order at no cost per page, and anywhere else by bisection.
+struct PageStateCursor {
+  private let map: PageStateMap
+  private var current: PageRun?
+
+  init(_ map: PageStateMap) { self.map = map }
+
+  /// The run that holds `gpa`.
+  mutating func run(at gpa: UInt64) -> PageRun? {
+    if let current, current.gpa <= gpa, gpa < current.end { return current }
+    current = map.run(at: gpa)
+    return current
+  }
+}

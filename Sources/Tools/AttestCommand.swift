@@ -1,0 +1,164 @@
+public import ArgumentParser
+internal import Bytes
+internal import Cryptography
+internal import SEVSNP
+internal import SVSM
+
+/// `svsm-mig-attest`: shows or verifies an SNP attestation report.
+public struct AttestCommand: ParsableCommand {
+  public static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-attest",
+    abstract: "Show or verify an SEV-SNP attestation report.",
+    discussion: """
+      A report is a file of 1184 bytes, the firmware's answer it came in (MSG_REPORT_RSP), or an \
+      offer made by svsm-mig-prepare.
+      """,
+    version: Toolkit.version, subcommands: [AttestShowCommand.self, AttestVerifyCommand.self])
+
+  public init() {}
+}
+
+/// `svsm-mig-attest show`: every field, whoever signed it.
+public struct AttestShowCommand: ToolCommand {
+  public static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Show every field of a report. Nothing is verified.")
+
+  @Argument(help: "Report to read; - is standard input.", completion: .file())
+  public var report: String
+
+  @Flag(help: "Print JSON instead of text.")
+  public var json = false
+
+  @OptionGroup public var common: CommonOptions
+
+  public init() {}
+
+  public var wantsJSON: Bool { json }
+
+  public func execute(_ console: Console) throws {
+    let file = try ReportFile(reading: report)
+    let report = try AttestationReport(unchecked: file.report)
+    if json {
+      try console.write(AttestationJSON.show(file, report))
+    } else {
+      try console.write(AttestationText.show(file, report))
+    }
+  }
+}
+
+/// `svsm-mig-attest verify`: is it genuine, and is it what is wanted?
+public struct AttestVerifyCommand: ToolCommand {
+  public static let configuration = CommandConfiguration(
+    commandName: "verify", abstract: "Verify a report against certificates and trusted roots.",
+    discussion: """
+      Without --for-migration any guest on a genuine processor is accepted, with warnings for what \
+      weakens it. With it, the report must be what a migration demands of its peer: requested at \
+      VMPL 0, signed for one chip that is named, no debugging, no migration agent; the options \
+      --allow-… take single demands back.
+      """)
+
+  @Argument(help: "Report to read; - is standard input.", completion: .file())
+  public var report: String
+
+  @Option(
+    name: .customLong("cert"),
+    help: ArgumentHelp(
+      "Certificates of the signing key and its issuers: DER, PEM or a GHCB certificate table "
+        + "(may be repeated).",
+      discussion: "AMD's own issuers are built in. An offer brings its certificates along.",
+      valueName: "file"), completion: .file())
+  public var certificateFiles: [String] = []
+
+  @OptionGroup public var trust: TrustOptions
+
+  @Option(
+    help: ArgumentHelp("Demand this REPORT_DATA: 64 bytes.", valueName: "hex"))
+  public var reportData: HexBytes?
+
+  @Option(help: ArgumentHelp("Demand this MEASUREMENT: 48 bytes.", valueName: "hex"))
+  public var measurement: HexBytes?
+
+  @Option(
+    help: ArgumentHelp(
+      "When certificates must be valid: YYYY-MM-DD, seconds since 1970, or \"issue\" for the day "
+        + "the signing key's certificate was issued. Now by default.", valueName: "date"))
+  public var at: String?
+
+  @Option(help: ArgumentHelp("Demand this VMPL, 0 to 3, or \"any\".", valueName: "level"))
+  public var vmpl: String?
+
+  @Flag(help: "Demand what a migration demands of its peer.")
+  public var forMigration = false
+
+  @Flag(help: "With --for-migration: take a guest that the host may debug.")
+  public var allowDebug = false
+
+  @Flag(name: .customLong("allow-vlek"), help: "With --for-migration: take a VLEK's signature.")
+  public var allowVLEK = false
+
+  @Flag(help: "With --for-migration: take a guest that firmware may migrate.")
+  public var allowMigrationAgent = false
+
+  @Flag(help: "With --for-migration: take a report that does not name its chip.")
+  public var allowMaskedChip = false
+
+  @Flag(help: "Print JSON instead of text.")
+  public var json = false
+
+  @OptionGroup public var common: CommonOptions
+
+  public init() {}
+
+  public var wantsJSON: Bool { json }
+
+  public func validate() throws {
+    guard reportData.map({ $0.bytes.count == 64 }) ?? true else {
+      throw ValidationError("--report-data takes 64 bytes, 128 hex digits.")
+    }
+    guard measurement.map({ $0.bytes.count == 48 }) ?? true else {
+      throw ValidationError("--measurement takes 48 bytes, 96 hex digits.")
+    }
+    guard at.map({ AttestationTime($0) != nil }) ?? true else {
+      throw ValidationError("--at takes YYYY-MM-DD, seconds since 1970, or \"issue\".")
+    }
+    guard vmpl.map({ ["0", "1", "2", "3", "any"].contains($0) }) ?? true else {
+      throw ValidationError("--vmpl takes 0 to 3, or \"any\".")
+    }
+  }
+
+  public func execute(_ console: Console) throws {
+    let file = try ReportFile(reading: report)
+    var certificates: [X509Certificate] = []
+    for path in certificateFiles { certificates += try X509Certificate.all(inFile: path) }
+    if let offer = file.offer {
+      certificates += try CertificateTable(offer.certificates).certificates()
+    }
+    let verifier = AttestationVerifier(
+      trust: try trust.anchors(), requirements: try requirements(for: file),
+      time: at.flatMap { AttestationTime($0) }?.time ?? .at(TrustOptions.now))
+    let result = verifier.verify(report: file.report, certificates: certificates)
+    if json {
+      try console.write(AttestationJSON.verdict(of: result) { console.refusal($0) })
+    } else {
+      try console.write(AttestationText.verdict(of: result, style: console.style))
+    }
+    try result.requireAccepted()
+  }
+
+  private func requirements(
+    for file: ReportFile
+  ) throws(MigrationError) -> AttestationVerifier.Requirements {
+    var requirements =
+      forMigration ? AttestationVerifier.Requirements() : AttestationVerifier.Requirements.anyGuest
+    if allowDebug { requirements.allowsDebug = true }
+    if allowVLEK { requirements.allowsVLEK = true }
+    if allowMigrationAgent { requirements.allowsMigrationAgent = true }
+    if allowMaskedChip { requirements.allowsMaskedChip = true }
+    if let vmpl { requirements.vmpl = UInt32(vmpl) }
+    // An offer stands or falls with the report's word for its key.
+    requirements.reportData = try file.offer?.expectedReportData()
+    if let reportData { requirements.reportData = reportData.bytes }
+    requirements.measurement = measurement?.bytes
+    return requirements
+  }
+}

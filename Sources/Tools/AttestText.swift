@@ -1,0 +1,209 @@
+internal import Bytes
+internal import Cryptography
+internal import SEVSNP
+internal import SVSM
+
+/// A report and what a verifier made of it, as text.
+enum AttestationText {
+  /// All fields of a report.
+  static func show(_ file: ReportFile, _ report: AttestationReport) throws(MigrationError)
+    -> String
+  {
+    var out = RenderedText()
+    if let offer = file.offer {
+      out.line("Offer")
+      out.field("protocol", "version \(offer.suite.version), \(offer.suite.names)", indent: 2)
+      out.field(
+        "public key", "P-384, SHA-256 \(Hex.encode(try SHA256.hash(offer.publicKey)))", indent: 2)
+      if offer.flags.contains(.seeded) {
+        out.field("keys", "made from a seed: secret to nobody", indent: 2)
+      }
+      let isBound = try offer.expectedReportData() == report.reportData
+      out.field(
+        "report data", isBound ? "binds the public key" : "does not bind the public key", indent: 2)
+      out.line()
+    }
+    out.line("Attestation report")
+    for field in ReportField.all(of: report) {
+      for (index, line) in field.lines.enumerated() {
+        let name = index == 0 ? "\(Spelled.hex(UInt64(field.offset), bytes: 2)) \(field.name)" : ""
+        out.field(name, line, width: 30, indent: 2)
+      }
+    }
+    do throws(MigrationError) {
+      try report.checkForm()
+    } catch {
+      out.line()
+      out.line("No firmware writes such a report: \(error)")
+    }
+    return out.text
+  }
+
+  /// The check list and the verdict.
+  static func verdict(of result: AttestationResult, style: Style) -> String {
+    var out = RenderedText()
+    if !result.chain.isEmpty {
+      out.line("Certificates")
+      for certificate in result.chain {
+        out.line("  \(certificate.subject.commonName ?? "\(certificate.subject)")")
+        out.field("issuer", certificate.issuer.commonName ?? "?", width: 16, indent: 4)
+        out.field(
+          "valid",
+          "\(CivilDate.text(certificate.notBefore)) to "
+            + CivilDate.text(certificate.notAfter), width: 16, indent: 4)
+      }
+      if let endorsement = result.endorsement {
+        out.line("  Endorsement")
+        out.field("product", endorsement.productName, width: 16, indent: 4)
+        out.field(
+          "TCB", "\(endorsement.tcb.components(for: endorsement.product))", width: 16, indent: 4)
+        if let chip = endorsement.chipIdentifier {
+          out.field("chip", Spelled.short(chip), width: 16, indent: 4)
+        }
+        if let provider = endorsement.provider {
+          out.field("provider", provider, width: 16, indent: 4)
+        }
+      }
+      out.line()
+    }
+    out.line("Checks")
+    for check in result.checks {
+      let name = check.name.rawValue.padded(to: 26)
+      switch check.outcome {
+      case .passed: out.line("  passed       \(name)\(check.name.meaning)", as: style.good)
+      case .failed(let error): out.line("  FAILED       \(name)\(error)", as: style.bad)
+      case .notAsked(let why): out.line("  not checked  \(name)\(why)", as: style.dim)
+      case .notReached:
+        out.line("  not checked  \(name)an earlier failure left nothing to check", as: style.dim)
+      }
+    }
+    out.line()
+    for warning in Self.warnings(of: result) {
+      out.line("warning: \(warning)", as: style.doubtful)
+    }
+    out.line(
+      Self.sentence(of: result),
+      as: !result.isAccepted ? style.bad : result.isGenuine ? style.good : style.doubtful)
+    return out.text
+  }
+
+  /// The verdict in one line.
+  static func sentence(of result: AttestationResult) -> String {
+    guard result.isAccepted else {
+      return "REFUSED: \(result.firstFailure?.what ?? "a check was not made")"
+    }
+    let root = result.anchor?.description ?? "?"
+    return result.isGenuine
+      ? "GENUINE: signed on a real processor, under the root of \(root)"
+      : "ACCEPTED UNDER \(root), which is NOT AMD'S: "
+        + "this shows the mechanics and proves nothing about any hardware"
+  }
+
+  /// What is genuine and still matters to whoever relies on the guest.
+  static func warnings(of result: AttestationResult) -> [String] {
+    guard result.isAccepted, let report = result.report else { return [] }
+    var warnings: [String] = []
+    if report.policy.allowsDebug {
+      warnings.append("the guest's policy lets the host debug it: nothing in it is secret")
+    }
+    if report.policy.allowsMigrationAgent || !report.fields.hasNoMigrationAgent {
+      warnings.append("firmware may migrate the guest with the help of a migration agent")
+    }
+    if report.vmpl != 0 {
+      warnings.append("requested at VMPL \(report.vmpl): speaks for the guest, not for an SVSM")
+    }
+    if report.keyInfo.signer == .vlek {
+      warnings.append("signed with a VLEK: says whose machine it is, not which")
+    } else if report.fields.masksChipID {
+      warnings.append("the report does not name its chip")
+    }
+    if report.committedTCB != report.currentTCB {
+      warnings.append("the platform's firmware can still be rolled back: committed TCB is older")
+    }
+    return warnings
+  }
+}
+
+/// The same as JSON.
+enum AttestationJSON {
+  static let reportSchema = "svsm-migration/report/1"
+  static let verdictSchema = "svsm-migration/attestation/1"
+
+  static func show(_ file: ReportFile, _ report: AttestationReport) throws(MigrationError) -> JSON {
+    var members: [JSON.Member] = [
+      .init("schema", .string(reportSchema)), .init("source", .string(file.kind.rawValue)),
+    ]
+    if let offer = file.offer {
+      members.append(
+        .init(
+          "offer",
+          [
+            "version": JSON(offer.suite.version), "suite": .string(offer.suite.names),
+            "seeded": .bool(offer.flags.contains(.seeded)),
+            "publicKey": .hex(bytes: offer.publicKey),
+            "bound": .bool(try offer.expectedReportData() == report.reportData),
+          ]))
+    }
+    members.append(.init("product", report.product.map { .string($0.rawValue) } ?? .null))
+    members.append(.init("report", fields(of: report)))
+    do throws(MigrationError) {
+      try report.checkForm()
+      members.append(.init("formError", .null))
+    } catch {
+      members.append(.init("formError", .object(error.jsonMembers)))
+    }
+    return .object(members)
+  }
+
+  private static func fields(of report: AttestationReport) -> JSON {
+    .object(ReportField.all(of: report).map { .init($0.name, $0.json) })
+  }
+
+  /// - Parameter refusal: how a refusal is written.
+  static func verdict(
+    of result: AttestationResult, refusal: (MigrationError) -> JSON
+  ) -> JSON {
+    let verdict = result.isGenuine ? "genuine" : result.isAccepted ? "accepted" : "refused"
+    var members: [JSON.Member] = [
+      .init("schema", .string(verdictSchema)), .init("verdict", .string(verdict)),
+      .init("genuine", .bool(result.isGenuine)),
+      .init("root", result.anchor.map { .string($0.description) } ?? .null),
+      .init("product", result.product.map { .string($0.rawValue) } ?? .null),
+      .init("warnings", .text(AttestationText.warnings(of: result))),
+      .init("checks", .array(result.checks.map(check))),
+      .init("certificates", .array(result.chain.map(certificate))),
+      .init("report", result.report.map(fields) ?? .null),
+    ]
+    if let failure = result.firstFailure { members.append(.init("refusal", refusal(failure))) }
+    return .object(members)
+  }
+
+  private static func check(_ check: AttestationCheck) -> JSON {
+    var members: [JSON.Member] = [
+      .init("name", .string(check.name.rawValue)), .init("meaning", .string(check.name.meaning)),
+    ]
+    switch check.outcome {
+    case .passed: members.append(.init("outcome", "passed"))
+    case .failed(let error):
+      members.append(.init("outcome", "failed"))
+      members += error.jsonMembers
+    case .notAsked(let why):
+      members += [.init("outcome", "not-checked"), .init("reason", .string(why))]
+    case .notReached:
+      members += [
+        .init("outcome", "not-checked"),
+        .init("reason", "an earlier failure left nothing to check"),
+      ]
+    }
+    return .object(members)
+  }
+
+  private static func certificate(_ certificate: X509Certificate) -> JSON {
+    [
+      "subject": .string("\(certificate.subject)"), "issuer": .string("\(certificate.issuer)"),
+      "notBefore": .string(CivilDate.text(certificate.notBefore)),
+      "notAfter": .string(CivilDate.text(certificate.notAfter)),
+      "keySHA384": .hex(bytes: certificate.keyFingerprint),
+    ]
+  }
+}

@@ -1,0 +1,16 @@
+public import ArgumentParser
+
+/// `svsm-mig-guest`: makes and shows guests at rest.
+public struct GuestCommand: ParsableCommand {
+  public static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-guest",
+    abstract: "Make or show guest bundles.",
+    discussion: """
+      A guest bundle is a folder with the memory, the vCPUs and the SVSM state of a guest that does \
+      not run.
+      """,
+    version: Toolkit.version,
+    subcommands: [GuestCreateCommand.self, GuestImportCommand.self, GuestShowCommand.self])
+
+  public init() {}
+}

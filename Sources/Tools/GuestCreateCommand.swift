@@ -1,0 +1,72 @@
+public import ArgumentParser
+internal import Bytes
+internal import Guest
+
+/// `svsm-mig-guest create`: a made-up guest.
+public struct GuestCreateCommand: ToolCommand {
+  public static let configuration = CommandConfiguration(
+    commandName: "create",
+    abstract: "Make a synthetic guest.",
+    discussion: """
+      Private and shared memory alternate in runs of many lengths; pages are zero, patterned, text, \
+      pointers or noise. The same options and seed give the same bytes on every machine.
+      """)
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("Folder of the bundle to make.", valueName: "folder"),
+    completion: .directory)
+  var output: String
+
+  @Option(help: ArgumentHelp("Bytes of memory: 64M, 2G, 0x100000.", valueName: "size"))
+  var memory: ByteCount
+
+  @Option(help: ArgumentHelp("Number of vCPUs.", valueName: "count"))
+  var vcpus = 1
+
+  @Option(help: ArgumentHelp("Part of all pages that is private, 0 to 1.", valueName: "fraction"))
+  var privateFraction = 0.5
+
+  @Option(help: ArgumentHelp("Seed of all content.", valueName: "hex"))
+  var seed: HexBytes?
+
+  @Option(help: ArgumentHelp("Machine type, which decides where memory lies.", valueName: "name"))
+  var machine: String?
+
+  @Option(
+    name: .customLong("below-4g"),
+    help: ArgumentHelp(
+      "Bytes of memory below the hole at 4 GiB, where not the machine's usual.", valueName: "size"))
+  var below4G: ByteCount?
+
+  @Option(
+    help: ArgumentHelp(
+      "Bytes of a second RAM block far above the first; none by default.", valueName: "size"))
+  var secondBlock: ByteCount?
+
+  @Option(
+    help: ArgumentHelp(
+      "How long it has run: each round some pages, vCPUs and the vTPM have changed.",
+      valueName: "number"))
+  var round = 0
+
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup public var common: CommonOptions
+
+  public init() {}
+
+  public func execute(_ console: Console) throws {
+    var guest = SyntheticGuest(memory: memory.value)
+    guest.vcpus = vcpus
+    guest.privateFraction = privateFraction
+    guest.seed = seed?.bytes ?? []
+    if let machine { guest.machine = machine }
+    guest.below4G = below4G?.value
+    guest.secondBlock = secondBlock?.value ?? 0
+    guest.round = round
+    let total = memory.value.addingReportingOverflow(guest.secondBlock).partialValue
+    let progress = console.startProgress("making", total: total)
+    try guest.create(at: output, force: outputs.force) { progress.update($0) }
+    console.note("made \(try guest.description().summary) in \(output)")
+  }
+}

@@ -1,0 +1,171 @@
+public import ArgumentParser
+internal import Bytes
+internal import FileIO
+internal import Guest
+internal import QEMUStream
+internal import SEVSNP
+
+/// `svsm-mig-guest import`: a bundle from what other programs saved.
+public struct GuestImportCommand: ToolCommand {
+  public enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case auto
+    case raw
+    case qemu
+  }
+
+  public static let configuration = CommandConfiguration(
+    commandName: "import",
+    abstract: "Make a guest bundle of a raw memory image or a plain QEMU stream.",
+    discussion: """
+      A QEMU stream gives all RAM blocks, the machine and the registers of its vCPUs. What it cannot \
+      say is given here: what is private, and the SVSM's state. Its devices are not part of a guest \
+      bundle.
+      """)
+
+  @Argument(
+    help: "Raw memory image or QEMU stream; - is standard input, for a stream.",
+    completion: .file())
+  var input: String
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("Folder of the bundle to make.", valueName: "folder"),
+    completion: .directory)
+  var output: String
+
+  @Option(help: "What the input is; auto looks at its first bytes.")
+  var format = Format.auto
+
+  @Option(
+    name: .customLong("private"),
+    help: ArgumentHelp(
+      "Guest-physical memory that is private: all, none, or FIRST-LAST and FIRST+LENGTH, joined "
+        + "by commas.",
+      valueName: "ranges"))
+  var privateRanges = GPARangeSet()
+
+  @Option(
+    help: ArgumentHelp("vCPUs of a raw image, all in reset state; 1 by default.", valueName: "n"))
+  var vcpus: Int?
+
+  @Option(
+    name: .customLong("vmsa"),
+    help: ArgumentHelp(
+      "VMSA page of a vCPU, 4096 bytes, in place of any other (may be repeated).",
+      valueName: "file"),
+    completion: .file())
+  var vmsaFiles: [String] = []
+
+  @Option(
+    help: ArgumentHelp("State of the vTPM, as its implementation saves it.", valueName: "file"),
+    completion: .file())
+  var vtpm: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Machine type, which decides where memory lies; a QEMU stream names its own.",
+      valueName: "name"))
+  var machine: String?
+
+  @Option(
+    name: .customLong("below-4g"),
+    help: ArgumentHelp(
+      "Bytes of memory below the hole at 4 GiB, where not the machine's usual.", valueName: "size"))
+  var below4G: ByteCount?
+
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup public var common: CommonOptions
+
+  public init() {}
+
+  public func validate() throws {
+    guard vcpus == nil || vmsaFiles.isEmpty else {
+      throw ValidationError("--vcpus and --vmsa exclude each other.")
+    }
+    guard vcpus.map({ 1...GuestDescription.maximumVCPUs ~= $0 }) ?? true else {
+      throw ValidationError("--vcpus takes 1 to \(GuestDescription.maximumVCPUs).")
+    }
+  }
+
+  public func execute(_ console: Console) throws {
+    let file = try InputFile(input)
+    try refuseSame(file.identity, as: output)
+    let isStream = try format == .qemu || format == .auto && file.looksLikeStream()
+    guard !isStream || vcpus == nil else {
+      throw ValidationError("--vcpus is for raw images; a QEMU stream has its vCPUs.")
+    }
+    var additions = ImportAdditions()
+    additions.machine = machine
+    additions.below4G = below4G?.value
+    additions.privateRanges = privateRanges
+    additions.vcpus = try givenVCPUs(isStream: isStream)
+    additions.services = try services()
+    let writer = try GuestWriter(output, force: outputs.force)
+    let progress = console.startProgress("importing", total: file.size)
+    let guest: GuestDescription
+    if isStream {
+      let importer = QEMUImport(file, additions)
+      guest = try importer.run(into: writer) { progress.update($0) }
+    } else {
+      guest = try RawImport(input, additions).run(into: writer) { progress.update($0) }
+    }
+    console.note("imported \(guest.summary) to \(output)")
+    let unmapped = guest.ramBlocks.indices.filter { index in
+      !guest.map.ranges.contains { $0.block == index }
+    }
+    if !unmapped.isEmpty {
+      let names = unmapped.map { printable(guest.ramBlocks[$0].name) }.joined(separator: ", ")
+      console.detail("blocks that no guest address reaches here: \(names)")
+    }
+  }
+
+  private func givenVCPUs(isStream: Bool) throws(MigrationError) -> [VCPUState]? {
+    var given: [VCPUState] = []
+    for (index, path) in vmsaFiles.enumerated() {
+      let vmsa: VMSA
+      do {
+        vmsa = try VMSA(readSmallFile(path, limit: VMSA.size))
+      } catch {
+        throw error.inSection(path)
+      }
+      given.append(
+        try VCPUState(apicID: UInt32(index), vmpl: vmsa.vmpl, vmsa: vmsa.bytes))
+    }
+    if !given.isEmpty { return given }
+    if isStream { return nil }
+    for index in 0..<(vcpus ?? 1) {
+      var vcpu = try GuestReader.resetVCPU()
+      vcpu.apicID = UInt32(index)
+      given.append(vcpu)
+    }
+    return given
+  }
+
+  private func services() throws(MigrationError) -> [ServiceState] {
+    guard let vtpm else { return [] }
+    let blob = try readSmallFile(vtpm, limit: ServiceState.maximumSize)
+    return [try ServiceState(kind: .vTPM, version: 1, generation: 0, blob: blob)]
+  }
+}
+
+/// What a raw image or QEMU stream does not say of its guest.
+struct ImportAdditions {
+  var machine: String?
+  var below4G: UInt64?
+  var privateRanges = GPARangeSet()
+  /// Nil to take those of the stream.
+  var vcpus: [VCPUState]?
+  var services: [ServiceState] = []
+}
+
+extension InputFile {
+  /// Whether it begins as a QEMU stream does. What has no positions can only be a stream.
+  fileprivate func looksLikeStream() throws(MigrationError) -> Bool {
+    guard let size else { return true }
+    guard size >= 4 else { return false }
+    var magic = [UInt8](repeating: 0, count: 4)
+    var span = magic.mutableSpan
+    try read(at: 0, into: &span)
+    return magic == Array("QEVM".utf8)
+  }
+}

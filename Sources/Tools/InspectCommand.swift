@@ -1,0 +1,102 @@
+public import ArgumentParser
+internal import Bytes
+internal import FileIO
+internal import Guest
+internal import QEMUStream
+internal import SEVSNP
+
+/// `svsm-mig-inspect`: what is in a stream.
+public struct InspectCommand: ToolCommand {
+  public static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-inspect",
+    abstract: "Show what a migration stream holds.",
+    discussion: """
+      Reads an SNP migration stream or a plain QEMU stream and shows what is in it, as far as can \
+      be seen without keys. With the instance file of its destination, the stream is rehearsed as \
+      a load would go, nothing is restored, and vCPUs, services and page states are shown too.
+
+      It judges nothing beyond what keeps it from reading on: svsm-mig-verify does. A stream that \
+      is damaged half way is shown up to there; exit status 65.
+      """,
+    version: Toolkit.version)
+
+  @Argument(help: "Stream to read; - is standard input.", completion: .file())
+  public var stream: String
+
+  @Flag(help: "Print JSON instead of text.")
+  public var json = false
+
+  @Flag(help: "List all sections; with --verbose each part of one by itself.")
+  public var sections = false
+
+  @Flag(help: "Show the fields of each device section, named by the VM description.")
+  public var devices = false
+
+  @Flag(help: "List runs of private and shared pages.")
+  public var pages = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Show all that is known of the page at this guest-physical address.",
+      discussion: "Content of a private page is shown only with --instance.", valueName: "gpa"))
+  public var page: ByteCount?
+
+  @Option(
+    help: ArgumentHelp(
+      "Instance file of the stream's destination: shows the decoded final state.",
+      valueName: "file"), completion: .file())
+  public var instance: String?
+
+  @OptionGroup public var trust: TrustOptions
+  @OptionGroup public var common: CommonOptions
+
+  public init() {}
+
+  public var wantsJSON: Bool { json }
+
+  public func execute(_ console: Console) throws {
+    let options = InspectionOptions(
+      showsEveryPart: common.verbose, keepsBodies: devices,
+      page: page.map { $0.value & ~4095 })
+    let keys = try self.keys()
+    let file = try InputFile(stream)
+    let input = try StreamInput(opening: file)
+    let progress = console.startProgress("inspecting", total: file.size)
+    let found = try inspect(input, file, options, keys) { progress.update($0) }
+    let parts = InspectionParts(sections: sections, pages: pages, devices: devices)
+    if json {
+      try console.write(InspectionJSON.render(found, parts) { console.refusal($0) })
+    } else {
+      try console.write(InspectionText.render(found, parts, style: console.style))
+    }
+    if keys != nil { console.noteModel() }
+    if let refusal = found.refusal { throw refusal }
+  }
+
+  private func inspect(
+    _ input: StreamInput, _ file: InputFile, _ options: InspectionOptions,
+    _ keys: Rehearsal.Keys?, _ progress: (UInt64) -> Void
+  ) throws(MigrationError) -> Inspection {
+    switch try Inspection.Kind(detecting: input) {
+    case .snp:
+      return try SNPInspector(input, options: options, keys: keys).inspect(progress: progress)
+    case .qemu:
+      guard keys == nil, page == nil else {
+        throw MigrationError(
+          .streamKind, "a plain QEMU stream has no guest-physical map and no destination",
+          expected: "an SNP stream for --page and --instance")
+      }
+      let description = try VMDescription.atEnd(of: file)
+      return QEMUInspector(input, description: description, options: options)
+        .inspect(progress: progress)
+    }
+  }
+
+  private func keys() throws(MigrationError) -> Rehearsal.Keys? {
+    guard let instance else { return nil }
+    // The model's root is taken here without being named: nothing is decided by what is shown.
+    return Rehearsal.Keys(
+      instance: try InstanceFile(reading: instance).instance,
+      anchors: try trust.anchors() + TrustAnchor.model)
+  }
+}

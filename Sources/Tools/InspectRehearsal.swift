@@ -1,0 +1,66 @@
+internal import Bytes
+internal import Cryptography
+internal import Migration
+internal import SEVSNP
+internal import SVSM
+
+/// Opens a stream with the keys of its destination, record by record as a load would, and restores
+/// nothing.
+///
+/// An object, since records are opened while the reader that holds their bytes is borrowed.
+final class Rehearsal {
+  /// What opens a stream: its destination, and whom it believes.
+  struct Keys {
+    var instance: SVSMInstance
+    var anchors: [TrustAnchor]
+  }
+
+  private var svsm: DestinationSVSM
+  /// Takes each decrypted page in turn.
+  private let scratch = PageBuffer(count: PageMetadata.pageSize)
+
+  /// - Throws: what a destination refuses: a session for another one, a source without proof.
+  init(_ keys: Keys, _ data: TransferData, at offset: UInt64) throws(MigrationError) {
+    var options = DestinationSVSM.Options()
+    options.acceptsOneWay = true
+    options.acceptsSeeded = true
+    options.isRehearsal = true
+    // Looking into a stream that is kept for long is no decision that dates matter to: the time
+    // is that at which the youngest of the source's certificates was issued.
+    let certificates =
+      data.flags.contains(.mutual)
+      ? try CertificateTable(data.certificates).certificates() : []
+    let time = certificates.map(\.notBefore).max() ?? 0
+    svsm = try DestinationSVSM(
+      instance: keys.instance, transferData: data, trust: Trust(anchors: keys.anchors, time: time),
+      options: options, at: offset)
+  }
+
+  /// Opens a page record; `page` has its content then.
+  func open(page record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    let buffer = scratch
+    var target = buffer.mutableSpan
+    _ = try svsm.processPage(record, into: &target, at: 0, offset: offset)
+  }
+
+  /// The page opened last.
+  var page: [UInt8] {
+    let buffer = scratch
+    return Array(copying: buffer.span)
+  }
+
+  func open(token record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    try svsm.processEpochToken(record, at: offset)
+  }
+
+  func open(final record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    try svsm.processFinalState(record, at: offset)
+  }
+
+  /// - Returns: what a load would restore.
+  func open(
+    commit record: Span<UInt8>, at offset: UInt64
+  ) throws(MigrationError) -> RestoredState {
+    try svsm.processCommit(record, at: offset)
+  }
+}

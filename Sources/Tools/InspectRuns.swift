@@ -1,0 +1,181 @@
+internal import QEMUStream
+internal import SEVSNP
+internal import SVSM
+
+/// A list that keeps what it can hold and counts the rest: what a tool shows must not cost memory
+/// by what a stream says.
+struct BoundedList<Element> {
+  /// Elements kept at most.
+  static var limit: Int { 1 << 17 }
+
+  private(set) var elements: [Element] = []
+  /// Elements that came after the list was full.
+  private(set) var omitted: UInt64 = 0
+
+  mutating func append(_ element: Element) {
+    if elements.count < Self.limit { elements.append(element) } else { omitted += 1 }
+  }
+
+  var count: UInt64 { UInt64(elements.count) + omitted }
+}
+
+/// Page records that follow each other in a stream and in the guest's memory, alike in all else.
+struct PrivateRun: Equatable {
+  var gpa: UInt64
+  var pages: UInt64
+  var epoch: UInt32
+  var operation: PageMetadata.Operation
+  var size: RMPPageSize
+  var permissions: VMPLPermissions
+
+  init(_ page: PageMetadata) {
+    gpa = page.gpa
+    pages = 1
+    epoch = page.epoch
+    operation = page.operation
+    size = page.size
+    permissions = page.permissions
+  }
+
+  /// Takes in the next record, if it continues this run.
+  mutating func join(_ page: PageMetadata) -> Bool {
+    guard page.gpa == gpa &+ pages &* 4096, page.epoch == epoch, page.operation == operation,
+      page.size == size, page.permissions == permissions
+    else { return false }
+    pages += 1
+    return true
+  }
+}
+
+/// Page records of the private pages section, joined as they come.
+struct PrivatePages {
+  private(set) var runs = BoundedList<PrivateRun>()
+  private(set) var counts = PageCounts()
+  private var open: PrivateRun?
+
+  mutating func note(_ page: PageMetadata) {
+    counts.add(page.operation)
+    if open?.join(page) == true { return }
+    close()
+    open = PrivateRun(page)
+  }
+
+  /// Puts the last run into the list.
+  mutating func close() {
+    if let open { runs.append(open) }
+    open = nil
+  }
+
+  /// Pages that are exported and not withdrawn, as far as operations tell.
+  var pages: UInt64 {
+    counts.migrated > counts.cancelled ? counts.migrated - counts.cancelled : 0
+  }
+}
+
+/// Records of shared memory that follow each other in one block.
+struct SharedRun: Equatable {
+  var block: Int
+  var offset: UInt64
+  /// Pages that came with content, in whatever form.
+  var content: UInt64 = 0
+  /// Pages that came as zero.
+  var zero: UInt64 = 0
+
+  var pages: UInt64 { content + zero }
+}
+
+/// Records of `ram` sections, joined as they come.
+struct SharedPages {
+  private(set) var runs = BoundedList<SharedRun>()
+  private(set) var content: UInt64 = 0
+  private(set) var zero: UInt64 = 0
+  private var open: SharedRun?
+
+  mutating func note(_ page: RAMPage, isZero: Bool) {
+    if isZero { zero += 1 } else { content += 1 }
+    if open.map({ $0.block == page.block && page.offset == $0.offset &+ $0.pages &* 4096 }) != true
+    {
+      close()
+      open = SharedRun(block: page.block, offset: page.offset)
+    }
+    if isZero { open?.zero += 1 } else { open?.content += 1 }
+  }
+
+  /// Puts the last run into the list.
+  mutating func close() {
+    if let open { runs.append(open) }
+    open = nil
+  }
+}
+
+/// One section, or several parts of one that follow each other.
+struct SectionLine {
+  var header: SectionHeader
+  /// Stream offset of the first body.
+  var bodyOffset: UInt64
+  /// Bytes of all bodies.
+  var size: UInt64 = 0
+  /// Sections the line stands for.
+  var count: UInt64 = 1
+  /// Whether the stream was refused before anything behind the section was read: then `size` is what
+  /// was read behind its header.
+  var isCut = false
+}
+
+/// The sections of a stream in order; consecutive parts of one section are one line unless wanted
+/// one by one.
+struct SectionList {
+  private(set) var lines = BoundedList<SectionLine>()
+  private let joinsParts: Bool
+  private var line: SectionLine?
+  /// The section whose end is still to come.
+  private var current: SectionHeader?
+  private var bodyOffset: UInt64 = 0
+
+  init(joinsParts: Bool) { self.joinsParts = joinsParts }
+
+  /// Whether the section that begins at `offset` was noted.
+  func isCurrent(_ offset: UInt64) -> Bool { current?.offset == offset }
+
+  mutating func begin(_ header: SectionHeader) {
+    current = header
+    bodyOffset = header.offset &+ SectionList.headerSize(header)
+  }
+
+  /// The section that was begun ends, its footer behind it.
+  /// - Parameter end: stream offset of the next record.
+  mutating func end(at end: UInt64, footer: UInt64 = 5) {
+    guard let header = current else { return }
+    current = nil
+    let size = end > bodyOffset &+ footer ? end - footer - bodyOffset : 0
+    if joinsParts, header.kind == .part, line?.header.kind == .part, line?.header.id == header.id {
+      line?.size += size
+      line?.count += 1
+      return
+    }
+    close()
+    line = SectionLine(header: header, bodyOffset: bodyOffset, size: size)
+  }
+
+  /// The stream is refused at `place`: the section that was begun, if any, stays open.
+  mutating func cut(at place: UInt64) {
+    guard let header = current else { return }
+    current = nil
+    close()
+    let size = place > bodyOffset ? place - bodyOffset : 0
+    line = SectionLine(header: header, bodyOffset: bodyOffset, size: size, isCut: true)
+  }
+
+  /// Puts the last line into the list.
+  mutating func close() {
+    if let line { lines.append(line) }
+    line = nil
+  }
+
+  private static func headerSize(_ header: SectionHeader) -> UInt64 {
+    switch header.kind {
+    case .part, .end: 5
+    case .start, .full: 5 + 1 + UInt64(header.name.bytes.count) + 8
+    }
+  }
+}

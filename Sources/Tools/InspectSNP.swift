@@ -1,0 +1,155 @@
+internal import Bytes
+internal import Cryptography
+internal import Guest
+internal import Migration
+internal import QEMUStream
+internal import SVSM
+
+/// Walks an SNP stream and collects what is in it.
+///
+/// Without keys nothing is hashed and nothing judged beyond what the reader refuses; memory does not
+/// grow with the guest. With the destination's keys the stream is rehearsed, so that what is shown
+/// of the final state is authentic.
+struct SNPInspector: ~Copyable {
+  private var reader: SNPStreamReader
+  private let collector: Collector
+
+  init(
+    _ input: StreamInput, options: InspectionOptions, keys: Rehearsal.Keys? = nil
+  ) throws(MigrationError) {
+    reader = try SNPStreamReader(input, checkingSeal: false)
+    collector = Collector(options, keys)
+  }
+
+  /// Reads to the end, or to what is refused.
+  /// - Parameter progress: told how many bytes are read.
+  consuming func inspect(progress: (UInt64) -> Void) -> Inspection {
+    do throws(MigrationError) {
+      while try step() { progress(reader.offset) }
+    } catch {
+      collector.found.refusal = error
+    }
+    return collector.finish(at: reader.offset)
+  }
+
+  /// One record.
+  /// - Returns: false at the end.
+  private mutating func step() throws(MigrationError) -> Bool {
+    let record = try reader.next()
+    if let header = reader.section {
+      collector.noteSection(header)
+    } else if case .eof = record {
+      // The type byte of the end is read by now.
+      collector.found.sections.end(at: reader.offset - 1)
+    }
+    if case .ram(.blockList) = record { collector.take(reader.guestBlocks) }
+    if case .end = record { return false }
+    do throws(MigrationError) {
+      try collector.take(record, reader.payload, at: reader.payloadOffset, in: reader.section)
+    } catch {
+      throw reader.section.map { error.inSection($0.name.description) } ?? error
+    }
+    return true
+  }
+}
+
+/// Takes the records of an SNP stream.
+///
+/// An object, since records are taken while the reader that holds their bytes is borrowed.
+private final class Collector {
+  var found: Inspection
+  private let options: InspectionOptions
+  private let keys: Rehearsal.Keys?
+  private var rehearsal: Rehearsal?
+
+  init(_ options: InspectionOptions, _ keys: Rehearsal.Keys?) {
+    self.options = options
+    self.keys = keys
+    found = Inspection(.snp, options: options)
+  }
+
+  func finish(at offset: UInt64) -> Inspection {
+    found.close(at: offset)
+    return found
+  }
+
+  func noteSection(_ header: SectionHeader) {
+    guard !found.sections.isCurrent(header.offset) else { return }
+    found.sections.end(at: header.offset)
+    found.sections.begin(header)
+  }
+
+  func take(_ blocks: [Guest.RAMBlock]) {
+    found.blocks = blocks.map { (Spelled.name($0.name), $0.size) }
+  }
+
+  func take(
+    _ record: SNPStreamReader.Record, _ payload: Span<UInt8>, at offset: UInt64,
+    in section: SectionHeader?
+  ) throws(MigrationError) {
+    var cursor = ByteCursor(payload, at: offset)
+    switch record {
+    case .configuration(let configuration): found.configuration = configuration
+    case .session(let data):
+      found.transferData = data
+      keepBody(section, data.encoded.span, at: offset)
+      if let keys { rehearsal = try Rehearsal(keys, data, at: offset) }
+    case .ram(let record): takeShared(record, payload, at: offset)
+    case .guestMap(let map):
+      found.map = map
+      found.hasMap = true
+      if let gpa = options.page, let place = map.locate(gpa) {
+        found.page?.place = (place.block, place.offset)
+      }
+      keepBody(section, payload, at: offset)
+    case .page: try takePage(payload, at: offset)
+    case .token:
+      found.epochs.append(try EpochToken(from: &cursor))
+      try rehearsal?.open(token: payload, at: offset)
+    case .final(let final):
+      found.finals.append((final, offset))
+      keepBody(section, payload, at: offset)
+      try rehearsal?.open(final: payload, at: offset)
+    case .commit:
+      found.commit = try CommitRecord(from: &cursor)
+      keepBody(section, payload, at: offset)
+      found.state = try rehearsal?.open(commit: payload, at: offset)
+    case .seal(let seal): found.seal = seal
+    case .vmdescription:
+      found.descriptionSize = payload.count
+      found.description = try VMDescription(parsing: Array(copying: payload), at: offset)
+    case .skipped, .eof, .end: break
+    }
+  }
+
+  private func keepBody(_ section: SectionHeader?, _ body: Span<UInt8>, at offset: UInt64) {
+    guard options.keepsBodies, let section else { return }
+    found.bodies.keep(section, at: offset, body)
+  }
+
+  private func takeShared(_ record: RAMRecord, _ payload: Span<UInt8>, at offset: UInt64) {
+    guard let page = record.page else { return }
+    let isZero = record.payloadSize == 0
+    found.sharedPages.note(page, isZero: isZero)
+    guard let place = found.page?.place, place.block == page.block, place.offset == page.offset
+    else { return }
+    found.page?.note(
+      PageFacts.SharedRecord(offset: offset, content: isZero ? nil : Array(copying: payload)))
+  }
+
+  private func takePage(_ record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    var cursor = ByteCursor(record, at: offset)
+    let page = try PageMetadata(from: &cursor)
+    found.privatePages.note(page)
+    try rehearsal?.open(page: record, at: offset)
+    guard page.gpa == options.page else { return }
+    found.page?.plaintext = page.operation == .cancel ? nil : rehearsal?.page
+    let content = record.extracting(droppingFirst: PageMetadata.contentOffset)
+    found.page?.note(
+      PageFacts.PrivateRecord(
+        metadata: page, offset: offset,
+        tag: Array(
+          copying: record.extracting(PageMetadata.encodedSize..<PageMetadata.contentOffset)),
+        ciphertextHash: try SHA256.hash(content)))
+  }
+}

@@ -1,0 +1,140 @@
+internal import Bytes
+internal import Guest
+internal import Migration
+internal import QEMUStream
+internal import SVSM
+
+/// What an inspection looks for beyond the overview.
+struct InspectionOptions {
+  /// One line for each part of a section instead of one for all that follow each other.
+  var showsEveryPart = false
+  /// Keeps the bodies of sections that the VM description can decode.
+  var keepsBodies = false
+  /// A guest-physical address, page-aligned, of which all is kept that is known.
+  var page: UInt64?
+}
+
+/// Everything an inspection found in a stream, up to its end or to the place where it is refused.
+struct Inspection {
+  enum Kind: String {
+    case snp
+    case qemu
+  }
+
+  let kind: Kind
+  /// Nil in a stream without a configuration section.
+  var configuration: Configuration?
+  /// Bytes of the stream that were read.
+  var size: UInt64 = 0
+  var transferData: TransferData?
+  var blocks: [(name: String, length: UInt64)] = []
+  var map = GuestMap()
+  var hasMap = false
+  var epochs = BoundedList<EpochToken>()
+  var privatePages = PrivatePages()
+  var sharedPages = SharedPages()
+  var sections: SectionList
+  /// Pieces of final state, in order, with the stream offset of each.
+  var finals = BoundedList<(record: FinalRecord, offset: UInt64)>()
+  var commit: CommitRecord?
+  var seal: Seal?
+  /// Bytes of the VM description's text; nil without one.
+  var descriptionSize: Int?
+  var description: VMDescription?
+  var bodies = KeptBodies()
+  var commands: [StreamCommand] = []
+  var page: PageFacts?
+  /// What the destination's keys opened; only once the commit was good.
+  var state: RestoredState?
+  /// Why the inspection ended early; nil when the stream was read to its end.
+  var refusal: MigrationError?
+
+  init(_ kind: Kind, options: InspectionOptions) {
+    self.kind = kind
+    sections = SectionList(joinsParts: !options.showsEveryPart)
+    page = options.page.map { PageFacts(gpa: $0) }
+  }
+
+  /// Ends what is open: the last section and the last runs.
+  /// - Parameter offset: bytes that were read.
+  mutating func close(at offset: UInt64) {
+    size = offset
+    sections.cut(at: offset)
+    sections.close()
+    privatePages.close()
+    sharedPages.close()
+  }
+}
+
+/// Bodies of sections, kept until the VM description at the end of the stream can decode them.
+struct KeptBodies {
+  /// Bytes kept at most, all bodies together.
+  static let limit = 64 << 20
+
+  private(set) var entries: [(header: SectionHeader, offset: UInt64, body: [UInt8])] = []
+  /// Bodies that came after the limit.
+  private(set) var omitted = 0
+  private var size = 0
+
+  mutating func keep(_ header: SectionHeader, at offset: UInt64, _ body: Span<UInt8>) {
+    guard body.count <= Self.limit - size else {
+      omitted += 1
+      return
+    }
+    size += body.count
+    entries.append((header, offset, Array(copying: body)))
+  }
+}
+
+/// All that is known of one page of guest-physical memory.
+struct PageFacts {
+  /// A record of the private pages section.
+  struct PrivateRecord {
+    var metadata: PageMetadata
+    /// Where the record begins in the stream.
+    var offset: UInt64
+    var tag: [UInt8]
+    /// SHA-256 of the 4096 bytes of ciphertext.
+    var ciphertextHash: [UInt8]
+  }
+
+  /// A record of the `ram` section.
+  struct SharedRecord {
+    /// Where the page's content, or what follows its record, stands in the stream.
+    var offset: UInt64
+    /// Nil for a zero page.
+    var content: [UInt8]?
+  }
+
+  let gpa: UInt64
+  /// Block and offset that back the page.
+  var place: (block: Int, offset: UInt64)?
+  var privateRecords: [PrivateRecord] = []
+  var sharedRecords: [SharedRecord] = []
+  /// Records beyond those kept.
+  var omitted = 0
+  /// The page's last content, decrypted with the destination's keys; nil without them, and after a
+  /// cancel.
+  var plaintext: [UInt8]?
+
+  /// Records of either kind that are kept.
+  static let recordLimit = 256
+
+  init(gpa: UInt64) { self.gpa = gpa }
+
+  mutating func note(_ record: PrivateRecord) {
+    if privateRecords.count < Self.recordLimit {
+      privateRecords.append(record)
+    } else {
+      omitted += 1
+    }
+  }
+
+  mutating func note(_ record: SharedRecord) {
+    if sharedRecords.count < Self.recordLimit {
+      sharedRecords.append(record)
+    } else {
+      omitted += 1
+    }
+  }
+}

@@ -1,0 +1,94 @@
+internal import Bytes
+internal import Guest
+internal import SEVSNP
+
+extension GuestDescription {
+  /// One clause: "pc-q35-10.0 with 64.0 MiB, half of it private, ...".
+  var summary: String {
+    let memory = byteText(ramBlocks.reduce(0) { $0 + $1.size })
+    let isPrivate = pageStates.runs.reduce(0) { $0 + ($1.state.isPrivate ? $1.pages : 0) }
+    return "\(machine), \(memory), \(counted(isPrivate, "private page")), "
+      + "\(counted(UInt64(vcpus.count), "vCPU")), \(counted(UInt64(services.count), "service"))"
+  }
+
+  /// Pages and runs in each state, in the order of the states.
+  private var stateCounts: [(state: PageState, pages: UInt64, runs: Int)] {
+    PageState.allCases.map { state in
+      let runs = pageStates.runs.filter { $0.state == state }
+      return (state, runs.reduce(0) { $0 + $1.pages }, runs.count)
+    }
+  }
+
+  /// The guest for people.
+  var text: String {
+    var lines = ["machine   \(machine)"]
+    for (index, block) in ramBlocks.enumerated() {
+      lines.append("block \(index)   \(printable(block.name))  \(byteText(block.size))")
+      for range in map.ranges where range.block == index {
+        lines.append(
+          "          \(hex(range.gpa))-\(hex(range.end - 1))  at offset \(hex(range.offset))")
+      }
+    }
+    for (state, pages, runs) in stateCounts where pages > 0 {
+      let name = "\(state)".padded(to: 10)
+      lines.append(
+        "pages     \(name)  \(counted(pages, "page")) in \(counted(UInt64(runs), "run"))")
+    }
+    for vcpu in vcpus {
+      guard let vmsa = try? VMSA(vcpu.vmsa) else { continue }
+      lines.append(
+        "vCPU      APIC id \(vcpu.apicID)  VMPL \(vcpu.vmpl)  RIP \(hex(vmsa[.rip]))  "
+          + "CR3 \(hex(vmsa[.cr3]))  EFER \(hex(vmsa[.efer]))  "
+          + "SEV_FEATURES \(hex(vmsa.features.rawValue))")
+    }
+    for service in services {
+      lines.append(
+        "service   \(service.kind.name)  version \(service.version)  "
+          + "generation \(service.generation)  \(counted(UInt64(service.blob.count), "byte"))")
+    }
+    return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// The guest as JSON, schema `svsm-migration/guest/1`. Addresses and sizes are strings.
+  var json: JSON {
+    let blocks = ramBlocks.map { block -> JSON in
+      ["name": .string(block.name), "size": .string(hex(block.size))]
+    }
+    let ranges = map.ranges.map { range -> JSON in
+      [
+        "gpa": .string(hex(range.gpa)), "size": .string(hex(range.size)),
+        "block": JSON(range.block), "offset": .string(hex(range.offset)),
+      ]
+    }
+    let states = stateCounts.map { entry -> JSON in
+      [
+        "state": .string("\(entry.state)"), "pages": JSON(entry.pages), "runs": JSON(entry.runs),
+      ]
+    }
+    return [
+      "schema": "svsm-migration/guest/1", "machine": .string(machine), "ram": .array(blocks),
+      "map": .array(ranges), "pageStates": .array(states),
+      "vcpus": .array(vcpus.map(Self.json)), "services": .array(services.map(Self.json)),
+    ]
+  }
+
+  private static func json(_ vcpu: VCPUState) -> JSON {
+    var members: [JSON.Member] = [
+      .init("apicID", JSON(vcpu.apicID)), .init("vmpl", JSON(vcpu.vmpl)),
+    ]
+    if let vmsa = try? VMSA(vcpu.vmsa) {
+      for register in [VMSA.Register.rip, .rsp, .cr0, .cr3, .cr4, .efer, .sevFeatures] {
+        members.append(.init(register.rawValue, .string(hex(vmsa[register]))))
+      }
+    }
+    return .object(members)
+  }
+
+  private static func json(_ service: ServiceState) -> JSON {
+    [
+      "kind": .string(service.kind.name), "isMandatory": .bool(service.isMandatory),
+      "version": JSON(service.version), "generation": JSON(service.generation),
+      "size": JSON(service.blob.count),
+    ]
+  }
+}

@@ -1,0 +1,114 @@
+import Bytes
+import Cryptography
+import Foundation
+import Guest
+import Migration
+import QEMUStream
+import SEVSNP
+import SVSM
+import Testing
+
+@Suite struct SourceTests {
+  private let scratch: Scratch
+
+  init() throws { scratch = try Scratch() }
+
+  private func guest(size: Int, _ isPrivate: String) throws -> GuestReader {
+    #expect(FileManager.default.createFile(atPath: scratch["ram"], contents: nil))
+    let file = try FileHandle(forWritingTo: URL(filePath: scratch["ram"]))
+    try file.truncate(atOffset: UInt64(size))
+    try file.close()
+    var options = RawImageOptions()
+    options.privateRanges = try GPARangeSet(parsing: isPrivate)
+    return try GuestReader(rawImage: scratch["ram"], options)
+  }
+
+  private func source(_ guest: GuestReader) throws -> SourceSVSM {
+    try SourceSVSM(
+      instance: Lab.instance(2, chip: 1), guest: guest.trustedState,
+      validating: Lab.instance(1).offer, trust: Lab.trust, isMutual: true,
+      random: .seeded([3]))
+  }
+
+  @Test(arguments: [
+    (UInt64(0), "packaged before"), (0x2000, "shared"), (0x9000, "no page"),
+  ])
+  func aPageThatMayNotLeaveIsNeverEncrypted(gpa: UInt64, why: String) throws {
+    var svsm = try source(guest(size: 4 * 4096, "0x0-0x1fff"))
+    var record = [UInt8](repeating: 0, count: PageMetadata.recordSize)
+    let page = [UInt8](repeating: 5, count: 4096)
+    var span = record.mutableSpan
+    try svsm.packagePage(at: 0, page.span, into: &span, at: 0)
+    for index in span.indices { span[index] = 0 }
+    let code = refusal {
+      try svsm.packagePage(at: gpa, page.span, into: &span, at: 0)
+    }
+    #expect(code == .pageOperation || code == .pageRepeated, "\(why)")
+    // Ciphertext of a refused page would share its nonce with the next page's.
+    #expect(record.allSatisfy { $0 == 0 })
+  }
+
+  @Test func theCommitComesOnceAndAfterTheFinalState() throws {
+    var svsm = try source(guest(size: 4096, "none"))
+    _ = try svsm.closeEpoch(isLast: true)
+    #expect(throws: MigrationError.self) { _ = try svsm.commit() }
+    try svsm.packageFinalState(secretsPage: nil) { _, _ in }
+    _ = try svsm.commit()
+    #expect(throws: MigrationError.self) { _ = try svsm.commit() }
+  }
+
+  @Test func theLastEpochClosesOnlyWhenEveryValidatedPageHasLeft() throws {
+    var svsm = try source(guest(size: 2 * 4096, "0x0-0x1fff"))
+    #expect(refusal { _ = try svsm.closeEpoch(isLast: true) } == .pageStale)
+  }
+
+  @Test func hostAndSVSMMustAgreeAboutEveryPage() throws {
+    let svsm = try source(guest(size: 4 * 4096, "0x1000-0x1fff"))
+    try svsm.validateAttributes([0x1000..<0x2000])
+    for attributes: [Range<UInt64>] in [
+      [], [0x1000..<0x3000], [0..<0x2000], [0x1000..<0x2000, 0x3000..<0x4000],
+    ] {
+      #expect(refusal { try svsm.validateAttributes(attributes) } == .mapDisagrees)
+    }
+  }
+
+  @Test func aGuestThatNoDestinationTakesDoesNotLeave() throws {
+    let guest = try guest(size: 4096, "none")
+    var states: [(TrustedGuestState, ErrorCode)] = []
+    var state = guest.trustedState
+    state.vcpus = []
+    states.append((state, .vcpuCount))
+    state = guest.trustedState
+    state.vcpus += state.vcpus
+    states.append((state, .vcpuRepeated))
+    state = guest.trustedState
+    var vmsa = try VMSA(state.vcpus[0].vmsa)
+    vmsa.features = SEVFeatures(rawValue: 0x21)
+    state.vcpus[0].vmsa = vmsa.bytes
+    states.append((state, .vcpuFeatures))
+    state = guest.trustedState
+    vmsa = try VMSA(state.vcpus[0].vmsa)
+    vmsa.vmpl = 0
+    state.vcpus[0].vmsa = vmsa.bytes
+    states.append((state, .vcpuVMPL))
+    for (state, code) in states {
+      let refused = refusal {
+        _ = try SourceSVSM(
+          instance: Lab.instance(2), guest: state, validating: Lab.instance(1).offer,
+          trust: Lab.trust, isMutual: true, random: .seeded([3]))
+      }
+      #expect(refused == code)
+    }
+  }
+
+  @Test func sharedMemoryLongerThanOnePartIsWhole() throws {
+    let guest = try guest(size: 65 << 20, "none")
+    let destination = try Lab.instance(1)
+    let stream = try Lab.save(guest, to: destination)
+    #expect(
+      try StreamVerifier(trust: Lab.trust).verify(
+        StreamInput(ArraySource(stream)), for: destination
+      )
+      .refusal == nil)
+  }
+}
