@@ -50,6 +50,11 @@ public struct GuestCreateCommand: ToolCommand {
       valueName: "number"))
   var round = 0
 
+  @Option(
+    help: ArgumentHelp(
+      "Address of the secrets page; left out where it is no private memory.", valueName: "gpa"))
+  var secretsPage = Number(SyntheticGuest.usualSecretsPage)
+
   @OptionGroup var outputs: OutputOptions
   @OptionGroup public var common: CommonOptions
 
@@ -64,6 +69,7 @@ public struct GuestCreateCommand: ToolCommand {
     guest.below4G = below4G?.value
     guest.secondBlock = secondBlock?.value ?? 0
     guest.round = round
+    guest.secretsPage = secretsPage.value
     let total = memory.value.addingReportingOverflow(guest.secondBlock).partialValue
     let progress = console.startProgress("making", total: total)
     try guest.create(at: output, force: outputs.force) { progress.update($0) }
