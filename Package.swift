@@ -70,5 +70,12 @@ let package = Package(
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
       ], swiftSettings: checked),
     tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
+    tests(
+      "Tools",
+      [
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "SEVSNP", "SVSM", "TestSupport",
+        "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
+        "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest",
+      ]),
   ]
 )

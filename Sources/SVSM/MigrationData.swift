@@ -1,6 +1,6 @@
 public import Bytes
-internal import SEVSNP
 internal import Cryptography
+internal import SEVSNP
 
 /// What a destination SVSM publishes so that a source can encrypt to it: its public key, an
 /// attestation report that binds the key, and the certificates to check the report with.

@@ -152,7 +152,8 @@ public struct SourceSVSM: ~Copyable {
     for service in guest.services {
       var next = service
       guard service.generation < .max else {
-        throw MigrationError(.serviceSyntax, "service has migrated too often", got: service.kind.name)
+        throw MigrationError(
+          .serviceSyntax, "service has migrated too often", got: service.kind.name)
       }
       next.generation += 1
       try package(.service, ServicePlaintext.encode(next), &sealer, emit)

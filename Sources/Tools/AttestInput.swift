@@ -1,7 +1,7 @@
 internal import Bytes
 internal import Cryptography
 internal import FileIO
-internal import SEVSNP
+package import SEVSNP
 internal import SVSM
 
 /// An attestation report in a file of one of the kinds it comes in.
@@ -84,11 +84,11 @@ extension X509Certificate {
 }
 
 /// A point in time on the command line: a date, seconds since 1970, or "issue".
-struct AttestationTime: Equatable {
-  var time: AttestationVerifier.Time
+package struct AttestationTime: Equatable {
+  package var time: AttestationVerifier.Time
 
   /// - Parameter text: `YYYY-MM-DD` (midnight UTC), decimal digits, or `issue`.
-  init?(_ text: String) {
+  package init?(_ text: String) {
     if text == "issue" {
       time = .atIssue
       return

@@ -1,0 +1,90 @@
+internal import Bytes
+internal import Cryptography
+internal import SEVSNP
+internal import SVSM
+
+/// A report, and what a verifier made of it, as JSON.
+///
+/// Bit fields and bytes are hex text, small numbers integers; keys come in one order.
+enum AttestationJSON {
+  static let reportSchema = "svsm-migration/report/1"
+  static let verdictSchema = "svsm-migration/attestation/1"
+
+  static func show(_ file: ReportFile, _ report: AttestationReport) throws(MigrationError) -> JSON {
+    var members: [JSON.Member] = [
+      .init("schema", .string(reportSchema)), .init("source", .string(file.kind.rawValue)),
+    ]
+    if let offer = file.offer {
+      members.append(
+        .init(
+          "offer",
+          [
+            "version": JSON(offer.suite.version), "suite": .string(offer.suite.names),
+            "seeded": .bool(offer.flags.contains(.seeded)),
+            "publicKey": .hex(bytes: offer.publicKey),
+            "bound": .bool(try offer.expectedReportData() == report.reportData),
+          ]))
+    }
+    members.append(.init("product", report.product.map { .string($0.rawValue) } ?? .null))
+    members.append(.init("report", fields(of: report)))
+    do throws(MigrationError) {
+      try report.checkForm()
+      members.append(.init("formError", .null))
+    } catch {
+      members.append(.init("formError", .object(error.jsonMembers)))
+    }
+    return .object(members)
+  }
+
+  private static func fields(of report: AttestationReport) -> JSON {
+    .object(ReportField.all(of: report).map { .init($0.name, $0.json) })
+  }
+
+  /// - Parameter refusal: how a refusal is written.
+  static func verdict(
+    of result: AttestationResult, refusal: (MigrationError) -> JSON
+  ) -> JSON {
+    let verdict = result.isGenuine ? "genuine" : result.isAccepted ? "accepted" : "refused"
+    var members: [JSON.Member] = [
+      .init("schema", .string(verdictSchema)), .init("verdict", .string(verdict)),
+      .init("genuine", .bool(result.isGenuine)),
+      .init("root", result.anchor.map { .string($0.description) } ?? .null),
+      .init("product", result.product.map { .string($0.rawValue) } ?? .null),
+      .init("warnings", .text(AttestationText.warnings(of: result))),
+      .init("checks", .array(result.checks.map(check))),
+      .init("certificates", .array(result.chain.map(certificate))),
+      .init("report", result.report.map(fields) ?? .null),
+    ]
+    if let failure = result.firstFailure { members.append(.init("refusal", refusal(failure))) }
+    return .object(members)
+  }
+
+  private static func check(_ check: AttestationCheck) -> JSON {
+    var members: [JSON.Member] = [
+      .init("name", .string(check.name.rawValue)), .init("meaning", .string(check.name.meaning)),
+    ]
+    switch check.outcome {
+    case .passed: members.append(.init("outcome", "passed"))
+    case .failed(let error):
+      members.append(.init("outcome", "failed"))
+      members += error.jsonMembers
+    case .notAsked(let why):
+      members += [.init("outcome", "not-checked"), .init("reason", .string(why))]
+    case .notReached:
+      members += [
+        .init("outcome", "not-checked"),
+        .init("reason", "an earlier failure left nothing to check"),
+      ]
+    }
+    return .object(members)
+  }
+
+  private static func certificate(_ certificate: X509Certificate) -> JSON {
+    [
+      "subject": .string("\(certificate.subject)"), "issuer": .string("\(certificate.issuer)"),
+      "notBefore": .string(CivilDate.text(certificate.notBefore)),
+      "notAfter": .string(CivilDate.text(certificate.notAfter)),
+      "keySHA384": .hex(bytes: certificate.keyFingerprint),
+    ]
+  }
+}

@@ -1,0 +1,245 @@
+import Bytes
+import Cryptography
+import SEVSNP
+import SVSM
+import TestSupport
+import Testing
+import Tools
+
+/// A genuine pair of `Fixtures/attestation`, and what a migration's demands make of it.
+struct GenuinePair: CustomTestStringConvertible, Sendable {
+  var name: String
+  var root: String
+  var leaf = "vcek"
+  /// The code with `--for-migration`; nil is accepted.
+  var refusal: String?
+
+  var testDescription: String { "\(name) \(leaf)" }
+  var report: String { Fixture.path("attestation/\(name).report.bin") }
+  var certificate: String { Fixture.path("attestation/\(name).\(leaf).der") }
+
+  static let all: [GenuinePair] = [
+    .init(name: "milan-v2-debug-gosevguest", root: "Milan", refusal: "REPORT-DEBUG"),
+    .init(name: "milan-v2-virtee", root: "Milan"), .init(name: "milan-v3-ccf", root: "Milan"),
+    .init(name: "milan-v3-ccf", root: "Milan", leaf: "vcek2"),
+    .init(name: "genoa-v3-tsme-ccf", root: "Genoa"), .init(name: "turin-v5-ccf", root: "Turin"),
+    .init(name: "milan-v2-tcb-split-trustee", root: "Milan"),
+    .init(
+      name: "milan-v3-vlek-trustee", root: "Milan", leaf: "vlek", refusal: "REPORT-SIGNING-KEY"),
+    .init(name: "milan-v2-azure-trustee", root: "Milan"),
+    .init(name: "milan-v3-azure-a-trustee", root: "Milan"),
+    .init(name: "milan-v3-azure-b-trustee", root: "Milan"),
+    .init(name: "milan-v3-azure-lunal", root: "Milan"),
+    .init(name: "genoaclass-v5-a-lunal", root: "Genoa"),
+    .init(name: "genoaclass-v5-a-lunal", root: "Genoa", leaf: "vcek2"),
+    .init(name: "genoaclass-v5-b-lunal", root: "Genoa"),
+    .init(name: "milan-v3-oak-a", root: "Milan"), .init(name: "milan-v3-oak-b", root: "Milan"),
+    .init(name: "milan-v3-oak-c", root: "Milan"), .init(name: "milan-v3-oak-d", root: "Milan"),
+    .init(name: "genoa-v5-oak", root: "Genoa"), .init(name: "milan-v3-sidecar", root: "Milan"),
+    .init(name: "genoa-v3-veraison", root: "Genoa"),
+  ]
+}
+
+@Suite struct AttestTests {
+  private func attest(_ arguments: [String]) throws -> BuiltTool.Outcome {
+    try BuiltTool.run("svsm-mig-attest", arguments)
+  }
+
+  private func verdict(_ arguments: [String], status: Int32) throws -> JSON {
+    let outcome = try attest(["verify", "--json"] + arguments)
+    #expect(outcome.status == status)
+    return try outcome.json
+  }
+
+  @Test(arguments: GenuinePair.all)
+  func aGenuineReportIsAcceptedAsGenuine(pair: GenuinePair) throws {
+    let found = try verdict(
+      [pair.report, "--cert", pair.certificate, "--at", "issue"], status: 0)
+    #expect(found["verdict"]?.string == "genuine")
+    #expect(found["genuine"]?.bool == true)
+    #expect(found["root"]?.string == "AMD \(pair.root)")
+    #expect(found["refusal"] == nil)
+    #expect(found["checks"]?.array?.count == AttestationCheck.Name.allCases.count)
+  }
+
+  @Test(arguments: GenuinePair.all)
+  func aMigrationsDemandsAreStricter(pair: GenuinePair) throws {
+    let found = try verdict(
+      [pair.report, "--cert", pair.certificate, "--at", "issue", "--for-migration"],
+      status: pair.refusal == nil ? 0 : 65)
+    #expect(found["refusal"]?["code"]?.string == pair.refusal)
+    #expect(found["verdict"]?.string == (pair.refusal == nil ? "genuine" : "refused"))
+  }
+
+  @Test(arguments: [
+    ("neg-milan-v2-wrong-chip-kinvolk", "neg-milan-v2-wrong-chip-kinvolk", "REPORT-SIGNATURE"),
+    ("milan-v3-ccf", "neg-milan-cert-hwid-raw-badsig-trustee", "CERT-CHAIN"),
+    ("milan-v3-ccf", "neg-milan-cert-hwid-octetstring-badsig-trustee", "CERT-CHAIN"),
+    ("milan-v3-ccf", "milan-v3-sidecar", "REPORT-SIGNATURE"),
+    ("milan-v3-ccf", "chainonly-turin-vcek-virtee", "REPORT-PRODUCT"),
+    ("turin-v5-ccf", "milan-v3-ccf", "REPORT-PRODUCT"),
+    ("neg-genoa-v2-nocert-routex", nil, "CERT-MISSING"),
+  ])
+  func aPairThatDoesNotBelongTogetherIsRefused(
+    report: String, leaf: String?, code: String
+  ) throws {
+    let certificate = leaf.map { ["--cert", Fixture.path("attestation/\($0).vcek.der")] } ?? []
+    let arguments =
+      [Fixture.path("attestation/\(report).report.bin"), "--at", "issue"] + certificate
+    let found = try verdict(arguments, status: 65)
+    #expect(found["verdict"]?.string == "refused")
+    #expect(found["refusal"]?["code"]?.string == code)
+    #expect(found["refusal"]?["status"]?.string == "refused")
+    let text = try attest(["verify"] + arguments)
+    #expect(text.status == 65)
+    #expect(text.output.contains("FAILED"))
+    #expect(text.output.contains("[\(code)]"))
+    #expect(text.output.contains("\nREFUSED: "))
+  }
+
+  @Test func weaknessesOfAGenuineGuestAreSaid() throws {
+    let debug = try #require(GenuinePair.all.first)
+    let found = try verdict(
+      [debug.report, "--cert", debug.certificate, "--at", "issue"], status: 0)
+    #expect(found["warnings"]?.array?.contains { $0.string?.contains("debug") == true } == true)
+    let text = try attest(["verify", debug.report, "--cert", debug.certificate, "--at", "issue"])
+    #expect(text.output.contains("warning: the guest's policy lets the host debug it"))
+    _ = try verdict(
+      [
+        debug.report, "--cert", debug.certificate, "--at", "issue", "--for-migration",
+        "--allow-debug",
+      ], status: 0)
+  }
+
+  @Test func theVLEKExpired() throws {
+    let pair = try #require(GenuinePair.all.first { $0.leaf == "vlek" })
+    let base = [pair.report, "--cert", pair.certificate, "--at"]
+    _ = try verdict(base + ["2025-12-09"], status: 0)
+    let late = try verdict(base + ["2025-12-12"], status: 65)
+    #expect(late["refusal"]?["code"]?.string == "CERT-DATE")
+    _ = try verdict(base + ["issue", "--vmpl", "1"], status: 0)
+    let level = try verdict(base + ["issue", "--vmpl", "0"], status: 65)
+    #expect(level["refusal"]?["code"]?.string == "REPORT-VMPL")
+    _ = try verdict(
+      base + ["issue", "--for-migration", "--allow-vlek", "--vmpl", "any"], status: 0)
+  }
+
+  @Test(arguments: ["genoa-v3-veraison.certtable.bin", "genoa-v3-veraison.vcek.der"])
+  func certificatesComeInEveryForm(file: String) throws {
+    let report = Fixture.path("attestation/genoa-v3-veraison.report.bin")
+    let certificate = Fixture.path("attestation/\(file)")
+    _ = try verdict([report, "--cert", certificate, "--at", "issue"], status: 0)
+    let certificates = try X509Certificate.read(
+      try #require(Fixture.read("attestation/genoa-v3-veraison.vcek.der")))
+    let chain = try #require(Fixture.read("attestation/ca/genoa-vcek-chain.pem"))
+    let guest = try SavedGuest.shared.get()
+    let pem = try guest.write(chain + Array(certificates[0].pem.utf8), "chain.pem")
+    _ = try verdict([report, "--cert", pem, "--at", "issue"], status: 0)
+  }
+
+  @Test func reportDataIsDemanded() throws {
+    let pair = GenuinePair.all[1]
+    let bytes = try #require(Fixture.read("attestation/\(pair.name).report.bin"))
+    let base = [pair.report, "--cert", pair.certificate, "--at", "issue", "--report-data"]
+    _ = try verdict(base + [Hex.encode(bytes[0x50..<0x90])], status: 0)
+    let other = try verdict(base + [String(repeating: "5a", count: 64)], status: 65)
+    #expect(other["refusal"]?["code"]?.string == "REPORT-DATA")
+    #expect(try attest(["verify"] + base + ["5a"]).status == 64)
+  }
+
+  @Test func anOfferStandsUnderItsRootOnly() throws {
+    let guest = try SavedGuest.shared.get()
+    let untrusted = try verdict([guest.offerPath], status: 65)
+    #expect(untrusted["refusal"]?["code"]?.string == "CERT-ROOT")
+    let trusted = try verdict(
+      [guest.offerPath, "--trust", guest.rootPath, "--for-migration"], status: 0)
+    #expect(trusted["verdict"]?.string == "accepted")
+    #expect(trusted["genuine"]?.bool == false)
+    let text = try attest(["verify", guest.offerPath, "--trust", guest.rootPath]).output
+    #expect(text.contains("NOT AMD'S"))
+    #expect(text.contains("proves nothing"))
+    // Another key in the offer: the report does not speak for it.
+    var bytes = try SavedGuest.read(guest.offerPath)
+    bytes[60] ^= 1
+    let forged = try verdict(
+      [try guest.write(bytes, "forged.offer"), "--trust", guest.rootPath], status: 65)
+    #expect(forged["refusal"]?["code"]?.string == "REPORT-DATA")
+  }
+
+  @Test func showNamesEveryFieldOfAMDsTable() throws {
+    for pair in GenuinePair.all {
+      let found = try attest(["show", "--json", pair.report]).json
+      let version = try #require(found["report"]?["VERSION"]?.int)
+      let names = AttestationReport.layout.fields.map(\.name).filter { name in
+        !name.hasPrefix("reserved") && (version >= 3 || !name.hasPrefix("CPUID_"))
+          && (version >= 5 || !name.hasSuffix("_MIT_VECTOR"))
+      }
+      #expect(found["report"]?.members?.map(\.key) == names)
+      #expect(found["source"]?.string == "report")
+      #expect(found["formError"]?.isNull == true)
+    }
+    let text = try attest(["show", Fixture.path("attestation/turin-v5-ccf.report.bin")]).output
+    #expect(text.contains("fmc 1 boot loader 1 tee 1 snp 4 microcode 81"))
+    #expect(text.contains("smt, ecc, alias-check-complete, bit 6"))
+    #expect(text.contains("0x1a: Turin"))
+  }
+
+  @Test func aReportIsFoundInAFirmwareResponse() throws {
+    let guest = try SavedGuest.shared.get()
+    let report = try #require(Fixture.read("attestation/milan-v3-ccf.report.bin"))
+    let head: [UInt8] = [0, 0, 0, 0, 0xA0, 4, 0, 0] + [UInt8](repeating: 0, count: 24)
+    let tail = [UInt8](repeating: 0, count: 4000 - 32 - 1184)
+    let response = try guest.write(head + report + tail, "response")
+    let found = try attest(["show", "--json", response]).json
+    #expect(found["source"]?.string == "response")
+    let plain = try attest([
+      "show", "--json", Fixture.path("attestation/milan-v3-ccf.report.bin"),
+    ]).json
+    #expect(found["report"] == plain["report"])
+    for wrong in [head + report.dropLast(), [1] + head.dropFirst() + report, report + [0]] {
+      let outcome = try attest(["show", "--json", try guest.write(wrong, "wrong")])
+      #expect(outcome.status == 65)
+      #expect(try outcome.json["code"]?.string == "REPORT-LENGTH")
+    }
+  }
+
+  @Test func aReportThatWouldBeRefusedIsShown() throws {
+    let guest = try SavedGuest.shared.get()
+    var report = try #require(Fixture.read("attestation/milan-v3-ccf.report.bin"))
+    report[0x4C] = 1
+    let path = try guest.write(report, "reserved")
+    let shown = try attest(["show", "--json", path])
+    #expect(shown.status == 0)
+    #expect(try shown.json["formError"]?["code"]?.string == "REPORT-RESERVED")
+    report[0] = 9
+    let unknown = try attest(["show", "--json", try guest.write(report, "version")])
+    #expect(unknown.status == 65)
+    #expect(try unknown.json["code"]?.string == "REPORT-VERSION")
+  }
+
+  @Test func aFullDiskIsAFailure() throws {
+    for command in ["show", "verify"] {
+      let outcome = try BuiltTool.shell(
+        "\"$tool\" \(command) \"$1\" 2>&1 > /dev/full", "svsm-mig-attest",
+        [GenuinePair.all[0].report])
+      #expect(outcome.status == 74)
+      #expect(outcome.output.contains("failed [IO-WRITE]"))
+    }
+  }
+
+  @Test(arguments: [
+    ("issue", AttestationVerifier.Time.atIssue), ("0", .at(0)), ("1765317600", .at(1_765_317_600)),
+    ("1970-01-02", .at(86_400)), ("2024-02-29", .at(1_709_164_800)),
+  ])
+  func timesAreReadAsWritten(text: String, time: AttestationVerifier.Time) {
+    #expect(AttestationTime(text)?.time == time)
+  }
+
+  @Test(arguments: [
+    "", "now", "-1", "+5", "2025-02-30", "2025-13-01", "2025-1-1", "2025-01-01T00:00:00Z",
+    "99999999999999999999", "٢٠٢٥-٠١-٠١",
+  ])
+  func whatIsNoTimeIsNotRead(text: String) {
+    #expect(AttestationTime(text) == nil)
+  }
+}

@@ -1,0 +1,121 @@
+import Bytes
+import TestSupport
+import Testing
+
+@Suite struct OutputTests {
+  private func shop() throws -> Workshop {
+    let shop = try Workshop()
+    try shop.makeGuest()
+    try shop.prepare("there")
+    return shop
+  }
+
+  private let save = "@guest --to @there.offer --trust @root.pem"
+  private let load = "@stream --instance @there.svsm --trust @root.pem"
+
+  @Test func anExistingOutputStaysUnlessForced() throws {
+    let shop = try shop()
+    try shop.write("stream", [1, 2, 3])
+    try shop.run("save", "\(save) -o @stream").requireRefusal(.outputExists)
+    #expect(try shop.read("stream") == [1, 2, 3])
+    try shop.must("save", "\(save) -o @stream --force")
+    try shop.run("load", "\(load) -o @guest").requireRefusal(.outputExists)
+    try shop.must("load", "\(load) -o @guest --force")
+    let instance = try shop.read("there.svsm")
+    try shop.run("prepare", "--instance @there.svsm --output @new.offer")
+      .requireRefusal(.outputExists)
+    #expect(try shop.read("there.svsm") == instance)
+    #expect(!shop.exists("new.offer"))
+  }
+
+  @Test func forceReplacesABundleAndNothingElse() throws {
+    let shop = try shop()
+    try shop.must("save", "\(save) -o @stream")
+    try shop.must("guest", "create -o @folder --memory 64K")
+    try shop.write("folder/thesis.txt", [1])
+    try shop.run("load", "\(load) -o @folder --force").requireRefusal(.outputExists)
+    #expect(try shop.read("folder/thesis.txt") == [1])
+  }
+
+  /// Rows: tool, call, what is input and output at once.
+  @Test(arguments: [
+    ("save", "@image -o @image --force --to @there.offer --trust @root.pem"),
+    ("save", "@guest -o @guest/ram-0.bin --force --to @there.offer --trust @root.pem"),
+    ("save", "@image -o @there.offer --force --to @there.offer --trust @root.pem"),
+    ("load", "@image -o @image --force --output-format raw --instance @there.svsm"),
+    ("load", "@image -o @there.svsm --force --output-format raw --instance @there.svsm"),
+    ("guest", "import @image -o @image --force"),
+  ])
+  func inputAndOutputAreNotOneFile(tool: String, call: String) throws {
+    let shop = try shop()
+    try shop.write("image", [UInt8](repeating: 7, count: 8192))
+    let before = shop.names
+    try shop.run(tool, call).requireRefusal(.outputSame)
+    #expect(shop.names == before)
+    #expect(try shop.read("image") == [UInt8](repeating: 7, count: 8192))
+  }
+
+  @Test func aFullDiskIsAFailureThatLeavesNothing() throws {
+    let shop = try shop()
+    let before = shop.names
+    try shop.run("save", "\(save) -o /dev/full").requireRefusal(.writeFailed)
+    try shop.run("save", "\(save) -o -", output: .file("/dev/full")).requireRefusal(.writeFailed)
+    try shop.run("prepare", "--instance @new.svsm --output /dev/full").requireRefusal(.writeFailed)
+    #expect(shop.names == before)
+    try shop.must("save", "\(save) -o @stream")
+    try shop.run("verify", "@stream --trust @root.pem", output: .file("/dev/full"))
+      .requireRefusal(.writeFailed)
+    #expect(try shop.run("load", "--help", output: .file("/dev/full")).status == 74)
+  }
+
+  @Test func aReaderThatLeavesIsAFailure() throws {
+    let shop = try shop()
+    try shop.prepare("here", chip: 1)
+    let ready = try shop.read("here.svsm")
+    try shop.run("save", "\(save) --from @here.svsm -o -", output: .closedPipe)
+      .requireRefusal(.writeFailed)
+    // What failed before the commit has not given the guest away.
+    #expect(try shop.read("here.svsm") == ready)
+    try shop.must("save", "\(save) -o @stream")
+    try shop.run("verify", "@stream --trust @root.pem", output: .closedPipe)
+      .requireRefusal(.writeFailed)
+  }
+
+  @Test func anOutputThatCannotBeMadeIsSaidBeforeTheWork() throws {
+    let shop = try shop()
+    try shop.run("save", "\(save) -o @missing/stream").requireRefusal(.outputCreate)
+    try shop.must("save", "\(save) -o @stream")
+    try shop.run("load", "\(load) -o @missing/out").requireRefusal(.outputCreate)
+    // And the instance may still load.
+    try shop.must("load", "\(load) -o @out")
+  }
+
+  @Test func aGuestOfTwoMappedBlocksIsNoRawImage() throws {
+    let shop = try Workshop()
+    try shop.must("guest", "create -o @guest --memory 64K --second-block 64K")
+    try shop.prepare("there")
+    try shop.must("save", "\(save) -o @stream")
+    try shop.run("load", "\(load) -o @out --output-format raw").requireRefusal(.guestShape)
+    #expect(!shop.exists("out"))
+    try shop.must("load", "\(load) -o @out")
+    try shop.requireSame("guest", "out")
+  }
+
+  /// `script` gives the tool a terminal.
+  @Test func aTerminalGetsColourAndNoBinary() throws {
+    let shop = try shop()
+    try shop.must("save", "\(save) -o @stream")
+    func onTerminal(_ words: [String]) throws -> Program.Outcome {
+      let line = words.map { "'\($0)'" }.joined(separator: " ")
+      return try #require(Program.run(["script", "-q", "-e", "-c", line, "/dev/null"]))
+    }
+    let binary = try onTerminal(shop.words("save", "\(save) -o -"))
+    #expect(binary.status == 73)
+    #expect(binary.text.contains("[OUTPUT-TERMINAL]"))
+    let call = shop.words("verify", "@stream --trust @root.pem")
+    let terminal = ["env", "TERM=xterm", "NO_COLOR="]
+    #expect(try onTerminal(terminal + call).text.contains("\u{1b}[32mproven"))
+    #expect(try !onTerminal(["env", "TERM=xterm", "NO_COLOR=1"] + call).text.contains("\u{1b}"))
+    #expect(try !shop.must("verify", "@stream --trust @root.pem").text.contains("\u{1b}"))
+  }
+}

@@ -1,0 +1,165 @@
+import Bytes
+import TestSupport
+import Testing
+
+@Suite struct RefusalTests {
+  /// A seeded stream for `there`, made by the instance `here`.
+  private func shop(_ saveOptions: String = "") throws -> Workshop {
+    let shop = try Workshop()
+    try shop.makeGuest(memory: "128K")
+    try shop.prepare("here", chip: 1)
+    try shop.prepare("there")
+    try shop.must(
+      "save",
+      "@guest -o @stream --from @here.svsm --to @there.offer --trust @root.pem" + saveOptions)
+    return shop
+  }
+
+  @Test(arguments: [
+    ("--instance @other.svsm --trust @root.pem", ErrorCode.sessionRecipient),
+    ("--instance @there.svsm", .certificateRoot),
+    ("--instance @there.svsm --trust @other-root.pem", .certificateRoot),
+    ("--instance @stream --trust @root.pem", .instanceSyntax),
+    ("--instance @missing --trust @root.pem", .inputOpen),
+    ("--instance @there.svsm --trust @there.offer", .certificateSyntax),
+    ("--instance @features.svsm --trust @root.pem", .sessionRecipient),
+  ])
+  func aLoadForSomebodyElseIsRefused(options: String, code: ErrorCode) throws {
+    let shop = try shop()
+    try shop.prepare("other")
+    try shop.must(
+      "prepare", "--instance @features.svsm --output @features.offer --sev-features 0x21")
+    try shop.write(
+      "other-root.pem", Fixture.read("model-platform/variants/other-ark.der") ?? [])
+    let before = shop.names
+    let outcome = try shop.run("load", "@stream -o @out \(options)")
+    outcome.requireRefusal(code)
+    #expect(shop.names == before)
+  }
+
+  @Test func anInstanceLoadsOnce() throws {
+    let shop = try shop()
+    try shop.must("load", "@stream --instance @there.svsm -o @out --trust @root.pem")
+    let again = try shop.run("load", "@stream --instance @there.svsm -o @two --trust @root.pem")
+    again.requireRefusal(.instanceUsed)
+    #expect(!shop.exists("two"))
+  }
+
+  @Test func anInstanceSavesOnce() throws {
+    let shop = try shop()
+    let again = try shop.run(
+      "save", "@guest -o @two --from @here.svsm --to @there.offer --trust @root.pem")
+    again.requireRefusal(.instanceUsed)
+    #expect(!shop.exists("two"))
+  }
+
+  @Test func aRefusedLoadLeavesTheInstanceReady() throws {
+    let shop = try shop()
+    let before = try shop.read("there.svsm")
+    try shop.run("load", "@stream --instance @there.svsm -o @out").requireRefusal(.certificateRoot)
+    #expect(try shop.read("there.svsm") == before)
+    try shop.must("load", "@stream --instance @there.svsm -o @out --trust @root.pem")
+  }
+
+  @Test func aSeededStreamMustBeAccepted() throws {
+    let shop = try shop(" --seed 01")
+    try shop.run("load", "@stream --instance @there.svsm -o @out --trust @root.pem")
+      .requireRefusal(.sessionSeeded)
+    try shop.must(
+      "load", "@stream --instance @there.svsm -o @out --trust @root.pem --accept-seeded")
+  }
+
+  @Test func aOneWayStreamMustBeAccepted() throws {
+    let shop = try shop(" --one-way")
+    try shop.run("load", "@stream --instance @there.svsm -o @out --trust @root.pem")
+      .requireRefusal(.sessionOneWay)
+    try shop.must("load", "@stream --instance @there.svsm -o @out --trust @root.pem --one-way")
+  }
+
+  @Test func otherFeaturesAreRefused() throws {
+    let shop = try Workshop()
+    try shop.makeGuest(memory: "128K")
+    try shop.must(
+      "prepare",
+      "--instance @there.svsm --output @there.offer --root-out @root.pem --sev-features 0x21")
+    try shop.must("save", "@guest -o @stream --to @there.offer --trust @root.pem")
+    try shop.run("load", "@stream --instance @there.svsm -o @out --trust @root.pem")
+      .requireRefusal(.vcpuFeatures)
+  }
+
+  @Test(arguments: [
+    ("--to @there.offer", ErrorCode.certificateRoot), ("--to @guest --trust @root.pem", .inputKind),
+    ("--to @root.pem --trust @root.pem", .offerSyntax),
+    ("--to @missing --trust @root.pem", .inputOpen),
+    ("--to @there.offer --trust @there.offer", .certificateSyntax),
+  ])
+  func aSaveForNobodyIsRefused(options: String, code: ErrorCode) throws {
+    let shop = try shop()
+    let before = shop.names
+    try shop.run("save", "@guest -o @two \(options)").requireRefusal(code)
+    #expect(shop.names == before)
+  }
+
+  @Test func aDamagedStreamIsRefusedByAll() throws {
+    let shop = try shop()
+    let whole = try shop.read("stream")
+    for place in [whole.count / 3, whole.count / 2, whole.count - 1] {
+      var bytes = whole
+      bytes[place] ^= 1
+      try shop.write("bad", bytes)
+      let before = shop.names
+      let load = try shop.run("load", "@bad --instance @there.svsm -o @out --trust @root.pem")
+      #expect(load.status == 65, "\(load.errors)")
+      let verify = try shop.run("verify", "@bad --trust @root.pem")
+      #expect(verify.status == 65)
+      #expect(verify.text.contains("refuted"))
+      #expect(shop.names == before)
+    }
+    try shop.write("cut", Array(whole.dropLast(whole.count / 4)))
+    try shop.run("load", "@cut --instance @there.svsm -o @out --trust @root.pem")
+      .requireRefusal(.streamTruncated)
+  }
+
+  /// Rows: what stands in place of a stream.
+  @Test(arguments: [
+    ("@guest", ErrorCode.inputKind), ("@empty", .streamEmpty), ("@missing", .inputOpen),
+    ("@root.pem", .streamMagic), ("-", .streamEmpty),
+  ])
+  func whatIsNoStreamIsRefused(stream: String, code: ErrorCode) throws {
+    let shop = try shop()
+    try shop.write("empty", [])
+    let before = shop.names
+    try shop.run("load", "\(stream) --instance @there.svsm -o @out --trust @root.pem")
+      .requireRefusal(code)
+    try shop.run("verify", stream).requireRefusal(code)
+    #expect(shop.names == before)
+  }
+
+  @Test func aRefusalIsJSONToo() throws {
+    let shop = try shop()
+    let outcome = try shop.run("load", "@stream --instance @there.svsm -o @out --json")
+    let json = try JSON(parsing: outcome.output)
+    #expect(json["tool"] == "svsm-mig-load")
+    #expect(json["status"] == "refused")
+    #expect(json["code"] == "CERT-ROOT")
+    #expect(json["exitStatus"] == 65)
+    outcome.requireRefusal(.certificateRoot)
+  }
+
+  @Test func aVerifierSaysWhatItDidNotCheck() throws {
+    let shop = try shop()
+    let text = try shop.must("verify", "@stream --trust @root.pem").text
+    #expect(text.contains("\nnothing refuted: 7 of 16 properties proven, 9 not checked\n"))
+    #expect(text.contains("not checked  page-tags"))
+    let json = try JSON(
+      parsing: shop.must("verify", "@stream --trust @root.pem --json").output)
+    #expect(json["schema"] == "svsm-migration/verify/1")
+    #expect(json["properties"]?.array?.count == 16)
+    #expect(json["notChecked"] == 9)
+    let refuted = try shop.run("verify", "@stream --json")
+    #expect(refuted.status == 65)
+    let refusal = try JSON(parsing: refuted.output)
+    #expect(refusal["refuted"] == 1)
+    #expect(refusal["exitStatus"] == 65)
+  }
+}

@@ -1,0 +1,69 @@
+import Bytes
+import TestSupport
+import Testing
+
+@Suite struct UsageTests {
+  @Test(arguments: ["prepare", "save", "load", "verify", "guest"])
+  func everyToolSaysWhatItIs(tool: String) throws {
+    let shop = try Workshop()
+    let help = try shop.must(tool, "--help")
+    #expect(help.text.contains("USAGE: svsm-mig-\(tool)"))
+    #expect(help.errors.isEmpty)
+    let version = try shop.must(tool, "--version")
+    #expect(version.text == "0.1.0\n")
+  }
+
+  @Test(arguments: [
+    ("prepare", ""), ("prepare", "--instance a"), ("prepare", "--instance a --output a"),
+    ("prepare", "--instance - --output b"), ("prepare", "--instance a --output b --chip 2"),
+    ("prepare", "--instance a --output b --chip 0 --platform c"),
+    ("prepare", "--instance a --output b --seed 0g"),
+    ("prepare", "--instance a --output b --quiet --verbose"), ("save", "g -o s"),
+    ("save", "g -o s --to o --private 1-2"), ("save", "g -o s --to o --below-4g much"),
+    ("save", "g -o s --to o --from i --chip 1"), ("save", "- -o s --to -"),
+    ("load", "s --instance i"), ("load", "s --instance i -o -"),
+    ("load", "s --instance i -o o --output-format png"), ("verify", ""), ("verify", "s --loud"),
+    ("guest", "melt"), ("guest", "create -o g"), ("guest", "create -o g --memory lots"),
+    ("guest", "import i -o g --vcpus 0"), ("guest", "import i -o g --vcpus 2 --vmsa v"),
+  ])
+  func aWrongCallIsSixtyFour(tool: String, call: String) throws {
+    let outcome = try Workshop().run(tool, call)
+    #expect(outcome.status == 64, "\(outcome.errors)")
+    #expect(outcome.output.isEmpty)
+    #expect(outcome.errors.contains("svsm-mig-\(tool)"))
+  }
+
+  @Test func aBundleHasWhatARawImageLacks() throws {
+    let shop = try Workshop()
+    try shop.makeGuest()
+    try shop.prepare("there")
+    let outcome = try shop.run(
+      "save", "@guest -o @stream --to @there.offer --trust @root.pem --private all")
+    #expect(outcome.status == 64, "\(outcome.errors)")
+  }
+
+  @Test func quietIsQuiet() throws {
+    let shop = try Workshop()
+    for call in [
+      ("guest", "create -o @guest --memory 64K --quiet"),
+      ("prepare", "--instance @a.svsm --output @a.offer --root-out @root.pem -q"),
+      ("save", "@guest -o @stream --to @a.offer --trust @root.pem -q"),
+      ("load", "@stream --instance @a.svsm -o @out --trust @root.pem -q"),
+    ] {
+      let outcome = try shop.must(call.0, call.1)
+      #expect(outcome.errors.isEmpty && outcome.output.isEmpty)
+    }
+  }
+
+  @Test func everyToolWithKeysSaysTheyAreAModels() throws {
+    let shop = try Workshop()
+    try shop.must("guest", "create -o @guest --memory 64K")
+    for call in [
+      ("prepare", "--instance @a.svsm --output @a.offer --root-out @root.pem"),
+      ("save", "@guest -o @stream --to @a.offer --trust @root.pem"),
+      ("load", "@stream --instance @a.svsm -o @out --trust @root.pem"),
+    ] {
+      #expect(try shop.must(call.0, call.1).errors.contains("protects nothing"))
+    }
+  }
+}
