@@ -45,6 +45,23 @@ import Testing
     #expect(!shop.exists("two"))
   }
 
+  @Test func ofRunsAtTheSameTimeOneLoads() async throws {
+    let shop = try shop()
+    let calls = (0..<4).map { index in
+      shop.words("load", "@stream --instance @there.svsm -o @out\(index) --trust @root.pem")
+    }
+    let outcomes = await withTaskGroup(of: Program.Outcome?.self) { group in
+      for call in calls { group.addTask { Program.run(call) } }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(outcomes.filter { $0?.status == 0 }.count == 1)
+    for outcome in outcomes where outcome?.status != 0 {
+      try #require(outcome).requireRefusal(.instanceUsed)
+    }
+    #expect(shop.names.filter { $0.hasPrefix("out") }.count == 1)
+    #expect(shop.names.allSatisfy { !$0.contains("partial") })
+  }
+
   @Test func anInstanceSavesOnce() throws {
     let shop = try shop()
     let again = try shop.run(
