@@ -15,11 +15,6 @@ struct ReportFile {
     case offer
   }
 
-  /// MSG_REPORT_RSP (SEV-SNP firmware ABI, "MSG_REPORT_RSP"), little-endian; the report follows, and
-  /// in a buffer of Linux zeros up to 4000 bytes.
-  static let responseLayout = RecordLayout(
-    "report-response", ["STATUS": 4, "REPORT_SIZE": 4, "reserved": 24])
-
   /// Bytes a file may have.
   static let limit = 1 << 20
 
@@ -41,7 +36,7 @@ struct ReportFile {
       return
     }
     offer = nil
-    if bytes.count > AttestationReport.size, let report = try Self.response(bytes) {
+    if let report = try ReportResponse.report(in: bytes) {
       (kind, self.report) = (.response, report)
       return
     }
@@ -52,19 +47,6 @@ struct ReportFile {
         got: "\(bytes.count) bytes")
     }
     (kind, report) = (.report, bytes)
-  }
-
-  /// The report in a MSG_REPORT_RSP; nil when the bytes are none.
-  private static func response(_ bytes: [UInt8]) throws(MigrationError) -> [UInt8]? {
-    let span = bytes.span
-    var cursor = ByteCursor(span)
-    let status = try cursor.readLittleEndian(UInt32.self)
-    let size = try cursor.readLittleEndian(UInt32.self)
-    let reserved = try cursor.takeArray(24)
-    guard status == 0, size == AttestationReport.size, reserved.allSatisfy({ $0 == 0 }),
-      cursor.remaining >= AttestationReport.size
-    else { return nil }
-    return try cursor.takeArray(AttestationReport.size)
   }
 }
 

@@ -41,8 +41,10 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
 }
 
 @Suite struct AttestTests {
-  private func attest(_ arguments: [String]) throws -> BuiltTool.Outcome {
-    try BuiltTool.run("svsm-mig-attest", arguments)
+  private func attest(
+    _ arguments: [String], output: Program.Output = .collected
+  ) throws -> Program.Outcome {
+    try Program.runTool("svsm-mig-attest", arguments, output: output)
   }
 
   private func verdict(_ arguments: [String], status: Int32) throws -> JSON {
@@ -92,9 +94,9 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
     #expect(found["refusal"]?["status"]?.string == "refused")
     let text = try attest(["verify"] + arguments)
     #expect(text.status == 65)
-    #expect(text.output.contains("FAILED"))
-    #expect(text.output.contains("[\(code)]"))
-    #expect(text.output.contains("\nREFUSED: "))
+    #expect(text.text.contains("FAILED"))
+    #expect(text.text.contains("[\(code)]"))
+    #expect(text.text.contains("\nREFUSED: "))
   }
 
   @Test func weaknessesOfAGenuineGuestAreSaid() throws {
@@ -103,7 +105,7 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
       [debug.report, "--cert", debug.certificate, "--at", "issue"], status: 0)
     #expect(found["warnings"]?.array?.contains { $0.string?.contains("debug") == true } == true)
     let text = try attest(["verify", debug.report, "--cert", debug.certificate, "--at", "issue"])
-    #expect(text.output.contains("warning: the guest's policy lets the host debug it"))
+    #expect(text.text.contains("warning: the guest's policy lets the host debug it"))
     _ = try verdict(
       [
         debug.report, "--cert", debug.certificate, "--at", "issue", "--for-migration",
@@ -155,7 +157,7 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
       [guest.offerPath, "--trust", guest.rootPath, "--for-migration"], status: 0)
     #expect(trusted["verdict"]?.string == "accepted")
     #expect(trusted["genuine"]?.bool == false)
-    let text = try attest(["verify", guest.offerPath, "--trust", guest.rootPath]).output
+    let text = try attest(["verify", guest.offerPath, "--trust", guest.rootPath]).text
     #expect(text.contains("NOT AMD'S"))
     #expect(text.contains("proves nothing"))
     // Another key in the offer: the report does not speak for it.
@@ -178,7 +180,7 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
       #expect(found["source"]?.string == "report")
       #expect(found["formError"]?.isNull == true)
     }
-    let text = try attest(["show", Fixture.path("attestation/turin-v5-ccf.report.bin")]).output
+    let text = try attest(["show", Fixture.path("attestation/turin-v5-ccf.report.bin")]).text
     #expect(text.contains("fmc 1 boot loader 1 tee 1 snp 4 microcode 81"))
     #expect(text.contains("smt, ecc, alias-check-complete, bit 6"))
     #expect(text.contains("0x1a: Turin"))
@@ -219,11 +221,9 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
 
   @Test func aFullDiskIsAFailure() throws {
     for command in ["show", "verify"] {
-      let outcome = try BuiltTool.shell(
-        "\"$tool\" \(command) \"$1\" 2>&1 > /dev/full", "svsm-mig-attest",
-        [GenuinePair.all[0].report])
+      let outcome = try attest([command, GenuinePair.all[0].report], output: .file("/dev/full"))
       #expect(outcome.status == 74)
-      #expect(outcome.output.contains("failed [IO-WRITE]"))
+      #expect(outcome.errors.contains("failed [IO-WRITE]"))
     }
   }
 

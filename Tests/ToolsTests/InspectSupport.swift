@@ -9,43 +9,21 @@ import SEVSNP
 import SVSM
 import TestSupport
 
-/// A tool of this package, run as a process.
-enum BuiltTool {
-  /// Where the tools are: beside the program that runs the tests.
-  private static let folder: String? = {
-    let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-    return own.map { URL(filePath: $0).deletingLastPathComponent().path }
-  }()
+extension Program.Outcome {
+  /// Standard output as JSON.
+  var json: JSON { get throws { try JSON(parsing: output) } }
+}
 
-  struct Outcome {
-    var status: Int32
-    var output: String
-
-    /// Standard output as JSON.
-    var json: JSON { get throws { try JSON(parsing: output) } }
-  }
-
-  /// Runs `tool` with `arguments`. Standard error is left where it is.
-  static func run(_ tool: String, _ arguments: [String]) throws -> Outcome {
-    try start([path(of: tool)] + arguments)
-  }
-
-  /// Runs `script` in a shell, in which `$tool` is the tool and `$1`, `$2`… are `arguments`.
-  static func shell(_ script: String, _ tool: String, _ arguments: [String]) throws -> Outcome {
-    try start(["sh", "-c", "tool=$1; shift; " + script, "sh", path(of: tool)] + arguments)
-  }
-
-  private static func start(_ words: [String]) throws -> Outcome {
-    guard let outcome = Program.run(words) else {
-      throw MigrationError(.internal, "\(words[0]) does not start")
+extension Program {
+  /// Runs one of our own tools to its end.
+  static func runTool(
+    _ name: String, _ arguments: [String], input: String = "/dev/null",
+    output: Output = .collected
+  ) throws -> Outcome {
+    guard let outcome = run([tool(name)] + arguments, input: input, output: output) else {
+      throw MigrationError(.internal, "\(name) does not start")
     }
-    return Outcome(
-      status: outcome.status, output: String(decoding: outcome.output, as: UTF8.self))
-  }
-
-  private static func path(of tool: String) throws -> String {
-    guard let folder else { throw MigrationError(.internal, "tests do not know where they run") }
-    return "\(folder)/\(tool)"
+    return outcome
   }
 }
 
@@ -100,7 +78,7 @@ final class SavedGuest: Sendable {
 
   private static func instance(_ seed: UInt8, chip: Int) throws -> SVSMInstance {
     try SVSMInstance(
-      on: .model(chip: chip), features: SEVFeatures(rawValue: 0x21),
+      on: .model(chip: chip), features: .snp,
       random: .seeded([UInt8](repeating: seed, count: 32)))
   }
 

@@ -11,8 +11,10 @@ import Testing
 
   init() throws { guest = try SavedGuest.shared.get() }
 
-  private func inspect(_ arguments: [String]) throws -> BuiltTool.Outcome {
-    try BuiltTool.run("svsm-mig-inspect", arguments)
+  private func inspect(
+    _ arguments: [String], input: String = "/dev/null", output: Program.Output = .collected
+  ) throws -> Program.Outcome {
+    try Program.runTool("svsm-mig-inspect", arguments, input: input, output: output)
   }
 
   private func json(_ arguments: [String], status: Int32 = 0) throws -> JSON {
@@ -89,10 +91,9 @@ import Testing
   }
 
   @Test func aPipeIsInspectedAsAFileIs() throws {
-    let piped = try BuiltTool.shell(
-      "\"$tool\" --json --sections - < \"$1\"", "svsm-mig-inspect", [guest.streamPath])
+    let piped = try inspect(["--json", "--sections", "-"], input: guest.streamPath)
     #expect(piped.status == 0)
-    #expect(piped.output == (try inspect(["--json", "--sections", guest.streamPath]).output))
+    #expect(piped.text == (try inspect(["--json", "--sections", guest.streamPath]).text))
   }
 
   @Test func theTextNamesEveryPart() throws {
@@ -103,9 +104,9 @@ import Testing
       "Final state", "Commit", "Seal", "VM description", "Sections", "Private page records",
       "Shared page records", "snp-session 0", "snp-commit 0",
     ] {
-      #expect(outcome.output.contains("\n\(title)\n"), "\(title)")
+      #expect(outcome.text.contains("\n\(title)\n"), "\(title)")
     }
-    #expect(!outcome.output.contains("\u{1b}"))
+    #expect(!outcome.text.contains("\u{1b}"))
   }
 
   // MARK: With the destination's keys
@@ -117,7 +118,7 @@ import Testing
     for (shown, vcpu) in zip(vcpus, guest.description.vcpus) {
       let page = try VMSA(vcpu.vmsa)
       #expect(shown["apicId"]?.uint == UInt64(vcpu.apicID))
-      #expect(shown["sevFeatures"]?.array?.compactMap(\.string) == ["SNPActive", "DebugSwap"])
+      #expect(shown["sevFeatures"]?.array?.compactMap(\.string) == ["SNPActive"])
       for register in VMSA.Register.allCases {
         let text = shown["registers"]?[register.rawValue]?.string
         #expect(text == "0x" + String(page[register], radix: 16), "\(register)")
@@ -132,14 +133,14 @@ import Testing
     #expect(shown?["sha256"]?.string == Hex.encode(try SHA256.hash(service.blob)))
     #expect(found["pageStates"]?.array?.count == guest.description.pageStates.runs.count)
     #expect(found["secretsPage"]?["gpa"]?.string == "0x10d000")
-    let text = try inspect([guest.streamPath, "--instance", guest.instancePath]).output
+    let text = try inspect([guest.streamPath, "--instance", guest.instancePath]).text
     #expect(text.contains("vCPU with APIC id 1, VMPL 2"))
-    #expect(text.contains("SNPActive, DebugSwap"))
+    #expect(text.contains("0x1: SNPActive"))
   }
 
   @Test func noKeyAndNoPrivateMemoryIsShownUnasked() throws {
     let arguments = [guest.streamPath, "--instance", guest.instancePath, "--pages", "--devices"]
-    let shown = try inspect(arguments).output + inspect(arguments + ["--json"]).output
+    let shown = try inspect(arguments).text + inspect(arguments + ["--json"]).text
     let instance = try SavedGuest.read(guest.instancePath)
     // Private key, endorsement key and the keys of the secrets page: bytes 24 to 247.
     for start in stride(from: 24, to: 248, by: 16) {
@@ -196,7 +197,7 @@ import Testing
     #expect(found["sections"]?.array?.isEmpty == false)
     let text = try inspect([path])
     #expect(text.status == 65)
-    #expect(text.output.contains("refused here"))
+    #expect(text.text.contains("refused here"))
   }
 
   @Test func aDamagedPageHeaderIsRefusedWithItsPlace() throws {
@@ -224,10 +225,9 @@ import Testing
 
   @Test func aFullDiskIsAFailure() throws {
     for options in [[], ["--json"]] {
-      let outcome = try BuiltTool.shell(
-        "\"$tool\" \"$@\" 2>&1 > /dev/full", "svsm-mig-inspect", [guest.streamPath] + options)
+      let outcome = try inspect([guest.streamPath] + options, output: .file("/dev/full"))
       #expect(outcome.status == 74)
-      #expect(outcome.output.contains("failed [IO-WRITE]"))
+      #expect(outcome.errors.contains("failed [IO-WRITE]"))
     }
   }
 
@@ -247,8 +247,7 @@ import Testing
     let cpu = devices.first { $0["name"]?.string == "cpu" }?["fields"]
     #expect(cpu?["env.eip"]?.string?.hasPrefix("0x") == true)
     // A pipe has its description at its end too, and says the same.
-    let piped = try BuiltTool.shell(
-      "\"$tool\" --json --sections --devices - < \"$1\"", "svsm-mig-inspect", [path])
+    let piped = try inspect(["--json", "--sections", "--devices", "-"], input: path)
     #expect(try piped.json["devices"] == found["devices"])
     #expect(try piped.json["sections"] == found["sections"])
     let refused = try json([path, "--instance", guest.instancePath], status: 65)
