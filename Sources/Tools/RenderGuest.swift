@@ -49,7 +49,7 @@ extension GuestDescription {
     return lines.joined(separator: "\n") + "\n"
   }
 
-  /// The guest as JSON, schema `svsm-migration/guest/1`. Addresses and sizes are strings.
+  /// The guest as JSON, schema `svsm-migration/guest/1` (`Formats/tools.md`).
   var json: JSON {
     let blocks = ramBlocks.map { block -> JSON in
       ["name": .string(block.name), "size": .string(hex(block.size))]

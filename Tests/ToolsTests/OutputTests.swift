@@ -81,6 +81,30 @@ import Testing
       .requireRefusal(.writeFailed)
   }
 
+  /// Half a stream, then silence, then a signal.
+  @Test(arguments: [("TERM", 143), ("INT", 130), ("HUP", 129)])
+  func aSignalLeavesNothing(signal: String, status: Int32) throws {
+    let shop = try shop()
+    try shop.must("save", "\(save) -o @stream")
+    let instance = try shop.read("there.svsm")
+    let before = shop.names
+    let half = try shop.read("stream").count / 2
+    let script = """
+      set -e; cd "$0"; mkfifo ../$(basename "$0").fifo; exec 3<>../$(basename "$0").fifo
+      rm ../$(basename "$0").fifo; head -c \(half) stream >&3 &
+      "$@" <&3 & load=$!
+      for i in $(seq 500); do ls -A | grep -q partial && break; sleep 0.02; done
+      ls -A | grep -q partial; kill -\(signal) $load; set +e; wait $load; exit $?
+      """
+    // A background job of a script ignores SIGINT from the start, unless `env` says otherwise.
+    let call = shop.words("load", "- --instance @there.svsm -o @out --trust @root.pem")
+    let outcome = try #require(
+      Program.run(["bash", "-c", script, shop.path, "env", "--default-signal=INT"] + call))
+    #expect(outcome.status == status, "\(outcome.errors)")
+    #expect(shop.names == before)
+    #expect(try shop.read("there.svsm") == instance)
+  }
+
   @Test func anOutputThatCannotBeMadeIsSaidBeforeTheWork() throws {
     let shop = try shop()
     try shop.run("save", "\(save) -o @missing/stream").requireRefusal(.outputCreate)
