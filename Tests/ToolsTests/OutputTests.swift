@@ -68,6 +68,19 @@ import Testing
     #expect(try shop.run("load", "--help", output: .file("/dev/full")).status == 74)
   }
 
+  /// A limit of 256 KiB a file stands in for a disk that fills up half way.
+  @Test(arguments: ["save", "load"])
+  func aDiskThatFillsUpHalfWayLeavesNothing(tool: String) throws {
+    let shop = try shop()
+    try shop.must("save", "\(save) -o @stream")
+    let (names, instance) = (shop.names, try shop.read("there.svsm"))
+    let call = tool == "save" ? "\(save) -o @new" : "\(load) -o @new"
+    let words = ["sh", "-c", "ulimit -f 512; exec \"$@\"", "sh"] + shop.words(tool, call)
+    try #require(Program.run(words)).requireRefusal(.writeFailed)
+    #expect(shop.names == names)
+    #expect(try shop.read("there.svsm") == instance)
+  }
+
   @Test func aReaderThatLeavesIsAFailure() throws {
     let shop = try shop()
     try shop.prepare("here", chip: 1)
