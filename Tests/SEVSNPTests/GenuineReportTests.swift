@@ -1,6 +1,7 @@
 import Bytes
 import Cryptography
 import SEVSNP
+import TestSupport
 import Testing
 
 /// A genuine pair of `Fixtures/attestation`; sources and independent checks are in `SOURCES.md`.
@@ -13,7 +14,7 @@ struct Genuine: CustomTestStringConvertible, Sendable {
 
   var testDescription: String { "\(name) \(leaf)" }
 
-  var report: [UInt8] { get throws { try fixture("attestation/\(name).report.bin") } }
+  var report: [UInt8] { get throws { try Fixture.read("attestation/\(name).report.bin") } }
   var certificates: [X509Certificate] {
     get throws { [try certificate("attestation/\(name).\(leaf).der")] }
   }
@@ -122,7 +123,7 @@ struct Genuine: CustomTestStringConvertible, Sendable {
   ])
   func aCertificateOfAnotherReportIsRefused(report: String, leaf: String, code: ErrorCode) throws {
     let result = lenient.verify(
-      report: try fixture("attestation/\(report).report.bin"),
+      report: try Fixture.read("attestation/\(report).report.bin"),
       certificates: [try certificate("attestation/\(leaf).vcek.der")])
     #expect(result.firstFailure?.code == code)
     #expect(!result.isAccepted)
@@ -131,7 +132,8 @@ struct Genuine: CustomTestStringConvertible, Sendable {
   @Test func theWrongChipIsNamedBesideTheSignature() throws {
     let name = "attestation/neg-milan-v2-wrong-chip-kinvolk"
     let result = lenient.verify(
-      report: try fixture(name + ".report.bin"), certificates: [try certificate(name + ".vcek.der")]
+      report: try Fixture.read(name + ".report.bin"),
+      certificates: [try certificate(name + ".vcek.der")]
     )
     let failed = result.checks.filter(\.isFailure).map(\.name)
     #expect(failed == [.signature, .chip])
@@ -139,7 +141,7 @@ struct Genuine: CustomTestStringConvertible, Sendable {
   }
 
   @Test func aReportWithoutACertificateIsParsedAndRefused() throws {
-    let bytes = try fixture("attestation/neg-genoa-v2-nocert-routex.report.bin")
+    let bytes = try Fixture.read("attestation/neg-genoa-v2-nocert-routex.report.bin")
     let result = lenient.verify(report: bytes, certificates: [])
     #expect(result.firstFailure?.code == .certificateMissing)
     #expect(result.report?.version == 2)
@@ -183,6 +185,6 @@ struct Genuine: CustomTestStringConvertible, Sendable {
     verifier.requirements.reportData?[63] = 1
     let result = verifier.verify(report: report.bytes, certificates: certificates)
     #expect(result.firstFailure?.code == .reportData)
-    #expect(code { try result.requireAccepted() } == .reportData)
+    #expect(refusalCode { try result.requireAccepted() } == .reportData)
   }
 }

@@ -132,16 +132,16 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
     let certificate = Fixture.path("attestation/\(file)")
     _ = try verdict([report, "--cert", certificate, "--at", "issue"], status: 0)
     let certificates = try X509Certificate.read(
-      try #require(Fixture.read("attestation/genoa-v3-veraison.vcek.der")))
-    let chain = try #require(Fixture.read("attestation/ca/genoa-vcek-chain.pem"))
+      try Fixture.read("attestation/genoa-v3-veraison.vcek.der"))
+    let chain = try Fixture.read("attestation/ca/genoa-vcek-chain.pem")
     let guest = try SavedGuest.shared.get()
-    let pem = try guest.write(chain + Array(certificates[0].pem.utf8), "chain.pem")
+    let pem = try guest.files.write("chain.pem", chain + Array(certificates[0].pem.utf8))
     _ = try verdict([report, "--cert", pem, "--at", "issue"], status: 0)
   }
 
   @Test func reportDataIsDemanded() throws {
     let pair = GenuinePair.all[1]
-    let bytes = try #require(Fixture.read("attestation/\(pair.name).report.bin"))
+    let bytes = try Fixture.read("attestation/\(pair.name).report.bin")
     let base = [pair.report, "--cert", pair.certificate, "--at", "issue", "--report-data"]
     _ = try verdict(base + [Hex.encode(bytes[0x50..<0x90])], status: 0)
     let other = try verdict(base + [String(repeating: "5a", count: 64)], status: 65)
@@ -161,10 +161,10 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
     #expect(text.contains("NOT AMD'S"))
     #expect(text.contains("proves nothing"))
     // Another key in the offer: the report does not speak for it.
-    var bytes = try SavedGuest.read(guest.offerPath)
+    var bytes = try guest.files.read("destination.offer")
     bytes[60] ^= 1
     let forged = try verdict(
-      [try guest.write(bytes, "forged.offer"), "--trust", guest.rootPath], status: 65)
+      [try guest.files.write("forged.offer", bytes), "--trust", guest.rootPath], status: 65)
     #expect(forged["refusal"]?["code"]?.string == "REPORT-DATA")
   }
 
@@ -188,10 +188,10 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
 
   @Test func aReportIsFoundInAFirmwareResponse() throws {
     let guest = try SavedGuest.shared.get()
-    let report = try #require(Fixture.read("attestation/milan-v3-ccf.report.bin"))
+    let report = try Fixture.read("attestation/milan-v3-ccf.report.bin")
     let head: [UInt8] = [0, 0, 0, 0, 0xA0, 4, 0, 0] + [UInt8](repeating: 0, count: 24)
     let tail = [UInt8](repeating: 0, count: 4000 - 32 - 1184)
-    let response = try guest.write(head + report + tail, "response")
+    let response = try guest.files.write("response", head + report + tail)
     let found = try attest(["show", "--json", response]).json
     #expect(found["source"]?.string == "response")
     let plain = try attest([
@@ -199,7 +199,7 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
     ]).json
     #expect(found["report"] == plain["report"])
     for wrong in [head + report.dropLast(), [1] + head.dropFirst() + report, report + [0]] {
-      let outcome = try attest(["show", "--json", try guest.write(wrong, "wrong")])
+      let outcome = try attest(["show", "--json", try guest.files.write("wrong", wrong)])
       #expect(outcome.status == 65)
       #expect(try outcome.json["code"]?.string == "REPORT-LENGTH")
     }
@@ -207,14 +207,14 @@ struct GenuinePair: CustomTestStringConvertible, Sendable {
 
   @Test func aReportThatWouldBeRefusedIsShown() throws {
     let guest = try SavedGuest.shared.get()
-    var report = try #require(Fixture.read("attestation/milan-v3-ccf.report.bin"))
+    var report = try Fixture.read("attestation/milan-v3-ccf.report.bin")
     report[0x4C] = 1
-    let path = try guest.write(report, "reserved")
+    let path = try guest.files.write("reserved", report)
     let shown = try attest(["show", "--json", path])
     #expect(shown.status == 0)
     #expect(try shown.json["formError"]?["code"]?.string == "REPORT-RESERVED")
     report[0] = 9
-    let unknown = try attest(["show", "--json", try guest.write(report, "version")])
+    let unknown = try attest(["show", "--json", try guest.files.write("version", report)])
     #expect(unknown.status == 65)
     #expect(try unknown.json["code"]?.string == "REPORT-VERSION")
   }
