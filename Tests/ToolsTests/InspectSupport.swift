@@ -1,6 +1,5 @@
 import Bytes
 import Cryptography
-import FileIO
 import Glibc
 import Guest
 import Migration
