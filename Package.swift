@@ -41,7 +41,7 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     library("FileIO", ["Bytes", "CLinux", system]),
     library("Cryptography", ["Bytes", "CLibCrypto"]),
-    library("QEMUStream", ["Bytes"]),
+    library("QEMUStream", ["Bytes", "CZlib"]),
     library("SEVSNP", ["Bytes", "Cryptography"]),
     library("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
     library("SVSM", ["Bytes", "Cryptography", "SEVSNP"]),

@@ -8,8 +8,8 @@ internal import SystemPackage
 /// the signals, so that the clean-up is ordinary code and not a signal handler; a signal that
 /// reaches another thread is handed on to it.
 public enum TerminationCleanup {
-  /// Prepares for SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE so that a closed pipe is a write
-  /// error. To be called at the start of a tool, before other threads: they inherit the blocked
+  /// Prepares for SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE and SIGXFSZ so that a closed pipe
+  /// and a file that may not grow are write errors. To be called at the start of a tool, before other threads: they inherit the blocked
   /// signals.
   /// A signal that was ignored before (as under nohup) stays ignored.
   public static func install() {
@@ -18,6 +18,7 @@ public enum TerminationCleanup {
 
   private static let installed: Void = {
     signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
     var awaited = sigset_t()
     unsafe sigemptyset(&awaited)
     for number in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(number) {

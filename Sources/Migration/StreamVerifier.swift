@@ -13,10 +13,13 @@ public struct StreamVerifier {
   /// What anyone can check: structure, order, counts, transcript, seal, the source's attestation.
   /// - Throws: only what is no refusal: `IO-READ`, `INTERNAL`.
   public func verify(_ input: StreamInput) throws(MigrationError) -> VerificationReport {
-    var isMutual = false
+    var session: TransferData?
     var refusal: MigrationError?
     do throws(MigrationError) {
-      isMutual = try pass(input)
+      session = try pass(input)
+      // Once the seal has shown that the bytes are the sealed ones: damage is called damage and
+      // not a forgery.
+      if let session, session.flags.contains(.mutual) { try checkSource(session) }
     } catch {
       guard error.code.exitStatus == 65 else { throw error }
       refusal = error
@@ -24,8 +27,9 @@ public struct StreamVerifier {
     var proven: Set<VerificationReport.Property> = [
       .structure, .order, .counts, .transcript, .seal, .sealSigner,
     ]
-    if isMutual || refusal != nil { proven.insert(.sourceAttestation) }
-    return VerificationReport(refusal: refusal, proven: proven) { property in
+    if session?.flags.contains(.mutual) ?? true { proven.insert(.sourceAttestation) }
+    return VerificationReport(refusal: refusal, isWhole: session != nil, proven: proven) {
+      property in
       switch property {
       case .sourceAttestation: "one-way: the source shows no attestation"
       case .freshness: "a file cannot tell; the destination's instance remembers its migration"
@@ -61,7 +65,8 @@ public struct StreamVerifier {
     var proven = Set(VerificationReport.Property.allCases)
     if instance.stage != .ready || refusal != nil { proven.remove(.freshness) }
     if !isMutual { proven.remove(.sourceAttestation) }
-    return VerificationReport(refusal: refusal, proven: proven) { property in
+    return VerificationReport(refusal: refusal, isWhole: refusal == nil, proven: proven) {
+      property in
       property == .sourceAttestation
         ? "one-way: the source shows no attestation"
         : "this instance has served a migration already"
@@ -69,8 +74,7 @@ public struct StreamVerifier {
   }
 
   /// One pass without keys.
-  /// - Returns: whether the source proved itself.
-  private func pass(_ input: StreamInput) throws(MigrationError) -> Bool {
+  private func pass(_ input: StreamInput) throws(MigrationError) -> TransferData? {
     var reader = try SNPStreamReader(input, checkingSeal: true)
     var session: TransferData?
     var books: RecordLedger?
@@ -100,7 +104,7 @@ public struct StreamVerifier {
           let commit = try CommitRecord(from: &cursor)
           try books?.admit(commit, at: reader.payloadOffset)
         case .end:
-          return try session.map(provesSource) ?? false
+          return session
         case .configuration, .ram, .guestMap, .skipped, .eof, .seal, .vmdescription: break
         }
       } catch {
@@ -111,15 +115,11 @@ public struct StreamVerifier {
 }
 
 extension StreamVerifier {
-  /// Checks the source's proof, once the seal has shown that the bytes are the sealed ones: damage
-  /// is called damage and not a forgery.
-  /// - Returns: whether there is a proof at all.
-  private func provesSource(_ data: TransferData) throws(MigrationError) -> Bool {
-    guard data.flags.contains(.mutual) else { return false }
+  /// Checks the source's proof.
+  private func checkSource(_ data: TransferData) throws(MigrationError) {
     try trust.verify(
       report: data.report, certificates: data.certificates,
       reportData: data.expectedReportData(), of: "snp-session")
-    return true
   }
 }
 

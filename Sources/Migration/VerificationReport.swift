@@ -85,15 +85,18 @@ public struct VerificationReport: Sendable {
   }
 
   /// - Parameters:
-  ///   - refusal: why the pass ended early; nil when it went through.
+  ///   - refusal: what was refused; nil when nothing was.
+  ///   - isWhole: whether the pass went through all the same.
   ///   - proven: what a whole pass proves.
   ///   - needs: for a property this pass cannot prove, what would be needed.
-  init(refusal: MigrationError?, proven: Set<Property>, needs: (Property) -> String) {
+  init(
+    refusal: MigrationError?, isWhole: Bool, proven: Set<Property>, needs: (Property) -> String
+  ) {
     let refuted = refusal.map { Property($0.code) }
     outcomes = Property.allCases.map { property in
       if let refusal, property == refuted { return (property, .refuted(refusal)) }
       guard proven.contains(property) else { return (property, .notChecked(needs(property))) }
-      return (property, refusal == nil ? .proven : .notChecked("the stream was refused first"))
+      return (property, isWhole ? .proven : .notChecked("the stream was refused first"))
     }
   }
 }

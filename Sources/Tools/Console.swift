@@ -96,7 +96,7 @@ public final class Console {
     error.code.exitStatus == 65 ? "refused" : "failed"
   }
 
-  /// A refusal as JSON (`Formats/errors.md`, "As JSON").
+  /// A refusal as JSON (`Formats/tools.md`, section 2).
   public func refusal(_ error: MigrationError) -> JSON {
     var members: [JSON.Member] = [
       .init("tool", .string(tool)), .init("status", .string(Console.verdict(of: error))),

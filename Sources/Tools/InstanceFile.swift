@@ -20,11 +20,14 @@ public struct InstanceFile: Sendable {
   public func advance(
     to stage: SVSMInstance.Stage, by transferData: TransferData
   ) throws(MigrationError) {
-    guard try InstanceFile(reading: path).instance.stage == instance.stage else {
-      throw MigrationError(
-        .instanceUsed, "another run has used \(path) meanwhile", section: "instance", at: 12)
+    try withLockedFile(path) { () throws(MigrationError) in
+      guard try InstanceFile(reading: path).instance.stage == instance.stage else {
+        throw MigrationError(
+          .instanceUsed, "another run has used \(path) meanwhile", section: "instance", at: 12)
+      }
+      try replaceFile(
+        path, with: instance.advanced(to: stage, by: transferData).encoded(),
+        permissions: .private)
     }
-    try replaceFile(
-      path, with: instance.advanced(to: stage, by: transferData).encoded(), permissions: .private)
   }
 }

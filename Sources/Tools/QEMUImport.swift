@@ -26,6 +26,9 @@ final class QEMUImport {
   private var cpuSections: [(header: SectionHeader, at: UInt64, body: [UInt8])] = []
   private var cpuBytes = 0
   private var description: VMDescription?
+  /// Made for the first compressed page: streams of today's QEMU have none.
+  private var inflater: PageInflater?
+  private let unpacked = PageBuffer(count: RAMSection.pageSize)
 
   init(_ file: InputFile, _ additions: ImportAdditions) {
     self.file = file
@@ -110,8 +113,13 @@ final class QEMUImport {
       }
     case .xbzrle:
       throw unread("XBZRLE deltas", at: input.offset)
-    case .compressed:
-      throw unread("compressed pages", at: input.offset)
+    case .compressed(let page, let length):
+      let unpacked = self.unpacked
+      if inflater == nil { inflater = try PageInflater() }
+      var content = unpacked.mutableSpan
+      try inflater?.inflate(
+        input.bytes.extracting(first: length), into: &content, at: input.offset)
+      try write(page, unpacked.span)
     case .multifdFlush:
       throw unread("pages on channels of their own (multifd)", at: input.offset)
     case .blockList, .end: break

@@ -50,7 +50,7 @@ extension GuestDescription {
     return lines.map { RenderedText.printable($0) + "\n" }.joined()
   }
 
-  /// The guest as JSON, schema `svsm-migration/guest/1`. Addresses and sizes are strings.
+  /// The guest as JSON, schema `svsm-migration/guest/1` (`Formats/tools.md`).
   var json: JSON {
     let blocks = ramBlocks.map { block -> JSON in
       ["name": .string(block.name), "size": .hex(block.size)]

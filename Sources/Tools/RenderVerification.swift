@@ -42,7 +42,7 @@ extension VerificationReport {
     return text + style.strong(verdict) + "\n"
   }
 
-  /// The report as JSON, schema `svsm-migration/verify/1` (`Formats/verify.schema.json`).
+  /// The report as JSON, schema `svsm-migration/verify/1` (`Formats/tools.md`).
   func json(of stream: String, withInstance: Bool) -> JSON {
     let properties = outcomes.map { property, outcome -> JSON in
       var members: [JSON.Member] = [

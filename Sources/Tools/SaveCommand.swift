@@ -76,7 +76,8 @@ public struct SaveCommand: ToolCommand {
     let stream = try OutputFile(output, force: outputs.force)
 
     let svsm = try SourceSVSM(
-      instance: try source?.instance ?? newInstance(), guest: reader.trustedState,
+      instance: try source?.instance ?? newInstance(for: reader.description),
+      guest: reader.trustedState,
       validating: offer, trust: trust, isMutual: !oneWay, random: seed.source)
     let transferData = svsm.transferData
     var vmm = try SourceVMM(guest: reader, svsm: svsm, output: stream)
@@ -108,11 +109,14 @@ public struct SaveCommand: ToolCommand {
     console.noteModel()
   }
 
-  /// A source of its own for this one save. Its keys differ from those an instance prepared from
-  /// the same seed has.
-  private func newInstance() throws(MigrationError) -> SVSMInstance {
+  /// A source of its own for this one save, with the SEV features its guest runs with. Its keys
+  /// differ from those an instance prepared from the same seed has.
+  private func newInstance(for guest: GuestDescription) throws(MigrationError) -> SVSMInstance {
     var random = seed.source
     if random.isSeeded { random = .seeded(try random.bytes(32, for: "source instance")) }
-    return try SVSMInstance(on: platform.load(defaultChip: 1), features: .snp, random: random)
+    var features = SEVFeatures.snp
+    if let first = guest.vcpus.first { features = try VMSA(first.vmsa).features }
+    return try SVSMInstance(
+      on: platform.load(defaultChip: 1), features: features, random: random)
   }
 }

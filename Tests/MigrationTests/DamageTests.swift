@@ -4,7 +4,7 @@ import Guest
 import Migration
 import QEMUStream
 import SVSM
-import Synchronization
+import TestSupport
 import Testing
 
 /// One small migration, made once: four pages, two of them private.
@@ -71,6 +71,23 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
     for length in stride(from: part, to: small.stream.count, by: Self.parts) {
       let refusal = try refusal(of: Array(small.stream.prefix(length)))
       if refusal == nil { Issue.record("\(length) bytes are taken for a whole stream") }
+    }
+  }
+
+  /// A sample: the sweep above covers every byte of a stream like these.
+  @Test(arguments: [
+    "tiny", "all-shared", "all-private", "mixed", "above-4g", "many-vcpus", "secrets-page",
+    "one-way",
+  ])
+  func aChangedByteOfAGoldenStreamIsRefusedWithItsPlace(name: String) throws {
+    let golden = try #require(Fixture.read("golden/\(name)/stream.mig"))
+    #expect(try refusal(of: golden) == nil)
+    // Steps of a prime, so that every kind of place is met.
+    for place in stride(from: golden.count % 4099, to: golden.count, by: 4099) {
+      var stream = golden
+      stream[place] ^= 0x10
+      let refusal = try refusal(of: stream)
+      #expect(refusal?.offset != nil, "byte \(place): \(refusal?.description ?? "accepted")")
     }
   }
 

@@ -177,6 +177,8 @@ private struct Anatomy {
     let trust = Trust(anchors: TrustAnchor.amd, time: Lab.trust.time)
     let report = try StreamVerifier(trust: trust).verify(StreamInput(ArraySource(whole.stream)))
     #expect(report.refusal?.code == .certificateRoot)
+    // Whose stream it is does not change what is in it.
+    #expect(report.outcomes.first { $0.property == .seal }?.outcome == .proven)
   }
 
   @Test func whatCannotBeCheckedIsNeverCalledProven() throws {

@@ -68,6 +68,19 @@ import Testing
     #expect(try shop.run("load", "--help", output: .file("/dev/full")).status == 74)
   }
 
+  /// A limit of 256 KiB a file stands in for a disk that fills up half way.
+  @Test(arguments: ["save", "load"])
+  func aDiskThatFillsUpHalfWayLeavesNothing(tool: String) throws {
+    let shop = try shop()
+    try shop.must("save", "\(save) -o @stream")
+    let (names, instance) = (shop.names, try shop.read("there.svsm"))
+    let call = tool == "save" ? "\(save) -o @new" : "\(load) -o @new"
+    let words = ["sh", "-c", "ulimit -f 512; exec \"$@\"", "sh"] + shop.words(tool, call)
+    try #require(Program.run(words)).requireRefusal(.writeFailed)
+    #expect(shop.names == names)
+    #expect(try shop.read("there.svsm") == instance)
+  }
+
   @Test func aReaderThatLeavesIsAFailure() throws {
     let shop = try shop()
     try shop.prepare("here", chip: 1)
@@ -79,6 +92,30 @@ import Testing
     try shop.must("save", "\(save) -o @stream")
     try shop.run("verify", "@stream --trust @root.pem", output: .closedPipe)
       .requireRefusal(.writeFailed)
+  }
+
+  /// Half a stream, then silence, then a signal.
+  @Test(arguments: [("TERM", 143), ("INT", 130), ("HUP", 129)])
+  func aSignalLeavesNothing(signal: String, status: Int32) throws {
+    let shop = try shop()
+    try shop.must("save", "\(save) -o @stream")
+    let instance = try shop.read("there.svsm")
+    let before = shop.names
+    let half = try shop.read("stream").count / 2
+    let script = """
+      set -e; cd "$0"; mkfifo ../$(basename "$0").fifo; exec 3<>../$(basename "$0").fifo
+      rm ../$(basename "$0").fifo; head -c \(half) stream >&3 &
+      "$@" <&3 & load=$!
+      for i in $(seq 500); do ls -A | grep -q partial && break; sleep 0.02; done
+      ls -A | grep -q partial; kill -\(signal) $load; set +e; wait $load; exit $?
+      """
+    // A background job of a script ignores SIGINT from the start, unless `env` says otherwise.
+    let call = shop.words("load", "- --instance @there.svsm -o @out --trust @root.pem")
+    let outcome = try #require(
+      Program.run(["bash", "-c", script, shop.path, "env", "--default-signal=INT"] + call))
+    #expect(outcome.status == status, "\(outcome.errors)")
+    #expect(shop.names == before)
+    #expect(try shop.read("there.svsm") == instance)
   }
 
   @Test func anOutputThatCannotBeMadeIsSaidBeforeTheWork() throws {

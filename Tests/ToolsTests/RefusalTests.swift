@@ -45,6 +45,23 @@ import Testing
     #expect(!shop.exists("two"))
   }
 
+  @Test func ofRunsAtTheSameTimeOneLoads() async throws {
+    let shop = try shop()
+    let calls = (0..<4).map { index in
+      shop.words("load", "@stream --instance @there.svsm -o @out\(index) --trust @root.pem")
+    }
+    let outcomes = await withTaskGroup(of: Program.Outcome?.self) { group in
+      for call in calls { group.addTask { Program.run(call) } }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(outcomes.filter { $0?.status == 0 }.count == 1)
+    for outcome in outcomes where outcome?.status != 0 {
+      try #require(outcome).requireRefusal(.instanceUsed)
+    }
+    #expect(shop.names.filter { $0.hasPrefix("out") }.count == 1)
+    #expect(shop.names.allSatisfy { !$0.contains("partial") })
+  }
+
   @Test func anInstanceSavesOnce() throws {
     let shop = try shop()
     let again = try shop.run(
@@ -76,15 +93,23 @@ import Testing
     try shop.must("load", "@stream --instance @there.svsm -o @out --trust @root.pem --one-way")
   }
 
-  @Test func otherFeaturesAreRefused() throws {
+  @Test func aGuestWithOtherFeaturesNeedsAnInstanceForThem() throws {
     let shop = try Workshop()
     try shop.makeGuest(memory: "128K")
-    try shop.must(
-      "prepare",
-      "--instance @there.svsm --output @there.offer --root-out @root.pem --sev-features 0x21")
-    try shop.must("save", "@guest -o @stream --to @there.offer --trust @root.pem")
-    try shop.run("load", "@stream --instance @there.svsm -o @out --trust @root.pem")
-      .requireRefusal(.vcpuFeatures)
+    var vmsa = try shop.read("guest/vcpu-0.vmsa")
+    vmsa[0x3B0] = 0x21
+    try shop.write("vmsa", vmsa)
+    try shop.must("guest", "import @guest/ram-0.bin -o @other --vmsa @vmsa")
+    for (features, code) in [("0x21", nil), ("0x1", ErrorCode.vcpuFeatures)] {
+      try shop.must(
+        "prepare",
+        "--instance @there.svsm --output @there.offer --root-out @root.pem --force --sev-features "
+          + features)
+      try shop.must("save", "@other -o @stream --to @there.offer --trust @root.pem --force")
+      let load = try shop.run(
+        "load", "@stream --instance @there.svsm -o @out\(features) --trust @root.pem")
+      if let code { load.requireRefusal(code) } else { #expect(load.status == 0) }
+    }
   }
 
   @Test(arguments: [
