@@ -2,6 +2,8 @@ public import Bytes
 internal import FileIO
 
 /// What a tool says and shows: results on standard output, everything else on standard error.
+///
+/// What it says may quote its input, and a terminal obeys control characters: they are made visible.
 public final class Console {
   /// The tool's name, at the head of each message: "svsm-mig-load".
   public let tool: String
@@ -41,12 +43,12 @@ public final class Console {
 
   /// Says a line on standard error, unless quiet.
   public func note(_ line: String) {
-    if !isQuiet { say(line) }
+    if !isQuiet { say(RenderedText.printable(line)) }
   }
 
   /// Says a line on standard error when the user wants to know more.
   public func detail(_ line: String) {
-    if isVerbose { say(line) }
+    if isVerbose { say(RenderedText.printable(line)) }
   }
 
   /// The one line that every tool with model keys in hand says.
@@ -84,7 +86,7 @@ public final class Console {
     let status = error.code.exitStatus
     let style = Style(for: .error)
     let verdict = Console.verdict(of: error)
-    say("\(style.bad(verdict)) \(error)")
+    say("\(style.bad(verdict)) \(RenderedText.printable("\(error)"))")
     if wantsJSON, !hasWritten { try? write(refusal(error)) }
     return status
   }

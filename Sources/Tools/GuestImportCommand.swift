@@ -114,7 +114,7 @@ public struct GuestImportCommand: ToolCommand {
       !guest.map.ranges.contains { $0.block == index }
     }
     if !unmapped.isEmpty {
-      let names = unmapped.map { printable(guest.ramBlocks[$0].name) }.joined(separator: ", ")
+      let names = unmapped.map { guest.ramBlocks[$0].name }.joined(separator: ", ")
       console.detail("blocks that no guest address reaches here: \(names)")
     }
   }

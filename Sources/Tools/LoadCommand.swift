@@ -102,8 +102,8 @@ public struct LoadCommand: ToolCommand {
     let guest = summary.guest
     console.note(
       "loaded \(summary.privatePages) private and \(summary.sharedPages) shared pages, "
-        + "\(counted(UInt64(guest.vcpus.count), "vCPU")), "
-        + "\(counted(UInt64(guest.services.count), "service")) to \(output)")
+        + "\(Spelled.count(guest.vcpus.count, "vCPU")), "
+        + "\(Spelled.count(guest.services.count, "service")) to \(output)")
     if outputFormat == .raw {
       console.note("a raw image holds memory alone: vCPUs and services are not in it")
     }

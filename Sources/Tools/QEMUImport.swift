@@ -153,9 +153,9 @@ final class QEMUImport {
       var missing: UInt64 = 0
       while trackers[index].bits(of: missing).isCurrent { missing += Self.pageSize }
       throw MigrationError(
-        .ramData, "stream does not hold all of RAM block \(printable(block.name))", section: "ram",
+        .ramData, "stream does not hold all of RAM block \(block.name)", section: "ram",
         at: offset, expected: "\(block.size / Self.pageSize) pages",
-        got: "\(pagesSeen[index]); the first that never came is at offset \(hex(missing))")
+        got: "\(pagesSeen[index]); the first that never came is at offset \(Spelled.hex(missing))")
     }
   }
 

@@ -7,8 +7,8 @@ extension GuestDescription {
   var summary: String {
     let memory = byteText(ramBlocks.reduce(0) { $0 + $1.size })
     let isPrivate = pageStates.runs.reduce(0) { $0 + ($1.state.isPrivate ? $1.pages : 0) }
-    return "\(machine), \(memory), \(counted(isPrivate, "private page")), "
-      + "\(counted(UInt64(vcpus.count), "vCPU")), \(counted(UInt64(services.count), "service"))"
+    return "\(machine), \(memory), \(Spelled.count(isPrivate, "private page")), "
+      + "\(Spelled.count(vcpus.count, "vCPU")), \(Spelled.count(services.count, "service"))"
   }
 
   /// Pages and runs in each state, in the order of the states.
@@ -23,41 +23,42 @@ extension GuestDescription {
   var text: String {
     var lines = ["machine   \(machine)"]
     for (index, block) in ramBlocks.enumerated() {
-      lines.append("block \(index)   \(printable(block.name))  \(byteText(block.size))")
+      lines.append("block \(index)   \(block.name)  \(byteText(block.size))")
       for range in map.ranges where range.block == index {
         lines.append(
-          "          \(hex(range.gpa))-\(hex(range.end - 1))  at offset \(hex(range.offset))")
+          "          \(Spelled.hex(range.gpa))-\(Spelled.hex(range.end - 1))  "
+            + "at offset \(Spelled.hex(range.offset))")
       }
     }
     for (state, pages, runs) in stateCounts where pages > 0 {
       let name = "\(state)".padded(to: 10)
       lines.append(
-        "pages     \(name)  \(counted(pages, "page")) in \(counted(UInt64(runs), "run"))")
+        "pages     \(name)  \(Spelled.count(pages, "page")) in \(Spelled.count(runs, "run"))")
     }
     for vcpu in vcpus {
       guard let vmsa = try? VMSA(vcpu.vmsa) else { continue }
       lines.append(
-        "vCPU      APIC id \(vcpu.apicID)  VMPL \(vcpu.vmpl)  RIP \(hex(vmsa[.rip]))  "
-          + "CR3 \(hex(vmsa[.cr3]))  EFER \(hex(vmsa[.efer]))  "
-          + "SEV_FEATURES \(hex(vmsa.features.rawValue))")
+        "vCPU      APIC id \(vcpu.apicID)  VMPL \(vcpu.vmpl)  RIP \(Spelled.hex(vmsa[.rip]))  "
+          + "CR3 \(Spelled.hex(vmsa[.cr3]))  EFER \(Spelled.hex(vmsa[.efer]))  "
+          + "SEV_FEATURES \(Spelled.hex(vmsa.features.rawValue))")
     }
     for service in services {
       lines.append(
         "service   \(service.kind.name)  version \(service.version)  "
-          + "generation \(service.generation)  \(counted(UInt64(service.blob.count), "byte"))")
+          + "generation \(service.generation)  \(Spelled.count(service.blob.count, "byte"))")
     }
-    return lines.joined(separator: "\n") + "\n"
+    return lines.map { RenderedText.printable($0) + "\n" }.joined()
   }
 
   /// The guest as JSON, schema `svsm-migration/guest/1` (`Formats/tools.md`).
   var json: JSON {
     let blocks = ramBlocks.map { block -> JSON in
-      ["name": .string(block.name), "size": .string(hex(block.size))]
+      ["name": .string(block.name), "size": .hex(block.size)]
     }
     let ranges = map.ranges.map { range -> JSON in
       [
-        "gpa": .string(hex(range.gpa)), "size": .string(hex(range.size)),
-        "block": JSON(range.block), "offset": .string(hex(range.offset)),
+        "gpa": .hex(range.gpa), "size": .hex(range.size),
+        "block": JSON(range.block), "offset": .hex(range.offset),
       ]
     }
     let states = stateCounts.map { entry -> JSON in
@@ -78,7 +79,7 @@ extension GuestDescription {
     ]
     if let vmsa = try? VMSA(vcpu.vmsa) {
       for register in [VMSA.Register.rip, .rsp, .cr0, .cr3, .cr4, .efer, .sevFeatures] {
-        members.append(.init(register.rawValue, .string(hex(vmsa[register]))))
+        members.append(.init(register.rawValue, .hex(vmsa[register])))
       }
     }
     return .object(members)

@@ -65,3 +65,10 @@ package struct RenderedText {
     return shown
   }
 }
+
+extension String {
+  /// The text with spaces behind it, `width` characters at least.
+  func padded(to width: Int) -> String {
+    self + String(repeating: " ", count: Swift.max(0, width - count))
+  }
+}

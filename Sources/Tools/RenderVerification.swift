@@ -34,7 +34,7 @@ extension VerificationReport {
       case .proven:
         text += "\(style.good("proven     "))  \(name)  \(property.meaning)\n"
       case .refuted(let error):
-        text += "\(style.bad("refuted    "))  \(name)  \(error)\n"
+        text += "\(style.bad("refuted    "))  \(name)  \(RenderedText.printable("\(error)"))\n"
       case .notChecked(let reason):
         text += "\(style.doubtful("not checked"))  \(name)  \(reason)\n"
       }

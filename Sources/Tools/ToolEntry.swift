@@ -54,7 +54,8 @@ public enum ToolEntry {
       try OutputFile("-", content: .text).write(text: message + "\n")
       return 0
     } catch {
-      StandardStream.error.say("\(command._commandName): failed \(error)\n")
+      StandardStream.error.say(
+        "\(command._commandName): failed \(RenderedText.printable("\(error)"))\n")
       return error.code.exitStatus
     }
   }

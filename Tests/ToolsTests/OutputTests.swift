@@ -155,4 +155,21 @@ import Testing
     #expect(try !onTerminal(["env", "TERM=xterm", "NO_COLOR=1"] + call).text.contains("\u{1b}"))
     #expect(try !shop.must("verify", "@stream --trust @root.pem").text.contains("\u{1b}"))
   }
+
+  /// What is foreign is shown, and never obeyed by a terminal.
+  @Test func controlCharactersOfAnInputReachNoTerminal() throws {
+    let shop = try shop()
+    // A file's name becomes the section of what is refused in it.
+    try shop.write("bad\u{1b}[31m", Array("no certificate".utf8))
+    let refused = try shop.run("attest", "verify @there.offer --cert @bad\u{1b}[31m")
+    #expect(refused.errors.contains("bad\\u{1b}[31m"))
+    #expect(!refused.errors.contains("\u{1b}"))
+    let manifest = String(decoding: try shop.read("guest/guest.json"), as: UTF8.self)
+    let machine = #""machine": "pc\u001b[31m""#
+    let changed = manifest.replacing(/"machine": "[^"]*"/, with: machine)
+    try shop.write("guest/guest.json", Array(changed.utf8))
+    let shown = try shop.must("guest", "show @guest").text
+    #expect(shown.hasPrefix("machine   pc\\u{1b}[31m\n"))
+    #expect(!shown.contains("\u{1b}"))
+  }
 }

@@ -1,0 +1,271 @@
+import Bytes
+import TestSupport
+import Testing
+
+/// `Formats/json.md` and what the tools print say the same.
+@Suite struct JSONFormatTests {
+  /// A result or refusal, and the table it has to follow.
+  struct Printed: Sendable {
+    var call: String
+    var table: String
+    var json: JSON
+  }
+
+  /// Copied into the folder under the names the calls below use.
+  private static let inputs = [
+    "stream": "golden/mixed/stream.mig", "secrets": "golden/secrets-page/stream.mig",
+    "one-way": "golden/one-way/stream.mig", "destination.svsm": "golden/destination.svsm",
+    "destination.offer": "golden/destination.offer", "root.pem": "golden/root.pem",
+    "qemu": "qemu/pc100-boot/stream.xz", "milan": "attestation/milan-v3-ccf.report.bin",
+    "milan.der": "attestation/milan-v3-ccf.vcek.der",
+    "old": "attestation/milan-v2-virtee.report.bin",
+    "genoa": "attestation/genoa-v5-oak.report.bin", "turin": "attestation/turin-v5-ccf.report.bin",
+  ]
+
+  /// Rows: table, tool, call, exit status. Together they print every key.
+  private static let calls: [(table: String, tool: String, line: String, status: Int32)] = [
+    (inspect, "inspect", "@stream --json", 0),
+    (inspect, "inspect", "@one-way --json --sections --devices", 0),
+    (inspect, "inspect", "@cut --json --sections --devices", 65),
+    (inspect, "inspect", "@qemu --json --sections --devices", 0),
+    (
+      inspect, "inspect",
+      "@stream --json --sections --devices --page 0x1000 --instance @destination.svsm "
+        + "--trust @root.pem", 0
+    ),
+    (
+      inspect, "inspect",
+      "@secrets --json --page 0x1000 --instance @destination.svsm --trust @root.pem", 0
+    ),
+    (verify, "verify", "@stream --json --trust @root.pem", 0),
+    (verify, "verify", "@stream --json --trust @root.pem --instance @destination.svsm", 0),
+    (verify, "verify", "@cut --json --trust @root.pem", 65),
+    (verify, "verify", "@damaged --json --trust @root.pem", 65),
+    ("refusal", "load", "@damaged --json -o @out --instance @once.svsm --trust @root.pem", 65),
+    ("refusal", "load", "@cut --json -o @out --instance @once.svsm --trust @root.pem", 65),
+    ("refusal", "verify", "@nothing --json", 66),
+    (
+      "svsm-migration/load/1", "load",
+      "@stream --json -o @out --instance @destination.svsm --trust @root.pem --accept-seeded", 0
+    ),
+    (report, "attest", "show @milan --json", 0),
+    (report, "attest", "show @old --json", 0),
+    (report, "attest", "show @genoa --json", 0),
+    (report, "attest", "show @turin --json", 0),
+    (report, "attest", "show @destination.offer --json", 0),
+    (report, "attest", "show @odd --json", 0),
+    (attestation, "attest", "verify @milan --json --cert @milan.der --at issue", 0),
+    (attestation, "attest", "verify @milan --json --cert @milan.der --at 2001-01-01", 65),
+    (attestation, "attest", "verify @odd --json --cert @milan.der --at issue", 65),
+    (attestation, "attest", "verify @milan --json", 65),
+    (attestation, "attest", "verify @unknown --json", 65),
+    ("refusal", "attest", "verify @root.pem --json", 65),
+    ("svsm-migration/guest/1", "guest", "show @out --json", 0),
+  ]
+
+  private static let inspect = "svsm-migration/inspect/1"
+  private static let verify = "svsm-migration/verify/1"
+  private static let report = "svsm-migration/report/1"
+  private static let attestation = "svsm-migration/attestation/1"
+
+  /// Every call's output: printed once for all tests.
+  private static let printed = Result { try print() }
+
+  private static func print() throws -> [Printed] {
+    let shop = try Workshop()
+    for (name, fixture) in inputs {
+      try shop.write(name, try #require(Fixture.read(fixture), "\(fixture)"))
+    }
+    try shop.write("once.svsm", shop.read("destination.svsm"))
+    let stream = try shop.read("stream")
+    try shop.write("cut", Array(stream.prefix(100_000)))
+    var damaged = stream
+    damaged[stream.count / 2] ^= 1
+    try shop.write("damaged", damaged)
+    // A reserved byte that no firmware sets, then a version there is not.
+    var odd = try shop.read("milan")
+    odd[0x4C] = 1
+    try shop.write("odd", odd)
+    odd[0] = 99
+    try shop.write("unknown", odd)
+    return try calls.map { call in
+      let outcome = try shop.run(call.tool, call.line)
+      let name = "\(call.tool) \(call.line)"
+      try #require(outcome.status == call.status, "\(name): \(outcome.errors)")
+      return Printed(call: name, table: call.table, json: try outcome.json)
+    }
+  }
+
+  @Test func everyTableIsWellFormed() {
+    let tables = DocumentedJSON.tables
+    #expect(Set(Self.calls.map(\.table)).isSubset(of: tables.keys))
+    for (name, keys) in tables {
+      #expect(Set(keys.map(\.path)).count == keys.count, "\(name) has a key twice")
+      for key in keys {
+        #expect(!key.condition.isEmpty, "\(name) \(key.path) does not say when")
+        for type in key.types {
+          #expect(DocumentedJSON.isKnown(type), "\(name) \(key.path): no type \(type)")
+        }
+      }
+    }
+  }
+
+  @Test func everythingPrintedIsAsDocumented() throws {
+    for printed in try Self.printed.get() {
+      var check = DocumentedJSON()
+      check.check(printed.json, printed.table)
+      #expect(check.problems.isEmpty, "\(printed.call)")
+    }
+  }
+
+  @Test func everyDocumentedKeyIsPrinted() throws {
+    var check = DocumentedJSON()
+    for printed in try Self.printed.get() { check.check(printed.json, printed.table) }
+    for (table, keys) in DocumentedJSON.tables {
+      let missing = keys.map(\.path).filter { path in
+        !check.seen.contains("\(table) \(path)")
+      }
+      #expect(missing.isEmpty, "\(table)")
+    }
+  }
+
+  @Test func aResultNamesItsSchema() throws {
+    for printed in try Self.printed.get() {
+      let schema = printed.json["schema"]?.string
+      #expect(schema == (printed.table == "refusal" ? nil : printed.table), "\(printed.call)")
+    }
+  }
+
+  /// Rows: what is printed that must not be.
+  @Test(arguments: [
+    #"{"selector": "0x1", "attributes": "0x1", "limit": "0x1", "base": "0x1", "more": 1}"#,
+    #"{"selector": "0x1", "attributes": "0x1", "limit": "0x1"}"#,
+    #"{"selector": 1, "attributes": "0x1", "limit": "0x1", "base": "0x1"}"#,
+    #"{"selector": "0xG", "attributes": "0x1", "limit": "0x1", "base": "0x1"}"#,
+    #"{"selector": null, "attributes": "0x1", "limit": "0x1", "base": "0x1"}"#,
+  ])
+  func theCheckItselfFindsWhatIsWrong(text: String) throws {
+    var check = DocumentedJSON()
+    check.check(try JSON(parsing: Array(text.utf8)), "segment")
+    #expect(check.problems.count == 1)
+  }
+}
+
+/// Checks JSON against the tables of `Formats/json.md`.
+struct DocumentedJSON {
+  /// A row.
+  struct Key: Sendable {
+    /// As it is written: `ramBlocks[].name`.
+    var path: String
+    var types: [String]
+    var condition: String
+
+    init?(row: some StringProtocol) {
+      let cells = row.split(separator: "|", omittingEmptySubsequences: false)
+        .dropFirst().dropLast().map { $0.trimmed }
+      guard cells.count == 4, cells[0].hasPrefix("`"), cells[0].hasSuffix("`") else { return nil }
+      path = String(cells[0].dropFirst().dropLast())
+      types = cells[1].split(separator: " or ").map(String.init)
+      condition = cells[3]
+    }
+  }
+
+  /// The rows behind each line `<!-- json: NAME -->`.
+  static let tables: [String: [Key]] = {
+    let text = String(decoding: Fixture.read("../Formats/json.md") ?? [], as: UTF8.self)
+    var tables: [String: [Key]] = [:]
+    var name: String?
+    for line in text.split(separator: "\n") {
+      if line.hasPrefix("<!-- json: "), line.hasSuffix(" -->") {
+        name = String(line.dropFirst(11).dropLast(4))
+      } else if !line.hasPrefix("|") {
+        name = nil
+      } else if let table = name, let key = Key(row: line) {
+        tables[table, default: []].append(key)
+      }
+    }
+    return tables
+  }()
+
+  static func isKnown(_ type: String) -> Bool {
+    let element = type.hasPrefix("array of ") ? String(type.dropFirst(9)) : type
+    return [
+      "number", "decimal", "string", "boolean", "null", "bytes", "address", "any", "object",
+      "array",
+    ].contains(element) || tables[element] != nil
+  }
+
+  /// `TABLE PATH` of each key that came.
+  private(set) var seen: Set<String> = []
+  private(set) var problems: [String] = []
+
+  mutating func check(_ value: JSON, _ table: String) {
+    checkMembers(value.members ?? [], table, below: "")
+  }
+
+  private mutating func checkMembers(_ members: [JSON.Member], _ table: String, below: String) {
+    let keys = (Self.tables[table] ?? []).filter { key in
+      key.path.hasPrefix(below) && !key.path.dropFirst(below.count).contains(".")
+    }
+    for member in members {
+      let path = below + member.key
+      guard let key = keys.first(where: { $0.path == path || $0.path == below + "*" }) else {
+        problems.append("\(table): \(path) is not documented")
+        continue
+      }
+      seen.insert("\(table) \(key.path)")
+      if !key.types.contains(where: { matches(member.value, $0) }) {
+        problems.append("\(table): \(path) is \(member.value), not \(key.types)")
+      }
+      descend(member.value, key, table)
+    }
+    for key in keys where key.condition == "always" {
+      if !members.contains(where: { below + $0.key == key.path }) {
+        problems.append("\(table): \(key.path) is missing")
+      }
+    }
+  }
+
+  private mutating func descend(_ value: JSON, _ key: Key, _ table: String) {
+    if let members = value.members {
+      if key.types.contains("object") {
+        checkMembers(members, table, below: key.path + ".")
+      } else if let inner = key.types.first(where: { Self.tables[$0] != nil }) {
+        checkMembers(members, inner, below: "")
+      }
+    } else if key.types.contains("array") {
+      for element in value.array ?? [] {
+        checkMembers(element.members ?? [], table, below: key.path + "[].")
+      }
+    }
+  }
+
+  private func matches(_ value: JSON, _ type: String) -> Bool {
+    func isHex(_ text: some StringProtocol) -> Bool {
+      text.utf8.allSatisfy { 0x30...0x39 ~= $0 || 0x61...0x66 ~= $0 }
+    }
+    switch type {
+    case "number": return value.uint != nil
+    case "decimal": return value.string.map { UInt64($0).map(String.init) == $0 } ?? false
+    case "string": return value.string != nil
+    case "boolean": return value.bool != nil
+    case "null": return value.isNull
+    case "any": return true
+    case "bytes": return value.string.map { isHex($0) && $0.utf8.count % 2 == 0 } ?? false
+    case "address":
+      guard let text = value.string, text.hasPrefix("0x") else { return false }
+      return isHex(text.dropFirst(2)) && 3...18 ~= text.utf8.count
+    case "array": return value.array?.allSatisfy { $0.members != nil } ?? false
+    case _ where type.hasPrefix("array of "):
+      return value.array?.allSatisfy { matches($0, String(type.dropFirst(9))) } ?? false
+    default: return value.members != nil
+    }
+  }
+}
+
+extension StringProtocol {
+  /// Without spaces at either end.
+  fileprivate var trimmed: String {
+    String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
+  }
+}
