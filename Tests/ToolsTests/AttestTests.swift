@@ -76,7 +76,9 @@ extension GenuinePair {
     let found = try verdict(
       [debug.reportPath, "--cert", debug.certificatePath, "--at", "issue"], status: 0)
     #expect(found["warnings"]?.array?.contains { $0.string?.contains("debug") == true } == true)
-    let text = try attest(["verify", debug.reportPath, "--cert", debug.certificatePath, "--at", "issue"])
+    let text = try attest([
+      "verify", debug.reportPath, "--cert", debug.certificatePath, "--at", "issue",
+    ])
     #expect(text.text.contains("warning: the guest's policy lets the host debug it"))
     _ = try verdict(
       [
@@ -196,7 +198,8 @@ extension GenuinePair {
 
   @Test func aFullDiskIsAFailure() throws {
     for command in ["show", "verify"] {
-      let outcome = try attest([command, GenuinePair.all[0].reportPath], output: .file("/dev/full"))
+      let outcome = try attest(
+        [command, GenuinePair.all[0].reportPath], output: .file("/dev/full"))
       #expect(outcome.status == 74)
       #expect(outcome.errors.contains("failed [IO-WRITE]"))
     }
