@@ -50,7 +50,7 @@ extension GuestDescription {
     return lines.map { RenderedText.printable($0) + "\n" }.joined()
   }
 
-  /// The guest as JSON, schema `svsm-migration/guest/1` (`Formats/tools.md`).
+  /// The guest as JSON, schema `svsm-migration/guest/1` (`Formats/json.md`).
   var json: JSON {
     let blocks = ramBlocks.map { block -> JSON in
       ["name": .string(block.name), "size": .hex(block.size)]
@@ -87,7 +87,7 @@ extension GuestDescription {
 
   private static func json(_ service: ServiceState) -> JSON {
     [
-      "kind": .string(service.kind.name), "isMandatory": .bool(service.isMandatory),
+      "kind": .string(service.kind.name), "mandatory": .bool(service.isMandatory),
       "version": JSON(service.version), "generation": JSON(service.generation),
       "size": JSON(service.blob.count),
     ]
