@@ -55,25 +55,37 @@ let package = Package(
       ]),
     tool("prepare"), tool("save"), tool("load"), tool("inspect"), tool("verify"), tool("attest"),
     tool("guest"),
-    .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: checked),
+    .target(
+      name: "TestSupport", dependencies: ["Bytes"], path: "Tests/TestSupport",
+      swiftSettings: checked),
+    .target(
+      name: "MigrationSupport",
+      dependencies: [
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
+      ], path: "Tests/MigrationSupport", swiftSettings: checked),
     tests("Bytes"),
-    tests("FileIO", ["Bytes"]),
-    tests("Cryptography", ["Bytes"]),
+    tests("FileIO", ["Bytes", "TestSupport"]),
+    tests("Cryptography", ["Bytes", "TestSupport"]),
     tests("QEMUStream", ["Bytes", "TestSupport"]),
-    tests("SEVSNP", ["Bytes", "Cryptography"]),
+    tests("SEVSNP", ["Bytes", "Cryptography", "TestSupport"]),
     tests(
       "Migration",
-      ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "TestSupport"]),
+      [
+        "Bytes", "Cryptography", "FileIO", "Guest", "MigrationSupport", "QEMUStream", "SEVSNP",
+        "SVSM", "TestSupport",
+      ]),
     .testTarget(
       name: "FormatsTests",
       dependencies: [
-        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "MigrationSupport", "QEMUStream",
+        "SEVSNP", "SVSM", "TestSupport",
       ], swiftSettings: checked),
-    tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
+    tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP", "TestSupport"]),
     tests(
       "Tools",
       [
-        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "SEVSNP", "SVSM", "TestSupport",
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "MigrationSupport", "SEVSNP",
+        "SVSM", "TestSupport",
         "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
         "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest",
       ]),

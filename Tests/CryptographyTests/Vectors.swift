@@ -1,11 +1,10 @@
 import Bytes
 import FoundationEssentials
+import TestSupport
 
 /// The rows of a file in `Fixtures/vectors-crypto`; its `README.md` says where they come from.
 func vectors<Row: Decodable>(_ name: String, of _: Row.Type = Row.self) throws -> [Row] {
-  var folder = URL(filePath: #filePath)
-  for _ in 0..<3 { folder.deleteLastPathComponent() }
-  let data = try Data(contentsOf: folder.appending(path: "Fixtures/vectors-crypto/\(name)"))
+  let data = Data(try Fixture.read("vectors-crypto/\(name)"))
   return try JSONDecoder().decode([Row].self, from: data)
 }
 

@@ -1,18 +1,10 @@
 import Bytes
 import Cryptography
+import TestSupport
 import Testing
 
 /// Certificates themselves are tested with AMD's and the model's, in SEVSNPTests.
 @Suite struct X509Tests {
-  private func refusal(_ body: () throws -> Void) -> ErrorCode? {
-    do {
-      try body()
-      return nil
-    } catch {
-      return (error as? MigrationError)?.code
-    }
-  }
-
   @Test(
     arguments: [
       (bytes: [0x02, 0x01, 0x00], value: 0), ([0x02, 0x01, 0x7F], 127),
@@ -49,7 +41,7 @@ import Testing
       [0x30, 0x84, 0xFF, 0xFF, 0xFF, 0xFF],
     ] as [[UInt8]])
   func whatIsNotOneDERValueIsRefused(bytes: [UInt8]) {
-    #expect(refusal { _ = try DERValue(bytes) } == .certificateSyntax)
+    #expect(refusalCode { _ = try DERValue(bytes) } == .certificateSyntax)
   }
 
   /// RFC 4648, section 10.
@@ -68,7 +60,7 @@ import Testing
   ])
   func otherBase64IsRefused(text: String) {
     let pem = "-----BEGIN X-----\n\(text)\n-----END X-----\n"
-    #expect(refusal { _ = try PEM.blocks("X", in: Array(pem.utf8)) } == .certificateSyntax)
+    #expect(refusalCode { _ = try PEM.blocks("X", in: Array(pem.utf8)) } == .certificateSyntax)
   }
 
   @Test func blocksAreFoundAmongText() throws {
@@ -95,12 +87,12 @@ import Testing
     "-----BEGIN A-----\n-----BEGIN A-----\nZg==\n-----END A-----\n",
   ])
   func aBlockEndsAsItBegins(text: String) {
-    #expect(refusal { _ = try PEM.blocks("A", in: Array(text.utf8)) } == .certificateSyntax)
+    #expect(refusalCode { _ = try PEM.blocks("A", in: Array(text.utf8)) } == .certificateSyntax)
   }
 
   @Test func textIsBounded() {
     let text = [UInt8](repeating: UInt8(ascii: "a"), count: PEM.limit + 1)
-    #expect(refusal { _ = try PEM.blocks("A", in: text) } == .certificateSyntax)
+    #expect(refusalCode { _ = try PEM.blocks("A", in: text) } == .certificateSyntax)
   }
 
   @Test(

@@ -1,6 +1,6 @@
 import Bytes
 import FileIO
-import FoundationEssentials
+import TestSupport
 import Testing
 
 @Suite struct InputFileTests {
@@ -9,7 +9,7 @@ import Testing
   init() throws { scratch = try Scratch() }
 
   @Test func whatCannotBeOpenedIsNamedWithItsReason() {
-    let path = scratch("missing")
+    let path = scratch["missing"]
     #expect(
       throws: MigrationError(.inputOpen, "cannot open \(path): No such file or directory")
     ) { try InputFile(path) }
@@ -22,13 +22,13 @@ import Testing
   }
 
   @Test func controlCharactersOfANameStayOnOneLine() {
-    let error = #expect(throws: MigrationError.self) { try InputFile(scratch("a\nb\u{1b}[1m")) }
+    let error = #expect(throws: MigrationError.self) { try InputFile(scratch["a\nb\u{1b}[1m"]) }
     #expect(error?.what.contains("a\\xab\\x1b[1m") == true)
     #expect(error?.what.contains("\n") == false)
   }
 
   @Test func aRegularFileHasSizeAndIdentity() throws {
-    let path = try scratch.file("a", "hello")
+    let path = try scratch.write("a", "hello")
     let file = try InputFile(path)
     #expect(file.kind == .regular)
     #expect(file.size == 5)
@@ -46,7 +46,7 @@ import Testing
   }
 
   @Test func sequentialReadsGoToTheEnd() throws {
-    let file = try InputFile(try scratch.file("a", "hello"))
+    let file = try InputFile(try scratch.write("a", "hello"))
     var buffer = [UInt8](repeating: 0, count: 4)
     var span = buffer.mutableSpan
     #expect(try file.readFully(into: &span) == 4)
@@ -56,7 +56,7 @@ import Testing
   }
 
   @Test func positionedReadsLeaveTheSequentialPlaceAlone() throws {
-    let file = try InputFile(try scratch.file("a", "hello"))
+    let file = try InputFile(try scratch.write("a", "hello"))
     var buffer = [UInt8](repeating: 0, count: 2)
     var span = buffer.mutableSpan
     try file.read(at: 3, into: &span)
@@ -70,7 +70,7 @@ import Testing
     (1 << 63, 1 << 63), (.max, .max), (UInt64(Int64.max) - 1, UInt64(Int64.max) - 1),
   ])
   func aPositionedReadBehindTheEndIsRefused(at: UInt64, missing: UInt64) throws {
-    let file = try InputFile(try scratch.file("a", "hello"))
+    let file = try InputFile(try scratch.write("a", "hello"))
     var buffer = [UInt8](repeating: 0, count: 4)
     let error = #expect(throws: MigrationError.self) {
       var span = buffer.mutableSpan
@@ -81,13 +81,13 @@ import Testing
   }
 
   @Test func anEmptyFileIsReadToItsEnd() throws {
-    #expect(try readSmallFile(try scratch.file("empty", ""), limit: 0) == [])
+    #expect(try readSmallFile(try scratch.write("empty", ""), limit: 0) == [])
     #expect(try readSmallFile("/dev/null", limit: 10) == [])
   }
 
   @Test(arguments: [(4, false), (5, true), (6, true)])
   func aSmallFileHasALimit(limit: Int, fits: Bool) throws {
-    let path = try scratch.file("a", "hello")
+    let path = try scratch.write("a", "hello")
     if fits {
       #expect(try readSmallFile(path, limit: limit) == Array("hello".utf8))
     } else {
@@ -104,11 +104,11 @@ import Testing
   }
 
   @Test func holesAreSkipped() throws {
-    let output = try OutputFile(scratch("sparse"))
+    let output = try OutputFile(scratch["sparse"])
     try output.resize(to: 4 << 20)
     try output.write([UInt8](repeating: 7, count: 4096).span, at: 1 << 20)
     try output.commit()
-    let file = try InputFile(scratch("sparse"))
+    let file = try InputFile(scratch["sparse"])
     var covered: [Range<UInt64>] = []
     var next: UInt64 = 0
     while let extent = try file.nextData(from: next) {

@@ -2,6 +2,7 @@ import Bytes
 import FileIO
 import FoundationEssentials
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct OutputFileTests {
@@ -10,7 +11,7 @@ import Testing
   init() throws { scratch = try Scratch() }
 
   @Test func nothingAppearsBeforeCommit() throws {
-    let output = try OutputFile(scratch("out"))
+    let output = try OutputFile(scratch["out"])
     try output.write(text: "half")
     #expect(try !scratch.names.contains("out"))
     try output.write([UInt8]("whole".utf8))
@@ -20,21 +21,21 @@ import Testing
   }
 
   @Test func positionedWritesMayLeaveHoles() throws {
-    let output = try OutputFile(scratch("out"))
+    let output = try OutputFile(scratch["out"])
     try output.resize(to: 10)
     try output.write([1, 2].span, at: 7)
     try output.commit()
-    #expect(try readSmallFile(scratch("out"), limit: 10) == [0, 0, 0, 0, 0, 0, 0, 1, 2, 0])
+    #expect(try readSmallFile(scratch["out"], limit: 10) == [0, 0, 0, 0, 0, 0, 0, 1, 2, 0])
   }
 
   @Test func anUnfinishedOutputLeavesNothing() throws {
     do {
-      let output = try OutputFile(scratch("out"))
+      let output = try OutputFile(scratch["out"])
       try output.write(text: "half")
       #expect(try scratch.names.count == 1)
     }
     #expect(try scratch.names == [])
-    let output = try OutputFile(scratch("out"))
+    let output = try OutputFile(scratch["out"])
     output.discard()
     #expect(try scratch.names == [])
     let error = #expect(throws: MigrationError.self) { try output.commit() }
@@ -42,7 +43,7 @@ import Testing
   }
 
   @Test func anExistingFileNeedsForce() throws {
-    let path = try scratch.file("out", "old")
+    let path = try scratch.write("out", "old")
     let error = #expect(throws: MigrationError.self) { try OutputFile(path) }
     #expect(error?.code == .outputExists)
     let output = try OutputFile(path, force: true)
@@ -54,9 +55,9 @@ import Testing
   }
 
   @Test func aFileThatAppearsMeanwhileIsNotReplaced() throws {
-    let output = try OutputFile(scratch("out"))
+    let output = try OutputFile(scratch["out"])
     try output.write(text: "new")
-    _ = try scratch.file("out", "other")
+    try scratch.write("out", "other")
     let error = #expect(throws: MigrationError.self) { try output.commit() }
     #expect(error?.code == .outputExists)
     #expect(try scratch.names == ["out"])
@@ -72,7 +73,7 @@ import Testing
   }
 
   @Test func aMissingFolderIsNamed() {
-    let path = scratch("none/out")
+    let path = scratch["none/out"]
     #expect(
       throws: MigrationError(.outputCreate, "cannot create \(path): No such file or directory")
     ) { try OutputFile(path) }
@@ -85,35 +86,35 @@ import Testing
 
   @Test func theLongestNameThereIsWorks() throws {
     let name = String(repeating: "ü", count: 127)
-    let output = try OutputFile(scratch(name))
+    let output = try OutputFile(scratch[name])
     try output.commit()
     #expect(try scratch.names == [name])
   }
 
   @Test func aLinkIsFollowedAndStays() throws {
-    _ = try scratch.folder("elsewhere")
-    _ = try scratch.file("elsewhere/real", "old")
+    try scratch.folder("elsewhere")
+    try scratch.write("elsewhere/real", "old")
     try FileManager.default.createSymbolicLink(
-      atPath: scratch("out"), withDestinationPath: "elsewhere/real")
-    try replaceFile(scratch("out"), with: Array("new".utf8), permissions: .private)
+      atPath: scratch["out"], withDestinationPath: "elsewhere/real")
+    try replaceFile(scratch["out"], with: Array("new".utf8), permissions: .private)
     #expect(try scratch.text("elsewhere/real") == "new")
     #expect(
-      try FileManager.default.destinationOfSymbolicLink(atPath: scratch("out")) == "elsewhere/real")
+      try FileManager.default.destinationOfSymbolicLink(atPath: scratch["out"]) == "elsewhere/real")
   }
 
   @Test func aPrivateFileIsReadableByItsOwnerOnly() throws {
-    try replaceFile(scratch("private"), with: [1], permissions: .private)
-    try replaceFile(scratch("public"), with: [1], permissions: .public)
-    #expect(try mode("private") == 0o600)
+    try replaceFile(scratch["private"], with: [1], permissions: .private)
+    try replaceFile(scratch["public"], with: [1], permissions: .public)
+    #expect(try scratch.mode("private") == 0o600)
     // The umask of the run decides what is left of 0644.
-    #expect(try mode("public") & ~0o644 == 0)
-    #expect(try mode("public") & 0o600 == 0o600)
+    #expect(try scratch.mode("public") & ~0o644 == 0)
+    #expect(try scratch.mode("public") & 0o600 == 0o600)
   }
 
   @Test func aFileIsPrivateFromItsFirstByte() throws {
-    let output = try OutputFile(scratch("out"), permissions: .private)
+    let output = try OutputFile(scratch["out"], permissions: .private)
     let temporary = try #require(try scratch.names.first)
-    #expect(try mode(temporary) == 0o600)
+    #expect(try scratch.mode(temporary) == 0o600)
     #expect(temporary.hasPrefix(".out.partial-"))
     output.discard()
   }
@@ -134,7 +135,7 @@ import Testing
 
   @Test func aClosedPipeIsAnError() throws {
     TerminationCleanup.install()
-    let path = scratch("fifo")
+    let path = scratch["fifo"]
     try #require(unsafe mkfifo(path, 0o600) == 0)
     // A reader that is there for the open and gone for the write.
     let reader = unsafe open(path, O_RDONLY | O_NONBLOCK)
@@ -146,7 +147,7 @@ import Testing
   }
 
   @Test func aFifoHasNoPositions() throws {
-    let path = scratch("fifo")
+    let path = scratch["fifo"]
     try #require(unsafe mkfifo(path, 0o600) == 0)
     let reader = unsafe open(path, O_RDONLY | O_NONBLOCK)
     defer { close(reader) }
@@ -157,19 +158,19 @@ import Testing
   }
 
   @Test func inputAndOutputMayNotBeOneFile() throws {
-    let path = try scratch.file("a", "x")
-    let other = try scratch.file("b", "x")
-    try FileManager.default.linkItem(atPath: path, toPath: scratch("hard"))
-    try FileManager.default.createSymbolicLink(atPath: scratch("soft"), withDestinationPath: "a")
+    let path = try scratch.write("a", "x")
+    let other = try scratch.write("b", "x")
+    try FileManager.default.linkItem(atPath: path, toPath: scratch["hard"])
+    try FileManager.default.createSymbolicLink(atPath: scratch["soft"], withDestinationPath: "a")
     let input = try InputFile(path)
-    for same in [path, scratch("hard"), scratch("soft"), "\(scratch.path)/./a"] {
+    for same in [path, scratch["hard"], scratch["soft"], "\(scratch.path)/./a"] {
       let error = #expect(throws: MigrationError.self) {
         try refuseSame(input.identity, as: same)
       }
       #expect(error?.code == .outputSame)
     }
     try refuseSame(input.identity, as: other)
-    try refuseSame(input.identity, as: scratch("new"))
+    try refuseSame(input.identity, as: scratch["new"])
     try refuseSame(try InputFile("/dev/null").identity, as: "/dev/null")
   }
 
@@ -187,10 +188,5 @@ import Testing
       while true { sleep(1) }
     }
     #expect(try scratch.names == [])
-  }
-
-  private func mode(_ name: String) throws -> Int {
-    let attributes = try FileManager.default.attributesOfItem(atPath: scratch(name))
-    return try #require(attributes[.posixPermissions] as? Int)
   }
 }

@@ -1,6 +1,6 @@
 import Bytes
 import FileIO
-import FoundationEssentials
+import TestSupport
 import Testing
 
 @Suite struct OutputFolderTests {
@@ -21,7 +21,7 @@ import Testing
   }
 
   @Test func aFolderAppearsWhole() throws {
-    let folder = try open(scratch("out"))
+    let folder = try open(scratch["out"])
     try fill(folder, "x")
     #expect(try !scratch.names.contains("out"))
     try folder.commit()
@@ -31,18 +31,18 @@ import Testing
 
   @Test func anUnfinishedFolderLeavesNothing() throws {
     do {
-      let folder = try open(scratch("out"))
+      let folder = try open(scratch["out"])
       try fill(folder, "x")
     }
     #expect(try scratch.names == [])
   }
 
   @Test func anOldFolderIsReplacedAsAWhole() throws {
-    _ = try scratch.folder("out")
-    _ = try scratch.file("out/marker", "old")
-    let error = #expect(throws: MigrationError.self) { try open(scratch("out")) }
+    try scratch.folder("out")
+    try scratch.write("out/marker", "old")
+    let error = #expect(throws: MigrationError.self) { try open(scratch["out"]) }
     #expect(error?.code == .outputExists)
-    let folder = try open(scratch("out"), force: true)
+    let folder = try open(scratch["out"], force: true)
     try fill(folder, "new")
     #expect(try scratch.text("out/marker") == "old")
     try folder.commit()
@@ -53,40 +53,40 @@ import Testing
   /// Rows: what stands in a folder that must not be replaced although force is given.
   @Test(arguments: [[], ["data"], ["marker", "diary.txt"], ["marker", ".hidden"]])
   func aForeignFolderIsNeverReplaced(content: [String]) throws {
-    _ = try scratch.folder("out")
-    for name in content { _ = try scratch.file("out/\(name)", "precious") }
-    let error = #expect(throws: MigrationError.self) { try open(scratch("out"), force: true) }
+    try scratch.folder("out")
+    for name in content { try scratch.write("out/\(name)", "precious") }
+    let error = #expect(throws: MigrationError.self) { try open(scratch["out"], force: true) }
     #expect(error?.code == .outputExists)
     #expect(try scratch.names == ["out"])
     #expect(
-      try FileManager.default.contentsOfDirectory(atPath: scratch("out")).sorted()
+      try scratch.names(in: "out")
         == content.sorted())
   }
 
   @Test func aFileIsNotReplacedByAFolder() throws {
-    let path = try scratch.file("out", "precious")
+    let path = try scratch.write("out", "precious")
     let error = #expect(throws: MigrationError.self) { try open(path, force: true) }
     #expect(error?.code == .outputExists)
     #expect(try scratch.text("out") == "precious")
   }
 
   @Test func aFolderThatAppearsMeanwhileStays() throws {
-    let folder = try open(scratch("out"))
+    let folder = try open(scratch["out"])
     try fill(folder, "x")
-    _ = try scratch.folder("out")
+    try scratch.folder("out")
     let error = #expect(throws: MigrationError.self) { try folder.commit() }
     #expect(error?.code == .outputExists)
     #expect(try scratch.names == ["out"])
   }
 
   @Test(arguments: ["../evil", "a/b", "..", ""]) func onlyPlainNamesAreMade(name: String) throws {
-    let folder = try open(scratch("out"))
+    let folder = try open(scratch["out"])
     let error = #expect(throws: MigrationError.self) { try folder.create(name) }
     #expect(error?.code == .internal)
   }
 
   @Test func oneNameIsMadeOnce() throws {
-    let folder = try open(scratch("out"))
+    let folder = try open(scratch["out"])
     _ = try folder.create("data")
     let error = #expect(throws: MigrationError.self) { try folder.create("data") }
     #expect(error?.code == .outputCreate)

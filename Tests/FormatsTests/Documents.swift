@@ -1,19 +1,14 @@
 import Foundation
+import TestSupport
 
 /// The normative texts of this repository.
 enum Documents {
-  private static let repository: URL = {
-    var url = URL(filePath: #filePath)
-    for _ in 0..<3 { url.deleteLastPathComponent() }
-    return url
-  }()
-
   /// Name and lines of each text in `Formats`.
   static let texts: [(name: String, lines: [String])] = {
-    let folder = repository.appending(path: "Formats")
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
+    let folder = Repository.path("Formats")
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     return names.filter { $0.hasSuffix(".md") }.sorted().map { name in
-      (name, read(folder.appending(path: name)).components(separatedBy: "\n"))
+      (name, read("Formats/\(name)").components(separatedBy: "\n"))
     }
   }()
 
@@ -23,14 +18,12 @@ enum Documents {
 
   /// All Swift files below `Sources`.
   static let sources: [String] = {
-    let folder = repository.appending(path: "Sources")
-    let paths = FileManager.default.enumerator(atPath: folder.path)?.allObjects as? [String] ?? []
-    return paths.filter { $0.hasSuffix(".swift") }.map { read(folder.appending(path: $0)) }
+    let folder = FileManager.default.enumerator(atPath: Repository.path("Sources"))
+    let paths = folder?.allObjects as? [String] ?? []
+    return paths.filter { $0.hasSuffix(".swift") }.map { read("Sources/\($0)") }
   }()
 
-  private static func read(_ url: URL) -> String {
-    (try? String(contentsOf: url, encoding: .utf8)) ?? ""
-  }
+  private static func read(_ name: String) -> String { (try? Repository.text(name)) ?? "" }
 }
 
 /// A Markdown table.

@@ -1,53 +1,34 @@
 import Bytes
 import Cryptography
-import FileIO
-import Foundation
 import Guest
 import Migration
+import MigrationSupport
 import SEVSNP
 import SVSM
+import TestSupport
 
 /// The stream of the worked example in `Formats/stream.md`: four pages, the first and the last
 /// private, one vCPU, everything from seeds.
 enum ExampleStream {
   static let destinationSeed = [UInt8](repeating: 1, count: 32)
-  static let sourceSeed = [UInt8](repeating: 2, count: 32)
-  static let sessionSeed = [UInt8](repeating: 3, count: 32)
+
+  /// Made from `destinationSeed`.
+  static func destination() throws -> SVSMInstance { try Lab.instance(1) }
 
   /// Pages filled with 1, 2, 0 and 4.
   static let memory: [UInt8] = (0..<4).flatMap { page in
     [UInt8](repeating: page == 2 ? 0 : UInt8(page + 1), count: 4096)
   }
 
-  static func instance(_ seed: [UInt8], chip: Int) throws -> SVSMInstance {
-    try SVSMInstance(on: .model(chip: chip), features: .snp, random: .seeded(seed))
-  }
-
   static func make() throws -> [UInt8] {
-    let path = FileManager.default.temporaryDirectory
-      .appending(path: "svsm-formats-\(UUID().uuidString)").path
-    try Data(memory).write(to: URL(filePath: path))
-    defer { try? FileManager.default.removeItem(atPath: path) }
+    let scratch = try Scratch()
     var options = RawImageOptions()
     options.privateRanges = try GPARangeSet(parsing: "0x0-0xfff,0x3000-0x3fff")
     options.services = [
       try ServiceState(kind: .vTPM, version: 1, generation: 6, blob: Array("TPM".utf8))
     ]
-    let guest = try GuestReader(rawImage: path, options)
-    let output = Collector()
-    let svsm = try SourceSVSM(
-      instance: instance(sourceSeed, chip: 1), guest: guest.trustedState,
-      validating: instance(destinationSeed, chip: 0).offer,
-      trust: Trust(anchors: TrustAnchor.model, time: 1_800_000_000), isMutual: true,
-      random: .seeded(sessionSeed))
-    var vmm = try SourceVMM(guest: guest, svsm: svsm, output: output)
-    _ = try vmm.migrate(willCommit: {}, progress: { _ in })
-    return output.bytes
-  }
-
-  private final class Collector: ByteOutput {
-    var bytes: [UInt8] = []
-    func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
+    let guest = try GuestReader(rawImage: scratch.write("ram", memory), options)
+    return try Lab.save(guest, to: destination(), seed: 3)
   }
 }
 

@@ -9,7 +9,7 @@ import Testing
   /// The example's bytes and what a reader written from the text finds in them.
   private static func read() throws -> PlainReader {
     var reader = PlainReader(try ExampleStream.make())
-    let offer = try ExampleStream.instance(ExampleStream.destinationSeed, chip: 0).offer.encoded
+    let offer = try ExampleStream.destination().offer.encoded
     // By migration-data.md, "Seeds".
     let prk = try HKDF.extract(
       ExampleStream.destinationSeed, salt: Array("svsm-migration v1 seed".utf8) + [0],
@@ -71,7 +71,7 @@ import Testing
       Self.read().records.first { $0.what.hasPrefix("snp-private-pages part") })
     bytes[page.offset + 5 + 100] ^= 1
     var reader = PlainReader(bytes)
-    let destination = try ExampleStream.instance(ExampleStream.destinationSeed, chip: 0)
+    let destination = try ExampleStream.destination()
     let material = try RandomSource.seeded(ExampleStream.destinationSeed)
       .bytes(48, for: "instance key")
     let pair = try DHKEM.p384.deriveKeyPair(material)

@@ -1,8 +1,8 @@
 import Bytes
 import FileIO
-import FoundationEssentials
 import Guest
 import SEVSNP
+import TestSupport
 import Testing
 
 @Suite struct GuestBundleTests {
@@ -46,7 +46,7 @@ import Testing
   }
 
   private func write(_ guest: GuestDescription, _ name: String = "guest") throws {
-    let writer = try GuestWriter(scratch(name))
+    let writer = try GuestWriter(scratch[name])
     let memory = try writer.begin(blockSizes: guest.ramBlocks.map(\.size))
     for block in guest.ramBlocks.indices {
       try memory.write(
@@ -60,15 +60,15 @@ import Testing
     let text = try scratch.text("guest/guest.json")
     let damaged = change(text)
     #expect(damaged != text, "the row changes nothing")
-    _ = try scratch.file("guest/guest.json", damaged)
+    try scratch.write("guest/guest.json", damaged)
   }
 
   @Test func aGuestComesBackAsItWas() throws {
     let guest = try example()
     try write(guest)
-    let reader = try GuestReader(bundle: scratch("guest"))
+    let reader = try GuestReader(bundle: scratch["guest"])
     #expect(reader.description == guest)
-    #expect(reader.identity == .ofOutput(scratch("guest")))
+    #expect(reader.identity == .ofOutput(scratch["guest"]))
     var bytes = [UInt8](repeating: 9, count: 0x1000)
     var span = bytes.mutableSpan
     try reader.read(block: 1, at: 0xf00, into: &span)
@@ -79,7 +79,7 @@ import Testing
 
   @Test func memoryIsReadByAddress() throws {
     try write(try example())
-    let reader = try GuestReader(bundle: scratch("guest"))
+    let reader = try GuestReader(bundle: scratch["guest"])
     var bytes = [UInt8](repeating: 9, count: 2)
     var span = bytes.mutableSpan
     try reader.read(gpa: 0x1_0000_17ff, into: &span)
@@ -101,7 +101,7 @@ import Testing
 
   @Test func aBundleHoldsItsOwnNamesOnly() throws {
     try write(try example())
-    let names = try FileManager.default.contentsOfDirectory(atPath: scratch("guest")).sorted()
+    let names = try scratch.names(in: "guest")
     #expect(
       names == [
         "guest.json", "page-states.bin", "ram-0.bin", "ram-1.bin", "service-0.bin",
@@ -118,7 +118,7 @@ import Testing
   @Test func unfinishedBundlesLeaveNothing() throws {
     let guest = try example()
     do {
-      let memory = try GuestWriter(scratch("guest")).begin(blockSizes: [0x1000])
+      let memory = try GuestWriter(scratch["guest"]).begin(blockSizes: [0x1000])
       let error = #expect(throws: MigrationError.self) { try memory.finish(guest) }
       #expect(error?.code == .guestShape)
     }
@@ -126,8 +126,8 @@ import Testing
   }
 
   @Test func writesStayInTheirBlock() throws {
-    let memory = try GuestWriter(scratch("guest")).begin(blockSizes: [0x1000])
-    let image = try RawImageWriter(scratch("raw"), size: 0x1000)
+    let memory = try GuestWriter(scratch["guest"]).begin(blockSizes: [0x1000])
+    let image = try RawImageWriter(scratch["raw"], size: 0x1000)
     for output in [memory, image] as [any GuestMemoryOutput] {
       for (block, offset) in [(0, 0xfff), (0, .max), (1, 0), (-1, 0)] as [(Int, UInt64)] {
         let error = #expect(throws: MigrationError.self) {
@@ -145,10 +145,10 @@ import Testing
 
   @Test func anExistingBundleNeedsForce() throws {
     try write(try example())
-    let error = #expect(throws: MigrationError.self) { try GuestWriter(scratch("guest")) }
+    let error = #expect(throws: MigrationError.self) { try GuestWriter(scratch["guest"]) }
     #expect(error?.code == .outputExists)
-    _ = try GuestWriter(scratch("guest"), force: true)
-    _ = try GuestReader(bundle: scratch("guest"))
+    _ = try GuestWriter(scratch["guest"], force: true)
+    _ = try GuestReader(bundle: scratch["guest"])
   }
 
   @Test(arguments: [
@@ -157,8 +157,8 @@ import Testing
   ])
   func aMissingFileIsNamed(name: String) throws {
     try write(try example())
-    try FileManager.default.removeItem(atPath: scratch("guest/\(name)"))
-    let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch("guest")) }
+    try scratch.remove("guest/\(name)")
+    let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["guest"]) }
     #expect(error?.code == .guestFile)
     #expect(error?.what.contains("guest/\(name)") == true)
   }
@@ -168,28 +168,27 @@ import Testing
   ])
   func aFileOfAnotherSizeIsRefused(name: String) throws {
     try write(try example())
-    let path = scratch("guest/\(name)")
-    let bytes = try Data(contentsOf: URL(filePath: path))
+    let bytes = try scratch.read("guest/\(name)")
     for changed in [bytes + [0], bytes.dropLast()] where changed != bytes {
-      try changed.write(to: URL(filePath: path))
-      let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch("guest")) }
+      try scratch.write("guest/\(name)", changed)
+      let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["guest"]) }
       #expect(error?.code == .guestFile)
     }
   }
 
   @Test func aFolderInPlaceOfAFileIsRefused() throws {
     try write(try example())
-    try FileManager.default.removeItem(atPath: scratch("guest/ram-0.bin"))
-    _ = try scratch.folder("guest/ram-0.bin")
-    let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch("guest")) }
+    try scratch.remove("guest/ram-0.bin")
+    try scratch.folder("guest/ram-0.bin")
+    let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["guest"]) }
     #expect(error?.code == .guestFile)
   }
 
   @Test func whatIsNoBundleIsRefused() throws {
     #expect(
-      #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch("no")) }?.code
+      #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["no"]) }?.code
         == .inputOpen)
-    let file = try scratch.file("file", "x")
+    let file = try scratch.write("file", "x")
     #expect(
       #expect(throws: MigrationError.self) { try GuestReader(bundle: file) }?.code
         == .guestManifest)
@@ -233,7 +232,7 @@ import Testing
   func aDamagedManifestIsRefusedAtItsPlace(old: String, new: String, words: String) throws {
     try write(try example())
     try damageManifest { $0.replacing(old, with: new, maxReplacements: 1) }
-    let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch("guest")) }
+    let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["guest"]) }
     #expect(error?.code == .guestManifest)
     #expect(error?.section == "guest.json")
     #expect(error?.what.contains(words) == true, "\(error?.what ?? "")")
@@ -255,17 +254,16 @@ import Testing
   func aGuestOfPartsThatDoNotFitIsRefused(old: String, new: String, code: ErrorCode) throws {
     try write(try example())
     try damageManifest { $0.replacing(old, with: new, maxReplacements: 1) }
-    let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch("guest")) }
+    let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["guest"]) }
     #expect(error?.code == code)
   }
 
   @Test func damagedPageStatesAreRefusedAtTheirRun() throws {
     try write(try example())
-    let url = URL(filePath: scratch("guest/page-states.bin"))
-    var bytes = try Data(contentsOf: url)
+    var bytes = try scratch.read("guest/page-states.bin")
     bytes[24 + 16] = 9
-    try bytes.write(to: url)
-    let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch("guest")) }
+    try scratch.write("guest/page-states.bin", bytes)
+    let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["guest"]) }
     #expect(error?.code == .mapSyntax)
     #expect(error?.section == "page-states.bin")
     #expect(error?.offset == 24)
@@ -275,14 +273,14 @@ import Testing
     let guest = try example()
     try write(guest)
     try damageManifest { $0.replacing("\"machine\"", with: "\"comment\": {}, \"machine\"") }
-    _ = try scratch.file("guest/notes.txt", "x")
-    #expect(try GuestReader(bundle: scratch("guest")).description == guest)
+    try scratch.write("guest/notes.txt", "x")
+    #expect(try GuestReader(bundle: scratch["guest"]).description == guest)
   }
 
   @Test func aGuestThatIsNoneIsNotWritten() throws {
     var guest = try example()
     guest.pageStates = PageStateMap()
-    let memory = try GuestWriter(scratch("guest")).begin(
+    let memory = try GuestWriter(scratch["guest"]).begin(
       blockSizes: guest.ramBlocks.map(\.size))
     let error = #expect(throws: MigrationError.self) { try memory.finish(guest) }
     #expect(error?.code == .guestShape)

@@ -2,6 +2,7 @@ import Bytes
 import FileIO
 import Guest
 import SEVSNP
+import TestSupport
 import Testing
 
 @Suite struct RawImageTests {
@@ -10,7 +11,7 @@ import Testing
   init() throws { scratch = try Scratch() }
 
   @Test func aRawImageBecomesAGuest() throws {
-    let path = try scratch.file("raw", String(repeating: "x", count: 0x4000))
+    let path = try scratch.write("raw", String(repeating: "x", count: 0x4000))
     var options = RawImageOptions()
     options.below4G = 0x3000
     options.privateRanges = try GPARangeSet(parsing: "0x1000-0x7fffffff")
@@ -38,7 +39,7 @@ import Testing
 
   @Test(arguments: ["", "x", "a page and more"]) func anImageIsInWholePages(start: String) throws {
     let tail = start.utf8.count > 1 ? String(repeating: "x", count: 0x1000) : ""
-    let path = try scratch.file("raw", start + tail)
+    let path = try scratch.write("raw", start + tail)
     let error = #expect(throws: MigrationError.self) { try GuestReader(rawImage: path) }
     #expect(error?.code == .guestShape)
   }
@@ -49,11 +50,11 @@ import Testing
   }
 
   @Test func aRawImageIsWrittenWhole() throws {
-    let image = try RawImageWriter(scratch("raw"), size: 0x2000)
+    let image = try RawImageWriter(scratch["raw"], size: 0x2000)
     try image.write(block: 0, at: 0x1ffe, [1, 2].span)
     #expect(try !scratch.names.contains("raw"))
     try image.commit()
-    let bytes = try readSmallFile(scratch("raw"), limit: 0x2000)
+    let bytes = try readSmallFile(scratch["raw"], limit: 0x2000)
     #expect(bytes == [UInt8](repeating: 0, count: 0x1ffe) + [1, 2])
     let error = #expect(throws: MigrationError.self) { try RawImageWriter("-", size: 0x1000) }
     #expect(error?.code == .outputCreate)

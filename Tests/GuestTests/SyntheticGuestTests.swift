@@ -1,9 +1,9 @@
 import Bytes
 import Cryptography
 import FileIO
-import FoundationEssentials
 import Guest
 import SEVSNP
+import TestSupport
 import Testing
 
 @Suite struct SyntheticGuestTests {
@@ -13,10 +13,10 @@ import Testing
 
   /// Every file of a created bundle, by name.
   private func files(_ guest: SyntheticGuest, _ name: String) throws -> [String: [UInt8]] {
-    try guest.create(at: scratch(name))
-    let names = try FileManager.default.contentsOfDirectory(atPath: scratch(name))
+    try guest.create(at: scratch[name])
+    let names = try scratch.names(in: name)
     return try names.reduce(into: [:]) { files, file in
-      files[file] = try readSmallFile(scratch("\(name)/\(file)"), limit: 16 << 20)
+      files[file] = try readSmallFile(scratch["\(name)/\(file)"], limit: 16 << 20)
     }
   }
 
@@ -24,8 +24,8 @@ import Testing
     var guest = SyntheticGuest(memory: 1 << 20)
     guest.vcpus = 3
     guest.seed = [1]
-    try guest.create(at: scratch("guest"))
-    let reader = try GuestReader(bundle: scratch("guest"))
+    try guest.create(at: scratch["guest"])
+    let reader = try GuestReader(bundle: scratch["guest"])
     #expect(reader.description == (try guest.description()))
     let attributes = reader.description.attributes.ranges.map { $0.start..<$0.end }
     #expect(reader.description.pageStates.firstDisagreement(with: attributes) == nil)
@@ -114,8 +114,8 @@ import Testing
   @Test func theSecretsPageIsOne() throws {
     var guest = SyntheticGuest(memory: 64 << 10)
     guest.secretsPage = 0x3000
-    try guest.create(at: scratch("guest"))
-    let reader = try GuestReader(bundle: scratch("guest"))
+    try guest.create(at: scratch["guest"])
+    let reader = try GuestReader(bundle: scratch["guest"])
     #expect(reader.description.pageStates.run(at: 0x3000)?.state == .secrets)
     var bytes = [UInt8](repeating: 0, count: SecretsPage.size)
     var span = bytes.mutableSpan
@@ -130,8 +130,8 @@ import Testing
     var guest = SyntheticGuest(memory: 1 << 20)
     guest.privateFraction = 1
     guest.seed = [5]
-    try guest.create(at: scratch("guest"))
-    let reader = try GuestReader(bundle: scratch("guest"))
+    try guest.create(at: scratch["guest"])
+    let reader = try GuestReader(bundle: scratch["guest"])
     let runs = reader.description.pageStates.runs.filter { $0.state == .unaccepted }
     #expect(!runs.isEmpty)
     for run in runs {
@@ -147,8 +147,8 @@ import Testing
     var guest = SyntheticGuest(memory: 1 << 20)
     guest.below4G = 0x40000
     guest.secondBlock = 0x20000
-    try guest.create(at: scratch("guest"))
-    let description = try GuestReader(bundle: scratch("guest")).description
+    try guest.create(at: scratch["guest"])
+    let description = try GuestReader(bundle: scratch["guest"]).description
     #expect(description.ramBlocks.map(\.name) == ["pc.ram", "mem1"])
     #expect(
       description.map.addresses.description

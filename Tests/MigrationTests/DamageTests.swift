@@ -1,7 +1,7 @@
 import Bytes
-import Foundation
 import Guest
 import Migration
+import MigrationSupport
 import QEMUStream
 import SVSM
 import TestSupport
@@ -14,7 +14,7 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
     var memory = [UInt8](repeating: 0, count: 4 * 4096)
     for index in memory.indices { memory[index] = UInt8(truncatingIfNeeded: index / 3) }
     for index in 4096..<8192 { memory[index] = 0 }
-    try Data(memory).write(to: URL(filePath: scratch["ram"]))
+    try scratch.write("ram", memory)
     var options = RawImageOptions()
     options.privateRanges = try GPARangeSet(parsing: "0x0-0xfff,0x3000-0x3fff")
     let guest = try GuestReader(rawImage: scratch["ram"], options)
@@ -80,7 +80,7 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
     "one-way",
   ])
   func aChangedByteOfAGoldenStreamIsRefusedWithItsPlace(name: String) throws {
-    let golden = try #require(Fixture.read("golden/\(name)/stream.mig"))
+    let golden = try Fixture.read("golden/\(name)/stream.mig")
     #expect(try refusal(of: golden) == nil)
     // Steps of a prime, so that every kind of place is met.
     for place in stride(from: golden.count % 4099, to: golden.count, by: 4099) {
@@ -103,7 +103,7 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
       #expect(throws: MigrationError.self) {
         try Lab.load(stream, for: small.destination, to: scratch["out"])
       }
-      #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.path).isEmpty)
+      #expect(try scratch.names.isEmpty)
     }
   }
 }

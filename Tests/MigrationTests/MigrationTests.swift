@@ -1,9 +1,10 @@
 import Bytes
-import Foundation
 import Guest
 import Migration
+import MigrationSupport
 import QEMUStream
 import SVSM
+import TestSupport
 import Testing
 
 @Suite struct WholeMigrationTests {
@@ -14,14 +15,14 @@ import Testing
     for index in memory.indices where index % 12288 < 4096 {
       memory[index] = UInt8(truncatingIfNeeded: index &* 31 >> 3)
     }
-    try Data(memory).write(to: URL(filePath: scratch["ram"]))
+    try scratch.write("ram", memory)
     var options = RawImageOptions()
     options.privateRanges = try GPARangeSet(parsing: isPrivate)
     let guest = try GuestReader(rawImage: scratch["ram"], options)
     let destination = try Lab.instance(1)
     let stream = try Lab.save(guest, to: destination)
     try Lab.load(stream, for: destination, to: scratch["out"])
-    #expect(try Data(contentsOf: URL(filePath: scratch["out/ram-0.bin"])) == Data(memory))
+    #expect(try scratch.read("out/ram-0.bin") == memory)
     let verifier = StreamVerifier(trust: Lab.trust)
     #expect(try verifier.verify(StreamInput(ArraySource(stream))).refusal == nil)
     #expect(try verifier.verify(StreamInput(ArraySource(stream)), for: destination).refusal == nil)

@@ -1,11 +1,13 @@
 import Bytes
 import Cryptography
-import Foundation
+import FileIO
 import Guest
 import Migration
+import MigrationSupport
 import QEMUStream
 import SEVSNP
 import SVSM
+import TestSupport
 import Testing
 
 @Suite struct SourceTests {
@@ -14,10 +16,9 @@ import Testing
   init() throws { scratch = try Scratch() }
 
   private func guest(size: Int, _ isPrivate: String) throws -> GuestReader {
-    #expect(FileManager.default.createFile(atPath: scratch["ram"], contents: nil))
-    let file = try FileHandle(forWritingTo: URL(filePath: scratch["ram"]))
-    try file.truncate(atOffset: UInt64(size))
-    try file.close()
+    let file = try OutputFile(scratch["ram"])
+    try file.resize(to: UInt64(size))
+    try file.commit()
     var options = RawImageOptions()
     options.privateRanges = try GPARangeSet(parsing: isPrivate)
     return try GuestReader(rawImage: scratch["ram"], options)
@@ -40,7 +41,7 @@ import Testing
     var span = record.mutableSpan
     try svsm.packagePage(at: 0, page.span, into: &span, at: 0)
     for index in span.indices { span[index] = 0 }
-    let code = refusal {
+    let code = refusalCode {
       try svsm.packagePage(at: gpa, page.span, into: &span, at: 0)
     }
     #expect(code == .pageOperation || code == .pageRepeated, "\(why)")
@@ -59,7 +60,7 @@ import Testing
 
   @Test func theLastEpochClosesOnlyWhenEveryValidatedPageHasLeft() throws {
     var svsm = try source(guest(size: 2 * 4096, "0x0-0x1fff"))
-    #expect(refusal { _ = try svsm.closeEpoch(isLast: true) } == .pageStale)
+    #expect(refusalCode { _ = try svsm.closeEpoch(isLast: true) } == .pageStale)
   }
 
   @Test func hostAndSVSMMustAgreeAboutEveryPage() throws {
@@ -68,7 +69,7 @@ import Testing
     for attributes: [Range<UInt64>] in [
       [], [0x1000..<0x3000], [0..<0x2000], [0x1000..<0x2000, 0x3000..<0x4000],
     ] {
-      #expect(refusal { try svsm.validateAttributes(attributes) } == .mapDisagrees)
+      #expect(refusalCode { try svsm.validateAttributes(attributes) } == .mapDisagrees)
     }
   }
 
@@ -92,7 +93,7 @@ import Testing
     state.vcpus[0].vmsa = vmsa.bytes
     states.append((state, .vcpuVMPL))
     for (state, code) in states {
-      let refused = refusal {
+      let refused = refusalCode {
         _ = try SourceSVSM(
           instance: Lab.instance(2), guest: state, validating: Lab.instance(1).offer,
           trust: Lab.trust, isMutual: true, random: .seeded([3]))

@@ -1,10 +1,11 @@
 import Bytes
-import Foundation
 import Guest
 import Migration
+import MigrationSupport
 import QEMUStream
 import SEVSNP
 import SVSM
+import TestSupport
 import Testing
 
 /// A stream cut into its sections, to be put together otherwise.
@@ -54,7 +55,7 @@ private struct Anatomy {
 
   init() throws {
     let scratch = try Scratch()
-    try Data([UInt8](repeating: 7, count: 6 * 4096)).write(to: URL(filePath: scratch["ram"]))
+    try scratch.write("ram", [UInt8](repeating: 7, count: 6 * 4096))
     var options = RawImageOptions()
     options.privateRanges = try GPARangeSet(parsing: "0x0-0x3fff")
     options.vcpus = [try GuestReader.resetVCPU(), try GuestReader.resetVCPU()]

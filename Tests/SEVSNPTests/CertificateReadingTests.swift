@@ -1,6 +1,7 @@
 import Bytes
 import Cryptography
 import SEVSNP
+import TestSupport
 import Testing
 
 @Suite struct CertificateReadingTests {
@@ -61,7 +62,7 @@ import Testing
   }
 
   @Test func chainsInPEMAreRead() throws {
-    let chain = try X509Certificate.read(fixture("attestation/ca/genoa-vlek-chain.pem"))
+    let chain = try X509Certificate.read(Fixture.read("attestation/ca/genoa-vlek-chain.pem"))
     let files = try ["asvk", "ark"].map { try certificate("attestation/ca/genoa-\($0).der") }
     #expect(chain == files)
     #expect(try X509Certificate.read(Array(chain[0].pem.utf8)) == [chain[0]])
@@ -69,16 +70,17 @@ import Testing
   }
 
   @Test func everyCutAndEveryAppendedByteIsRefused() throws {
-    let der = try fixture("model-platform/chip-0/vcek.der")
+    let der = try Fixture.read("model-platform/chip-0/vcek.der")
     for length in der.indices {
-      #expect(code { _ = try X509Certificate(der: Array(der[..<length])) } == .certificateSyntax)
+      #expect(
+        refusalCode { _ = try X509Certificate(der: Array(der[..<length])) } == .certificateSyntax)
     }
-    #expect(code { _ = try X509Certificate(der: der + [0]) } == .certificateSyntax)
+    #expect(refusalCode { _ = try X509Certificate(der: der + [0]) } == .certificateSyntax)
     #expect(
-      code { _ = try X509Certificate.read([UInt8](repeating: 0x30, count: 1 << 17)) }
+      refusalCode { _ = try X509Certificate.read([UInt8](repeating: 0x30, count: 1 << 17)) }
         == .certificateSyntax)
     #expect(
-      code {
+      refusalCode {
         _ = try X509Certificate.read(Array("-----BEGIN X-----\nZg==\n-----END X-----".utf8))
       } == .certificateSyntax)
   }
@@ -86,7 +88,7 @@ import Testing
   /// No changed byte may make the verifier trap or accept; outside the signature most are
   /// refused by the parser or the chain.
   @Test func everyChangedByteOfACertificateIsRefused() throws {
-    let der = try fixture("model-platform/chip-0/vcek.der")
+    let der = try Fixture.read("model-platform/chip-0/vcek.der")
     let processor = ModelSecurityProcessor(try Platform.model(chip: 0))
     let report = try processor.sign(processor.fields()).bytes
     let verifier = AttestationVerifier(trust: TrustAnchor.model, time: modelTime)

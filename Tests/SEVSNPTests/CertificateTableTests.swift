@@ -1,6 +1,7 @@
 import Bytes
 import Cryptography
 import SEVSNP
+import TestSupport
 import Testing
 
 @Suite struct CertificateTableTests {
@@ -8,7 +9,7 @@ import Testing
   private let name = "attestation/genoa-v3-veraison"
 
   @Test func aGenuineTableIsReadAndVerifies() throws {
-    let bytes = try fixture(name + ".certtable.bin")
+    let bytes = try Fixture.read(name + ".certtable.bin")
     let table = try CertificateTable(bytes)
     #expect(table.entries.map(\.kind) == [.ark, .ask, .vcek])
     #expect(table.entries.map(\.content.count) == [2277, 2325, 1879])
@@ -17,7 +18,7 @@ import Testing
     #expect(certificates.last == (try certificate(name + ".vcek.der")))
     let verifier = AttestationVerifier(trust: TrustAnchor.amd, time: .atIssue)
     #expect(
-      verifier.verify(report: try fixture(name + ".report.bin"), certificates: certificates)
+      verifier.verify(report: try Fixture.read(name + ".report.bin"), certificates: certificates)
         .isGenuine)
   }
 
@@ -26,7 +27,8 @@ import Testing
     #expect(bytes.count == 75)
     for length in bytes.indices {
       #expect(
-        code { _ = try CertificateTable(Array(bytes[..<length])) } == .certificateTable, "\(length)"
+        refusalCode { _ = try CertificateTable(Array(bytes[..<length])) } == .certificateTable,
+        "\(length)"
       )
     }
   }
@@ -45,15 +47,15 @@ import Testing
     ]).bytes()
     _ = try CertificateTable(bytes)
     bytes[offset] = byte
-    #expect(code { _ = try CertificateTable(bytes) } == .certificateTable, "\(why)")
+    #expect(refusalCode { _ = try CertificateTable(bytes) } == .certificateTable, "\(why)")
   }
 
   @Test func aRepeatedEntryIsRefusedBothWays() throws {
     let table = CertificateTable([.init(.vcek, [1]), .init(.vcek, [2])])
-    #expect(code { _ = try table.bytes() } == .certificateTable)
+    #expect(refusalCode { _ = try table.bytes() } == .certificateTable)
     var bytes = try CertificateTable([.init(.vcek, [1]), .init(.ask, [2])]).bytes()
     bytes.replaceSubrange(24..<40, with: bytes[0..<16])
-    #expect(code { _ = try CertificateTable(bytes) } == .certificateTable)
+    #expect(refusalCode { _ = try CertificateTable(bytes) } == .certificateTable)
   }
 
   @Test func anUnknownEntryIsKeptAndPassedOver() throws {
@@ -72,7 +74,7 @@ import Testing
     _ = try CertificateTable(table.bytes())
     var larger = table
     larger.entries[0].content.append(0)
-    #expect(code { _ = try larger.bytes() } == .certificateTable)
-    #expect(code { _ = try CertificateTable(table.bytes() + [0]) } == .certificateTable)
+    #expect(refusalCode { _ = try larger.bytes() } == .certificateTable)
+    #expect(refusalCode { _ = try CertificateTable(table.bytes() + [0]) } == .certificateTable)
   }
 }

@@ -1,7 +1,7 @@
 import Bytes
 import Cryptography
-import FoundationEssentials
 import SEVSNP
+import TestSupport
 import Testing
 
 /// A time inside the model certificates' fifty years.
@@ -35,7 +35,7 @@ let modelTime = AttestationVerifier.Time.at(1_800_000_000)
   @Test func theRootAloneIsEnoughWhenTheRestIsSupplied() throws {
     let processor = ModelSecurityProcessor(try Platform.model(chip: 0))
     let report = try processor.sign(processor.fields())
-    let root = try fixture("model-platform/ark.der")
+    let root = try Fixture.read("model-platform/ark.der")
     var verifier = verifier
     verifier.trust = try TrustAnchor.named(X509Certificate.read(root))
     #expect(
@@ -61,7 +61,7 @@ let modelTime = AttestationVerifier.Time.at(1_800_000_000)
     let named = try TrustAnchor.named([certificate("attestation/ca/turin-ark.der")])
     #expect(named.map(\.product) == [.turin])
     #expect(
-      code { _ = try TrustAnchor.named([certificate("attestation/ca/turin-ask.der")]) }
+      refusalCode { _ = try TrustAnchor.named([certificate("attestation/ca/turin-ask.der")]) }
         == .certificateRoot)
   }
 
@@ -70,7 +70,7 @@ let modelTime = AttestationVerifier.Time.at(1_800_000_000)
     #expect(chips[0].chipID != chips[1].chipID)
     #expect(chips[0].vcek.publicKey != chips[1].vcek.publicKey)
     #expect(chips[0].ark == chips[1].ark)
-    #expect(code { _ = try Platform.model(chip: 2) } == .platformSyntax)
+    #expect(refusalCode { _ = try Platform.model(chip: 2) } == .platformSyntax)
     // A report of one does not verify under the certificate of the other.
     let processor = ModelSecurityProcessor(chips[0])
     let report = try processor.sign(processor.fields())
@@ -81,7 +81,7 @@ let modelTime = AttestationVerifier.Time.at(1_800_000_000)
   @Test(arguments: 0..<Platform.modelChips)
   func theBuiltInChipsAreTheFixtures(chip: Int) throws {
     let files = try ["ark.der", "ask.der", "vcek.der", "vcek.key"].map { name in
-      try fixture("model-platform/chip-\(chip)/\(name)")
+      try Fixture.read("model-platform/chip-\(chip)/\(name)")
     }
     let read = try Platform(ark: files[0], ask: files[1], vcek: files[2], key: files[3])
     let builtIn = try Platform.model(chip: chip)
@@ -93,19 +93,19 @@ let modelTime = AttestationVerifier.Time.at(1_800_000_000)
 
   @Test func aKeyOfAnotherChipIsRefused() throws {
     let files = try ["ark.der", "ask.der", "vcek.der"].map { name in
-      try fixture("model-platform/chip-0/\(name)")
+      try Fixture.read("model-platform/chip-0/\(name)")
     }
     func refusal(_ key: [UInt8]) -> ErrorCode? {
-      code { _ = try Platform(ark: files[0], ask: files[1], vcek: files[2], key: key) }
+      refusalCode { _ = try Platform(ark: files[0], ask: files[1], vcek: files[2], key: key) }
     }
-    let key = try fixture("model-platform/chip-0/vcek.key")
+    let key = try Fixture.read("model-platform/chip-0/vcek.key")
     #expect(refusal(key) == nil)
-    #expect(refusal(try fixture("model-platform/chip-1/vcek.key")) == .platformSyntax)
-    #expect(refusal(try fixture("model-platform/ark.key")) == .platformSyntax)
+    #expect(refusal(try Fixture.read("model-platform/chip-1/vcek.key")) == .platformSyntax)
+    #expect(refusal(try Fixture.read("model-platform/ark.key")) == .platformSyntax)
     #expect(refusal(Array(key.dropLast(40))) == .platformSyntax)
     #expect(refusal([]) == .platformSyntax)
     #expect(
-      code { _ = try Platform(ark: [1], ask: files[1], vcek: files[2], key: key) }
+      refusalCode { _ = try Platform(ark: [1], ask: files[1], vcek: files[2], key: key) }
         == .platformSyntax)
   }
 
@@ -179,32 +179,25 @@ let modelTime = AttestationVerifier.Time.at(1_800_000_000)
     let processor = ModelSecurityProcessor(try Platform.model(chip: 1))
     let platform = processor.platform
     let report = try processor.sign(processor.fields(version: 5))
-    try withDirectory { directory in
-      func write(_ name: String, _ bytes: [UInt8]) throws {
-        try Data(bytes).write(to: directory.appending(path: name))
-      }
-      try write("ark.pem", Array(platform.ark.pem.utf8))
-      try write("ask.pem", Array(platform.ask.pem.utf8))
-      try write("vcek.pem", Array(platform.vcek.pem.utf8))
-      try write("signed", report.signedBytes)
-      let signed = try P384.Signature(r: report.signatureR, s: report.signatureS)
-      try write("signature", signed.der)
-      let chain = try openssl(
-        ["verify", "-CAfile", "@ark.pem", "-untrusted", "@ask.pem", "@vcek.pem"], in: directory)
-      #expect(chain.status == 0, "\(chain.output)")
-      #expect(
-        try openssl(
-          ["x509", "-in", "@vcek.pem", "-pubkey", "-noout", "-out", "@key"], in: directory
-        )
-        .status == 0)
-      let arguments = ["dgst", "-sha384", "-verify", "@key", "-signature", "@signature", "@signed"]
-      let signature = try openssl(arguments, in: directory)
-      #expect(signature.status == 0, "\(signature.output)")
-      var changed = report.signedBytes
-      changed[0x50] ^= 1
-      try write("signed", changed)
-      #expect(try openssl(arguments, in: directory).status != 0)
-    }
+    let scratch = try Scratch()
+    try scratch.write("ark.pem", platform.ark.pem)
+    try scratch.write("ask.pem", platform.ask.pem)
+    try scratch.write("vcek.pem", platform.vcek.pem)
+    try scratch.write("signed", report.signedBytes)
+    let signed = try P384.Signature(r: report.signatureR, s: report.signatureS)
+    try scratch.write("signature", signed.der)
+    let chain = try openssl(
+      "verify -CAfile @ark.pem -untrusted @ask.pem @vcek.pem", in: scratch)
+    #expect(chain.status == 0, "\(chain.errors)")
+    #expect(
+      try openssl("x509 -in @vcek.pem -pubkey -noout -out @key", in: scratch).status == 0)
+    let line = "dgst -sha384 -verify @key -signature @signature @signed"
+    let signature = try openssl(line, in: scratch)
+    #expect(signature.status == 0, "\(signature.errors)")
+    var changed = report.signedBytes
+    changed[0x50] ^= 1
+    try scratch.write("signed", changed)
+    #expect(try openssl(line, in: scratch).status != 0)
   }
 }
 

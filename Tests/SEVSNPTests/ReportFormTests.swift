@@ -1,6 +1,7 @@
 import Bytes
 import Cryptography
 import SEVSNP
+import TestSupport
 import Testing
 
 @Suite struct ReportFormTests {
@@ -19,7 +20,7 @@ import Testing
   }
 
   @Test func everyChangedByteOfAGenuineReportIsRefused() throws {
-    let bytes = try fixture("attestation/milan-v3-azure-a-trustee.report.bin")
+    let bytes = try Fixture.read("attestation/milan-v3-azure-a-trustee.report.bin")
     let certificates = [try certificate("attestation/milan-v3-azure-a-trustee.vcek.der")]
     let verifier = AttestationVerifier(
       trust: TrustAnchor.amd, requirements: .anyGuest, time: .atIssue)
@@ -49,7 +50,7 @@ import Testing
     ),
   ])
   func reservedBytesFollowTheVersion(version: Int, name: String, zero: [Range<Int>]) throws {
-    let bytes = try fixture("attestation/\(name).report.bin")
+    let bytes = try Fixture.read("attestation/\(name).report.bin")
     let unsigned = [0x2D0..<0x2E8, 0x318..<0x330, 0x330..<0x4A0]
     let reserved = (zero + unsigned).reduce(into: Set<Int>()) { $0.formUnion($1) }
     for offset in bytes.indices where offset < 0x2A0 || reserved.contains(offset) {
@@ -75,14 +76,15 @@ import Testing
   @Test(arguments: [0, 1, 0x49F, 0x4A1, 0x1000])
   func anotherLengthIsNoReport(length: Int) {
     #expect(
-      code { _ = try AttestationReport([UInt8](repeating: 2, count: length)) } == .reportLength)
+      refusalCode { _ = try AttestationReport([UInt8](repeating: 2, count: length)) }
+        == .reportLength)
   }
 
   @Test(arguments: [0, 1, 6, 0xFFFF_FFFF] as [UInt32])
   func anUnknownVersionIsRefused(version: UInt32) throws {
-    var bytes = try fixture("attestation/milan-v3-ccf.report.bin")
+    var bytes = try Fixture.read("attestation/milan-v3-ccf.report.bin")
     for index in 0..<4 { bytes[index] = UInt8(truncatingIfNeeded: version >> (8 * UInt32(index))) }
-    #expect(code { _ = try AttestationReport(bytes) } == .reportVersion)
+    #expect(refusalCode { _ = try AttestationReport(bytes) } == .reportVersion)
   }
 
   @Test(
@@ -92,14 +94,14 @@ import Testing
       (0x01, nil), (0x04, nil),
     ] as [(UInt8, ErrorCode?)])
   func onlyAVCEKOrVLEKSigns(keyInfo: UInt8, refusal: ErrorCode?) throws {
-    var bytes = try fixture("attestation/milan-v3-ccf.report.bin")
+    var bytes = try Fixture.read("attestation/milan-v3-ccf.report.bin")
     bytes[0x48] = keyInfo
-    #expect(code { _ = try AttestationReport(bytes) } == refusal)
+    #expect(refusalCode { _ = try AttestationReport(bytes) } == refusal)
   }
 
   @Test(arguments: [0x2A0, 0x2E8])
   func signatureNumbersAreInRange(offset: Int) throws {
-    let bytes = try fixture("attestation/milan-v3-ccf.report.bin")
+    let bytes = try Fixture.read("attestation/milan-v3-ccf.report.bin")
     // The order of P-384 (FIPS 186-4, D.1.2.4).
     let order = try #require(
       Hex.decode(
@@ -109,7 +111,7 @@ import Testing
     func refusal(_ number: [UInt8]) -> ErrorCode? {
       var changed = bytes
       changed.replaceSubrange(offset..<offset + 48, with: number.reversed())
-      return code { _ = try AttestationReport(changed) }
+      return refusalCode { _ = try AttestationReport(changed) }
     }
     #expect(refusal([UInt8](repeating: 0, count: 48)) == .reportSignature)
     #expect(refusal(order) == .reportSignature)
@@ -119,7 +121,7 @@ import Testing
   }
 
   @Test func fieldsOfATurinReportAreRead() throws {
-    let report = try AttestationReport(fixture("attestation/turin-v5-ccf.report.bin"))
+    let report = try AttestationReport(Fixture.read("attestation/turin-v5-ccf.report.bin"))
     #expect(report.version == 5)
     #expect(report.cpu == CPUIdentity(family: 0x1A, model: 0x02, stepping: 1))
     #expect(report.fields.product == .turin)

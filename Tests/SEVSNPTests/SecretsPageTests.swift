@@ -1,5 +1,6 @@
 import Bytes
 import SEVSNP
+import TestSupport
 import Testing
 
 @Suite struct SecretsPageTests {
@@ -64,15 +65,15 @@ import Testing
   func aGuestAtNoGuestLevelIsRefused(vmpl: UInt8) throws {
     let source = try SecretsPage(page(keys: 0xC0, vmpl: vmpl))
     let own = try SecretsPage(page(keys: 0xD0))
-    #expect(code { _ = try SecretsPage(facts: source.facts, on: own) } == .secretsPage)
-    #expect(code { _ = try read(source.facts.bytes) } == .secretsPage)
+    #expect(refusalCode { _ = try SecretsPage(facts: source.facts, on: own) } == .secretsPage)
+    #expect(refusalCode { _ = try read(source.facts.bytes) } == .secretsPage)
   }
 
   @Test(arguments: [0, 1, 4, 5, 0x0C, 0x0F, 0xC8, 0xDF, 0x15D, 0x15F, 0x164, 0xFFF])
   func reservedBytesAndOtherVersionsAreRefused(offset: Int) throws {
     var bytes = try page(keys: 0xC0)
     bytes[offset] = 2
-    #expect(code { _ = try SecretsPage(bytes) } == .secretsPage)
+    #expect(refusalCode { _ = try SecretsPage(bytes) } == .secretsPage)
   }
 
   @Test(arguments: 41..<48)
@@ -80,11 +81,11 @@ import Testing
     var record = try SecretsPage(page(keys: 0xC0)).facts.bytes
     #expect(record.count == SecretsPageFacts.layout.size)
     record[offset] = 1
-    #expect(code { _ = try read(record) } == .secretsPage)
+    #expect(refusalCode { _ = try read(record) } == .secretsPage)
   }
 
   @Test func aShortPageIsRefused() {
-    #expect(code { _ = try SecretsPage([3, 0, 0, 0]) } == .secretsPage)
+    #expect(refusalCode { _ = try SecretsPage([3, 0, 0, 0]) } == .secretsPage)
   }
 
   private func read(_ record: [UInt8]) throws -> SecretsPageFacts {

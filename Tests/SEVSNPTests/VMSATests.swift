@@ -1,5 +1,6 @@
 import Bytes
 import SEVSNP
+import TestSupport
 import Testing
 
 @Suite struct VMSATests {
@@ -77,17 +78,19 @@ import Testing
     var page = VMSA.longMode(vmpl: 2, cr3: 0x1000, rip: 0x10_0000, rsp: 0x8_0000)
     change(&page)
     #expect(
-      code { try page.validateForImport(expectedVMPL: 2, expectedFeatures: .snp) } == refusal)
+      refusalCode { try page.validateForImport(expectedVMPL: 2, expectedFeatures: .snp) } == refusal
+    )
   }
 
   @Test func levelZeroAndTweakedRegistersAreNeverImported() {
     let page = VMSA.reset(vmpl: 0, cpu: cpu)
     #expect(
-      code { try page.validateForImport(expectedVMPL: 0, expectedFeatures: .snp) } == .vcpuVMPL)
+      refusalCode { try page.validateForImport(expectedVMPL: 0, expectedFeatures: .snp) }
+        == .vcpuVMPL)
     let features = SEVFeatures(rawValue: 0x4001)
     let tweaked = VMSA.reset(vmpl: 1, features: features, cpu: cpu)
     #expect(
-      code { try tweaked.validateForImport(expectedVMPL: 1, expectedFeatures: features) }
+      refusalCode { try tweaked.validateForImport(expectedVMPL: 1, expectedFeatures: features) }
         == .vcpuFeatures)
   }
 
@@ -109,6 +112,6 @@ import Testing
 
   @Test(arguments: [0, 4095, 4097])
   func anotherLengthIsNoVMSA(length: Int) {
-    #expect(code { _ = try VMSA([UInt8](repeating: 0, count: length)) } == .vcpuSyntax)
+    #expect(refusalCode { _ = try VMSA([UInt8](repeating: 0, count: length)) } == .vcpuSyntax)
   }
 }

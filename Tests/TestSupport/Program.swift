@@ -45,6 +45,14 @@ public struct Program {
     return child.finish()
   }
 
+  /// SHA-256 of a file by the system's own `sha256sum`, in hex.
+  public static func sha256(of path: String) throws -> String {
+    guard let outcome = run(["sha256sum", path]), outcome.status == 0 else {
+      throw SupportFailure(description: "sha256sum fails on \(path)")
+    }
+    return String(outcome.text.prefix(64))
+  }
+
   /// Runs two programs, the output of the first being the input of the second.
   /// - Returns: nil when one could not be started.
   public static func pipe(
@@ -118,7 +126,7 @@ private struct Child {
   }
 
   func finish() -> Program.Outcome {
-    let output = reading >= 0 ? Child.readAll(reading) : []
+    let output = reading >= 0 ? contents(of: reading) : []
     if reading >= 0 { close(reading) }
     var status: Int32 = 0
     while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
@@ -127,7 +135,7 @@ private struct Child {
     defer { close(errors) }
     return Program.Outcome(
       status: signal == 0 ? (status >> 8) & 0xFF : 128 + signal, output: output,
-      errors: String(decoding: Child.readAll(errors), as: UTF8.self))
+      errors: String(decoding: contents(of: errors), as: UTF8.self))
   }
 
   // Every pointer below lives for its call only, as posix_spawn(3) wants it.
@@ -149,17 +157,5 @@ private struct Child {
     var child: pid_t = 0
     let result = unsafe posix_spawnp(&child, arguments[0], &actions, nil, words, environ)
     return result == 0 ? child : nil
-  }
-
-  private static func readAll(_ descriptor: Int32) -> [UInt8] {
-    var output: [UInt8] = []
-    while true {
-      let piece = unsafe [UInt8](unsafeUninitializedCapacity: 1 << 20) { buffer, count in
-        let got = unsafe read(descriptor, buffer.baseAddress, 1 << 20)
-        count = max(0, got)
-      }
-      if piece.isEmpty { return output }
-      output += piece
-    }
   }
 }

@@ -1,10 +1,9 @@
 import Bytes
 import Cryptography
-import FileIO
-import FoundationEssentials
 import Glibc
 import Guest
 import Migration
+import MigrationSupport
 import SEVSNP
 import SVSM
 import TestSupport
@@ -33,65 +32,35 @@ extension Program {
 final class SavedGuest: Sendable {
   static let shared = Result { try SavedGuest() }
 
-  private static let place = FileManager.default.temporaryDirectory
-    .appending(path: "svsm-migration-inspect-\(getpid())").path
-
-  let folder = SavedGuest.place
+  let files: Scratch
   let description: GuestDescription
   let stream: [UInt8]
   private let guest: GuestReader
 
-  var streamPath: String { folder + "/stream" }
-  var instancePath: String { folder + "/destination.svsm" }
-  var offerPath: String { folder + "/destination.offer" }
+  var streamPath: String { files["stream"] }
+  var instancePath: String { files["destination.svsm"] }
+  var offerPath: String { files["destination.offer"] }
   /// An instance the stream is not for.
-  var otherPath: String { folder + "/other.svsm" }
-  var rootPath: String { folder + "/root.pem" }
+  var otherPath: String { files["other.svsm"] }
+  var rootPath: String { files["root.pem"] }
 
   private init() throws {
-    try FileManager.default.createDirectory(
-      atPath: Self.place, withIntermediateDirectories: true)
+    files = try Scratch()
     // The files serve all tests: they go when the process does.
-    atexit { try? FileManager.default.removeItem(atPath: SavedGuest.place) }
+    atexit { try? SavedGuest.shared.get().files.remove() }
     var synthetic = SyntheticGuest(memory: 2 << 20)
     synthetic.vcpus = 2
     synthetic.secretsPage = 0x10d000
-    try synthetic.create(at: folder + "/guest")
-    guest = try GuestReader(bundle: folder + "/guest")
+    try synthetic.create(at: files["guest"])
+    guest = try GuestReader(bundle: files["guest"])
     description = guest.description
-    let destination = try Self.instance(1, chip: 0)
-    let trust = Trust(anchors: TrustAnchor.model, time: 1_800_000_000)
-    let output = CollectedOutput()
-    let svsm = try SourceSVSM(
-      instance: Self.instance(2, chip: 1), guest: guest.trustedState,
-      validating: destination.offer, trust: trust, isMutual: true,
-      random: .seeded([UInt8](repeating: 9, count: 32)))
-    var vmm = try SourceVMM(guest: guest, svsm: svsm, output: output)
-    _ = try vmm.migrate(willCommit: {}, progress: { _ in })
-    stream = output.bytes
-    try write(stream, "stream")
-    try write(destination.encoded(), "destination.svsm")
-    try write(destination.offer.encoded, "destination.offer")
-    try write(Self.instance(3, chip: 0).encoded(), "other.svsm")
-    try write(Array(TrustAnchor.model[0].root.pem.utf8), "root.pem")
-  }
-
-  private static func instance(_ seed: UInt8, chip: Int) throws -> SVSMInstance {
-    try SVSMInstance(
-      on: .model(chip: chip), features: .snp,
-      random: .seeded([UInt8](repeating: seed, count: 32)))
-  }
-
-  /// Writes a file beside the others.
-  @discardableResult
-  func write(_ bytes: [UInt8], _ name: String) throws -> String {
-    let path = "\(folder)/\(name)"
-    try Data(bytes).write(to: URL(filePath: path))
-    return path
-  }
-
-  static func read(_ path: String) throws -> [UInt8] {
-    Array(try Data(contentsOf: URL(filePath: path)))
+    let destination = try Lab.instance(1)
+    stream = try Lab.save(guest, to: destination)
+    try files.write("stream", stream)
+    try files.write("destination.svsm", destination.encoded())
+    try files.write("destination.offer", destination.offer.encoded)
+    try files.write("other.svsm", Lab.instance(3).encoded())
+    try files.write("root.pem", TrustAnchor.model[0].root.pem)
   }
 
   /// The guest's own content of a page.
@@ -110,9 +79,4 @@ final class SavedGuest: Sendable {
     }
     return run.gpa
   }
-}
-
-private final class CollectedOutput: ByteOutput {
-  var bytes: [UInt8] = []
-  func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
 }

@@ -141,7 +141,7 @@ import Testing
   @Test func noKeyAndNoPrivateMemoryIsShownUnasked() throws {
     let arguments = [guest.streamPath, "--instance", guest.instancePath, "--pages", "--devices"]
     let shown = try inspect(arguments).text + inspect(arguments + ["--json"]).text
-    let instance = try SavedGuest.read(guest.instancePath)
+    let instance = try guest.files.read("destination.svsm")
     // Private key, endorsement key and the keys of the secrets page: bytes 24 to 247.
     for start in stride(from: 24, to: 248, by: 16) {
       #expect(!shown.contains(Hex.encode(instance[start..<start + 16])))
@@ -188,7 +188,7 @@ import Testing
   @Test(arguments: [0.02, 0.3, 0.7, 0.98])
   func aCutStreamIsShownUpToTheCut(part: Double) throws {
     let length = Int(Double(guest.stream.count) * part)
-    let path = try guest.write(Array(guest.stream[..<length]), "cut-\(length)")
+    let path = try guest.files.write("cut-\(length)", Array(guest.stream[..<length]))
     let found = try json([path, "--sections"], status: 65)
     #expect(found["complete"]?.bool == false)
     #expect(found["refusal"]?["code"]?.string == "STREAM-TRUNCATED")
@@ -206,20 +206,20 @@ import Testing
     let offset = try #require(page?["privateRecords"]?.array?.first?["offset"]?.int)
     var bytes = guest.stream
     bytes[offset + 20] = 9
-    let found = try json([try guest.write(bytes, "damaged")], status: 65)
+    let found = try json([try guest.files.write("damaged", bytes)], status: 65)
     #expect(found["refusal"]?["code"]?.string == "PAGE-OPERATION")
     #expect(found["refusal"]?["offset"]?.int == offset + 20)
     #expect(found["refusal"]?["section"]?.string == "snp-private-pages")
   }
 
   @Test func whatIsNoStreamIsRefused() throws {
-    #expect(try json([guest.folder], status: 65)["code"]?.string == "INPUT-KIND")
-    let empty = try guest.write([], "empty")
+    #expect(try json([guest.files.path], status: 65)["code"]?.string == "INPUT-KIND")
+    let empty = try guest.files.write("empty", "")
     #expect(try json([empty], status: 65)["code"]?.string == "STREAM-EMPTY")
-    let text = try guest.write(Array("no stream at all, but long enough".utf8), "text")
+    let text = try guest.files.write("text", "no stream at all, but long enough")
     let found = try json([text], status: 65)
     #expect(found["refusal"]?["code"]?.string == "STREAM-MAGIC")
-    #expect(try inspect([guest.folder + "/missing"]).status == 66)
+    #expect(try inspect([guest.files["missing"]]).status == 66)
     #expect(try inspect([guest.streamPath, "--page", "zero"]).status == 64)
   }
 
@@ -233,8 +233,8 @@ import Testing
 
   @Test(arguments: ["pc72-boot", "q35-72-boot", "pc100-boot"])
   func aQEMUStreamIsShownWithItsDevices(name: String) throws {
-    let bytes = try #require(Fixture.read("qemu/\(name)/stream.xz"))
-    let path = try guest.write(bytes, name)
+    let bytes = try Fixture.read("qemu/\(name)/stream.xz")
+    let path = try guest.files.write(name, bytes)
     let found = try json([path, "--sections", "--devices"])
     #expect(found["kind"]?.string == "qemu")
     #expect(found["complete"]?.bool == true)

@@ -49,19 +49,19 @@ import Testing
   func inputAndOutputAreNotOneFile(tool: String, call: String) throws {
     let shop = try shop()
     try shop.write("image", [UInt8](repeating: 7, count: 8192))
-    let before = shop.names
+    let before = try shop.names
     try shop.run(tool, call).requireRefusal(.outputSame)
-    #expect(shop.names == before)
+    #expect(try shop.names == before)
     #expect(try shop.read("image") == [UInt8](repeating: 7, count: 8192))
   }
 
   @Test func aFullDiskIsAFailureThatLeavesNothing() throws {
     let shop = try shop()
-    let before = shop.names
+    let before = try shop.names
     try shop.run("save", "\(save) -o /dev/full").requireRefusal(.writeFailed)
     try shop.run("save", "\(save) -o -", output: .file("/dev/full")).requireRefusal(.writeFailed)
     try shop.run("prepare", "--instance @new.svsm --output /dev/full").requireRefusal(.writeFailed)
-    #expect(shop.names == before)
+    #expect(try shop.names == before)
     try shop.must("save", "\(save) -o @stream")
     try shop.run("verify", "@stream --trust @root.pem", output: .file("/dev/full"))
       .requireRefusal(.writeFailed)
@@ -73,11 +73,11 @@ import Testing
   func aDiskThatFillsUpHalfWayLeavesNothing(tool: String) throws {
     let shop = try shop()
     try shop.must("save", "\(save) -o @stream")
-    let (names, instance) = (shop.names, try shop.read("there.svsm"))
+    let (names, instance) = (try shop.names, try shop.read("there.svsm"))
     let call = tool == "save" ? "\(save) -o @new" : "\(load) -o @new"
     let words = ["sh", "-c", "ulimit -f 512; exec \"$@\"", "sh"] + shop.words(tool, call)
     try #require(Program.run(words)).requireRefusal(.writeFailed)
-    #expect(shop.names == names)
+    #expect(try shop.names == names)
     #expect(try shop.read("there.svsm") == instance)
   }
 
@@ -100,7 +100,7 @@ import Testing
     let shop = try shop()
     try shop.must("save", "\(save) -o @stream")
     let instance = try shop.read("there.svsm")
-    let before = shop.names
+    let before = try shop.names
     let half = try shop.read("stream").count / 2
     let script = """
       set -e; cd "$0"; mkfifo ../$(basename "$0").fifo; exec 3<>../$(basename "$0").fifo
@@ -114,7 +114,7 @@ import Testing
     let outcome = try #require(
       Program.run(["bash", "-c", script, shop.path, "env", "--default-signal=INT"] + call))
     #expect(outcome.status == status, "\(outcome.errors)")
-    #expect(shop.names == before)
+    #expect(try shop.names == before)
     #expect(try shop.read("there.svsm") == instance)
   }
 

@@ -1,30 +1,14 @@
 import Bytes
-import Foundation
 import TestSupport
 import Testing
 
-/// A folder of its own, the tools, and what a migration needs. Removed with the test.
-final class Workshop {
-  let path: String
+/// A scratch folder in which our tools work.
+typealias Workshop = Scratch
 
-  init() throws {
-    path =
-      FileManager.default.temporaryDirectory.appending(path: "svsm-tools-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  /// A path in the folder.
-  subscript(name: String) -> String { "\(path)/\(name)" }
-
-  /// The words of a call of `svsm-mig-TOOL`. In `line`, separated by spaces, `@name` is a path in
-  /// the folder.
+extension Scratch {
+  /// The words of a call of `svsm-mig-TOOL`; in `line`, `@name` is a path in the folder.
   func words(_ tool: String, _ line: String) -> [String] {
-    [Program.tool("svsm-mig-\(tool)")]
-      + line.split(separator: " ").map {
-        $0.hasPrefix("@") ? self[String($0.dropFirst())] : "\($0)"
-      }
+    [Program.tool("svsm-mig-\(tool)")] + words(line)
   }
 
   /// Runs a tool to its end.
@@ -61,31 +45,10 @@ final class Workshop {
     try must("guest", "create -o @guest --memory \(memory) --vcpus 2 --seed 07")
   }
 
-  func read(_ name: String) throws -> [UInt8] {
-    [UInt8](try Data(contentsOf: URL(filePath: self[name])))
-  }
-
-  func write(_ name: String, _ bytes: [UInt8]) throws {
-    try Data(bytes).write(to: URL(filePath: self[name]))
-  }
-
-  func exists(_ name: String) -> Bool { FileManager.default.fileExists(atPath: self[name]) }
-
-  /// Names in the folder: nothing unfinished may be left among them.
-  var names: Set<String> {
-    Set((try? FileManager.default.contentsOfDirectory(atPath: path)) ?? [])
-  }
-
-  /// Permission bits of a file.
-  func mode(_ name: String) throws -> Int {
-    let attributes = try FileManager.default.attributesOfItem(atPath: self[name])
-    return try #require(attributes[.posixPermissions] as? Int)
-  }
-
   /// Whether two guests have the same memory, vCPU pages, page states and service blobs.
   func requireSame(_ one: String, _ other: String) throws {
-    let names = try FileManager.default.contentsOfDirectory(atPath: self[one]).sorted()
-    #expect(try FileManager.default.contentsOfDirectory(atPath: self[other]).sorted() == names)
+    let names = try names(in: one)
+    #expect(try self.names(in: other) == names)
     // The manifest differs in the generation of services, which counts migrations.
     for name in names where name != "guest.json" {
       let outcome = try #require(

@@ -1,46 +1,30 @@
-import Bytes
-import Cryptography
-import FileIO
-import Foundation
-import Guest
-import Migration
-import QEMUStream
-import SEVSNP
-import SVSM
-
-/// A place for the files of one test, removed with it.
-final class Scratch {
-  let path: String
-
-  init() throws {
-    path =
-      FileManager.default.temporaryDirectory
-      .appending(path: "svsm-migration-\(UUID().uuidString)").path
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-  }
-
-  deinit { try? FileManager.default.removeItem(atPath: path) }
-
-  subscript(name: String) -> String { "\(path)/\(name)" }
-}
+internal import Bytes
+internal import Cryptography
+internal import FileIO
+public import Guest
+public import Migration
+internal import QEMUStream
+internal import SEVSNP
+public import SVSM
 
 /// Both ends of a migration, made from seeds.
-enum Lab {
-  static let trust = Trust(anchors: TrustAnchor.model, time: 1_800_000_000)
+public enum Lab {
+  /// The model platform's roots, at a time its certificates hold.
+  public static let trust = Trust(anchors: TrustAnchor.model, time: 1_800_000_000)
 
-  static func instance(_ seed: UInt8, chip: Int = 0) throws -> SVSMInstance {
-    try SVSMInstance(
-      on: .model(chip: chip), features: .snp, random: .seeded([UInt8](repeating: seed, count: 32)))
+  /// The instance whose seed is 32 times `seed`.
+  public static func instance(_ seed: UInt8, chip: Int = 0) throws -> SVSMInstance {
+    try SVSMInstance(on: .model(chip: chip), features: .snp, random: random(seed))
   }
 
-  /// Saves `guest` for `destination` and gives the stream.
-  static func save(
+  /// Saves `guest` for `destination` and gives the stream. The source is instance 2 of chip 1.
+  public static func save(
     _ guest: GuestReader, to destination: SVSMInstance, isMutual: Bool = true, seed: UInt8 = 9
   ) throws -> [UInt8] {
     let output = ArrayOutput()
     let svsm = try SourceSVSM(
       instance: instance(2, chip: 1), guest: guest.trustedState, validating: destination.offer,
-      trust: trust, isMutual: isMutual, random: .seeded([UInt8](repeating: seed, count: 32)))
+      trust: trust, isMutual: isMutual, random: random(seed))
     var vmm = try SourceVMM(guest: guest, svsm: svsm, output: output)
     _ = try vmm.migrate(willCommit: {}, progress: { _ in })
     return output.bytes
@@ -48,7 +32,7 @@ enum Lab {
 
   /// Loads `stream` into a bundle at `path`.
   @discardableResult
-  static func load(
+  public static func load(
     _ stream: [UInt8], for destination: SVSMInstance, to path: String,
     options: DestinationSVSM.Options = .test
   ) throws -> LoadSummary {
@@ -69,11 +53,15 @@ enum Lab {
     try memory?.finish(summary.guest)
     return summary
   }
+
+  private static func random(_ seed: UInt8) -> RandomSource {
+    .seeded([UInt8](repeating: seed, count: 32))
+  }
 }
 
 extension DestinationSVSM.Options {
   /// Takes what tests make: streams from seeds.
-  static var test: Self {
+  public static var test: Self {
     var options = Self()
     options.acceptsSeeded = true
     return options
@@ -81,17 +69,7 @@ extension DestinationSVSM.Options {
 }
 
 /// Collects what is written.
-final class ArrayOutput: ByteOutput {
+private final class ArrayOutput: ByteOutput {
   var bytes: [UInt8] = []
   func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
-}
-
-/// The code `body` is refused with; nil when it is not refused.
-func refusal(_ body: () throws -> Void) -> ErrorCode? {
-  do {
-    try body()
-    return nil
-  } catch {
-    return (error as? MigrationError)?.code
-  }
 }
