@@ -96,7 +96,7 @@ public final class Console {
     error.code.exitStatus == 65 ? "refused" : "failed"
   }
 
-  /// A refusal as JSON (`Formats/tools.md`, section 2).
+  /// A refusal as JSON (`Formats/json.md`).
   public func refusal(_ error: MigrationError) -> JSON {
     var members: [JSON.Member] = [
       .init("tool", .string(tool)), .init("status", .string(Console.verdict(of: error))),
@@ -115,7 +115,7 @@ extension MigrationError {
       .init("code", .string(code.rawValue)), .init("what", .string(what)),
     ]
     if let section { members.append(.init("section", .string(section))) }
-    if let offset { members.append(.init("offset", .string(String(offset)))) }
+    if let offset { members.append(.init("offset", JSON(offset))) }
     if let expected { members.append(.init("expected", .string(expected))) }
     if let got { members.append(.init("got", .string(got))) }
     return members

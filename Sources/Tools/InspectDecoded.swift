@@ -86,7 +86,7 @@ enum DecodedState {
       return .init(value.name, value.number.map { .hex($0) } ?? .hex(bytes: value.bytes))
     }
     return [
-      "apicId": JSON(vcpu.apicID), "vmpl": JSON(vcpu.vmpl),
+      "apicID": JSON(vcpu.apicID), "vmpl": JSON(vcpu.vmpl),
       "sevFeatures": .text(page.features.setBits), "registers": .object(registers),
     ]
   }

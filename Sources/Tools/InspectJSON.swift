@@ -81,7 +81,7 @@ struct InspectionJSON {
     [
       "version": JSON(report.version),
       "product": report.product.map { .string($0.rawValue) } ?? .null,
-      "chipId": .hex(bytes: report.chipID), "vmpl": JSON(report.vmpl),
+      "chipID": .hex(bytes: report.chipID), "vmpl": JSON(report.vmpl),
       "policy": .hex(report.policy.rawValue), "policyBits": .text(report.policy.setBits),
       "reportedTCB": .string(report.reportedTCB.hex),
       "measurement": .hex(bytes: report.measurement),

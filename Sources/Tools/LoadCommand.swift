@@ -115,9 +115,9 @@ public struct LoadCommand: ToolCommand {
       "machine": .string(guest.machine), "privatePages": JSON(summary.privatePages),
       "sharedPages": JSON(summary.sharedPages), "vcpus": JSON(guest.vcpus.count),
       "services": .array(guest.services.map { .string($0.kind.name) }),
-      "streamBytes": .string(String(summary.bytes)),
-      "isMutual": .bool(summary.transferData.flags.contains(.mutual)),
-      "isSeeded": .bool(summary.transferData.flags.contains(.seeded)), "exitStatus": 0,
+      "streamBytes": JSON(summary.bytes),
+      "mutual": .bool(summary.transferData.flags.contains(.mutual)),
+      "seeded": .bool(summary.transferData.flags.contains(.seeded)), "exitStatus": 0,
     ])
   }
 }

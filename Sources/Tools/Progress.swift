@@ -47,31 +47,17 @@ public final class Progress {
   static func line(_ verb: String, done: UInt64, total: UInt64?, after time: Duration) -> String {
     let seconds = Double(time.components.seconds) + Double(time.components.attoseconds) / 1e18
     let rate = seconds > 0 ? Double(done) / seconds : 0
-    var parts = ["\(verb)  \(byteText(done))"]
+    var parts = ["\(verb)  \(Spelled.size(done))"]
     if let total, total > 0 {
-      parts[0] += " of \(byteText(total))"
+      parts[0] += " of \(Spelled.size(total))"
       parts.append("\(Int(100 * min(1, Double(done) / Double(total)))) %")
     }
-    parts.append("\(byteText(UInt64(min(rate, 1e18))))/s")
+    parts.append("\(Spelled.size(UInt64(min(rate, 1e18))))/s")
     if let total, total > done, rate > 1 {
       parts.append("\(durationText(Double(total - done) / rate)) left")
     }
     return parts.joined(separator: "  ")
   }
-}
-
-/// `count` bytes for people: "4.0 KiB", "312 bytes".
-public func byteText(_ count: UInt64) -> String {
-  let units = ["KiB", "MiB", "GiB", "TiB", "PiB"]
-  var value = Double(count)
-  var unit = -1
-  while value >= 1024, unit < units.count - 1 {
-    value /= 1024
-    unit += 1
-  }
-  guard unit >= 0 else { return "\(count) bytes" }
-  let tenths = UInt64((value * 10).rounded())
-  return "\(tenths / 10).\(tenths % 10) \(units[unit])"
 }
 
 /// Seconds for people: "5 s", "2 min 05 s", "3 h 20 min".

@@ -5,7 +5,7 @@ internal import SEVSNP
 extension GuestDescription {
   /// One clause: "pc-q35-10.0 with 64.0 MiB, half of it private, ...".
   var summary: String {
-    let memory = byteText(ramBlocks.reduce(0) { $0 + $1.size })
+    let memory = Spelled.size(ramBlocks.reduce(0) { $0 + $1.size })
     let isPrivate = pageStates.runs.reduce(0) { $0 + ($1.state.isPrivate ? $1.pages : 0) }
     return "\(machine), \(memory), \(Spelled.count(isPrivate, "private page")), "
       + "\(Spelled.count(vcpus.count, "vCPU")), \(Spelled.count(services.count, "service"))"
@@ -23,7 +23,7 @@ extension GuestDescription {
   var text: String {
     var lines = ["machine   \(machine)"]
     for (index, block) in ramBlocks.enumerated() {
-      lines.append("block \(index)   \(block.name)  \(byteText(block.size))")
+      lines.append("block \(index)   \(block.name)  \(Spelled.size(block.size))")
       for range in map.ranges where range.block == index {
         lines.append(
           "          \(Spelled.hex(range.gpa))-\(Spelled.hex(range.end - 1))  "
@@ -50,7 +50,7 @@ extension GuestDescription {
     return lines.map { RenderedText.printable($0) + "\n" }.joined()
   }
 
-  /// The guest as JSON, schema `svsm-migration/guest/1` (`Formats/tools.md`).
+  /// The guest as JSON, schema `svsm-migration/guest/1` (`Formats/json.md`).
   var json: JSON {
     let blocks = ramBlocks.map { block -> JSON in
       ["name": .string(block.name), "size": .hex(block.size)]
@@ -87,7 +87,7 @@ extension GuestDescription {
 
   private static func json(_ service: ServiceState) -> JSON {
     [
-      "kind": .string(service.kind.name), "isMandatory": .bool(service.isMandatory),
+      "kind": .string(service.kind.name), "mandatory": .bool(service.isMandatory),
       "version": JSON(service.version), "generation": JSON(service.generation),
       "size": JSON(service.blob.count),
     ]

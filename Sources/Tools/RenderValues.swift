@@ -13,20 +13,27 @@ package enum Spelled {
     return "0x" + String(repeating: "0", count: Swift.max(0, 2 * bytes - digits.count)) + digits
   }
 
-  /// A number of bytes: "1 MiB" when it is whole, else "1.2 MiB", with the exact number where
-  /// that says less.
+  /// A number of bytes with the exact number where the short form says less.
   package static func bytes(_ count: UInt64) -> String {
+    let (text, isExact) = shortened(count)
+    return isExact ? text : "\(text) (\(count) bytes)"
+  }
+
+  /// A number of bytes in at most five digits: "312 bytes", "1 MiB", "1.2 MiB".
+  static func size(_ count: UInt64) -> String { shortened(count).text }
+
+  private static func shortened(_ count: UInt64) -> (text: String, isExact: Bool) {
     let units = ["KiB", "MiB", "GiB", "TiB", "PiB"]
-    guard count >= 1024 else { return count == 1 ? "1 byte" : "\(count) bytes" }
+    guard count >= 1024 else { return (count == 1 ? "1 byte" : "\(count) bytes", true) }
     var unit = 0
     var scale: UInt64 = 1024
     while unit + 1 < units.count, count / scale >= 1024 {
       unit += 1
       scale *= 1024
     }
-    if count % scale == 0 { return "\(count / scale) \(units[unit])" }
+    if count % scale == 0 { return ("\(count / scale) \(units[unit])", true) }
     let tenths = count / scale * 10 + count % scale * 10 / scale
-    return "\(tenths / 10).\(tenths % 10) \(units[unit]) (\(count) bytes)"
+    return ("\(tenths / 10).\(tenths % 10) \(units[unit])", false)
   }
 
   /// "1 page", "2 pages".

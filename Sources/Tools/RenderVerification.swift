@@ -42,7 +42,7 @@ extension VerificationReport {
     return text + style.strong(verdict) + "\n"
   }
 
-  /// The report as JSON, schema `svsm-migration/verify/1` (`Formats/tools.md`).
+  /// The report as JSON, schema `svsm-migration/verify/1` (`Formats/json.md`).
   func json(of stream: String, withInstance: Bool) -> JSON {
     let properties = outcomes.map { property, outcome -> JSON in
       var members: [JSON.Member] = [
@@ -54,7 +54,7 @@ extension VerificationReport {
         members.append(.init("outcome", "refuted"))
         members.append(.init("refusal", .object(error.jsonMembers)))
       case .notChecked(let reason):
-        members.append(.init("outcome", "not checked"))
+        members.append(.init("outcome", "not-checked"))
         members.append(.init("reason", .string(reason)))
       }
       return .object(members)

@@ -117,7 +117,7 @@ import Testing
     #expect(vcpus.count == 2)
     for (shown, vcpu) in zip(vcpus, guest.description.vcpus) {
       let page = try VMSA(vcpu.vmsa)
-      #expect(shown["apicId"]?.uint == UInt64(vcpu.apicID))
+      #expect(shown["apicID"]?.uint == UInt64(vcpu.apicID))
       #expect(shown["sevFeatures"]?.array?.compactMap(\.string) == ["SNPActive"])
       for register in VMSA.Register.allCases {
         let text = shown["registers"]?[register.rawValue]?.string
@@ -208,7 +208,7 @@ import Testing
     bytes[offset + 20] = 9
     let found = try json([try guest.files.write("damaged", bytes)], status: 65)
     #expect(found["refusal"]?["code"]?.string == "PAGE-OPERATION")
-    #expect(found["refusal"]?["offset"]?.string == "\(offset + 20)")
+    #expect(found["refusal"]?["offset"]?.int == offset + 20)
     #expect(found["refusal"]?["section"]?.string == "snp-private-pages")
   }
 

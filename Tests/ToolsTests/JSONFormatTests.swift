@@ -191,7 +191,7 @@ struct DocumentedJSON {
   static func isKnown(_ type: String) -> Bool {
     let element = type.hasPrefix("array of ") ? String(type.dropFirst(9)) : type
     return [
-      "number", "decimal", "string", "boolean", "null", "bytes", "address", "any", "object",
+      "number", "string", "boolean", "null", "bytes", "address", "any", "object",
       "array",
     ].contains(element) || tables[element] != nil
   }
@@ -247,7 +247,6 @@ struct DocumentedJSON {
     }
     switch type {
     case "number": return value.uint != nil
-    case "decimal": return value.string.map { UInt64($0).map(String.init) == $0 } ?? false
     case "string": return value.string != nil
     case "boolean": return value.bool != nil
     case "null": return value.isNull
