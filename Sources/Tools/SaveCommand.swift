@@ -102,7 +102,8 @@ public struct SaveCommand: ToolCommand {
     }
     console.note(
       "saved \(summary.privatePages) private and \(summary.sharedPages + summary.zeroPages) shared "
-        + "pages (\(summary.zeroPages) of them zero) to \(stream.name), \(Spelled.size(summary.bytes))")
+        + "pages (\(summary.zeroPages) of them zero) to \(stream.name), \(Spelled.size(summary.bytes))"
+    )
     if transferData.flags.contains(.seeded) {
       console.note("keys come from a seed: they are no secret")
     }
