@@ -41,12 +41,12 @@ public final class Console {
 
   /// Says a line on standard error, unless quiet.
   public func note(_ line: String) {
-    if !isQuiet { say(line) }
+    if !isQuiet { say(RenderedText.printable(line)) }
   }
 
   /// Says a line on standard error when the user wants to know more.
   public func detail(_ line: String) {
-    if isVerbose { say(line) }
+    if isVerbose { say(RenderedText.printable(line)) }
   }
 
   /// The one line that every tool with model keys in hand says.
@@ -84,7 +84,8 @@ public final class Console {
     let status = error.code.exitStatus
     let style = Style(for: .error)
     let verdict = Console.verdict(of: error)
-    say("\(style.bad(verdict)) \(error)")
+    // It quotes names of files and certificates: it stays one line, whatever they hold.
+    say("\(style.bad(verdict)) \(RenderedText.printable("\(error)"))")
     if wantsJSON, !hasWritten { try? write(refusal(error)) }
     return status
   }
