@@ -13,6 +13,18 @@ public enum StandardStream: Sendable {
     }
   }
 
+  /// Takes the place of each standard stream this process was started without, so that no file
+  /// opened later gets its number and is read or written in its stead. Using a stream that was
+  /// closed is an error as before. To be called before anything is opened.
+  public static func occupyClosed() {
+    for descriptor in [FileDescriptor.standardInput, .standardOutput, .standardError]
+    where fcntl(descriptor.rawValue, F_GETFD) == -1 {
+      // The lowest free number is taken: this one. It is opened for what it is not used for.
+      let mode: FileDescriptor.AccessMode = descriptor == .standardInput ? .writeOnly : .readOnly
+      _ = try? FileDescriptor.open("/dev/null", mode)
+    }
+  }
+
   /// Whether a person is at the other end: isatty(3).
   public var isTerminal: Bool { FileIO.isTerminal(descriptor) }
 

@@ -21,8 +21,8 @@ public struct RAMBlock: Sendable, Hashable {
     }
     guard size > 0, size % 4096 == 0, size <= GPARange.limit else {
       throw MigrationError(
-        .guestShape, "size of a RAM block is not in whole pages", expected: "4 KiB to 2^52 bytes",
-        got: hex(size))
+        .guestShape, "size of a RAM block cannot be",
+        expected: "whole pages, 4 KiB to 2^52 bytes", got: hex(size))
     }
     self.name = name
     self.size = size

@@ -296,7 +296,13 @@ public struct SNPStreamReader: ~Copyable {
         throw MigrationError(
           .ramBlock, "name of a RAM block is not UTF-8", at: payloadOffset, got: "\(block.name)")
       }
-      guestBlocks.append(try Guest.RAMBlock(name: name, size: block.length))
+      do throws(MigrationError) {
+        guestBlocks.append(try Guest.RAMBlock(name: name, size: block.length))
+      } catch {
+        var error = error
+        error.offset = payloadOffset
+        throw error
+      }
     }
   }
 

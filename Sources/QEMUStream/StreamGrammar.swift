@@ -28,7 +28,7 @@ extension StreamInput {
     guard magic == StreamGrammar.magic else {
       throw MigrationError(
         .streamMagic, "not a QEMU migration stream", at: start, expected: "5145564d (QEVM)",
-        got: String(magic, radix: 16))
+        got: Hex.encode((0..<4).map { UInt8(truncatingIfNeeded: magic >> (24 - 8 * $0)) }))
     }
     let version = try read(UInt32.self)
     guard version == StreamGrammar.version else {

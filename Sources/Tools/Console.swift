@@ -86,6 +86,7 @@ public final class Console {
     let status = error.code.exitStatus
     let style = Style(for: .error)
     let verdict = Console.verdict(of: error)
+    // It quotes names of files and certificates: it stays one line, whatever they hold.
     say("\(style.bad(verdict)) \(RenderedText.printable("\(error)"))")
     if wantsJSON, !hasWritten { try? write(refusal(error)) }
     return status

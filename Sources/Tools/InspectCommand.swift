@@ -77,11 +77,12 @@ public struct InspectCommand: ToolCommand {
     _ input: StreamInput, _ file: InputFile, _ options: InspectionOptions,
     _ keys: Rehearsal.Keys?, _ progress: (UInt64) -> Void
   ) throws(MigrationError) -> Inspection {
-    switch try Inspection.Kind(detecting: input) {
+    let kind = try Inspection.Kind(detecting: input)
+    switch kind {
     case .snp:
       return try SNPInspector(input, options: options, keys: keys).inspect(progress: progress)
-    case .qemu:
-      guard keys == nil, page == nil else {
+    case .qemu, nil:
+      guard kind == nil || keys == nil && page == nil else {
         throw MigrationError(
           .streamKind, "a plain QEMU stream has no guest-physical map and no destination",
           expected: "an SNP stream for --page and --instance")

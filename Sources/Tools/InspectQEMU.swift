@@ -92,19 +92,23 @@ extension VMDescription {
 }
 
 extension Inspection.Kind {
-  /// What kind of stream lies at the front of `input`: its first section tells. Consumes nothing;
-  /// for anything that is no stream the QEMU reader has the better refusal.
+  /// What kind of stream lies at the front of `input`: its first section tells. Consumes nothing.
+  /// - Returns: nil when there is no section; then reading it as a stream tells what it lacks.
   /// - Throws: `IO-READ`.
-  init(detecting input: StreamInput) throws(MigrationError) {
+  init?(detecting input: StreamInput) throws(MigrationError) {
     // A file header, and a configuration with all its subsections, are shorter than this.
     _ = try input.available(atLeast: 4096)
     var cursor = ByteCursor(input.bytes)
-    let name = try? Self.firstSection(&cursor)
+    guard let name = try? Self.firstSection(&cursor) else { return nil }
     self = name == Array("snp-session".utf8) ? .snp : .qemu
   }
 
   private static func firstSection(_ cursor: inout ByteCursor) throws(MigrationError) -> [UInt8] {
-    _ = try cursor.take(8)
+    let magic = try cursor.read(UInt32.self)
+    guard magic == StreamGrammar.magic else {
+      throw MigrationError(.streamMagic, "not a QEMU migration stream")
+    }
+    _ = try cursor.take(4)
     var type = try cursor.read(UInt8.self)
     if type == RecordType.configuration.rawValue {
       let length = try cursor.read(UInt32.self)

@@ -95,7 +95,13 @@ public struct LoadCommand: ToolCommand {
       error.what += "; \(instance) has restored its guest and will not load again"
       throw error
     }
-    try report(summary, console)
+    do throws(MigrationError) {
+      try report(summary, console)
+    } catch {
+      var error = error
+      error.what += "; the guest is restored all the same: \(output)"
+      throw error
+    }
   }
 
   private func report(_ summary: LoadSummary, _ console: Console) throws(MigrationError) {

@@ -36,7 +36,7 @@ final class QEMUImport {
   }
 
   /// - Parameter progress: told the bytes of the stream that are read.
-  /// - Throws: what is wrong with the stream; `RAM-FLAGS` for kinds of pages that are not read;
+  /// - Throws: what is wrong with the stream; `STREAM-KIND` for an SNP stream; `RAM-FLAGS` for kinds of pages that are not read;
   ///   `RAM-DATA` when a page is missing; `STREAM-CONFIGURATION` when nothing names the machine;
   ///   what writing a bundle throws.
   func run(
@@ -49,6 +49,11 @@ final class QEMUImport {
       switch try reader.next() {
       case .section(let header):
         progress(input.offset)
+        if header.name == "snp-session" {
+          throw MigrationError(
+            .streamKind, "an SNP stream is for svsm-mig-load", section: "\(header.name)",
+            at: header.offset, expected: "a plain QEMU stream")
+        }
         if header.name == "cpu" { try keep(header, &reader) }
       case .ram(.blockList):
         try begin(reader.ram.blocks, writer)

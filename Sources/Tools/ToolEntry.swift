@@ -10,6 +10,7 @@ internal import Glibc
 public enum ToolEntry {
   /// Parses the arguments of this process, runs the command and ends the process.
   public static func main(_ root: any ParsableCommand.Type) -> Never {
+    StandardStream.occupyClosed()
     TerminationCleanup.install()
     exit(run(root, arguments: Array(CommandLine.arguments.dropFirst())))
   }

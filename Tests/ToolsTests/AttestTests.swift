@@ -126,6 +126,24 @@ extension GenuinePair {
     #expect(try attest(["verify"] + base + ["5a"]).status == 64)
   }
 
+  @Test func aRefusalIsOneLineWhateverACertificateIsCalled() throws {
+    let shop = try Workshop()
+    var offer = try #require(Fixture.read("golden/destination.offer"))
+    let name = try #require(offer.firstRange(of: Array("Engineering".utf8)))
+    for byte: UInt8 in [0x0A, 0x1B] {
+      offer[name.lowerBound] = byte
+      try shop.write("offer", offer)
+      let outcome = try shop.run("attest", "verify @offer --trust @offer")
+      let again = try shop.run(
+        "attest", "verify @offer --trust \(Fixture.path("golden/root.pem"))")
+      again.requireRefusal(.certificateMissing)
+      #expect(again.errors.contains("OU=\\u{\(String(byte, radix: 16))}ngineering"))
+      for errors in [outcome.errors, again.errors] {
+        #expect(!errors.dropLast().contains { $0 == "\n" || $0 == "\u{1B}" })
+      }
+    }
+  }
+
   @Test func anOfferStandsUnderItsRootOnly() throws {
     let guest = try SavedGuest.shared.get()
     let untrusted = try verdict([guest.offerPath], status: 65)

@@ -212,6 +212,13 @@ import Testing
     #expect(found["refusal"]?["section"]?.string == "snp-private-pages")
   }
 
+  @Test(arguments: [[UInt8]("not a stream at all, but long".utf8), [0x51, 0x45, 0x56, 0x4D, 0]])
+  func whatIsNoStreamIsCalledNoneWithKeysToo(bytes: [UInt8]) throws {
+    let path = try guest.write(bytes, "no-stream-\(bytes.count)")
+    let code: ErrorCode = bytes.count > 8 ? .streamMagic : .streamTruncated
+    try inspect([path, "--instance", guest.instancePath, "--page", "0x1000"]).requireRefusal(code)
+  }
+
   @Test func whatIsNoStreamIsRefused() throws {
     #expect(try json([guest.files.path], status: 65)["code"]?.string == "INPUT-KIND")
     let empty = try guest.files.write("empty", "")

@@ -68,6 +68,35 @@ import Testing
     #expect(try shop.run("load", "--help", output: .file("/dev/full")).status == 74)
   }
 
+  @Test func aRestoredGuestStandsWhenOnlyTheResultCannotBePrinted() throws {
+    let shop = try shop()
+    try shop.must("save", "\(save) -o @stream")
+    let outcome = try shop.run("load", "\(load) -o @out --json", output: .file("/dev/full"))
+    outcome.requireRefusal(.writeFailed)
+    #expect(outcome.errors.contains("the guest is restored all the same: \(shop["out"])"))
+    try shop.requireSame("guest", "out")
+  }
+
+  /// A process may be started without them; the first file it opens would then have their numbers.
+  @Test(arguments: ["0<&-", "1>&-", "0<&- 1>&- 2>&-"])
+  func aClosedStandardStreamIsNoOtherFile(closed: String) throws {
+    let shop = try shop()
+    try shop.prepare("here", chip: 1)
+    let (names, instance) = (shop.names, try shop.read("here.svsm"))
+    let call =
+      closed.hasPrefix("0")
+      ? shop.words("verify", "- --instance @here.svsm")
+      : shop.words("save", "\(save) --from @here.svsm -o -")
+    let words = ["sh", "-c", "exec \"$@\" \(closed)", "sh"] + call
+    let outcome = try #require(Program.run(words))
+    #expect(outcome.status == 74)
+    if !closed.contains("2>") {
+      outcome.requireRefusal(closed.hasPrefix("0") ? .readFailed : .writeFailed)
+    }
+    #expect(shop.names == names)
+    #expect(try shop.read("here.svsm") == instance)
+  }
+
   /// A limit of 256 KiB a file stands in for a disk that fills up half way.
   @Test(arguments: ["save", "load"])
   func aDiskThatFillsUpHalfWayLeavesNothing(tool: String) throws {
