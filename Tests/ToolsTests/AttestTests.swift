@@ -128,7 +128,7 @@ extension GenuinePair {
 
   @Test func aRefusalIsOneLineWhateverACertificateIsCalled() throws {
     let shop = try Workshop()
-    var offer = try #require(Fixture.read("golden/destination.offer"))
+    var offer = try Fixture.read("golden/destination.offer")
     let name = try #require(offer.firstRange(of: Array("Engineering".utf8)))
     for byte: UInt8 in [0x0A, 0x1B] {
       offer[name.lowerBound] = byte

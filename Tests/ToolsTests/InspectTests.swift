@@ -214,7 +214,7 @@ import Testing
 
   @Test(arguments: [[UInt8]("not a stream at all, but long".utf8), [0x51, 0x45, 0x56, 0x4D, 0]])
   func whatIsNoStreamIsCalledNoneWithKeysToo(bytes: [UInt8]) throws {
-    let path = try guest.write(bytes, "no-stream-\(bytes.count)")
+    let path = try guest.files.write("no-stream-\(bytes.count)", bytes)
     let code: ErrorCode = bytes.count > 8 ? .streamMagic : .streamTruncated
     try inspect([path, "--instance", guest.instancePath, "--page", "0x1000"]).requireRefusal(code)
   }

@@ -82,7 +82,7 @@ import Testing
   func aClosedStandardStreamIsNoOtherFile(closed: String) throws {
     let shop = try shop()
     try shop.prepare("here", chip: 1)
-    let (names, instance) = (shop.names, try shop.read("here.svsm"))
+    let (names, instance) = (try shop.names, try shop.read("here.svsm"))
     let call =
       closed.hasPrefix("0")
       ? shop.words("verify", "- --instance @here.svsm")
@@ -93,7 +93,7 @@ import Testing
     if !closed.contains("2>") {
       outcome.requireRefusal(closed.hasPrefix("0") ? .readFailed : .writeFailed)
     }
-    #expect(shop.names == names)
+    #expect(try shop.names == names)
     #expect(try shop.read("here.svsm") == instance)
   }
 
