@@ -13,13 +13,15 @@ public struct StreamVerifier {
   /// What anyone can check: structure, order, counts, transcript, seal, the source's attestation.
   /// - Throws: only what is no refusal: `IO-READ`, `INTERNAL`.
   public func verify(_ input: StreamInput) throws(MigrationError) -> VerificationReport {
-    var session: TransferData?
+    var session: (data: TransferData, offset: UInt64)?
     var refusal: MigrationError?
     do throws(MigrationError) {
       session = try pass(input)
       // Once the seal has shown that the bytes are the sealed ones: damage is called damage and
       // not a forgery.
-      if let session, session.flags.contains(.mutual) { try checkSource(session) }
+      if let session, session.data.flags.contains(.mutual) {
+        try checkSource(session.data, at: session.offset)
+      }
     } catch {
       guard error.code.exitStatus == 65 else { throw error }
       refusal = error
@@ -27,7 +29,7 @@ public struct StreamVerifier {
     var proven: Set<VerificationReport.Property> = [
       .structure, .order, .counts, .transcript, .seal, .sealSigner,
     ]
-    if session?.flags.contains(.mutual) ?? true { proven.insert(.sourceAttestation) }
+    if session?.data.flags.contains(.mutual) ?? true { proven.insert(.sourceAttestation) }
     return VerificationReport(refusal: refusal, isWhole: session != nil, proven: proven) {
       property in
       switch property {
@@ -74,9 +76,12 @@ public struct StreamVerifier {
   }
 
   /// One pass without keys.
-  private func pass(_ input: StreamInput) throws(MigrationError) -> TransferData? {
+  /// - Returns: the session, and where its payload begins in the stream.
+  private func pass(
+    _ input: StreamInput
+  ) throws(MigrationError) -> (data: TransferData, offset: UInt64)? {
     var reader = try SNPStreamReader(input, checkingSeal: true)
-    var session: TransferData?
+    var session: (data: TransferData, offset: UInt64)?
     var books: RecordLedger?
     while true {
       let record = try reader.next()
@@ -84,7 +89,7 @@ public struct StreamVerifier {
         switch record {
         case .session(let data):
           books = try RecordLedger(transferData: data.encoded)
-          session = data
+          session = (data, reader.payloadOffset)
         case .page:
           var cursor = ByteCursor(reader.payload, at: reader.payloadOffset)
           let page = try PageMetadata(from: &cursor)
@@ -116,10 +121,13 @@ public struct StreamVerifier {
 
 extension StreamVerifier {
   /// Checks the source's proof.
-  private func checkSource(_ data: TransferData) throws(MigrationError) {
+  private func checkSource(
+    _ data: TransferData, at offset: UInt64
+  ) throws(MigrationError) {
     try trust.verify(
       report: data.report, certificates: data.certificates,
-      reportData: data.expectedReportData(), of: "snp-session")
+      reportData: data.expectedReportData(), of: "snp-session",
+      at: offset + UInt64(TransferData.layout.size))
   }
 }
 

@@ -53,7 +53,8 @@ public struct DestinationSVSM: ~Copyable {
     if transferData.flags.contains(.mutual) {
       try trust.verify(
         report: transferData.report, certificates: transferData.certificates,
-        reportData: transferData.expectedReportData(), of: "snp-session")
+        reportData: transferData.expectedReportData(), of: "snp-session",
+        at: offset + UInt64(TransferData.layout.size))
     } else if !options.acceptsOneWay {
       throw MigrationError(
         .sessionOneWay, "source does not prove itself", section: "snp-session", at: offset + 8)

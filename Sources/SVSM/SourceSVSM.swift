@@ -38,7 +38,8 @@ public struct SourceSVSM: ~Copyable {
     try guest.validateForExport(features: instance.features)
     try trust.verify(
       report: offer.report, certificates: offer.certificates,
-      reportData: offer.expectedReportData(), of: "offer")
+      reportData: offer.expectedReportData(), of: "offer",
+      at: UInt64(MigrationData.layout.size))
 
     var flags: ProtocolFlags = isMutual ? .mutual : []
     if random.isSeeded || offer.flags.contains(.seeded) || instance.isSeeded {

@@ -21,10 +21,12 @@ public struct Trust: Sendable {
   ///   - certificates: GHCB certificate table.
   ///   - reportData: the 64 bytes the report must carry.
   ///   - section: where the evidence stands, for the error.
+  ///   - offset: where the report begins in the stream or file; the certificates follow it.
   /// - Throws: the first failure: `REPORT-…` or `CERT-…`.
   @discardableResult
   public func verify(
-    report: [UInt8], certificates: [UInt8], reportData: [UInt8], of section: String
+    report: [UInt8], certificates: [UInt8], reportData: [UInt8], of section: String,
+    at offset: UInt64
   ) throws(MigrationError) -> AttestationResult {
     do {
       let verifier = AttestationVerifier(
@@ -34,6 +36,10 @@ public struct Trust: Sendable {
       _ = try result.requireAccepted()
       return result
     } catch {
+      // A report's offsets count from its first byte, those of certificates from their table's.
+      var error = error
+      let start = error.section == "report" ? offset : offset + UInt64(AttestationReport.size)
+      error.offset = start + (error.offset ?? 0)
       throw error.inSection(section)
     }
   }

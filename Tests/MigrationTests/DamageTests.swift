@@ -91,6 +91,25 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
     }
   }
 
+  /// Rows: a byte of the report, or of the certificate table behind it, from the report's start; the
+  /// place that is named.
+  @Test(arguments: [
+    (0x18E, ErrorCode.reportReserved, 0x18E), (0x90, .reportSignature, 0x2A0),
+    (0x4A0 + 16, .certificateTable, 0x4A0 + 40), (0x4A0 + 120, .certificateChain, 0x4A0),
+  ])
+  func damagedEvidenceIsRefusedWithItsPlaceInTheStream(
+    place: Int, code: ErrorCode, named: Int
+  ) throws {
+    var stream = small.stream
+    let (version, suite) = ([0, 1] as [UInt8], [0, 0x11, 0, 2, 0, 2] as [UInt8])
+    let session = try #require(stream.firstRange(of: version + suite)).lowerBound
+    let report = session + TransferData.layout.size
+    stream[report + place] ^= 0x80
+    let refusal = try refusalWithKeys(of: stream)
+    #expect(refusal?.code == code)
+    #expect(refusal?.offset == UInt64(report + named))
+  }
+
   @Test func bytesAfterTheEndAreRefused() throws {
     #expect(try refusal(of: small.stream + [0])?.code == .streamTrailing)
   }
