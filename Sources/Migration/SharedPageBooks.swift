@@ -29,12 +29,13 @@ struct SharedPageBooks {
   /// private one did.
   /// - Throws: `MAP-SHARED-AT-PRIVATE`, `MAP-MISSING-PAGE`.
   mutating func check(_ extents: MemoryExtents, at offset: UInt64) throws(MigrationError) {
+    let regions = trackers.map(\.regions)
     for extent in extents.extents(where: { $0.isPrivate }) {
-      for page in stride(from: 0, to: extent.place.size, by: 4096)
-      where trackers[extent.place.block].bits(of: extent.place.offset + page).isPresent {
+      let (place, gpa) = (extent.place, extent.gpa)
+      if let page = firstShared(in: place, regions: regions[place.block]) {
         throw MigrationError(
           .mapSharedAtPrivate, "shared content came for a private page", section: "ram",
-          at: offset, got: "gpa 0x\(String(extent.gpa + page, radix: 16))")
+          at: offset, got: "gpa 0x\(String(gpa + (page - place.offset), radix: 16))")
       }
     }
     for extent in extents.shared(blockSizes: blocks.map { $0.size }) {
@@ -45,5 +46,31 @@ struct SharedPageBooks {
           got: "\(blocks[extent.block].name) offset 0x\(String(extent.offset + page, radix: 16))")
       }
     }
+  }
+
+  /// The first page of an extent that came as shared memory. Looks only where pages came at all: an
+  /// extent may be as long as an address can say, and costs its stream one run.
+  /// - Parameter regions: of the tracker of the extent's block.
+  private mutating func firstShared(in extent: BlockExtent, regions: [UInt64]) -> UInt64? {
+    var low = 0
+    var high = regions.count
+    while low < high {
+      let middle = (low + high) / 2
+      if regions[middle] + PageTracker.regionSize <= extent.offset {
+        low = middle + 1
+      } else {
+        high = middle
+      }
+    }
+    while low < regions.count, regions[low] < extent.end {
+      let start = max(regions[low], extent.offset)
+      let end = min(regions[low] + PageTracker.regionSize, extent.end)
+      for page in stride(from: start, to: end, by: 4096)
+      where trackers[extent.block].bits(of: page).isPresent {
+        return page
+      }
+      low += 1
+    }
+    return nil
   }
 }

@@ -58,6 +58,12 @@ public struct PageTracker: Sendable {
     }
   }
 
+  /// Bytes of a region.
+  public static let regionSize: UInt64 = 2 << 20
+
+  /// Where the regions begin that a page came from, ascending.
+  public var regions: [UInt64] { indexOfRegion.keys.sorted().map { $0 * Self.regionSize } }
+
   /// Begins a new round: no page has been touched in it yet.
   public mutating func beginRound() { round &+= 1 }
 

@@ -1,4 +1,5 @@
 import Bytes
+import Foundation
 import TestSupport
 import Testing
 
@@ -91,6 +92,41 @@ import Testing
     try shop.prepare("one")
     try shop.prepare("two")
     #expect(try shop.read("one.offer") != shop.read("two.offer"))
+  }
+
+  /// A run of 8 TiB costs a stream 24 bytes; it must not cost its reader a look at each page.
+  @Test func memoryThatWasNeverAcceptedCostsNoTime() throws {
+    let shop = try Workshop()
+    try shop.must("guest", "create -o @guest --memory 64K --seed 07")
+    let manifest = try #require(String(validating: shop.read("guest/guest.json"), as: UTF8.self))
+    let runs = try shop.read("guest/page-states.bin")
+    let (gpa, size) = ("0x8000000000000", "0x80000000000")
+    var large = manifest
+    for (key, element) in [
+      ("ram", "{\"name\": \"large\", \"size\": \"\(size)\"}"),
+      ("map", "{\"block\": 1, \"offset\": \"0x0\", \"gpa\": \"\(gpa)\", \"size\": \"\(size)\"}"),
+      ("private", "\"\(gpa)-0x807ffffffffff\""),
+    ] {
+      let start = try #require(large.range(of: "\"\(key)\": ["))
+      let end = try #require(large.range(of: "\n  ]", range: start.upperBound..<large.endIndex))
+      large.insert(contentsOf: ", \(element)", at: end.lowerBound)
+    }
+    large = large.replacingOccurrences(
+      of: "\"page_state_runs\": \(runs.count / 24)",
+      with: "\"page_state_runs\": \(runs.count / 24 + 1)")
+    try shop.write("guest/guest.json", Array(large.utf8))
+    let run: [UInt8] = [0, 8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0]
+    try shop.write("guest/page-states.bin", runs + run)
+    try #require(
+      Program.run(["truncate", "-s", "8T", shop["guest/ram-1.bin"]])?.status == 0)
+    try shop.prepare("there")
+    try shop.must("save", "@guest -o @stream --to @there.offer --trust @root.pem")
+    let words = shop.words("verify", "@stream --instance @there.svsm --trust @root.pem")
+    let clock = ContinuousClock()
+    var outcome: Program.Outcome?
+    let time = clock.measure { outcome = Program.run(words) }
+    #expect(outcome?.status == 0, "\(outcome?.errors ?? "")")
+    #expect(time < .seconds(2))
   }
 
   @Test func anInstanceFileIsItsOwnersAlone() throws {
