@@ -54,13 +54,17 @@ public struct SyntheticGuest: Sendable {
   /// - Throws: `GUEST-SHAPE`, `MAP-LAYOUT`.
   public func description() throws(MigrationError) -> GuestDescription {
     guard (0.0...1.0).contains(privateFraction), (0.0...1.0).contains(changedFraction),
-      (0...GuestDescription.maximumVCPUs).contains(vcpus), (0...1000).contains(round),
+      (1...GuestDescription.maximumVCPUs).contains(vcpus), (0...1000).contains(round),
       memory <= 1 << 40, secondBlock <= 1 << 40
     else {
       throw MigrationError(
         .guestShape, "an option of the synthetic guest is out of range",
-        expected: "fractions from 0 to 1, at most \(GuestDescription.maximumVCPUs) vCPUs, 1 TiB",
-        got: "\(privateFraction), \(changedFraction), \(vcpus), round \(round), \(hex(memory))")
+        expected:
+          "fractions from 0 to 1, 1 to \(GuestDescription.maximumVCPUs) vCPUs, rounds to 1000, "
+          + "blocks to 1 TiB",
+        got:
+          "fractions \(privateFraction) and \(changedFraction), \(vcpus) vCPUs, round \(round), "
+          + "blocks of \(hex(memory)) and \(hex(secondBlock))")
     }
     var blocks = [try RAMBlock(name: "pc.ram", size: memory)]
     var ranges = try GuestLayout.ranges(machine: machine, size: memory, below4G: below4G)
