@@ -41,17 +41,10 @@ public struct GuestPolicy: NamedBits, Equatable {
   public var abiMinor: UInt8 { UInt8(rawValue & 0xFF) }
   public var abiMajor: UInt8 { UInt8(rawValue >> 8 & 0xFF) }
 
-  /// Permissions.
-  public var allowsSMT: Bool { has(16) }
+  /// A permission: a migration agent may be associated.
   public var allowsMigrationAgent: Bool { has(18) }
+  /// A permission: the host may debug the guest.
   public var allowsDebug: Bool { has(19) }
-  public var allowsCXL: Bool { has(21) }
-  /// Demands.
-  public var requiresSingleSocket: Bool { has(20) }
-  public var requiresXTS: Bool { has(22) }
-  public var requiresRAPLDisabled: Bool { has(23) }
-  public var requiresCiphertextHiding: Bool { has(24) }
-  public var disablesPageSwap: Bool { has(25) }
 
   /// Bit 17 must be one and bits 63:26 zero.
   public var isWellFormed: Bool { has(17) && rawValue >> 26 == 0 }
@@ -86,14 +79,6 @@ public struct PlatformInfo: NamedBits, Equatable {
     .init(bit: 3, name: "rapl-disabled"), .init(bit: 4, name: "ciphertext-hiding"),
     .init(bit: 5, name: "alias-check-complete"), .init(bit: 7, name: "sev-tio"),
   ]
-
-  public var hasSMT: Bool { has(0) }
-  public var hasTSME: Bool { has(1) }
-  public var hasECC: Bool { has(2) }
-  public var hasRAPLDisabled: Bool { has(3) }
-  public var hidesCiphertext: Bool { has(4) }
-  public var completedAliasCheck: Bool { has(5) }
-  public var hasTIO: Bool { has(7) }
 }
 
 /// KEY_INFO of the report: which key signed it.

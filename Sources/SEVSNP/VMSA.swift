@@ -212,7 +212,6 @@ public struct SEVFeatures: NamedBits, Equatable {
   public static let snp = SEVFeatures(rawValue: 1)
 
   public var snpActive: Bool { has(0) }
-  public var secureTSC: Bool { has(9) }
   /// Register slots are XORed with a nonce: see `VMSA.values`.
   public var vmsaRegProt: Bool { has(14) }
 }

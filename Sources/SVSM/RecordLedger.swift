@@ -87,9 +87,6 @@ public struct RecordLedger: ~Copyable {
     try transcript.update(record)
   }
 
-  /// The digest of everything admitted so far: 48 bytes.
-  public func transcriptDigest() throws(MigrationError) -> [UInt8] { try transcript.snapshot() }
-
   /// The token that would close the current epoch now.
   public func token(isLast: Bool) throws(MigrationError) -> EpochToken {
     EpochToken(
