@@ -26,12 +26,14 @@ func tool(_ name: String) -> Target {
 }
 
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let system = Target.Dependency.product(name: "SystemPackage", package: "swift-system")
 
 let package = Package(
   name: "svsm-migration",
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
     .package(url: "https://github.com/apple/swift-system", from: "1.8.1"),
   ],
   targets: [
@@ -39,19 +41,23 @@ let package = Package(
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     library("Bytes"),
     .systemLibrary(name: "CLinux"),
-    library("FileIO", ["Bytes", "CLinux", system]),
+    library("Threads", ["CLinux", deque]),
+    library("FileIO", ["Bytes", "CLinux", "Threads", system]),
     library("Cryptography", ["Bytes", "CLibCrypto"]),
     library("QEMUStream", ["Bytes", "CZlib"]),
     library("SEVSNP", ["Bytes", "Cryptography"]),
     library("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP"]),
     library("SVSM", ["Bytes", "Cryptography", "SEVSNP"]),
     library(
-      "Migration", ["Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM"]),
+      "Migration",
+      [
+        "Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "Threads", deque,
+      ]),
     library(
       "Tools",
       [
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
-        arguments,
+        "Threads", arguments,
       ]),
     tool("prepare"), tool("save"), tool("load"), tool("inspect"), tool("verify"), tool("attest"),
     tool("guest"),
@@ -62,6 +68,7 @@ let package = Package(
       name: "MigrationSupport",
       dependencies: [
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
+        "Threads",
       ], path: "Tests/MigrationSupport", swiftSettings: checked),
     tests("Bytes"),
     tests("FileIO", ["Bytes", "TestSupport"]),

@@ -14,6 +14,16 @@ extension Array where Element == UInt8 {
 }
 
 extension MutableSpan<UInt8> {
+  /// Writes `value` at `offset`, most significant byte first. Precondition: it fits.
+  @inlinable public mutating func put<Field: FixedWidthInteger & UnsignedInteger>(
+    bigEndian value: Field, at offset: Int
+  ) {
+    let size = Field.bitWidth / 8
+    for index in 0..<size {
+      self[offset + index] = UInt8(truncatingIfNeeded: value >> Field(8 * (size - 1 - index)))
+    }
+  }
+
   /// Copies all of `source` to `offset`. Precondition: it fits.
   public mutating func copy(_ source: Span<UInt8>, to offset: Int) {
     precondition(offset >= 0 && source.count <= count - offset)
@@ -22,6 +32,18 @@ extension MutableSpan<UInt8> {
         guard let start = source.baseAddress, let target = target.baseAddress else { return }
         unsafe (target + offset).update(from: start, count: source.count)
       }
+    }
+  }
+
+  /// Moves `size` bytes from `source` to `target`; the regions may overlap. Precondition: both lie
+  /// in the span.
+  public mutating func move(_ size: Int, from source: Int, to target: Int) {
+    precondition(size >= 0 && source >= 0 && source <= count - size)
+    precondition(target >= 0 && target <= count - size)
+    if source == target { return }
+    unsafe withUnsafeMutableBufferPointer { bytes in
+      guard let base = bytes.baseAddress else { return }
+      unsafe (base + target).update(from: base + source, count: size)
     }
   }
 }

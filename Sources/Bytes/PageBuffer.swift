@@ -1,13 +1,14 @@
 /// A fixed, page-aligned buffer that is filled and read in place, again and again.
 ///
 /// Exists because a span of an array held by an object cannot outlive one access to that object; a
-/// span of this buffer lives as long as the buffer. One thread at a time. Whoever takes
-/// `mutableSpan` reads through no other span of the same bytes until done: the compiler does not
-/// check that here, which is why this type is small and in a file of its own.
-@safe public final class PageBuffer {
+/// span of this buffer lives as long as the buffer. Several threads may use it at once as long as
+/// nobody reads or writes what another one writes: whoever takes a mutable span sees to it that no
+/// other span of the same bytes is in use. The compiler does not check that here, which is why
+/// this type is small and in a file of its own.
+@safe public final class PageBuffer: @unchecked Sendable {
   /// Bytes.
   public let count: Int
-  private let base: UnsafeMutablePointer<UInt8>
+  @usableFromInline let base: UnsafeMutablePointer<UInt8>
 
   /// A buffer of `count` zero bytes.
   public init(count: Int) {
@@ -20,7 +21,7 @@
   deinit { unsafe UnsafeMutableRawPointer(base).deallocate() }
 
   /// All bytes, to read.
-  public var span: Span<UInt8> {
+  @inlinable public var span: Span<UInt8> {
     @_lifetime(borrow self) get {
       let span = unsafe Span(_unsafeStart: UnsafePointer(base), count: count)
       return unsafe _overrideLifetime(span, borrowing: self)
@@ -28,16 +29,31 @@
   }
 
   /// All bytes, to write.
-  public var mutableSpan: MutableSpan<UInt8> {
+  @inlinable public var mutableSpan: MutableSpan<UInt8> {
     @_lifetime(borrow self) get {
       let span = unsafe MutableSpan(_unsafeStart: base, count: count)
       return unsafe _overrideLifetime(span, borrowing: self)
     }
   }
 
-  /// Moves `count` bytes from `source` to the front; the regions may overlap.
-  public func moveToFront(from source: Int, count: Int) {
-    precondition(source >= 0 && count >= 0 && source + count <= self.count)
-    unsafe base.update(from: base + source, count: count)
+  /// The bytes of `range`, to write. Precondition: the buffer has them.
+  @inlinable @_lifetime(borrow self)
+  public func mutableSpan(_ range: Range<Int>) -> MutableSpan<UInt8> {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    let span = unsafe MutableSpan(_unsafeStart: base + range.lowerBound, count: range.count)
+    return unsafe _overrideLifetime(span, borrowing: self)
+  }
+
+  /// Moves `count` bytes from `source` to `target`; the regions may overlap.
+  public func move(_ count: Int, from source: Int, to target: Int) {
+    precondition(count >= 0 && source >= 0 && source <= self.count - count)
+    precondition(target >= 0 && target <= self.count - count)
+    unsafe (base + target).update(from: base + source, count: count)
+  }
+
+  /// Makes the bytes of `range` zero.
+  public func zero(_ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    unsafe (base + range.lowerBound).update(repeating: 0, count: range.count)
   }
 }

@@ -14,4 +14,11 @@ extension Span<UInt8> {
     }
     return true
   }
+
+  /// Whether these are the bytes of `other`.
+  @inlinable public func isEqual(to other: [UInt8]) -> Bool {
+    guard count == other.count else { return false }
+    for index in other.indices where self[index] != other[index] { return false }
+    return true
+  }
 }

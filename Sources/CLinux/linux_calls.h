@@ -1,4 +1,9 @@
-// A call that glibc exports but declares only under _GNU_SOURCE, which Swift's importer of
-// glibc does not define. See rename(2).
+// Calls that glibc exports but declares only under _GNU_SOURCE, which Swift's importer of
+// glibc does not define.
+
+// See rename(2).
 int renameat2(int olddirfd, const char *oldpath, int newdirfd, const char *newpath,
               unsigned int flags);
+
+// See sched_getaffinity(2); mask is a cpu_set_t of `size` bytes.
+int sched_getaffinity(int pid, unsigned long size, void *mask);

@@ -122,6 +122,20 @@ public final class InputFile: Sendable {
     }
   }
 
+  /// Fills the pieces of `buffer` with the bytes from `offset` on.
+  /// - Throws: `IO-READ`, also when the file ends before they are full.
+  public func read(
+    at offset: UInt64, into buffer: inout MutableSpan<UInt8>, _ pieces: SpacedPieces
+  ) throws(MigrationError) {
+    let isWhole: Bool
+    do {
+      isWhole = try SystemCall.read(descriptor, at: offset, into: &buffer, pieces)
+    } catch {
+      throw MigrationError(.readFailed, "cannot read", name, error, at: offset)
+    }
+    guard isWhole else { throw tooShort(at: offset) }
+  }
+
   /// The next stretch of a regular file at or behind `offset` that is not a hole, or nil when only
   /// holes are left. A file system that knows no holes reports one stretch to the end.
   /// - Throws: `IO-READ`.
@@ -134,12 +148,28 @@ public final class InputFile: Sendable {
       guard UInt64(data) < size else { return nil }
       return UInt64(data)..<min(UInt64(hole), size)
     } catch Errno.noSuchAddressOrDevice {
-      return nil  // ENXIO: a hole to the end
+      // ENXIO: a hole to the end, or a file that became shorter.
+      try requireSize()
+      return nil
     } catch Errno.invalidArgument {
       return offset..<size
     } catch {
       throw MigrationError(.readFailed, "cannot read", name, error, at: offset)
     }
+  }
+
+  /// Makes sure that a regular file has not become shorter since it was opened: a hole in it is then
+  /// a hole, and not what has been cut off.
+  /// - Throws: `IO-READ`.
+  public func requireSize() throws(MigrationError) {
+    guard let size else { return }
+    let now: Stat
+    do {
+      now = try Stat(descriptor)
+    } catch {
+      throw MigrationError(.readFailed, "cannot read", name, error)
+    }
+    if UInt64(now.size) < size { throw tooShort(at: UInt64(now.size)) }
   }
 
   private func tooShort(at offset: UInt64) -> MigrationError {

@@ -47,6 +47,17 @@ final class OutputDescriptor: Sendable {
     }
   }
 
+  /// Writes the pieces of `bytes` one behind the other from `offset` on.
+  func write(
+    _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
+  ) throws(MigrationError) {
+    do {
+      try SystemCall.write(raw, at: offset, bytes, pieces)
+    } catch {
+      throw MigrationError(.writeFailed, "cannot write", name, error, at: offset)
+    }
+  }
+
   /// Fills `buffer` with what was written at `offset`.
   func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(MigrationError) {
     do {

@@ -72,6 +72,14 @@ public final class OutputFile: ByteOutput, Sendable {
     try descriptor.write(bytes, at: offset)
   }
 
+  /// Writes the pieces of `bytes` one behind the other from `offset` on.
+  /// - Throws: `IO-WRITE`, also when the output has no positions.
+  public func write(
+    _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
+  ) throws(MigrationError) {
+    try descriptor.write(bytes, pieces, at: offset)
+  }
+
   /// Fills `buffer` with what was written at `offset`.
   /// - Throws: `IO-READ`, also when the file is not that long.
   public func read(

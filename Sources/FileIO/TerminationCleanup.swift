@@ -1,6 +1,7 @@
 internal import Glibc
 internal import Synchronization
 internal import SystemPackage
+internal import Threads
 
 /// Removes unfinished outputs when a signal ends the process.
 ///
@@ -72,7 +73,7 @@ public enum TerminationCleanup {
 }
 
 /// The temporary outputs of this process.
-@safe final class Registry: @unchecked Sendable {
+final class Registry: @unchecked Sendable {
   static let shared = Registry()
 
   /// One output not finished yet: files, then the folder that holds them if it is ours too.
@@ -87,21 +88,17 @@ public enum TerminationCleanup {
     }
   }
 
-  // The lock guards both variables. It is memory of its own because a pthread mutex must not move.
-  private let mutex: UnsafeMutablePointer<pthread_mutex_t>
+  // Guards both variables.
+  private let monitor = Monitor()
   private var entries: [UInt64: Entry] = [:]
   private var nextKey: UInt64 = 0
 
-  private init() {
-    unsafe mutex = .allocate(capacity: 1)
-    unsafe mutex.initialize(to: pthread_mutex_t())
-    unsafe pthread_mutex_init(mutex, nil)
-  }
+  private init() {}
 
   /// Runs `create` and notes what it made, with no gap between in which a signal could fall.
   func add(_ entry: Entry, _ create: () throws(Errno) -> Void) throws(Errno) -> UInt64 {
-    unsafe pthread_mutex_lock(mutex)
-    defer { unsafe pthread_mutex_unlock(mutex) }
+    monitor.lock()
+    defer { monitor.unlock() }
     try create()
     nextKey += 1
     entries[nextKey] = entry
@@ -112,31 +109,31 @@ public enum TerminationCleanup {
   func add(
     file: FilePath, to key: UInt64, _ create: () throws(Errno) -> Void
   ) throws(Errno) {
-    unsafe pthread_mutex_lock(mutex)
-    defer { unsafe pthread_mutex_unlock(mutex) }
+    monitor.lock()
+    defer { monitor.unlock() }
     try create()
     entries[key]?.files.append(file)
   }
 
   /// Runs `finish`, which gives the output its final name, and forgets the entry when it succeeds.
   func settle(_ key: UInt64, _ finish: () throws(Errno) -> Void) throws(Errno) {
-    unsafe pthread_mutex_lock(mutex)
-    defer { unsafe pthread_mutex_unlock(mutex) }
+    monitor.lock()
+    defer { monitor.unlock() }
     try finish()
     entries[key] = nil
   }
 
   /// Removes one entry's files, once.
   func discard(_ key: UInt64) {
-    unsafe pthread_mutex_lock(mutex)
-    defer { unsafe pthread_mutex_unlock(mutex) }
+    monitor.lock()
+    defer { monitor.unlock() }
     entries.removeValue(forKey: key)?.remove()
   }
 
   /// Removes everything and keeps the lock, so that nothing new is made or renamed: the process is
   /// about to end.
   func removeAllForEver() {
-    unsafe pthread_mutex_lock(mutex)
+    monitor.lock()
     for entry in entries.values { entry.remove() }
   }
 }

@@ -83,11 +83,44 @@ public final class GuestReader: Sendable {
     }
   }
 
-  /// The next stretch of a RAM block at or behind `offset` that its file stores; what lies between
-  /// stretches is zero and need not be read. Nil when only zeros are left.
+  /// Fills the pieces of `buffer` with memory from `offset` of a RAM block on.
   /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
-  public func nextData(block: Int, from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
-    try file(block).nextData(from: offset)
+  public func read(
+    block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>, _ pieces: SpacedPieces
+  ) throws(MigrationError) {
+    try file(block).read(at: offset, into: &buffer, pieces)
+  }
+
+  /// Bytes a hole must have to be left out of reading: to read a small one costs less than to ask
+  /// for it.
+  private static let smallestHole: UInt64 = 256 << 10
+
+  /// What lies in a RAM block from `offset` on, at most to `end`: a stretch that is to be read, or one
+  /// that its file does not store and that is all zero.
+  ///
+  /// `offset` and `end` are in whole pages, and so is where the stretch ends.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
+  public func stretch(
+    block: Int, from offset: UInt64, to end: UInt64
+  ) throws(MigrationError) -> (end: UInt64, isHole: Bool) {
+    let file = try file(block)
+    guard let data = try file.nextData(from: offset), data.lowerBound < end else {
+      return (end, true)
+    }
+    if data.lowerBound - offset >= Self.smallestHole { return (data.lowerBound & ~4095, true) }
+    var last = data.upperBound
+    while last < end, let next = try file.nextData(from: last),
+      next.lowerBound - last < Self.smallestHole
+    {
+      last = next.upperBound
+    }
+    return (min((last + 4095) & ~4095, end), false)
+  }
+
+  /// Makes sure that no file of memory has become shorter since it was opened.
+  /// - Throws: `IO-READ`.
+  public func requireSizes() throws(MigrationError) {
+    for file in files { try file.requireSize() }
   }
 
   private func file(_ block: Int) throws(MigrationError) -> InputFile {

@@ -9,6 +9,12 @@ public protocol GuestMemoryOutput: AnyObject, Sendable {
   /// - Throws: `IO-WRITE`; `INTERNAL` when the block has no such bytes.
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError)
 
+  /// Writes the pieces of `bytes` to memory, one behind the other from `offset` of a RAM block on.
+  /// - Throws: `IO-WRITE`; `INTERNAL` when the block has no such bytes.
+  func write(
+    block: Int, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces
+  ) throws(MigrationError)
+
   /// Fills `buffer` with what was written from `offset` of a RAM block on.
   /// - Throws: `IO-READ`; `INTERNAL` when the block has no such bytes.
   func read(
@@ -75,6 +81,15 @@ public final class GuestBundleMemory: GuestMemoryOutput {
       sizes.indices.contains(block) ? sizes[block] : nil, block: block, offset: offset,
       count: bytes.count)
     try files[block].write(bytes, at: offset)
+  }
+
+  public func write(
+    block: Int, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces
+  ) throws(MigrationError) {
+    try requireInside(
+      sizes.indices.contains(block) ? sizes[block] : nil, block: block, offset: offset,
+      count: pieces.total)
+    try files[block].write(bytes, pieces, at: offset)
   }
 
   public func read(
@@ -166,6 +181,14 @@ public final class RawImageWriter: GuestMemoryOutput {
   ) throws(MigrationError) {
     try requireInside(block == 0 ? size : nil, block: block, offset: offset, count: bytes.count)
     try file.write(bytes, at: offset)
+  }
+
+  public func write(
+    block: Int, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces
+  ) throws(MigrationError) {
+    try requireInside(
+      block == 0 ? size : nil, block: block, offset: offset, count: pieces.total)
+    try file.write(bytes, pieces, at: offset)
   }
 
   public func read(

@@ -1,8 +1,9 @@
 public import Bytes
 public import Guest
-internal import QEMUStream
+public import QEMUStream
 internal import SEVSNP
 public import SVSM
+public import Threads
 
 /// What a load came to.
 public struct LoadSummary: Sendable {
@@ -20,19 +21,32 @@ public struct LoadSummary: Sendable {
 
 /// The destination side of a migration, seen from the VMM: reads the stream, hands the SVSM what is
 /// its own, and puts memory in place. Source: the source document's VMM table (`Formats/api.md`).
+///
+/// Private pages are opened by all threads of a crew; what is believed, and what is written, is decided
+/// in stream order here.
 public struct DestinationVMM: ~Copyable {
   /// Told how many bytes of the stream are read.
   public typealias Progress = (UInt64) -> Void
 
+  private let crew: WorkCrew
   private var reader: SNPStreamReader
+  private var memory: any GuestMemoryOutput = DiscardedMemory()
+  private var run = SharedPageRun()
+  private let imports: InFlight<ImportBatch>
   private var machine = ""
   private var map = GuestMap()
   private var books = SharedPageBooks(blocks: [])
   private var privatePages: UInt64 = 0
   private var sharedPages: UInt64 = 0
 
-  /// - Parameter reader: at the start of a stream, checking its seal.
-  public init(_ reader: consuming SNPStreamReader) { self.reader = reader }
+  /// - Parameters:
+  ///   - input: at the start of a stream.
+  ///   - crew: does the work.
+  public init(_ input: StreamInput, crew: WorkCrew) {
+    self.crew = crew
+    reader = SNPStreamReader(input, checkingSealWith: crew)
+    imports = InFlight(limit: crew.jobs == 1 ? 1 : 2 * crew.jobs + 2)
+  }
 
   /// Receives a whole stream. The guest is restored only if this returns: nothing before the last
   /// byte is a promise.
@@ -62,12 +76,11 @@ public struct DestinationVMM: ~Copyable {
     while reader.guestBlocks.isEmpty { _ = try reader.next() }
     books = SharedPageBooks(blocks: reader.guestBlocks)
     map = try receiveGuestMap()
-    var assembler = MemoryAssembler(try memory(reader.guestBlocks, map))
-    let restored = try receiveRecords(&svsm, &assembler, progress)
+    self.memory = try memory(reader.guestBlocks, map)
+    let restored = try receiveRecords(&svsm, progress)
     let guest = try describe(restored)
     try books.check(
       MemoryExtents(map: map, states: restored.guest.pageStates), at: reader.payloadOffset)
-    try assembler.flush()
     return LoadSummary(
       bytes: reader.offset, privatePages: privatePages, sharedPages: sharedPages, guest: guest,
       transferData: transferData)
@@ -85,21 +98,33 @@ public struct DestinationVMM: ~Copyable {
   }
 
   private mutating func receiveRecords(
-    _ svsm: inout DestinationSVSM, _ assembler: inout MemoryAssembler, _ progress: Progress
+    _ svsm: inout DestinationSVSM, _ progress: Progress
   ) throws(MigrationError) -> RestoredState {
     var restored: RestoredState?
     while true {
-      let record = try reader.next()
+      let record: SNPStreamReader.Record
+      do throws(MigrationError) {
+        record = try reader.next()
+      } catch {
+        // What came before is refused first.
+        try finishImports(&svsm)
+        throw error
+      }
       if case .end = record {
         guard let restored else {
           throw MigrationError(.sectionMissing, "stream has no commit", expected: "snp-commit")
         }
         return restored
       }
-      do throws(MigrationError) {
-        try receive(record, &svsm, &assembler, &restored)
-      } catch {
-        throw reader.section.map { error.inSection($0.name.description) } ?? error
+      if case .pages(let count) = record {
+        try receivePrivatePages(count, &svsm)
+      } else {
+        try finishImports(&svsm)
+        do throws(MigrationError) {
+          try receive(record, &svsm, &restored)
+        } catch {
+          throw reader.section.map { error.inSection($0.name.description) } ?? error
+        }
       }
       progress(reader.offset)
     }
@@ -107,50 +132,116 @@ public struct DestinationVMM: ~Copyable {
 
   private mutating func receive(
     _ record: SNPStreamReader.Record, _ svsm: inout DestinationSVSM,
-    _ assembler: inout MemoryAssembler, _ restored: inout RestoredState?
+    _ restored: inout RestoredState?
   ) throws(MigrationError) {
+    if case .ram(let record) = record { return try receiveSharedPage(record, &svsm) }
+    try writeRun()
     switch record {
-    case .page: try receivePrivatePage(&svsm, &assembler)
-    case .ram(let record): try receiveSharedPage(record, &svsm, &assembler)
     case .token: try svsm.processEpochToken(reader.payload, at: reader.payloadOffset)
     case .final: try svsm.processFinalState(reader.payload, at: reader.payloadOffset)
     case .commit:
       let state = try svsm.processCommit(reader.payload, at: reader.payloadOffset)
-      try place(state.secretsPage, &assembler)
+      try place(state.secretsPage)
       restored = state
-    case .configuration, .session, .guestMap, .skipped, .eof, .seal, .vmdescription, .end: break
+    case .configuration, .session, .ram, .pages, .guestMap, .skipped, .eof, .seal,
+      .vmdescription, .end:
+      break
     }
   }
 
-  private mutating func receivePrivatePage(
-    _ svsm: inout DestinationSVSM, _ assembler: inout MemoryAssembler
+  // MARK: Private pages
+
+  private mutating func receivePrivatePages(
+    _ count: Int, _ svsm: inout DestinationSVSM
   ) throws(MigrationError) {
-    let buffer = assembler.buffer
-    var target = buffer.mutableSpan
-    let position = assembler.position
-    let metadata = try svsm.processPage(
-      reader.payload, into: &target, at: position, offset: reader.payloadOffset)
-    guard let place = map.locate(metadata.gpa) else {
-      throw MigrationError(
-        .guestMap, "private page lies where no memory is mapped", at: reader.payloadOffset + 8,
-        got: "gpa 0x\(String(metadata.gpa, radix: 16))")
+    try writeRun()
+    let stride = SNPStreamReader.pageStride
+    var next = 0
+    while next < count {
+      if imports.isFull { try finishOldestImport(&svsm) }
+      let batch =
+        if let free = imports.takeFree() { free } else { ImportBatch(try svsm.makeImport()) }
+      batch.count = min(count - next, PageImport.capacity)
+      let start = next * stride
+      guard
+        let records = reader.pinPayload(
+          start..<start + (batch.count - 1) * stride + PageMetadata.recordSize)
+      else { throw MigrationError(.internal, "page records are not at hand") }
+      (batch.records, batch.offset) = (records, reader.payloadOffset + UInt64(start))
+      imports.submit(batch, to: crew)
+      next += batch.count
     }
-    let wasTouched = books.note(place.block, place.offset, isShared: false)
-    if metadata.operation == .cancel {
-      for index in position..<position + PageMetadata.pageSize { target[index] = 0 }
-    } else {
-      privatePages += 1
-    }
-    // New memory is zero: a first zero page leaves a hole.
-    let page = buffer.span.extracting(position..<position + PageMetadata.pageSize)
-    guard wasTouched || !page.isAllZero else { return }
-    try assembler.place(place.block, place.offset)
   }
+
+  private mutating func finishImports(_ svsm: inout DestinationSVSM) throws(MigrationError) {
+    while try finishOldestImport(&svsm) {}
+  }
+
+  /// Processes the pages of the oldest batch.
+  /// - Returns: false when there is none.
+  @discardableResult private mutating func finishOldestImport(
+    _ svsm: inout DestinationSVSM
+  ) throws(MigrationError) -> Bool {
+    guard let batch = imports.finishOldest(with: crew) else { return false }
+    if let records = batch.records { reader.unpin(records) }
+    batch.records = nil
+    do throws(MigrationError) {
+      try place(batch, &svsm)
+    } catch {
+      throw error.inSection(SNPSection.pages.name.description)
+    }
+    imports.recycle(batch)
+    return true
+  }
+
+  private mutating func place(
+    _ batch: ImportBatch, _ svsm: inout DestinationSVSM
+  ) throws(MigrationError) {
+    // Pages that follow each other in the batch and in the block, to be written at once.
+    var run = (first: 0, place: BlockExtent(block: 0, offset: 0, size: 0))
+    for index in 0..<batch.count {
+      let offset = batch.offset + UInt64(index * SNPStreamReader.pageStride)
+      let metadata = try svsm.processPage(index, of: batch.pages, at: offset)
+      guard let place = map.locate(metadata.gpa) else {
+        throw MigrationError(
+          .guestMap, "private page lies where no memory is mapped", at: offset + 8,
+          got: "gpa 0x\(String(metadata.gpa, radix: 16))")
+      }
+      let wasTouched = books.note(place.block, place.offset, isShared: false)
+      if metadata.operation != .cancel { privatePages += 1 }
+      // New memory is zero: a first zero page leaves a hole.
+      let isWritten = wasTouched || !batch.pages.isZero(index)
+      if run.place.size > 0,
+        !isWritten || place.block != run.place.block || place.offset != run.place.end
+      {
+        try write(run.first, run.place, of: batch)
+        run.place.size = 0
+      }
+      guard isWritten else { continue }
+      if run.place.size == 0 {
+        run = (index, BlockExtent(block: place.block, offset: place.offset, size: 0))
+      }
+      run.place.size += UInt64(PageMetadata.pageSize)
+    }
+    if run.place.size > 0 { try write(run.first, run.place, of: batch) }
+  }
+
+  private func write(
+    _ first: Int, _ place: BlockExtent, of batch: ImportBatch
+  ) throws(MigrationError) {
+    let start = first * PageMetadata.pageSize
+    let pages = batch.pages
+    try memory.write(
+      block: place.block, at: place.offset,
+      pages.contents.extracting(start..<start + Int(place.size)))
+  }
+
+  // MARK: Shared pages
 
   private mutating func receiveSharedPage(
-    _ record: RAMRecord, _ svsm: inout DestinationSVSM, _ assembler: inout MemoryAssembler
+    _ record: RAMRecord, _ svsm: inout DestinationSVSM
   ) throws(MigrationError) {
-    guard let page = record.page else { return }
+    guard let page = record.page else { return try writeRun() }
     if let gpa = map.gpa(block: page.block, offset: page.offset), svsm.holdsPrivatePage(at: gpa) {
       throw MigrationError(
         .mapSharedAtPrivate, "shared content comes for a private page", at: reader.payloadOffset,
@@ -158,31 +249,41 @@ public struct DestinationVMM: ~Copyable {
     }
     let wasTouched = books.note(page.block, page.offset, isShared: true)
     sharedPages += 1
-    guard wasTouched || record.payloadSize > 0 else { return }
-    let buffer = assembler.buffer
-    var target = buffer.mutableSpan
-    let position = assembler.position
-    if record.payloadSize > 0 {
-      target.copy(reader.payload, to: position)
-    } else {
-      for index in position..<position + RAMSection.pageSize { target[index] = 0 }
+    if record.payloadSize == 0 {
+      guard wasTouched else { return }
+      try writeRun()
+      return try memory.write(block: page.block, at: page.offset, Self.zeroPage.span)
     }
-    try assembler.place(page.block, page.offset)
+    guard let content = reader.pinPayload(0..<RAMSection.pageSize) else {
+      throw MigrationError(.internal, "a page's content is not at hand")
+    }
+    if run.append(page, content) {
+      reader.unpin(content)
+    } else {
+      try writeRun()
+      run.begin(page, content)
+    }
   }
 
-  private mutating func place(
-    _ secrets: (gpa: UInt64, page: [UInt8])?, _ assembler: inout MemoryAssembler
-  ) throws(MigrationError) {
+  private static let zeroPage = [UInt8](repeating: 0, count: RAMSection.pageSize)
+
+  /// Writes the shared pages that were put together.
+  private mutating func writeRun() throws(MigrationError) {
+    guard let content = run.end() else { return }
+    defer { reader.unpin(content) }
+    let buffer = content.buffer
+    try memory.write(
+      block: run.place.block, at: run.place.offset, buffer.span, run.pieces)
+  }
+
+  private func place(_ secrets: (gpa: UInt64, page: [UInt8])?) throws(MigrationError) {
     guard let secrets else { return }
     guard let place = map.locate(secrets.gpa) else {
       throw MigrationError(
         .secretsPage, "secrets page lies where no memory is mapped",
         got: "gpa 0x\(String(secrets.gpa, radix: 16))")
     }
-    let buffer = assembler.buffer
-    var target = buffer.mutableSpan
-    target.copy(secrets.page.span, to: assembler.position)
-    try assembler.place(place.block, place.offset)
+    try memory.write(block: place.block, at: place.offset, secrets.page.span)
   }
 
   private func describe(_ restored: RestoredState) throws(MigrationError) -> GuestDescription {

@@ -2,13 +2,14 @@ public import Bytes
 public import Guest
 public import QEMUStream
 public import SVSM
+public import Threads
 
 /// Walks an SNP stream from its first byte to its last, record by record, and refuses whatever is
 /// out of place.
 ///
 /// It knows the container, the order of sections and the fixed parts of their bodies; it holds no
-/// key and judges no content. With `checkingSeal` it also hashes every byte as it passes and checks
-/// the seal. What is behind a record stays at the front of the window, `payload`, until the next
+/// key and judges no content. With a crew to hash with it also hashes every byte as it passes and
+/// checks the seal. What is behind a record stays at the front of the window, `payload`, until the next
 /// call. Memory does not grow with the stream.
 public struct SNPStreamReader: ~Copyable {
   /// What was found next.
@@ -18,8 +19,9 @@ public struct SNPStreamReader: ~Copyable {
     /// A record of shared memory; a page's content is the payload.
     case ram(RAMRecord)
     case guestMap(GuestMap)
-    /// A page record: `PageMetadata.recordSize` bytes of payload.
-    case page
+    /// Page records of one part each, all at hand: the first at the front of the payload, the others
+    /// `pageStride` bytes apart.
+    case pages(count: Int)
     /// An epoch token: `EpochToken.layout.size` bytes of payload.
     case token
     /// A final record: fixed part and ciphertext are the payload.
@@ -57,10 +59,13 @@ public struct SNPStreamReader: ~Copyable {
   /// Stream offset of the last record's payload.
   public private(set) var payloadOffset: UInt64 = 0
 
-  /// - Parameter checkingSeal: whether to hash the stream and check its seal.
-  public init(_ input: StreamInput, checkingSeal: Bool) throws(MigrationError) {
+  /// Bytes from one page record to the next: the record, the footer behind it, the head of a part.
+  public static let pageStride = 5 + PageMetadata.recordSize + 5
+
+  /// - Parameter crew: hashes the stream, so that its seal can be checked; nil when it is not.
+  public init(_ input: StreamInput, checkingSealWith crew: WorkCrew?) {
     self.input = input
-    sealCheck = checkingSeal ? try SealCheck(input) : nil
+    sealCheck = crew.map { SealCheck(input, crew: $0) }
   }
 
   /// Bytes of the stream read so far.
@@ -71,6 +76,14 @@ public struct SNPStreamReader: ~Copyable {
     @_lifetime(borrow self) get { input.bytes.extracting(first: pending) }
   }
 
+  /// Pins bytes of the last record's payload, so that they stay when the next one is read; to be given
+  /// back with `unpin`.
+  /// - Returns: nil when they belong to a record too large to be pinned.
+  func pinPayload(_ range: Range<Int>) -> PinnedBytes? { input.pinWindow(range) }
+
+  /// Gives pinned bytes back.
+  func unpin(_ bytes: PinnedBytes) { input.unpin(bytes) }
+
   /// RAM blocks, once the list was read.
   public private(set) var guestBlocks: [Guest.RAMBlock] = []
 
@@ -78,6 +91,7 @@ public struct SNPStreamReader: ~Copyable {
   /// - Throws: what is wrong with the stream, with section and offset.
   public mutating func next() throws(MigrationError) -> Record {
     do {
+      try sealCheck?.advance()
       if insideRAM { return try nextRAMRecord() }
       if pending > 0 { input.consume(pending) }
       pending = 0
@@ -167,7 +181,13 @@ public struct SNPStreamReader: ~Copyable {
         .sectionLength, "optional section is too long", at: payloadOffset,
         expected: "at most \(SNPSection.optionalLimit)", got: "\(length)")
     }
-    try input.skip(UInt64(length))
+    var left = UInt64(length)
+    while left > 0 {
+      let step = min(left, UInt64(LeafHasher.chunkSize))
+      try input.skip(step)
+      try sealCheck?.advance()
+      left -= step
+    }
     return .skipped(header)
   }
 
@@ -245,7 +265,11 @@ public struct SNPStreamReader: ~Copyable {
     case .guestMap:
       return .guestMap(try readGuestMap())
     case .pages:
-      return try readPart(header, size: PageMetadata.recordSize, as: .page)
+      let record = try readPart(header, size: PageMetadata.recordSize, as: .pages(count: 1))
+      guard header.kind == .part else { return record }
+      let count = countPages(header.id)
+      pending = (count - 1) * Self.pageStride + PageMetadata.recordSize
+      return .pages(count: count)
     case .epochs:
       return try readPart(header, size: EpochToken.layout.size, as: .token)
     case .vcpu, .service, .secrets, .pageStates:
@@ -273,6 +297,23 @@ public struct SNPStreamReader: ~Copyable {
         at: payloadOffset + UInt64(index))
     }
     return .skipped(header)
+  }
+
+  /// How many page records stand at the front of the window, part after part and all read already:
+  /// what is said of one part holds for the next.
+  private func countPages(_ id: UInt32) -> Int {
+    var border = [UInt8]()
+    border.appendFooter(id: id)
+    border.appendSectionHeader(.part, id: id)
+    let window = input.bytes
+    var (count, end) = (1, PageMetadata.recordSize)
+    while end + Self.pageStride <= window.count,
+      window.extracting(end..<end + border.count).isEqual(to: border)
+    {
+      end += Self.pageStride
+      count += 1
+    }
+    return count
   }
 
   private mutating func readGuestMap() throws(MigrationError) -> GuestMap {
@@ -356,7 +397,7 @@ public struct SNPStreamReader: ~Copyable {
   // MARK: After the sections
 
   private mutating func readSeal() throws(MigrationError) -> Seal {
-    try sealCheck?.streamEnds(at: input.offset)
+    try sealCheck?.streamEnds()
     return try SealCheck.read(from: input, check: sealCheck, sourceKey: sourceKey)
   }
 

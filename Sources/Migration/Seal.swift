@@ -52,7 +52,7 @@ public struct Seal: Sendable, Hashable {
 
   /// Leaves that `coveredLength` bytes have.
   public var chunkCount: UInt64 {
-    let size = UInt64(ChunkHasher.chunkSize)
+    let size = UInt64(LeafHasher.chunkSize)
     return coveredLength / size + (coveredLength % size == 0 ? 0 : 1)
   }
 
@@ -62,7 +62,7 @@ public struct Seal: Sendable, Hashable {
     bytes.append(bigEndian: UInt16(1))
     bytes.append(bigEndian: UInt16(1))
     bytes.append(bigEndian: UInt32(signer == nil ? 0 : 1))
-    bytes.append(bigEndian: UInt32(ChunkHasher.chunkSize))
+    bytes.append(bigEndian: UInt32(LeafHasher.chunkSize))
     bytes.append(bigEndian: UInt32(0))
     bytes.append(bigEndian: coveredLength)
     bytes.append(bigEndian: chunkCount)
@@ -99,7 +99,7 @@ public struct Seal: Sendable, Hashable {
     }
     let flags = try cursor.read(UInt32.self)
     guard flags & ~1 == 0 else { throw refusal("unknown flags", 12, "\(flags)") }
-    guard try cursor.read(UInt32.self) == UInt32(ChunkHasher.chunkSize) else {
+    guard try cursor.read(UInt32.self) == UInt32(LeafHasher.chunkSize) else {
       throw refusal("unknown chunk size", 16)
     }
     guard try cursor.read(UInt32.self) == 0 else { throw refusal("unknown evidence", 20) }

@@ -1,31 +1,54 @@
 internal import Bytes
 internal import Cryptography
 internal import QEMUStream
+internal import Threads
 
 /// Hashes a stream while it is read, then holds its seal against it.
 final class SealCheck {
-  /// Keeps the noncopyable hasher where the input's tap can reach it.
-  private final class Tap {
-    var hasher: ChunkHasher
-    init() throws(MigrationError) { hasher = try ChunkHasher() }
-  }
-
   private let input: StreamInput
-  private let tap: Tap
+  private let hasher: LeafHasher
+  /// Chunks that may be pinned at once.
+  private let pendingLimit: Int
+  /// Stream offset of the first byte that was not given to the hasher.
+  private var next: UInt64
   private var seal: Seal?
 
-  /// Begins to hash everything `input` consumes from now on.
-  init(_ input: StreamInput) throws(MigrationError) {
-    let tap = try Tap()
+  /// Begins to hash everything `input` consumes from now on, its first byte.
+  init(_ input: StreamInput, crew: WorkCrew) {
     self.input = input
-    self.tap = tap
-    input.startTap { bytes throws(MigrationError) in try tap.hasher.update(bytes) }
+    hasher = LeafHasher(crew)
+    pendingLimit = 4 + 4 * crew.jobs
+    next = input.offset
+    input.keepConsumed()
+  }
+
+  /// Hands over the chunks that are consumed. To be called often: until then they take memory.
+  func advance() throws(MigrationError) {
+    while input.offset - next >= UInt64(LeafHasher.chunkSize) {
+      try submit(LeafHasher.chunkSize)
+      input.release(before: next)
+    }
   }
 
   /// The covered bytes end here.
-  func streamEnds(at offset: UInt64) throws(MigrationError) {
-    try input.stopTap()
-    try tap.hasher.finish()
+  func streamEnds() throws(MigrationError) {
+    try advance()
+    if input.offset > next { try submit(Int(input.offset - next)) }
+    input.stopKeeping()
+    while hasher.pendingCount > 0 { try finishOldest() }
+  }
+
+  private func submit(_ count: Int) throws(MigrationError) {
+    if hasher.pendingCount >= pendingLimit { try finishOldest() }
+    guard let bytes = input.pin(at: next, count: count) else {
+      throw MigrationError(.internal, "a chunk of the stream is not at hand", at: next)
+    }
+    try hasher.submit(bytes)
+    next += UInt64(count)
+  }
+
+  private func finishOldest() throws(MigrationError) {
+    if let bytes = try hasher.finishOldest() { input.unpin(bytes) }
   }
 
   /// Reads a seal at the input's place; with a `check` also holds it against the stream.
@@ -78,19 +101,19 @@ final class SealCheck {
     var left = count
     while left > 0 {
       let step = min(left, 2048)
-      leaves += try input.readArray(Int(step) * ChunkHasher.hashSize)
+      leaves += try input.readArray(Int(step) * LeafHasher.hashSize)
       left -= step
     }
     return leaves
   }
 
   private func compare(_ leaves: [UInt8], covering length: UInt64) throws(MigrationError) {
-    let mine = tap.hasher.leaves
-    let size = ChunkHasher.hashSize
+    let mine = hasher.leaves
+    let size = LeafHasher.hashSize
     for start in stride(from: 0, to: min(leaves.count, mine.count), by: size)
     where leaves[start..<start + size] != mine[start..<start + size] {
-      let first = UInt64(start / size * ChunkHasher.chunkSize)
-      let last = min(first + UInt64(ChunkHasher.chunkSize), length)
+      let first = UInt64(start / size * LeafHasher.chunkSize)
+      let last = min(first + UInt64(LeafHasher.chunkSize), length)
       throw MigrationError(
         .sealChunk, "bytes up to 0x\(String(last, radix: 16)) are not those that were sealed",
         section: "seal", at: first)

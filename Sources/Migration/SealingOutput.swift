@@ -1,85 +1,145 @@
 internal import Bytes
 internal import Cryptography
 internal import FileIO
+internal import Threads
 
-/// Where a stream is written: collects records in one buffer, hashes whole chunks for the seal and
-/// writes in large pieces, each byte touched once.
+/// Where a stream is put together: a ring of its last mebibytes. Records are made in place, whole
+/// chunks are hashed for the seal, and large aligned pieces written from where they were made.
 ///
-/// Records are made in place: a page's ciphertext is written from where the cipher put it.
+/// Room is reserved in stream order; several threads may fill what was reserved, and what is finished,
+/// oldest first, goes on to be hashed and written. All methods are for the owner's thread.
 final class SealingOutput {
   /// Bytes written at once: a whole number of chunks.
-  private static let pieceSize = 4 * ChunkHasher.chunkSize
-  /// The longest record that `append` in place may ask for.
-  static let recordLimit = 64 << 10
+  private static let pieceSize = 4 * LeafHasher.chunkSize
+  /// Most bytes one reservation may have.
+  static let reservationLimit = 512 << 10
 
   private let output: any ByteOutput
-  private let buffer: PageBuffer
-  private var count = 0
-  private var hasher: ChunkHasher
-  /// Stream offset of the next byte.
-  private(set) var offset: UInt64 = 0
+  private let hasher: LeafHasher
+  /// The ring, then room for a reservation that reaches over its end.
+  let ring: PageBuffer
+  private let ringSize: Int
 
-  init(_ output: any ByteOutput) throws(MigrationError) {
-    let hasher = try ChunkHasher()
+  // Stream offsets, each at or below the one before it.
+  private var reserved: UInt64 = 0
+  private var made: UInt64 = 0
+  private var hashing: UInt64 = 0
+  private var written: UInt64 = 0
+
+  init(_ output: any ByteOutput, crew: WorkCrew) {
     self.output = output
-    self.hasher = hasher
-    buffer = PageBuffer(count: Self.pieceSize + Self.recordLimit)
+    hasher = LeafHasher(crew)
+    // Enough for what all jobs make at once, with as much again to be hashed and written.
+    ringSize = (4 + 2 * crew.jobs) * Self.pieceSize
+    ring = PageBuffer(count: ringSize + Self.reservationLimit)
   }
 
-  /// Appends `bytes`, however many.
-  func append(_ bytes: [UInt8]) throws(MigrationError) {
-    try append(bytes.span)
+  /// Stream offset of the next byte that is reserved.
+  var offset: UInt64 { reserved }
+
+  // MARK: Making
+
+  /// Reserves the next `size` bytes of the stream, and waits for room if there is none.
+  /// - Returns: where they lie in `ring`.
+  /// - Throws: `IO-WRITE`.
+  func reserve(_ size: Int) throws(MigrationError) -> Int {
+    precondition(size >= 0 && size <= Self.reservationLimit)
+    while reserved + UInt64(size) - min(written, hasher.length) > UInt64(ringSize) {
+      try makeRoom()
+    }
+    defer { reserved += UInt64(size) }
+    return position(of: reserved)
   }
 
-  /// Appends `bytes`, however many.
+  /// The oldest reservation, of `size` bytes, is filled.
+  /// - Throws: `IO-WRITE`.
+  func finish(_ size: Int) throws(MigrationError) {
+    precondition(UInt64(size) <= reserved - made)
+    let end = position(of: made) + size
+    if end > ringSize { ring.move(end - ringSize, from: ringSize, to: 0) }
+    made += UInt64(size)
+    try hashChunks()
+    while made - written >= UInt64(Self.pieceSize) { try writePiece() }
+  }
+
+  /// Appends `bytes`, however many. Nothing reserved may be unfinished.
+  /// - Throws: `IO-WRITE`.
   func append(_ bytes: Span<UInt8>) throws(MigrationError) {
+    precondition(made == reserved)
     var next = 0
     while next < bytes.count {
-      let step = min(bytes.count - next, Self.recordLimit)
-      let piece = bytes.extracting(next..<next + step)
-      try append(step) { (buffer, position) throws(MigrationError) in
-        for index in 0..<step { buffer[position + index] = piece[index] }
-      }
+      let step = min(bytes.count - next, Self.reservationLimit)
+      let position = try reserve(step)
+      let ring = self.ring
+      var target = ring.mutableSpan(position..<position + step)
+      target.copy(bytes.extracting(next..<next + step), to: 0)
+      try finish(step)
       next += step
     }
   }
 
-  /// Appends a record of `size` bytes that `make` writes in place, at the position it is given.
-  func append(
-    _ size: Int, make: (inout MutableSpan<UInt8>, Int) throws(MigrationError) -> Void
-  ) throws(MigrationError) {
-    let buffer = self.buffer
-    var span = buffer.mutableSpan
-    try make(&span, count)
-    count += size
-    offset += UInt64(size)
-    if count >= Self.pieceSize { try write(Self.pieceSize) }
-  }
+  /// Appends `bytes`, however many. Nothing reserved may be unfinished.
+  /// - Throws: `IO-WRITE`.
+  func append(_ bytes: [UInt8]) throws(MigrationError) { try append(bytes.span) }
 
-  /// Writes what was appended so far.
-  func flush() throws(MigrationError) { try write(count) }
+  // MARK: The end
+
+  /// Writes what was finished so far.
+  /// - Throws: `IO-WRITE`.
+  func flush() throws(MigrationError) {
+    while written < made { try writePiece() }
+  }
 
   /// Writes what is left, hashes it, and gives the leaves of all that was appended. What is
   /// appended later is written and not hashed.
+  /// - Throws: `IO-WRITE`.
   func finishHashing() throws(MigrationError) -> [UInt8] {
-    try write(count)
-    try hasher.finish()
+    precondition(made == reserved)
+    try flush()
+    if hashing < made { try hash(Int(made - hashing)) }
+    while hasher.pendingCount > 0 { _ = try hasher.finishOldest() }
     return hasher.leaves
   }
 
   /// Appends `bytes` behind the hashed part.
+  /// - Throws: `IO-WRITE`.
   func appendUnhashed(_ bytes: [UInt8]) throws(MigrationError) {
     try output.write(bytes.span)
-    offset += UInt64(bytes.count)
+    reserved += UInt64(bytes.count)
   }
 
-  private func write(_ size: Int) throws(MigrationError) {
-    let buffer = self.buffer
-    let piece = buffer.span.extracting(first: size)
-    try hasher.update(piece)
-    try output.write(piece)
-    // At most one record lies behind the piece.
-    buffer.moveToFront(from: size, count: count - size)
-    count -= size
+  // MARK: Pieces
+
+  private func position(of offset: UInt64) -> Int { Int(offset % UInt64(ringSize)) }
+
+  /// Frees some room: what is finished can always be hashed and written.
+  private func makeRoom() throws(MigrationError) {
+    if hasher.pendingCount > 0 {
+      _ = try hasher.finishOldest()
+    } else if written < made {
+      try writePiece()
+    } else {
+      throw MigrationError(.internal, "more of the stream is being made than there is room for")
+    }
+  }
+
+  private func hashChunks() throws(MigrationError) {
+    while made - hashing >= UInt64(LeafHasher.chunkSize) { try hash(LeafHasher.chunkSize) }
+  }
+
+  private func hash(_ size: Int) throws(MigrationError) {
+    // Chunks do not lie across the end of the ring, which has a whole number of them.
+    let start = position(of: hashing)
+    try hasher.submit(ring, start..<start + size)
+    hashing += UInt64(size)
+  }
+
+  /// Writes up to the end of a piece, or as much of it as is finished.
+  private func writePiece() throws(MigrationError) {
+    let start = position(of: written)
+    let size = Int(min(made - written, UInt64(Self.pieceSize - start % Self.pieceSize)))
+    let ring = self.ring
+    try output.write(ring.span.extracting(start..<start + size))
+    written += UInt64(size)
   }
 }

@@ -4,6 +4,7 @@ public import Guest
 internal import QEMUStream
 internal import SEVSNP
 public import SVSM
+public import Threads
 
 /// What a save came to.
 public struct SaveSummary: Sendable {
@@ -20,15 +21,17 @@ public struct SaveSummary: Sendable {
 /// The source side of a migration, seen from the VMM: reads the guest, carries what the SVSM packages,
 /// and writes the stream. Each method is one call of the source document's VMM table
 /// (`Formats/api.md`).
+///
+/// Memory is read, encrypted, encoded and hashed by all threads of a crew; what decides the order of
+/// the stream is done here, so that its bytes do not depend on how many there are.
 public struct SourceVMM: ~Copyable {
   /// Told how many bytes of guest memory are done.
   public typealias Progress = (UInt64) -> Void
 
   /// Shared pages in one part of the `ram` section.
-  private static let pagesPerPart: UInt64 = 16384
-  /// Bytes of guest memory read at once.
-  private static let batchSize = 256 << 10
+  private static let pagesPerPart = 16384
 
+  private let crew: WorkCrew
   private let guest: GuestReader
   private var svsm: SourceSVSM
   private let output: SealingOutput
@@ -36,16 +39,16 @@ public struct SourceVMM: ~Copyable {
   private var description: StreamDescription
   private var finalIDs: UInt32 = SNPSection.firstFinalID
   private var summary = SaveSummary()
-  private let batch = PageBuffer(count: SourceVMM.batchSize)
   private var done: UInt64 = 0
 
   /// - Parameters:
   ///   - guest: where memory is read from.
   ///   - svsm: the guest's SVSM, its session begun.
   ///   - output: where the stream goes.
+  ///   - crew: does the work.
   /// - Throws: `RAM-BLOCK` when a block's name is no section name.
   public init(
-    guest: GuestReader, svsm: consuming SourceSVSM, output: any ByteOutput
+    guest: GuestReader, svsm: consuming SourceSVSM, output: any ByteOutput, crew: WorkCrew
   ) throws(MigrationError) {
     var blocks: [QEMUStream.RAMBlock] = []
     for block in guest.description.ramBlocks {
@@ -54,10 +57,10 @@ public struct SourceVMM: ~Copyable {
       }
       blocks.append(.init(name: name, length: block.size))
     }
-    let sealing = try SealingOutput(output)
+    self.crew = crew
     self.guest = guest
     self.svsm = svsm
-    self.output = sealing
+    self.output = SealingOutput(output, crew: crew)
     ram = RAMEncoder(blocks: blocks)
     description = StreamDescription(machine: Array(guest.description.machine.utf8))
   }
@@ -76,6 +79,7 @@ public struct SourceVMM: ~Copyable {
     try sendTransferData()
     try sendPrivatePages(progress)
     try sendSharedPages(progress)
+    try guest.requireSizes()
     try closeEpoch()
     try sendFinalState()
     // An output that takes no more must be found while the guest can still stay.
@@ -122,91 +126,96 @@ public struct SourceVMM: ~Copyable {
     try border(.start, .epochs, EpochToken.layout)
   }
 
+  /// Batches that may be under way: each job has one, and finds the next at hand.
+  private var batchLimit: Int { 2 * crew.jobs + 2 }
+
   /// Sends every validated page, wrapped, with its metadata.
   public mutating func sendPrivatePages(_ progress: Progress) throws(MigrationError) {
     let description = guest.description
     let extents = MemoryExtents(map: description.map, states: description.pageStates)
+    let underWay = InFlight<PrivateBatch>(limit: crew.jobs == 1 ? 1 : batchLimit)
     for extent in extents.extents(where: { $0 == .validated }) {
-      var next: UInt64 = 0
-      while next < extent.place.size {
-        let size = Int(min(UInt64(Self.batchSize), extent.place.size - next))
-        try fill(size, extent.place.block, extent.place.offset + next)
-        for page in stride(from: 0, to: size, by: PageMetadata.pageSize) {
-          try sendPrivatePage(extent.gpa + next + UInt64(page), page)
-        }
-        next += UInt64(size)
-        advance(size, progress)
+      var batches = BatchCursor(extent.place)
+      while let next = try batches.next(of: guest, pages: pagesPerBatch, holePages: pagesPerBatch) {
+        if underWay.isFull { try finishOldest(underWay, progress) }
+        let batch = if let free = underWay.takeFree() { free } else { try makePrivateBatch() }
+        (batch.place, batch.isHole) = (next.place, next.isHole)
+        try svsm.beginExport(
+          batch.export, at: extent.gpa + (next.place.offset - extent.place.offset),
+          count: batch.pages)
+        batch.position = try output.reserve(batch.size)
+        underWay.submit(batch, to: crew)
       }
     }
+    while try finishOldest(underWay, progress) {}
   }
 
-  private mutating func sendPrivatePage(
-    _ gpa: UInt64, _ position: Int
-  ) throws(MigrationError) {
-    let id = SNPSection.pages.id
-    let head = 5
-    let body = PageMetadata.recordSize
-    let batch = self.batch
-    try output.append(head + body + 5) { (buffer, start) throws(MigrationError) in
-      buffer[start] = RecordType.sectionPart.rawValue
-      putID(id, &buffer, start + 1)
-      let page = batch.span.extracting(position..<position + PageMetadata.pageSize)
-      try svsm.packagePage(at: gpa, page, into: &buffer, at: start + head)
-      buffer[start + head + body] = RecordType.footer.rawValue
-      putID(id, &buffer, start + head + body + 1)
-    }
-    summary.privatePages += 1
+  private func makePrivateBatch() throws(MigrationError) -> PrivateBatch {
+    PrivateBatch(try svsm.makeExport(), from: guest, into: output.ring)
+  }
+
+  /// Lets the oldest batch out: it is part of the transcript from now on.
+  /// - Returns: false when there is none.
+  @discardableResult private mutating func finishOldest(
+    _ underWay: InFlight<PrivateBatch>, _ progress: Progress
+  ) throws(MigrationError) -> Bool {
+    guard let batch = underWay.finishOldest(with: crew) else { return false }
+    if let error = batch.error { throw error }
+    try svsm.finishExport(batch.export)
+    try output.finish(batch.size)
+    summary.privatePages += UInt64(batch.pages)
+    advance(batch.place, progress)
+    underWay.recycle(batch)
+    return true
   }
 
   /// Sends what is shared with the host, in the traditional manner.
   public mutating func sendSharedPages(_ progress: Progress) throws(MigrationError) {
     let description = guest.description
     let extents = MemoryExtents(map: description.map, states: description.pageStates)
-    var left: UInt64 = 0
-    var records: [UInt8] = []
-    for extent in extents.shared(blockSizes: description.ramBlocks.map { $0.size }) {
-      var next = extent.offset
-      while next < extent.end {
-        if left == 0 {
-          records.appendSectionHeader(.part, id: SNPSection.ram.id)
-          left = Self.pagesPerPart
+      .shared(blockSizes: description.ramBlocks.map { $0.size })
+    let underWay = InFlight<SharedBatch>(limit: crew.jobs == 1 ? 1 : batchLimit)
+    var pagesLeft = extents.reduce(0) { $0 + Int($1.size) / RAMSection.pageSize }
+    var partLeft = 0
+    for extent in extents {
+      var batches = BatchCursor(extent)
+      while true {
+        let beginsPart = partLeft == 0
+        if beginsPart { partLeft = min(pagesLeft, Self.pagesPerPart) }
+        guard
+          let next = try batches.next(
+            of: guest, pages: min(partLeft, pagesPerBatch), holePages: partLeft)
+        else {
+          if beginsPart { partLeft = 0 }
+          break
         }
-        let size = min(UInt64(Self.batchSize), extent.end - next, left * 4096)
-        try appendShared(extent.block, next, Int(size), &records)
-        try output.append(records)
-        records.removeAll(keepingCapacity: true)
-        next += size
-        left -= size / 4096
-        if left == 0 { endRAMBody(&records) }
-        advance(Int(size), progress)
+        if underWay.isFull { try finishOldest(underWay, progress) }
+        let batch = underWay.takeFree() ?? SharedBatch(from: guest)
+        (batch.place, batch.isHole) = (next.place, next.isHole)
+        batch.encoder = ram
+        ram.continue(block: extent.block)
+        pagesLeft -= batch.pages
+        partLeft -= batch.pages
+        (batch.beginsPart, batch.endsPart) = (beginsPart, partLeft == 0)
+        underWay.submit(batch, to: crew)
       }
     }
-    if left > 0 { endRAMBody(&records) }
-    try output.append(records)
+    while try finishOldest(underWay, progress) {}
   }
 
-  private func endRAMBody(_ records: inout [UInt8]) {
-    ram.appendEnd(to: &records)
-    records.appendFooter(id: SNPSection.ram.id)
-  }
-
-  private mutating func appendShared(
-    _ block: Int, _ offset: UInt64, _ size: Int, _ records: inout [UInt8]
-  ) throws(MigrationError) {
-    try fill(size, block, offset)
-    let batch = self.batch
-    for position in stride(from: 0, to: size, by: RAMSection.pageSize) {
-      let place = RAMPage(block: block, offset: offset + UInt64(position))
-      let page = batch.span.extracting(position..<position + RAMSection.pageSize)
-      if page.isAllZero {
-        ram.appendZero(place, to: &records)
-        summary.zeroPages += 1
-      } else {
-        ram.appendPageHeader(place, to: &records)
-        records.append(copying: page)
-        summary.sharedPages += 1
-      }
-    }
+  /// Lets the oldest batch out.
+  /// - Returns: false when there is none.
+  @discardableResult private mutating func finishOldest(
+    _ underWay: InFlight<SharedBatch>, _ progress: Progress
+  ) throws(MigrationError) -> Bool {
+    guard let batch = underWay.finishOldest(with: crew) else { return false }
+    if let error = batch.error { throw error }
+    try batch.append(to: output)
+    summary.zeroPages += UInt64(batch.zeros)
+    summary.sharedPages += UInt64(batch.pages - batch.zeros)
+    advance(batch.place, progress)
+    underWay.recycle(batch)
+    return true
   }
 
   /// Closes the epoch: everything was sent while the guest was paused, so it is the last.
@@ -217,7 +226,8 @@ public struct SourceVMM: ~Copyable {
     bytes += try svsm.closeEpoch(isLast: true)
     bytes.appendFooter(id: id)
     bytes.appendSectionHeader(.end, id: SNPSection.ram.id)
-    endRAMBody(&bytes)
+    ram.appendEnd(to: &bytes)
+    bytes.appendFooter(id: SNPSection.ram.id)
     try output.append(bytes)
     try border(.end, .pages, PageMetadata.recordLayout)
     try border(.end, .epochs, EpochToken.layout)
@@ -270,20 +280,8 @@ public struct SourceVMM: ~Copyable {
 
   // MARK: Pieces
 
-  /// Fills the batch buffer with guest memory.
-  private mutating func fill(
-    _ size: Int, _ block: Int, _ offset: UInt64
-  ) throws(MigrationError) {
-    let batch = self.batch
-    var span = batch.mutableSpan
-    // `size` is at most the batch's own size.
-    try unsafe span.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
-      try unsafe guest.read(block: block, at: offset, into: .init(rebasing: bytes[..<size]))
-    }
-  }
-
-  private mutating func advance(_ size: Int, _ progress: Progress) {
-    done += UInt64(size)
+  private mutating func advance(_ place: BlockExtent, _ progress: Progress) {
+    done += place.size
     progress(done)
   }
 
@@ -316,12 +314,6 @@ public struct SourceVMM: ~Copyable {
     bytes.appendFooter(id: section.id)
     try output.append(bytes)
     if kind == .start { description.add(section, fields: StreamDescription.fields(layout)) }
-  }
-}
-
-private func putID(_ id: UInt32, _ buffer: inout MutableSpan<UInt8>, _ at: Int) {
-  for index in 0..<4 {
-    buffer[at + index] = UInt8(truncatingIfNeeded: id >> UInt32(24 - 8 * index))
   }
 }
 

@@ -2,13 +2,20 @@ public import Bytes
 internal import Guest
 public import QEMUStream
 public import SVSM
+public import Threads
 
 /// Verifies a stream in one pass, without keys or with those of its destination.
 public struct StreamVerifier {
   private let trust: Trust
+  private let crew: WorkCrew
 
-  /// - Parameter trust: roots and time for the source's attestation.
-  public init(trust: Trust) { self.trust = trust }
+  /// - Parameters:
+  ///   - trust: roots and time for the source's attestation.
+  ///   - crew: does the work.
+  public init(trust: Trust, crew: WorkCrew) {
+    self.trust = trust
+    self.crew = crew
+  }
 
   /// What anyone can check: structure, order, counts, transcript, seal, the source's attestation.
   /// - Throws: only what is no refusal: `IO-READ`, `INTERNAL`.
@@ -52,8 +59,7 @@ public struct StreamVerifier {
     var isMutual = true
     var refusal: MigrationError?
     do throws(MigrationError) {
-      let reader = try SNPStreamReader(input, checkingSeal: true)
-      var vmm = DestinationVMM(reader)
+      var vmm = DestinationVMM(input, crew: crew)
       let summary = try vmm.receive(
         begin: { (data, offset) throws(MigrationError) in
           try DestinationSVSM(
@@ -80,7 +86,7 @@ public struct StreamVerifier {
   private func pass(
     _ input: StreamInput
   ) throws(MigrationError) -> (data: TransferData, offset: UInt64)? {
-    var reader = try SNPStreamReader(input, checkingSeal: true)
+    var reader = SNPStreamReader(input, checkingSealWith: crew)
     var session: (data: TransferData, offset: UInt64)?
     var books: RecordLedger?
     while true {
@@ -90,12 +96,14 @@ public struct StreamVerifier {
         case .session(let data):
           books = try RecordLedger(transferData: data.encoded)
           session = (data, reader.payloadOffset)
-        case .page:
-          var cursor = ByteCursor(reader.payload, at: reader.payloadOffset)
-          let page = try PageMetadata(from: &cursor)
-          try books?.admit(
-            page, record: reader.payload.extracting(first: PageMetadata.contentOffset),
-            at: reader.payloadOffset)
+        case .pages(let count):
+          for index in 0..<count {
+            let start = index * SNPStreamReader.pageStride
+            let offset = reader.payloadOffset + UInt64(start)
+            let head = reader.payload.extracting(start..<start + PageMetadata.contentOffset)
+            var cursor = ByteCursor(head, at: offset)
+            try books?.admit(try PageMetadata(from: &cursor), record: head, at: offset)
+          }
         case .token:
           var cursor = ByteCursor(reader.payload, at: reader.payloadOffset)
           let token = try EpochToken(from: &cursor)
@@ -129,10 +137,4 @@ extension StreamVerifier {
       reportData: data.expectedReportData(), of: "snp-session",
       at: offset + UInt64(TransferData.layout.size))
   }
-}
-
-/// Takes memory and keeps none of it: a verifier decrypts pages and restores nothing.
-private final class DiscardedMemory: GuestMemoryOutput {
-  func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) {}
-  func read(block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>) {}
 }

@@ -1,55 +1,59 @@
 public import Bytes
 
-/// A forward-only window over a byte source: the bytes not yet consumed, contiguous, in one buffer.
+/// A forward-only window over a byte source: the bytes not yet consumed, contiguous.
 ///
-/// Memory stays at `capacity` bytes unless one record needs more, and never passes `limit`. One
-/// thread at a time. All unsafe code of this module's input is in this file: the buffer is
-/// reserved once at `limit` bytes (untouched pages cost nothing) and lives as long as the object, so
-/// a span of it never dangles; what it shows is valid until the next call that may refill
-/// (`require`, `available`, `skip` and the `read…` functions).
-@safe public final class StreamInput {
-  /// Sees consumed bytes in order, each once.
-  public typealias Tap = (Span<UInt8>) throws(MigrationError) -> Void
-
+/// The source is read into segments of `capacity` bytes. The window lies in the segment read last;
+/// only a record larger than a segment is put together in a buffer of its own, of at most `limit`
+/// bytes and never much more than were really read. What the window shows is valid until the next
+/// call that may refill (`require`, `available`, `skip` and the `read…` functions); whoever needs
+/// bytes for longer, or in another thread, pins them. One thread at a time.
+public final class StreamInput {
   /// Largest record that can be made contiguous unless told otherwise: 64 MiB.
   public static let defaultLimit = 64 << 20
+  /// Bytes of a segment unless told otherwise: what is read at once.
+  public static let defaultCapacity = 1 << 20
 
   private let source: any ByteSource
-  private let base: UnsafeMutablePointer<UInt8>
   private let limit: Int
-  /// Bytes of the buffer in use: `capacity`, or more once a record needed it.
-  private var size: Int
-  /// The window is `start..<end` of the buffer; `tapped..<start` still has to be shown to the tap.
-  private var start = 0
-  private var end = 0
-  private var tapped = 0
+  private let capacity: Int
+  /// The segment being filled.
+  private var segment: StreamSegment
+  /// Earlier segments, oldest first, whose bytes may still be pinned.
+  private var kept: [StreamSegment] = []
+  private var isKeeping = false
+  /// Segments to be used again, as far as they are not pinned.
+  private var pool: [StreamSegment] = []
   private var ended = false
-  private var tap: Tap?
-  /// Stream offset of the buffer's first byte.
-  private var baseOffset: UInt64
+
+  /// What the window lies in: the segment's buffer, or one for a large record.
+  private var buffer: PageBuffer
+  private var isLarge = false
+  /// The window is `start..<end` of the buffer.
+  private var start = StreamSegment.headroom
+  private var end = StreamSegment.headroom
+  /// Stream offset of the buffer's first byte, modulo 2^64.
+  private var base: UInt64
 
   /// - Parameters:
   ///   - source: read from its present place on.
-  ///   - capacity: bytes read at once; rounded up to whole pages.
+  ///   - capacity: bytes of a segment; rounded up to whole pages.
   ///   - limit: most bytes one record may need.
   ///   - offset: stream offset of the first byte, when the source does not start at 0.
   public init(
-    _ source: any ByteSource, capacity: Int = 1 << 20, limit: Int = StreamInput.defaultLimit,
-    offset: UInt64 = 0
+    _ source: any ByteSource, capacity: Int = StreamInput.defaultCapacity,
+    limit: Int = StreamInput.defaultLimit, offset: UInt64 = 0
   ) {
     self.source = source
-    self.size = (max(capacity, 1) + 4095) & ~4095
-    self.limit = max(limit, size)
-    self.baseOffset = offset
-    // Freed in deinit; bound to UInt8 for good.
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: self.limit, alignment: 4096)
-    unsafe self.base = memory.bindMemory(to: UInt8.self, capacity: self.limit)
+    self.capacity = (max(capacity, 1) + 4095) & ~4095
+    self.limit = max(limit, self.capacity)
+    segment = StreamSegment(capacity: self.capacity)
+    segment.offset = offset
+    buffer = segment.buffer
+    base = offset &- UInt64(StreamSegment.headroom)
   }
 
-  deinit { unsafe UnsafeMutableRawPointer(base).deallocate() }
-
   /// Stream offset of the first byte not consumed.
-  public var offset: UInt64 { baseOffset &+ UInt64(start) }
+  public var offset: UInt64 { base &+ UInt64(start) }
 
   /// Bytes in the window now.
   public var count: Int { end - start }
@@ -57,15 +61,15 @@ public import Bytes
   /// The window: every byte read but not consumed.
   public var bytes: Span<UInt8> {
     @_lifetime(borrow self) get {
-      // start and end stay within the buffer, and its bytes below `end` are initialised.
-      let window = unsafe Span<UInt8>(_unsafeStart: base + start, count: end - start)
+      let window = buffer.span.extracting(start..<end)
+      // The buffer, which this object holds, keeps the bytes.
       return unsafe _overrideLifetime(window, borrowing: self)
     }
   }
 
   /// Makes at least `needed` bytes contiguous in the window.
   /// - Throws: `STREAM-TRUNCATED` at the place where the stream ends; `SECTION-LENGTH` when more
-  ///   than the limit is asked for; what the source or the tap throws.
+  ///   than the limit is asked for; what the source throws.
   public func require(_ needed: Int) throws(MigrationError) {
     if end - start >= needed { return }
     let got = try available(atLeast: needed)
@@ -85,18 +89,7 @@ public import Bytes
         .sectionLength, "record is too large", at: offset, expected: "at most \(limit) bytes",
         got: "\(needed)")
     }
-    try makeRoom(for: needed)
-    while end - start < needed {
-      let room = unsafe UnsafeMutableRawBufferPointer(start: base + end, count: size - end)
-      let got = try unsafe source.read(into: room)
-      guard got > 0 else {
-        ended = true
-        break
-      }
-      // A source that claims more than it had room for must not move the window past the buffer.
-      guard got <= size - end else { throw MigrationError(.internal, "source overran its buffer") }
-      end += got
-    }
+    while end - start < needed, !ended { try fill(toward: needed) }
     return end - start
   }
 
@@ -107,6 +100,7 @@ public import Bytes
   public func consume(_ count: Int) {
     precondition(count >= 0 && count <= end - start)
     start += count
+    if isLarge, offset >= segment.offset { returnToSegment() }
   }
 
   /// Consumes `count` bytes, however many, without holding them all.
@@ -121,44 +115,129 @@ public import Bytes
     }
   }
 
-  /// Shows every byte consumed from now on to `tap`: once, in order, in large pieces, just before
-  /// it is overwritten or on `flushTap`. Replaces an earlier tap, which sees nothing more.
-  public func startTap(_ tap: @escaping Tap) {
-    self.tap = tap
-    tapped = start
-  }
+  // MARK: Reading on
 
-  /// Shows the tap what has been consumed up to here.
-  public func flushTap() throws(MigrationError) {
-    defer { tapped = start }
-    guard let tap, start > tapped else { return }
-    // Below `start`, so within the initialised part of the buffer.
-    let piece = unsafe Span<UInt8>(_unsafeStart: base + tapped, count: start - tapped)
-    try tap(piece)
-  }
-
-  /// Flushes and removes the tap.
-  public func stopTap() throws(MigrationError) {
-    try flushTap()
-    tap = nil
-  }
-
-  /// Moves the window to the front of the buffer, and takes more of the buffer when a record is
-  /// larger than what is in use.
-  private func makeRoom(for needed: Int) throws(MigrationError) {
-    // A window this small is cheaper to move than to read around.
-    let isCheapToMove = end - start <= size / 16
-    guard start > 0, isCheapToMove || start + needed > size else {
-      size = max(size, needed)
-      return
+  /// Reads once, into the segment that has room.
+  private func fill(toward needed: Int) throws(MigrationError) {
+    if segment.filled == capacity { beginSegment(for: needed) }
+    let first = StreamSegment.headroom + segment.filled
+    let target = segment.buffer
+    var room = target.mutableSpan(first..<StreamSegment.headroom + capacity)
+    let roomCount = room.count
+    let got = try unsafe room.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
+      try unsafe source.read(into: bytes)
     }
-    try flushTap()
-    unsafe base.update(from: base + start, count: end - start)
-    baseOffset &+= UInt64(start)
-    end -= start
-    start = 0
-    tapped = 0
-    size = max(size, needed)
+    // A source that claims more than it had room for must not move the window past the buffer.
+    guard got <= roomCount else { throw MigrationError(.internal, "source overran its buffer") }
+    if got == 0 { ended = true }
+    segment.filled += got
+    if isLarge { appendToLarge(segment, first..<first + got) } else { end += got }
+  }
+
+  /// Goes on to a new segment and takes the window along.
+  private func beginSegment(for needed: Int) {
+    let next = takeSegment()
+    next.offset = segment.end
+    next.filled = 0
+    let window = end - start
+    if !isLarge {
+      if window <= StreamSegment.headroom, needed <= window + capacity {
+        let head = StreamSegment.headroom - window
+        let (old, new) = (buffer, next.buffer)
+        var front = new.mutableSpan(head..<StreamSegment.headroom)
+        front.copy(old.span.extracting(start..<end), to: 0)
+        (buffer, start, end) = (new, head, StreamSegment.headroom)
+        base = next.offset &- UInt64(StreamSegment.headroom)
+      } else {
+        gatherLarge()
+      }
+    }
+    if isKeeping { kept.append(segment) } else { pool.append(segment) }
+    segment = next
+  }
+
+  private func takeSegment() -> StreamSegment {
+    let index = pool.firstIndex { $0.pins == 0 }
+    return index.map { pool.remove(at: $0) } ?? StreamSegment(capacity: capacity)
+  }
+
+  // MARK: Large records
+
+  /// Moves the window into a buffer of its own.
+  private func gatherLarge() {
+    let window = end - start
+    let (old, large) = (buffer, PageBuffer(count: max(2 * window, 4 * capacity)))
+    var target = large.mutableSpan
+    target.copy(old.span.extracting(start..<end), to: 0)
+    base = offset
+    (buffer, start, end, isLarge) = (large, 0, window, true)
+  }
+
+  private func appendToLarge(_ segment: StreamSegment, _ range: Range<Int>) {
+    if buffer.count - end < range.count { gatherLarge() }
+    let (source, large) = (segment.buffer, buffer)
+    var target = large.mutableSpan
+    target.copy(source.span.extracting(range), to: end)
+    end += range.count
+  }
+
+  /// The large record is consumed: what is left lies in the segment as well.
+  private func returnToSegment() {
+    let consumed = Int(offset &- segment.offset)
+    buffer = segment.buffer
+    base = segment.offset &- UInt64(StreamSegment.headroom)
+    start = StreamSegment.headroom + consumed
+    end = StreamSegment.headroom + segment.filled
+    isLarge = false
+  }
+
+  // MARK: Pinning
+
+  /// Keeps what is consumed from now on until `release`, so that it can be pinned.
+  public func keepConsumed() { isKeeping = true }
+
+  /// Pins bytes of the segments that are kept or being filled. They must lie in one segment:
+  /// segments begin at multiples of `capacity` from the first byte on.
+  /// - Returns: nil when no segment has all of them.
+  public func pin(at offset: UInt64, count: Int) -> PinnedBytes? {
+    for segment in kept {
+      if let bytes = Self.pin(at: offset, count: count, in: segment) { return bytes }
+    }
+    return Self.pin(at: offset, count: count, in: segment)
+  }
+
+  private static func pin(
+    at offset: UInt64, count: Int, in segment: StreamSegment
+  ) -> PinnedBytes? {
+    guard offset >= segment.offset, offset <= segment.end,
+      UInt64(count) <= segment.end - offset
+    else { return nil }
+    let first = StreamSegment.headroom + Int(offset - segment.offset)
+    return PinnedBytes(segment, first..<first + count)
+  }
+
+  /// Pins bytes of the window, given by their places in it; nil when it holds a large record.
+  /// Precondition: they are in the window.
+  public func pinWindow(_ range: Range<Int>) -> PinnedBytes? {
+    precondition(range.lowerBound >= 0 && range.upperBound <= end - start)
+    if isLarge { return nil }
+    return PinnedBytes(segment, start + range.lowerBound..<start + range.upperBound)
+  }
+
+  /// Gives pinned bytes back.
+  public func unpin(_ bytes: PinnedBytes) { bytes.unpin() }
+
+  /// What lies before `offset` will not be pinned any more.
+  public func release(before offset: UInt64) {
+    while let first = kept.first, first.end <= offset {
+      pool.append(kept.removeFirst())
+    }
+  }
+
+  /// Nothing that is consumed will be pinned any more.
+  public func stopKeeping() {
+    isKeeping = false
+    release(before: .max)
   }
 }
 

@@ -22,7 +22,6 @@ public struct DestinationSVSM: ~Copyable {
 
   private let instance: SVSMInstance
   private let keys: SessionKeys
-  private var opener: AEADOpener
   private var ledger: RecordLedger
   private var guest = TrustedGuestState(pageStates: PageStateMap(), vcpus: [], services: [])
   private var secrets: (gpa: UInt64, facts: SecretsPageFacts)?
@@ -71,11 +70,9 @@ public struct DestinationSVSM: ~Copyable {
     }
     defer { wipe(&transportKey) }
     let keys = try SessionKeys(transportKey: transportKey, transferData: transferData.encoded)
-    let opener = try keys.pageOpener()
     let finalOpener = try keys.finalOpener()
     let ledger = try RecordLedger(transferData: transferData.encoded)
     self.instance = instance
-    self.opener = opener
     self.finalOpener = finalOpener
     self.keys = keys
     self.ledger = ledger
@@ -84,33 +81,34 @@ public struct DestinationSVSM: ~Copyable {
   /// Whether a private page is held at `gpa`: the host must put nothing of its own there.
   public mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { ledger.isPresent(gpa) }
 
-  /// Processes one wrapped page by its metadata.
+  /// An import that opens pages of this session.
+  public func makeImport() throws(MigrationError) -> PageImport { try PageImport(keys) }
+
+  /// Processes one wrapped page, which was opened, by its metadata. Its content is at hand then.
   ///
   /// - Parameters:
-  ///   - record: `PageMetadata.recordSize` bytes.
-  ///   - page: takes the content, 4096 bytes at `position`; untouched by a cancel.
+  ///   - index: number of the page in `pages`; they are processed in order.
   ///   - offset: where the record begins in the stream.
   /// - Throws: `PAGE-TAG` before anything else is judged; then what `PageMetadata` and
   ///   `RecordLedger` refuse.
   public mutating func processPage(
-    _ record: Span<UInt8>, into page: inout MutableSpan<UInt8>, at position: Int, offset: UInt64
+    _ index: Int, of pages: PageImport, at offset: UInt64
   ) throws(MigrationError) -> PageMetadata {
     try enter()
-    guard opener.openPage(record, into: &page, at: position) else {
-      throw MigrationError(.pageTag, "page does not authenticate", at: offset)
+    switch pages.state(of: index) {
+    case .good: break
+    case .forged: throw MigrationError(.pageTag, "page does not authenticate", at: offset)
+    case .missing: throw MigrationError(.internal, "page was not opened, or not in order")
     }
-    var cursor = ByteCursor(record, at: offset)
+    let head = pages.head(index)
+    var cursor = ByteCursor(head, at: offset)
     let metadata = try PageMetadata(from: &cursor)
-    if metadata.operation == .cancel {
-      let content = record.extracting(droppingFirst: PageMetadata.contentOffset)
-      for index in content.indices where content[index] != 0 {
-        throw MigrationError(
-          .sectionReserved, "a cancel carries no content",
-          at: offset + UInt64(PageMetadata.contentOffset + index))
-      }
+    if let stray = pages.stray, stray.index == index {
+      throw MigrationError(
+        .sectionReserved, "a cancel carries no content", at: offset + UInt64(stray.byte))
     }
-    try ledger.admit(
-      metadata, record: record.extracting(first: PageMetadata.contentOffset), at: offset)
+    try ledger.admit(metadata, record: head, at: offset)
+    pages.markProcessed()
     leave()
     return metadata
   }

@@ -117,35 +117,21 @@ public struct PageMetadata: Sendable, Hashable {
     }
   }
 
-  /// Appends the 32 bytes of metadata.
-  public func encode(to bytes: inout [UInt8]) {
-    bytes.append(bigEndian: sequence)
-    bytes.append(bigEndian: gpa)
-    bytes.append(bigEndian: epoch)
-    bytes.append(operation.rawValue)
-    bytes.append(size.rawValue)
-    bytes.append(operation == .cancel ? 0 : 1)
-    bytes.append(0)
-    bytes.append(bigEndian: permissions.rawValue)
-    bytes.append(bigEndian: UInt32(length))
+  /// Whether a record's metadata say that it is a cancel. Precondition: it has 32 bytes.
+  static func isCancel(_ record: Span<UInt8>) -> Bool {
+    record[20] == Operation.cancel.rawValue
   }
 
   /// Writes the 32 bytes of metadata at `offset` of `record`, in place.
   public func encode(to record: inout MutableSpan<UInt8>, at offset: Int) {
-    put(sequence, 8, &record, offset)
-    put(gpa, 8, &record, offset + 8)
-    put(UInt64(epoch), 4, &record, offset + 16)
+    record.put(bigEndian: sequence, at: offset)
+    record.put(bigEndian: gpa, at: offset + 8)
+    record.put(bigEndian: epoch, at: offset + 16)
     record[offset + 20] = operation.rawValue
     record[offset + 21] = size.rawValue
     record[offset + 22] = operation == .cancel ? 0 : 1
     record[offset + 23] = 0
-    put(UInt64(permissions.rawValue), 4, &record, offset + 24)
-    put(UInt64(length), 4, &record, offset + 28)
-  }
-
-  private func put(_ value: UInt64, _ size: Int, _ record: inout MutableSpan<UInt8>, _ at: Int) {
-    for index in 0..<size {
-      record[at + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * (size - 1 - index)))
-    }
+    record.put(bigEndian: permissions.rawValue, at: offset + 24)
+    record.put(bigEndian: UInt32(length), at: offset + 28)
   }
 }

@@ -29,8 +29,8 @@ extension AEADOpener {
     guard record.count == PageMetadata.recordSize else { return false }
     var sequence: UInt64 = 0
     for index in 0..<8 { sequence = sequence << 8 | UInt64(record[index]) }
-    let isCancel = record[20] == PageMetadata.Operation.cancel.rawValue
-    let end = isCancel ? PageMetadata.contentOffset : PageMetadata.recordSize
+    let end =
+      PageMetadata.isCancel(record) ? PageMetadata.contentOffset : PageMetadata.recordSize
     return open(
       record.extracting(PageMetadata.contentOffset..<end), nonce: AEADNonce(sequence: sequence),
       associatedData: record.extracting(first: PageMetadata.encodedSize),

@@ -8,7 +8,12 @@ internal import Cryptography
 /// without keys each it reads; all three hold the same rules and come to the same transcript.
 /// Source: the rules of Intel TDX migration streams (sequence, epoch, one version per epoch).
 public struct RecordLedger: ~Copyable {
+  /// Page records' part of the transcript is digested this many bytes at once: records of 64 pages.
+  private static let headsSize = 64 * PageMetadata.contentOffset
+
   private var transcript: SHA384
+  /// What belongs to the transcript and is not digested yet.
+  private var heads: [UInt8] = []
   private var tracker = PageTracker()
 
   /// Sequence number of the last page record; 0 before the first.
@@ -25,12 +30,15 @@ public struct RecordLedger: ~Copyable {
   public private(set) var isCommitted = false
 
   private var firstSequence: UInt64 = 1
+  /// Page records in the transcript.
+  private(set) var transcribed: UInt64 = 0
 
   /// - Parameter transferData: the payload of the session section, with which the transcript begins.
   public init(transferData: [UInt8]) throws(MigrationError) {
     var transcript = try SHA384()
     try transcript.update(transferData)
     self.transcript = transcript
+    heads.reserveCapacity(Self.headsSize)
   }
 
   /// Private pages that are exported and not withdrawn.
@@ -80,18 +88,49 @@ public struct RecordLedger: ~Copyable {
   public mutating func admit(
     _ page: PageMetadata, record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) {
+    try count(page, at: offset)
+    try transcribe(record)
+  }
+
+  /// Counts a page record that is yet to be made; `transcribe` follows, for all in order.
+  /// - Throws: what `check` throws.
+  mutating func count(_ page: PageMetadata, at offset: UInt64) throws(MigrationError) {
     try check(page, at: offset)
     tracker.note(page.gpa, isPresent: page.operation != .cancel)
     lastSequence = page.sequence
     counts.add(page.operation)
-    try transcript.update(record)
+  }
+
+  /// Takes page records that were counted into the transcript.
+  /// - Parameter records: the first 48 bytes of each.
+  mutating func transcribe(_ records: Span<UInt8>) throws(MigrationError) {
+    if heads.count + records.count > Self.headsSize { try digestHeads() }
+    heads.append(copying: records)
+    transcribed += UInt64(records.count / PageMetadata.contentOffset)
+  }
+
+  private mutating func digestHeads() throws(MigrationError) {
+    if heads.isEmpty { return }
+    try transcript.update(heads)
+    heads.removeAll(keepingCapacity: true)
+  }
+
+  /// The transcript so far.
+  /// - Throws: `SESSION-STATE` while a counted page record is not in it.
+  private mutating func snapshot() throws(MigrationError) -> [UInt8] {
+    guard transcribed == lastSequence else {
+      throw MigrationError(.sessionState, "pages are still being packaged")
+    }
+    try digestHeads()
+    return try transcript.snapshot()
   }
 
   /// The token that would close the current epoch now.
-  public func token(isLast: Bool) throws(MigrationError) -> EpochToken {
+  /// - Throws: `SESSION-STATE` while a counted page record is not made yet.
+  public mutating func token(isLast: Bool) throws(MigrationError) -> EpochToken {
     EpochToken(
       epoch: epoch, isLast: isLast, firstSequence: firstSequence, counts: counts,
-      transcript: try transcript.snapshot())
+      transcript: try snapshot())
   }
 
   /// Admits the token that closes the current epoch.
@@ -114,7 +153,7 @@ public struct RecordLedger: ~Copyable {
         expected: "\(token.counts) from \(token.firstSequence)",
         got: "\(counts) from \(firstSequence)")
     }
-    guard token.transcript == (try transcript.snapshot()) else {
+    guard token.transcript == (try snapshot()) else {
       throw MigrationError(
         .epochTranscript, "epoch token's transcript differs from the stream", at: offset + 48)
     }
@@ -159,10 +198,10 @@ public struct RecordLedger: ~Copyable {
   }
 
   /// The commit that would end the migration now.
-  public func commit(privatePages: UInt64) throws(MigrationError) -> CommitRecord {
+  public mutating func commit(privatePages: UInt64) throws(MigrationError) -> CommitRecord {
     CommitRecord(
       epochs: epoch, pageRecords: lastSequence, privatePages: privatePages, final: final,
-      transcript: try transcript.snapshot())
+      transcript: try snapshot())
   }
 
   /// Admits the commit.

@@ -15,7 +15,6 @@ public struct SourceSVSM: ~Copyable {
   private let instance: SVSMInstance
   private let guest: TrustedGuestState
   private let keys: SessionKeys
-  private var sealer: AEADSealer
   private var ledger: RecordLedger
   private var states: PageStateCursor
   private var finalStateIsPackaged = false
@@ -65,12 +64,10 @@ public struct SourceSVSM: ~Copyable {
     let transferData = try TransferData(bound: bound, report: report, certificates: certificates)
     let keys = try SessionKeys(transportKey: transportKey, transferData: transferData.encoded)
 
-    let sealer = try keys.pageSealer()
     let ledger = try RecordLedger(transferData: transferData.encoded)
     self.transferData = transferData
     self.instance = instance
     self.guest = guest
-    self.sealer = sealer
     self.keys = keys
     self.ledger = ledger
     states = PageStateCursor(guest.pageStates)
@@ -89,30 +86,48 @@ public struct SourceSVSM: ~Copyable {
     }
   }
 
-  /// Packages one page: encrypts it and writes metadata, tag and ciphertext.
+  /// An export that packages pages of this session.
+  public func makeExport() throws(MigrationError) -> PageExport { try PageExport(keys) }
+
+  /// Begins to package pages: decides that they may leave and gives them their sequence numbers.
   ///
   /// - Parameters:
-  ///   - gpa: guest-physical address of a validated page.
-  ///   - page: its 4096 bytes.
-  ///   - record: where the record goes, at `offset`, `PageMetadata.recordSize` bytes.
-  /// - Throws: `PAGE-OPERATION` for a page that is not validated, or was packaged before.
-  public mutating func packagePage(
-    at gpa: UInt64, _ page: Span<UInt8>, into record: inout MutableSpan<UInt8>, at offset: Int
+  ///   - export: packages them next. Exports are finished in the order in which they were begun.
+  ///   - gpa: guest-physical address of the first page; the others follow it.
+  ///   - count: pages, at most `PageExport.capacity`, all in one run of the page-state map.
+  /// - Throws: `PAGE-OPERATION` when not all are validated, or one was packaged before;
+  ///   `SESSION-STATE` when the export is not finished.
+  public mutating func beginExport(
+    _ export: PageExport, at gpa: UInt64, count: Int
   ) throws(MigrationError) {
-    guard let run = states.run(at: gpa), run.state == .validated else {
+    precondition(count > 0 && count <= PageExport.capacity)
+    guard let run = states.run(at: gpa), run.state == .validated,
+      run.end - gpa >= UInt64(count * PageMetadata.pageSize)
+    else {
       throw MigrationError(
         .pageOperation, "page is not validated and does not leave", section: "page states",
         got: "gpa 0x\(String(gpa, radix: 16))")
     }
-    let metadata = PageMetadata(
+    var page = PageMetadata(
       sequence: ledger.lastSequence + 1, gpa: gpa, epoch: ledger.epoch, operation: .migrate,
       size: run.size, permissions: run.permissions)
+    try export.begin(page, count: count)
     // Before anything is encrypted: a sequence number must never serve two plaintexts.
-    try ledger.check(metadata, at: 0)
-    metadata.encode(to: &record, at: offset)
-    try sealer.sealPage(metadata, page, into: &record, at: offset)
-    let head = record.span.extracting(offset..<offset + PageMetadata.contentOffset)
-    try ledger.admit(metadata, record: head, at: 0)
+    for _ in 0..<count {
+      try ledger.count(page, at: 0)
+      page.sequence += 1
+      page.gpa += UInt64(PageMetadata.pageSize)
+    }
+  }
+
+  /// Takes packaged pages into the transcript: their records may be let out.
+  /// - Throws: `SESSION-STATE` when the export was not packaged, or not begun first of all.
+  public mutating func finishExport(_ export: PageExport) throws(MigrationError) {
+    guard export.stage == .packaged, export.first?.sequence == ledger.transcribed + 1 else {
+      throw MigrationError(.sessionState, "pages are not the next that were to be packaged")
+    }
+    try ledger.transcribe(export.transcribed)
+    export.finish()
   }
 
   /// Closes the epoch with its token: 128 bytes.

@@ -2,6 +2,7 @@ public import ArgumentParser
 internal import Bytes
 public import Cryptography
 public import Guest
+public import Threads
 
 /// Where a tool's keys come from: `--seed`.
 public struct SeedOption: ParsableArguments {
@@ -15,6 +16,32 @@ public struct SeedOption: ParsableArguments {
 
   public var source: RandomSource {
     if let seed { .seeded(seed.bytes) } else { .system }
+  }
+}
+
+/// How many threads a tool works with: `--jobs`.
+public struct JobsOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Threads to work with; by default as many as there are processors for this process. "
+        + "The result does not depend on it.",
+      valueName: "number"))
+  public var jobs: Int?
+
+  public init() {}
+
+  public func validate() throws {
+    guard jobs.map({ 1...WorkCrew.maximumJobs ~= $0 }) ?? true else {
+      throw ValidationError("--jobs takes 1 to \(WorkCrew.maximumJobs).")
+    }
+  }
+
+  /// More processors than this are not taken unasked: each takes a few mebibytes.
+  private static let defaultLimit = 8
+
+  /// The threads.
+  public var crew: WorkCrew {
+    WorkCrew(jobs: jobs ?? min(Processors.available, Self.defaultLimit))
   }
 }
 

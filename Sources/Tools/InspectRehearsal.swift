@@ -17,7 +17,7 @@ final class Rehearsal {
 
   private var svsm: DestinationSVSM
   /// Takes each decrypted page in turn.
-  private let scratch = PageBuffer(count: PageMetadata.pageSize)
+  private let pages: PageImport
 
   /// - Throws: what a destination refuses: a session for another one, a source without proof.
   init(_ keys: Keys, _ data: TransferData, at offset: UInt64) throws(MigrationError) {
@@ -31,22 +31,23 @@ final class Rehearsal {
       data.flags.contains(.mutual)
       ? try CertificateTable(data.certificates).certificates() : []
     let time = certificates.map(\.notBefore).max() ?? 0
-    svsm = try DestinationSVSM(
+    let svsm = try DestinationSVSM(
       instance: keys.instance, transferData: data, trust: Trust(anchors: keys.anchors, time: time),
       options: options, at: offset)
+    pages = try svsm.makeImport()
+    self.svsm = svsm
   }
 
   /// Opens a page record; `page` has its content then.
   func open(page record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
-    let buffer = scratch
-    var target = buffer.mutableSpan
-    _ = try svsm.processPage(record, into: &target, at: 0, offset: offset)
+    pages.open(record, stride: record.count, count: 1)
+    _ = try svsm.processPage(0, of: pages, at: offset)
   }
 
   /// The page opened last.
   var page: [UInt8] {
-    let buffer = scratch
-    return Array(copying: buffer.span)
+    let pages = self.pages
+    return Array(copying: pages.contents)
   }
 
   func open(token record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {

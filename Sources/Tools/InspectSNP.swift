@@ -17,7 +17,7 @@ struct SNPInspector: ~Copyable {
   init(
     _ input: StreamInput, options: InspectionOptions, keys: Rehearsal.Keys? = nil
   ) throws(MigrationError) {
-    reader = try SNPStreamReader(input, checkingSeal: false)
+    reader = SNPStreamReader(input, checkingSealWith: nil)
     collector = Collector(options, keys)
   }
 
@@ -79,6 +79,13 @@ private final class Collector {
     found.sections.begin(header)
   }
 
+  /// Notes a part that came with others of its section, `distance` bytes behind the first.
+  private func noteFollowing(_ section: SectionHeader, _ distance: UInt64) {
+    var header = section
+    header.offset += distance
+    noteSection(header)
+  }
+
   func take(_ blocks: [Guest.RAMBlock]) {
     found.blocks = blocks.map { (Spelled.name($0.name), $0.size) }
   }
@@ -102,7 +109,15 @@ private final class Collector {
         found.page?.place = (place.block, place.offset)
       }
       keepBody(section, payload, at: offset)
-    case .page: try takePage(payload, at: offset)
+    case .pages(let count):
+      let stride = SNPStreamReader.pageStride
+      for index in 0..<count {
+        let start = index * stride
+        if index > 0, let section { noteFollowing(section, UInt64(start)) }
+        try takePage(
+          payload.extracting(start..<start + PageMetadata.recordSize),
+          at: offset + UInt64(start))
+      }
     case .token:
       found.epochs.append(try EpochToken(from: &cursor))
       try rehearsal?.open(token: payload, at: offset)

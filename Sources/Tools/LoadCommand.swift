@@ -49,6 +49,7 @@ public struct LoadCommand: ToolCommand {
   var json = false
 
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
   @OptionGroup public var common: CommonOptions
 
@@ -73,7 +74,7 @@ public struct LoadCommand: ToolCommand {
     try refuseSame(inputs: [instance] + self.trust.trustedFiles, as: output)
     let target = try LoadTarget(output, as: outputFormat, force: outputs.force)
     let input = try StreamInput(opening: file)
-    var vmm = DestinationVMM(try SNPStreamReader(input, checkingSeal: true))
+    var vmm = DestinationVMM(input, crew: jobs.crew)
     var options = DestinationSVSM.Options()
     options.acceptsOneWay = oneWay
     options.acceptsSeeded = acceptSeeded

@@ -84,6 +84,12 @@ private final class MappedBlockOutput: GuestMemoryOutput {
     if block == self.block { try image.write(block: 0, at: offset, bytes) }
   }
 
+  func write(
+    block: Int, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces
+  ) throws(MigrationError) {
+    if block == self.block { try image.write(block: 0, at: offset, bytes, pieces) }
+  }
+
   func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(MigrationError) {

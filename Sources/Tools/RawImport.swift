@@ -29,26 +29,21 @@ struct RawImport {
     let reader = try GuestReader(rawImage: path, options)
     let memory = try writer.begin(blockSizes: reader.description.ramBlocks.map(\.size))
     let buffer = PageBuffer(count: Self.batchSize)
-    var offset: UInt64 = 0
-    while let data = try reader.nextData(block: 0, from: offset) {
-      // A stretch need not begin at a page; memory does.
-      var next = data.lowerBound & ~UInt64(Self.pageSize - 1)
-      let size = reader.description.ramBlocks[0].size
-      let end = min(
-        (data.upperBound + UInt64(Self.pageSize - 1)) & ~UInt64(Self.pageSize - 1), size)
-      while next < end {
-        let count = Int(min(UInt64(Self.batchSize), end - next))
-        var span = buffer.mutableSpan
-        // `count` is at most the buffer's own size.
-        try unsafe span.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
-          try unsafe reader.read(block: 0, at: next, into: .init(rebasing: bytes[..<count]))
-        }
+    let size = reader.description.ramBlocks[0].size
+    var next: UInt64 = 0
+    while next < size {
+      let stretch = try reader.stretch(block: 0, from: next, to: size)
+      while !stretch.isHole, next < stretch.end {
+        let count = Int(min(UInt64(Self.batchSize), stretch.end - next))
+        var target = buffer.mutableSpan(0..<count)
+        try reader.read(block: 0, at: next, into: &target)
         try write(buffer, count, at: next, to: memory)
         next += UInt64(count)
         progress(next)
       }
-      offset = end
+      next = stretch.end
     }
+    try reader.requireSizes()
     try memory.finish(reader.description)
     return reader.description
   }

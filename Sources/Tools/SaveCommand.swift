@@ -50,6 +50,7 @@ public struct SaveCommand: ToolCommand {
   @OptionGroup(title: "Raw images") var raw: RawImageArguments
   @OptionGroup var trust: TrustOptions
   @OptionGroup var seed: SeedOption
+  @OptionGroup var jobs: JobsOption
   @OptionGroup(title: "Platform of the new source instance") var platform: PlatformOptions
   @OptionGroup var outputs: OutputOptions
   @OptionGroup public var common: CommonOptions
@@ -80,7 +81,7 @@ public struct SaveCommand: ToolCommand {
       guest: reader.trustedState,
       validating: offer, trust: trust, isMutual: !oneWay, random: seed.source)
     let transferData = svsm.transferData
-    var vmm = try SourceVMM(guest: reader, svsm: svsm, output: stream)
+    var vmm = try SourceVMM(guest: reader, svsm: svsm, output: stream, crew: jobs.crew)
     let total = reader.description.ramBlocks.reduce(0) { $0 + $1.size }
     let progress = console.startProgress("saving", total: total)
     var handedOver = false

@@ -29,6 +29,7 @@ public struct VerifyCommand: ToolCommand {
   var json = false
 
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var jobs: JobsOption
   @OptionGroup public var common: CommonOptions
 
   public init() {}
@@ -39,7 +40,7 @@ public struct VerifyCommand: ToolCommand {
     let destination = try instance.map { (path) throws(MigrationError) in
       try InstanceFile(reading: path).instance
     }
-    let verifier = StreamVerifier(trust: try trust.load())
+    let verifier = StreamVerifier(trust: try trust.load(), crew: jobs.crew)
     let input = StreamInput(FileSource(try InputFile(stream)))
     let report: VerificationReport
     if let destination {

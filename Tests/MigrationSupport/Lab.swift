@@ -6,6 +6,7 @@ public import Migration
 internal import QEMUStream
 internal import SEVSNP
 public import SVSM
+internal import Threads
 
 /// Both ends of a migration, made from seeds.
 public enum Lab {
@@ -19,13 +20,15 @@ public enum Lab {
 
   /// Saves `guest` for `destination` and gives the stream. The source is instance 2 of chip 1.
   public static func save(
-    _ guest: GuestReader, to destination: SVSMInstance, isMutual: Bool = true, seed: UInt8 = 9
+    _ guest: GuestReader, to destination: SVSMInstance, isMutual: Bool = true, seed: UInt8 = 9,
+    jobs: Int = 2
   ) throws -> [UInt8] {
     let output = ArrayOutput()
     let svsm = try SourceSVSM(
       instance: instance(2, chip: 1), guest: guest.trustedState, validating: destination.offer,
       trust: trust, isMutual: isMutual, random: random(seed))
-    var vmm = try SourceVMM(guest: guest, svsm: svsm, output: output)
+    var vmm = try SourceVMM(
+      guest: guest, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))
     _ = try vmm.migrate(willCommit: {}, progress: { _ in })
     return output.bytes
   }
@@ -34,10 +37,9 @@ public enum Lab {
   @discardableResult
   public static func load(
     _ stream: [UInt8], for destination: SVSMInstance, to path: String,
-    options: DestinationSVSM.Options = .test
+    options: DestinationSVSM.Options = .test, jobs: Int = 2
   ) throws -> LoadSummary {
-    let input = StreamInput(ArraySource(stream))
-    var vmm = DestinationVMM(try SNPStreamReader(input, checkingSeal: true))
+    var vmm = DestinationVMM(StreamInput(ArraySource(stream)), crew: WorkCrew(jobs: jobs))
     let writer = try GuestWriter(path)
     var memory: GuestBundleMemory?
     let summary = try vmm.receive(
@@ -52,6 +54,11 @@ public enum Lab {
       }, progress: { _ in })
     try memory?.finish(summary.guest)
     return summary
+  }
+
+  /// Verifies with the laboratory's trust, or another.
+  public static func verifier(trust: Trust = trust, jobs: Int = 2) -> StreamVerifier {
+    StreamVerifier(trust: trust, crew: WorkCrew(jobs: jobs))
   }
 
   private static func random(_ seed: UInt8) -> RandomSource {

@@ -32,12 +32,12 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
 
   /// What a verifier without keys says.
   private func refusal(of stream: [UInt8]) throws -> MigrationError? {
-    try StreamVerifier(trust: Lab.trust).verify(StreamInput(ArraySource(stream))).refusal
+    try Lab.verifier().verify(StreamInput(ArraySource(stream))).refusal
   }
 
   /// What a destination says, restoring nothing.
   private func refusalWithKeys(of stream: [UInt8]) throws -> MigrationError? {
-    try StreamVerifier(trust: Lab.trust)
+    try Lab.verifier()
       .verify(StreamInput(ArraySource(stream)), for: small.destination).refusal
   }
 

@@ -23,7 +23,7 @@ import Testing
     let stream = try Lab.save(guest, to: destination)
     try Lab.load(stream, for: destination, to: scratch["out"])
     #expect(try scratch.read("out/ram-0.bin") == memory)
-    let verifier = StreamVerifier(trust: Lab.trust)
+    let verifier = Lab.verifier()
     #expect(try verifier.verify(StreamInput(ArraySource(stream))).refusal == nil)
     #expect(try verifier.verify(StreamInput(ArraySource(stream)), for: destination).refusal == nil)
   }

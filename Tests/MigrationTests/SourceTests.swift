@@ -39,10 +39,15 @@ import Testing
     var record = [UInt8](repeating: 0, count: PageMetadata.recordSize)
     let page = [UInt8](repeating: 5, count: 4096)
     var span = record.mutableSpan
-    try svsm.packagePage(at: 0, page.span, into: &span, at: 0)
+    let export = try svsm.makeExport()
+    try svsm.beginExport(export, at: 0, count: 1)
+    try export.package(page.span, into: &span, at: 0, stride: PageMetadata.recordSize)
+    try svsm.finishExport(export)
     for index in span.indices { span[index] = 0 }
+    let another = try svsm.makeExport()
     let code = refusalCode {
-      try svsm.packagePage(at: gpa, page.span, into: &span, at: 0)
+      try svsm.beginExport(another, at: gpa, count: 1)
+      try another.package(page.span, into: &span, at: 0, stride: PageMetadata.recordSize)
     }
     #expect(code == .pageOperation || code == .pageRepeated, "\(why)")
     // Ciphertext of a refused page would share its nonce with the next page's.
@@ -107,7 +112,7 @@ import Testing
     let destination = try Lab.instance(1)
     let stream = try Lab.save(guest, to: destination)
     #expect(
-      try StreamVerifier(trust: Lab.trust).verify(
+      try Lab.verifier().verify(
         StreamInput(ArraySource(stream)), for: destination
       )
       .refusal == nil)

@@ -17,7 +17,7 @@ private struct Anatomy {
   var tail: [UInt8] = []
 
   init(_ stream: [UInt8]) throws {
-    var reader = try SNPStreamReader(StreamInput(ArraySource(stream)), checkingSeal: false)
+    var reader = SNPStreamReader(StreamInput(ArraySource(stream)), checkingSealWith: nil)
     var starts: [SectionHeader] = []
     var end = 0
     reading: while true {
@@ -25,6 +25,13 @@ private struct Anatomy {
       case .eof:
         end = Int(reader.offset) - 1
         break reading
+      case .pages(let count):
+        let first = reader.section
+        for index in 0..<count {
+          var section = try #require(first)
+          section.offset += UInt64(index * SNPStreamReader.pageStride)
+          starts.append(section)
+        }
       default:
         if let section = reader.section, section.offset != starts.last?.offset {
           starts.append(section)
@@ -70,7 +77,7 @@ private struct Anatomy {
 
   /// The code both levels of verification refuse with, keyless first.
   private func codes(of stream: [UInt8]) throws -> [ErrorCode?] {
-    let verifier = StreamVerifier(trust: Lab.trust)
+    let verifier = Lab.verifier()
     return [
       try verifier.verify(StreamInput(ArraySource(stream))).refusal?.code,
       try verifier.verify(StreamInput(ArraySource(stream)), for: destination).refusal?.code,
@@ -169,21 +176,21 @@ private struct Anatomy {
 
   @Test func aStreamForAnotherInstanceIsRefused() throws {
     let other = try Lab.instance(77)
-    let report = try StreamVerifier(trust: Lab.trust)
+    let report = try Lab.verifier()
       .verify(StreamInput(ArraySource(whole.stream)), for: other)
     #expect(report.refusal?.code == .sessionRecipient)
   }
 
   @Test func aModelPeerIsRefusedUnderAMDsRoots() throws {
     let trust = Trust(anchors: TrustAnchor.amd, time: Lab.trust.time)
-    let report = try StreamVerifier(trust: trust).verify(StreamInput(ArraySource(whole.stream)))
+    let report = try Lab.verifier(trust: trust).verify(StreamInput(ArraySource(whole.stream)))
     #expect(report.refusal?.code == .certificateRoot)
     // Whose stream it is does not change what is in it.
     #expect(report.outcomes.first { $0.property == .seal }?.outcome == .proven)
   }
 
   @Test func whatCannotBeCheckedIsNeverCalledProven() throws {
-    let report = try StreamVerifier(trust: Lab.trust)
+    let report = try Lab.verifier()
       .verify(StreamInput(ArraySource(whole.stream)))
     for (property, outcome) in report.outcomes {
       let needsKeys: Set<VerificationReport.Property> = [

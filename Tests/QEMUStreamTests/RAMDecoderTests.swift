@@ -55,10 +55,10 @@ import Testing
     var bytes: [UInt8] = []
     encoder.appendBlockList(to: &bytes)
     let list = bytes.count
-    encoder.appendZero(RAMPage(block: 0, offset: 0x1000), to: &bytes)
-    encoder.appendZero(RAMPage(block: 0, offset: 0x2000), to: &bytes)
-    encoder.appendPageHeader(RAMPage(block: 1, offset: 0), to: &bytes)
-    bytes += [UInt8](repeating: 1, count: 4096)
+    encoder.append(RAMPage(block: 0, offset: 0x1000), to: &bytes)
+    encoder.append(RAMPage(block: 0, offset: 0x2000), to: &bytes)
+    encoder.append(
+      RAMPage(block: 1, offset: 0), [UInt8](repeating: 1, count: 4096), to: &bytes)
     encoder.appendEnd(to: &bytes)
     let expected =
       word(0x1002, name("pc.ram") + [0]) + word(0x2022, [0]) + word(0x0008, name("pc.bios"))

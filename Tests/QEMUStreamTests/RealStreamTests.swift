@@ -58,16 +58,13 @@ import Testing
         encoder.appendBlockList(to: &guest.written)
       case .ram(.zero(let page)):
         guest.records.zero += 1
-        encoder.appendZero(page, to: &guest.written)
+        encoder.append(page, to: &guest.written)
       case .ram(.page(let page)):
         guest.records.page += 1
-        encoder.appendPageHeader(page, to: &guest.written)
         let start = Int(page.offset)
-        // Appended and copied whole: a byte at a time is too slow in a debug build.
-        unsafe input.bytes.extracting(first: 4096).withUnsafeBufferPointer { payload in
-          unsafe guest.written.append(contentsOf: payload)
-          unsafe guest.blocks[page.block].replaceSubrange(start..<start + 4096, with: payload)
-        }
+        let content = Array(copying: input.bytes.extracting(first: 4096))
+        encoder.append(page, content, to: &guest.written)
+        guest.blocks[page.block].replaceSubrange(start..<start + 4096, with: content)
       case .ram(.end): encoder.appendEnd(to: &guest.written)
       case .command(let command): guest.written.append(command)
       case .endOfSections: guest.written.appendEOF()

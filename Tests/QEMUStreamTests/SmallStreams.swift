@@ -73,10 +73,9 @@ enum SmallStreams {
     ram.appendEnd(to: &bytes)
     footer(3)
     bytes.appendSectionHeader(.part, id: 3)
-    ram.appendZero(RAMPage(block: 0, offset: 0), to: &bytes)
-    ram.appendZero(RAMPage(block: 0, offset: 0x3000), to: &bytes)
-    ram.appendPageHeader(RAMPage(block: 1, offset: 0), to: &bytes)
-    bytes += [UInt8](repeating: 0xC3, count: 4096)
+    ram.append(RAMPage(block: 0, offset: 0), to: &bytes)
+    ram.append(RAMPage(block: 0, offset: 0x3000), to: &bytes)
+    ram.append(RAMPage(block: 1, offset: 0), [UInt8](repeating: 0xC3, count: 4096), to: &bytes)
     ram.appendEnd(to: &bytes)
     footer(3)
     bytes.append(StreamCommand(.switchoverStart))
@@ -108,5 +107,16 @@ enum SmallStreams {
       }
     }
     return (events, bodies)
+  }
+}
+
+extension RAMEncoder {
+  /// A whole page record: of a page with content, or without any, hence zero.
+  mutating func append(_ page: RAMPage, _ content: [UInt8]? = nil, to output: inout [UInt8]) {
+    var buffer = [UInt8](repeating: 0, count: RAMEncoder.maximumPrefix + RAMSection.pageSize)
+    var span = buffer.mutableSpan
+    if let content { span.copy(content.span, to: prefixSize(ofBlock: page.block)) }
+    let size = encode(&span, at: 0, page, count: 1, isHole: content == nil).size
+    output += buffer[..<size]
   }
 }

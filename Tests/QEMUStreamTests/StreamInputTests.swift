@@ -19,26 +19,47 @@ import Testing
   }
 
   @Test(arguments: [1, 1000, 100_000])
-  func theTapSeesEachConsumedByteOnce(pieceSize: Int) throws {
+  func pinnedBytesStayWhileTheStreamIsReadOn(pieceSize: Int) throws {
     let input = StreamInput(ArraySource(counted, pieceSize: pieceSize), capacity: 4096)
-    var tapped: [UInt8] = []
-    try input.skip(100)
-    input.startTap { tapped.append(copying: $0) }
-    try input.skip(9000)
-    try input.require(5000)
-    try input.flushTap()
-    #expect(tapped == Array(counted[100..<9100]))
-    try input.skip(5000)
-    try input.stopTap()
-    try input.skip(10)
-    #expect(tapped == Array(counted[100..<14100]))
+    try input.require(3000)
+    input.consume(100)
+    let pinned = try #require(input.pinWindow(10..<2000))
+    try input.skip(15000)
+    #expect(Array(copying: pinned.bytes) == Array(counted[110..<2100]))
+    input.unpin(pinned)
   }
 
-  @Test func aTapsErrorStopsTheReading() throws {
+  @Test func consumedBytesCanBePinnedUntilTheyAreReleased() throws {
     let input = StreamInput(ArraySource(counted), capacity: 4096)
-    let refusal = MigrationError(.sealChunk, "chunk differs")
-    input.startTap { _ throws(MigrationError) in throw refusal }
-    #expect(throws: refusal) { try input.skip(10000) }
+    input.keepConsumed()
+    try input.skip(12000)
+    let pinned = try #require(input.pin(at: 4096, count: 4096))
+    input.release(before: 8192)
+    #expect(input.pin(at: 4096, count: 4096) == nil)
+    #expect(input.pin(at: 8000, count: 4096) == nil, "lies in two segments")
+    let next = try #require(input.pin(at: 8192, count: 3000))
+    input.unpin(next)
+    try input.skip(8000)
+    #expect(Array(copying: pinned.bytes) == Array(counted[4096..<8192]))
+    input.unpin(pinned)
+  }
+
+  @Test(arguments: [1, 1000, 100_000])
+  func aRecordLargerThanASegmentIsWholeAndReadingGoesOnBehindIt(pieceSize: Int) throws {
+    let input = StreamInput(ArraySource(counted, pieceSize: pieceSize), capacity: 4096)
+    input.keepConsumed()
+    try input.skip(4000)
+    try input.require(9000)
+    #expect(Array(copying: input.bytes.extracting(first: 9000)) == Array(counted[4000..<13000]))
+    #expect(input.pinWindow(0..<1) == nil)
+    let pinned = try #require(input.pin(at: 8192, count: 4096))
+    #expect(Array(copying: pinned.bytes) == Array(counted[8192..<12288]))
+    input.unpin(pinned)
+    input.consume(9000)
+    try input.require(1)
+    #expect(input.pinWindow(0..<1) != nil)
+    try input.require(7000)
+    #expect(Array(copying: input.bytes) == Array(counted[13000...]))
   }
 
   @Test func theEndIsNamedWhereTheStreamEnds() throws {
