@@ -51,7 +51,8 @@ let package = Package(
     library(
       "Migration",
       [
-        "Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "Threads", deque,
+        "Bytes", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM", "Threads",
+        deque,
       ]),
     library(
       "Tools",
@@ -71,6 +72,7 @@ let package = Package(
         "Threads",
       ], path: "Tests/MigrationSupport", swiftSettings: checked),
     tests("Bytes"),
+    tests("Threads"),
     tests("FileIO", ["Bytes", "TestSupport"]),
     tests("Cryptography", ["Bytes", "TestSupport"]),
     tests("QEMUStream", ["Bytes", "TestSupport"]),

@@ -47,7 +47,8 @@ public final class PageImport: @unchecked Sendable {
       let record = records.extracting(index * stride..<index * stride + size)
       let place = index * PageMetadata.pageSize
       copies.copy(
-        record.extracting(first: PageMetadata.contentOffset), to: index * PageMetadata.contentOffset)
+        record.extracting(first: PageMetadata.contentOffset), to: index * PageMetadata.contentOffset
+      )
       guard opener.openPage(record, into: &contents, at: place) else { return }
       authentic += 1
       if PageMetadata.isCancel(record) {

@@ -1,4 +1,5 @@
 private import FoundationEssentials
+private import Glibc
 
 /// A folder of its own for one test, removed with it.
 public final class Scratch: Sendable {
@@ -49,6 +50,12 @@ public final class Scratch: Sendable {
 
   public func remove(_ name: String) throws {
     try FileManager.default.removeItem(atPath: self[name])
+  }
+
+  /// Makes a file that is there `size` bytes long.
+  public func truncate(_ name: String, to size: Int64) throws {
+    let status = unsafe Glibc.truncate(self[name], off_t(size))
+    if status != 0 { throw CocoaError(.fileWriteUnknown) }
   }
 
   public func read(_ name: String) throws -> [UInt8] { try contents(of: self[name]) }
