@@ -161,4 +161,81 @@ import Testing
       ], [0x31, 7])
     #expect(found.fields == ["b": "", "i": "", "n": "31", "one": "0x07"])
   }
+
+  /// Descriptions and bodies that fit each other, or do not: each is decoded or refused.
+  @Test func noDescriptionAndNoBodyIsTrouble() throws {
+    var chance = Chance()
+    var decoded = 0
+    var described = 0
+    for _ in 0..<4000 {
+      let body = chance.body(depth: 3)
+      let size = chance.next(2) == 0 ? body.size ?? 0 : chance.next(40)
+      // Small bytes are often marks of lists and counts of trees.
+      let bytes = (0..<min(size, 4096)).map { _ in UInt8(chance.next(chance.next(2) == 0 ? 2 : 256))
+      }
+      do {
+        let state = try body.state(of: bytes.span, at: 0x1000)
+        decoded += 1
+        described += state.described.count
+        let keys = state.fields.members?.map(\.key) ?? []
+        #expect(Set(keys).count == keys.count)
+        for part in state.described { #expect(Self.value(at: part.path, in: state.fields) != nil) }
+      } catch {
+        #expect([.vmdescriptionMismatch, .vmdescriptionSyntax].contains(error.code))
+      }
+    }
+    // The two kinds of outcome are both met, or this would prove nothing.
+    #expect(decoded > 500 && decoded < 3500 && described > 100)
+  }
+
+  /// Follows a JSON pointer.
+  private static func value(at path: String, in json: JSON) -> JSON? {
+    var found: JSON? = json
+    for part in path.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {
+      if let elements = found?.array {
+        found = Int(part).flatMap { elements.indices.contains($0) ? elements[$0] : nil }
+      } else {
+        let words = part.split(separator: "~1", omittingEmptySubsequences: false)
+        let key = words.map { $0.replacing("~0", with: "~") }.joined(separator: "/")
+        found = found?[key]
+      }
+    }
+    return found
+  }
+}
+
+/// Random descriptions, the same each time.
+private struct Chance {
+  private var state: UInt64 = 0x1234_5678
+
+  mutating func next(_ bound: Int) -> Int {
+    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+    return Int((state >> 33) % UInt64(bound))
+  }
+
+  mutating func body(depth: Int) -> VMDescription.Body {
+    let fields = (0..<next(4)).map { _ in field(depth: depth) }
+    let subsections = depth > 0 && next(4) == 0 ? [body(depth: depth - 1)] : []
+    return .init("b/\(next(3))", version: 1, fields: fields, subsections: subsections)
+  }
+
+  private mutating func field(depth: Int) -> VMDescription.Field {
+    let types = [
+      "uint8", "int32", "bool", "buffer", "nullptr", "capability", "struct", "tmp", "vstruct",
+      "qtailq", "qlist", "gtree", "no such type",
+    ]
+    let type = types[next(types.count)]
+    var field = VMDescription.Field("\(next(3))/~", type: type, size: UInt64(next(10)))
+    if next(4) == 0 { field.run = .array(UInt64(next(4))) }
+    guard depth > 0, ["struct", "tmp", "vstruct", "qtailq", "qlist", "gtree"].contains(type)
+    else { return field }
+    field.bodies = (0..<(type == "struct" ? 1 : next(3))).map { _ in body(depth: depth - 1) }
+    let inside = field.bodies.reduce(0) { $0 + ($1.size ?? 0) }
+    switch type {
+    case "qtailq", "qlist": field.size = UInt64(inside + field.bodies.count + 1)
+    case "gtree": field.size = UInt64(inside + 9 * field.bodies.count + 5)
+    default: field.size = UInt64(inside)
+    }
+    return field
+  }
 }
