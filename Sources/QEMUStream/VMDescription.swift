@@ -71,8 +71,11 @@ public struct VMDescription: Equatable, Sendable {
     public var run: Run
     /// Bytes of one element.
     public var size: UInt64
-    /// The description under `struct`, or beside the keys for `vstruct` and `tmp`.
-    public var body: Body?
+    /// One description under `struct`, or beside the keys for `vstruct` and `tmp`; for lists
+    /// (`qtailq`, `qlist`, `gtree`) one beside the keys for each element.
+    public var bodies: [Body]
+    /// The first of them.
+    public var body: Body? { bodies.first }
     /// Whether the body stands under the key `struct`.
     var isNested: Bool { type == "struct" }
 
@@ -83,7 +86,7 @@ public struct VMDescription: Equatable, Sendable {
       self.type = type
       self.size = size
       self.run = run
-      self.body = body
+      bodies = [body].compactMap { $0 }
     }
 
     /// Elements that follow each other.

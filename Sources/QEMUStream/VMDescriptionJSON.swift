@@ -90,10 +90,11 @@ extension VMDescription.Field {
     case .element(let index): members.append(.init("index", JSON(index)))
     }
     members.append(.init("type", .string(type)))
-    if let body {
+    for body in bodies {
       if isNested {
         members.append(.init("struct", .object(body.members)))
       } else {
+        // QEMU repeats the keys for each element of a list.
         members += body.members
       }
     }
@@ -111,7 +112,6 @@ private struct DescriptionReader {
   }
 
   func body(_ json: JSON, _ place: String) throws(MigrationError) -> VMDescription.Body {
-    // A list of several elements repeats the key; the first occurrence describes the shape.
     guard let described = json["fields"]?.array else {
       throw refused("has no fields for \(place)")
     }
@@ -144,10 +144,27 @@ private struct DescriptionReader {
     }
     if type == "struct" {
       guard let nested = json["struct"] else { throw refused("has an empty struct in \(place)") }
-      field.body = try body(nested, place)
-    } else if json["fields"] != nil {
-      field.body = try body(json, place)
+      field.bodies = [try body(nested, place)]
+    } else {
+      for described in Self.descriptions(beside: json) {
+        field.bodies.append(try body(described, place))
+      }
     }
     return field
+  }
+
+  /// The descriptions that stand among the keys of a field: each begins with its name.
+  private static func descriptions(beside json: JSON) -> [JSON] {
+    var found: [[JSON.Member]] = []
+    for member in json.members ?? [] {
+      switch member.key {
+      case "vmsd_name": found.append([member])
+      case "version", "fields", "subsections":
+        if found.isEmpty { found.append([]) }
+        found[found.count - 1].append(member)
+      default: break
+      }
+    }
+    return found.filter { $0.contains { $0.key == "fields" } }.map { .object($0) }
   }
 }

@@ -4,13 +4,16 @@ public import ArgumentParser
 public struct GuestCommand: ParsableCommand {
   public static let configuration = CommandConfiguration(
     commandName: "svsm-mig-guest",
-    abstract: "Make or show guest bundles.",
+    abstract: "Make, show or export guests at rest.",
     discussion: """
       A guest bundle is a folder with the memory, the vCPUs and the SVSM state of a guest that does \
       not run.
       """,
     version: Toolkit.version,
-    subcommands: [GuestCreateCommand.self, GuestImportCommand.self, GuestShowCommand.self])
+    subcommands: [
+      GuestCreateCommand.self, GuestImportCommand.self, GuestShowCommand.self,
+      GuestExportCommand.self,
+    ])
 
   public init() {}
 }

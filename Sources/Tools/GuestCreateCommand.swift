@@ -36,7 +36,8 @@ public struct GuestCreateCommand: ToolCommand {
   @Option(
     name: .customLong("below-4g"),
     help: ArgumentHelp(
-      "Bytes of memory below the hole at 4 GiB, where not the machine's usual.", valueName: "size"))
+      "QEMU's max-ram-below-4g, where it was given: most memory below the hole at 4 GiB.",
+      valueName: "size"))
   var below4G: ByteCount?
 
   @Option(

@@ -27,7 +27,8 @@ public struct RawImageArguments: ParsableArguments {
   @Option(
     name: .customLong("below-4g"),
     help: ArgumentHelp(
-      "Bytes of memory below the hole at 4 GiB, where not the machine's usual.", valueName: "size"))
+      "QEMU's max-ram-below-4g, where it was given: most memory below the hole at 4 GiB.",
+      valueName: "size"))
   public var below4G: ByteCount?
 
   public init() {}
@@ -64,7 +65,8 @@ extension GuestReader {
   }
 
   /// A stream taken for an image would be migrated as the memory it is not.
-  private static func refuseStream(_ path: String) throws(MigrationError) {
+  /// - Throws: `INPUT-KIND` for a QEMU stream.
+  static func refuseStream(_ path: String) throws(MigrationError) {
     let file = try InputFile(path)
     guard let size = file.size, size >= 4 else { return }
     var magic = [UInt8](repeating: 0, count: 4)

@@ -1,6 +1,5 @@
 internal import Bytes
 internal import Migration
-internal import QEMUStream
 internal import SEVSNP
 internal import SVSM
 
@@ -93,74 +92,5 @@ enum DecodedState {
 
   private static func isSegment(_ value: VMSA.Value) -> Bool {
     VMSA.SegmentRegister(rawValue: value.name) != nil
-  }
-}
-
-/// A section's body, its fields named by the VM description.
-struct DecodedDevice {
-  var name: String
-  var instance: UInt32
-  var offset: UInt64
-  var content: Result<JSON, MigrationError>
-
-  /// Every body that was kept, in stream order.
-  static func all(in found: Inspection) -> [DecodedDevice] {
-    found.bodies.entries.map { entry in
-      DecodedDevice(
-        name: entry.header.name.description, instance: entry.header.instance, offset: entry.offset,
-        content: Result { () throws(MigrationError) in
-          guard
-            let device = found.description?.device(
-              entry.header.name, instance: entry.header.instance)
-          else {
-            throw MigrationError(.vmdescriptionMissing, "no description of this section was read")
-          }
-          return try device.body.decode(entry.body.span, at: entry.offset)
-        })
-    }
-  }
-
-  /// Text of a value that is longer is cut: what a person wants of a kilobyte of hex is its start.
-  private static let textLimit = 96
-
-  /// Shows a decoded value, one field a line, nested ones further in.
-  static func show(_ value: JSON, _ out: inout RenderedText, indent: Int = 2) {
-    for member in value.members ?? [] {
-      switch member.value {
-      case .object:
-        out.line(String(repeating: " ", count: indent) + member.key)
-        show(member.value, &out, indent: indent + 2)
-      case .array(let elements):
-        show(elements, member.key, &out, indent: indent)
-      default:
-        out.field(member.key, text(of: member.value), width: 32, indent: indent)
-      }
-    }
-  }
-
-  private static func show(
-    _ elements: [JSON], _ key: String, _ out: inout RenderedText, indent: Int
-  ) {
-    if elements.allSatisfy({ $0.members == nil && $0.array == nil }) {
-      let joined = elements.map { text(of: $0) }.joined(separator: " ")
-      out.field(key, cut(joined), width: 32, indent: indent)
-      return
-    }
-    for (index, element) in elements.enumerated() {
-      out.line(String(repeating: " ", count: indent) + "\(key)[\(index)]")
-      if element.members != nil {
-        show(element, &out, indent: indent + 2)
-      } else {
-        out.line(String(repeating: " ", count: indent + 2) + text(of: element))
-      }
-    }
-  }
-
-  private static func text(of value: JSON) -> String {
-    cut(value.string ?? value.bool.map { $0 ? "true" : "false" } ?? value.description)
-  }
-
-  private static func cut(_ text: String) -> String {
-    text.count > textLimit ? "\(text.prefix(textLimit))… (\(text.count) characters)" : text
   }
 }

@@ -25,7 +25,7 @@ struct InspectionJSON {
     if parts.sections { members.append(.init("sections", renderer.sections())) }
     if let page = found.page { members.append(.init("page", renderer.page(page))) }
     if let state = found.state { members += try renderer.state(state) }
-    if parts.devices { members.append(.init("devices", renderer.devices())) }
+    if parts.devices { members += try DecodedDevice.json(of: found) }
     if let error = found.refusal { members.append(.init("refusal", refusal(error))) }
     return .object(members)
   }
@@ -257,21 +257,6 @@ struct InspectionJSON {
             ]
           })), .init("secretsPage", secrets),
     ]
-  }
-
-  private func devices() -> JSON {
-    .array(
-      DecodedDevice.all(in: found).map { device in
-        var members: [JSON.Member] = [
-          .init("name", .string(device.name)), .init("instance", JSON(device.instance)),
-          .init("offset", JSON(device.offset)),
-        ]
-        switch device.content {
-        case .success(let value): members.append(.init("fields", value))
-        case .failure(let error): members.append(.init("error", .object(error.jsonMembers)))
-        }
-        return .object(members)
-      })
   }
 
   private func blockName(_ index: Int) -> String {

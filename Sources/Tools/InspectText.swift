@@ -31,7 +31,7 @@ struct InspectionText {
     if parts.pages { renderer.pages() }
     if let page = found.page { renderer.page(page) }
     if let state = found.state { try renderer.state(state) }
-    if parts.devices { renderer.devices() }
+    if parts.devices { try renderer.devices() }
     if found.refusal != nil {
       renderer.out.line()
       renderer.out.line("The stream is refused here; nothing behind this place was read.")
@@ -326,13 +326,10 @@ struct InspectionText {
 
   // MARK: Devices
 
-  private mutating func devices() {
+  private mutating func devices() throws(MigrationError) {
     for device in DecodedDevice.all(in: found) {
       title("\(device.name) \(device.instance)")
-      switch device.content {
-      case .success(let value): DecodedDevice.show(value, &out)
-      case .failure(let error): out.line("  not decoded: \(error)")
-      }
+      try device.show(&out)
     }
     if found.bodies.omitted > 0 {
       out.line()

@@ -15,7 +15,7 @@ let allLayouts: [RecordLayout] = [
   VCPUPlaintext.layout, ServicePlaintext.layout, SecretsPlaintext.layout,
   SecretsPageFacts.layout, PageStateMap.runLayout, GuestMap.headerLayout, GuestMap.entryLayout,
   Seal.layout, AttestationReport.layout, ReportResponse.layout, CertificateTable.layout,
-  VMSA.layout, SecretsPage.layout,
+  VMSA.layout, SecretsPage.layout, ELFCoreNotes.prstatusLayout, ELFCoreNotes.cpuStateLayout,
 ]
 
 @Suite struct LayoutTests {

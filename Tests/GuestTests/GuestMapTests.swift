@@ -144,7 +144,10 @@ import Testing
     ("pc-q35-10.0", UInt64(2815), UInt64(2815), UInt64(0)), ("q35", 2816, 2048, 768),
     ("q35", 65536, 2048, 63488), ("pc-i440fx-7.2", 3583, 3583, 0),
     ("pc-i440fx-10.0", 3584, 3072, 512), ("pc", 8192, 3072, 5120), ("microvm", 3072, 3072, 0),
-    ("microvm", 3073, 3072, 1),
+    ("microvm", 3073, 3072, 1), ("pc-q35-2.0.1", 2816, 2048, 768),
+    ("pc-q35-1.7", 4096, 2816, 1280), ("pc-i440fx-1.7", 4096, 3584, 512),
+    ("isapc", 4096, 3584, 512), ("none", 8192, 8192, 0), ("pc-q35-rhel9.2.0", 4096, 2048, 2048),
+    ("pc-i440fx-jammy", 4096, 3072, 1024),
   ])
   func aMachineSplitsItsMemoryAtTheHole(
     machine: String, size: UInt64, below: UInt64, above: UInt64
@@ -155,14 +158,45 @@ import Testing
     if above > 0 { #expect(ranges[1] == range(0, below << 20, 4 << 30, above << 20)) }
   }
 
+  /// Rows, as the real QEMU 7.2 lays them out: size in MiB, max-ram-below-4g and what lies below.
   @Test(arguments: [
-    "virt", "none", "isapc", "", "pc-i440fx-1.7", "pc-q35-rhel9.2.0", "pc-i440fx-2",
+    ("q35", UInt64(4096), UInt64(1024), UInt64(1024)), ("q35", 4096, 3072, 2048),
+    ("q35", 2800, 2700, 2700), ("q35", 2800, 4096, 2800), ("pc", 4096, 1000, 1000),
+    ("pc", 4096, 4096, 3072), ("pc", 3968, 4096, 3968), ("pc", 3300, 3200, 3072),
+    ("pc", 3100, 3200, 3100), ("isapc", 4096, 4000, 4000),
   ])
-  func anUnknownMachineHasNoLayout(machine: String) {
+  func theLimitIsTakenAsTheMachineTakesIt(
+    machine: String, size: UInt64, limit: UInt64, below: UInt64
+  ) throws {
+    let ranges = try GuestLayout.ranges(machine: machine, size: size << 20, below4G: limit << 20)
+    #expect(ranges[0].size == below << 20)
+    #expect(ranges.reduce(0) { $0 + $1.size } == size << 20)
+  }
+
+  /// Rows: size in GiB and where memory above the hole starts, in GiB.
+  @Test(arguments: [
+    ("pc-q35-7.1", UInt64(978), UInt64(4)), ("pc-q35-7.1", 979, 1024), ("q35", 2048, 1024),
+    ("pc-q35-7.0", 979, 4), ("pc-i440fx-10.0", 1009, 4), ("pc-i440fx-10.0", 1010, 1024),
+    ("microvm", 2048, 4), ("pc-q35-rhel9.2.0", 978, 4),
+  ])
+  func memoryKeepsClearOfWhatAMDReserves(machine: String, size: UInt64, start: UInt64) throws {
+    let ranges = try GuestLayout.ranges(machine: machine, size: size << 30)
+    #expect(ranges.last?.gpa == start << 30)
+  }
+
+  @Test(arguments: [
+    ("virt", UInt64(1)), ("", 1), ("pc-i440fx-2", 1), ("pc-q35-", 1), ("pc-i440fx-rhel7.0.0", 1),
+    ("pc-q35-rhel9.2.0", 979 << 10), ("pc-q35-9.x", 1), ("pc-q35-9.", 1), ("pc-q35--1.0", 1),
+  ])
+  func anUnknownMachineHasNoLayout(machine: String, size: UInt64) {
     let error = #expect(throws: MigrationError.self) {
-      try GuestLayout.ranges(machine: machine, size: 1 << 20)
+      try GuestLayout.ranges(machine: machine, size: size << 20)
     }
     #expect(error?.code == .guestMap)
+  }
+
+  @Test func anAbsurdSizeIsNoTrouble() throws {
+    #expect(try GuestLayout.ranges(machine: "q35", size: .max & ~4095).count == 2)
   }
 
   @Test func anUnknownMachineNeedsItsSplit() throws {

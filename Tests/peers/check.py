@@ -3,12 +3,15 @@
 
 QEMU's analyze-migration script, unmodified (SVSM_ANALYZE_MIGRATION names it), walks every golden
 stream to its end; OpenSSL's command verifies the model platform's chains and the attestation
-report of an instance made on the spot. Each kind of check is also given something broken, which
-it must not pass. A missing peer is a failure.
+report of an instance made on the spot; gdb and volatility3 (SVSM_VOLATILITY names a Python that has
+it) read memory and registers of a guest that QEMU saved and svsm-mig-guest exported. Each kind of
+check is also given something broken, which it must not pass. A missing peer is a failure.
 """
 
 import argparse
+import hashlib
 import json
+import lzma
 import os
 import pathlib
 import subprocess
@@ -111,6 +114,100 @@ def verify_offer(offer, root, scratch, flip=None):
         scratch / "signature", scratch / "signed")
 
 
+class SavedGuest:
+    """A guest that QEMU saved, with what was read from the memory of the QEMU process."""
+
+    def __init__(self, name, scratch):
+        self.scratch = scratch
+        self.stream = scratch / f"{name}.qemu"
+        self.fixture = REPOSITORY / "Fixtures/qemu" / name
+        self.stream.write_bytes(lzma.decompress((self.fixture / "stream.xz").read_bytes()))
+        blocks = json.loads((self.fixture / "case.json").read_text())["ram_blocks"]
+        main_block = next(block for block in blocks if block["name"] == "pc.ram")
+        self.size, self.digest = main_block["used_length"], main_block["sha256"]
+        self.memory = (self.digest, (0, self.size))
+
+    def export(self, tools):
+        bundle, self.core = self.scratch / "exported", self.scratch / "exported.core"
+        run(tools / "svsm-mig-guest", "import", self.stream, "-o", bundle)
+        run(tools / "svsm-mig-guest", "export", bundle, "-o", self.core, "--format", "elf")
+
+    def damaged(self):
+        core = bytearray(self.core.read_bytes())
+        core[len(core) // 2] ^= 1
+        path = self.scratch / "damaged.core"
+        path.write_bytes(core)
+        return path
+
+    def gdb(self, core, command):
+        return run("gdb", "-nx", "-q", "-batch", "-ex", f"core {core}", "-ex", command).decode()
+
+    def gdb_registers(self):
+        """Those that `info registers` of QEMU's monitor shows under the same names."""
+        names = ["rip", "rsp", "rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp"]
+        names += [f"r{number}" for number in range(8, 16)]
+        facts = (self.fixture / "registers.txt").read_text().replace(" =", "=").split()
+        lines = self.gdb(self.core, "info registers " + " ".join(names)).splitlines()
+        shown = dict(line.split()[:2] for line in lines if line.split()[:1] and
+                     line.split()[0] in names)
+        for name in names:
+            fact = next(word for word in facts if word.startswith(name.upper() + "="))
+            if int(shown[name], 16) != int(fact.split("=")[1], 16):
+                raise Refused(f"gdb shows {name} {shown[name]}, it was {fact}")
+        return f"{len(names)} registers"
+
+    def gdb_memory(self, core):
+        dump = self.scratch / "gdb.memory"
+        self.gdb(core, f"dump binary memory {dump} 0 {self.size}")
+        if hashlib.sha256(dump.read_bytes()).hexdigest() != self.digest:
+            raise Refused("gdb reads other memory")
+
+
+def volatility(file, digest, *ranges):
+    """Compares ranges of physical memory, as volatility reads them, with a digest."""
+    read = run(os.environ["SVSM_VOLATILITY"], REPOSITORY / "Tests/peers/read-memory.py", file,
+               *(f"{start}+{size}" for start, size in ranges)).decode().strip()
+    if read != digest:
+        raise Refused("volatility reads other memory")
+
+
+def split_memory(tools, scratch):
+    """Memory on both sides of 4 GiB, each at its address."""
+    guest, core = scratch / "split", scratch / "split.core"
+    run(tools / "svsm-mig-guest", "create", "-o", guest, "--memory", "4M", "--below-4g", "1M")
+    run(tools / "svsm-mig-guest", "export", guest, "-o", core, "--format", "elf")
+    volatility(core, hashlib.sha256((guest / "ram-0.bin").read_bytes()).hexdigest(),
+               (0, 1 << 20), (4 << 30, 3 << 20))
+
+
+def exported_memory(checks, tools, scratch):
+    """What other programs read from exported memory."""
+    # Of QEMU's own streams volatility reads those without commands, which 10.0 writes.
+    for name in ("pc72-boot", "q35-72-boot"):
+        guest = SavedGuest(name, scratch)
+        checks.check(f"volatility reads the memory of QEMU's stream {name}",
+                     volatility, guest.stream, *guest.memory)
+    guest = SavedGuest("pc72-tiny", scratch)
+    try:
+        guest.export(tools)
+        damaged = guest.damaged()
+    except (Refused, OSError) as fault:
+        checks.failed += 1
+        print(f"FAIL  the memory of a saved guest is exported: {fault}")
+        return
+    checks.check("volatility reads the memory of QEMU's stream pc72-tiny",
+                 volatility, guest.stream, *guest.memory)
+    checks.check("volatility reads the same memory from its ELF core",
+                 volatility, guest.core, *guest.memory)
+    checks.check("volatility reads other memory where one bit was changed",
+                 volatility, damaged, *guest.memory, refused=True)
+    checks.check("volatility finds memory on both sides of 4 GiB", split_memory, tools, scratch)
+    checks.check("gdb reads the registers from its ELF core", guest.gdb_registers)
+    checks.check("gdb reads the same memory from it", guest.gdb_memory, guest.core)
+    checks.check("gdb reads other memory where one bit was changed", guest.gdb_memory, damaged,
+                 refused=True)
+
+
 class Checks:
     """Runs checks, says how each went, and counts."""
 
@@ -167,6 +264,8 @@ def main():
                          verify_offer, offer.read_bytes(), root, scratch)
             checks.check("openssl refuses that report with one bit changed",
                          verify_offer, offer.read_bytes(), root, scratch, flip=0x50, refused=True)
+
+        exported_memory(checks, tools, scratch)
 
     print(f"{checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0

@@ -1,0 +1,262 @@
+internal import Bytes
+
+/// Takes a section's body apart, field by field.
+///
+/// QEMU's script is followed where it can read a body, its names and its forms. It is not followed
+/// where it is wrong: it reads `array_len: 0` as one element, reads the unsigned `int64 equal`,
+/// `uint8 equal` and `uint16 equal` as signed, lets a subsection replace what has the same name,
+/// takes a name of 128 bytes or more for one without end, ends with an exception at names that
+/// are not UTF-8 and at numbers of no bytes, and does not notice a struct of another size than
+/// described.
+struct DeviceDecoder: ~Escapable {
+  var cursor: ByteCursor
+  /// Elements that may still come: an element of no bytes must not cost without end.
+  private(set) var left: Int
+  /// Whether bytes that the description goes on into become values where they stand.
+  private let entersBytes: Bool
+  /// What they become if not.
+  private(set) var described: [DeviceState.Described] = []
+
+  @_lifetime(copy cursor)
+  init(cursor: consuming ByteCursor, left: Int, entersBytes: Bool) {
+    self.cursor = cursor
+    self.left = left
+    self.entersBytes = entersBytes
+  }
+
+  func mismatch(_ what: String, got: String? = nil) -> MigrationError {
+    MigrationError(.vmdescriptionMismatch, what, at: cursor.offset, got: got)
+  }
+
+  /// The fields of `body`, then its subsections.
+  @_lifetime(self: copy self)
+  mutating func object(_ body: VMDescription.Body) throws(MigrationError) -> JSON {
+    var members = Members()
+    let first = described.count
+    for field in body.fields {
+      let place = members.place(of: field.name)
+      for _ in 0..<field.count {
+        guard left > 0 else {
+          throw MigrationError(
+            .vmdescriptionSyntax, "VM description has too many elements", at: cursor.offset)
+        }
+        left -= 1
+        members.append(try element(field), at: place, described: described.count - first)
+      }
+    }
+    for subsection in body.subsections {
+      let name = subsection.name ?? ""
+      try header(of: name)
+      members.append(
+        try object(subsection), at: members.place(of: name), described: described.count - first)
+    }
+    for (index, owner) in members.owners.enumerated() {
+      described[first + index].path = members.path(to: owner) + described[first + index].path
+    }
+    return members.json
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func header(of name: String) throws(MigrationError) {
+    let expected =
+      [RecordType.subsection.rawValue, UInt8(truncatingIfNeeded: name.utf8.count)]
+      + Array(name.utf8)
+    let start = cursor.offset
+    guard try take(expected.count) == expected else {
+      throw MigrationError(
+        .vmdescriptionMismatch, "subsection \(Members.key(name)) is not where it is described",
+        at: start)
+    }
+    _ = try take(4)
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func element(_ field: VMDescription.Field) throws(MigrationError) -> JSON {
+    guard let size = Int(exactly: field.size), size <= cursor.remaining else {
+      throw mismatch(
+        "section is shorter than its description", got: "field \(Members.key(field.name))")
+    }
+    if let body = field.body, field.isNested {
+      let start = cursor.remaining
+      let value = try object(body)
+      guard start - cursor.remaining == size else {
+        throw mismatch(
+          "struct has another size than described", got: "field \(Members.key(field.name))")
+      }
+      return value
+    }
+    let bytes = try take(size)
+    if field.body != nil, let value = inside(field, bytes) {
+      if entersBytes { return value }
+      described.append(DeviceState.Described(path: "", type: field.type, value: value))
+    }
+    return Self.value(of: bytes, as: field.type)
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func take(_ count: Int) throws(MigrationError) -> [UInt8] {
+    guard count <= cursor.remaining else {
+      throw mismatch("section is shorter than its description")
+    }
+    return try cursor.takeArray(count)
+  }
+}
+
+// Forms whose elements are described beside the keys of the field.
+extension DeviceDecoder {
+  /// What `bytes` hold by the descriptions of `field`; nil when they hold something else.
+  @_lifetime(self: copy self)
+  private mutating func inside(_ field: VMDescription.Field, _ bytes: [UInt8]) -> JSON? {
+    let span = bytes.span
+    var decoder = DeviceDecoder(
+      cursor: ByteCursor(span, at: cursor.offset - UInt64(bytes.count)), left: left,
+      entersBytes: true)
+    let value = try? decoder.parts(of: field)
+    left = decoder.left
+    return decoder.cursor.remaining == 0 ? value : nil
+  }
+
+  @_lifetime(self: copy self)
+  private mutating func parts(of field: VMDescription.Field) throws(MigrationError) -> JSON {
+    switch field.type {
+    case "qtailq", "qlist":
+      var elements: [JSON] = []
+      for body in field.bodies {
+        try mark(1)
+        elements.append(try object(body))
+      }
+      try mark(0)
+      return .array(elements)
+    case "gtree":
+      let count = Int(try cursor.read(UInt32.self))
+      let hasKeys = field.bodies.count == 2 * count
+      guard hasKeys || field.bodies.count == count else {
+        throw mismatch("tree has another size than described")
+      }
+      var elements: [JSON] = []
+      for index in 0..<count {
+        try mark(1)
+        // A tree without descriptions of its keys has numbers for keys.
+        let key =
+          hasKeys
+          ? try object(field.bodies[2 * index]) : Self.value(of: try take(8), as: "uint64")
+        let value = try object(field.bodies[hasKeys ? 2 * index + 1 : index])
+        elements.append(["key": key, "value": value])
+      }
+      try mark(0)
+      return .array(elements)
+    default:
+      guard field.bodies.count == 1 else { throw mismatch("field is described more than once") }
+      return try object(field.bodies[0])
+    }
+  }
+
+  /// The byte in front of an element of a list, 1, or behind the last, 0.
+  @_lifetime(self: copy self)
+  private mutating func mark(_ expected: UInt8) throws(MigrationError) {
+    guard try cursor.read(UInt8.self) == expected else {
+      throw mismatch("list has another length than described")
+    }
+  }
+
+  private static func value(of bytes: [UInt8], as type: String) -> JSON {
+    switch type {
+    case "bool" where !bytes.isEmpty: .bool(bytes[0] != 0)
+    case "nullptr" where bytes == [0x30]: "nullptr"
+    case "capability" where !bytes.isEmpty:
+      .string(SectionName(Array(bytes.dropFirst()))?.description ?? "")
+    case "int8", "int16", "int32", "int64", "int32 equal", "int32 le":
+      integer(bytes, isSigned: true)
+    case "uint8", "uint16", "uint32", "uint64", "uint8 equal", "uint16 equal", "uint32 equal",
+      "int64 equal":
+      // The label "int64 equal" is QEMU's for the unsigned field.
+      integer(bytes, isSigned: false)
+    default: .string(hex(bytes))
+    }
+  }
+
+  private static func integer(_ bytes: [UInt8], isSigned: Bool) -> JSON {
+    guard 1...8 ~= bytes.count else { return .string(hex(bytes)) }
+    var text = "0x" + Hex.encode(bytes)
+    if isSigned, bytes[0] & 0x80 != 0 {
+      var value: Int64 = -1
+      for byte in bytes { value = value << 8 | Int64(byte) }
+      text += " (\(value))"
+    }
+    return .string(text)
+  }
+
+  private static func hex(_ bytes: [UInt8]) -> String {
+    let digits = Array(Hex.encode(bytes).utf8)
+    var text: [UInt8] = []
+    text.reserveCapacity(bytes.count * 3)
+    for index in bytes.indices {
+      if index > 0 { text.append(0x20) }
+      text.append(digits[2 * index])
+      text.append(digits[2 * index + 1])
+    }
+    return String(decoding: text, as: UTF8.self)
+  }
+}
+
+/// The members of an object while it is read: what comes under one name becomes one array.
+private struct Members {
+  /// The member that holds bytes which are described, and which of its values.
+  struct Owner {
+    var place: Int
+    var index: Int
+  }
+
+  /// One for each described field below this object, in order.
+  private(set) var owners: [Owner] = []
+  private var places: [String: Int] = [:]
+  private var members: [(key: String, values: [JSON])] = []
+
+  mutating func place(of name: String) -> Int {
+    if let known = places[name] { return known }
+    places[name] = members.count
+    members.append((Self.key(name), []))
+    return members.count - 1
+  }
+
+  /// - Parameter described: described fields below this object, those of `value` included.
+  mutating func append(_ value: JSON, at place: Int, described: Int) {
+    for _ in owners.count..<max(described, owners.count) {
+      owners.append(Owner(place: place, index: members[place].values.count))
+    }
+    members[place].values.append(value)
+  }
+
+  /// A JSON pointer from this object on.
+  func path(to owner: Owner) -> String {
+    let member = members[owner.place]
+    var path = "/"
+    for character in member.key {
+      switch character {
+      case "~": path += "~0"
+      case "/": path += "~1"
+      default: path.append(character)
+      }
+    }
+    return member.values.count > 1 ? "\(path)/\(owner.index)" : path
+  }
+
+  var json: JSON {
+    .object(
+      members.filter { !$0.values.isEmpty }.map { member in
+        JSON.Member(member.key, member.values.count == 1 ? member.values[0] : .array(member.values))
+      })
+  }
+
+  /// A name that is safe to print and to hand on: printable ASCII, with escapes as a section's.
+  static func key(_ name: String) -> String {
+    let bytes = Array(name.utf8)
+    guard bytes.contains(where: { !(0x20...0x7E ~= $0) || $0 == UInt8(ascii: "\\") }) else {
+      return name
+    }
+    // A field's name may be longer than a section's.
+    return stride(from: 0, to: bytes.count, by: 255).map { start in
+      SectionName(Array(bytes[start..<min(start + 255, bytes.count)]))?.description ?? ""
+    }.joined()
+  }
+}

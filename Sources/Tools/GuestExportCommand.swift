@@ -1,0 +1,124 @@
+public import ArgumentParser
+internal import Bytes
+internal import FileIO
+public import Guest
+internal import SEVSNP
+
+/// `svsm-mig-guest export`: the memory of a guest as a file that other programs read.
+public struct GuestExportCommand: ToolCommand {
+  public enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case raw
+    case elf
+  }
+
+  public static let configuration = CommandConfiguration(
+    commandName: "export",
+    abstract: "Write the memory of a guest as a raw image or an ELF core.",
+    discussion: """
+      raw: the main RAM block from its first byte to its last, or with --range or --page these \
+      guest-physical bytes. elf: a vmcore as QEMU's dump-guest-memory writes it, which crash, gdb \
+      and volatility open: all memory at its guest-physical address, and the registers of the \
+      vCPUs. Zero memory becomes holes.
+      """)
+
+  @Argument(
+    help: "Guest: a bundle (a folder) or a raw memory image (a file).", completion: .file())
+  var guest: String
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("File to make; - is standard output.", valueName: "file"),
+    completion: .file())
+  var output: String
+
+  @Option(help: "What to write.")
+  var format = Format.raw
+
+  @Option(
+    help: ArgumentHelp(
+      "Guest-physical bytes: FIRST-LAST or FIRST+LENGTH. A core holds what of them is mapped.",
+      valueName: "range"))
+  var range: ByteRange?
+
+  @Option(
+    help: ArgumentHelp(
+      "The 4096 bytes of the page that holds this guest-physical address.", valueName: "gpa"))
+  var page: ByteCount?
+
+  @Option(
+    help: ArgumentHelp(
+      "Machine type of a raw image, which decides where memory lies.", valueName: "name"))
+  var machine: String?
+
+  @Option(
+    name: .customLong("below-4g"),
+    help: ArgumentHelp(
+      "QEMU's max-ram-below-4g of a raw image, where it was given.", valueName: "size"))
+  var below4G: ByteCount?
+
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup public var common: CommonOptions
+
+  public init() {}
+
+  public func validate() throws {
+    guard range == nil || page == nil else {
+      throw ValidationError("--range and --page exclude each other.")
+    }
+    guard page == nil || wanted != nil else {
+      throw ValidationError("--page takes an address below 2^52.")
+    }
+  }
+
+  /// The bytes that are asked for; nil for all.
+  private var wanted: ByteRange? {
+    guard let page else { return range }
+    return ByteRange(start: page.value & ~4095, size: 4096)
+  }
+
+  public func execute(_ console: Console) throws {
+    let reader = try self.reader()
+    try refuseSame(inputs: [guest], guest: reader, at: guest, as: output)
+    let export: MemoryExport
+    switch (format, wanted) {
+    case (.raw, nil): export = try .mainBlock(of: reader)
+    case (.raw, let range?): export = try .memory(range, of: reader)
+    case (.elf, let range): export = try .core(range, of: reader)
+    }
+    // Memory that was private is in the clear here.
+    let file = try OutputFile(output, force: outputs.force, permissions: .private)
+    let progress = console.startProgress("exporting", total: export.memorySize)
+    try export.write(to: file, isSequential: output == "-") { progress.update($0) }
+    try file.commit()
+    let description = reader.description
+    console.note(
+      "exported \(Spelled.size(export.memorySize)) of \(description.machine)"
+        + (format == .elf ? " with \(Spelled.count(description.vcpus.count, "vCPU"))" : "")
+        + " to \(file.name)")
+    guard format == .elf else { return }
+    for vcpu in description.vcpus where try VMSA(vcpu.vmsa).features.vmsaRegProt {
+      console.note("registers of the vCPU with APIC id \(vcpu.apicID) are protected: not its own")
+    }
+  }
+
+  private func reader() throws -> GuestReader {
+    if GuestReader.isBundle(guest) {
+      guard machine == nil, below4G == nil else {
+        throw ValidationError(
+          "--machine and --below-4g describe a raw image; a bundle has them itself.")
+      }
+      return try GuestReader(bundle: guest)
+    }
+    try GuestReader.refuseStream(guest)
+    var options = RawImageOptions()
+    if let machine { options.machine = machine }
+    options.below4G = below4G?.value
+    // An image says nothing of its vCPUs.
+    options.vcpus = []
+    return try GuestReader(rawImage: guest, options)
+  }
+}
+
+extension ByteRange: ExpressibleByArgument {
+  public init?(argument: String) { self.init(parsing: argument) }
+}
