@@ -60,17 +60,18 @@ def qemu_case(shop, size, name, target, notes):
     return Case(name, act, before=before, after=after)
 
 
-def measure_save(shop, size, runs, seconds, say):
+def measure_save(shop, size, sizes, runs, seconds, say):
+    """`sizes`: bytes of the stream, by per cent of private memory."""
     out, memory, differences = shop.path("out"), shop.path("memory"), []
 
     def tool(percent, jobs, target):
         private = private_ranges(shop, size, percent)
-        stream = shop.stream_sizes[percent] / size
+        stream = sizes[percent] / size
         limit = ((percent / 100, f"encrypt-{jobs}"), (stream, f"hash-{jobs}"))
         writes = target == out
         return Case(f"save, {percent} % private" + ("" if writes else ", to /dev/null"),
                     lambda: child.measure(shop.save(memory, private, target, jobs)), jobs,
-                    before=lambda: shop.warm(shop.stream_sizes[percent]) if writes else None,
+                    before=lambda: shop.warm(sizes[percent]) if writes else None,
                     after=lambda: shop.remove("out"), limit=limit,
                     limit_writing=limit + ((stream / jobs, "write"),) if writes else ())
 
@@ -146,13 +147,13 @@ def measure(shop, size, runs, seconds, wanted, say):
     try:
         if "save" in wanted:
             # How large each stream becomes is part of the limits, and known before any clock runs.
-            shop.stream_sizes = {}
+            sizes = {}
             for percent in (100, 50, 0):
                 child.run(shop.save(memory, private_ranges(shop, size, percent),
                                     shop.path("out"), 1))
-                shop.stream_sizes[percent] = shop.path("out").stat().st_size
+                sizes[percent] = shop.path("out").stat().st_size
                 shop.remove("out")
-            yield measure_save(shop, size, runs, seconds, say)
+            yield measure_save(shop, size, sizes, runs, seconds, say)
         if "load" in wanted or "verify" in wanted:
             child.run(shop.save(memory, "all", shop.path("stream"), 1))
             shop.remove("memory")
