@@ -103,23 +103,18 @@ public struct MemoryExport {
     for piece in pieces {
       let end = piece.offset + piece.size
       var next = piece.offset
-      while next < end, let data = try guest.nextData(block: piece.block, from: next),
-        data.lowerBound < end
-      {
-        next = max(next, data.lowerBound)
-        while next < min(data.upperBound, end) {
-          let count = Int(min(UInt64(Self.batchSize), min(data.upperBound, end) - next))
-          var span = buffer.mutableSpan
-          // `count` is at most the buffer's own size.
-          try unsafe span.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
-            try unsafe guest.read(
-              block: piece.block, at: next, into: .init(rebasing: bytes[..<count]))
-          }
+      while next < end {
+        let stretch = try guest.stretch(block: piece.block, from: next, to: end)
+        while !stretch.isHole, next < stretch.end {
+          let count = Int(min(UInt64(Self.batchSize), stretch.end - next))
+          var span = buffer.mutableSpan(0..<count)
+          try guest.read(block: piece.block, at: next, into: &span)
           try sink.writeData(
             buffer.span.extracting(first: count), at: piece.target + (next - piece.offset))
           next += UInt64(count)
           progress(before + (next - piece.offset))
         }
+        next = stretch.end
       }
       before += piece.size
       progress(before)

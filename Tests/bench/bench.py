@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""Measures the tools and others beside them, and prints a table. Started by Tests/bench/run.
+
+What is measured, how, and what it means: Formats/performance.md.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import child
+import machine
+import qemu
+import requirements
+import scaling
+import startup
+import table
+import transfer
+import walk
+from machine import GIB, MIB
+from workshop import Workshop, bytes_of, size_text
+
+GROUPS = ("save", "load", "verify", "inspect", "scaling", "start")
+# Beyond this part of the processors in use, figures mean little.
+BUSY = 0.1
+
+
+def arguments():
+    parser = argparse.ArgumentParser(prog="Tests/bench/run", description=(
+        "Measures save, load, verify and inspect beside cp, OpenSSL, QEMU's migrate and QEMU's "
+        "walker, in alternation, and prints ratios of medians."))
+    parser.add_argument("--size", type=bytes_of, help="memory of the guest (default 1G)")
+    parser.add_argument("--runs", type=int, help="runs that count, of each (default 5)")
+    parser.add_argument("--quick", action="store_true",
+                        help="256 MiB, 3 runs, growing only to 2 GiB")
+    parser.add_argument("--only", metavar="NAME,...", default=",".join(GROUPS),
+                        help=f"of {', '.join(GROUPS)}")
+    parser.add_argument("--folder", metavar="DIR",
+                        help="where the files lie (default /dev/shm, if it is a tmpfs)")
+    parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
+    parser.add_argument("--static", action="store_true",
+                        help="also build the tools for shipping, and measure their start-up")
+    parser.add_argument("--strict", action="store_true",
+                        help="refuse a busy machine; exit status 1 when a requirement is not met")
+    # For Tests/bench/run.
+    parser.add_argument("--tools", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--static-tools", help=argparse.SUPPRESS)
+    parser.add_argument("--scratch", required=True, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.only = options.only.split(",")
+    for name in options.only:
+        if name not in GROUPS:
+            parser.error(f"no group {name}")
+    options.size = options.size or (256 * MIB if options.quick else GIB)
+    options.walked = GIB if options.quick else 4 * GIB
+    options.runs = options.runs or (3 if options.quick else 5)
+    if options.size < 32 * MIB or options.size % (32 * MIB):
+        parser.error("--size takes a multiple of 32M")
+    if options.json and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
+        parser.error(f"no folder for {options.json}")
+    return options
+
+
+def say(text):
+    """Progress: for a terminal alone."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text[:76]}", end="", file=sys.stderr, flush=True)
+
+
+def show(text):
+    say("")
+    print(text, flush=True)
+
+
+def need_room(scratch, count, what):
+    room = machine.room(scratch)
+    if room < count:
+        raise child.Failed(f"{what} needs {count / GIB:.1f} GiB of room in {scratch}, which has "
+                           f"{room / GIB:.1f} GiB")
+
+
+def measure(options, shop):
+    """Yields each group when it is done."""
+    wanted, seconds = options.only, 1 if options.quick else 2
+    if {"save", "load", "verify"} & set(wanted):
+        # Memory, its copy in QEMU, an output; and some for the programs.
+        need_room(options.scratch, options.size * 33 // 10 + GIB // 2, size_text(options.size))
+        yield from transfer.measure(shop, options.size, options.runs, seconds, wanted, say)
+    if "inspect" in wanted:
+        need_room(options.scratch, options.walked * 11 // 10 + GIB // 2,
+                  f"a stream of {size_text(options.walked)}")
+        yield walk.measure(shop, options.walked, options.runs,
+                           os.environ["SVSM_ANALYZE_MIGRATION"], say)
+    if "scaling" in wanted:
+        sizes = scaling.QUICK if options.quick else scaling.SIZES
+        need_room(options.scratch, GIB, "sparse guests")
+        yield scaling.measure_sparse(shop, sizes, min(options.runs, 3), say)
+        yield scaling.measure_dense(shop, sizes, say)
+    if "start" in wanted:
+        yield startup.measure(options.tools, options.static_tools, say)
+
+
+def warnings_of(options, facts):
+    found = []
+    if facts["file_system"] != "tmpfs":
+        found.append(f"the files are on {facts['file_system']}, not on tmpfs: a disk and its "
+                     "cache are measured too")
+    if facts["in_use"] > BUSY:
+        found.append(f"others use {facts['in_use']:.0%} of the processors: the figures are not to "
+                     "be trusted")
+    if facts["processors"] < 2:
+        found.append("one processor: two jobs cannot be faster than one")
+    if options.quick:
+        found.append("--quick: short runs, rough figures")
+    return found
+
+
+def main():
+    options = arguments()
+    # A process that is told to end does so by way of its clean-up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
+    facts = machine.facts(options.scratch)
+    facts["in_use"] = machine.await_quiet(say, BUSY)
+    facts["peers"] = [
+        qemu.version(), child.output(["openssl", "version"]).strip(),
+        child.output(["cp", "--version"]).splitlines()[0],
+        os.path.basename(os.environ["SVSM_ANALYZE_MIGRATION"])]
+    settings = {"size_bytes": options.size, "inspected_bytes": options.walked,
+                "runs": options.runs, "quick": options.quick, "groups": options.only}
+    warnings = warnings_of(options, facts)
+    show(table.show_facts(facts, settings, warnings))
+    if options.strict and facts["in_use"] > BUSY:
+        sys.exit("the machine is busy")
+
+    groups = []
+    for group in measure(options, Workshop(options.tools, options.scratch)):
+        groups.append(group)
+        show(table.show_group(group))
+    verdicts = requirements.judge({group.name: group for group in groups})
+    disturbed = [case.name for group in groups for case in group.cases.values()
+                 if (case.others or 0) >= table.DISTURBED]
+    if disturbed:
+        warnings.append(f"others used more than {table.DISTURBED:.0%} of the processors during "
+                        f"{len(disturbed)} of the rows above")
+        show(f"WARNING   {warnings[-1]}")
+    show(table.show_verdicts(verdicts, f"{size_text(options.size)}, inspect with "
+                             f"{size_text(options.walked)}"))
+    if options.json:
+        with open(options.json, "w", encoding="utf-8") as file:
+            json.dump(table.document(facts, settings, warnings, groups, verdicts), file, indent=2)
+            file.write("\n")
+    return 1 if options.strict and any(verdict.met is False for verdict in verdicts) else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (child.Failed, OSError, subprocess.SubprocessError) as failure:
+        say("")
+        sys.exit(f"Tests/bench/run: {failure}")

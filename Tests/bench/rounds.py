@@ -1,0 +1,129 @@
+"""Alternating runs: A B C, A B C, ... so that what drifts, drifts for all; medians at the end."""
+
+import dataclasses
+import os
+import statistics
+import typing
+
+import machine
+from child import Clock
+
+BLOCK = b"\xa5" * machine.MIB
+
+
+def write_file(path, count):
+    """Writes a file of `count` bytes from a buffer in the processor's cache, 1 MiB at a time."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        for at in range(0, count, len(BLOCK)):
+            block = BLOCK if count - at >= len(BLOCK) else BLOCK[:count - at]
+            if os.write(file, block) != len(block):
+                raise OSError(f"{path}: no room left")
+    finally:
+        os.close(file)
+
+
+def measure_write(path, count):
+    """The kernel's part of any output: the same bytes, written and nothing else."""
+    clock = Clock()
+    write_file(path, count)
+    # This process does it itself, and its time is never that of others.
+    return clock.stop(lambda: 0)
+
+
+def warm(folder, count):
+    """Takes as much memory as an output is large, and gives it back: what a run takes next was
+    touched already. The first touch of a page of a virtual machine can cost many times as much,
+    since the host finds memory for it only then."""
+    path = os.path.join(folder, "warm")
+    try:
+        write_file(path, count)
+    finally:
+        if os.path.exists(path):
+            os.unlink(path)
+
+
+@dataclasses.dataclass
+class Case:
+    """One thing that is measured, and its runs."""
+    name: str
+    act: typing.Callable
+    jobs: int | None = None
+    # Done before and after each run, outside the measured time.
+    before: typing.Callable = lambda: None
+    after: typing.Callable = lambda: None
+    # What bounds its time: (factor, key of another case) each; with and without writing.
+    limit: tuple = ()
+    limit_writing: tuple = ()
+    runs: list = dataclasses.field(default_factory=list)
+
+    @property
+    def median(self):
+        return statistics.median(run.wall for run in self.runs)
+
+    @property
+    def spread(self):
+        """Slowest less fastest, as a part of the median."""
+        walls = [run.wall for run in self.runs]
+        return (max(walls) - min(walls)) / self.median
+
+    @property
+    def peak(self):
+        peaks = [run.peak for run in self.runs if run.peak is not None]
+        return max(peaks) if peaks else None
+
+    @property
+    def own_peak(self):
+        peaks = [run.own_peak for run in self.runs if run.own_peak is not None]
+        return max(peaks) if peaks else None
+
+    @property
+    def others(self):
+        """Part of the processors that others had, over all runs."""
+        known = [run for run in self.runs if run.others is not None]
+        wall = sum(run.wall for run in known)
+        return sum(run.others * run.wall for run in known) / wall if known else None
+
+
+def turn(case, number, say):
+    say(f"{number}: {case.name}" + (f", --jobs {case.jobs}" if case.jobs else ""))
+    case.before()
+    try:
+        return case.act()
+    finally:
+        case.after()
+
+
+def alternate(cases, runs, say, warm_up=True):
+    """Runs all cases in turn, `runs` times. A first round that does not count finds programs,
+    libraries and inputs out of the cache, and memory that was never touched."""
+    if warm_up:
+        for case in cases.values():
+            turn(case, "warm-up", say)
+    for number in range(runs):
+        for case in cases.values():
+            case.runs.append(turn(case, f"round {number + 1} of {runs}", say))
+
+
+@dataclasses.dataclass
+class Group:
+    """Cases that were measured together, by key; what others are compared with comes first in
+    `references`, by key, with the heading of its column."""
+    name: str
+    title: str
+    cases: dict
+    references: dict = dataclasses.field(default_factory=dict)
+    notes: list = dataclasses.field(default_factory=list)
+
+    def limit(self, case, writing=False):
+        """Seconds that nothing can beat that does the same work, or None."""
+        parts = case.limit_writing if writing else case.limit
+        return sum(factor * self.cases[key].median for factor, key in parts) if parts else None
+
+    def of_limit(self, case, writing=False):
+        limit = self.limit(case, writing)
+        return limit / case.median if limit else None
+
+    def ratio(self, one, other):
+        """How many times as long one takes as the other; both by key."""
+        return self.cases[one].median / self.cases[other].median
