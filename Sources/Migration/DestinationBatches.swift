@@ -30,14 +30,22 @@ struct SharedPageRun {
 
   /// The first page's content: it keeps the segment.
   private var content: PinnedBytes?
-  private(set) var place = BlockExtent(block: 0, offset: 0, size: 0)
+  /// Stream offset of the first page's content.
+  private var first: UInt64 = 0
+  /// The segment it lies in.
+  private var segment: UInt64?
+  private var place = BlockExtent(block: 0, offset: 0, size: 0)
   /// The pages' contents in the segment's buffer.
-  private(set) var pieces = SpacedPieces(
+  private var pieces = SpacedPieces(
     start: 0, size: RAMSection.pageSize, stride: SharedPageRun.stride, count: 0)
 
-  /// Begins with a page. Precondition: the run was ended.
-  mutating func begin(_ page: RAMPage, _ content: PinnedBytes) {
+  /// Begins with a page whose content stands at `offset` of the stream, in `segment`. Precondition:
+  /// the run was ended.
+  mutating func begin(
+    _ page: RAMPage, _ content: PinnedBytes, at offset: UInt64, in segment: UInt64?
+  ) {
     self.content = content
+    (first, self.segment) = (offset, segment)
     place = BlockExtent(block: page.block, offset: page.offset, size: UInt64(content.count))
     pieces.start = content.range.lowerBound
     pieces.count = 1
@@ -45,21 +53,25 @@ struct SharedPageRun {
 
   /// Takes in a page that continues the run.
   /// - Returns: false when it does not.
-  mutating func append(_ page: RAMPage, _ content: PinnedBytes) -> Bool {
-    guard let first = self.content, first.buffer === content.buffer,
-      content.range.lowerBound == pieces.start + pieces.count * pieces.stride,
-      page.block == place.block, page.offset == place.end, pieces.count < Self.limit
+  mutating func append(_ page: RAMPage, at offset: UInt64, in segment: UInt64?) -> Bool {
+    guard pieces.count > 0, pieces.count < Self.limit, page.block == place.block,
+      page.offset == place.end, offset == first + UInt64(pieces.count * pieces.stride),
+      segment == self.segment
     else { return false }
-    place.size += UInt64(content.count)
+    place.size += UInt64(pieces.size)
     pieces.count += 1
     return true
   }
 
-  /// Ends the run; `place` and `pieces` say what is to be written.
-  /// - Returns: what is to be unpinned then; nil when no page is in it.
-  mutating func end() -> PinnedBytes? {
-    defer { content = nil }
-    return content
+  /// Ends the run.
+  /// - Returns: what is to be written and then unpinned; nil when no page is in it.
+  mutating func end() -> (content: PinnedBytes, place: BlockExtent, pieces: SpacedPieces)? {
+    guard let content else { return nil }
+    defer {
+      self.content = nil
+      pieces.count = 0
+    }
+    return (content, place, pieces)
   }
 }
 

@@ -174,15 +174,14 @@ public struct DestinationVMM: ~Copyable {
   }
 
   private mutating func finishImports(_ svsm: inout DestinationSVSM) throws(MigrationError) {
-    while try finishOldestImport(&svsm) {}
+    while !imports.isEmpty { try finishOldestImport(&svsm) }
   }
 
-  /// Processes the pages of the oldest batch.
-  /// - Returns: false when there is none.
-  @discardableResult private mutating func finishOldestImport(
+  /// Processes the pages of the oldest batch, if there is one.
+  private mutating func finishOldestImport(
     _ svsm: inout DestinationSVSM
-  ) throws(MigrationError) -> Bool {
-    guard let batch = imports.finishOldest(with: crew) else { return false }
+  ) throws(MigrationError) {
+    guard let batch = imports.finishOldest(with: crew) else { return }
     if let records = batch.records { reader.unpin(records) }
     batch.records = nil
     do throws(MigrationError) {
@@ -191,7 +190,6 @@ public struct DestinationVMM: ~Copyable {
       throw error.inSection(SNPSection.pages.name.description)
     }
     imports.recycle(batch)
-    return true
   }
 
   private mutating func place(
@@ -254,26 +252,24 @@ public struct DestinationVMM: ~Copyable {
       try writeRun()
       return try memory.write(block: page.block, at: page.offset, Self.zeroPage.span)
     }
+    let segment = reader.payloadSegment
+    if run.append(page, at: reader.payloadOffset, in: segment) { return }
+    try writeRun()
     guard let content = reader.pinPayload(0..<RAMSection.pageSize) else {
       throw MigrationError(.internal, "a page's content is not at hand")
     }
-    if run.append(page, content) {
-      reader.unpin(content)
-    } else {
-      try writeRun()
-      run.begin(page, content)
-    }
+    run.begin(page, content, at: reader.payloadOffset, in: segment)
   }
 
   private static let zeroPage = [UInt8](repeating: 0, count: RAMSection.pageSize)
 
   /// Writes the shared pages that were put together.
   private mutating func writeRun() throws(MigrationError) {
-    guard let content = run.end() else { return }
-    defer { reader.unpin(content) }
-    let buffer = content.buffer
+    guard let ended = run.end() else { return }
+    defer { reader.unpin(ended.content) }
+    let buffer = ended.content.buffer
     try memory.write(
-      block: run.place.block, at: run.place.offset, buffer.span, run.pieces)
+      block: ended.place.block, at: ended.place.offset, buffer.span, ended.pieces)
   }
 
   private func place(_ secrets: (gpa: UInt64, page: [UInt8])?) throws(MigrationError) {

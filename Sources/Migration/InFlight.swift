@@ -13,6 +13,9 @@ final class InFlight<Item: WorkItem> {
   /// Whether as many are under way as there may be.
   var isFull: Bool { submitted.count >= limit }
 
+  /// Whether none is under way.
+  var isEmpty: Bool { submitted.isEmpty }
+
   /// An item that is not under way, if one was made before.
   func takeFree() -> Item? { free.popLast() }
 

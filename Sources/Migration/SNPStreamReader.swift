@@ -45,6 +45,8 @@ public struct SNPStreamReader: ~Copyable {
 
   private let input: StreamInput
   private let sealCheck: SealCheck?
+  /// Stream offset from which on a chunk can be hashed.
+  private var nextHash: UInt64
   private var phase = Phase.configuration
   private var table = SectionTable()
   private var ram = RAMDecoder()
@@ -66,6 +68,7 @@ public struct SNPStreamReader: ~Copyable {
   public init(_ input: StreamInput, checkingSealWith crew: WorkCrew?) {
     self.input = input
     sealCheck = crew.map { SealCheck(input, crew: $0) }
+    nextHash = sealCheck?.due ?? .max
   }
 
   /// Bytes of the stream read so far.
@@ -81,6 +84,9 @@ public struct SNPStreamReader: ~Copyable {
   /// - Returns: nil when they belong to a record too large to be pinned.
   func pinPayload(_ range: Range<Int>) -> PinnedBytes? { input.pinWindow(range) }
 
+  /// Which segment of the stream the payload lies in; nil when it is too large for one.
+  var payloadSegment: UInt64? { input.segmentOffset }
+
   /// Gives pinned bytes back.
   func unpin(_ bytes: PinnedBytes) { input.unpin(bytes) }
 
@@ -91,7 +97,7 @@ public struct SNPStreamReader: ~Copyable {
   /// - Throws: what is wrong with the stream, with section and offset.
   public mutating func next() throws(MigrationError) -> Record {
     do {
-      try sealCheck?.advance()
+      if input.offset >= nextHash { try hash() }
       if insideRAM { return try nextRAMRecord() }
       if pending > 0 { input.consume(pending) }
       pending = 0
@@ -103,6 +109,13 @@ public struct SNPStreamReader: ~Copyable {
     } catch {
       throw section.map { error.inSection($0.name.description) } ?? error
     }
+  }
+
+  /// Hands what was read over to be hashed.
+  private mutating func hash() throws(MigrationError) {
+    guard let sealCheck else { return }
+    try sealCheck.advance()
+    nextHash = sealCheck.due
   }
 
   private mutating func nextRecord() throws(MigrationError) -> Record {
@@ -185,7 +198,7 @@ public struct SNPStreamReader: ~Copyable {
     while left > 0 {
       let step = min(left, UInt64(LeafHasher.chunkSize))
       try input.skip(step)
-      try sealCheck?.advance()
+      try hash()
       left -= step
     }
     return .skipped(header)

@@ -11,6 +11,7 @@ final class SealCheck {
   private let pendingLimit: Int
   /// Stream offset of the first byte that was not given to the hasher.
   private var next: UInt64
+  private var hasEnded = false
   private var seal: Seal?
 
   /// Begins to hash everything `input` consumes from now on, its first byte.
@@ -22,9 +23,12 @@ final class SealCheck {
     input.keepConsumed()
   }
 
+  /// Stream offset from which on `advance` has something to do; none once the stream has ended.
+  var due: UInt64 { hasEnded ? .max : next + UInt64(LeafHasher.chunkSize) }
+
   /// Hands over the chunks that are consumed. To be called often: until then they take memory.
   func advance() throws(MigrationError) {
-    while input.offset - next >= UInt64(LeafHasher.chunkSize) {
+    while input.offset >= due {
       try submit(LeafHasher.chunkSize)
       input.release(before: next)
     }
@@ -35,6 +39,7 @@ final class SealCheck {
     try advance()
     if input.offset > next { try submit(Int(input.offset - next)) }
     input.stopKeeping()
+    hasEnded = true
     while hasher.pendingCount > 0 { try finishOldest() }
   }
 

@@ -224,6 +224,9 @@ public final class StreamInput {
     return PinnedBytes(segment, start + range.lowerBound..<start + range.upperBound)
   }
 
+  /// Stream offset of the segment that the window lies in; nil when it holds a large record.
+  public var segmentOffset: UInt64? { isLarge ? nil : base &+ UInt64(StreamSegment.headroom) }
+
   /// Gives pinned bytes back.
   public func unpin(_ bytes: PinnedBytes) { bytes.unpin() }
 

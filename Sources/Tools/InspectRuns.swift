@@ -142,6 +142,27 @@ struct SectionList {
     bodyOffset = header.offset &+ SectionList.headerSize(header)
   }
 
+  /// The part that was begun is the first of `count` parts of one section and one size, `stride` bytes
+  /// from one to the next.
+  mutating func beginFollowing(_ count: Int, stride: UInt64) {
+    guard count > 1, var header = current else { return }
+    let first = header.offset
+    let body = bodyOffset - first
+    end(at: first &+ stride)
+    if joinsParts {
+      line?.size += UInt64(count - 2) * (stride - 5 - body)
+      line?.count += UInt64(count - 2)
+      header.offset = first &+ UInt64(count - 1) &* stride
+      begin(header)
+    } else {
+      for index in 1..<count {
+        header.offset = first &+ UInt64(index) &* stride
+        begin(header)
+        if index < count - 1 { end(at: header.offset &+ stride) }
+      }
+    }
+  }
+
   /// The section that was begun ends, its footer behind it.
   /// - Parameter end: stream offset of the next record.
   mutating func end(at end: UInt64, footer: UInt64 = 5) {

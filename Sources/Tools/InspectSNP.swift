@@ -79,13 +79,6 @@ private final class Collector {
     found.sections.begin(header)
   }
 
-  /// Notes a part that came with others of its section, `distance` bytes behind the first.
-  private func noteFollowing(_ section: SectionHeader, _ distance: UInt64) {
-    var header = section
-    header.offset += distance
-    noteSection(header)
-  }
-
   func take(_ blocks: [Guest.RAMBlock]) {
     found.blocks = blocks.map { (Spelled.name($0.name), $0.size) }
   }
@@ -111,9 +104,9 @@ private final class Collector {
       keepBody(section, payload, at: offset)
     case .pages(let count):
       let stride = SNPStreamReader.pageStride
+      found.sections.beginFollowing(count, stride: UInt64(stride))
       for index in 0..<count {
         let start = index * stride
-        if index > 0, let section { noteFollowing(section, UInt64(start)) }
         try takePage(
           payload.extracting(start..<start + PageMetadata.recordSize),
           at: offset + UInt64(start))
