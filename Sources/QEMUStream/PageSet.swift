@@ -1,0 +1,67 @@
+/// Which pages of a large block came.
+///
+/// Sparse: 64 bytes are taken for each region of 2 MiB that a page came from, so memory follows the
+/// number of records seen, never an offset or a length in one of them.
+struct PageSet {
+  private static let regionWords: UInt64 = 8
+
+  private var words: [UInt64] = []
+  private var firstWord: [UInt64: Int] = [:]
+  private var recent: (region: UInt64, first: Int)?
+  /// Pages in the set.
+  private(set) var count: UInt64 = 0
+
+  /// - Returns: whether the page was not in the set before.
+  mutating func insert(_ page: UInt64) -> Bool {
+    let first: Int
+    if let known = self.first(of: page) {
+      first = known
+    } else {
+      first = words.count
+      words.append(contentsOf: repeatElement(0, count: Int(Self.regionWords)))
+      firstWord[page / 64 / Self.regionWords] = first
+    }
+    let word = first + Int(page / 64 % Self.regionWords)
+    let mask: UInt64 = 1 << (page % 64)
+    guard words[word] & mask == 0 else { return false }
+    words[word] |= mask
+    count += 1
+    return true
+  }
+
+  mutating func remove(_ page: UInt64) {
+    guard let first = first(of: page) else { return }
+    let word = first + Int(page / 64 % Self.regionWords)
+    let mask: UInt64 = 1 << (page % 64)
+    guard words[word] & mask != 0 else { return }
+    words[word] &= ~mask
+    count -= 1
+  }
+
+  /// Removes all pages of a range, however long it is.
+  mutating func remove(_ pages: Range<UInt64>) {
+    let regionPages = 64 * Self.regionWords
+    for region in firstWord.keys {
+      let start = max(region * regionPages, pages.lowerBound)
+      let end = min((region + 1) * regionPages, pages.upperBound)
+      var page = start
+      while page < end {
+        remove(page)
+        page += 1
+      }
+    }
+  }
+
+  mutating func contains(_ page: UInt64) -> Bool {
+    guard let first = first(of: page) else { return false }
+    return words[first + Int(page / 64 % Self.regionWords)] >> (page % 64) & 1 == 1
+  }
+
+  private mutating func first(of page: UInt64) -> Int? {
+    let region = page / 64 / Self.regionWords
+    if let recent, recent.region == region { return recent.first }
+    guard let first = firstWord[region] else { return nil }
+    recent = (region, first)
+    return first
+  }
+}
