@@ -40,15 +40,24 @@ struct PageSet {
 
   /// Removes all pages of a range, however long it is.
   mutating func remove(_ pages: Range<UInt64>) {
+    guard let last = pages.last else { return }
     let regionPages = 64 * Self.regionWords
-    for region in firstWord.keys {
-      let start = max(region * regionPages, pages.lowerBound)
-      let end = min((region + 1) * regionPages, pages.upperBound)
-      var page = start
-      while page < end {
-        remove(page)
-        page += 1
+    let regions = pages.lowerBound / regionPages...last / regionPages
+    // Whichever are fewer: regions of the range, or those that pages came from.
+    if last / regionPages - pages.lowerBound / regionPages < UInt64(firstWord.count) {
+      for region in regions { remove(pages, in: region) }
+    } else {
+      for region in Array(firstWord.keys) where regions.contains(region) {
+        remove(pages, in: region)
       }
+    }
+  }
+
+  private mutating func remove(_ pages: Range<UInt64>, in region: UInt64) {
+    let regionPages = 64 * Self.regionWords
+    guard firstWord[region] != nil else { return }
+    for page in pages.clamped(to: region * regionPages..<(region + 1) * regionPages) {
+      remove(page)
     }
   }
 

@@ -38,6 +38,8 @@ public struct QEMUStreamReader {
   }
   private var state = State.fileHeader
   private let file: (any PositionedSource)?
+  /// Where `description` has each section: a long one must not be searched for each.
+  private let places: [SectionKey: Int]
   /// Where the package ends whose records are being read.
   private var packageEnd: UInt64?
 
@@ -51,6 +53,7 @@ public struct QEMUStreamReader {
     self.input = input
     self.description = description
     self.file = file
+    places = description?.places ?? [:]
   }
 
   /// Reads up to the next event.
@@ -134,7 +137,7 @@ public struct QEMUStreamReader {
   }
 
   private func device(of header: SectionHeader) -> VMDescription.Device? {
-    description?.device(header.name, instance: header.instance)
+    places[header.key].flatMap { description?.devices[$0] }
   }
 
   // MARK: Records

@@ -51,6 +51,22 @@ extension StreamInput {
   }
 }
 
+extension VMDescription {
+  /// The index of each section in `devices`; of one that comes twice, the first.
+  var places: [SectionKey: Int] {
+    var places: [SectionKey: Int] = [:]
+    for (index, device) in devices.enumerated() {
+      guard let name = SectionName(device.name) else { continue }
+      let key = SectionKey(name: name, instance: device.instance)
+      if places[key] == nil { places[key] = index }
+    }
+    return places
+  }
+
+  /// The sections that are described.
+  public var keys: Set<SectionKey> { Set(places.keys) }
+}
+
 extension StreamGrammar {
   static func isFooter(_ id: UInt32, in window: Span<UInt8>, at place: Int) -> Bool {
     guard window[place] == RecordType.footer.rawValue else { return false }

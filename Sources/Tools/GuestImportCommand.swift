@@ -80,6 +80,7 @@ public struct GuestImportCommand: ToolCommand {
   public init() {}
 
   public func validate() throws {
+    try qemu.validate(with: input)
     guard vcpus == nil || vmsaFiles.isEmpty else {
       throw ValidationError("--vcpus and --vmsa exclude each other.")
     }
@@ -91,7 +92,7 @@ public struct GuestImportCommand: ToolCommand {
   public func execute(_ console: Console) throws {
     let file = try InputFile(input)
     try refuseSame(file.identity, as: output)
-    for channel in qemu.channel { try refuseSame(InputFile(channel).identity, as: output) }
+    try refuseSame(inputs: qemu.channel, as: output)
     let isStream =
       try format == .qemu
       || format == .auto && (qemu.offset != nil || file.looksLikeStream())
@@ -109,7 +110,7 @@ public struct GuestImportCommand: ToolCommand {
     additions.services = try services()
     let stream = isStream ? try QEMUInput(file, qemu) : nil
     let writer = try GuestWriter(output, force: outputs.force)
-    let progress = console.startProgress("importing", total: file.size)
+    let progress = console.startProgress("importing", total: stream.map(\.end) ?? file.size)
     let guest: GuestDescription
     if let stream {
       let importer = QEMUImport(stream, additions)

@@ -68,13 +68,15 @@ public struct InspectCommand: ToolCommand {
 
   public init() {}
 
+  public func validate() throws { try qemu.validate(with: stream) }
+
   public var wantsJSON: Bool { json }
 
   public func execute(_ console: Console) throws {
     let keys = try self.keys()
     let file = try InputFile(stream)
     let input = try QEMUInput(file, qemu)
-    let progress = console.startProgress("inspecting", total: file.size)
+    let progress = console.startProgress("inspecting", total: input.end)
     var found = try inspect(input, keys) { progress.update($0) }
     if allowIncomplete, let refusal = found.refusal, refusal.code.saysIncomplete {
       found.shortfall = refusal

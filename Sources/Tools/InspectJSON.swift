@@ -82,6 +82,8 @@ struct InspectionJSON {
             "descriptionSize": JSON(image.descriptionSize),
           ]))
     }
+    members.append(
+      .init("undescribed", .text(found.undescribed.map { "\($0.name) \($0.instance)" })))
     if let header = found.unread {
       members.append(
         .init(

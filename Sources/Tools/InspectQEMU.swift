@@ -51,6 +51,7 @@ final class QEMUInspector {
     found.streamStart = input.start
     found.hasFooters = reader.hasFooters
     found.close(at: reader.input.offset)
+    found.undescribed = undescribed()
     found.size = reader.input.offset &- input.start
     return found
   }
@@ -92,11 +93,24 @@ final class QEMUInspector {
     found.bodies.keep(header, at: input.offset, input.bytes.extracting(first: size))
   }
 
+  /// Sections that were passed over: nothing describes them.
+  private func undescribed() -> [SectionKey] {
+    let described = (found.description ?? reader.description)?.keys ?? []
+    var seen = described
+    return found.sections.lines.elements.compactMap { line in
+      line.header.name != RAMSection.name && seen.insert(line.header.key).inserted
+        ? line.header.key : nil
+    }
+  }
+
   // MARK: RAM
 
   private func begin() throws(MigrationError) {
     found.blocks = reader.ram.blocks.map { ($0.name.description, $0.length) }
-    if options.hashesRAM { memory = try TemporaryRAM(blocks: reader.ram.blocks) }
+    if options.hashesRAM {
+      memory = try TemporaryRAM(
+        blocks: reader.ram.blocks, listedAt: reader.input.offset)
+    }
     try assembly.begin(reader.ram, into: memory)
   }
 

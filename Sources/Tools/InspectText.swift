@@ -235,6 +235,10 @@ struct InspectionText {
       title("Commands")
       out.line("  " + Spelled.list(found.commands.map(\.code.name)))
     }
+    if !found.undescribed.isEmpty {
+      title("Sections without description")
+      out.line("  " + Spelled.list(found.undescribed.map { "\($0.name) \($0.instance)" }))
+    }
     guard let size = found.descriptionSize else { return }
     title("VM description")
     let devices = found.description.map { Spelled.count($0.devices.count, "section") }

@@ -72,6 +72,8 @@ struct Inspection {
   /// What was put together of each block; empty unless it was asked for.
   var memory: [BlockMemory] = []
   var channels: [MultifdChannel] = []
+  /// Sections but `ram` that the VM description does not describe.
+  var undescribed: [SectionKey] = []
   /// The first section whose end nothing tells: from there on nothing was read.
   var unread: SectionHeader?
 

@@ -17,6 +17,13 @@ struct QEMUInputOptions: ParsableArguments {
       "Byte of the file at which the stream begins, as in QEMU's file:PATH,offset=N.",
       valueName: "n"))
   var offset: ByteCount?
+
+  /// - Parameter stream: the main input.
+  func validate(with stream: String) throws {
+    guard ([stream] + channel).count(where: { $0 == "-" }) < 2 else {
+      throw ValidationError("Standard input can be one input only.")
+    }
+  }
 }
 
 /// A QEMU stream that was found in a file or pipe.
@@ -28,9 +35,10 @@ struct QEMUInput {
   /// The header of a libvirt image that was in front.
   let image: LibvirtImage?
   let channels: [MultifdChannel]
-
   /// Stream offset of the first byte.
   let start: UInt64
+  /// Stream offset of its end, where that is known.
+  var end: UInt64? { positions?.size }
 
   /// - Throws: `STREAM-EMPTY` when nothing is there; codes of libvirt images and channels.
   init(_ file: InputFile, _ options: QEMUInputOptions) throws(MigrationError) {
@@ -86,16 +94,30 @@ struct QEMUInput {
     return try? VMDescription(parsing: Array(tail[range]))
   }
 
-  /// Adds to a refusal of what is no stream where in the file one seems to begin.
+  /// Adds to a refusal of what is no stream what it seems to be, or where in the file one seems to
+  /// begin.
   func explain(_ error: MigrationError) -> MigrationError {
-    guard error.code == .streamMagic, error.offset == start, let positions,
-      let place = try? Self.streamBehind(start, in: positions)
-    else { return error }
+    guard error.code == .streamMagic, error.offset == start, let got = error.got else {
+      return error
+    }
     var explained = error
-    explained.expected =
-      "\(error.expected ?? "QEVM"); a stream seems to begin at --offset \(Spelled.hex(place))"
+    if let kind = Self.otherKinds.first(where: { got.hasPrefix($0.magic) }) {
+      explained.got = "\(got): \(kind.name)"
+    } else if let positions, let place = try? Self.streamBehind(start, in: positions) {
+      explained.expected =
+        "\(error.expected ?? "QEVM"); a stream seems to begin at --offset \(Spelled.hex(place))"
+    }
     return explained
   }
+
+  /// First bytes of files that are taken for streams, in hex.
+  private static let otherKinds = [
+    (magic: "11223344", name: "a multifd channel; the main channel comes first"),
+    (magic: "1f8b", name: "packed with gzip"), (magic: "fd377a58", name: "packed with xz"),
+    (magic: "28b52ffd", name: "packed with zstd"), (magic: "425a68", name: "packed with bzip2"),
+    (magic: "894c5a4f", name: "packed with lzop"), (magic: "7f454c46", name: "an ELF file"),
+    (magic: "514649fb", name: "a qcow2 image"), (magic: "4b44554d", name: "a kdump image"),
+  ]
 
   /// Bytes of a file in which a stream is looked for.
   private static let hintLimit: UInt64 = 1 << 20

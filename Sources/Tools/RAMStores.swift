@@ -13,14 +13,15 @@ final class TemporaryRAM: RAMStore {
   /// Where each block begins in the file.
   private var starts: [UInt64] = []
 
+  /// - Parameter offset: where in the stream the list of blocks ends.
   /// - Throws: `RAM-LIST` for more memory than a file can have; `OUTPUT-CREATE`, `IO-WRITE`.
-  init(blocks: [QEMUStream.RAMBlock]) throws(MigrationError) {
+  init(blocks: [QEMUStream.RAMBlock], listedAt offset: UInt64) throws(MigrationError) {
     var end: UInt64 = 0
     for block in blocks {
       guard block.length <= Self.limit - end else {
         throw MigrationError(
           .ramList, "guest has more memory than is put together here", section: "ram",
-          expected: "at most \(Spelled.size(Self.limit))")
+          at: offset, expected: "at most \(Spelled.size(Self.limit))")
       }
       starts.append(end)
       end += block.length
