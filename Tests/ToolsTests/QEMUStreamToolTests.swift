@@ -55,11 +55,13 @@ import Testing
     let bitmaps = try inspect(
       QEMUCase.named("pc72-boot-dirty-bitmaps").unpack(into: shop) + " --sections")
     #expect(bitmaps["sections"]?.array?.contains { $0["name"] == "dirty-bitmap" } == true)
+    #expect(bitmaps["undescribed"] == ["dirty-bitmap 0"])
     #expect(bitmaps["commands"]?.array?.contains("postcopy-advise") == true)
     let postcopy = try inspect(QEMUCase.named("pc100-boot-postcopy").unpack(into: shop))
     #expect(
       postcopy["commands"]?.array?.compactMap(\.string).suffix(5)
         == ["packaged", "postcopy-listen", "ping", "postcopy-run", "ping"])
+    #expect(postcopy["undescribed"]?.array?.contains("globalstate 0") == true)
     let old = try inspect(QEMUCase.named("pc2.0-boot").unpack(into: shop))
     #expect(old["unread"]?["section"] == "timer")
     #expect(old["machine"] == "")
@@ -171,6 +173,42 @@ import Testing
     let run = try #require(
       Program.run(["sh", "-c", script, "sh", shop["pipe"], shop.words("inspect", "")[0], bytes]))
     run.requireRefusal(code)
+  }
+
+  /// First bytes in hex, and what they are called.
+  @Test(arguments: [
+    ("1f8b0800", "packed with gzip"), ("fd377a58", "packed with xz"), ("514649fb", "a qcow2 image"),
+    ("11223344", "a multifd channel; the main channel comes first"),
+  ])
+  func aForeignFileIsCalledByName(magic: String, name: String) throws {
+    try shop.write("foreign", (try #require(Hex.decode(magic))) + [UInt8](repeating: 7, count: 99))
+    let refusal = try inspect("@foreign", status: 65)["refusal"]
+    #expect(refusal?["code"] == "STREAM-MAGIC")
+    #expect(refusal?["got"]?.string == "\(magic): \(name)")
+    try shop.run("guest", "import @foreign --format qemu -o @guest").requireRefusal(.streamMagic)
+  }
+
+  // MARK: The temporary file
+
+  @Test func theTemporaryFileLeavesNothing() throws {
+    let call = try QEMUCase.named("pc72-bios-reset").unpack(into: shop) + " --ram-hashes --quiet"
+    try shop.folder("space")
+    let before = try shop.names
+    func run(_ folder: String) -> Program.Outcome? {
+      Program.run(["env", "TMPDIR=\(shop[folder])"] + shop.words("inspect", call))
+    }
+    #expect(run("space")?.status == 0)
+    #expect(try shop.names == before)
+    #expect(try shop.names(in: "space").isEmpty)
+    try #require(run("missing")).requireRefusal(.outputCreate)
+  }
+
+  @Test func standardInputIsOneInput() throws {
+    #expect(try shop.run("inspect", "- --channel -").status == 64)
+    #expect(try shop.run("guest", "import x -o y --channel - --channel -").status == 64)
+    #expect(try shop.run("guest", "import x -o y --format raw --offset 1").status == 66)
+    try shop.write("raw", [UInt8](repeating: 0, count: 4096))
+    #expect(try shop.run("guest", "import @raw -o @y --format raw --offset 1").status == 64)
   }
 
   // MARK: Names
