@@ -24,6 +24,7 @@ struct QEMUCase: Sendable, CustomStringConvertible {
     .init(name: "pc2.4-boot"), .init(name: "pc72-bios-reset"), .init(name: "pc72-boot"),
     .init(name: "pc72-boot-bgsnap"), .init(name: "pc72-boot-devices"),
     .init(name: "pc72-boot-dirty-bitmaps"), .init(name: "pc72-boot-live"),
+    .init(name: "pc72-boot-live-multifd"),
     .init(name: "pc72-boot-live-xbzrle"),
     .init(name: "pc72-boot-novmdesc", importOptions: withoutDescription),
     .init(name: "pc72-boot-uuid"), .init(name: "pc72-tiny"), .init(name: "pc72-tiny-compress"),
