@@ -34,6 +34,16 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case ramFlags = "RAM-FLAGS"
   case ramOffset = "RAM-OFFSET"
   case ramData = "RAM-DATA"
+  case ramMissing = "RAM-MISSING"
+
+  // What surrounds a QEMU stream, or comes beside it.
+  case imageHeader = "IMAGE-HEADER"
+  case imageFormat = "IMAGE-FORMAT"
+  case imageData = "IMAGE-DATA"
+  case imagePartial = "IMAGE-PARTIAL"
+  case channelSyntax = "CHANNEL-SYNTAX"
+  case channelMethod = "CHANNEL-METHOD"
+  case channelData = "CHANNEL-DATA"
 
   // Initiation.
   case offerSyntax = "OFFER-SYNTAX"

@@ -1,25 +1,7 @@
 public import Bytes
 
-/// What `QEMUStreamReader` meets next.
-public enum StreamEvent: Equatable, Sendable {
-  /// The machine is known: `reader.configuration`.
-  case configuration
-  /// A section begins. For `ram`, its records follow as `.ram`. For any other, its body comes next
-  /// in the input: see `QEMUStreamReader.requireBody` and `bodyWasRead`.
-  case section(SectionHeader)
-  /// A record of a `ram` section; a payload is at the front of the window until the next event.
-  case ram(RAMRecord)
-  case command(StreamCommand)
-  /// The sections are over.
-  case endOfSections
-  /// A VM description of so many bytes is at the front of the window until the next event.
-  case description(size: Int)
-  /// Nothing follows.
-  case end
-}
-
-/// Reads a whole stream of QEMU 2.4 or later, as QEMU writes it to a file or pipe: precopy, on one
-/// channel.
+/// Reads a whole stream as QEMU writes it to a file or pipe: of any machine type, precopy or
+/// postcopy, plain or mapped-ram. Of a multifd stream, the main channel.
 ///
 /// Ask for events until `.end`. Between two events the caller may read from `input` what belongs
 /// to the first: the body of a section it knows (then `bodyWasRead`), or bytes between the end of
@@ -28,7 +10,8 @@ public struct QEMUStreamReader {
   /// Longest body of a device section that is looked for by its footer: 16 MiB.
   public static let scanLimit = 16 << 20
 
-  public let input: StreamInput
+  /// Another one after each jump over the pages of a mapped-ram stream: not to be kept.
+  public private(set) var input: StreamInput
   /// What lengths are taken from, when it was found before reading.
   public let description: VMDescription?
   /// Nil until read; stays nil in a stream without one.
@@ -49,28 +32,43 @@ public struct QEMUStreamReader {
     case closing(SectionHeader)
     case afterEOF
     case description(Int)
+    case unreadable
     case afterDescription
     case ended
   }
   private var state = State.fileHeader
+  private let file: (any PositionedSource)?
+  /// Where `description` has each section: a long one must not be searched for each.
+  private let places: [SectionKey: Int]
+  /// Where the package ends whose records are being read.
+  private var packageEnd: UInt64?
 
   /// - Parameters:
   ///   - input: at the first byte of the file header.
   ///   - description: the stream's own, if the caller could look at its end first.
-  public init(_ input: StreamInput, description: VMDescription? = nil) {
+  ///   - file: what `input` reads, its offsets being those of the file; mapped-ram needs it.
+  public init(
+    _ input: StreamInput, description: VMDescription? = nil, file: (any PositionedSource)? = nil
+  ) {
     self.input = input
     self.description = description
+    self.file = file
+    places = description?.places ?? [:]
   }
 
   /// Reads up to the next event.
   /// - Throws: codes of the container and of RAM; `SECTION-LENGTH` when the end of a body cannot be
   ///   found; `VMDESC-MISMATCH` when a section does not end where its description says;
-  ///   `STREAM-TRAILING` for bytes after the end. After an error the reader must not be used.
+  ///   `STREAM-TRAILING` for bytes after the end; `INPUT-KIND` for mapped-ram that does not come
+  ///   from a file. After an error the reader must not be used.
   public mutating func next() throws(MigrationError) -> StreamEvent {
     while true {
       switch state {
       case .ramBody(let header):
-        let record = try ram.next(from: input)
+        guard let record = try ram.nextOrJump(from: input) else {
+          try jumpOverPages()
+          continue
+        }
         if record == .end { state = .closing(header) }
         return .ram(record)
       case .fileHeader:
@@ -81,11 +79,12 @@ public struct QEMUStreamReader {
         if try input.peekByte() == RecordType.configuration.rawValue {
           input.consume(1)
           let configuration = try input.readConfiguration()
-          try QEMUStreamReader.check(configuration, at: input.offset)
-          self.configuration = configuration
+          try take(configuration)
           return .configuration
         }
-      case .records: return try record()
+      case .records:
+        try leavePackage()
+        if let event = try record() { return event }
       case .body(let header, _, _):
         let size = try requireBody()
         input.consume(size)
@@ -102,6 +101,9 @@ public struct QEMUStreamReader {
       case .description(let size):
         input.consume(size)
         state = .afterDescription
+      case .unreadable:
+        while try !input.isAtEnd() { input.consume(input.count) }
+        return try end()
       case .afterDescription, .ended: return try end()
       }
     }
@@ -120,12 +122,7 @@ public struct QEMUStreamReader {
       throw MigrationError(.sectionOrder, "no body is to be read here", at: input.offset)
     }
     if let known { return known }
-    let size: Int
-    if let device = description?.device(header.name, instance: header.instance) {
-      size = try describedSize(device, of: header)
-    } else {
-      size = try scannedSize(of: header)
-    }
+    let size = try input.bodySize(of: header, device(of: header), hasFooters: hasFooters)
     state = .body(header, start: start, size: size)
     return size
   }
@@ -139,7 +136,14 @@ public struct QEMUStreamReader {
     state = .closing(header)
   }
 
-  private mutating func record() throws(MigrationError) -> StreamEvent {
+  private func device(of header: SectionHeader) -> VMDescription.Device? {
+    places[header.key].flatMap { description?.devices[$0] }
+  }
+
+  // MARK: Records
+
+  /// - Returns: nil for a record that ends a package, which nobody needs to know.
+  private mutating func record() throws(MigrationError) -> StreamEvent? {
     let start = input.offset
     let type = try input.readRecordType()
     switch type {
@@ -149,14 +153,19 @@ public struct QEMUStreamReader {
     case .sectionFull: return try section(.full)
     case .command:
       let command = try input.readCommand()
-      guard command.code != .packaged else {
-        throw MigrationError(
-          .command, "postcopy streams are not read", section: command.code.name, at: start)
-      }
+      try take(command)
       return .command(command)
     case .eof:
-      state = .afterEOF
-      return .endOfSections
+      guard let packageEnd else {
+        state = .afterEOF
+        return .endOfSections
+      }
+      guard input.offset == packageEnd else {
+        throw MigrationError(
+          .sectionLength, "package has bytes behind its end", section: "packaged",
+          at: input.offset, expected: "its end at byte 0x" + String(packageEnd, radix: 16))
+      }
+      return nil
     case .subsection, .vmdescription, .configuration, .footer:
       throw MigrationError(
         .sectionType, "record type is out of place", at: start,
@@ -167,6 +176,10 @@ public struct QEMUStreamReader {
   private mutating func section(_ kind: SectionHeader.Kind) throws(MigrationError) -> StreamEvent {
     let header = try input.readSectionHeader(kind, in: &sections)
     guard header.name == RAMSection.name else {
+      if hasFooters == false, device(of: header) == nil {
+        state = .unreadable
+        return .unreadable(header)
+      }
       state = .body(header, start: input.offset, size: nil)
       return .section(header)
     }
@@ -187,75 +200,13 @@ public struct QEMUStreamReader {
   private mutating func close(_ header: SectionHeader) throws(MigrationError) {
     if hasFooters == nil {
       // Only a byte that begins a record shows that this stream has no footers.
-      hasFooters = try input.peekByte().map { !QEMUStreamReader.beginsRecord($0) } ?? true
+      hasFooters = try input.peekByte().map { !StreamGrammar.beginsRecord($0) } ?? true
     }
     guard hasFooters == true else { return }
     do throws(MigrationError) {
       try input.readFooter(expecting: header.id)
     } catch {
       throw error.inSection(header.name.description)
-    }
-  }
-
-  private func describedSize(
-    _ device: VMDescription.Device, of header: SectionHeader
-  ) throws(MigrationError) -> Int {
-    let name = header.name.description
-    guard let size = device.body.size else {
-      throw MigrationError(.vmdescriptionSyntax, "described size is too large", section: name)
-    }
-    try input.require(size)
-    if hasFooters != false, try input.available(atLeast: size + 5) >= size + 5 {
-      let isFooter = QEMUStreamReader.isFooter(header.id, in: input.bytes, at: size)
-      guard isFooter || hasFooters == nil else {
-        throw MigrationError(
-          .vmdescriptionMismatch, "section does not end where its description says",
-          section: name, at: input.offset &+ UInt64(size), expected: "its footer")
-      }
-    }
-    return size
-  }
-
-  private func scannedSize(of header: SectionHeader) throws(MigrationError) -> Int {
-    guard hasFooters != false else {
-      throw MigrationError(
-        .sectionLength, "section's length is unknown: no description, no footers",
-        section: header.name.description, at: input.offset)
-    }
-    var searched = 0
-    while true {
-      // The footer, and the byte that begins the next record.
-      try input.require(searched + 6)
-      let window = input.bytes
-      while searched + 6 <= window.count, searched <= QEMUStreamReader.scanLimit {
-        if QEMUStreamReader.isFooter(header.id, in: window, at: searched),
-          QEMUStreamReader.beginsRecord(window[searched + 5])
-        {
-          return searched
-        }
-        searched += 1
-      }
-      guard searched <= QEMUStreamReader.scanLimit else {
-        throw MigrationError(
-          .sectionLength, "section's footer was not found",
-          section: header.name.description, at: input.offset,
-          expected: "within \(QEMUStreamReader.scanLimit) bytes")
-      }
-    }
-  }
-
-  private static func isFooter(_ id: UInt32, in window: Span<UInt8>, at place: Int) -> Bool {
-    guard window[place] == RecordType.footer.rawValue else { return false }
-    var found: UInt32 = 0
-    for index in place + 1..<place + 5 { found = found << 8 | UInt32(window[index]) }
-    return found == id
-  }
-
-  /// Whether `byte` can stand where a record begins, among the sections.
-  private static func beginsRecord(_ byte: UInt8) -> Bool {
-    switch RecordType(rawValue: byte) {
-    case .eof, .sectionStart, .sectionPart, .sectionEnd, .sectionFull, .command: true
-    default: false
     }
   }
 
@@ -267,15 +218,69 @@ public struct QEMUStreamReader {
     return .end
   }
 
-  /// Capabilities listed there change the block list in ways that are not read.
-  private static func check(
-    _ configuration: Configuration, at offset: UInt64
-  ) throws(MigrationError) {
-    for capability in configuration.capabilities ?? []
-    where capability == "mapped-ram" || capability == "x-ignore-shared" {
+  // MARK: What changes how the rest is read
+
+  /// Capabilities listed there change the block list.
+  private mutating func take(_ configuration: Configuration) throws(MigrationError) {
+    self.configuration = configuration
+    let capabilities = configuration.capabilities ?? []
+    ram.listForm.isMapped = capabilities.contains("mapped-ram")
+    ram.listForm.hasAddresses = capabilities.contains("x-ignore-shared")
+    if let bits = configuration.targetPageBits, bits != 12 {
       throw MigrationError(
-        .configuration, "streams with this capability are not read", at: offset,
-        got: capability.description)
+        .configuration, "pages of this size are not read",
+        section: "configuration/target-page-bits", at: input.offset, expected: "12 bits",
+        got: "\(bits)")
+    }
+    guard ram.listForm.isMapped else { return }
+    guard !ram.listForm.hasAddresses else {
+      throw MigrationError(
+        .configuration, "mapped-ram is not read together with x-ignore-shared", at: input.offset)
+    }
+    guard file != nil else {
+      throw MigrationError(
+        .inputKind, "a mapped-ram stream is not read in order", at: input.offset,
+        expected: "a regular file")
+    }
+  }
+
+  private mutating func take(_ command: StreamCommand) throws(MigrationError) {
+    switch command.code {
+    case .postcopyAdvise:
+      ram.listForm.pageSizes = command.payload.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    case .packaged:
+      guard packageEnd == nil else {
+        throw MigrationError(
+          .command, "package within a package", section: command.code.name, at: command.offset)
+      }
+      packageEnd = input.offset &+ command.payload.reduce(0) { $0 << 8 | UInt64($1) }
+    default: break
+    }
+  }
+
+  private mutating func leavePackage() throws(MigrationError) {
+    guard let end = packageEnd, input.offset >= end else { return }
+    guard input.offset == end else {
+      throw MigrationError(
+        .sectionLength, "record reaches beyond the end of its package", section: "packaged",
+        at: end, got: "its end at byte 0x" + String(input.offset, radix: 16))
+    }
+    packageEnd = nil
+  }
+
+  private mutating func jumpOverPages() throws(MigrationError) {
+    guard let block = ram.mapped.last, let file else {
+      throw MigrationError(.internal, "no block to jump over", at: input.offset)
+    }
+    guard block.end <= file.size else {
+      throw MigrationError(
+        .streamTruncated, "stream ends within the pages of a block", section: "ram",
+        at: file.size, expected: "pages up to byte 0x" + String(block.end, radix: 16))
+    }
+    if let ahead = Int(exactly: block.end - input.offset), ahead <= input.count {
+      input.consume(ahead)
+    } else {
+      input = StreamInput(file.source(from: block.end), offset: block.end)
     }
   }
 }

@@ -10,10 +10,30 @@ public struct RAMDecoder: Sendable {
   /// Longest COMPRESS_PAGE payload: zlib adds a few bytes at most to a page it cannot compress.
   public static let compressedLimit = 2 * RAMSection.pageSize
 
+  /// What else the entries of a block list hold; nothing tells but other parts of the stream.
+  public struct ListForm: Equatable, Sendable {
+    /// `x-ignore-shared`: where the block lies in its parent, 8 bytes.
+    public var hasAddresses = false
+    /// `mapped-ram`: a `MappedBlock`, and the pages.
+    public var isMapped = false
+    /// `postcopy-advise`: all page sizes of the guest's blocks, added. An entry then names its page
+    /// size, 8 bytes, where that is not the usual one.
+    public var pageSizes: UInt64 = 0
+
+    public init() {}
+  }
+
   /// In list order; empty until the list was read.
   public private(set) var blocks: [RAMBlock] = []
+  /// Where the blocks of a mapped-ram stream lie, in list order.
+  public private(set) var mapped: [MappedBlock] = []
+  /// To be set before the list comes.
+  public var listForm = ListForm()
   private let blockLimit: Int
   private var hasList = false
+  /// Bytes of blocks that the list still has to name; nil when it is not being read.
+  private var listLeft: UInt64?
+  private var names: Set<SectionName> = []
   /// Block of the page record before.
   private var current: Int?
   /// Bytes of payload handed out last and still at the front of the window.
@@ -29,6 +49,22 @@ public struct RAMDecoder: Sendable {
   ///   block or a first page without a name, `RAM-OFFSET` beyond the block, `RAM-DATA` for lengths
   ///   and fill bytes that cannot be; `STREAM-TRUNCATED`.
   public mutating func next(from input: StreamInput) throws(MigrationError) -> RAMRecord {
+    guard let record = try nextOrJump(from: input) else {
+      throw refused(.ramList, "mapped-ram is not read here", at: input.offset)
+    }
+    return record
+  }
+
+  /// Like `next`, for streams that may be mapped-ram.
+  /// - Returns: nil when the pages of the last of `mapped` follow. Then the next call's input must
+  ///   stand at the `end` of that block.
+  public mutating func nextOrJump(
+    from input: StreamInput
+  ) throws(MigrationError) -> RAMRecord? {
+    if let left = listLeft {
+      listLeft = nil
+      return try readBlockList(left: left, from: input)
+    }
     if pending > 0 {
       input.consume(pending)
       pending = 0
@@ -58,8 +94,8 @@ public struct RAMDecoder: Sendable {
     case RAMFlags.compressed:
       record = try compressed(address, isContinued, at: start, from: input)
     case RAMFlags.memorySize where !isContinued:
-      try readBlockList(total: address, at: start, from: input)
-      record = .blockList
+      guard !hasList else { throw refused(.ramList, "second block list", at: start) }
+      return try readBlockList(left: address, from: input)
     case RAMFlags.end where word == RAMFlags.end: record = .end
     case RAMFlags.multifdFlush where word == RAMFlags.multifdFlush: record = .multifdFlush
     default:
@@ -77,6 +113,9 @@ public struct RAMDecoder: Sendable {
   private mutating func page(
     _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
   ) throws(MigrationError) -> RAMPage {
+    guard mapped.isEmpty else {
+      throw refused(.ramFlags, "page record in a mapped-ram stream", at: start)
+    }
     if !isContinued { try readBlockName(from: input) }
     guard let current else {
       throw refused(.ramBlock, "first page record names no block", at: start)
@@ -138,36 +177,63 @@ public struct RAMDecoder: Sendable {
     return .compressed(page, length: Int(length))
   }
 
+  /// - Returns: nil after a mapped block.
   private mutating func readBlockList(
-    total: UInt64, at start: UInt64, from input: StreamInput
-  ) throws(MigrationError) {
-    guard !hasList else { throw refused(.ramList, "second block list", at: start) }
+    left total: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> RAMRecord? {
     var left = total
-    var names: Set<SectionName> = []
     while left > 0 {
-      let entry = input.offset
-      guard blocks.count < blockLimit else {
-        throw refused(.ramList, "too many blocks", at: entry, got: "more than \(blockLimit)")
+      let block = try readEntry(left: left, from: input)
+      left -= block.length
+      blocks.append(block)
+      if listForm.isMapped {
+        mapped.append(try input.readMappedBlock(length: block.length))
+        listLeft = left
+        return nil
       }
-      let count = Int(try input.read(UInt8.self))
-      guard let name = SectionName(try input.readArray(count)) else {
-        throw refused(.ramList, "block name is empty", at: entry, got: "length 0")
-      }
-      let lengthOffset = input.offset
-      let length: UInt64 = try input.read()
-      guard names.insert(name).inserted else {
-        throw refused(.ramList, "block is listed twice", at: entry, got: name.description)
-      }
-      guard length > 0, length & RAMFlags.mask == 0, length <= left else {
-        throw MigrationError(
-          .ramList, "block length is no page multiple or passes the total",
-          section: RAMSection.name.description, at: lengthOffset,
-          expected: "1 to 0x" + String(left, radix: 16), got: "0x" + String(length, radix: 16))
-      }
-      left -= length
-      blocks.append(RAMBlock(name: name, length: length))
     }
     hasList = true
+    return .blockList
+  }
+
+  private mutating func readEntry(
+    left: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> RAMBlock {
+    let entry = input.offset
+    guard blocks.count < blockLimit else {
+      throw refused(.ramList, "too many blocks", at: entry, got: "more than \(blockLimit)")
+    }
+    let count = Int(try input.read(UInt8.self))
+    guard let name = SectionName(try input.readArray(count)) else {
+      throw refused(.ramList, "block name is empty", at: entry, got: "length 0")
+    }
+    let lengthOffset = input.offset
+    let length: UInt64 = try input.read()
+    guard names.insert(name).inserted else {
+      throw refused(.ramList, "block is listed twice", at: entry, got: name.description)
+    }
+    guard length > 0, length & RAMFlags.mask == 0, length <= left else {
+      throw MigrationError(
+        .ramList, "block length is no page multiple or passes the total",
+        section: RAMSection.name.description, at: lengthOffset,
+        expected: "1 to 0x" + String(left, radix: 16), got: "0x" + String(length, radix: 16))
+    }
+    try skipPageSize(from: input)
+    if listForm.hasAddresses { _ = try input.read(UInt64.self) }
+    return RAMBlock(name: name, length: length)
+  }
+
+  /// What may follow a length besides a page size: the length byte of a name, which is not 0, or a
+  /// word, whose low bits are not 0.
+  private func skipPageSize(from input: StreamInput) throws(MigrationError) {
+    let usual = UInt64(RAMSection.pageSize)
+    guard listForm.pageSizes & ~usual != 0, try input.available(atLeast: 8) >= 8 else { return }
+    let window = input.bytes
+    var value: UInt64 = 0
+    for index in 0..<8 { value = value << 8 | UInt64(window[index]) }
+    if value > usual, value & (value - 1) == 0, value & listForm.pageSizes == value {
+      input.consume(8)
+    }
   }
 
   private func refused(

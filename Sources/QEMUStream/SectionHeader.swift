@@ -59,15 +59,25 @@ public struct SectionHeader: Equatable, Sendable {
   }
 }
 
+/// What tells a section from all others of a stream, in the VM description too.
+public struct SectionKey: Hashable, Sendable {
+  public var name: SectionName
+  public var instance: UInt32
+
+  public init(name: SectionName, instance: UInt32) {
+    self.name = name
+    self.instance = instance
+  }
+}
+
+extension SectionHeader {
+  public var key: SectionKey { SectionKey(name: name, instance: instance) }
+}
+
 /// The sections a stream has opened so far, by id.
 public struct SectionTable: Sendable {
   /// Most sections one stream may open; real machines have fewer than a hundred.
   public static let defaultLimit = 65536
-
-  private struct Key: Hashable {
-    var name: SectionName
-    var instance: UInt32
-  }
 
   private struct Entry {
     var header: SectionHeader
@@ -76,7 +86,7 @@ public struct SectionTable: Sendable {
 
   private let limit: Int
   private var entries: [UInt32: Entry] = [:]
-  private var keys: Set<Key> = []
+  private var keys: Set<SectionKey> = []
   /// The section looked up last: parts of one section follow each other.
   private var recent: Entry?
 
@@ -90,7 +100,7 @@ public struct SectionTable: Sendable {
 
   /// Whether a section of this name and instance was opened.
   public func contains(_ name: SectionName, instance: UInt32 = 0) -> Bool {
-    keys.contains(Key(name: name, instance: instance))
+    keys.contains(SectionKey(name: name, instance: instance))
   }
 
   /// Takes in a start or full header.
@@ -106,7 +116,7 @@ public struct SectionTable: Sendable {
       throw MigrationError(
         .sectionID, "too many sections", at: header.offset, expected: "at most \(limit)")
     }
-    guard keys.insert(Key(name: header.name, instance: header.instance)).inserted else {
+    guard keys.insert(header.key).inserted else {
       throw MigrationError(
         .sectionInstance, "section comes twice", section: header.name.description,
         at: header.offset, got: "instance \(header.instance)")

@@ -73,12 +73,14 @@ public struct GuestImportCommand: ToolCommand {
       "Bytes of memory below the hole at 4 GiB, where not the machine's usual.", valueName: "size"))
   var below4G: ByteCount?
 
+  @OptionGroup var qemu: QEMUInputOptions
   @OptionGroup var outputs: OutputOptions
   @OptionGroup public var common: CommonOptions
 
   public init() {}
 
   public func validate() throws {
+    try qemu.validate(with: input)
     guard vcpus == nil || vmsaFiles.isEmpty else {
       throw ValidationError("--vcpus and --vmsa exclude each other.")
     }
@@ -90,9 +92,15 @@ public struct GuestImportCommand: ToolCommand {
   public func execute(_ console: Console) throws {
     let file = try InputFile(input)
     try refuseSame(file.identity, as: output)
-    let isStream = try format == .qemu || format == .auto && file.looksLikeStream()
+    try refuseSame(inputs: qemu.channel, as: output)
+    let isStream =
+      try format == .qemu
+      || format == .auto && (qemu.offset != nil || file.looksLikeStream())
     guard !isStream || vcpus == nil else {
       throw ValidationError("--vcpus is for raw images; a QEMU stream has its vCPUs.")
+    }
+    guard isStream || qemu.channel.isEmpty && qemu.offset == nil else {
+      throw ValidationError("--channel and --offset are for QEMU streams, not for raw images.")
     }
     var additions = ImportAdditions()
     additions.machine = machine
@@ -100,11 +108,12 @@ public struct GuestImportCommand: ToolCommand {
     additions.privateRanges = privateRanges
     additions.vcpus = try givenVCPUs(isStream: isStream)
     additions.services = try services()
+    let stream = isStream ? try QEMUInput(file, qemu) : nil
     let writer = try GuestWriter(output, force: outputs.force)
-    let progress = console.startProgress("importing", total: file.size)
+    let progress = console.startProgress("importing", total: stream.map(\.end) ?? file.size)
     let guest: GuestDescription
-    if isStream {
-      let importer = QEMUImport(file, additions)
+    if let stream {
+      let importer = QEMUImport(stream, additions)
       guest = try importer.run(into: writer) { progress.update($0) }
     } else {
       guest = try RawImport(input, additions).run(into: writer) { progress.update($0) }
@@ -159,13 +168,14 @@ struct ImportAdditions {
 }
 
 extension InputFile {
-  /// Whether it begins as a QEMU stream does. What has no positions can only be a stream.
+  /// Whether it begins as a QEMU stream or an image of libvirt does. What has no positions can only
+  /// be a stream.
   fileprivate func looksLikeStream() throws(MigrationError) -> Bool {
     guard let size else { return true }
     guard size >= 4 else { return false }
     var magic = [UInt8](repeating: 0, count: 4)
     var span = magic.mutableSpan
     try read(at: 0, into: &span)
-    return magic == Array("QEVM".utf8)
+    return magic == Array("QEVM".utf8) || magic == Array("Libv".utf8)
   }
 }

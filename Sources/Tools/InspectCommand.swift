@@ -35,6 +35,21 @@ public struct InspectCommand: ToolCommand {
   @Flag(help: "List runs of private and shared pages.")
   public var pages = false
 
+  @Flag(
+    help: ArgumentHelp(
+      "Show the SHA-256 of the content of each RAM block of a plain QEMU stream.",
+      discussion: """
+        The memory is put together in a file without a name, in the folder TMPDIR names, else in \
+        /var/tmp.
+        """))
+  public var ramHashes = false
+
+  @Flag(
+    help: """
+      Show a stream that ends early, or lacks pages, without refusing it: exit status 0.
+      """)
+  public var allowIncomplete = false
+
   @Option(
     help: ArgumentHelp(
       "Show all that is known of the page at this guest-physical address.",
@@ -47,22 +62,26 @@ public struct InspectCommand: ToolCommand {
       valueName: "file"), completion: .file())
   public var instance: String?
 
+  @OptionGroup var qemu: QEMUInputOptions
   @OptionGroup public var trust: TrustOptions
   @OptionGroup public var common: CommonOptions
 
   public init() {}
 
+  public func validate() throws { try qemu.validate(with: stream) }
+
   public var wantsJSON: Bool { json }
 
   public func execute(_ console: Console) throws {
-    let options = InspectionOptions(
-      showsEveryPart: common.verbose, keepsBodies: devices,
-      page: page.map { $0.value & ~4095 })
     let keys = try self.keys()
     let file = try InputFile(stream)
-    let input = try StreamInput(opening: file)
-    let progress = console.startProgress("inspecting", total: file.size)
-    let found = try inspect(input, file, options, keys) { progress.update($0) }
+    let input = try QEMUInput(file, qemu)
+    let progress = console.startProgress("inspecting", total: input.end)
+    var found = try inspect(input, keys) { progress.update($0) }
+    if allowIncomplete, let refusal = found.refusal, refusal.code.saysIncomplete {
+      found.shortfall = refusal
+      found.refusal = nil
+    }
     let parts = InspectionParts(sections: sections, pages: pages, devices: devices)
     if json {
       try console.write(InspectionJSON.render(found, parts) { console.refusal($0) })
@@ -71,25 +90,33 @@ public struct InspectCommand: ToolCommand {
     }
     if keys != nil { console.noteModel() }
     if let refusal = found.refusal { throw refusal }
+    if let shortfall = found.shortfall { console.note("not whole: \(shortfall)") }
   }
 
   private func inspect(
-    _ input: StreamInput, _ file: InputFile, _ options: InspectionOptions,
-    _ keys: Rehearsal.Keys?, _ progress: (UInt64) -> Void
+    _ input: QEMUInput, _ keys: Rehearsal.Keys?, _ progress: (UInt64) -> Void
   ) throws(MigrationError) -> Inspection {
-    let kind = try Inspection.Kind(detecting: input)
+    var options = InspectionOptions(
+      showsEveryPart: common.verbose, keepsBodies: devices,
+      page: page.map { $0.value & ~4095 })
+    options.hashesRAM = ramHashes
+    let kind = try Inspection.Kind(detecting: input.stream)
     switch kind {
     case .snp:
-      return try SNPInspector(input, options: options, keys: keys).inspect(progress: progress)
+      guard !ramHashes, input.channels.isEmpty, input.start == 0, input.image == nil else {
+        throw MigrationError(
+          .streamKind, "an SNP stream stands alone in its file, and its memory is encrypted",
+          expected: "a plain QEMU stream for --ram-hashes, --channel and --offset")
+      }
+      return try SNPInspector(input.stream, options: options, keys: keys)
+        .inspect(progress: progress)
     case .qemu, nil:
       guard kind == nil || keys == nil && page == nil else {
         throw MigrationError(
           .streamKind, "a plain QEMU stream has no guest-physical map and no destination",
           expected: "an SNP stream for --page and --instance")
       }
-      let description = try VMDescription.atEnd(of: file)
-      return QEMUInspector(input, description: description, options: options)
-        .inspect(progress: progress)
+      return try QEMUInspector(input, options: options).inspect(progress: progress)
     }
   }
 
@@ -99,5 +126,15 @@ public struct InspectCommand: ToolCommand {
     return Rehearsal.Keys(
       instance: try InstanceFile(reading: instance).instance,
       anchors: try trust.anchors() + TrustAnchor.model)
+  }
+}
+
+extension ErrorCode {
+  /// Whether the code says of a stream that it is not whole, and nothing else against it.
+  fileprivate var saysIncomplete: Bool {
+    switch self {
+    case .streamTruncated, .imagePartial, .ramMissing: true
+    default: false
+    }
   }
 }

@@ -36,19 +36,21 @@ struct InspectionJSON {
     var members: [JSON.Member] = [
       .init("schema", .string(Self.schema)), .init("kind", .string(found.kind.rawValue)),
       .init("machine", .string(found.configuration?.machineText ?? "")),
-      .init("size", JSON(found.size)), .init("complete", .bool(found.refusal == nil)),
+      .init("size", JSON(found.size)),
+      .init("complete", .bool(found.refusal == nil && found.shortfall == nil)),
     ]
+    if let error = found.shortfall {
+      members.append(.init("shortfall", .object(error.jsonMembers)))
+    }
     if let configuration = found.configuration, found.kind == .qemu {
       members.append(
         .init("capabilities", .text(configuration.capabilities?.map(\.description) ?? [])))
       members.append(.init("uuid", configuration.uuid.map { .hex(bytes: $0) } ?? .null))
     }
+    if found.kind == .qemu { members += container }
     if let data = found.transferData { members.append(.init("session", try session(data))) }
-    members.append(
-      .init(
-        "ramBlocks",
-        .array(
-          found.blocks.map { ["name": .string($0.name), "usedLength": .hex($0.length)] })))
+    members.append(.init("ramBlocks", ramBlocks))
+    if !found.channels.isEmpty { members.append(.init("channels", channels)) }
     if found.kind == .snp {
       members += privateMembers
     }
@@ -62,6 +64,59 @@ struct InspectionJSON {
     }
     members.append(.init("vmdescription", description))
     return members
+  }
+
+  /// What a plain QEMU stream lies in, and how it is built.
+  private var container: [JSON.Member] {
+    var members: [JSON.Member] = [
+      .init("streamOffset", JSON(found.streamStart)),
+      .init("footers", found.hasFooters.map { .bool($0) } ?? .null),
+    ]
+    if let image = found.image {
+      members.append(
+        .init(
+          "libvirt",
+          [
+            "version": JSON(image.version), "whole": .bool(image.isWhole),
+            "running": .bool(image.wasRunning), "format": .string(image.format.name),
+            "descriptionSize": JSON(image.descriptionSize),
+          ]))
+    }
+    members.append(
+      .init("undescribed", .text(found.undescribed.map { "\($0.name) \($0.instance)" })))
+    if let header = found.unread {
+      members.append(
+        .init(
+          "unread",
+          ["section": .string(header.name.description), "offset": JSON(header.offset)]))
+    }
+    return members
+  }
+
+  private var ramBlocks: JSON {
+    .array(
+      found.blocks.enumerated().map { index, block in
+        var members: [JSON.Member] = [
+          .init("name", .string(block.name)), .init("usedLength", .hex(block.length)),
+        ]
+        if found.memory.indices.contains(index) {
+          let memory = found.memory[index]
+          members.append(.init("sha256", memory.hash.map { .hex(bytes: $0) } ?? .null))
+          members.append(.init("missingPages", JSON(memory.missingPages)))
+        }
+        return .object(members)
+      })
+  }
+
+  private var channels: JSON {
+    .array(
+      found.channels.map { channel in
+        [
+          "id": JSON(channel.id), "method": channel.method.map { .string($0.name) } ?? .null,
+          "packets": JSON(channel.packets), "content": JSON(channel.normalPages),
+          "zero": JSON(channel.zeroPages), "deviceStateSize": JSON(channel.deviceStateBytes),
+        ]
+      })
   }
 
   private func session(_ data: TransferData) throws(MigrationError) -> JSON {

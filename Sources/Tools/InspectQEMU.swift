@@ -1,34 +1,62 @@
 internal import Bytes
-internal import FileIO
 internal import QEMUStream
 
 /// Walks a plain QEMU stream and collects what is in it.
-struct QEMUInspector {
+///
+/// An object, since pages are counted while the channels that bring them are read.
+final class QEMUInspector {
+  private let input: QEMUInput
   private var reader: QEMUStreamReader
   private let options: InspectionOptions
   private var found: Inspection
-  private var section: SectionHeader?
+  private let pages = PageCounter()
+  private let assembly: RAMAssembly
+  private var memory: TemporaryRAM?
 
-  /// - Parameter description: the stream's own, when it could be looked up beforehand.
-  init(_ input: StreamInput, description: VMDescription?, options: InspectionOptions) {
-    reader = QEMUStreamReader(input, description: description)
+  init(_ input: QEMUInput, options: InspectionOptions) throws(MigrationError) {
+    self.input = input
+    reader = QEMUStreamReader(
+      input.stream, description: try input.description(), file: input.positions)
     self.options = options
     found = Inspection(.qemu, options: options)
+    found.image = input.image
+    let pages = pages
+    assembly = RAMAssembly(channels: input.channels, file: input.positions) { page, isZero in
+      pages.found.note(page, isZero: isZero)
+    }
   }
 
   /// Reads to the end, or to what is refused.
   /// - Parameter progress: told how many bytes are read.
-  consuming func inspect(progress: (UInt64) -> Void) -> Inspection {
+  func inspect(progress: (UInt64) -> Void) -> Inspection {
     do throws(MigrationError) {
       while try step() { progress(reader.input.offset) }
+      try assembly.finish()
+      if options.hashesRAM { try requireWhole() }
+      if input.image?.isWhole == false {
+        throw MigrationError(
+          .imagePartial, "libvirt did not finish this image", at: 0, expected: "LibvirtQemudSave",
+          got: "LibvirtQemudPart")
+      }
     } catch {
-      found.refusal = error
+      found.refusal = input.explain(error)
     }
+    do throws(MigrationError) {
+      try hash()
+    } catch {
+      if found.refusal == nil { found.refusal = error }
+    }
+    found.sharedPages = pages.found
+    found.channels = input.channels
+    found.streamStart = input.start
+    found.hasFooters = reader.hasFooters
     found.close(at: reader.input.offset)
+    found.undescribed = undescribed()
+    found.size = reader.input.offset &- input.start
     return found
   }
 
-  private mutating func step() throws(MigrationError) -> Bool {
+  private func step() throws(MigrationError) -> Bool {
     let event = try reader.next()
     // Without footers a section ends where the next record begins.
     let footer: UInt64 = reader.hasFooters == false ? 0 : 5
@@ -38,10 +66,15 @@ struct QEMUInspector {
       found.sections.end(at: header.offset, footer: footer)
       found.sections.begin(header)
       try keepBody(header)
-    case .ram(let record): take(record)
+    case .unreadable(let header):
+      found.sections.end(at: header.offset, footer: footer)
+      found.unread = header
+    case .ram(.blockList): try begin()
+    case .ram(let record): try assembly.take(record, from: reader.input)
     case .command(let command):
       found.sections.end(at: command.offset, footer: footer)
       if found.commands.count < 1024 { found.commands.append(command) }
+      if command.code == .postcopyRAMDiscard { try assembly.discard(command) }
     case .endOfSections: found.sections.end(at: reader.input.offset - 1, footer: footer)
     case .description(let size):
       found.descriptionSize = size
@@ -53,87 +86,155 @@ struct QEMUInspector {
     return true
   }
 
-  private mutating func keepBody(_ header: SectionHeader) throws(MigrationError) {
+  private func keepBody(_ header: SectionHeader) throws(MigrationError) {
     guard options.keepsBodies, header.kind == .full, header.name != RAMSection.name else { return }
     let size = try reader.requireBody()
     let input = reader.input
     found.bodies.keep(header, at: input.offset, input.bytes.extracting(first: size))
   }
 
-  private mutating func take(_ record: RAMRecord) {
-    if case .blockList = record {
-      found.blocks = reader.ram.blocks.map { ($0.name.description, $0.length) }
+  /// Sections that were passed over: nothing describes them.
+  private func undescribed() -> [SectionKey] {
+    let described = (found.description ?? reader.description)?.keys ?? []
+    var seen = described
+    return found.sections.lines.elements.compactMap { line in
+      line.header.name != RAMSection.name && seen.insert(line.header.key).inserted
+        ? line.header.key : nil
     }
-    guard let page = record.page else { return }
-    if case .zero = record {
-      found.sharedPages.note(page, isZero: true)
-    } else {
-      found.sharedPages.note(page, isZero: false)
+  }
+
+  // MARK: RAM
+
+  private func begin() throws(MigrationError) {
+    found.blocks = reader.ram.blocks.map { ($0.name.description, $0.length) }
+    if options.hashesRAM {
+      memory = try TemporaryRAM(
+        blocks: reader.ram.blocks, listedAt: reader.input.offset)
+    }
+    try assembly.begin(reader.ram, into: memory)
+  }
+
+  /// Whether a block is left to a file that is not part of the stream: no page of it came.
+  private func isElsewhere(_ block: Int) -> Bool {
+    reader.ram.listForm.hasAddresses
+      && assembly.missingPages(of: block) == reader.ram.blocks[block].length / 4096
+  }
+
+  private func requireWhole() throws(MigrationError) {
+    for block in reader.ram.blocks.indices where !isElsewhere(block) {
+      try assembly.requireWhole(block, at: reader.input.offset)
+    }
+  }
+
+  /// Hashes what is put together: blocks all of whose pages came.
+  private func hash() throws(MigrationError) {
+    guard let memory else { return }
+    try assembly.flush()
+    for (index, block) in reader.ram.blocks.enumerated() {
+      let missing = assembly.missingPages(of: index)
+      found.memory.append(
+        BlockMemory(
+          hash: missing == 0 ? try memory.hash(block: index, length: block.length) : nil,
+          missingPages: missing))
     }
   }
 }
 
-extension VMDescription {
-  /// Bytes at the end of a file in which a description is looked for.
-  private static let tailLimit: UInt64 = 16 << 20
+/// Pages as they come.
+private final class PageCounter {
+  var found = SharedPages()
+}
 
-  /// The description at the end of a regular file; nil for a pipe, or when there is none that can
-  /// be read: the walk tells why.
-  /// - Throws: `IO-READ`.
-  static func atEnd(of file: InputFile) throws(MigrationError) -> VMDescription? {
-    guard let size = file.size else { return nil }
-    let count = Int(min(size, tailLimit))
-    var tail = [UInt8](repeating: 0, count: count)
-    var span = tail.mutableSpan
-    try file.read(at: size - UInt64(count), into: &span)
-    guard let range = locate(inTail: tail.span) else { return nil }
-    return try? VMDescription(parsing: Array(tail[range]))
+extension RAMAssembly {
+  /// - Parameter offset: where the stream has ended.
+  /// - Throws: `RAM-MISSING` when a page of the block never came.
+  func requireWhole(_ block: Int, at offset: UInt64) throws(MigrationError) {
+    guard let place = firstMissing(of: block) else { return }
+    let known = blocks[block]
+    let pages = known.length / UInt64(RAMSection.pageSize)
+    throw MigrationError(
+      .ramMissing, "stream does not hold all of RAM block \(known.name)", section: "ram",
+      at: offset, expected: "\(pages) pages, those on other channels given with --channel",
+      got:
+        "\(pages - missingPages(of: block)); the first that never came is at offset "
+        + Spelled.hex(place))
   }
 }
 
 extension Inspection.Kind {
-  /// What kind of stream lies at the front of `input`: its first section tells. Consumes nothing.
+  /// What kind of stream lies at the front of `input`: its first section tells. Consumes nothing,
+  /// and waits for no more bytes than tell it.
   /// - Returns: nil when there is no section; then reading it as a stream tells what it lacks.
   /// - Throws: `IO-READ`.
   init?(detecting input: StreamInput) throws(MigrationError) {
-    // A file header, and a configuration with all its subsections, are shorter than this.
-    _ = try input.available(atLeast: 4096)
-    var cursor = ByteCursor(input.bytes)
-    guard let name = try? Self.firstSection(&cursor) else { return nil }
-    self = name == Array("snp-session".utf8) ? .snp : .qemu
-  }
-
-  private static func firstSection(_ cursor: inout ByteCursor) throws(MigrationError) -> [UInt8] {
-    let magic = try cursor.read(UInt32.self)
-    guard magic == StreamGrammar.magic else {
-      throw MigrationError(.streamMagic, "not a QEMU migration stream")
-    }
-    _ = try cursor.take(4)
-    var type = try cursor.read(UInt8.self)
-    if type == RecordType.configuration.rawValue {
-      let length = try cursor.read(UInt32.self)
-      _ = try cursor.take(Int(length))
-      type = try cursor.read(UInt8.self)
-      while type == RecordType.subsection.rawValue {
-        try skipSubsection(&cursor)
-        type = try cursor.read(UInt8.self)
+    var preview = Preview(input)
+    guard try preview.number(4) == UInt64(StreamGrammar.magic),
+      try preview.number(4) == UInt64(StreamGrammar.version), var type = try preview.type()
+    else { return nil }
+    if type == .configuration {
+      guard let length = try preview.number(4), try preview.bytes(length) != nil,
+        let next = try preview.type()
+      else { return nil }
+      type = next
+      while type == .subsection {
+        guard try preview.skipSubsection(), let next = try preview.type() else { return nil }
+        type = next
       }
     }
-    _ = try cursor.take(4)
-    return try cursor.takeArray(Int(cursor.read(UInt8.self)))
+    guard type == .sectionStart || type == .sectionFull else {
+      self = .qemu
+      return
+    }
+    guard try preview.number(4) != nil, let name = try preview.name() else { return nil }
+    self = name == "snp-session" ? .snp : .qemu
+  }
+}
+
+/// Looks at the front of a stream without consuming it, field by field.
+private struct Preview {
+  /// A file header, and a configuration with all its subsections, are shorter than this.
+  private static let limit = 4096
+
+  private let input: StreamInput
+  private var next = 0
+
+  init(_ input: StreamInput) { self.input = input }
+
+  /// The next `count` bytes; nil when the stream ends before, or they are too many to look at.
+  mutating func bytes(_ count: UInt64) throws(MigrationError) -> [UInt8]? {
+    guard count <= Self.limit - next else { return nil }
+    let end = next + Int(count)
+    guard try input.available(atLeast: end) >= end else { return nil }
+    let found = Array(copying: input.bytes.extracting(next..<end))
+    next = end
+    return found
   }
 
-  private static func skipSubsection(_ cursor: inout ByteCursor) throws(MigrationError) {
-    let name = try cursor.takeArray(Int(cursor.read(UInt8.self)))
-    _ = try cursor.take(4)
-    switch SectionName(name) {
-    case "configuration/target-page-bits": _ = try cursor.take(4)
-    case "configuration/uuid": _ = try cursor.take(16)
+  /// A big-endian number of `size` bytes.
+  mutating func number(_ size: UInt64) throws(MigrationError) -> UInt64? {
+    try bytes(size)?.reduce(0) { $0 << 8 | UInt64($1) }
+  }
+
+  mutating func type() throws(MigrationError) -> RecordType? {
+    try number(1).flatMap { RecordType(rawValue: UInt8($0)) }
+  }
+
+  mutating func name() throws(MigrationError) -> SectionName? {
+    guard let count = try number(1) else { return nil }
+    return try bytes(count).flatMap { SectionName($0) }
+  }
+
+  /// - Returns: whether it was one that is known.
+  mutating func skipSubsection() throws(MigrationError) -> Bool {
+    guard let name = try name(), try number(4) != nil else { return false }
+    switch name {
+    case "configuration/target-page-bits": return try bytes(4) != nil
+    case "configuration/uuid": return try bytes(16) != nil
     case "configuration/capabilities":
-      for _ in 0..<min(try cursor.read(UInt32.self), 64) {
-        _ = try cursor.take(Int(cursor.read(UInt8.self)))
-      }
-    default: throw MigrationError(.configuration, "unknown configuration subsection")
+      guard let count = try number(4), count <= 64 else { return false }
+      for _ in 0..<count where try self.name() == nil { return false }
+      return true
+    default: return false
     }
   }
 }

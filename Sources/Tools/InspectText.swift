@@ -56,7 +56,15 @@ struct InspectionText {
     out.field(
       "Stream",
       "\(kind), \(Spelled.bytes(found.size)) read"
-        + (found.refusal == nil ? ", whole" : ", refused"))
+        + (found.refusal != nil ? ", refused" : found.shortfall != nil ? ", not whole" : ", whole")
+    )
+    if found.streamStart > 0 { out.field("Begins", "at byte \(Spelled.hex(found.streamStart))") }
+    if let image = found.image {
+      out.field(
+        "Image",
+        "libvirt, version \(image.version), \(image.format.name)"
+          + (image.isWhole ? "" : ", not finished"))
+    }
     if let configuration = found.configuration {
       let machine = configuration.machineText
       out.field("Machine", machine.isEmpty ? "not named" : machine)
@@ -108,7 +116,13 @@ struct InspectionText {
     out.table(
       found.blocks.enumerated().map { index, block in
         ["\(index)", block.name, Spelled.hex(block.length), Spelled.bytes(block.length)]
+          + (found.memory.indices.contains(index) ? [content(of: found.memory[index])] : [])
       })
+  }
+
+  private func content(of memory: BlockMemory) -> String {
+    memory.hash.map { "SHA-256 \(Hex.encode($0))" }
+      ?? "\(Spelled.count(memory.missingPages, "page")) never came"
   }
 
   private mutating func map() {
@@ -159,6 +173,14 @@ struct InspectionText {
       "\(Spelled.count(shared.content, "page")), \(Spelled.bytes(shared.content &* 4096))",
       indent: 2)
     out.field("zero", Spelled.count(shared.zero, "page"), indent: 2)
+    for channel in found.channels {
+      out.field(
+        "channel \(channel.id)",
+        "\(Spelled.count(channel.packets, "packet")), "
+          + "\(Spelled.count(channel.normalPages, "page")) with content, "
+          + "\(Spelled.count(channel.zeroPages, "zero page")), "
+          + (channel.method?.name ?? "no method"), indent: 2)
+    }
   }
 
   private mutating func finalState() {
@@ -202,14 +224,26 @@ struct InspectionText {
         indent: 2)
       out.field("bytes", "not hashed here: svsm-mig-verify checks them", indent: 2)
     }
+    if let header = found.unread {
+      title("Not read")
+      out.field(
+        "from",
+        "section \(header.name) at byte \(Spelled.hex(header.offset)): without footers and "
+          + "description nothing tells where it ends", indent: 2)
+    }
+    if !found.commands.isEmpty {
+      title("Commands")
+      out.line("  " + Spelled.list(found.commands.map(\.code.name)))
+    }
+    if !found.undescribed.isEmpty {
+      title("Sections without description")
+      out.line("  " + Spelled.list(found.undescribed.map { "\($0.name) \($0.instance)" }))
+    }
     guard let size = found.descriptionSize else { return }
     title("VM description")
     let devices = found.description.map { Spelled.count($0.devices.count, "section") }
     out.field(
       "text", "\(Spelled.bytes(UInt64(size))), describes \(devices ?? "nothing")", indent: 2)
-    if !found.commands.isEmpty {
-      out.field("commands", Spelled.list(found.commands.map(\.code.name)), indent: 2)
-    }
   }
 
   // MARK: Sections and pages

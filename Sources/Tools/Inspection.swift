@@ -12,6 +12,16 @@ struct InspectionOptions {
   var keepsBodies = false
   /// A guest-physical address, page-aligned, of which all is kept that is known.
   var page: UInt64?
+  /// Puts the RAM of a plain QEMU stream together and hashes it.
+  var hashesRAM = false
+}
+
+/// What was put together of one RAM block.
+struct BlockMemory {
+  /// SHA-256 of all of it; nil when pages are missing.
+  var hash: [UInt8]?
+  /// Pages that never came.
+  var missingPages: UInt64
 }
 
 /// Everything an inspection found in a stream, up to its end or to the place where it is refused.
@@ -48,6 +58,24 @@ struct Inspection {
   var state: RestoredState?
   /// Why the inspection ended early; nil when the stream was read to its end.
   var refusal: MigrationError?
+  /// In place of a refusal: why the stream is not whole, where that was allowed.
+  var shortfall: MigrationError?
+
+  // Of plain QEMU streams.
+
+  /// Where the stream begins in its file.
+  var streamStart: UInt64 = 0
+  /// The header of the libvirt image it was in.
+  var image: LibvirtImage?
+  /// Whether sections end with a footer; nil when none has ended.
+  var hasFooters: Bool?
+  /// What was put together of each block; empty unless it was asked for.
+  var memory: [BlockMemory] = []
+  var channels: [MultifdChannel] = []
+  /// Sections but `ram` that the VM description does not describe.
+  var undescribed: [SectionKey] = []
+  /// The first section whose end nothing tells: from there on nothing was read.
+  var unread: SectionHeader?
 
   init(_ kind: Kind, options: InspectionOptions) {
     self.kind = kind

@@ -50,6 +50,27 @@ import Testing
       ])
   }
 
+  /// What else entries hold is told by other parts of the stream: addresses by x-ignore-shared, page
+  /// sizes by postcopy-advise, and those only where they are not the usual ones.
+  @Test(arguments: [false, true], [0x1000, 0x20_1000] as [UInt64])
+  func entriesWithMoreInThemAreRead(addresses: Bool, pageSizes: UInt64) throws {
+    var bytes = word(0x40_3000 | RAMFlags.memorySize)
+    for (block, length, size) in [
+      ("a", 0x1000, nil), ("huge", 0x40_0000, 0x20_0000), ("z", 0x2000, nil),
+    ] as [(SectionName, UInt64, UInt64?)] {
+      bytes += name(block) + word(length)
+      if pageSizes > 0x1000, let size { bytes += word(size) }
+      if addresses { bytes += word(0) }
+    }
+    let input = StreamInput(ArraySource(bytes + word(RAMFlags.end)), capacity: 4096)
+    var decoder = RAMDecoder()
+    decoder.listForm.hasAddresses = addresses
+    decoder.listForm.pageSizes = pageSizes
+    #expect(try decoder.next(from: input) == .blockList)
+    #expect(decoder.blocks.map(\.length) == [0x1000, 0x40_0000, 0x2000])
+    #expect(try decoder.next(from: input) == .end)
+  }
+
   @Test func theEncoderNamesABlockOnlyWhereItChanges() throws {
     var encoder = RAMEncoder(blocks: blocks)
     var bytes: [UInt8] = []

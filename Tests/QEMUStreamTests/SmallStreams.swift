@@ -90,6 +90,18 @@ enum SmallStreams {
     return bytes
   }
 
+  /// A stream whose package holds `inner`, and says that it has `length` bytes; a ping follows it.
+  static func packaged(_ inner: [UInt8], length: Int) -> [UInt8] {
+    var bytes = Array(written.dropLast())
+    var size: [UInt8] = []
+    size.append(bigEndian: UInt32(length))
+    bytes.append(StreamCommand(.packaged, payload: size))
+    bytes += inner
+    bytes.append(StreamCommand(.ping, payload: [0, 0, 0, 4]))
+    bytes.appendEOF()
+    return bytes
+  }
+
   /// All events of a stream, and the bodies of sections other than ram.
   static func walk(
     _ bytes: [UInt8], description: VMDescription? = nil, pieceSize: Int = .max

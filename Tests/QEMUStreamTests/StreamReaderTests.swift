@@ -53,8 +53,56 @@ import Testing
     #expect(
       try SmallStreams.walk(bytes, description: description).bodies
         == [SmallStreams.deviceBody])
+    let (events, bodies) = try SmallStreams.walk(bytes)
+    #expect(bodies.isEmpty)
+    let header = try #require(
+      events.compactMap { if case .unreadable(let header) = $0 { header } else { nil } }.first)
+    #expect(header.name == "dev" && header.instance == 2)
+    // All in front of it was read, and nothing behind.
+    #expect(events.suffix(3).first == .ram(.end))
+    #expect(events.last == .end)
+  }
+
+  /// A package inside a stream: its records come as if they stood there themselves.
+  @Test(arguments: [false, true])
+  func aPackageIsReadInPlace(withEOF: Bool) throws {
+    var inner: [UInt8] = []
+    inner.append(StreamCommand(.postcopyListen))
+    inner.append(SectionHeader(.full, id: 9, name: "dev", instance: 2, version: 7))
+    inner += SmallStreams.deviceBody
+    inner.appendFooter(id: 9)
+    inner.append(StreamCommand(.postcopyRun))
+    if withEOF { inner.appendEOF() }
+    let bytes = SmallStreams.packaged(inner, length: inner.count)
+    let (events, bodies) = try SmallStreams.walk(bytes)
+    #expect(bodies == [SmallStreams.deviceBody])
+    let commands = events.compactMap {
+      if case .command(let command) = $0 { command } else { nil }
+    }
+    #expect(commands.map(\.code) == [.packaged, .postcopyListen, .postcopyRun, .ping])
+    // Offsets are the file's.
+    for command in commands { #expect(bytes[Int(command.offset)] == 8) }
+  }
+
+  /// By how much a package's length is wrong.
+  @Test(arguments: [-1, 1])
+  func aPackageOfAnotherLengthIsRefusedWhereItEnds(excess: Int) throws {
+    var inner: [UInt8] = []
+    inner.append(StreamCommand(.postcopyListen))
+    let bytes = SmallStreams.packaged(inner, length: inner.count + excess)
+    let start = bytes.count - inner.count - 9 - 1
     let refusal = #expect(throws: MigrationError.self) { try SmallStreams.walk(bytes) }
     #expect(refusal?.code == .sectionLength)
+    #expect(refusal?.offset == UInt64(start + inner.count + excess))
+  }
+
+  @Test func aPackageHoldsNoPackage() throws {
+    var inner: [UInt8] = []
+    inner.append(StreamCommand(.packaged, payload: [0, 0, 0, 0]))
+    let refusal = #expect(throws: MigrationError.self) {
+      try SmallStreams.walk(SmallStreams.packaged(inner, length: inner.count))
+    }
+    #expect(refusal?.code == .command)
   }
 
   @Test func aBodyThatDisagreesWithItsDescriptionIsRefused() {
@@ -131,7 +179,7 @@ import Testing
     ("05 03 646576", .sectionType), ("06 00000002 7b7d", .sectionType), ("07", .sectionType),
     ("7e 00000003", .sectionType), ("09", .sectionType), ("ff", .sectionType),
     ("08 0000 0000", .command), ("08 000c 0000", .command), ("08 000b 0001 00", .command),
-    ("08 0002 0003 000000", .command), ("08 0007 0004 00000001", .command),
+    ("08 0002 0003 000000", .command), ("08 0007 0004 00000001", .streamTruncated),
     ("00 06 7fffffff", .vmdescriptionSyntax), ("00 01", .streamTrailing),
     ("00 06 00000002 7b7d 00", .streamTrailing),
     ("04 00000009 03 646576 00000000 00000001 7e 00000009 ff", .streamTruncated),
@@ -155,7 +203,11 @@ import Testing
     ),
     (
       "5145564d 00000003 07 00000000 05 1a 636f6e66696775726174696f6e2f6361706162696c6974696573"
-        + "00000001 00000001 0a 6d61707065642d72616d", .configuration
+        + "00000001 00000001 0a 6d61707065642d72616d", .inputKind
+    ),
+    (
+      "5145564d 00000003 07 00000000 05 1e 636f6e66696775726174696f6e2f7461726765742d706167652d"
+        + "62697473 00000001 0000000e", .configuration
     ),
     (
       "5145564d 00000003 07 00000000 05 1a 636f6e66696775726174696f6e2f6361706162696c6974696573"

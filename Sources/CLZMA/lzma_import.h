@@ -1,0 +1,2 @@
+// liblzma, for images that libvirt packed with xz.
+#include <lzma.h>

@@ -1,0 +1,2 @@
+// zstd, for multifd channels of QEMU streams and images that libvirt packed with it.
+#include <zstd.h>

@@ -1,0 +1,14 @@
+public import Bytes
+
+/// Bytes that can be read at any position, from several places at once: a regular file.
+public protocol PositionedSource: AnyObject {
+  /// Bytes.
+  var size: UInt64 { get }
+
+  /// Fills `buffer` with the bytes from `offset` on.
+  /// - Throws: `IO-READ`, also when fewer bytes are there.
+  func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(MigrationError)
+
+  /// A source of all bytes from `offset` on, which is at most `size`.
+  func source(from offset: UInt64) -> any ByteSource
+}

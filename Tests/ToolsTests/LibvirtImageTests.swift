@@ -1,0 +1,115 @@
+import Bytes
+import TestSupport
+import Testing
+
+/// Save images of libvirt: one that libvirt wrote, and its stream packed otherwise.
+@Suite struct LibvirtImageTests {
+  private let shop: Workshop
+  private let guest = QEMUCase.named("libvirt72-pc-raw")
+  private let image: [UInt8]
+  /// Bytes in front of the stream.
+  private let start: Int
+
+  init() throws {
+    shop = try Workshop()
+    image = try Fixture.read("qemu/libvirt72-pc-raw/image.xz")
+    start = try #require(guest.facts["image"]?["stream_offset"]?.int)
+  }
+
+  private func inspect(_ bytes: [UInt8], status: Int32 = 0) throws -> JSON {
+    try shop.write("image", bytes)
+    let outcome = try shop.run("inspect", "@image --json --ram-hashes")
+    #expect(outcome.status == status, "\(outcome.errors)")
+    return try outcome.json
+  }
+
+  /// The image with its stream packed by a program.
+  private func packed(_ format: UInt8, by command: [String]) throws -> [UInt8] {
+    let stream = try shop.write("stream", Array(image[start...]))
+    let outcome = try #require(Program.run(command + [stream]))
+    try #require(outcome.status == 0)
+    var header = Array(image[..<start])
+    header[28] = format
+    return header + outcome.output
+  }
+
+  @Test func theHeaderIsShown() throws {
+    let shown = try inspect(image)
+    #expect(shown["streamOffset"]?.int == start)
+    let header = shown["libvirt"]
+    #expect(header?["version"] == 2)
+    #expect(header?["whole"]?.bool == true)
+    #expect(header?["format"] == "raw")
+    #expect(header?["descriptionSize"]?.int == start - 92)
+  }
+
+  @Test func aHeaderOfTheOtherByteOrderIsRead() throws {
+    var swapped = image
+    for field in stride(from: 16, to: 36, by: 4) {
+      for index in 0..<4 { swapped[field + index] = image[field + 3 - index] }
+    }
+    #expect(QEMUCase.blocks(in: try inspect(swapped)) == (try guest.blocks))
+  }
+
+  @Test(
+    arguments: [
+      (1, ["gzip", "-c"], "gzip"), (3, ["xz", "-0c"], "xz"), (5, ["zstd", "-qc"], "zstd"),
+    ] as [(UInt8, [String], String)])
+  func aPackedStreamIsUnpacked(format: UInt8, command: [String], name: String) throws {
+    let whole = try packed(format, by: command)
+    let shown = try inspect(whole)
+    #expect(QEMUCase.blocks(in: shown) == (try guest.blocks))
+    #expect(shown["libvirt"]?["format"]?.string == name)
+    #expect(shown["streamOffset"] == 0)
+    #expect(shown["size"]?.int == image.count - start)
+    // Two streams of the format, one behind the other, are one.
+    let again = try #require(Program.run(command + ["/dev/null"]))
+    #expect(QEMUCase.blocks(in: try inspect(whole + again.output)) == (try guest.blocks))
+    try shop.must("guest", "import @image -o @guest")
+
+    for length in [start, start + 1, start + 9, (start + whole.count) / 2, whole.count - 1] {
+      let refusal = try inspect(Array(whole.prefix(length)), status: 65)
+      let code = refusal["refusal"]?["code"] ?? refusal["code"]
+      #expect(code == "STREAM-TRUNCATED", "\(length)")
+    }
+    for place in [start, start + 1, (start + whole.count) / 2] {
+      var damaged = whole
+      damaged[place] ^= 0xFF
+      let refusal = try inspect(damaged, status: 65)
+      #expect((refusal["refusal"]?["code"] ?? refusal["code"]) == "IMAGE-DATA", "\(place)")
+    }
+    let trailing = try inspect(whole + [UInt8](repeating: 1, count: 16), status: 65)
+    #expect(trailing["refusal"]?["code"] == "IMAGE-DATA")
+  }
+
+  @Test func anImageThatWasNotFinishedIsRefused() throws {
+    var part = image
+    part.replaceSubrange(12..<16, with: Array("Part".utf8))
+    let shown = try inspect(part, status: 65)
+    #expect(shown["refusal"]?["code"] == "IMAGE-PARTIAL")
+    #expect(shown["libvirt"]?["whole"]?.bool == false)
+    #expect(QEMUCase.blocks(in: shown) == (try guest.blocks))
+    let allowed = try shop.must("inspect", "@image --json --allow-incomplete").json
+    #expect(allowed["shortfall"]?["code"] == "IMAGE-PARTIAL")
+    try shop.run("guest", "import @image -o @guest").requireRefusal(.imagePartial)
+    // One that also ends early is refused where it ends.
+    let cut = try inspect(Array(part.prefix(part.count / 2)), status: 65)
+    #expect(cut["refusal"]?["code"] == "STREAM-TRUNCATED")
+  }
+
+  /// A byte of the header that is changed: the code, and where.
+  @Test(
+    arguments: [
+      (12, 0x58, ErrorCode.imageHeader, 0), (16, 3, .imageHeader, 16), (28, 2, .imageFormat, nil),
+      (28, 4, .imageFormat, nil), (28, 7, .imageFormat, 28), (22, 0xFF, .streamTruncated, nil),
+    ] as [(Int, UInt8, ErrorCode, Int?)])
+  func aHeaderThatIsNotReadIsRefused(
+    place: Int, value: UInt8, code: ErrorCode, offset: Int?
+  ) throws {
+    var bytes = image
+    bytes[place] = value
+    let refusal = try inspect(bytes, status: 65)
+    #expect(refusal["code"]?.string == code.rawValue)
+    if let offset { #expect(refusal["offset"]?.int == offset) }
+  }
+}
