@@ -109,6 +109,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case mapMissingPage = "MAP-MISSING-PAGE"
   case mapUnexpectedPage = "MAP-UNEXPECTED-PAGE"
   case mapSharedAtPrivate = "MAP-SHARED-AT-PRIVATE"
+  case machineSyntax = "MACHINE-SYNTAX"
 
   // Final state.
   case finalTag = "FINAL-TAG"

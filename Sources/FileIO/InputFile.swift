@@ -60,6 +60,20 @@ public final class InputFile: Sendable {
     if kind == .regular { SystemCall.adviseSequential(descriptor) }
   }
 
+  /// A file that is being written, to be read at positions.
+  /// - Throws: `INPUT-OPEN`.
+  init(duplicating output: OutputDescriptor) throws(MigrationError) {
+    let status: Stat
+    do {
+      descriptor = try SystemCall.typed { try output.raw.duplicate() }
+      status = try Stat(descriptor)
+    } catch {
+      throw MigrationError(.inputOpen, "cannot open", output.name, error)
+    }
+    (name, kind) = (output.name, .regular)
+    (size, identity) = (UInt64(status.size), FileIdentity(status))
+  }
+
   deinit {
     if descriptor != .standardInput { try? descriptor.close() }
   }

@@ -36,6 +36,9 @@ public final class OutputFile: ByteOutput, Sendable {
   /// Whether `commit` or `discard` has been called.
   private let isFinished = Atomic<Bool>(false)
 
+  /// Whether what is written is seen at once: standard output, a device, a fifo.
+  public var isDirect: Bool { pending == nil }
+
   /// Opens the output. Nothing appears at `path` before `commit()`.
   /// - Parameters:
   ///   - path: where the output goes; a symbolic link is followed.

@@ -33,6 +33,20 @@ public final class TemporaryFile: Sendable {
     try descriptor.resize(to: size)
   }
 
+  /// The file, to be read; its size is what it was made with.
+  /// - Throws: `INPUT-OPEN`.
+  public func input() throws(MigrationError) -> InputFile {
+    try InputFile(duplicating: descriptor)
+  }
+
+  /// Writes the pieces of `bytes` one behind the other from `offset` on.
+  /// - Throws: `IO-WRITE`.
+  public func write(
+    _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
+  ) throws(MigrationError) {
+    try descriptor.write(bytes, pieces, at: offset)
+  }
+
   /// Writes all of `bytes` at `offset`.
   /// - Throws: `IO-WRITE`.
   public func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {

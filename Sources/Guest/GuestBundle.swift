@@ -5,6 +5,7 @@ public enum GuestBundle {
   public static let schema = "svsm-migration/guest-bundle/1"
   public static let manifest = "guest.json"
   public static let pageStates = "page-states.bin"
+  public static let machineState = "machine-state.bin"
   public static func ram(_ index: Int) -> String { "ram-\(index).bin" }
   public static func vcpu(_ index: Int) -> String { "vcpu-\(index).vmsa" }
   public static func service(_ index: Int) -> String { "service-\(index).bin" }
@@ -16,7 +17,7 @@ public enum GuestBundle {
 
   /// Whether a file of this name can be a bundle's.
   public static func isFileName(_ name: String) -> Bool {
-    if name == manifest || name == pageStates { return true }
+    if [manifest, pageStates, machineState].contains(name) { return true }
     let patterns = [("ram-", ".bin"), ("vcpu-", ".vmsa"), ("service-", ".bin")]
     return patterns.contains { prefix, suffix in
       guard name.hasPrefix(prefix), name.hasSuffix(suffix),

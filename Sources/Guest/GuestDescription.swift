@@ -7,6 +7,8 @@ public struct GuestDescription: Sendable, Hashable {
   public static let maximumVCPUs = 4096
   public static let maximumServices = 64
   public static let maximumMachineLength = 255
+  /// Bytes of machine state.
+  public static let maximumMachineStateSize = 64 << 20
 
   /// QEMU's name of the machine type: "pc-q35-10.0".
   public var machine: String
@@ -19,6 +21,9 @@ public struct GuestDescription: Sendable, Hashable {
   public var pageStates: PageStateMap
   public var vcpus: [VCPUState]
   public var services: [ServiceState]
+  /// What the VMM keeps of its devices, as module Migration encodes it (`MachineState`); nothing
+  /// here looks into it. Nil when it is not known.
+  public var machineState: [UInt8]?
 
   public init(
     machine: String, ramBlocks: [RAMBlock], map: GuestMap, attributes: GPARangeSet,
@@ -47,6 +52,12 @@ public struct GuestDescription: Sendable, Hashable {
     try limit("RAM blocks", ramBlocks.count, RAMBlock.maximumCount)
     try limit("vCPUs", vcpus.count, Self.maximumVCPUs)
     try limit("services", services.count, Self.maximumServices)
+    guard machineState.map({ 1...Self.maximumMachineStateSize ~= $0.count }) ?? true else {
+      throw MigrationError(
+        .guestShape, "machine state has a wrong length",
+        expected: "1 to \(Self.maximumMachineStateSize) bytes",
+        got: "\(machineState?.count ?? 0)")
+    }
     if let name = firstRepeated(ramBlocks.map(\.name)) {
       throw MigrationError(
         .guestShape, "two RAM blocks have one name", got: "\"\(printable(name))\"")

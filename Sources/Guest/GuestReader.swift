@@ -37,10 +37,14 @@ public final class GuestReader: Sendable {
     for (index, block) in manifest.ramBlocks.enumerated() {
       files.append(try Self.open(path, GuestBundle.ram(index), size: block.size))
     }
-    let description = GuestDescription(
+    var description = GuestDescription(
       machine: manifest.machine, ramBlocks: manifest.ramBlocks, map: manifest.map,
       attributes: manifest.attributes, pageStates: try Self.pageStates(path, manifest),
       vcpus: try Self.vcpus(path, manifest), services: try Self.services(path, manifest))
+    if let size = manifest.machineStateSize {
+      description.machineState = try Self.open(path, GuestBundle.machineState, size: UInt64(size))
+        .readAll(limit: size)
+    }
     try description.validate()
     self.init(description, files: files, identity: .ofOutput(path))
   }

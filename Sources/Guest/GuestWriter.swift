@@ -134,6 +134,7 @@ public final class GuestBundleMemory: GuestMemoryOutput {
     for (index, service) in guest.services.enumerated() {
       try add(GuestBundle.service(index), service.blob)
     }
+    if let machine = guest.machineState { try add(GuestBundle.machineState, machine) }
     try add(GuestBundle.pageStates, states)
     try add(GuestBundle.manifest, manifest)
   }
@@ -211,7 +212,7 @@ public final class RawImageWriter: GuestMemoryOutput {
 }
 
 /// - Parameter size: bytes of the block, nil when there is none.
-private func requireInside(
+func requireInside(
   _ size: UInt64?, block: Int, offset: UInt64, count: Int
 ) throws(MigrationError) {
   guard let size, UInt64(count) <= size, offset <= size - UInt64(count) else {

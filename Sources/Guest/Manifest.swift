@@ -24,6 +24,8 @@ struct Manifest {
   var pageStateRuns: Int
   var vcpus: [VCPU]
   var services: [Service]
+  /// Bytes; nil when there is none.
+  var machineStateSize: Int?
 
   init(_ guest: GuestDescription) {
     machine = guest.machine
@@ -37,6 +39,7 @@ struct Manifest {
         kind: $0.kind, isMandatory: $0.isMandatory, version: $0.version,
         generation: $0.generation, size: $0.blob.count)
     }
+    machineStateSize = guest.machineState?.count
   }
 
   /// - Throws: `GUEST-MANIFEST`; `MAP-LAYOUT` for a map that maps a page twice or out of order.
@@ -99,6 +102,8 @@ struct Manifest {
           generation: try service.member("generation").hexadecimal(),
           size: try service.member("size").number(ServiceState.maximumSize)))
     }
+    machineStateSize = try root.optional("machine_state_size")?.number(
+      GuestDescription.maximumMachineStateSize)
   }
 
   /// The manifest's text.
@@ -127,6 +132,10 @@ struct Manifest {
           ]
         }),
     ]
-    return document.pretty + Array("\n".utf8)
+    var members = document.members ?? []
+    if let machineStateSize {
+      members.append(.init("machine_state_size", JSON(machineStateSize)))
+    }
+    return JSON.object(members).pretty + Array("\n".utf8)
   }
 }

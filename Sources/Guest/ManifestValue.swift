@@ -34,6 +34,12 @@ struct ManifestValue {
     return ManifestValue(value, "\(place)/\(key)")
   }
 
+  /// The member `key`; nil when there is none.
+  /// - Throws: `GUEST-MANIFEST` when it is there twice.
+  func optional(_ key: String) throws(MigrationError) -> ManifestValue? {
+    json.values(under: key).isEmpty ? nil : try member(key)
+  }
+
   /// The elements of an array of at most `limit`.
   func elements(limit: Int) throws(MigrationError) -> [ManifestValue] {
     guard let elements = json.array, elements.count <= limit else {

@@ -30,8 +30,17 @@ public struct ServiceState: Sendable, Hashable {
     /// The virtual TPM: its whole state as its implementation marshals it.
     public static let vTPM = Kind(rawValue: 1)
 
+    /// Device sections of the VMM that hold what is the guest's own: registers, a TPM's state.
+    public static let machine = Kind(rawValue: 2)
+
     /// The name tools print.
-    public var name: String { self == .vTPM ? "vtpm" : "service-0x\(String(rawValue, radix: 16))" }
+    public var name: String {
+      switch self {
+      case .vTPM: "vtpm"
+      case .machine: "machine"
+      default: "service-0x\(String(rawValue, radix: 16))"
+      }
+    }
   }
 
   /// Bytes a blob may have.

@@ -39,7 +39,7 @@ public enum ServicePlaintext {
   /// Big-endian; the blob follows.
   ///
   ///     offset  size  field
-  ///          0     2  kind        1 vTPM; from 0x8000 private use
+  ///          0     2  kind        1 vTPM, 2 machine; from 0x8000 private use
   ///          2     2  flags       bit 0: mandatory
   ///          4     4  version     of the blob's own format
   ///          8     8  generation  rises with each migration

@@ -1,0 +1,133 @@
+internal import Bytes
+public import QEMUStream
+
+/// What a VMM keeps of a guest beside its memory: its devices as a QEMU stream holds them, and all
+/// else that is needed to write that stream again around the RAM.
+///
+/// It is the host's word, but for sections that hold what is the guest's own (`isSealed`): a source
+/// SVSM carries those, and their bytes are in the stream as ciphertext only.
+public struct MachineState: Sendable, Equatable {
+  /// One record of the stream, in order.
+  public enum Entry: Sendable, Equatable {
+    /// A section but `ram`, and its body. The header's offset means nothing.
+    case section(SectionHeader, body: [UInt8])
+    case command(StreamCommand)
+    /// Here the `ram` section starts, holds its pages, or ends.
+    case ram(SectionHeader)
+  }
+
+  /// Entries a state may have.
+  public static let maximumCount = 65536
+  /// Bytes that all bodies of a state may have together.
+  public static let maximumBodies = 32 << 20
+
+  /// The machine, with its subsections; nil in streams of machine types before 2.4.
+  public var configuration: Configuration?
+  /// Whether sections end with a footer.
+  public var hasFooters = true
+  public var entries: [Entry] = []
+  /// Text of the VM description; nil in a stream without one.
+  public var description: [UInt8]?
+
+  public init() {}
+
+  /// The least a QEMU of this machine takes: RAM and no device. Devices stay as after a reset.
+  public init(machine: String) {
+    configuration = Configuration(machine: machine)
+    for kind in [SectionHeader.Kind.start, .part, .end] {
+      entries.append(
+        .ram(SectionHeader(kind, id: 1, name: RAMSection.name, version: RAMSection.version)))
+    }
+    var described: [UInt8] = []
+    described.append(VMDescription())
+    // Without its type and length.
+    description = Array(described.dropFirst(5))
+  }
+
+  /// Sections whose content is the guest's own: registers of its vCPUs, the state of its TPM.
+  private static let sealedNames: [SectionName] = ["cpu", "cpu_common", "tpm-emulator"]
+
+  /// Where the body of an entry stands in an SNP stream.
+  enum Place: UInt8 {
+    /// Within the `snp-machine` section. Of a command: its payload.
+    case inline = 0
+    /// In a section of its own behind it, as in the stream it came from.
+    case section = 1
+    /// In the service state that the SVSM seals.
+    case sealed = 2
+    /// In the RAM sections.
+    case ram = 3
+  }
+
+  /// Where an entry's body goes.
+  static func place(of entry: Entry) -> Place {
+    switch entry {
+    case .ram: .ram
+    case .command: .inline
+    case .section(let header, _):
+      switch header.kind {
+      case .full: sealedNames.contains(header.name) ? .sealed : .section
+      // A section in parts could not come twice under one name.
+      case .start, .part, .end: .inline
+      }
+    }
+  }
+
+  /// The bodies an SVSM is to seal: for each the number of its entry and its length, 4 bytes each,
+  /// then the body. Nil when there is none.
+  var sealed: [UInt8]? {
+    var bytes: [UInt8] = []
+    for (index, entry) in entries.enumerated() where Self.place(of: entry) == .sealed {
+      guard case .section(_, let body) = entry else { continue }
+      bytes.append(bigEndian: UInt32(index))
+      bytes.append(bigEndian: UInt32(body.count))
+      bytes += body
+    }
+    return bytes.isEmpty ? nil : bytes
+  }
+
+  /// Whether the entries are those of one stream: RAM starts once before its pages and its end, parts
+  /// follow their starts, no section comes twice or bears a name of ours.
+  /// - Throws: `MACHINE-SYNTAX`.
+  func validate() throws(MigrationError) {
+    func refusal(_ what: String, _ header: SectionHeader? = nil) -> MigrationError {
+      MigrationError(
+        .machineSyntax, what, got: header.map { "\($0.kind) \($0.name) \($0.instance)" })
+    }
+    guard entries.count <= Self.maximumCount else { throw refusal("too many entries") }
+    var table = SectionTable()
+    var ram: [SectionHeader.Kind] = []
+    for entry in entries {
+      let header: SectionHeader
+      switch entry {
+      case .command: continue
+      case .ram(let found):
+        header = found
+        ram.append(header.kind)
+        guard header.name == RAMSection.name, header.instance == 0,
+          header.version == RAMSection.version
+        else { throw refusal("not QEMU's RAM section", header) }
+      case .section(let found, _):
+        header = found
+        guard SNPSection(header.name) == nil else {
+          throw refusal("section bears a name it cannot have", header)
+        }
+      }
+      do throws(MigrationError) {
+        switch header.kind {
+        case .start, .full: try table.open(header)
+        case .part, .end:
+          let start = try table.continue(header.kind, id: header.id, at: 0)
+          guard start.name == header.name, start.instance == header.instance,
+            start.version == header.version
+          else { throw refusal("part is not of its section", header) }
+        }
+      } catch {
+        throw refusal(error.what, header)
+      }
+    }
+    guard ram == [.start, .part, .end] || ram == [.start, .part] else {
+      throw refusal("RAM does not start, come and end in this order")
+    }
+  }
+}

@@ -1,0 +1,300 @@
+public import Bytes
+public import QEMUStream
+
+// Machine state as bytes: the body of the section `snp-machine`, where some bodies stand elsewhere,
+// and the file of a guest bundle, where none does (`Formats/stream.md`, "snp-machine").
+
+/// A machine state that was read, and the bodies it still lacks.
+public struct MachineFrame: Sendable, Equatable {
+  /// Bodies that stand elsewhere are empty until they are put in.
+  public internal(set) var state: MachineState
+  /// An entry whose body stands elsewhere.
+  struct Missing: Sendable, Equatable {
+    var entry: Int
+    var place: MachineState.Place
+    var length: Int
+  }
+  private(set) var missing: [Missing]
+
+  fileprivate init(_ state: MachineState, missing: [Missing]) {
+    (self.state, self.missing) = (state, missing)
+  }
+
+  /// The sections that follow in the stream, each with its header and the length of its body.
+  public var following: [(entry: Int, header: SectionHeader, length: Int)] {
+    missing.filter { $0.place == .section }.compactMap { missing in
+      guard case .section(let header, _) = state.entries[missing.entry] else { return nil }
+      return (missing.entry, header, missing.length)
+    }
+  }
+
+  /// Puts a body in.
+  /// - Throws: `MACHINE-SYNTAX` when no body of this length is missing there.
+  mutating func fill(
+    _ entry: Int, _ body: Span<UInt8>, from place: MachineState.Place
+  ) throws(MigrationError) {
+    guard
+      let index = missing.firstIndex(where: { $0.entry == entry && $0.place == place }),
+      missing[index].length == body.count,
+      case .section(let header, _) = state.entries[entry]
+    else {
+      throw MigrationError(
+        .machineSyntax, "machine state has no such section", section: "snp-machine",
+        got: "entry \(entry), \(body.count) bytes")
+    }
+    state.entries[entry] = .section(header, body: Array(copying: body))
+    missing.remove(at: index)
+  }
+
+  /// Puts in what the SVSM carried.
+  /// - Parameter sealed: as `MachineState.sealed` makes it; nil when nothing was carried.
+  /// - Throws: `MACHINE-SYNTAX` when it is not just what is missing.
+  mutating func fill(sealed: [UInt8]?) throws(MigrationError) {
+    let bytes = sealed ?? []
+    let span = bytes.span
+    var cursor = ByteCursor(span)
+    while cursor.remaining > 0 {
+      do throws(MigrationError) {
+        let entry = Int(try cursor.read(UInt32.self))
+        let length = Int(try cursor.read(UInt32.self))
+        try fill(entry, try cursor.take(length), from: .sealed)
+      } catch {
+        var error = error
+        (error.code, error.offset) = (.machineSyntax, nil)
+        throw error
+      }
+    }
+  }
+
+  /// The state, once nothing is missing.
+  /// - Throws: `MACHINE-SYNTAX`.
+  func whole() throws(MigrationError) -> MachineState {
+    if let first = missing.first {
+      throw MigrationError(
+        .machineSyntax, "body of a section of the machine never came", section: "snp-machine",
+        got: "entry \(first.entry)")
+    }
+    return state
+  }
+}
+
+extension MachineState {
+  /// The fixed part, big-endian; configuration, description and entries follow.
+  ///
+  ///     offset  size  field
+  ///          0     4  length                bytes behind this field
+  ///          4     2  version               1
+  ///          6     2  flags                 bit 0 footers, 1 description, 2 configuration
+  ///          8     4  count                 entries, at most 65536
+  ///         12     4  configuration_length
+  ///         16     4  description_length
+  ///         20     4  reserved              zero
+  public static let layout = RecordLayout(
+    "machine",
+    [
+      "length": 4, "version": 2, "flags": 2, "count": 4, "configuration_length": 4,
+      "description_length": 4, "reserved": 4,
+    ])
+
+  /// The fixed part of an entry, big-endian; its name and, if inline, its body follow.
+  ///
+  ///     offset  size  field
+  ///          0     1  type          as the record's in a QEMU stream: 1 to 4, 8
+  ///          1     1  place         of the body: 0 here, 1 a section behind, 2 sealed, 3 RAM
+  ///          2     1  name_length   0 for a command
+  ///          3     1  reserved      zero
+  ///          4     4  id            of the section; of a command, its code
+  ///          8     4  instance
+  ///         12     4  version
+  ///         16     4  length        bytes of the body
+  public static let entryLayout = RecordLayout(
+    "machine-entry",
+    [
+      "type": 1, "place": 1, "name_length": 1, "reserved": 1, "id": 4, "instance": 4,
+      "version": 4, "length": 4,
+    ])
+
+  /// Bytes the whole may have, `length` included.
+  public static let maximumSize = 64 << 20
+
+  /// The state with all bodies.
+  public var encoded: [UInt8] { encode { _ in .inline } }
+
+  /// The body of a section `snp-machine`.
+  var framed: [UInt8] { encode(placing: Self.place(of:)) }
+
+  private func encode(placing place: (Entry) -> Place) -> [UInt8] {
+    var list: [UInt8] = []
+    for entry in entries {
+      switch entry {
+      case .ram(let header): Self.append(header, .ram, length: 0, to: &list)
+      case .section(let header, let body):
+        let place = place(entry)
+        Self.append(header, place, length: body.count, to: &list)
+        if place == .inline { list += body }
+      case .command(let command):
+        list += [RecordType.command.rawValue, Place.inline.rawValue, 0, 0]
+        list.append(bigEndian: UInt32(command.code.rawValue))
+        list += [UInt8](repeating: 0, count: 8)
+        list.append(bigEndian: UInt32(command.payload.count))
+        list += command.payload
+      }
+    }
+    var machine: [UInt8] = []
+    if let configuration { machine.append(configuration) }
+    let text = description ?? []
+    var bytes: [UInt8] = []
+    bytes.append(
+      bigEndian: UInt32(Self.layout.size - 4 + machine.count + text.count + list.count))
+    bytes.append(bigEndian: UInt16(1))
+    bytes.append(
+      bigEndian: UInt16(hasFooters ? 1 : 0) | (description == nil ? 0 : 2)
+        | (configuration == nil ? 0 : 4))
+    bytes.append(bigEndian: UInt32(entries.count))
+    bytes.append(bigEndian: UInt32(machine.count))
+    bytes.append(bigEndian: UInt32(text.count))
+    bytes.append(bigEndian: UInt32(0))
+    return bytes + machine + text + list
+  }
+
+  private static func append(
+    _ header: SectionHeader, _ place: Place, length: Int, to bytes: inout [UInt8]
+  ) {
+    bytes += [header.kind.rawValue, place.rawValue, UInt8(header.name.bytes.count), 0]
+    bytes.append(bigEndian: header.id)
+    bytes.append(bigEndian: header.instance)
+    bytes.append(bigEndian: header.version)
+    bytes.append(bigEndian: UInt32(length))
+    bytes += header.name.bytes
+  }
+
+  /// Decodes a state with all bodies.
+  /// - Throws: `MACHINE-SYNTAX`, `STREAM-CONFIGURATION`.
+  public init(_ bytes: [UInt8]) throws(MigrationError) {
+    let span = bytes.span
+    var cursor = ByteCursor(span)
+    do {
+      self = try MachineFrame(from: &cursor).whole()
+    } catch {
+      throw error.inSection("machine state")
+    }
+  }
+}
+
+extension MachineFrame {
+  /// Decodes what stands in `cursor`, to its end.
+  /// - Throws: `MACHINE-SYNTAX`, `STREAM-CONFIGURATION`, with offsets.
+  init(from cursor: inout ByteCursor) throws(MigrationError) {
+    do {
+      try self.init(reading: &cursor)
+      try state.validate()
+    } catch {
+      guard error.code == .streamTruncated else { throw error }
+      var error = error
+      error.code = .machineSyntax
+      throw error
+    }
+  }
+
+  private init(reading cursor: inout ByteCursor) throws(MigrationError) {
+    let start = cursor.offset
+    func refusal(_ what: String, _ field: UInt64, _ got: String? = nil) -> MigrationError {
+      MigrationError(.machineSyntax, what, at: start + field, got: got)
+    }
+    let length = try cursor.read(UInt32.self)
+    guard Int(length) == cursor.remaining else { throw refusal("wrong length", 0, "\(length)") }
+    let version = try cursor.read(UInt16.self)
+    guard version == 1 else { throw refusal("unknown version", 4, "\(version)") }
+    let flags = try cursor.read(UInt16.self)
+    let count = try cursor.read(UInt32.self)
+    let configurationLength = Int(try cursor.read(UInt32.self))
+    let descriptionLength = Int(try cursor.read(UInt32.self))
+    let reserved = try cursor.read(UInt32.self)
+    guard flags & ~7 == 0, reserved == 0 else { throw refusal("reserved bits are set", 6) }
+    guard count <= MachineState.maximumCount else {
+      throw refusal("too many entries", 8, "\(count)")
+    }
+    guard flags & 4 != 0 || configurationLength == 0, flags & 2 != 0 || descriptionLength == 0,
+      descriptionLength <= VMDescription.sizeLimit
+    else { throw refusal("lengths and flags do not fit", 12) }
+    var state = MachineState()
+    state.hasFooters = flags & 1 != 0
+    let machine = try cursor.takeArray(configurationLength)
+    if flags & 4 != 0 {
+      state.configuration = try Self.configuration(
+        machine, at: start + UInt64(MachineState.layout.size))
+    }
+    let text = try cursor.takeArray(descriptionLength)
+    if flags & 2 != 0 { state.description = text }
+    var missing: [Missing] = []
+    var total = 0
+    for index in 0..<Int(count) {
+      let entry = try Self.entry(from: &cursor, index, &missing)
+      if case .section(_, let body) = entry { total += body.count }
+      state.entries.append(entry)
+    }
+    total += missing.reduce(0) { $0 + $1.length }
+    guard cursor.remaining == 0, total <= MachineState.maximumBodies else {
+      throw refusal(
+        "bodies are too long, or more follows", 0, "\(total) and \(cursor.remaining) bytes")
+    }
+    self.init(state, missing: missing)
+  }
+
+  private static func configuration(
+    _ bytes: [UInt8], at offset: UInt64
+  ) throws(MigrationError) -> Configuration {
+    let input = StreamInput(ArraySource(bytes), capacity: 4096, offset: offset)
+    guard try input.readRecordType() == .configuration else {
+      throw MigrationError(.machineSyntax, "no configuration", at: offset)
+    }
+    let configuration = try input.readConfiguration()
+    guard try input.isAtEnd() else {
+      throw MigrationError(.machineSyntax, "configuration is longer", at: input.offset)
+    }
+    return configuration
+  }
+
+  private static func entry(
+    from cursor: inout ByteCursor, _ index: Int, _ missing: inout [Missing]
+  ) throws(MigrationError) -> MachineState.Entry {
+    let start = cursor.offset
+    func refusal(_ what: String, _ field: UInt64) -> MigrationError {
+      MigrationError(.machineSyntax, what, at: start + field, got: "entry \(index)")
+    }
+    let type = try cursor.read(UInt8.self)
+    let placeCode = try cursor.read(UInt8.self)
+    let nameLength = Int(try cursor.read(UInt8.self))
+    let reserved = try cursor.read(UInt8.self)
+    let id = try cursor.read(UInt32.self)
+    let instance = try cursor.read(UInt32.self)
+    let version = try cursor.read(UInt32.self)
+    let length = Int(try cursor.read(UInt32.self))
+    let nameBytes = try cursor.takeArray(nameLength)
+    guard reserved == 0 else { throw refusal("reserved byte is not zero", 3) }
+    guard let place = MachineState.Place(rawValue: placeCode) else {
+      throw refusal("unknown place", 1)
+    }
+    if type == RecordType.command.rawValue {
+      guard place == .inline, nameLength == 0, instance == 0, version == 0,
+        let code = UInt16(exactly: id).flatMap(StreamCommand.Code.init(rawValue:)),
+        code.allows(length)
+      else { throw refusal("not a command", 4) }
+      return .command(StreamCommand(code, payload: try cursor.takeArray(length)))
+    }
+    guard let kind = SectionHeader.Kind(rawValue: type), let name = SectionName(nameBytes) else {
+      throw refusal("not a section", 0)
+    }
+    let header = SectionHeader(kind, id: id, name: name, instance: instance, version: version)
+    switch place {
+    case .ram:
+      guard length == 0 else { throw refusal("RAM has no body here", 16) }
+      return .ram(header)
+    case .inline: return .section(header, body: try cursor.takeArray(length))
+    case .section, .sealed:
+      guard kind == .full else { throw refusal("a section in parts stands here", 1) }
+      missing.append(Missing(entry: index, place: place, length: length))
+      return .section(header, body: [])
+    }
+  }
+}
