@@ -37,7 +37,7 @@ extension StreamInput {
     while true {
       // The footer, and the byte that begins the next record. A long body is read in large pieces; a
       // short one waits for no more than its end.
-      if searched >= SectionScan.piece, searched + 6 > count {
+      if searched >= SectionScan.piece, searched + 6 > bytes.count {
         _ = try available(atLeast: searched + SectionScan.piece)
       }
       try require(searched + 6)
