@@ -85,14 +85,7 @@ public final class MultifdChannel {
     self.input = input
     self.name = name
     do throws(MigrationError) {
-      let start = input.offset
-      let magic = try input.read(UInt32.self)
-      let version = try input.read(UInt32.self)
-      guard magic == Self.magic, version == 1 else {
-        throw MigrationError(
-          .channelSyntax, "not a multifd channel", at: start, expected: "11223344 00000001",
-          got: Self.hex(magic) + " " + Self.hex(version))
-      }
+      try Self.readMagic(input, or: "not a multifd channel")
       _ = try input.readArray(16)
       id = try input.read()
       _ = try input.readArray(39)
@@ -124,13 +117,7 @@ public final class MultifdChannel {
   /// - Returns: nil for a packet without pages to be told of.
   private func packet(_ blocks: RAMDecoder, _ unpacks: Bool) throws(MigrationError) -> Packet? {
     let start = input.offset
-    let magic = try input.read(UInt32.self)
-    let version = try input.read(UInt32.self)
-    guard magic == Self.magic, version == 1 else {
-      throw MigrationError(
-        .channelSyntax, "no packet begins here", at: start, expected: "11223344 00000001",
-        got: Self.hex(magic) + " " + Self.hex(version))
-    }
+    try Self.readMagic(input, or: "no packet begins here")
     let flags = try input.read(UInt32.self)
     packets += 1
     if flags & Self.deviceState != 0 {
@@ -247,6 +234,20 @@ public final class MultifdChannel {
     }
     unpacker = (method, made)
     return made
+  }
+
+  /// Reads magic and version, which the channel and each packet begin with.
+  private static func readMagic(
+    _ input: StreamInput, or what: String
+  ) throws(MigrationError) {
+    let start = input.offset
+    let magic = try input.read(UInt32.self)
+    let version = try input.read(UInt32.self)
+    guard magic == Self.magic, version == 1 else {
+      throw MigrationError(
+        .channelSyntax, what, at: start, expected: "11223344 00000001",
+        got: hex(magic) + " " + hex(version))
+    }
   }
 
   private static func hex(_ value: UInt32) -> String {

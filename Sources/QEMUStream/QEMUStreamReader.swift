@@ -102,7 +102,7 @@ public struct QEMUStreamReader {
         input.consume(size)
         state = .afterDescription
       case .unreadable:
-        while try !input.isAtEnd() { input.consume(input.count) }
+        while try !input.isAtEnd() { input.consume(input.bytes.count) }
         return try end()
       case .afterDescription, .ended: return try end()
       }
@@ -277,7 +277,7 @@ public struct QEMUStreamReader {
         .streamTruncated, "stream ends within the pages of a block", section: "ram",
         at: file.size, expected: "pages up to byte 0x" + String(block.end, radix: 16))
     }
-    if let ahead = Int(exactly: block.end - input.offset), ahead <= input.count {
+    if let ahead = Int(exactly: block.end - input.offset), ahead <= input.bytes.count {
       input.consume(ahead)
     } else {
       input = StreamInput(file.source(from: block.end), offset: block.end)

@@ -1,5 +1,10 @@
 internal import Bytes
 
+private enum SectionScan {
+  /// Bytes that are read at once of a body that is longer.
+  static let piece = 256 << 10
+}
+
 /// Where the body of a section ends: nothing in its header tells.
 extension StreamInput {
   /// Makes the body at the front of the window contiguous.
@@ -30,7 +35,11 @@ extension StreamInput {
   private func scannedSize(of header: SectionHeader) throws(MigrationError) -> Int {
     var searched = 0
     while true {
-      // The footer, and the byte that begins the next record.
+      // The footer, and the byte that begins the next record. A long body is read in large pieces; a
+      // short one waits for no more than its end.
+      if searched >= SectionScan.piece, searched + 6 > bytes.count {
+        _ = try available(atLeast: searched + SectionScan.piece)
+      }
       try require(searched + 6)
       let window = bytes
       while searched + 6 <= window.count, searched <= QEMUStreamReader.scanLimit {

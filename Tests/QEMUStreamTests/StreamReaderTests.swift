@@ -221,6 +221,33 @@ import Testing
     #expect(refusal?.code == code)
   }
 
+  /// Counts how often it is asked for bytes.
+  private final class CountingSource: ByteSource {
+    private let source: ArraySource
+    private(set) var reads = 0
+
+    init(_ bytes: [UInt8]) { source = ArraySource(bytes) }
+
+    @unsafe func read(
+      into buffer: UnsafeMutableRawBufferPointer
+    ) throws(MigrationError) -> Int {
+      reads += 1
+      return try unsafe source.read(into: buffer)
+    }
+  }
+
+  @Test func aLongBodyWithoutDescriptionIsReadInLargePieces() throws {
+    var bytes = Array(SmallStreams.written.dropLast())
+    bytes.append(SectionHeader(.full, id: 9, name: "long", version: 1))
+    bytes += [UInt8](repeating: 0x7E, count: 3 << 20)
+    bytes.appendFooter(id: 9)
+    bytes.appendEOF()
+    let source = CountingSource(bytes)
+    var reader = QEMUStreamReader(StreamInput(source))
+    while try reader.next() != .end {}
+    #expect(source.reads < 50)
+  }
+
   @Test func sectionsHaveALimit() throws {
     var table = SectionTable(limit: 2)
     for id: UInt32 in 1...2 {
