@@ -72,6 +72,10 @@ public struct GuestDescription: Sendable, Hashable {
     if let id = firstRepeated(vcpus.map(\.apicID)) {
       throw MigrationError(.vcpuRepeated, "two vCPUs have one APIC id", got: "\(id)")
     }
+    guard !services.contains(where: { $0.kind == .machine }) else {
+      throw MigrationError(
+        .serviceSyntax, "sections of the machine are no service of the guest", got: "kind 2")
+    }
     if let kind = firstRepeated(services.map(\.kind)) {
       throw MigrationError(.serviceSyntax, "a service occurs twice", got: kind.name)
     }

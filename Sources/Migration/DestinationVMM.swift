@@ -34,6 +34,7 @@ public struct DestinationVMM: ~Copyable {
   private var run = SharedPageRun()
   private let imports: InFlight<ImportBatch>
   private var machine = ""
+  private var frame: MachineFrame?
   private var map = GuestMap()
   private var books = SharedPageBooks(blocks: [])
   private var privatePages: UInt64 = 0
@@ -45,7 +46,7 @@ public struct DestinationVMM: ~Copyable {
   public init(_ input: StreamInput, crew: WorkCrew) {
     self.crew = crew
     reader = SNPStreamReader(input, checkingSealWith: crew)
-    imports = InFlight(limit: crew.jobs == 1 ? 1 : 2 * crew.jobs + 2)
+    imports = InFlight(for: crew)
   }
 
   /// Receives a whole stream. The guest is restored only if this returns: nothing before the last
@@ -137,6 +138,11 @@ public struct DestinationVMM: ~Copyable {
     if case .ram(let record) = record { return try receiveSharedPage(record, &svsm) }
     try writeRun()
     switch record {
+    case .machine(let frame): self.frame = frame
+    case .device(let entry):
+      var filled = frame
+      try filled?.fill(entry, reader.payload, from: .section)
+      frame = filled
     case .token: try svsm.processEpochToken(reader.payload, at: reader.payloadOffset)
     case .final: try svsm.processFinalState(reader.payload, at: reader.payloadOffset)
     case .commit:
@@ -287,11 +293,27 @@ public struct DestinationVMM: ~Copyable {
     for run in restored.guest.pageStates.runs where run.state.isPrivate {
       attributes.insert(try GPARange(start: run.gpa, end: run.end))
     }
-    let guest = GuestDescription(
+    var guest = GuestDescription(
       machine: machine, ramBlocks: reader.guestBlocks, map: map, attributes: attributes,
       pageStates: restored.guest.pageStates, vcpus: restored.guest.vcpus,
-      services: restored.guest.services)
+      services: restored.guest.services.filter { $0.kind != .machine })
+    guest.machineState = try machineState(restored)
     try guest.validate()
     return guest
+  }
+
+  /// What the VMM keeps of the machine, together with what the SVSM carried of it.
+  private func machineState(_ restored: RestoredState) throws(MigrationError) -> [UInt8]? {
+    let sealed = restored.guest.services.first { $0.kind == .machine }?.blob
+    guard var frame else {
+      guard sealed == nil else {
+        throw MigrationError(
+          .machineSyntax, "SVSM carried sections of a machine that did not come",
+          section: "snp-machine")
+      }
+      return nil
+    }
+    try frame.fill(sealed: sealed)
+    return try frame.whole().encoded
   }
 }

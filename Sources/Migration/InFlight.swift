@@ -7,8 +7,8 @@ final class InFlight<Item: WorkItem> {
   private var submitted: Deque<Item> = []
   private var free: [Item] = []
 
-  /// - Parameter limit: items that may be under way at once.
-  init(limit: Int) { self.limit = limit }
+  /// As many as keep a crew at work: each job has one, and finds the next at hand.
+  init(for crew: WorkCrew) { limit = crew.jobs == 1 ? 1 : 2 * crew.jobs + 2 }
 
   /// Whether as many are under way as there may be.
   var isFull: Bool { submitted.count >= limit }

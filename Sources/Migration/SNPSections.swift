@@ -11,6 +11,7 @@ public enum SNPSection: Int, Sendable, CaseIterable, Comparable {
   case guestMap
   case pages
   case epochs
+  case machine
   case vcpu
   case service
   case secrets
@@ -37,6 +38,7 @@ public enum SNPSection: Int, Sendable, CaseIterable, Comparable {
     case .guestMap: "snp-guest-map"
     case .pages: "snp-private-pages"
     case .epochs: "snp-epochs"
+    case .machine: "snp-machine"
     case .vcpu: "snp-vcpu"
     case .service: "snp-service"
     case .secrets: "snp-secrets"
@@ -57,6 +59,9 @@ public enum SNPSection: Int, Sendable, CaseIterable, Comparable {
 
   /// The id of the first final record's section.
   static let firstFinalID: UInt32 = 16
+
+  /// The id of the first section of the machine's own that is carried along.
+  static let firstDeviceID: UInt32 = 0x100_0000
 
   /// Whether the section comes as start, parts and end.
   var comesInParts: Bool { self == .ram || self == .pages || self == .epochs }

@@ -24,6 +24,10 @@ public struct SNPStreamReader: ~Copyable {
     case pages(count: Int)
     /// An epoch token: `EpochToken.layout.size` bytes of payload.
     case token
+    /// What the VMM keeps of the machine; sections of its own follow.
+    case machine(MachineFrame)
+    /// A section of the machine's own: its body is the payload.
+    case device(entry: Int)
     /// A final record: fixed part and ciphertext are the payload.
     case final(FinalRecord)
     /// The commit: `CommitRecord.layout.size` bytes of payload.
@@ -55,6 +59,8 @@ public struct SNPStreamReader: ~Copyable {
   private var reached: SNPSection?
   private var ended: Set<SNPSection> = []
   private var sourceKey: [UInt8] = []
+  /// Sections of the machine's own that come next.
+  private var devices: ArraySlice<(entry: Int, header: SectionHeader, length: Int)> = []
 
   /// The section that the last record lies in; nil outside of sections.
   public private(set) var section: SectionHeader?
@@ -163,7 +169,7 @@ public struct SNPStreamReader: ~Copyable {
     case .sectionEnd: kind = .end
     case .sectionFull: kind = .full
     case .eof:
-      guard reached == .commit else {
+      guard reached == .commit, devices.isEmpty else {
         throw MigrationError(
           .sectionMissing, "stream ends before the commit", at: start, expected: "snp-commit")
       }
@@ -177,6 +183,7 @@ public struct SNPStreamReader: ~Copyable {
     let header = try input.readSectionHeader(kind, in: &table)
     section = header
     payloadOffset = input.offset
+    if let due = devices.popFirst() { return try readDevice(header, due) }
     guard let known = SNPSection(header.name) else { return try skip(header) }
     try checkOrder(of: known, header)
     return try readBody(of: known, header)
@@ -202,6 +209,37 @@ public struct SNPStreamReader: ~Copyable {
       left -= step
     }
     return .skipped(header)
+  }
+
+  private mutating func readDevice(
+    _ header: SectionHeader, _ due: (entry: Int, header: SectionHeader, length: Int)
+  ) throws(MigrationError) -> Record {
+    guard header.kind == .full, header.name == due.header.name,
+      header.instance == due.header.instance, header.version == due.header.version
+    else {
+      throw MigrationError(
+        .sectionOrder, "section of the machine out of order", at: header.offset,
+        expected: "\(due.header.name) instance \(due.header.instance)",
+        got: "\(header.name) instance \(header.instance)")
+    }
+    try take(due.length)
+    return .device(entry: due.entry)
+  }
+
+  private mutating func readMachine() throws(MigrationError) -> Record {
+    try input.require(4)
+    var head = ByteCursor(input.bytes, at: payloadOffset)
+    let length = try head.read(UInt32.self)
+    guard length <= MachineState.maximumSize - 4 else {
+      throw MigrationError(
+        .sectionLength, "machine state is too long", at: payloadOffset,
+        expected: "at most \(MachineState.maximumSize - 4)", got: "\(length)")
+    }
+    try take(4 + Int(length))
+    var cursor = ByteCursor(payload, at: payloadOffset)
+    let frame = try MachineFrame(from: &cursor)
+    devices = frame.following[...]
+    return .machine(frame)
   }
 
   private func notSNP(_ header: SectionHeader) -> MigrationError {
@@ -234,7 +272,7 @@ public struct SNPStreamReader: ~Copyable {
     }
     switch header.kind {
     case .start,
-      .full where known < .vcpu:
+      .full where known < .machine:
       let due = SNPSection(rawValue: (reached?.rawValue ?? -1) + 1)
       guard due == known else {
         throw refusal(.sectionOrder, "section out of order", due?.name.description ?? "none")
@@ -285,6 +323,8 @@ public struct SNPStreamReader: ~Copyable {
       return .pages(count: count)
     case .epochs:
       return try readPart(header, size: EpochToken.layout.size, as: .token)
+    case .machine:
+      return try readMachine()
     case .vcpu, .service, .secrets, .pageStates:
       return try readFinal(known, header)
     case .commit:

@@ -113,25 +113,27 @@ final class SharedBatch: WorkItem, @unchecked Sendable {
   /// Whether a part of the section begins before the pages, and ends behind them.
   var beginsPart = false
   var endsPart = false
+  /// Of the section.
+  private let id: UInt32
+  private let hasFooters: Bool
   /// Pages that are zero.
   private(set) var zeros = 0
-  private var size = 0
   private(set) var error: MigrationError?
 
-  init(from guest: GuestReader) { self.guest = guest }
+  init(from guest: GuestReader, id: UInt32, hasFooters: Bool = true) {
+    (self.guest, self.id, self.hasFooters) = (guest, id, hasFooters)
+  }
 
   var pages: Int { Int(place.size) / RAMSection.pageSize }
 
-  /// The records.
-  func append(to output: SealingOutput) throws(MigrationError) {
-    let buffer = self.buffer
-    try output.append(buffer.span.extracting(first: size))
-  }
+  /// Bytes of the records.
+  private(set) var size = 0
+  /// Holds the records, from its first byte on.
+  var records: PageBuffer { buffer }
 
   override func perform() {
     do throws(MigrationError) {
       let buffer = self.buffer
-      let id = SNPSection.ram.id
       var bytes = buffer.mutableSpan
       size = 0
       if beginsPart {
@@ -152,9 +154,12 @@ final class SharedBatch: WorkItem, @unchecked Sendable {
       zeros = records.zeros
       if endsPart {
         bytes.put(bigEndian: RAMFlags.end, at: size)
-        bytes[size + 8] = RecordType.footer.rawValue
-        bytes.put(bigEndian: id, at: size + 9)
-        size += Self.foot
+        size += 8
+        if hasFooters {
+          bytes[size] = RecordType.footer.rawValue
+          bytes.put(bigEndian: id, at: size + 1)
+          size += 5
+        }
       }
     } catch {
       self.error = error

@@ -28,11 +28,9 @@ public struct SourceVMM: ~Copyable {
   /// Told how many bytes of guest memory are done.
   public typealias Progress = (UInt64) -> Void
 
-  /// Shared pages in one part of the `ram` section.
-  private static let pagesPerPart = 16384
-
   private let crew: WorkCrew
   private let guest: GuestReader
+  private let machine: MachineState?
   private var svsm: SourceSVSM
   private let output: SealingOutput
   private var ram: RAMEncoder
@@ -46,19 +44,15 @@ public struct SourceVMM: ~Copyable {
   ///   - svsm: the guest's SVSM, its session begun.
   ///   - output: where the stream goes.
   ///   - crew: does the work.
-  /// - Throws: `RAM-BLOCK` when a block's name is no section name.
+  /// - Throws: `RAM-BLOCK` when a block's name is no section name; `MACHINE-SYNTAX`.
   public init(
     guest: GuestReader, svsm: consuming SourceSVSM, output: any ByteOutput, crew: WorkCrew
   ) throws(MigrationError) {
-    var blocks: [QEMUStream.RAMBlock] = []
-    for block in guest.description.ramBlocks {
-      guard let name = SectionName(block.name) else {
-        throw MigrationError(.ramBlock, "RAM block has no usable name")
-      }
-      blocks.append(.init(name: name, length: block.size))
-    }
+    let blocks = try guest.sectionBlocks()
+    let machine = try guest.machine()
     self.crew = crew
     self.guest = guest
+    self.machine = machine
     self.svsm = svsm
     self.output = SealingOutput(output, crew: crew)
     ram = RAMEncoder(blocks: blocks)
@@ -81,6 +75,7 @@ public struct SourceVMM: ~Copyable {
     try sendSharedPages(progress)
     try guest.requireSizes()
     try closeEpoch()
+    try sendMachineState()
     try sendFinalState()
     // An output that takes no more must be found while the guest can still stay.
     try output.flush()
@@ -126,14 +121,11 @@ public struct SourceVMM: ~Copyable {
     try border(.start, .epochs, EpochToken.layout)
   }
 
-  /// Batches that may be under way: each job has one, and finds the next at hand.
-  private var batchLimit: Int { 2 * crew.jobs + 2 }
-
   /// Sends every validated page, wrapped, with its metadata.
   public mutating func sendPrivatePages(_ progress: Progress) throws(MigrationError) {
     let description = guest.description
     let extents = MemoryExtents(map: description.map, states: description.pageStates)
-    let underWay = InFlight<PrivateBatch>(limit: crew.jobs == 1 ? 1 : batchLimit)
+    let underWay = InFlight<PrivateBatch>(for: crew)
     for extent in extents.extents(where: { $0 == .validated }) {
       var batches = BatchCursor(extent.place)
       while let next = try batches.next(of: guest, pages: pagesPerBatch, holePages: pagesPerBatch) {
@@ -173,49 +165,20 @@ public struct SourceVMM: ~Copyable {
   public mutating func sendSharedPages(_ progress: Progress) throws(MigrationError) {
     let description = guest.description
     let extents = MemoryExtents(map: description.map, states: description.pageStates)
-      .shared(blockSizes: description.ramBlocks.map { $0.size })
-    let underWay = InFlight<SharedBatch>(limit: crew.jobs == 1 ? 1 : batchLimit)
-    var pagesLeft = extents.reduce(0) { $0 + Int($1.size) / RAMSection.pageSize }
-    var partLeft = 0
-    for extent in extents {
-      var batches = BatchCursor(extent)
-      while true {
-        let beginsPart = partLeft == 0
-        if beginsPart { partLeft = min(pagesLeft, Self.pagesPerPart) }
-        guard
-          let next = try batches.next(
-            of: guest, pages: min(partLeft, pagesPerBatch), holePages: partLeft)
-        else {
-          if beginsPart { partLeft = 0 }
-          break
-        }
-        if underWay.isFull { try finishOldest(underWay, progress) }
-        let batch = underWay.takeFree() ?? SharedBatch(from: guest)
-        (batch.place, batch.isHole) = (next.place, next.isHole)
-        batch.encoder = ram
-        ram.continue(block: extent.block)
-        pagesLeft -= batch.pages
-        partLeft -= batch.pages
-        (batch.beginsPart, batch.endsPart) = (beginsPart, partLeft == 0)
-        underWay.submit(batch, to: crew)
-      }
+    var sender = SharedPageSender(guest: guest, crew: crew, encoder: ram, id: SNPSection.ram.id)
+    let output = self.output
+    var (summary, done) = (summary, done)
+    try sender.send(extents.shared(blockSizes: description.ramBlocks.map { $0.size })) {
+      (batch) throws(MigrationError) in
+      let records = batch.records
+      try output.append(records.span.extracting(first: batch.size))
+      summary.zeroPages += UInt64(batch.zeros)
+      summary.sharedPages += UInt64(batch.pages - batch.zeros)
+      done += batch.place.size
+      progress(done)
     }
-    while try finishOldest(underWay, progress) {}
-  }
-
-  /// Lets the oldest batch out.
-  /// - Returns: false when there is none.
-  @discardableResult private mutating func finishOldest(
-    _ underWay: InFlight<SharedBatch>, _ progress: Progress
-  ) throws(MigrationError) -> Bool {
-    guard let batch = underWay.finishOldest(with: crew) else { return false }
-    if let error = batch.error { throw error }
-    try batch.append(to: output)
-    summary.zeroPages += UInt64(batch.zeros)
-    summary.sharedPages += UInt64(batch.pages - batch.zeros)
-    advance(batch.place, progress)
-    underWay.recycle(batch)
-    return true
+    ram = sender.encoder
+    (self.summary, self.done) = (summary, done)
   }
 
   /// Closes the epoch: everything was sent while the guest was paused, so it is the last.
@@ -231,6 +194,27 @@ public struct SourceVMM: ~Copyable {
     try output.append(bytes)
     try border(.end, .pages, PageMetadata.recordLayout)
     try border(.end, .epochs, EpochToken.layout)
+  }
+
+  /// Sends what the VMM keeps of the machine, but for what is the guest's own: that goes with the
+  /// final state. Nothing when the guest came without.
+  public mutating func sendMachineState() throws(MigrationError) {
+    guard let machine else { return }
+    let body = machine.framed
+    try full(.machine, body)
+    description.add(
+      .machine,
+      fields: StreamDescription.fields(
+        MachineState.layout, rest: ("entries", body.count - MachineState.layout.size)))
+    let described = machine.description.flatMap { try? VMDescription(parsing: $0) }
+    var id = SNPSection.firstDeviceID
+    for entry in machine.entries where MachineState.place(of: entry) == .section {
+      guard case .section(var header, let body) = entry else { continue }
+      header.id = id
+      try Self.full(header, body, to: output)
+      description.add(header, size: body.count, describedBy: described)
+      id += 1
+    }
   }
 
   /// Sends the final guest and SVSM state: vCPUs, services, secrets page, page states.
@@ -292,14 +276,21 @@ public struct SourceVMM: ~Copyable {
   private static func full(
     _ section: SNPSection, id: UInt32, instance: UInt32, _ body: [UInt8], to output: SealingOutput
   ) throws(MigrationError) {
-    var head: [UInt8] = []
-    head.append(
+    try full(
       SectionHeader(
-        .full, id: id, name: section.name, instance: instance, version: SNPSection.version))
+        .full, id: id, name: section.name, instance: instance, version: SNPSection.version),
+      body, to: output)
+  }
+
+  private static func full(
+    _ header: SectionHeader, _ body: [UInt8], to output: SealingOutput
+  ) throws(MigrationError) {
+    var head: [UInt8] = []
+    head.append(header)
     try output.append(head)
     try output.append(body)
     var foot: [UInt8] = []
-    foot.appendFooter(id: id)
+    foot.appendFooter(id: header.id)
     try output.append(foot)
   }
 
@@ -318,9 +309,22 @@ public struct SourceVMM: ~Copyable {
 }
 
 extension GuestReader {
-  /// What of the guest its SVSM keeps.
-  public var trustedState: TrustedGuestState {
-    TrustedGuestState(
-      pageStates: description.pageStates, vcpus: description.vcpus, services: description.services)
+  /// What the VMM keeps of the machine; nil when it is not known.
+  /// - Throws: `MACHINE-SYNTAX`.
+  func machine() throws(MigrationError) -> MachineState? {
+    guard let bytes = description.machineState else { return nil }
+    return try MachineState(bytes)
+  }
+
+  /// What of the guest its SVSM keeps: also sections of the machine that are the guest's own.
+  /// - Throws: `MACHINE-SYNTAX`; `SERVICE-SYNTAX` when those sections are too long.
+  public func trustedState() throws(MigrationError) -> TrustedGuestState {
+    var services = description.services
+    if let sealed = try machine()?.sealed {
+      services.append(
+        try ServiceState(kind: .machine, version: 1, generation: 0, blob: sealed))
+    }
+    return TrustedGuestState(
+      pageStates: description.pageStates, vcpus: description.vcpus, services: services)
   }
 }

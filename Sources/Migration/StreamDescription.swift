@@ -26,6 +26,22 @@ struct StreamDescription {
           section.name.description, version: SNPSection.version, fields: fields)))
   }
 
+  /// Adds a section of the machine's own, as its stream described it; else as bytes.
+  /// - Parameter size: bytes of the body.
+  mutating func add(
+    _ header: SectionHeader, size: Int, describedBy machine: VMDescription?
+  ) {
+    var device = machine?.device(header.name, instance: header.instance)
+    if device?.body.size != size { device = nil }
+    description.devices.append(
+      device
+        ?? VMDescription.Device(
+          name: header.name.description, instance: header.instance,
+          body: VMDescription.Body(
+            header.name.description, version: header.version,
+            fields: [VMDescription.Field("data", type: "buffer", size: UInt64(size))])))
+  }
+
   /// The fields of a layout: numbers where the size is a number's, else bytes.
   static func fields(
     _ layout: RecordLayout, rest: (name: String, size: Int)? = nil

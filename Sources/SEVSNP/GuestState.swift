@@ -33,6 +33,9 @@ public struct ServiceState: Sendable, Hashable {
     /// Device sections of the VMM that hold what is the guest's own: registers, a TPM's state.
     public static let machine = Kind(rawValue: 2)
 
+    /// Whether this SVSM serves the kind.
+    public var isKnown: Bool { self == .vTPM || self == .machine }
+
     /// The name tools print.
     public var name: String {
       switch self {

@@ -180,7 +180,7 @@ public struct DestinationSVSM: ~Copyable {
       guest.vcpus.append(vcpu)
     case .service:
       let service = try ServicePlaintext.decode(plaintext)
-      guard [.vTPM, .machine].contains(service.kind) || !service.isMandatory else {
+      guard service.kind.isKnown || !service.isMandatory else {
         throw MigrationError(
           .serviceUnknown, "a mandatory service is not known here", got: service.kind.name)
       }

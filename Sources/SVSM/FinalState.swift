@@ -33,7 +33,7 @@ public struct TrustedGuestState: Sendable, Hashable {
     }
     var kinds: Set<ServiceState.Kind> = []
     for service in services {
-      guard service.kind == .vTPM || !service.isMandatory else {
+      guard service.kind.isKnown || !service.isMandatory else {
         throw MigrationError(
           .serviceUnknown, "a mandatory service is not known here", got: service.kind.name)
       }

@@ -17,9 +17,8 @@ public struct GuestImportCommand: ToolCommand {
     commandName: "import",
     abstract: "Make a guest bundle of a raw memory image or a plain QEMU stream.",
     discussion: """
-      A QEMU stream gives all RAM blocks, the machine and the registers of its vCPUs. What it cannot \
-      say is given here: what is private, and the SVSM's state. Its devices are not part of a guest \
-      bundle.
+      A QEMU stream gives all RAM blocks, the machine with its devices and the registers of its vCPUs. \
+      What it cannot say is given here: what is private, and the SVSM's state.
       """)
 
   @Argument(
@@ -113,8 +112,14 @@ public struct GuestImportCommand: ToolCommand {
     let progress = console.startProgress("importing", total: stream.map(\.end) ?? file.size)
     let guest: GuestDescription
     if let stream {
-      let importer = QEMUImport(stream, additions)
-      guest = try importer.run(into: writer) { progress.update($0) }
+      var memory: GuestBundleMemory?
+      guest = try QEMUImport(stream, additions).run(
+        memory: { (sizes) throws(MigrationError) in
+          let made = try writer.begin(blockSizes: sizes)
+          memory = made
+          return made
+        }, progress: { progress.update($0) })
+      try memory?.finish(guest)
     } else {
       guest = try RawImport(input, additions).run(into: writer) { progress.update($0) }
     }
@@ -170,7 +175,7 @@ struct ImportAdditions {
 extension InputFile {
   /// Whether it begins as a QEMU stream or an image of libvirt does. What has no positions can only
   /// be a stream.
-  fileprivate func looksLikeStream() throws(MigrationError) -> Bool {
+  func looksLikeStream() throws(MigrationError) -> Bool {
     guard let size else { return true }
     guard size >= 4 else { return false }
     var magic = [UInt8](repeating: 0, count: 4)

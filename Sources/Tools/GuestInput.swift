@@ -5,23 +5,27 @@ public import Guest
 
 /// What a guest is given as.
 public enum GuestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
-  /// A folder is a bundle, a file a raw image.
+  /// A folder is a bundle; a file is a QEMU stream when it begins as one, else a raw image.
   case auto
   case bundle
   case raw
+  case qemu
 }
 
-/// What a raw memory image does not say of itself.
+/// What a raw memory image or a QEMU stream does not say of itself.
 public struct RawImageArguments: ParsableArguments {
   @Option(
     name: .customLong("private"),
     help: ArgumentHelp(
-      "Private guest-physical memory of a raw image: all, none, or FIRST-LAST and FIRST+LENGTH, "
-        + "joined by commas.",
+      "Guest-physical memory that is private, of a raw image or QEMU stream: all, none, or "
+        + "FIRST-LAST and FIRST+LENGTH, joined by commas.",
       valueName: "ranges"))
   public var privateRanges: GPARangeSet?
 
-  @Option(help: ArgumentHelp("Machine type, which decides where memory lies.", valueName: "name"))
+  @Option(
+    help: ArgumentHelp(
+      "Machine type, which decides where memory lies; a QEMU stream names its own.",
+      valueName: "name"))
   public var machine: String?
 
   @Option(
@@ -46,22 +50,44 @@ public struct RawImageArguments: ParsableArguments {
 }
 
 extension GuestReader {
-  /// Opens a guest of either kind.
-  /// - Throws: what opening a bundle or a raw image throws; `INPUT-KIND` when `format` is `auto`
-  ///   and the file is a QEMU stream; ArgumentParser's `ValidationError` for options of a raw image
-  ///   that is none.
+  /// Opens a guest of any kind. A QEMU stream is read to its end here, and its memory put into a file
+  /// without a name.
+  /// - Throws: what opening a bundle, a raw image or a QEMU stream throws; ArgumentParser's
+  ///   `ValidationError` for options of another kind.
   static func open(
-    _ path: String, as format: GuestFormat, _ raw: RawImageArguments
+    _ path: String, as format: GuestFormat, _ raw: RawImageArguments, _ qemu: QEMUInputOptions,
+    progress: (UInt64) -> Void
   ) throws -> GuestReader {
-    if format == .bundle || format == .auto && isBundle(path) {
-      guard !raw.isGiven else {
-        throw ValidationError(
-          "--private, --machine and --below-4g describe a raw image; a bundle has them itself.")
-      }
-      return try GuestReader(bundle: path)
+    let isBundle = format == .bundle || format == .auto && isBundle(path)
+    guard !isBundle || !raw.isGiven else {
+      throw ValidationError(
+        "--private, --machine and --below-4g describe a raw image or a QEMU stream; a bundle has "
+          + "them itself.")
     }
-    if format == .auto { try refuseStream(path) }
-    return try GuestReader(rawImage: path, raw.options)
+    var isStream = format == .qemu
+    if format == .auto, !isBundle {
+      isStream = try qemu.offset != nil || InputFile(path).looksLikeStream()
+    }
+    guard isStream || qemu.channel.isEmpty && qemu.offset == nil else {
+      throw ValidationError("--channel and --offset are for QEMU streams.")
+    }
+    if isBundle { return try GuestReader(bundle: path) }
+    if !isStream { return try GuestReader(rawImage: path, raw.options) }
+    var additions = ImportAdditions()
+    additions.machine = raw.machine
+    additions.below4G = raw.below4G?.value
+    additions.privateRanges = raw.privateRanges ?? GPARangeSet()
+    var memory: TemporaryMemory?
+    let guest = try QEMUImport(QEMUInput(InputFile(path), qemu), additions).run(
+      memory: { (sizes) throws(MigrationError) in
+        let made = try TemporaryMemory(blockSizes: sizes)
+        memory = made
+        return made
+      }, progress: progress)
+    guard let memory else {
+      throw MigrationError(.internal, "a stream was imported without memory")
+    }
+    return try memory.guest(guest)
   }
 
   /// A stream taken for an image would be migrated as the memory it is not.
@@ -93,7 +119,7 @@ func refuseSame(
   try refuseSame(guest.identity, as: output)
   guard let folder, GuestReader.isBundle(folder) else { return }
   let description = guest.description
-  var names = [GuestBundle.manifest, GuestBundle.pageStates]
+  var names = [GuestBundle.manifest, GuestBundle.pageStates, GuestBundle.machineState]
   names += description.ramBlocks.indices.map(GuestBundle.ram)
   names += description.vcpus.indices.map(GuestBundle.vcpu)
   names += description.services.indices.map(GuestBundle.service)

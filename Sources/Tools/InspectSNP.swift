@@ -111,6 +111,7 @@ private final class Collector {
           payload.extracting(start..<start + PageMetadata.recordSize),
           at: offset + UInt64(start))
       }
+    case .machine, .device: keepBody(section, payload, at: offset)
     case .token:
       found.epochs.append(try EpochToken(from: &cursor))
       try rehearsal?.open(token: payload, at: offset)

@@ -12,6 +12,7 @@ public struct LoadCommand: ToolCommand {
   public enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
     case bundle
     case raw
+    case qemu
   }
 
   public static let configuration = CommandConfiguration(
@@ -32,11 +33,19 @@ public struct LoadCommand: ToolCommand {
 
   @Option(
     name: [.short, .long],
-    help: ArgumentHelp("Guest to make: a folder, or a file for raw.", valueName: "guest"),
+    help: ArgumentHelp(
+      "Guest to make: a folder, or a file for raw and qemu; - is standard output, for qemu.",
+      valueName: "guest"),
     completion: .file())
   var output: String
 
-  @Option(help: "What the guest is written as. A raw image holds memory alone.")
+  @Option(
+    help: ArgumentHelp(
+      "What the guest is written as.",
+      discussion: """
+        A raw image holds memory alone. qemu is a plain QEMU stream, which a stock QEMU resumes when \
+        the guest came from one.
+        """))
   var outputFormat = Format.bundle
 
   @Flag(help: "Accept a source that does not prove itself.")
@@ -58,8 +67,9 @@ public struct LoadCommand: ToolCommand {
   public var wantsJSON: Bool { json }
 
   public func validate() throws {
-    guard output != "-" else {
-      throw ValidationError("A guest is not written to standard output; name a folder or file.")
+    guard output != "-" || outputFormat == .qemu && !json else {
+      throw ValidationError(
+        "Only a QEMU stream is written to standard output, and no JSON beside it.")
     }
     guard instance != "-" else {
       throw ValidationError("The instance is rewritten after a load; name its file.")
@@ -74,7 +84,8 @@ public struct LoadCommand: ToolCommand {
     try refuseSame(inputs: [instance] + self.trust.trustedFiles, as: output)
     let target = try LoadTarget(output, as: outputFormat, force: outputs.force)
     let input = try StreamInput(opening: file)
-    var vmm = DestinationVMM(input, crew: jobs.crew)
+    let crew = jobs.crew
+    var vmm = DestinationVMM(input, crew: crew)
     var options = DestinationSVSM.Options()
     options.acceptsOneWay = oneWay
     options.acceptsSeeded = acceptSeeded
@@ -85,7 +96,7 @@ public struct LoadCommand: ToolCommand {
           instance: destination.instance, transferData: data, trust: trust, options: options,
           at: offset)
       }, memory: target.begin, progress: { progress.update($0) })
-    try target.complete(summary.guest)
+    try target.complete(summary.guest, crew)
     // The guest is on the disk and has no name yet. From here on this instance is used: a crash
     // may cost the guest, but never restores it twice.
     try destination.advance(to: .imported, by: summary.transferData)

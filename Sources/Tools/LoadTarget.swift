@@ -1,14 +1,21 @@
 internal import Bytes
 internal import FileIO
 internal import Guest
+internal import Migration
+internal import Threads
 
-/// Where a loaded guest goes: a bundle, or the memory of its one mapped RAM block as a raw image.
+/// Where a loaded guest goes: a bundle, the memory of its one mapped RAM block as a raw image, or a
+/// plain QEMU stream.
 final class LoadTarget {
   private enum State {
     case bundle(GuestWriter)
     case raw(path: String, force: Bool)
     case bundleMemory(GuestBundleMemory)
     case rawMemory(MappedBlockOutput)
+    case stream(OutputFile)
+    case streamMemory(OutputFile, TemporaryMemory)
+    /// Ready to be written; what is seen at once is not written before it may be.
+    case streamWriter(OutputFile, PlainStreamWriter)
   }
   private var state: State
 
@@ -19,6 +26,7 @@ final class LoadTarget {
     switch format {
     case .bundle: state = .bundle(try GuestWriter(path, force: force))
     case .raw: state = .raw(path: path, force: force)
+    case .qemu: state = .stream(try OutputFile(path, force: force, permissions: .private))
     }
   }
 
@@ -44,18 +52,31 @@ final class LoadTarget {
       let memory = MappedBlockOutput(block, image)
       state = .rawMemory(memory)
       return memory
-    case .bundleMemory, .rawMemory:
+    case .stream(let output):
+      let memory = try TemporaryMemory(blockSizes: blocks.map(\.size))
+      state = .streamMemory(output, memory)
+      return memory
+    case .bundleMemory, .rawMemory, .streamMemory, .streamWriter:
       throw MigrationError(.internal, "memory of the guest is made already")
     }
   }
 
   /// Puts everything on the disk.
-  /// - Throws: what `GuestBundleMemory.complete` and `RawImageWriter.complete` throw.
-  func complete(_ guest: GuestDescription) throws(MigrationError) {
+  /// - Throws: what `GuestBundleMemory.complete`, `RawImageWriter.complete` and `PlainStreamWriter`
+  ///   throw.
+  func complete(_ guest: GuestDescription, _ crew: WorkCrew) throws(MigrationError) {
     switch state {
     case .bundleMemory(let memory): try memory.complete(guest)
     case .rawMemory(let memory): try memory.image.complete()
-    case .bundle, .raw: throw MigrationError(.internal, "guest has no memory yet")
+    case .streamMemory(let output, let memory):
+      let writer = try PlainStreamWriter(memory.guest(guest), crew: crew)
+      if !output.isDirect {
+        try writer.write(to: output) { _ in }
+        try output.synchronize()
+      }
+      state = .streamWriter(output, writer)
+    case .bundle, .raw, .stream, .streamWriter:
+      throw MigrationError(.internal, "guest has no memory yet")
     }
   }
 
@@ -65,7 +86,11 @@ final class LoadTarget {
     switch state {
     case .bundleMemory(let memory): try memory.commit()
     case .rawMemory(let memory): try memory.image.commit()
-    case .bundle, .raw: throw MigrationError(.internal, "guest has no memory yet")
+    case .streamWriter(let output, let writer):
+      if output.isDirect { try writer.write(to: output) { _ in } }
+      try output.commit()
+    case .bundle, .raw, .stream, .streamMemory:
+      throw MigrationError(.internal, "guest has no memory yet")
     }
   }
 }

@@ -1,27 +1,25 @@
 internal import Bytes
 internal import FileIO
 internal import Guest
+internal import Migration
 internal import QEMUStream
 internal import SEVSNP
 internal import SVSM
 
-/// Makes a bundle of a plain QEMU stream.
+/// Makes a guest of a plain QEMU stream.
 ///
-/// Pages go to the bundle as they come. The vCPUs are read at the end, when the VM description is
-/// known that names their fields.
+/// Pages go to its memory as they come. The vCPUs are read at the end, when the VM description is
+/// known that names their fields. All other sections are kept as they are: with them the stream can be
+/// written again.
 final class QEMUImport {
   /// Names QEMU gives the main RAM block of its x86 machines.
   private static let mainBlocks = ["pc.ram", "microvm.ram", "ram"]
-  /// Bytes of `cpu` sections that are kept: more than 4096 vCPUs need.
-  private static let maximumCPUBytes = 64 << 20
 
   private let input: QEMUInput
   private let additions: ImportAdditions
   private let assembly: RAMAssembly
   private var blocks: [Guest.RAMBlock] = []
-  private var memory: GuestBundleMemory?
-  private var cpuSections: [(header: SectionHeader, at: UInt64, body: [UInt8])] = []
-  private var cpuBytes = 0
+  private var machine = MachineRecorder()
   private var description: VMDescription?
 
   init(_ input: QEMUInput, _ additions: ImportAdditions) {
@@ -30,12 +28,17 @@ final class QEMUImport {
     assembly = RAMAssembly(channels: input.channels, file: input.positions)
   }
 
-  /// - Parameter progress: told the bytes of the stream that are read.
+  /// Makes the guest's memory, all zero, of blocks of these sizes.
+  typealias MakeMemory = ([UInt64]) throws(MigrationError) -> any GuestMemoryOutput
+
+  /// - Parameters:
+  ///   - memory: makes what the pages are written to.
+  ///   - progress: told the bytes of the stream that are read.
   /// - Throws: what is wrong with the stream; `STREAM-KIND` for an SNP stream; `RAM-MISSING` when a
   ///   page never came; `IMAGE-PARTIAL` for an image that libvirt did not finish;
-  ///   `STREAM-CONFIGURATION` when nothing names the machine; what writing a bundle throws.
+  ///   `STREAM-CONFIGURATION` when nothing names the machine; what making and writing memory throws.
   func run(
-    into writer: GuestWriter, progress: (UInt64) -> Void
+    memory: MakeMemory, progress: (UInt64) -> Void
   ) throws(MigrationError) -> GuestDescription {
     guard input.image?.isWhole ?? true else {
       throw MigrationError(
@@ -45,36 +48,38 @@ final class QEMUImport {
     description = try input.description()
     var reader = QEMUStreamReader(input.stream, description: description, file: input.positions)
     do throws(MigrationError) {
-      while try step(&reader, writer, progress) {}
+      while try step(&reader, memory, progress) {}
     } catch {
       throw input.explain(error)
     }
     let end = reader.input.offset
-    guard let memory else {
+    guard !blocks.isEmpty else {
       throw MigrationError(.ramList, "stream has no RAM", at: end, expected: "section ram")
     }
     try assembly.finish()
     for block in blocks.indices { try assembly.requireWhole(block, at: end) }
-    let guest = try describe(machine: reader.configuration?.machineText ?? "", at: end)
-    try memory.finish(guest)
+    var guest = try describe(machine: reader.configuration?.machineText ?? "", at: end)
+    guest.machineState = try machine.finish(reader)?.encoded
     return guest
   }
 
   /// - Returns: false at the end.
   private func step(
-    _ reader: inout QEMUStreamReader, _ writer: GuestWriter, _ progress: (UInt64) -> Void
+    _ reader: inout QEMUStreamReader, _ memory: MakeMemory, _ progress: (UInt64) -> Void
   ) throws(MigrationError) -> Bool {
-    switch try reader.next() {
-    case .section(let header):
+    let event = try reader.next()
+    if case .section(let header) = event {
       progress(reader.input.offset)
       if header.name == "snp-session" {
         throw MigrationError(
           .streamKind, "an SNP stream is for svsm-mig-load", section: "\(header.name)",
           at: header.offset, expected: "a plain QEMU stream")
       }
-      if header.name == "cpu" { try keep(header, &reader) }
+    }
+    try machine.take(event, from: &reader)
+    switch event {
     case .ram(.blockList):
-      try begin(reader.ram, writer)
+      try begin(reader.ram, memory)
     case .ram(let record): try assembly.take(record, from: reader.input)
     case .command(let command) where command.code == .postcopyRAMDiscard:
       try assembly.discard(command)
@@ -84,7 +89,7 @@ final class QEMUImport {
           parsing: Array(copying: reader.input.bytes.extracting(first: size)),
           at: reader.input.offset)
       }
-    case .configuration, .command, .unreadable, .endOfSections: break
+    case .configuration, .section, .command, .unreadable, .endOfSections: break
     case .end: return false
     }
     return true
@@ -92,7 +97,7 @@ final class QEMUImport {
 
   // MARK: Memory
 
-  private func begin(_ ram: RAMDecoder, _ writer: GuestWriter) throws(MigrationError) {
+  private func begin(_ ram: RAMDecoder, _ memory: MakeMemory) throws(MigrationError) {
     for block in ram.blocks {
       guard let name = String(validating: block.name.bytes, as: UTF8.self) else {
         throw MigrationError(
@@ -100,25 +105,10 @@ final class QEMUImport {
       }
       blocks.append(try Guest.RAMBlock(name: name, size: block.length))
     }
-    let memory = try writer.begin(blockSizes: blocks.map(\.size))
-    self.memory = memory
-    try assembly.begin(ram, into: BundleRAM(memory))
+    try assembly.begin(ram, into: GuestRAM(try memory(blocks.map(\.size))))
   }
 
   // MARK: The rest
-
-  private func keep(
-    _ header: SectionHeader, _ reader: inout QEMUStreamReader
-  ) throws(MigrationError) {
-    let size = try reader.requireBody()
-    cpuBytes += size
-    guard cpuBytes <= Self.maximumCPUBytes else {
-      throw MigrationError(
-        .vcpuCount, "stream has more vCPUs than a guest", section: "cpu", at: header.offset)
-    }
-    let input = reader.input
-    cpuSections.append((header, input.offset, Array(copying: input.bytes.extracting(first: size))))
-  }
 
   private func vcpus() throws(MigrationError) -> [VCPUState] {
     if let given = additions.vcpus { return given }
@@ -128,7 +118,7 @@ final class QEMUImport {
         expected: "a description, or --vmsa")
     }
     var found: [VCPUState] = []
-    for (index, section) in cpuSections.enumerated() {
+    for (index, section) in machine.sections.filter({ $0.header.name == "cpu" }).enumerated() {
       guard
         let device = description.device(section.header.name, instance: section.header.instance)
       else {
@@ -137,7 +127,7 @@ final class QEMUImport {
           at: section.header.offset)
       }
       do {
-        let state = try device.body.decode(section.body.span, at: section.at)
+        let state = try device.body.decode(section.body.span, at: section.offset)
         found.append(try VCPUState(apicID: UInt32(index), qemu: state))
       } catch {
         throw error.inSection("cpu")

@@ -55,11 +55,11 @@ final class TemporaryRAM: RAMStore {
   }
 }
 
-/// The memory of a bundle that is being written.
-final class BundleRAM: RAMStore {
-  private let memory: GuestBundleMemory
+/// The memory of a guest that is being made.
+final class GuestRAM: RAMStore {
+  private let memory: any GuestMemoryOutput
 
-  init(_ memory: GuestBundleMemory) { self.memory = memory }
+  init(_ memory: any GuestMemoryOutput) { self.memory = memory }
 
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError) {
     try memory.write(block: block, at: offset, bytes)

@@ -20,7 +20,8 @@ public struct SaveCommand: ToolCommand {
     version: Toolkit.version)
 
   @Argument(
-    help: "Guest: a bundle (a folder) or a raw memory image (a file).", completion: .file())
+    help: "Guest: a bundle (a folder), a raw memory image or a QEMU stream (a file).",
+    completion: .file())
   var guest: String
 
   @Option(
@@ -47,7 +48,8 @@ public struct SaveCommand: ToolCommand {
   @Flag(help: "Do not prove the source to the destination, as in the original flow.")
   var oneWay = false
 
-  @OptionGroup(title: "Raw images") var raw: RawImageArguments
+  @OptionGroup(title: "Raw images and QEMU streams") var raw: RawImageArguments
+  @OptionGroup(title: "QEMU streams") var qemu: QEMUInputOptions
   @OptionGroup var trust: TrustOptions
   @OptionGroup var seed: SeedOption
   @OptionGroup var jobs: JobsOption
@@ -58,6 +60,7 @@ public struct SaveCommand: ToolCommand {
   public init() {}
 
   public func validate() throws {
+    try qemu.validate(with: guest)
     guard from == nil || (platform.platform == nil && platform.chip == nil) else {
       throw ValidationError("The instance of --from has its platform already.")
     }
@@ -70,7 +73,9 @@ public struct SaveCommand: ToolCommand {
     let source = try from.map { (path) throws(MigrationError) in try InstanceFile(reading: path) }
     let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
     let trust = try trust.load()
-    let reader = try GuestReader.open(guest, as: inputFormat, raw)
+    try refuseSame(inputs: [guest] + qemu.channel, as: output)
+    let reading = console.startProgress("reading", total: nil)
+    let reader = try GuestReader.open(guest, as: inputFormat, raw, qemu) { reading.update($0) }
     try refuseSame(
       inputs: [to] + [from].compactMap { $0 } + self.trust.trustedFiles, guest: reader, at: guest,
       as: output)
@@ -78,7 +83,7 @@ public struct SaveCommand: ToolCommand {
 
     let svsm = try SourceSVSM(
       instance: try source?.instance ?? newInstance(for: reader.description),
-      guest: reader.trustedState,
+      guest: reader.trustedState(),
       validating: offer, trust: trust, isMutual: !oneWay, random: seed.source)
     let transferData = svsm.transferData
     var vmm = try SourceVMM(guest: reader, svsm: svsm, output: stream, crew: jobs.crew)

@@ -25,7 +25,7 @@ public enum Lab {
   ) throws -> [UInt8] {
     let output = ArrayOutput()
     let svsm = try SourceSVSM(
-      instance: instance(2, chip: 1), guest: guest.trustedState, validating: destination.offer,
+      instance: instance(2, chip: 1), guest: guest.trustedState(), validating: destination.offer,
       trust: trust, isMutual: isMutual, random: random(seed))
     var vmm = try SourceVMM(
       guest: guest, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))

@@ -26,7 +26,7 @@ import Testing
 
   private func source(_ guest: GuestReader) throws -> SourceSVSM {
     try SourceSVSM(
-      instance: Lab.instance(2, chip: 1), guest: guest.trustedState,
+      instance: Lab.instance(2, chip: 1), guest: guest.trustedState(),
       validating: Lab.instance(1).offer, trust: Lab.trust, isMutual: true,
       random: .seeded([3]))
   }
@@ -81,18 +81,18 @@ import Testing
   @Test func aGuestThatNoDestinationTakesDoesNotLeave() throws {
     let guest = try guest(size: 4096, "none")
     var states: [(TrustedGuestState, ErrorCode)] = []
-    var state = guest.trustedState
+    var state = try guest.trustedState()
     state.vcpus = []
     states.append((state, .vcpuCount))
-    state = guest.trustedState
+    state = try guest.trustedState()
     state.vcpus += state.vcpus
     states.append((state, .vcpuRepeated))
-    state = guest.trustedState
+    state = try guest.trustedState()
     var vmsa = try VMSA(state.vcpus[0].vmsa)
     vmsa.features = SEVFeatures(rawValue: 0x21)
     state.vcpus[0].vmsa = vmsa.bytes
     states.append((state, .vcpuFeatures))
-    state = guest.trustedState
+    state = try guest.trustedState()
     vmsa = try VMSA(state.vcpus[0].vmsa)
     vmsa.vmpl = 0
     state.vcpus[0].vmsa = vmsa.bytes
