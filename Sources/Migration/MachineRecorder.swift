@@ -10,8 +10,6 @@ public struct MachineRecorder {
   private var bodies = 0
   private var ramKinds: Set<SectionHeader.Kind> = []
   private var isPostcopy = false
-  /// Whether a section came that nobody can read; the stream cannot be written again then.
-  public private(set) var isIncomplete = false
 
   public init() {}
 
@@ -33,15 +31,14 @@ public struct MachineRecorder {
       if Self.keptCommands.contains(command.code) { state.entries.append(.command(command)) }
     case .description(let size):
       state.description = Array(copying: reader.input.bytes.extracting(first: size))
-    case .unreadable: isIncomplete = true
+    case .unreadable(let header): try takeRest(from: header, &reader)
     case .ram, .endOfSections, .end: break
     }
   }
 
-  /// The state, at the end of the stream; nil when it is incomplete.
+  /// The state, at the end of the stream.
   /// - Throws: `MACHINE-SYNTAX` when the stream's sections cannot be one machine's.
-  public func finish(_ reader: QEMUStreamReader) throws(MigrationError) -> MachineState? {
-    if isIncomplete { return nil }
+  public func finish(_ reader: QEMUStreamReader) throws(MigrationError) -> MachineState {
     var state = state
     state.hasFooters = reader.hasFooters ?? true
     // RAM comes as plain records when it is written again.
@@ -78,10 +75,22 @@ public struct MachineRecorder {
     state.entries.insert(.ram(header), at: end ?? start + 1)
   }
 
-  private mutating func take(
-    _ header: SectionHeader, _ reader: inout QEMUStreamReader
+  /// Takes all that is left of the stream: from a section on whose end nothing tells.
+  private mutating func takeRest(
+    from header: SectionHeader, _ reader: inout QEMUStreamReader
   ) throws(MigrationError) {
-    let size = try reader.requireBody()
+    var rest: [UInt8] = []
+    rest.append(header)
+    let input = reader.input
+    while try !input.isAtEnd() {
+      try limit(input.count, header)
+      rest.append(copying: input.bytes)
+      input.consume(input.count)
+    }
+    state.entries.append(.rest(rest))
+  }
+
+  private mutating func limit(_ size: Int, _ header: SectionHeader) throws(MigrationError) {
     bodies += size
     guard bodies <= MachineState.maximumBodies else {
       throw MigrationError(
@@ -89,6 +98,13 @@ public struct MachineRecorder {
         section: header.name.description, at: header.offset,
         expected: "at most \(MachineState.maximumBodies) bytes together")
     }
+  }
+
+  private mutating func take(
+    _ header: SectionHeader, _ reader: inout QEMUStreamReader
+  ) throws(MigrationError) {
+    let size = try reader.requireBody()
+    try limit(size, header)
     let input = reader.input
     let body = Array(copying: input.bytes.extracting(first: size))
     sections.append((header, input.offset, body))

@@ -14,6 +14,9 @@ public struct MachineState: Sendable, Equatable {
     case command(StreamCommand)
     /// Here the `ram` section starts, holds its pages, or ends.
     case ram(SectionHeader)
+    /// All that follows, the end of the stream included: from a section on whose length nothing tells.
+    /// The last entry.
+    case rest([UInt8])
   }
 
   /// Entries a state may have.
@@ -64,6 +67,8 @@ public struct MachineState: Sendable, Equatable {
     switch entry {
     case .ram: .ram
     case .command: .inline
+    // Registers are somewhere in it.
+    case .rest: .sealed
     case .section(let header, _):
       switch header.kind {
       case .full: sealedNames.contains(header.name) ? .sealed : .section
@@ -78,7 +83,11 @@ public struct MachineState: Sendable, Equatable {
   var sealed: [UInt8]? {
     var bytes: [UInt8] = []
     for (index, entry) in entries.enumerated() where Self.place(of: entry) == .sealed {
-      guard case .section(_, let body) = entry else { continue }
+      let body: [UInt8]
+      switch entry {
+      case .section(_, let bytes), .rest(let bytes): body = bytes
+      case .command, .ram: continue
+      }
       bytes.append(bigEndian: UInt32(index))
       bytes.append(bigEndian: UInt32(body.count))
       bytes += body
@@ -97,10 +106,13 @@ public struct MachineState: Sendable, Equatable {
     guard entries.count <= Self.maximumCount else { throw refusal("too many entries") }
     var table = SectionTable()
     var ram: [SectionHeader.Kind] = []
-    for entry in entries {
+    for (index, entry) in entries.enumerated() {
       let header: SectionHeader
       switch entry {
       case .command: continue
+      case .rest:
+        guard index == entries.count - 1 else { throw refusal("something follows the rest") }
+        continue
       case .ram(let found):
         header = found
         ram.append(header.kind)
@@ -126,7 +138,7 @@ public struct MachineState: Sendable, Equatable {
         throw refusal(error.what, header)
       }
     }
-    guard ram == [.start, .part, .end] || ram == [.start, .part] else {
+    guard ram.prefix(2) == [.start, .part], ram.count == 2 || ram.dropFirst(2) == [.end] else {
       throw refusal("RAM does not start, come and end in this order")
     }
   }

@@ -35,15 +35,19 @@ public struct MachineFrame: Sendable, Equatable {
   ) throws(MigrationError) {
     guard
       let index = missing.firstIndex(where: { $0.entry == entry && $0.place == place }),
-      missing[index].length == body.count,
-      case .section(let header, _) = state.entries[entry]
+      missing[index].length == body.count
     else {
       throw MigrationError(
         .machineSyntax, "machine state has no such section", section: "snp-machine",
         got: "entry \(entry), \(body.count) bytes")
     }
-    state.entries[entry] = .section(header, body: Array(copying: body))
     missing.remove(at: index)
+    switch state.entries[entry] {
+    case .section(let header, _):
+      state.entries[entry] = .section(header, body: Array(copying: body))
+    case .rest: state.entries[entry] = .rest(Array(copying: body))
+    case .command, .ram: break
+    }
   }
 
   /// Puts in what the SVSM carried.
@@ -99,7 +103,7 @@ extension MachineState {
   /// The fixed part of an entry, big-endian; its name and, if inline, its body follow.
   ///
   ///     offset  size  field
-  ///          0     1  type          as the record's in a QEMU stream: 1 to 4, 8
+  ///          0     1  type          as the record's in a QEMU stream: 1 to 4, 8; 0 for the rest
   ///          1     1  place         of the body: 0 here, 1 a section behind, 2 sealed, 3 RAM
   ///          2     1  name_length   0 for a command
   ///          3     1  reserved      zero
@@ -113,6 +117,9 @@ extension MachineState {
       "type": 1, "place": 1, "name_length": 1, "reserved": 1, "id": 4, "instance": 4,
       "version": 4, "length": 4,
     ])
+
+  /// Type of the entry that stands for the rest of the stream.
+  static let restType: UInt8 = 0
 
   /// Bytes the whole may have, `length` included.
   public static let maximumSize = 64 << 20
@@ -131,6 +138,11 @@ extension MachineState {
       case .section(let header, let body):
         let place = place(entry)
         Self.append(header, place, length: body.count, to: &list)
+        if place == .inline { list += body }
+      case .rest(let body):
+        let place = place(entry)
+        list += [Self.restType, place.rawValue, 0, 0] + [UInt8](repeating: 0, count: 12)
+        list.append(bigEndian: UInt32(body.count))
         if place == .inline { list += body }
       case .command(let command):
         list += [RecordType.command.rawValue, Place.inline.rawValue, 0, 0]
@@ -230,7 +242,10 @@ extension MachineFrame {
     var total = 0
     for index in 0..<Int(count) {
       let entry = try Self.entry(from: &cursor, index, &missing)
-      if case .section(_, let body) = entry { total += body.count }
+      switch entry {
+      case .section(_, let body), .rest(let body): total += body.count
+      case .command, .ram: break
+      }
       state.entries.append(entry)
     }
     total += missing.reduce(0) { $0 + $1.length }
@@ -281,6 +296,18 @@ extension MachineFrame {
         code.allows(length)
       else { throw refusal("not a command", 4) }
       return .command(StreamCommand(code, payload: try cursor.takeArray(length)))
+    }
+    if type == MachineState.restType {
+      guard nameLength == 0, id == 0, instance == 0, version == 0 else {
+        throw refusal("the rest has no name", 2)
+      }
+      switch place {
+      case .inline: return .rest(try cursor.takeArray(length))
+      case .sealed:
+        missing.append(Missing(entry: index, place: place, length: length))
+        return .rest([])
+      case .section, .ram: throw refusal("the rest stands elsewhere", 1)
+      }
     }
     guard let kind = SectionHeader.Kind(rawValue: type), let name = SectionName(nameBytes) else {
       throw refusal("not a section", 0)

@@ -38,6 +38,9 @@ public struct PlainStreamWriter {
         bytes.append(command)
         try output.write(bytes)
       case .section(let header, let body): try write(header, body, to: output)
+      case .rest(let bytes):
+        try guest.requireSizes()
+        return try output.write(bytes)
       case .ram(let header) where header.kind == .part:
         try writePages(header.id, &ram, to: output, progress)
       case .ram(let header):

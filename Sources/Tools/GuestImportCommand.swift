@@ -47,13 +47,7 @@ public struct GuestImportCommand: ToolCommand {
     help: ArgumentHelp("vCPUs of a raw image, all in reset state; 1 by default.", valueName: "n"))
   var vcpus: Int?
 
-  @Option(
-    name: .customLong("vmsa"),
-    help: ArgumentHelp(
-      "VMSA page of a vCPU, 4096 bytes, in place of any other (may be repeated).",
-      valueName: "file"),
-    completion: .file())
-  var vmsaFiles: [String] = []
+  @OptionGroup var vmsa: VMSAOption
 
   @Option(
     help: ArgumentHelp("State of the vTPM, as its implementation saves it.", valueName: "file"),
@@ -80,7 +74,7 @@ public struct GuestImportCommand: ToolCommand {
 
   public func validate() throws {
     try qemu.validate(with: input)
-    guard vcpus == nil || vmsaFiles.isEmpty else {
+    guard vcpus == nil || vmsa.files.isEmpty else {
       throw ValidationError("--vcpus and --vmsa exclude each other.")
     }
     guard vcpus.map({ 1...GuestDescription.maximumVCPUs ~= $0 }) ?? true else {
@@ -134,18 +128,8 @@ public struct GuestImportCommand: ToolCommand {
   }
 
   private func givenVCPUs(isStream: Bool) throws(MigrationError) -> [VCPUState]? {
+    if let given = try vmsa.vcpus() { return given }
     var given: [VCPUState] = []
-    for (index, path) in vmsaFiles.enumerated() {
-      let vmsa: VMSA
-      do {
-        vmsa = try VMSA(readSmallFile(path, limit: VMSA.size))
-      } catch {
-        throw error.inSection(path)
-      }
-      given.append(
-        try VCPUState(apicID: UInt32(index), vmpl: vmsa.vmpl, vmsa: vmsa.bytes))
-    }
-    if !given.isEmpty { return given }
     if isStream { return nil }
     for index in 0..<(vcpus ?? 1) {
       var vcpu = try GuestReader.resetVCPU()

@@ -2,6 +2,7 @@ public import ArgumentParser
 internal import Bytes
 internal import FileIO
 public import Guest
+internal import SEVSNP
 
 /// What a guest is given as.
 public enum GuestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
@@ -49,6 +50,34 @@ public struct RawImageArguments: ParsableArguments {
   }
 }
 
+/// VMSA pages in place of what an input says of its vCPUs: `--vmsa`.
+struct VMSAOption: ParsableArguments {
+  @Option(
+    name: .customLong("vmsa"),
+    help: ArgumentHelp(
+      "VMSA page of a vCPU, 4096 bytes, in place of any other (may be repeated).",
+      valueName: "file"),
+    completion: .file())
+  var files: [String] = []
+
+  /// The vCPUs, in order; nil when none is given.
+  /// - Throws: what reading a file throws; `VCPU-SYNTAX`, naming the file.
+  func vcpus() throws(MigrationError) -> [VCPUState]? {
+    var given: [VCPUState] = []
+    for (index, path) in files.enumerated() {
+      let vmsa: VMSA
+      do {
+        vmsa = try VMSA(readSmallFile(path, limit: VMSA.size))
+      } catch {
+        throw error.inSection(path)
+      }
+      given.append(
+        try VCPUState(apicID: UInt32(index), vmpl: vmsa.vmpl, vmsa: vmsa.bytes))
+    }
+    return given.isEmpty ? nil : given
+  }
+}
+
 extension GuestReader {
   /// Opens a guest of any kind. A QEMU stream is read to its end here, and its memory put into a file
   /// without a name.
@@ -56,13 +85,13 @@ extension GuestReader {
   ///   `ValidationError` for options of another kind.
   static func open(
     _ path: String, as format: GuestFormat, _ raw: RawImageArguments, _ qemu: QEMUInputOptions,
-    progress: (UInt64) -> Void
+    vcpus: [VCPUState]?, progress: (UInt64) -> Void
   ) throws -> GuestReader {
     let isBundle = format == .bundle || format == .auto && isBundle(path)
-    guard !isBundle || !raw.isGiven else {
+    guard !isBundle || !raw.isGiven && vcpus == nil else {
       throw ValidationError(
-        "--private, --machine and --below-4g describe a raw image or a QEMU stream; a bundle has "
-          + "them itself.")
+        "--private, --machine, --below-4g and --vmsa describe a raw image or a QEMU stream; a "
+          + "bundle has them itself.")
     }
     var isStream = format == .qemu
     if format == .auto, !isBundle {
@@ -72,11 +101,16 @@ extension GuestReader {
       throw ValidationError("--channel and --offset are for QEMU streams.")
     }
     if isBundle { return try GuestReader(bundle: path) }
-    if !isStream { return try GuestReader(rawImage: path, raw.options) }
+    if !isStream {
+      var options = raw.options
+      options.vcpus = vcpus
+      return try GuestReader(rawImage: path, options)
+    }
     var additions = ImportAdditions()
     additions.machine = raw.machine
     additions.below4G = raw.below4G?.value
     additions.privateRanges = raw.privateRanges ?? GPARangeSet()
+    additions.vcpus = vcpus
     var memory: TemporaryMemory?
     let guest = try QEMUImport(QEMUInput(InputFile(path), qemu), additions).run(
       memory: { (sizes) throws(MigrationError) in

@@ -59,7 +59,7 @@ final class QEMUImport {
     try assembly.finish()
     for block in blocks.indices { try assembly.requireWhole(block, at: end) }
     var guest = try describe(machine: reader.configuration?.machineText ?? "", at: end)
-    guest.machineState = try machine.finish(reader)?.encoded
+    guest.machineState = try machine.finish(reader).encoded
     return guest
   }
 
@@ -112,28 +112,42 @@ final class QEMUImport {
 
   private func vcpus() throws(MigrationError) -> [VCPUState] {
     if let given = additions.vcpus { return given }
-    guard let description else {
-      throw MigrationError(
-        .vmdescriptionMissing, "without a VM description the vCPUs cannot be read",
-        expected: "a description, or --vmsa")
-    }
     var found: [VCPUState] = []
     for (index, section) in machine.sections.filter({ $0.header.name == "cpu" }).enumerated() {
-      guard
-        let device = description.device(section.header.name, instance: section.header.instance)
-      else {
-        throw MigrationError(
-          .vmdescriptionMismatch, "VM description lacks a section", section: "cpu",
-          at: section.header.offset)
-      }
       do {
-        let state = try device.body.decode(section.body.span, at: section.offset)
+        let state = try decode(section.header, section.body.span, at: section.offset)
         found.append(try VCPUState(apicID: UInt32(index), qemu: state))
       } catch {
         throw error.inSection("cpu")
       }
     }
+    guard !found.isEmpty else {
+      throw MigrationError(
+        .vmdescriptionMissing, "the vCPUs of this stream cannot be read", expected: "--vmsa")
+    }
     return found
+  }
+
+  /// The fields of a `cpu` section.
+  private func decode(
+    _ header: SectionHeader, _ body: Span<UInt8>, at offset: UInt64
+  ) throws(MigrationError) -> JSON {
+    if let description {
+      guard let device = description.device(header.name, instance: header.instance) else {
+        throw MigrationError(
+          .vmdescriptionMismatch, "VM description lacks a section", at: header.offset)
+      }
+      return try device.body.decode(body, at: offset)
+    }
+    let fixed = VMDescription.Body.x86CPU
+    guard header.version == VMDescription.Body.x86CPUVersion, let size = fixed.size,
+      body.count >= size
+    else {
+      throw MigrationError(
+        .vmdescriptionMissing, "a vCPU of this version is read by a VM description only",
+        at: header.offset, expected: "a description, or --vmsa", got: "version \(header.version)")
+    }
+    return try fixed.decode(body.extracting(first: size), at: offset)
   }
 
   private func describe(

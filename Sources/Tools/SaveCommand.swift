@@ -49,6 +49,7 @@ public struct SaveCommand: ToolCommand {
   var oneWay = false
 
   @OptionGroup(title: "Raw images and QEMU streams") var raw: RawImageArguments
+  @OptionGroup var vmsa: VMSAOption
   @OptionGroup(title: "QEMU streams") var qemu: QEMUInputOptions
   @OptionGroup var trust: TrustOptions
   @OptionGroup var seed: SeedOption
@@ -75,7 +76,9 @@ public struct SaveCommand: ToolCommand {
     let trust = try trust.load()
     try refuseSame(inputs: [guest] + qemu.channel, as: output)
     let reading = console.startProgress("reading", total: nil)
-    let reader = try GuestReader.open(guest, as: inputFormat, raw, qemu) { reading.update($0) }
+    let reader = try GuestReader.open(
+      guest, as: inputFormat, raw, qemu, vcpus: try vmsa.vcpus()
+    ) { reading.update($0) }
     try refuseSame(
       inputs: [to] + [from].compactMap { $0 } + self.trust.trustedFiles, guest: reader, at: guest,
       as: output)

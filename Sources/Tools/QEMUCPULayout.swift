@@ -1,0 +1,51 @@
+internal import QEMUStream
+
+extension VMDescription.Body {
+  /// The version of the `cpu` section of x86 that `x86CPU` describes: QEMU's since 1.1.
+  static let x86CPUVersion: UInt32 = 12
+
+  /// The fixed part of a `cpu` section, for streams that do not describe it: QEMU
+  /// `target/i386/machine.c`, `vmstate_x86_cpu`. Subsections, which hold what a VMSA gets only from
+  /// described streams, may follow.
+  static let x86CPU: VMDescription.Body = {
+    typealias Field = VMDescription.Field
+    let segment = VMDescription.Body(
+      "segment", version: 1,
+      fields: [
+        Field("selector", type: "uint32", size: 4), Field("base", type: "uint64", size: 8),
+        Field("limit", type: "uint32", size: 4), Field("flags", type: "uint32", size: 4),
+      ])
+    func numbers(_ size: UInt64, _ names: [String]) -> [Field] {
+      names.map { Field("env.\($0)", type: "uint\(8 * size)", size: size) }
+    }
+    func vector(_ register: Int) -> Field {
+      Field(
+        "env.xmm_regs[\(register / 2)]", type: "struct", size: 16, run: .array(16),
+        body: VMDescription.Body(
+          "xmm_reg", version: 1,
+          fields: (register..<register + 2).map {
+            Field("_q_ZMMReg[\($0)]", type: "uint64", size: 8)
+          }))
+    }
+    var fields = [Field("env.regs", type: "uint64", size: 8, run: .array(16))]
+    fields += numbers(8, ["eip", "eflags"]) + numbers(4, ["hflags"])
+    fields += numbers(2, ["fpuc", "fpus_vmstate", "fptag_vmstate", "fpregs_format_vmstate"])
+    fields.append(
+      Field(
+        "env.fpregs", type: "struct", size: 10, run: .array(8),
+        body: VMDescription.Body(
+          "fpreg", version: 1, fields: [Field("tmp", type: "tmp", size: 10)])))
+    fields.append(
+      Field("env.segs", type: "struct", size: 20, run: .array(6), body: segment))
+    for name in ["ldt", "tr", "gdt", "idt"] {
+      fields.append(Field("env.\(name)", type: "struct", size: 20, body: segment))
+    }
+    fields += numbers(4, ["sysenter_cs"]) + numbers(8, ["sysenter_esp", "sysenter_eip"])
+    fields += numbers(8, ["cr[0]", "cr[2]", "cr[3]", "cr[4]"])
+    fields.append(Field("env.dr", type: "uint64", size: 8, run: .array(8)))
+    fields += numbers(4, ["a20_mask", "mxcsr"]) + [vector(0)]
+    fields += numbers(8, ["efer", "star", "lstar", "cstar", "fmask", "kernelgsbase"])
+    fields += numbers(4, ["smbase"]) + numbers(8, ["pat"])
+    return VMDescription.Body("cpu", version: x86CPUVersion, fields: fields)
+  }()
+}
