@@ -181,7 +181,7 @@ extension MachineState {
   }
 
   /// Decodes a state with all bodies.
-  /// - Throws: `MACHINE-SYNTAX`, `STREAM-CONFIGURATION`.
+  /// - Throws: `MACHINE-SYNTAX`.
   public init(_ bytes: [UInt8]) throws(MigrationError) {
     let span = bytes.span
     var cursor = ByteCursor(span)
@@ -195,7 +195,7 @@ extension MachineState {
 
 extension MachineFrame {
   /// Decodes what stands in `cursor`, to its end.
-  /// - Throws: `MACHINE-SYNTAX`, `STREAM-CONFIGURATION`, with offsets.
+  /// - Throws: `MACHINE-SYNTAX`, with offsets.
   init(from cursor: inout ByteCursor) throws(MigrationError) {
     do {
       try self.init(reading: &cursor)
@@ -260,14 +260,20 @@ extension MachineFrame {
     _ bytes: [UInt8], at offset: UInt64
   ) throws(MigrationError) -> Configuration {
     let input = StreamInput(ArraySource(bytes), capacity: 4096, offset: offset)
-    guard try input.readRecordType() == .configuration else {
-      throw MigrationError(.machineSyntax, "no configuration", at: offset)
+    do throws(MigrationError) {
+      guard try input.readRecordType() == .configuration else {
+        throw MigrationError(.machineSyntax, "no configuration", at: offset)
+      }
+      let configuration = try input.readConfiguration()
+      guard try input.isAtEnd() else {
+        throw MigrationError(.machineSyntax, "configuration is longer", at: input.offset)
+      }
+      return configuration
+    } catch {
+      var error = error
+      error.code = .machineSyntax
+      throw error
     }
-    let configuration = try input.readConfiguration()
-    guard try input.isAtEnd() else {
-      throw MigrationError(.machineSyntax, "configuration is longer", at: input.offset)
-    }
-    return configuration
   }
 
   private static func entry(

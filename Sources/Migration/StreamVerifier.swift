@@ -118,7 +118,9 @@ public struct StreamVerifier {
           try books?.admit(commit, at: reader.payloadOffset)
         case .end:
           return session
-        case .configuration, .ram, .guestMap, .machine, .device, .skipped, .eof, .seal, .vmdescription: break
+        case .configuration, .ram, .guestMap, .machine, .device, .skipped, .eof, .seal,
+          .vmdescription:
+          break
         }
       } catch {
         throw reader.section.map { error.inSection($0.name.description) } ?? error
