@@ -65,7 +65,7 @@ import Testing
     #expect(try shop.read("again") == Fixture.read("qemu/\(name)/stream.xz"))
   }
 
-  @Test(arguments: ["pc72-tiny", "q35-72-tiny-smp2", "pc72-boot-novmdesc", "pc2.0-boot"])
+  @Test(arguments: ["pc72-boot", "pc72-boot-novmdesc", "pc2.0-boot"])
   func noRegisterIsInTheClear(name: String) throws {
     let guest = QEMUCase.named(name)
     _ = try rewrite(guest)
@@ -74,12 +74,15 @@ import Testing
     // From the header of the first vCPU's section on: registers, segments, control registers.
     let header = Array("\u{3}cpu".utf8)
     let start = try #require(plain.firstRange(of: header)).upperBound + 8
-    // rip and cr3 among them; windows of zeros tell nothing.
-    for place in stride(from: start, to: start + 400, by: 8) {
+    // rip among them; windows of zeros tell nothing.
+    var searched = 0
+    for place in stride(from: start, to: start + 160, by: 8) {
       let window = plain[place..<place + 16]
-      if Set(window).count < 8 { continue }
+      if Set(window).count < 5 { continue }
+      searched += 1
       #expect(snp.firstRange(of: window) == nil, "byte \(place - start) of the registers")
     }
+    #expect(searched > 2)
     #expect(snp.firstRange(of: Array("\u{a}cpu_common".utf8) + [0, 0, 0, 0, 0, 0, 0, 1, 0]) == nil)
   }
 
