@@ -1,6 +1,9 @@
 import Bytes
+import Guest
 import Migration
+import MigrationSupport
 import QEMUStream
+import SVSM
 import TestSupport
 import Testing
 
@@ -15,11 +18,11 @@ import Testing
     }
     state.entries.append(
       .section(
-        SectionHeader(.full, id: 3, name: "cpu", instance: 1, version: 12), body: [1, 2, 3, 4]))
+        SectionHeader(.full, id: 3, name: "cpu", instance: 1, version: 12), body: [0xa1, 0xa2, 0xa3, 0xa4]))
     state.entries.append(.command(StreamCommand(.switchoverStart)))
     state.entries.append(
       .section(SectionHeader(.full, id: 4, name: "timer", version: 2), body: []))
-    state.entries.append(.rest([4, 0, 0, 0, 7]))
+    state.entries.append(.rest([0xb1, 0, 0, 0, 0xb2]))
     return state
   }()
 
@@ -47,6 +50,47 @@ import Testing
         let code = refusalCode { _ = try MachineState(bytes) }
         #expect([nil, .machineSyntax].contains(code))
       }
+    }
+  }
+
+  /// A stream of a guest with such a machine, and its destination.
+  private func stream() throws -> (bytes: [UInt8], destination: SVSMInstance) {
+    let scratch = try Scratch()
+    let raw = try GuestReader(
+      rawImage: try scratch.write("ram", [UInt8](repeating: 3, count: 8192)))
+    var description = raw.description
+    description.machineState = Self.state.encoded
+    let memory = try TemporaryMemory(blockSizes: [8192])
+    let destination = try Lab.instance(1)
+    return (try Lab.save(try memory.guest(description), to: destination), destination)
+  }
+
+  @Test func aMachineTravelsAndItsSealedPartIsNotInTheClear() throws {
+    let (stream, destination) = try stream()
+    let scratch = try Scratch()
+    let loaded = try Lab.load(stream, for: destination, to: scratch["out"])
+    #expect(loaded.guest.machineState == Self.state.encoded)
+    #expect(loaded.guest.services.isEmpty)
+    #expect(try Lab.verifier().verify(StreamInput(ArraySource(stream))).refusal == nil)
+    // The body of the vCPU's section, and the rest of the stream.
+    let machine = try #require(stream.firstRange(of: Array("snp-machine".utf8))).lowerBound
+    let final = try #require(stream.firstRange(of: Array("snp-vcpu".utf8))).lowerBound
+    for secret in [[0xa1, 0xa2, 0xa3, 0xa4], [0xb1, 0, 0, 0, 0xb2]] as [[UInt8]] {
+      #expect(Self.state.encoded.firstRange(of: secret) != nil)
+      #expect(stream[machine..<final].firstRange(of: secret) == nil)
+    }
+  }
+
+  @Test func aChangedByteOfAMachineIsRefused() throws {
+    let (whole, destination) = try stream()
+    let machine = try #require(whole.firstRange(of: Array("snp-machine".utf8))).lowerBound
+    let final = try #require(whole.firstRange(of: Array("snp-vcpu".utf8))).lowerBound
+    for place in machine..<final {
+      var stream = whole
+      stream[place] ^= 1 << UInt8(place & 7)
+      let input = StreamInput(ArraySource(stream))
+      let refusal = try Lab.verifier().verify(input, for: destination).refusal
+      if refusal == nil { Issue.record("byte \(place) may change unseen") }
     }
   }
 

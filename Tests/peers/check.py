@@ -63,6 +63,28 @@ def walk_cut(stream, scratch):
     walk(cut)
 
 
+def walk_real(case, tools, offer, root, scratch):
+    """Saves a guest that QEMU saved as an SNP stream, and has the script walk that. It must show the
+    devices as it does in QEMU's own stream, but for those whose content is the guest's."""
+    script = os.environ["SVSM_ANALYZE_MIGRATION"]
+    scratch.mkdir()
+    plain, stream = scratch / "plain", scratch / "real.mig"
+    plain.write_bytes(lzma.decompress((case / "stream.xz").read_bytes()))
+    run(tools / "svsm-mig-save", plain, "--input-format", "qemu", "--private", "all",
+        "-o", stream, "--to", offer, "--trust", root)
+
+    def devices(path):
+        shown = json.loads(run("python3", script, "-f", path, "-d", "state"))
+        return [(key.rsplit(" (", 1)[0], value) for key, value in shown.items()]
+    sealed = ("cpu", "cpu_common", "tpm-emulator", "ram", "configuration")
+    wanted = [device for device in devices(plain) if device[0] not in sealed]
+    found = [device for device in devices(stream)
+             if device[0] not in sealed and not device[0].startswith("snp-")]
+    if wanted != found or not wanted:
+        raise Refused(f"{len(found)} devices, not the {len(wanted)} of QEMU's stream")
+    return f"{walk(stream)}, {len(found)} devices"
+
+
 def pem(der, scratch):
     path = scratch / (der.parent.name + "-" + der.stem + ".pem")
     run("openssl", "x509", "-inform", "DER", "-in", der, "-out", path)
@@ -264,6 +286,10 @@ def main():
                          verify_offer, offer.read_bytes(), root, scratch)
             checks.check("openssl refuses that report with one bit changed",
                          verify_offer, offer.read_bytes(), root, scratch, flip=0x50, refused=True)
+        for name in ("pc72-boot-devices", "q35-72-boot", "pc72-tiny"):
+            checks.check(f"analyze-migration shows the devices of {name} in an SNP stream",
+                         walk_real, REPOSITORY / "Fixtures/qemu" / name, tools, offer, root,
+                         scratch / name)
 
         exported_memory(checks, tools, scratch)
 
