@@ -2,6 +2,18 @@ public import Bytes
 
 /// Where QEMU's machines put their main RAM block.
 public enum GuestLayout {
+  /// Names QEMU gives the main RAM block of its x86 machines (`default_ram_id`).
+  public static let mainBlocks = ["pc.ram", "microvm.ram", "ram"]
+
+  /// The name QEMU gives the main RAM block of `machine`.
+  public static func mainBlock(of machine: String) -> String {
+    switch machine {
+    case "none": "ram"
+    case "microvm": "microvm.ram"
+    default: "pc.ram"
+    }
+  }
+
   /// The ranges of the main RAM block: one, or two when it passes the hole below 4 GiB.
   ///
   /// After QEMU's hw/i386 (pc_piix.c, pc_q35.c, microvm.c, pc.c) and hw/core/null-machine.c:

@@ -6,7 +6,6 @@ public import SEVSNP
 public struct RawImageOptions: Sendable {
   /// Decides where the memory lies, together with `below4G`.
   public var machine = "pc-q35-10.0"
-  public var blockName = "pc.ram"
   /// Bytes below the hole, where they are not the machine's usual ones.
   public var below4G: UInt64?
   /// What is private; addresses without memory are left out.
@@ -27,7 +26,7 @@ extension GuestReader {
     rawImage path: String, _ options: RawImageOptions = .init()
   ) throws(MigrationError) {
     let file = try InputFile(path)
-    let block = try RAMBlock(name: options.blockName, size: try file.regularSize())
+    let block = try RAMBlock(name: GuestLayout.mainBlock(of: options.machine), size: try file.regularSize())
     let map = try GuestMap(
       try GuestLayout.ranges(
         machine: options.machine, size: block.size, below4G: options.below4G),

@@ -66,7 +66,7 @@ public struct SyntheticGuest: Sendable {
           "fractions \(privateFraction) and \(changedFraction), \(vcpus) vCPUs, round \(round), "
           + "blocks of \(hex(memory)) and \(hex(secondBlock))")
     }
-    var blocks = [try RAMBlock(name: "pc.ram", size: memory)]
+    var blocks = [try RAMBlock(name: GuestLayout.mainBlock(of: machine), size: memory)]
     var ranges = try GuestLayout.ranges(machine: machine, size: memory, below4G: below4G)
     if secondBlock > 0 {
       blocks.append(try RAMBlock(name: "mem1", size: secondBlock))

@@ -12,8 +12,6 @@ internal import SVSM
 /// known that names their fields. All other sections are kept as they are: with them the stream can be
 /// written again.
 final class QEMUImport {
-  /// Names QEMU gives the main RAM block of its x86 machines.
-  private static let mainBlocks = ["pc.ram", "microvm.ram", "ram"]
 
   private let input: QEMUInput
   private let additions: ImportAdditions
@@ -172,7 +170,7 @@ final class QEMUImport {
 
   /// The block the guest's memory is in: by QEMU's names, else the largest.
   private var mainBlock: Int {
-    for name in Self.mainBlocks {
+    for name in GuestLayout.mainBlocks {
       if let index = blocks.firstIndex(where: { $0.name == name }) { return index }
     }
     return blocks.indices.max { blocks[$0].size < blocks[$1].size } ?? 0

@@ -59,4 +59,13 @@ import Testing
     let error = #expect(throws: MigrationError.self) { try RawImageWriter("-", size: 0x1000) }
     #expect(error?.code == .outputCreate)
   }
+
+  @Test(arguments: [("none", "ram"), ("microvm", "microvm.ram"), ("pc-i440fx-7.2", "pc.ram")])
+  func theBlockBearsTheNameThatTheMachineGivesIt(machine: String, name: String) throws {
+    let scratch = try Scratch()
+    var options = RawImageOptions()
+    options.machine = machine
+    let path = try scratch.write("ram", [UInt8](repeating: 1, count: 8192))
+    #expect(try GuestReader(rawImage: path, options).description.ramBlocks.map(\.name) == [name])
+  }
 }
