@@ -162,12 +162,10 @@ import Testing
     try shop.run("guest", "import @odd -o @guest --format qemu").requireRefusal(.streamMagic)
     try shop.write("whole", whole)
     try shop.run("guest", "import @whole -o @guest --machine virt").requireRefusal(.guestMap)
-    try shop.prepare("there")
     try shop.write("snp", Fixture.read("golden/tiny/stream.mig"))
     try shop.run("guest", "import @snp -o @guest").requireRefusal(.streamKind)
-    // A stream taken for a memory image would be migrated as the memory it is not.
-    try shop.run("save", "@whole -o @s --to @there.offer --trust @root.pem")
-      .requireRefusal(.inputKind)
+    // A stream taken for a memory image would be exported as the memory it is not.
+    try shop.run("guest", "export @whole -o @s --format raw").requireRefusal(.inputKind)
     #expect(!shop.exists("guest") && !shop.exists("s"))
   }
 

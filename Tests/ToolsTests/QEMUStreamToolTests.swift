@@ -237,7 +237,9 @@ import Testing
     try shop.must("guest", "import @stream -o @guest --vmsa @other/vcpu-0.vmsa")
     #expect(try shop.names == (before + ["guest"]).sorted())
     #expect(
-      try shop.names(in: "guest") == ["guest.json", "page-states.bin", "ram-0.bin", "vcpu-0.vmsa"])
+      try shop.names(in: "guest") == [
+        "guest.json", "machine-state.bin", "page-states.bin", "ram-0.bin", "vcpu-0.vmsa",
+      ])
   }
 
   /// One block of one page.
