@@ -26,7 +26,8 @@ extension GuestReader {
     rawImage path: String, _ options: RawImageOptions = .init()
   ) throws(MigrationError) {
     let file = try InputFile(path)
-    let block = try RAMBlock(name: GuestLayout.mainBlock(of: options.machine), size: try file.regularSize())
+    let block = try RAMBlock(
+      name: GuestLayout.mainBlock(of: options.machine), size: try file.regularSize())
     let map = try GuestMap(
       try GuestLayout.ranges(
         machine: options.machine, size: block.size, below4G: options.below4G),

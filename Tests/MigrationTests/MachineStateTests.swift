@@ -18,7 +18,8 @@ import Testing
     }
     state.entries.append(
       .section(
-        SectionHeader(.full, id: 3, name: "cpu", instance: 1, version: 12), body: [0xa1, 0xa2, 0xa3, 0xa4]))
+        SectionHeader(.full, id: 3, name: "cpu", instance: 1, version: 12),
+        body: [0xa1, 0xa2, 0xa3, 0xa4]))
     state.entries.append(.command(StreamCommand(.switchoverStart)))
     state.entries.append(
       .section(SectionHeader(.full, id: 4, name: "timer", version: 2), body: []))
