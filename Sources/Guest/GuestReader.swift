@@ -9,12 +9,18 @@ public final class GuestReader: Sendable {
   public let description: GuestDescription
   /// What the guest is read from, to tell whether an output is the same.
   public let identity: FileIdentity?
-  /// One file for each RAM block.
-  private let files: [InputFile]
+  /// Where the memory of a RAM block is.
+  struct Memory {
+    var file: InputFile
+    /// Byte of the file at which the block begins.
+    var start: UInt64 = 0
+  }
+  /// Of each RAM block.
+  private let memory: [Memory]
 
-  init(_ description: GuestDescription, files: [InputFile], identity: FileIdentity?) {
+  init(_ description: GuestDescription, memory: [Memory], identity: FileIdentity?) {
     self.description = description
-    self.files = files
+    self.memory = memory
     self.identity = identity
   }
 
@@ -46,7 +52,7 @@ public final class GuestReader: Sendable {
         .readAll(limit: size)
     }
     try description.validate()
-    self.init(description, files: files, identity: .ofOutput(path))
+    self.init(description, memory: files.map { Memory(file: $0) }, identity: .ofOutput(path))
   }
 
   /// Fills `buffer` with memory from `offset` of a RAM block on.
@@ -54,7 +60,8 @@ public final class GuestReader: Sendable {
   public func read(
     block: Int, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
   ) throws(MigrationError) {
-    try unsafe file(block).read(at: offset, into: buffer)
+    let memory = try memory(of: block)
+    try unsafe memory.file.read(at: memory.start + offset, into: buffer)
   }
 
   /// Fills `buffer` with memory from `offset` of a RAM block on.
@@ -62,7 +69,8 @@ public final class GuestReader: Sendable {
   public func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(MigrationError) {
-    try file(block).read(at: offset, into: &buffer)
+    let memory = try memory(of: block)
+    try memory.file.read(at: memory.start + offset, into: &buffer)
   }
 
   /// Fills `buffer` with memory from guest-physical address `gpa` on.
@@ -92,7 +100,8 @@ public final class GuestReader: Sendable {
   public func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>, _ pieces: SpacedPieces
   ) throws(MigrationError) {
-    try file(block).read(at: offset, into: &buffer, pieces)
+    let memory = try memory(of: block)
+    try memory.file.read(at: memory.start + offset, into: &buffer, pieces)
   }
 
   /// Bytes a hole must have to be left out of reading: to read a small one costs less than to ask
@@ -107,31 +116,33 @@ public final class GuestReader: Sendable {
   public func stretch(
     block: Int, from offset: UInt64, to end: UInt64
   ) throws(MigrationError) -> (end: UInt64, isHole: Bool) {
-    let file = try file(block)
-    guard let data = try file.nextData(from: offset), data.lowerBound < end else {
+    let memory = try memory(of: block)
+    let (file, limit) = (memory.file, memory.start + end)
+    guard let data = try file.nextData(from: memory.start + offset), data.lowerBound < limit else {
       return (end, true)
     }
-    if data.lowerBound - offset >= Self.smallestHole { return (data.lowerBound & ~4095, true) }
+    let first = data.lowerBound - memory.start
+    if first - offset >= Self.smallestHole { return (first & ~4095, true) }
     var last = data.upperBound
-    while last < end, let next = try file.nextData(from: last),
+    while last < limit, let next = try file.nextData(from: last),
       next.lowerBound - last < Self.smallestHole
     {
       last = next.upperBound
     }
-    return (min((last + 4095) & ~4095, end), false)
+    return (min((last - memory.start + 4095) & ~4095, end), false)
   }
 
   /// Makes sure that no file of memory has become shorter since it was opened.
   /// - Throws: `IO-READ`.
   public func requireSizes() throws(MigrationError) {
-    for file in files { try file.requireSize() }
+    for memory in memory { try memory.file.requireSize() }
   }
 
-  private func file(_ block: Int) throws(MigrationError) -> InputFile {
-    guard files.indices.contains(block) else {
+  private func memory(of block: Int) throws(MigrationError) -> Memory {
+    guard memory.indices.contains(block) else {
       throw MigrationError(.internal, "guest has no RAM block \(block)")
     }
-    return files[block]
+    return memory[block]
   }
 }
 

@@ -40,7 +40,7 @@ extension GuestReader {
       pageStates: try PageStateMap(map.addresses, private: isPrivate), vcpus: vcpus,
       services: options.services)
     try description.validate()
-    self.init(description, files: [file], identity: file.identity)
+    self.init(description, memory: [Memory(file: file)], identity: file.identity)
   }
 
   /// A first vCPU where a processor starts.

@@ -1,39 +1,50 @@
 public import Bytes
 internal import FileIO
 
-/// Memory of a guest in files without names: for a guest that is only passed on.
+/// Memory of a guest in a file without a name: for a guest that is only passed on or looked at.
 public final class TemporaryMemory: GuestMemoryOutput {
-  private let files: [TemporaryFile]
+  /// Bytes of all blocks together that are put together at most: what file systems can hold.
+  public static let limit: UInt64 = 8 << 40
+
+  private let file: TemporaryFile
   private let sizes: [UInt64]
+  /// Where each block begins in the file.
+  private let starts: [UInt64]
 
   /// - Parameter blockSizes: bytes of each block; all zero.
-  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
+  /// - Throws: `GUEST-SHAPE` for more memory than `limit`; `OUTPUT-CREATE`, `IO-WRITE`.
   public init(blockSizes: [UInt64]) throws(MigrationError) {
-    var files: [TemporaryFile] = []
-    for size in blockSizes { files.append(try TemporaryFile(size: size)) }
-    self.files = files
-    sizes = blockSizes
+    var starts: [UInt64] = []
+    var end: UInt64 = 0
+    for size in blockSizes {
+      guard size <= Self.limit - end else {
+        throw MigrationError(
+          .guestShape, "guest has more memory than is put together here",
+          expected: "at most \(Self.limit >> 40) TiB")
+      }
+      starts.append(end)
+      end += size
+    }
+    file = try TemporaryFile(size: end)
+    (sizes, self.starts) = (blockSizes, starts)
   }
 
   public func write(
     block: Int, at offset: UInt64, _ bytes: Span<UInt8>
   ) throws(MigrationError) {
-    try require(block, offset, bytes.count)
-    try files[block].write(bytes, at: offset)
+    try file.write(bytes, at: place(block, offset, bytes.count))
   }
 
   public func write(
     block: Int, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces
   ) throws(MigrationError) {
-    try require(block, offset, pieces.total)
-    try files[block].write(bytes, pieces, at: offset)
+    try file.write(bytes, pieces, at: place(block, offset, pieces.total))
   }
 
   public func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(MigrationError) {
-    try require(block, offset, buffer.count)
-    try files[block].read(at: offset, into: &buffer)
+    try file.read(at: place(block, offset, buffer.count), into: &buffer)
   }
 
   /// The guest whose memory this is.
@@ -44,14 +55,17 @@ public final class TemporaryMemory: GuestMemoryOutput {
     guard description.ramBlocks.map(\.size) == sizes else {
       throw MigrationError(.guestShape, "RAM blocks are not those whose memory was written")
     }
-    var inputs: [InputFile] = []
-    for file in files { inputs.append(try file.input()) }
-    return GuestReader(description, files: inputs, identity: nil)
+    let input = try file.input()
+    return GuestReader(
+      description, memory: starts.map { .init(file: input, start: $0) }, identity: nil)
   }
 
-  private func require(_ block: Int, _ offset: UInt64, _ count: Int) throws(MigrationError) {
+  private func place(
+    _ block: Int, _ offset: UInt64, _ count: Int
+  ) throws(MigrationError) -> UInt64 {
     try requireInside(
       sizes.indices.contains(block) ? sizes[block] : nil, block: block, offset: offset,
       count: count)
+    return starts[block] + offset
   }
 }

@@ -1,4 +1,5 @@
 internal import Bytes
+internal import Guest
 internal import QEMUStream
 
 /// Walks a plain QEMU stream and collects what is in it.
@@ -11,7 +12,7 @@ final class QEMUInspector {
   private var found: Inspection
   private let pages = PageCounter()
   private let assembly: RAMAssembly
-  private var memory: TemporaryRAM?
+  private var memory: GuestRAM?
 
   init(_ input: QEMUInput, options: InspectionOptions) throws(MigrationError) {
     self.input = input
@@ -108,8 +109,14 @@ final class QEMUInspector {
   private func begin() throws(MigrationError) {
     found.blocks = reader.ram.blocks.map { ($0.name.description, $0.length) }
     if options.hashesRAM {
-      memory = try TemporaryRAM(
-        blocks: reader.ram.blocks, listedAt: reader.input.offset)
+      do {
+        memory = GuestRAM(try TemporaryMemory(blockSizes: reader.ram.blocks.map(\.length)))
+      } catch {
+        guard error.code == .guestShape else { throw error }
+        var refusal = error
+        (refusal.code, refusal.section, refusal.offset) = (.ramList, "ram", reader.input.offset)
+        throw refusal
+      }
     }
     try assembly.begin(reader.ram, into: memory)
   }
