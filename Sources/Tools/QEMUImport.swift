@@ -1,6 +1,7 @@
 internal import Bytes
 internal import FileIO
 internal import Guest
+internal import Migration
 internal import QEMUStream
 internal import SEVSNP
 internal import SVSM
@@ -84,7 +85,9 @@ final class QEMUImport {
           parsing: Array(copying: reader.input.bytes.extracting(first: size)),
           at: reader.input.offset)
       }
-    case .configuration, .command, .unreadable, .endOfSections: break
+    case .endOfSections:
+      _ = try Seal.readIfPresent(from: reader.input, streamStart: input.start)
+    case .configuration, .command, .mappedPages, .unreadable: break
     case .end: return false
     }
     return true
