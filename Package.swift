@@ -63,7 +63,7 @@ let package = Package(
         "Threads", arguments,
       ]),
     tool("prepare"), tool("save"), tool("load"), tool("inspect"), tool("verify"), tool("attest"),
-    tool("guest"),
+    tool("guest"), tool("seal"),
     .target(
       name: "TestSupport", dependencies: ["Bytes"], path: "Tests/TestSupport",
       swiftSettings: checked),
@@ -98,7 +98,7 @@ let package = Package(
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "MigrationSupport", "SEVSNP",
         "SVSM", "TestSupport",
         "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
-        "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest",
+        "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest", "svsm-mig-seal",
       ]),
   ]
 )

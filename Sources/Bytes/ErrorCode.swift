@@ -129,6 +129,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
 
   // The seal.
   case sealMissing = "SEAL-MISSING"
+  case sealPresent = "SEAL-PRESENT"
   case sealSyntax = "SEAL-SYNTAX"
   case sealLength = "SEAL-LENGTH"
   case sealRoot = "SEAL-ROOT"

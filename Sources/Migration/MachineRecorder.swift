@@ -32,7 +32,7 @@ public struct MachineRecorder {
     case .description(let size):
       state.description = Array(copying: reader.input.bytes.extracting(first: size))
     case .unreadable(let header): try takeRest(from: header, &reader)
-    case .ram, .endOfSections, .end: break
+    case .ram, .mappedPages, .endOfSections, .end: break
     }
   }
 

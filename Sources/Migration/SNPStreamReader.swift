@@ -451,7 +451,7 @@ public struct SNPStreamReader: ~Copyable {
 
   private mutating func readSeal() throws(MigrationError) -> Seal {
     try sealCheck?.streamEnds()
-    return try SealCheck.read(from: input, check: sealCheck, sourceKey: sourceKey)
+    return try SealCheck.read(from: input, check: sealCheck, signer: sourceKey)
   }
 
   private mutating func readVMDescription() throws(MigrationError) -> Record {

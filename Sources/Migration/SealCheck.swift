@@ -1,79 +1,54 @@
-internal import Bytes
+public import Bytes
 internal import Cryptography
-internal import QEMUStream
+public import QEMUStream
 internal import Threads
 
 /// Hashes a stream while it is read, then holds its seal against it.
 final class SealCheck {
-  private let input: StreamInput
-  private let hasher: LeafHasher
-  /// Chunks that may be pinned at once.
-  private let pendingLimit: Int
-  /// Stream offset of the first byte that was not given to the hasher.
-  private var next: UInt64
-  private var hasEnded = false
+  private let follower: ChunkFollower
   private var seal: Seal?
 
   /// Begins to hash everything `input` consumes from now on, its first byte.
   init(_ input: StreamInput, crew: WorkCrew) {
-    self.input = input
-    hasher = LeafHasher(crew)
-    pendingLimit = 4 + 4 * crew.jobs
-    next = input.offset
-    input.keepConsumed()
+    follower = ChunkFollower(input, crew: crew)
   }
 
   /// Stream offset from which on `advance` has something to do; none once the stream has ended.
-  var due: UInt64 { hasEnded ? .max : next + UInt64(LeafHasher.chunkSize) }
+  var due: UInt64 { follower.due }
 
   /// Hands over the chunks that are consumed. To be called often: until then they take memory.
-  func advance() throws(MigrationError) {
-    while input.offset >= due {
-      try submit(LeafHasher.chunkSize)
-      input.release(before: next)
-    }
-  }
+  func advance() throws(MigrationError) { try follower.advance() }
+
+  /// Consumes what lies before `offset`, and hands it over.
+  func consume(upTo offset: UInt64) throws(MigrationError) { try follower.consume(upTo: offset) }
 
   /// The covered bytes end here.
-  func streamEnds() throws(MigrationError) {
-    try advance()
-    if input.offset > next { try submit(Int(input.offset - next)) }
-    input.stopKeeping()
-    hasEnded = true
-    while hasher.pendingCount > 0 { try finishOldest() }
-  }
+  func streamEnds() throws(MigrationError) { try follower.end() }
 
-  private func submit(_ count: Int) throws(MigrationError) {
-    if hasher.pendingCount >= pendingLimit { try finishOldest() }
-    guard let bytes = input.pin(at: next, count: count) else {
-      throw MigrationError(.internal, "a chunk of the stream is not at hand", at: next)
-    }
-    try hasher.submit(bytes)
-    next += UInt64(count)
-  }
-
-  private func finishOldest() throws(MigrationError) {
-    if let bytes = try hasher.finishOldest() { input.unpin(bytes) }
-  }
+  /// Nothing is hashed any more: there is no seal to hold it against.
+  func giveUp() { follower.stop() }
 
   /// Reads a seal at the input's place; with a `check` also holds it against the stream.
+  /// - Parameters:
+  ///   - signer: key that must have signed it; nil takes whose ever, and none.
+  ///   - streamStart: offset of the stream's first byte.
   /// - Throws: `SEAL-MISSING`, `SEAL-SYNTAX`, `SEAL-LENGTH`, `SEAL-ROOT`, `SEAL-CHUNK`,
   ///   `SEAL-SIGNER`, `SEAL-SIGNATURE`.
   static func read(
-    from input: StreamInput, check: SealCheck?, sourceKey: [UInt8]
+    from input: StreamInput, check: SealCheck?, signer: [UInt8]?, streamStart: UInt64 = 0
   ) throws(MigrationError) -> Seal {
     let start = input.offset
-    guard try input.peekByte() == Seal.magic[0] else {
+    guard try Seal.begins(input) else {
       throw MigrationError(.sealMissing, "no seal after the end of the sections", at: start)
     }
     let fixed = try input.readArray(Seal.layout.size)
     let span = fixed.span
     var cursor = ByteCursor(span, at: start)
     let seal = try Seal(from: &cursor)
-    guard seal.coveredLength == start else {
+    guard seal.coveredLength == start - streamStart else {
       throw MigrationError(
         .sealLength, "seal covers another length", section: "seal", at: start + 24,
-        expected: "\(start)", got: "\(seal.coveredLength)")
+        expected: "\(start - streamStart)", got: "\(seal.coveredLength)")
     }
     let leavesOffset = input.offset
     let leaves = try readLeaves(seal.chunkCount, from: input)
@@ -87,11 +62,12 @@ final class SealCheck {
       try check.compare(leaves, covering: seal.coveredLength)
       check.seal = seal
     }
-    guard seal.signer == sourceKey else {
+    guard signer == nil || seal.signer == signer else {
       throw MigrationError(
-        .sealSigner, "seal is not by the source of this session", section: "seal", at: start + 112)
+        .sealSigner, seal.signer == nil ? "seal is not signed" : "seal is signed by another key",
+        section: "seal", at: start + 112)
     }
-    guard try seal.isSigned(signature) else {
+    if seal.signer != nil, try !seal.isSigned(signature) {
       throw MigrationError(
         .sealSignature, "seal's signature is wrong", section: "seal", at: signatureOffset)
     }
@@ -113,12 +89,12 @@ final class SealCheck {
   }
 
   private func compare(_ leaves: [UInt8], covering length: UInt64) throws(MigrationError) {
-    let mine = hasher.leaves
+    let mine = follower.leaves
     let size = LeafHasher.hashSize
     for start in stride(from: 0, to: min(leaves.count, mine.count), by: size)
     where leaves[start..<start + size] != mine[start..<start + size] {
-      let first = UInt64(start / size * LeafHasher.chunkSize)
-      let last = min(first + UInt64(LeafHasher.chunkSize), length)
+      let first = follower.start + UInt64(start / size * LeafHasher.chunkSize)
+      let last = min(first + UInt64(LeafHasher.chunkSize), follower.start + length)
       throw MigrationError(
         .sealChunk, "bytes up to 0x\(String(last, radix: 16)) are not those that were sealed",
         section: "seal", at: first)
@@ -142,5 +118,33 @@ final class SealCheck {
       throw MigrationError(
         .sealTrailer, "VM description is not the one that was sealed", at: offset)
     }
+  }
+
+  /// Holds it against the seal that no VM description follows.
+  /// - Throws: `SEAL-TRAILER`.
+  func checkNoTrailer(at offset: UInt64) throws(MigrationError) {
+    guard seal?.trailerLength == 0, try SHA256.hash([] as [UInt8]) == seal?.trailerHash else {
+      throw MigrationError(
+        .sealTrailer, "VM description that was sealed is not there", at: offset)
+    }
+  }
+}
+
+extension Seal {
+  /// Whether the next byte of `input`, behind the end of the sections, is a seal's.
+  static func begins(_ input: StreamInput) throws(MigrationError) -> Bool {
+    try input.peekByte() == magic[0]
+  }
+
+  /// Reads the seal that may stand behind the sections of a plain QEMU stream. What it covers is not
+  /// hashed; its signature is checked, whose ever it is.
+  /// - Parameter streamStart: offset of the stream's first byte.
+  /// - Returns: nil when none stands there.
+  /// - Throws: `SEAL-SYNTAX`, `SEAL-LENGTH`, `SEAL-ROOT`, `SEAL-SIGNATURE`.
+  public static func readIfPresent(
+    from input: StreamInput, streamStart: UInt64
+  ) throws(MigrationError) -> Seal? {
+    guard try begins(input) else { return nil }
+    return try SealCheck.read(from: input, check: nil, signer: nil, streamStart: streamStart)
   }
 }

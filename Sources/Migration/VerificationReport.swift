@@ -2,6 +2,12 @@ public import Bytes
 
 /// What a verifier says of a stream: one line for each property, and never more than was checked.
 public struct VerificationReport: Sendable {
+  /// What was verified.
+  public enum Kind: String, Sendable {
+    case snp
+    case qemu
+  }
+
   /// A property a stream can have.
   public enum Property: String, Sendable, CaseIterable {
     case structure
@@ -21,9 +27,14 @@ public struct VerificationReport: Sendable {
     case commit
     case freshness
 
-    /// What holds when the property is proven.
-    public var meaning: String {
+    /// What holds when the property is proven of a stream of this kind.
+    public func meaning(of kind: Kind) -> String {
       switch self {
+      case .structure where kind == .qemu:
+        "every record is well formed, to the last byte; every page of RAM came"
+      case .order where kind == .qemu: "sections and their parts are in order"
+      case .seal where kind == .qemu: "every byte, those of channels aside, is what was sealed"
+      case .sealSigner where kind == .qemu: "the seal is signed by the key of the instance"
       case .structure: "every record is well formed, to the last byte"
       case .order: "sections, pages and epochs are in order; no page comes twice in an epoch"
       case .counts: "epoch tokens and commit count what is there"
@@ -75,6 +86,9 @@ public struct VerificationReport: Sendable {
     case notChecked(String)
   }
 
+  public internal(set) var kind = Kind.snp
+  /// Of a plain stream: SHA-256 of the public key whose signature on the seal is good.
+  public internal(set) var signerHash: [UInt8]?
   /// In the order of `Property.allCases`.
   public let outcomes: [(property: Property, outcome: Outcome)]
 

@@ -8,6 +8,25 @@ public protocol ByteSource: AnyObject {
   @unsafe func read(into buffer: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int
 }
 
+/// What is left of a stream whose front was read, so that it can be read by an input of its own.
+public final class RestSource: ByteSource {
+  private let input: StreamInput
+
+  public init(of input: StreamInput) { self.input = input }
+
+  @unsafe public func read(
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(MigrationError) -> Int {
+    let input = self.input
+    let count = min(try input.available(atLeast: 1), buffer.count)
+    // The buffer is the caller's to fill for the length of this call; `count` fits both sides.
+    var target = unsafe MutableSpan<UInt8>(_unsafeBytes: buffer)
+    target.copy(input.bytes.extracting(first: count), to: 0)
+    input.consume(count)
+    return count
+  }
+}
+
 /// A stream in memory, for tests and for sections that were read whole.
 public final class ArraySource: ByteSource {
   private let bytes: [UInt8]

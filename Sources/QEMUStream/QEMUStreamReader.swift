@@ -4,13 +4,14 @@ public import Bytes
 /// postcopy, plain or mapped-ram. Of a multifd stream, the main channel.
 ///
 /// Ask for events until `.end`. Between two events the caller may read from `input` what belongs
-/// to the first: the body of a section it knows (then `bodyWasRead`), or bytes between the end of
-/// the sections and the description.
+/// to the first: the body of a section it knows (then `bodyWasRead`), the pages of a mapped-ram
+/// block, or bytes between the end of the sections and the description.
 public struct QEMUStreamReader {
   /// Longest body of a device section that is looked for by its footer: 16 MiB.
   public static let scanLimit = 16 << 20
 
-  /// Another one after each jump over the pages of a mapped-ram stream: not to be kept.
+  /// Another one after each jump over the pages of a mapped-ram stream: not to be kept, unless the
+  /// caller consumes them all.
   public private(set) var input: StreamInput
   /// What lengths are taken from, when it was found before reading.
   public let description: VMDescription?
@@ -27,6 +28,7 @@ public struct QEMUStreamReader {
     case afterFileHeader
     case records
     case ramBody(SectionHeader)
+    case mappedPages(SectionHeader, MappedBlock)
     /// `size`: nil until the body's length was asked for.
     case body(SectionHeader, start: UInt64, size: Int?)
     case closing(SectionHeader)
@@ -66,11 +68,13 @@ public struct QEMUStreamReader {
       switch state {
       case .ramBody(let header):
         guard let record = try ram.nextOrJump(from: input) else {
-          try jumpOverPages()
-          continue
+          return try mappedPages(in: header)
         }
         if record == .end { state = .closing(header) }
         return .ram(record)
+      case .mappedPages(let header, let block):
+        jumpOverPages(of: block)
+        state = .ramBody(header)
       case .fileHeader:
         try input.readFileHeader()
         state = .afterFileHeader
@@ -268,7 +272,9 @@ public struct QEMUStreamReader {
     packageEnd = nil
   }
 
-  private mutating func jumpOverPages() throws(MigrationError) {
+  private mutating func mappedPages(
+    in header: SectionHeader
+  ) throws(MigrationError) -> StreamEvent {
     guard let block = ram.mapped.last, let file else {
       throw MigrationError(.internal, "no block to jump over", at: input.offset)
     }
@@ -277,9 +283,14 @@ public struct QEMUStreamReader {
         .streamTruncated, "stream ends within the pages of a block", section: "ram",
         at: file.size, expected: "pages up to byte 0x" + String(block.end, radix: 16))
     }
-    if let ahead = Int(exactly: block.end - input.offset), ahead <= input.bytes.count {
+    state = .mappedPages(header, block)
+    return .mappedPages(block)
+  }
+
+  private mutating func jumpOverPages(of block: MappedBlock) {
+    if let ahead = Int(exactly: block.end - input.offset), ahead <= input.count {
       input.consume(ahead)
-    } else {
+    } else if let file {
       input = StreamInput(file.source(from: block.end), offset: block.end)
     }
   }

@@ -125,6 +125,7 @@ public final class RAMAssembly {
 
   /// In list order; empty until the list was taken in.
   public var blocks: [RAMBlock] { decoder.blocks }
+  var listForm: RAMDecoder.ListForm { decoder.listForm }
 
   /// Pages of a block that never came.
   public func missingPages(of block: Int) -> UInt64 {

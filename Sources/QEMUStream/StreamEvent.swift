@@ -10,6 +10,9 @@ public enum StreamEvent: Equatable, Sendable {
   case unreadable(SectionHeader)
   /// A record of a `ram` section; a payload is at the front of the window until the next event.
   case ram(RAMRecord)
+  /// The bitmap and pages of a mapped-ram block come next in the input, up to its `end`. The next
+  /// event passes over what the caller does not consume of them.
+  case mappedPages(MappedBlock)
   /// A command. Of `packaged`, the records it holds come next, as if they stood there themselves.
   case command(StreamCommand)
   /// The sections are over.

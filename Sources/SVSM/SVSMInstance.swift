@@ -108,6 +108,13 @@ public struct SVSMInstance: Sendable {
     try key.sign(message: message).raw
   }
 
+  /// Signs the seal of a stream with the attested key: r and s, 48 bytes each. It is no migration: the
+  /// stage does not matter, and stays.
+  /// - Parameter message: label and fixed part of the seal.
+  public func signSeal(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {
+    try sign(message)
+  }
+
   /// Unwraps a transport key.
   /// - Returns: nil when it does not authenticate.
   func unwrap(

@@ -205,7 +205,7 @@ public struct SourceSVSM: ~Copyable {
   /// Signs the seal of the stream with the attested key: r and s, 48 bytes each.
   /// - Parameter message: label and fixed part of the seal.
   public func signSeal(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {
-    try instance.sign(message)
+    try instance.signSeal(message)
   }
 
   private mutating func package(

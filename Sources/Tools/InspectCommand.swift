@@ -103,10 +103,11 @@ public struct InspectCommand: ToolCommand {
     let kind = try Inspection.Kind(detecting: input.stream)
     switch kind {
     case .snp:
-      guard !ramHashes, input.channels.isEmpty, input.start == 0, input.image == nil else {
+      try input.requireAlone()
+      guard !ramHashes else {
         throw MigrationError(
-          .streamKind, "an SNP stream stands alone in its file, and its memory is encrypted",
-          expected: "a plain QEMU stream for --ram-hashes, --channel and --offset")
+          .streamKind, "the memory of an SNP stream is encrypted",
+          expected: "a plain QEMU stream for --ram-hashes")
       }
       return try SNPInspector(input.stream, options: options, keys: keys)
         .inspect(progress: progress)

@@ -60,8 +60,8 @@ struct InspectionJSON {
     } else {
       members.append(.init("final", finals))
       members.append(.init("commit", found.commit.map(commit) ?? .null))
-      members.append(.init("seal", found.seal.map(seal) ?? .null))
     }
+    members.append(.init("seal", found.seal.map(seal) ?? .null))
     members.append(.init("vmdescription", description))
     return members
   }

@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Guest
+internal import Migration
 internal import QEMUStream
 
 /// Walks a plain QEMU stream and collects what is in it.
@@ -16,8 +17,7 @@ final class QEMUInspector {
 
   init(_ input: QEMUInput, options: InspectionOptions) throws(MigrationError) {
     self.input = input
-    reader = QEMUStreamReader(
-      input.stream, description: try input.description(), file: input.positions)
+    reader = try input.reader()
     self.options = options
     found = Inspection(.qemu, options: options)
     found.image = input.image
@@ -33,12 +33,8 @@ final class QEMUInspector {
     do throws(MigrationError) {
       while try step() { progress(reader.input.offset) }
       try assembly.finish()
-      if options.hashesRAM { try requireWhole() }
-      if input.image?.isWhole == false {
-        throw MigrationError(
-          .imagePartial, "libvirt did not finish this image", at: 0, expected: "LibvirtQemudSave",
-          got: "LibvirtQemudPart")
-      }
+      if options.hashesRAM { try assembly.requireWhole(at: reader.input.offset) }
+      try input.requireWholeImage()
     } catch {
       found.refusal = input.explain(error)
     }
@@ -76,13 +72,16 @@ final class QEMUInspector {
       found.sections.end(at: command.offset, footer: footer)
       if found.commands.count < 1024 { found.commands.append(command) }
       if command.code == .postcopyRAMDiscard { try assembly.discard(command) }
-    case .endOfSections: found.sections.end(at: reader.input.offset - 1, footer: footer)
+    case .endOfSections:
+      found.sections.end(at: reader.input.offset - 1, footer: footer)
+      found.seal = try Seal.readIfPresent(from: reader.input, streamStart: input.start)
     case .description(let size):
       found.descriptionSize = size
       found.description = try VMDescription(
         parsing: Array(copying: reader.input.bytes.extracting(first: size)),
         at: reader.input.offset)
     case .end: return false
+    case .mappedPages: break
     }
     return true
   }
@@ -121,18 +120,6 @@ final class QEMUInspector {
     try assembly.begin(reader.ram, into: memory)
   }
 
-  /// Whether a block is left to a file that is not part of the stream: no page of it came.
-  private func isElsewhere(_ block: Int) -> Bool {
-    reader.ram.listForm.hasAddresses
-      && assembly.missingPages(of: block) == reader.ram.blocks[block].length / 4096
-  }
-
-  private func requireWhole() throws(MigrationError) {
-    for block in reader.ram.blocks.indices where !isElsewhere(block) {
-      try assembly.requireWhole(block, at: reader.input.offset)
-    }
-  }
-
   /// Hashes what is put together: blocks all of whose pages came.
   private func hash() throws(MigrationError) {
     guard let memory else { return }
@@ -150,22 +137,6 @@ final class QEMUInspector {
 /// Pages as they come.
 private final class PageCounter {
   var found = SharedPages()
-}
-
-extension RAMAssembly {
-  /// - Parameter offset: where the stream has ended.
-  /// - Throws: `RAM-MISSING` when a page of the block never came.
-  func requireWhole(_ block: Int, at offset: UInt64) throws(MigrationError) {
-    guard let place = firstMissing(of: block) else { return }
-    let known = blocks[block]
-    let pages = known.length / UInt64(RAMSection.pageSize)
-    throw MigrationError(
-      .ramMissing, "stream does not hold all of RAM block \(known.name)", section: "ram",
-      at: offset, expected: "\(pages) pages, those on other channels given with --channel",
-      got:
-        "\(pages - missingPages(of: block)); the first that never came is at offset "
-        + Spelled.hex(place))
-  }
 }
 
 extension Inspection.Kind {

@@ -79,7 +79,7 @@ struct InspectionText {
     if found.epochs.count > 0 { epochs() }
     memory()
     finalState()
-    ending()
+    try ending()
   }
 
   private mutating func session(_ data: TransferData) throws(MigrationError) {
@@ -211,7 +211,15 @@ struct InspectionText {
     out.field("transcript", "SHA-384 \(Spelled.short(commit.transcript))", indent: 2)
   }
 
-  private mutating func ending() {
+  private func signature(of seal: Seal) throws(MigrationError) -> String {
+    guard let signer = seal.signer else { return "no" }
+    let whose =
+      found.kind == .snp
+      ? "the session's source" : "the key with SHA-256 \(Hex.encode(try SHA256.hash(signer)))"
+    return "by \(whose); the signature is good"
+  }
+
+  private mutating func ending() throws(MigrationError) {
     if let seal = found.seal {
       title("Seal")
       out.field(
@@ -219,9 +227,7 @@ struct InspectionText {
         "\(Spelled.bytes(seal.coveredLength)) in \(Spelled.count(seal.chunkCount, "chunk"))",
         indent: 2)
       out.field("root", "SHA-256 \(Spelled.short(seal.root))", indent: 2)
-      out.field(
-        "signed", seal.signer == nil ? "no" : "by the session's source; the signature is good",
-        indent: 2)
+      out.field("signed", try signature(of: seal), indent: 2)
       out.field("bytes", "not hashed here: svsm-mig-verify checks them", indent: 2)
     }
     if let header = found.unread {

@@ -87,7 +87,9 @@ final class QEMUImport {
           parsing: Array(copying: reader.input.bytes.extracting(first: size)),
           at: reader.input.offset)
       }
-    case .configuration, .section, .command, .unreadable, .endOfSections: break
+    case .endOfSections:
+      _ = try Seal.readIfPresent(from: reader.input, streamStart: input.start)
+    case .configuration, .section, .command, .mappedPages, .unreadable: break
     case .end: return false
     }
     return true

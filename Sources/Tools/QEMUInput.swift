@@ -42,7 +42,16 @@ struct QEMUInput {
 
   /// - Throws: `STREAM-EMPTY` when nothing is there; codes of libvirt images and channels.
   init(_ file: InputFile, _ options: QEMUInputOptions) throws(MigrationError) {
-    let offset = options.offset?.value ?? 0
+    try self.init(file, from: options.offset?.value ?? 0, channels: options.channel)
+  }
+
+  /// - Parameters:
+  ///   - offset: byte of the file at which the stream, or the image it is in, begins.
+  ///   - channels: paths of multifd channels.
+  /// - Throws: as above.
+  init(
+    _ file: InputFile, from offset: UInt64 = 0, channels: [String] = []
+  ) throws(MigrationError) {
     let positions = FilePositions(file)
     var input: StreamInput
     if let positions {
@@ -59,10 +68,40 @@ struct QEMUInput {
     }
     image = try LibvirtImage.begins(input) ? LibvirtImage(input) : nil
     if let image { input = try image.stream(in: input) }
-    stream = input
-    start = input.offset
     self.positions = image?.isPacked == true ? nil : positions
-    channels = try Self.channels(options.channel)
+    start = input.offset
+    // The chunks of a seal are counted from the stream's first byte: an input of its own.
+    if start != 0 {
+      let rest = self.positions?.source(from: start) ?? RestSource(of: input)
+      input = StreamInput(rest, offset: start)
+    }
+    stream = input
+    self.channels = try Self.channels(channels)
+  }
+
+  /// Refuses what only a plain QEMU stream can have: channels, something in front of it.
+  /// - Throws: `STREAM-KIND`.
+  func requireAlone() throws(MigrationError) {
+    guard channels.isEmpty, start == 0, image == nil else {
+      throw MigrationError(
+        .streamKind, "an SNP stream stands alone in its file",
+        expected: "a plain QEMU stream for --channel and --offset")
+    }
+  }
+
+  /// - Throws: `IMAGE-PARTIAL` for an image that libvirt did not finish.
+  func requireWholeImage() throws(MigrationError) {
+    guard image?.isWhole ?? true else {
+      throw MigrationError(
+        .imagePartial, "libvirt did not finish this image", at: 0, expected: "LibvirtQemudSave",
+        got: "LibvirtQemudPart")
+    }
+  }
+
+  /// Reads the stream's events.
+  /// - Throws: `IO-READ`.
+  func reader() throws(MigrationError) -> QEMUStreamReader {
+    QEMUStreamReader(stream, description: try description(), file: positions)
   }
 
   private static func channels(_ paths: [String]) throws(MigrationError) -> [MultifdChannel] {

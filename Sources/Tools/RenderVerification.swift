@@ -32,7 +32,7 @@ extension VerificationReport {
       let name = property.rawValue + String(repeating: " ", count: width - property.rawValue.count)
       switch outcome {
       case .proven:
-        text += "\(style.good("proven     "))  \(name)  \(property.meaning)\n"
+        text += "\(style.good("proven     "))  \(name)  \(property.meaning(of: kind))\n"
       case .refuted(let error):
         text += "\(style.bad("refuted    "))  \(name)  \(RenderedText.printable("\(error)"))\n"
       case .notChecked(let reason):
@@ -46,7 +46,8 @@ extension VerificationReport {
   func json(of stream: String, withInstance: Bool) -> JSON {
     let properties = outcomes.map { property, outcome -> JSON in
       var members: [JSON.Member] = [
-        .init("name", .string(property.rawValue)), .init("meaning", .string(property.meaning)),
+        .init("name", .string(property.rawValue)),
+        .init("meaning", .string(property.meaning(of: kind))),
       ]
       switch outcome {
       case .proven: members.append(.init("outcome", "proven"))
@@ -60,12 +61,17 @@ extension VerificationReport {
       return .object(members)
     }
     let counts = counts
-    return [
-      "schema": "svsm-migration/verify/1", "stream": .string(stream),
-      "withInstance": .bool(withInstance), "verdict": .string(verdict),
-      "proven": JSON(counts.proven), "refuted": JSON(counts.refuted),
-      "notChecked": JSON(counts.notChecked), "properties": .array(properties),
-      "exitStatus": JSON(refusal?.code.exitStatus ?? 0),
+    var members: [JSON.Member] = [
+      .init("schema", "svsm-migration/verify/1"), .init("stream", .string(stream)),
+      .init("kind", .string(kind.rawValue)), .init("withInstance", .bool(withInstance)),
+      .init("verdict", .string(verdict)), .init("proven", JSON(counts.proven)),
+      .init("refuted", JSON(counts.refuted)), .init("notChecked", JSON(counts.notChecked)),
+      .init("properties", .array(properties)),
     ]
+    if kind == .qemu {
+      members.append(.init("signerSHA256", signerHash.map { .hex(bytes: $0) } ?? .null))
+    }
+    members.append(.init("exitStatus", JSON(refusal?.code.exitStatus ?? 0)))
+    return .object(members)
   }
 }

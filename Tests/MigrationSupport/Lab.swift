@@ -61,6 +61,28 @@ public enum Lab {
     StreamVerifier(trust: trust, crew: WorkCrew(jobs: jobs))
   }
 
+  /// Seals a plain stream, which comes in pieces of at most `pieceSize` bytes.
+  public static func seal(
+    _ stream: [UInt8], signedBy signer: SVSMInstance? = nil, jobs: Int = 2, pieceSize: Int = .max
+  ) throws -> [UInt8] {
+    let output = ArrayOutput()
+    let input = StreamInput(ArraySource(stream, pieceSize: pieceSize))
+    var sealer = PlainSealer(
+      QEMUStreamReader(input), RAMAssembly(), to: output, crew: WorkCrew(jobs: jobs))
+    _ = try sealer.seal(signedBy: signer, progress: { _ in })
+    return output.bytes
+  }
+
+  /// Verifies a plain stream whose first byte is at `offset` of its file.
+  public static func verifyPlain(
+    _ stream: [UInt8], sealedBy signer: SVSMInstance? = nil, offset: UInt64 = 0, jobs: Int = 2
+  ) throws -> VerificationReport {
+    let input = StreamInput(ArraySource(stream), offset: offset)
+    var verifier = PlainStreamVerifier(
+      QEMUStreamReader(input), RAMAssembly(), sealedBy: signer, crew: WorkCrew(jobs: jobs))
+    return try verifier.verify { $0 }
+  }
+
   private static func random(_ seed: UInt8) -> RandomSource {
     .seeded([UInt8](repeating: seed, count: 32))
   }

@@ -73,7 +73,7 @@ import Testing
         guest.description = try VMDescription(parsing: text, at: input.offset)
         guest.written.append(guest.description!)
       case .end: return guest
-      case .ram(.xbzrle), .ram(.compressed), .ram(.multifdFlush), .unreadable:
+      case .ram(.xbzrle), .ram(.compressed), .ram(.multifdFlush), .mappedPages, .unreadable:
         Issue.record("not in these streams: \(event)")
       }
     }

@@ -50,6 +50,9 @@ import Testing
     (verify, "verify", "@stream --json --trust @root.pem --instance @destination.svsm", 0),
     (verify, "verify", "@cut --json --trust @root.pem", 65),
     (verify, "verify", "@damaged --json --trust @root.pem", 65),
+    (verify, "verify", "@qemu --json", 0),
+    (verify, "verify", "@sealed --json", 0),
+    (inspect, "inspect", "@sealed --json", 0),
     ("refusal", "load", "@damaged --json -o @out --instance @once.svsm --trust @root.pem", 65),
     ("refusal", "load", "@cut --json -o @out --instance @once.svsm --trust @root.pem", 65),
     ("refusal", "verify", "@nothing --json", 66),
@@ -86,6 +89,7 @@ import Testing
       try shop.write(name, Fixture.read(fixture))
     }
     try shop.write("once.svsm", shop.read("destination.svsm"))
+    try shop.must("seal", "@qemu -o @sealed --instance @destination.svsm")
     let stream = try shop.read("stream")
     try shop.write("cut", Array(stream.prefix(100_000)))
     var damaged = stream

@@ -174,17 +174,19 @@ import Testing
   }
 
   /// The first bytes in a pipe whose writer stays: the code.
-  @Test(arguments: [
-    ("abcd", ErrorCode.streamMagic), ("QEVM\\0\\0\\0\\2", .streamVersion),
-    ("QEVM\\0\\0\\0\\3\\377", .sectionType), ("QEVM\\0\\0\\0\\3\\7\\1\\0\\0\\0", .configuration),
-    ("Librarian", .streamMagic),
-  ])
-  func anOpenPipeIsRefusedAtOnce(bytes: String, code: ErrorCode) throws {
+  @Test(
+    arguments: [
+      ("abcd", ErrorCode.streamMagic), ("QEVM\\0\\0\\0\\2", .streamVersion),
+      ("QEVM\\0\\0\\0\\3\\377", .sectionType), ("QEVM\\0\\0\\0\\3\\7\\1\\0\\0\\0", .configuration),
+      ("Librarian", .streamMagic),
+    ], ["inspect", "verify", "seal"])
+  func anOpenPipeIsRefusedAtOnce(first: (bytes: String, code: ErrorCode), tool: String) throws {
     let script =
-      #"mkfifo "$1"; exec 3<>"$1"; printf "$3" >&3; exec timeout 20 "$2" - <"$1""#
+      #"mkfifo "$1"; exec 3<>"$1"; printf "$2" >&3; p="$1"; shift 2; exec timeout 20 "$@" <"$p""#
+    let words = shop.words(tool, tool == "seal" ? "- -o @sealed" : "-")
     let run = try #require(
-      Program.run(["sh", "-c", script, "sh", shop["pipe"], shop.words("inspect", "")[0], bytes]))
-    run.requireRefusal(code)
+      Program.run(["sh", "-c", script, "sh", shop["pipe"], first.bytes] + words))
+    run.requireRefusal(first.code)
   }
 
   /// First bytes in hex, and what they are called.

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 @Suite struct UsageTests {
-  @Test(arguments: ["prepare", "save", "load", "verify", "guest"])
+  @Test(arguments: ["prepare", "save", "load", "verify", "guest", "seal"])
   func everyToolSaysWhatItIs(tool: String) throws {
     let shop = try Workshop()
     let help = try shop.must(tool, "--help")
@@ -23,7 +23,8 @@ import Testing
     ("save", "g -o s --to o --from i --chip 1"), ("save", "- -o s --to -"),
     ("load", "s --instance i"), ("load", "s --instance i -o -"),
     ("load", "s --instance i -o o --output-format png"), ("verify", ""), ("verify", "s --loud"),
-    ("guest", "melt"), ("guest", "create -o g"), ("guest", "create -o g --memory lots"),
+    ("seal", "s"), ("seal", "s -o t --jobs 0"), ("guest", "melt"), ("guest", "create -o g"),
+    ("guest", "create -o g --memory lots"),
     ("guest", "import i -o g --vcpus 0"), ("guest", "import i -o g --vcpus 2 --vmsa v"),
   ])
   func aWrongCallIsSixtyFour(tool: String, call: String) throws {

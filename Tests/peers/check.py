@@ -202,6 +202,42 @@ def split_memory(tools, scratch):
                (0, 1 << 20), (4 << 30, 3 << 20))
 
 
+def same_state(stream, sealed, part):
+    """QEMU's script shows a sealed stream as it shows the other."""
+    shown = [run("python3", os.environ["SVSM_ANALYZE_MIGRATION"], "-f", file, "-d", part)
+             for file in (stream, sealed)]
+    if shown[0] != shown[1]:
+        raise Refused(f"analyze-migration shows another {part}")
+    return f"{len(shown[0])} characters of {part}"
+
+
+def seal_behind_description(stream, sealed, scratch):
+    """The same seal where it does not belong: the check must notice."""
+    whole, moved = sealed.read_bytes(), scratch / "moved.qemu"
+    covered = whole.index(b"SVSMSEAL")
+    description = stream.read_bytes()[covered:]
+    moved.write_bytes(whole[:covered] + description + whole[covered:-len(description)])
+    return same_state(stream, moved, "state")
+
+
+def sealed_streams(checks, tools, scratch):
+    """What other programs make of QEMU's streams that svsm-mig-seal sealed."""
+    for name in ("pc2.4-boot", "pc72-boot", "pc72-boot-devices", "pc100-boot", "pc100-boot-dimm",
+                 "q35-72-boot"):
+        guest = SavedGuest(name, scratch)
+        sealed = scratch / f"{name}.sealed"
+        checks.check(f"svsm-mig-seal seals QEMU's stream {name}", run, tools / "svsm-mig-seal",
+                     guest.stream, "-o", sealed)
+        # Of QEMU 10.0's streams the script of 7.2 reads the description only.
+        for part in ("desc",) if name.startswith("pc100") else ("state", "desc"):
+            checks.check(f"analyze-migration shows the {part} of sealed {name} as before",
+                         same_state, guest.stream, sealed, part)
+    checks.check("analyze-migration does not show a stream with its seal at the very end",
+                 seal_behind_description, guest.stream, sealed, scratch, refused=True)
+    checks.check("volatility reads the memory of sealed q35-72-boot", volatility, sealed,
+                 *guest.memory)
+
+
 def exported_memory(checks, tools, scratch):
     """What other programs read from exported memory."""
     # Of QEMU's own streams volatility reads those without commands, which 10.0 writes.
@@ -291,6 +327,7 @@ def main():
                          walk_real, REPOSITORY / "Fixtures/qemu" / name, tools, offer, root,
                          scratch / name)
 
+        sealed_streams(checks, tools, scratch)
         exported_memory(checks, tools, scratch)
 
     print(f"{checks.passed} passed, {checks.failed} failed")
