@@ -1,7 +1,7 @@
 """What the guests of Fixtures/qemu print on their console, and whether it is right.
 
 The small Linux prints `tick N CHAIN` each second, and every third time `sum N SHA256` of a file in
-its memory; the boot sector prints `tick N CHAIN SUM`, all hexadecimal, about as often. A chain value
+its memory; the boot sector prints `tick N CHAIN SUM`, in hexadecimal, about as often. A chain value
 follows from the one before and from N, so a guest that was set back, or lost memory, shows it.
 """
 
@@ -30,12 +30,10 @@ def boot_chain(before, number):
 
 
 class Guest:
-    """The rules of one guest: `problem` says what is wrong in a console, `ticks` and `sums` count."""
+    """What one guest must print."""
 
     def __init__(self, kind):
-        self.linux = kind == "tiny"
-        self.firmware = kind == "bios"
-        if self.linux:
+        if kind == "tiny":
             self.pattern = re.compile(r"tick (?P<number>\d+) (?P<chain>[0-9a-f]{32})"
                                       r"|sum \d+ (?P<sum>[0-9a-f]{64})")
             self.next_chain, self.chains, self.base = linux_chain, ["0"], 10

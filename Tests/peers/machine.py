@@ -36,8 +36,8 @@ def until(condition, what):
 
 
 class Machine:
-    """One QEMU process, which works in a folder that exists. It waits for a stream, and pauses then,
-    if `incoming`; else it boots."""
+    """One QEMU process, which works in a folder that exists. It waits for a stream, and pauses
+    then, if `incoming`; else it boots."""
 
     def __init__(self, folder, arguments, incoming=False):
         self.folder, self.buffer = folder, b""
@@ -123,6 +123,12 @@ class Machine:
 
     def registers(self):
         return self.monitor("info registers -a").replace("\r", "")
+
+    def has_registers(self, text):
+        """Its registers are those of a guest that was saved."""
+        for new, old in zip(self.registers().split("\n"), text.split("\n"), strict=True):
+            if old.rstrip() != new.rstrip():
+                raise Refused(f"registers: {new.strip()}, not {old.strip()}")
 
     def serial(self):
         """What the guest has printed so far (`-serial file:serial.log`)."""

@@ -1,7 +1,7 @@
 """Reads an NV index of a machine's TPM through the interface that its guest has (TIS, `tpm-tis`).
 
-No guest here has a driver, so the accesses come from QEMU's qtest socket. What was asked and answered
-stays in the device's buffer, and so in what QEMU saves, as after a driver's command.
+No guest here has a driver, so the accesses come from QEMU's qtest socket. What was asked and
+answered stays in the device's buffer, and so in what QEMU saves, as after a driver's command.
 """
 
 import struct
