@@ -267,7 +267,7 @@ def exported_memory(checks, tools, scratch):
 
 
 class Checks:
-    """Runs checks, says how each went, and counts."""
+    """Runs checks, says how each went, and counts. `check` returns whether all was well."""
 
     def __init__(self):
         self.passed = self.failed = 0
@@ -287,6 +287,7 @@ class Checks:
         else:
             self.failed += 1
             print(f"FAIL  {promise}: {fault}")
+        return fault is None
 
 
 def main():
