@@ -47,8 +47,11 @@ public struct MachineState: Sendable, Equatable {
     description = Array(described.dropFirst(5))
   }
 
-  /// Sections whose content is the guest's own: registers of its vCPUs, the state of its TPM.
-  private static let sealedNames: [SectionName] = ["cpu", "cpu_common", "tpm-emulator"]
+  /// Whether a section's content is the guest's own: registers of its vCPUs, the state of its TPM. The
+  /// TPM's interface (`tpm-tis`, `tpm-crb`) is, too: its buffer holds what the TPM answered last.
+  private static func isSealed(_ name: SectionName) -> Bool {
+    name == "cpu" || name == "cpu_common" || name.bytes.starts(with: "tpm-".utf8)
+  }
 
   /// Where the body of an entry stands in an SNP stream.
   enum Place: UInt8 {
@@ -71,7 +74,7 @@ public struct MachineState: Sendable, Equatable {
     case .rest: .sealed
     case .section(let header, _):
       switch header.kind {
-      case .full: sealedNames.contains(header.name) ? .sealed : .section
+      case .full: isSealed(header.name) ? .sealed : .section
       // A section in parts could not come twice under one name.
       case .start, .part, .end: .inline
       }
