@@ -266,6 +266,11 @@ def running(checks, place):
     if checks.check("a Linux that runs here migrates and goes on", live.linux_goes_on,
                     Case(place, "pc72-tiny"), move):
         registers_hidden(checks, "that Linux", move)
+        bundle = place.new("bundle")
+        if checks.check("its VMSA is made", place.tool, "guest", "import", move.plain, "-o", bundle,
+                        "--private", "all", "--quiet"):
+            checks.check("they are in that, in the other byte order", clear.no_registers_in,
+                         move.registers, bundle / "vcpu-0.vmsa", refused=True)
         section_hidden(checks, "that Linux", move, "cpu")
     move = live.TPMMove(place)
     if checks.check("PCRs and an NV index migrate with a guest", move.travels):
