@@ -20,6 +20,10 @@ import Testing
       .section(
         SectionHeader(.full, id: 3, name: "cpu", instance: 1, version: 12),
         body: [0xa1, 0xa2, 0xa3, 0xa4]))
+    // Its buffer holds what the TPM answered last.
+    state.entries.append(
+      .section(
+        SectionHeader(.full, id: 5, name: "tpm-tis", version: 0), body: [0xc1, 0xc2, 0xc3, 0xc4]))
     state.entries.append(.command(StreamCommand(.switchoverStart)))
     state.entries.append(
       .section(SectionHeader(.full, id: 4, name: "timer", version: 2), body: []))
@@ -76,7 +80,9 @@ import Testing
     // The body of the vCPU's section, and the rest of the stream.
     let machine = try #require(stream.firstRange(of: Array("snp-machine".utf8))).lowerBound
     let final = try #require(stream.firstRange(of: Array("snp-vcpu".utf8))).lowerBound
-    for secret in [[0xa1, 0xa2, 0xa3, 0xa4], [0xb1, 0, 0, 0, 0xb2]] as [[UInt8]] {
+    for secret in [[0xa1, 0xa2, 0xa3, 0xa4], [0xc1, 0xc2, 0xc3, 0xc4], [0xb1, 0, 0, 0, 0xb2]]
+      as [[UInt8]]
+    {
       #expect(Self.state.encoded.firstRange(of: secret) != nil)
       #expect(stream[machine..<final].firstRange(of: secret) == nil)
     }
