@@ -56,8 +56,7 @@ public struct SNPStreamReader: ~Copyable {
   private var ram = RAMDecoder()
   private var pending = 0
   private var insideRAM = false
-  private var reached: SNPSection?
-  private var ended: Set<SNPSection> = []
+  private var order = SectionOrder()
   private var sourceKey: [UInt8] = []
   /// Sections of the machine's own that come next.
   private var devices: ArraySlice<(entry: Int, header: SectionHeader, length: Int)> = []
@@ -169,7 +168,7 @@ public struct SNPStreamReader: ~Copyable {
     case .sectionEnd: kind = .end
     case .sectionFull: kind = .full
     case .eof:
-      guard reached == .commit, devices.isEmpty else {
+      guard order.reached == .commit, devices.isEmpty else {
         throw MigrationError(
           .sectionMissing, "stream ends before the commit", at: start, expected: "snp-commit")
       }
@@ -185,12 +184,12 @@ public struct SNPStreamReader: ~Copyable {
     payloadOffset = input.offset
     if let due = devices.popFirst() { return try readDevice(header, due) }
     guard let known = SNPSection(header.name) else { return try skip(header) }
-    try checkOrder(of: known, header)
+    try order.take(known, header)
     return try readBody(of: known, header)
   }
 
   private mutating func skip(_ header: SectionHeader) throws(MigrationError) -> Record {
-    guard reached != nil else { throw notSNP(header) }
+    guard order.reached != nil else { throw SectionOrder.notSNP(header) }
     guard header.version & SNPSection.optionalBit != 0, header.kind == .full else {
       throw MigrationError(
         .sectionUnknown, "section must be understood and is not", at: header.offset)
@@ -240,62 +239,6 @@ public struct SNPStreamReader: ~Copyable {
     let frame = try MachineFrame(from: &cursor)
     devices = frame.following[...]
     return .machine(frame)
-  }
-
-  private func notSNP(_ header: SectionHeader) -> MigrationError {
-    MigrationError(
-      .streamKind, "not an SNP stream", at: header.offset, expected: "snp-session",
-      got: header.name.description)
-  }
-
-  /// The order: session, starts, parts in any order, ends, final records by kind, commit.
-  private mutating func checkOrder(of known: SNPSection, _ header: SectionHeader)
-    throws(MigrationError)
-  {
-    func refusal(_ code: ErrorCode, _ what: String, _ expected: String) -> MigrationError {
-      MigrationError(
-        code, what, at: header.offset, expected: expected,
-        got: "\(header.kind) \(header.name) instance \(header.instance)")
-    }
-    guard reached != nil || known == .session else { throw notSNP(header) }
-    let version = known == .ram ? RAMSection.version : SNPSection.version
-    guard header.version == version else {
-      throw MigrationError(
-        .sectionVersion, "unknown section version", at: header.offset, expected: "\(version)",
-        got: "\(header.version)")
-    }
-    guard known.hasInstances || header.instance == 0 else {
-      throw refusal(.sectionInstance, "section has one instance", "instance 0")
-    }
-    guard known.comesInParts == (header.kind != .full) else {
-      throw refusal(.sectionOrder, "section of another kind", known.comesInParts ? "parts" : "full")
-    }
-    switch header.kind {
-    case .start,
-      .full where known < .machine:
-      let due = SNPSection(rawValue: (reached?.rawValue ?? -1) + 1)
-      guard due == known else {
-        throw refusal(.sectionOrder, "section out of order", due?.name.description ?? "none")
-      }
-      reached = known
-    case .part:
-      guard reached == .epochs, !ended.contains(known) else {
-        throw refusal(
-          .sectionOrder, "part out of order", "between all starts and the section's end")
-      }
-    case .end:
-      let due: SNPSection? = ended.isEmpty ? .ram : ended.count == 1 ? .pages : .epochs
-      guard reached == .epochs, due == known else {
-        throw refusal(.sectionOrder, "end out of order", due?.name.description ?? "none")
-      }
-      ended.insert(known)
-    case .full:
-      guard ended.count == 3, let reached, reached <= known, reached != .commit else {
-        throw refusal(
-          .sectionOrder, "section out of order", "final records by kind, then the commit")
-      }
-      self.reached = known
-    }
   }
 
   private mutating func readBody(
