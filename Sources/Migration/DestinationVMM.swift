@@ -36,6 +36,7 @@ public struct DestinationVMM: ~Copyable {
   private var machine = ""
   private var frame: MachineFrame?
   private var map = GuestMap()
+  private var sealedBlocks: Set<Int> = []
   private var books = SharedPageBooks(blocks: [])
   private var privatePages: UInt64 = 0
   private var sharedPages: UInt64 = 0
@@ -77,6 +78,7 @@ public struct DestinationVMM: ~Copyable {
     while reader.guestBlocks.isEmpty { _ = try reader.next() }
     books = SharedPageBooks(blocks: reader.guestBlocks)
     map = try receiveGuestMap()
+    sealedBlocks = map.sealedBlocks(of: reader.guestBlocks)
     self.memory = try memory(reader.guestBlocks, map)
     let restored = try receiveRecords(&svsm, progress)
     let guest = try describe(restored)
@@ -251,6 +253,11 @@ public struct DestinationVMM: ~Copyable {
         .mapSharedAtPrivate, "shared content comes for a private page", at: reader.payloadOffset,
         got: "gpa 0x\(String(gpa, radix: 16))")
     }
+    guard !sealedBlocks.contains(page.block) else {
+      throw MigrationError(
+        .mapSharedAtPrivate, "shared content comes for a block that is sealed",
+        at: reader.payloadOffset, got: "\(reader.guestBlocks[page.block].name)")
+    }
     let wasTouched = books.note(page.block, page.offset, isShared: true)
     sharedPages += 1
     if record.payloadSize == 0 {
@@ -297,23 +304,40 @@ public struct DestinationVMM: ~Copyable {
       machine: machine, ramBlocks: reader.guestBlocks, map: map, attributes: attributes,
       pageStates: restored.guest.pageStates, vcpus: restored.guest.vcpus,
       services: restored.guest.services.filter { $0.kind != .machine })
-    guest.machineState = try machineState(restored)
+    guest.machineState = try restoreMachine(restored)
     try guest.validate()
     return guest
   }
 
-  /// What the VMM keeps of the machine, together with what the SVSM carried of it.
-  private func machineState(_ restored: RestoredState) throws(MigrationError) -> [UInt8]? {
-    let sealed = restored.guest.services.first { $0.kind == .machine }?.blob
-    guard var frame else {
-      guard sealed == nil else {
-        throw MigrationError(
-          .machineSyntax, "SVSM carried sections of a machine that did not come",
-          section: "snp-machine")
-      }
-      return nil
+  /// Puts in place what the SVSM carried of the machine.
+  /// - Returns: what the VMM keeps of it, whole; nil when none came.
+  /// - Throws: `MACHINE-SYNTAX` when it is not just what is missing.
+  private func restoreMachine(_ restored: RestoredState) throws(MigrationError) -> [UInt8]? {
+    func refusal(_ what: String, _ got: String) -> MigrationError {
+      MigrationError(.machineSyntax, what, section: "snp-machine", got: got)
     }
-    try frame.fill(sealed: sealed)
-    return try frame.whole().encoded
+    let blob = restored.guest.services.first { $0.kind == .machine }?.blob
+    var frame = frame
+    var missing = sealedBlocks
+    for (owner, content) in try SealedMachine(blob ?? []).pieces {
+      switch owner {
+      case .entry(let index):
+        guard frame != nil else {
+          throw refusal(
+            "SVSM carried sections of a machine that did not come", "entry \(index)")
+        }
+        try frame?.fill(index, content.span, from: .sealed)
+      case .block(let block):
+        guard missing.remove(block) != nil, content.count == reader.guestBlocks[block].size else {
+          throw refusal(
+            "SVSM carried what is no sealed RAM block", "block \(block), \(content.count) bytes")
+        }
+        try memory.write(block: block, at: 0, content.span)
+      }
+    }
+    if let block = missing.min() {
+      throw refusal("a sealed RAM block never came", "\(reader.guestBlocks[block].name)")
+    }
+    return try frame?.whole().encoded
   }
 }

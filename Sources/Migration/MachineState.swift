@@ -50,8 +50,11 @@ public struct MachineState: Sendable, Equatable {
   /// Whether a section's content is the guest's own: registers of its vCPUs, the state of its TPM. The
   /// TPM's interface (`tpm-tis`, `tpm-crb`) is, too: its buffer holds what the TPM answered last.
   private static func isSealed(_ name: SectionName) -> Bool {
-    name == "cpu" || name == "cpu_common" || name.bytes.starts(with: "tpm-".utf8)
+    name == "cpu" || name == "cpu_common" || isOfTPM(name.bytes)
   }
+
+  /// Whether a section's or RAM block's name is that of a part of a TPM.
+  static func isOfTPM(_ name: some Sequence<UInt8>) -> Bool { name.starts(with: "tpm-".utf8) }
 
   /// Where the body of an entry stands in an SNP stream.
   enum Place: UInt8 {
@@ -79,23 +82,6 @@ public struct MachineState: Sendable, Equatable {
       case .start, .part, .end: .inline
       }
     }
-  }
-
-  /// The bodies an SVSM is to seal: for each the number of its entry and its length, 4 bytes each,
-  /// then the body. Nil when there is none.
-  var sealed: [UInt8]? {
-    var bytes: [UInt8] = []
-    for (index, entry) in entries.enumerated() where Self.place(of: entry) == .sealed {
-      let body: [UInt8]
-      switch entry {
-      case .section(_, let bytes), .rest(let bytes): body = bytes
-      case .command, .ram: continue
-      }
-      bytes.append(bigEndian: UInt32(index))
-      bytes.append(bigEndian: UInt32(body.count))
-      bytes += body
-    }
-    return bytes.isEmpty ? nil : bytes
   }
 
   /// Whether the entries are those of one stream: RAM starts once before its pages and its end, parts

@@ -50,26 +50,6 @@ public struct MachineFrame: Sendable, Equatable {
     }
   }
 
-  /// Puts in what the SVSM carried.
-  /// - Parameter sealed: as `MachineState.sealed` makes it; nil when nothing was carried.
-  /// - Throws: `MACHINE-SYNTAX` when it is not just what is missing.
-  mutating func fill(sealed: [UInt8]?) throws(MigrationError) {
-    let bytes = sealed ?? []
-    let span = bytes.span
-    var cursor = ByteCursor(span)
-    while cursor.remaining > 0 {
-      do throws(MigrationError) {
-        let entry = Int(try cursor.read(UInt32.self))
-        let length = Int(try cursor.read(UInt32.self))
-        try fill(entry, try cursor.take(length), from: .sealed)
-      } catch {
-        var error = error
-        (error.code, error.offset) = (.machineSyntax, nil)
-        throw error
-      }
-    }
-  }
-
   /// The state, once nothing is missing.
   /// - Throws: `MACHINE-SYNTAX`.
   func whole() throws(MigrationError) -> MachineState {
@@ -117,6 +97,13 @@ extension MachineState {
       "type": 1, "place": 1, "name_length": 1, "reserved": 1, "id": 4, "instance": 4,
       "version": 4, "length": 4,
     ])
+
+  /// The fixed part of a piece that the SVSM carries, big-endian; its bytes follow (`SealedMachine`).
+  ///
+  ///     offset  size  field
+  ///          0     4  number  of the entry; with bit 31 set, of the RAM block
+  ///          4     4  length  bytes of the piece
+  public static let sealedLayout = RecordLayout("machine-sealed", ["number": 4, "length": 4])
 
   /// Type of the entry that stands for the rest of the stream.
   static let restType: UInt8 = 0

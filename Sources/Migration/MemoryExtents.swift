@@ -48,15 +48,17 @@ struct MemoryExtents {
     return found
   }
 
-  /// What is shared with the host: all of the RAM blocks but the private pages, by block and
-  /// ascending offset. Parts of blocks that no address reaches are the host's, hence shared.
-  func shared(blockSizes: [UInt64]) -> [BlockExtent] {
-    var isPrivate = [[BlockExtent]](repeating: [], count: blockSizes.count)
+  /// What is shared with the host: all of the RAM blocks but the private pages and the blocks that
+  /// are sealed, by block and ascending offset. Parts of other blocks that no address reaches are the
+  /// host's, hence shared.
+  func shared(_ blocks: [Guest.RAMBlock]) -> [BlockExtent] {
+    let sealed = map.sealedBlocks(of: blocks)
+    var isPrivate = [[BlockExtent]](repeating: [], count: blocks.count)
     for extent in extents(where: { $0.isPrivate }) {
       isPrivate[extent.place.block].append(extent.place)
     }
     var found: [BlockExtent] = []
-    for (block, size) in blockSizes.enumerated() {
+    for (block, size) in blocks.map(\.size).enumerated() where !sealed.contains(block) {
       var next: UInt64 = 0
       for extent in isPrivate[block].sorted(by: { $0.offset < $1.offset }) {
         if extent.offset > next {

@@ -38,7 +38,7 @@ struct SharedPageBooks {
           at: offset, got: "gpa 0x\(String(gpa + (page - place.offset), radix: 16))")
       }
     }
-    for extent in extents.shared(blockSizes: blocks.map { $0.size }) {
+    for extent in extents.shared(blocks) {
       for page in stride(from: 0, to: extent.size, by: 4096)
       where !trackers[extent.block].bits(of: extent.offset + page).isPresent {
         throw MigrationError(

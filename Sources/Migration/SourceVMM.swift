@@ -168,7 +168,7 @@ public struct SourceVMM: ~Copyable {
     var sender = SharedPageSender(guest: guest, crew: crew, encoder: ram, id: SNPSection.ram.id)
     let output = self.output
     var (summary, done) = (summary, done)
-    try sender.send(extents.shared(blockSizes: description.ramBlocks.map { $0.size })) {
+    try sender.send(extents.shared(description.ramBlocks)) {
       (batch) throws(MigrationError) in
       let records = batch.records
       try output.append(records.span.extracting(first: batch.size))
@@ -316,11 +316,12 @@ extension GuestReader {
     return try MachineState(bytes)
   }
 
-  /// What of the guest its SVSM keeps: also sections of the machine that are the guest's own.
-  /// - Throws: `MACHINE-SYNTAX`; `SERVICE-SYNTAX` when those sections are too long.
+  /// What of the guest its SVSM keeps: also what of the machine is the guest's own, registers and the
+  /// state of its TPM.
+  /// - Throws: `MACHINE-SYNTAX`; `SERVICE-SYNTAX` when that is too long; `IO-READ`.
   public func trustedState() throws(MigrationError) -> TrustedGuestState {
     var services = description.services
-    if let sealed = try machine()?.sealed {
+    if let sealed = try sealedMachine().encoded {
       services.append(
         try ServiceState(kind: .machine, version: 1, generation: 0, blob: sealed))
     }

@@ -30,7 +30,7 @@ public struct ServiceState: Sendable, Hashable {
     /// The virtual TPM: its whole state as its implementation marshals it.
     public static let vTPM = Kind(rawValue: 1)
 
-    /// Device sections of the VMM that hold what is the guest's own: registers, a TPM's state.
+    /// What of the VMM's devices is the guest's own: registers, a TPM's state.
     public static let machine = Kind(rawValue: 2)
 
     /// Whether this SVSM serves the kind.

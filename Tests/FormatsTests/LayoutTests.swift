@@ -14,8 +14,8 @@ let allLayouts: [RecordLayout] = [
   PageMetadata.recordLayout, EpochToken.layout, FinalRecord.layout, CommitRecord.layout,
   VCPUPlaintext.layout, ServicePlaintext.layout, SecretsPlaintext.layout,
   SecretsPageFacts.layout, PageStateMap.runLayout, GuestMap.headerLayout, GuestMap.entryLayout,
-  MachineState.layout, MachineState.entryLayout, Seal.layout, AttestationReport.layout,
-  ReportResponse.layout, CertificateTable.layout,
+  MachineState.layout, MachineState.entryLayout, MachineState.sealedLayout, Seal.layout,
+  AttestationReport.layout, ReportResponse.layout, CertificateTable.layout,
   VMSA.layout, SecretsPage.layout, ELFCoreNotes.prstatusLayout, ELFCoreNotes.cpuStateLayout,
 ]
 

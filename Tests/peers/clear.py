@@ -77,6 +77,11 @@ def no_section_in(plain, path, name):
     # sizes, as text without a zero byte, at the end.
     names = stream[stream.rindex(b"\0"):]
     wanted = {window for window in windows(body(stream, name)) if window not in names}
+    return none_in(wanted, path, name)
+
+
+def none_in(wanted, path, name):
+    """None of some windows stands in a file, and there are some."""
     met = found(wanted, path.read_bytes())
     if met or not wanted:
         raise Refused(f"{len(met)} of {len(wanted)} windows of {name} stand in it")

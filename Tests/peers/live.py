@@ -6,7 +6,7 @@ import os
 from check import Refused
 from guests import Guest
 from machine import TPM, until
-from tis import QTEST, nv_read
+from tpm import QTEST, nv_read
 
 PLAIN = ["-accel", "tcg", "-display", "none", "-monitor", "none", "-serial", "file:serial.log",
          "-m", "8M"]
@@ -45,11 +45,15 @@ class Move:
         self.snp, self.plain = self.place.rewrite(self.stream)
         self.place.compare(self.stream, self.plain)
 
-    def go_on(self, machine):
-        """The guest is loaded with the registers it had, and ticks on: no tick is missing between
-        the two consoles, and none is there twice."""
+    def arrive(self, machine):
+        """The guest is loaded with the registers it had."""
         machine.load(self.plain)
         machine.has_registers(self.registers)
+
+    def go_on(self, machine):
+        """The guest is loaded, and ticks on: no tick is missing between the two consoles, and none
+        is there twice."""
+        self.arrive(machine)
         before = len(self.guest.read(self.console)[0])
         machine.command("cont")
         ticks = until(lambda: self.ticks(self.console + machine.serial(), before + 3),
@@ -57,13 +61,13 @@ class Move:
         return f"ticks {ticks[0]} to {ticks[before - 1]}, then {ticks[before]} to {ticks[-1]}"
 
 
-def boots_and_goes_on(place):
-    """The boot sector, from cold boot on, on q35 with a disk."""
+def boots_and_goes_on(place, machine, program):
+    """The boot sector, from cold boot on, on a q35 machine with a disk."""
     move = Move(place, "boot")
-    arguments = [*PLAIN, "-M", "pc-q35-7.2", *DISK]
-    with place.machine(arguments) as source:
+    arguments = [*PLAIN, "-M", machine, *DISK]
+    with place.machine(arguments, program=program) as source:
         move.leave(source)
-    with place.machine(arguments, incoming=True) as destination:
+    with place.machine(arguments, incoming=True, program=program) as destination:
         return move.go_on(destination)
 
 
@@ -80,9 +84,10 @@ def linux_goes_on(case, move):
 class TPMMove(Move):
     """The boot sector in a machine with a TPM, in which there is an NV index with a secret."""
 
-    def __init__(self, place):
+    def __init__(self, place, interface):
         super().__init__(place, "boot")
-        self.secret, self.pcrs = os.urandom(NV_SIZE), None
+        self.interface, self.secret = interface, os.urandom(NV_SIZE)
+        self.pcrs = self.buffer = None
         self.arguments = [*PLAIN, "-M", "pc-i440fx-7.2", *FLOPPY, *QTEST]
 
     def fill(self, tpm):
@@ -99,18 +104,28 @@ class TPMMove(Move):
             raise Refused("the NV index has other content")
 
     def guest_reads_secret(self, machine):
-        if nv_read(machine, NV_INDEX, NV_SIZE) != self.secret:
+        if nv_read(machine, self.interface, NV_INDEX, NV_SIZE) != self.secret:
             raise Refused("the guest reads another NV index")
+
+    def buffer_of(self, machine):
+        """What the interface has in memory: the TPM's last answer."""
+        return machine.memory(*self.interface.memory) if self.interface.memory else b""
+
+    def arrive(self, machine):
+        super().arrive(machine)
+        if self.buffer_of(machine) != self.buffer:
+            raise Refused("the interface's buffer has other content")
 
     def travels(self):
         """PCRs and NV index are at the destination as the source left them. Both are read from the
-        swtpm process behind a machine after that is gone, and by the machine itself."""
+        swtpm process behind a machine after that is gone, and the index by the machine itself."""
         with TPM(self.place.new("tpm")) as tpm:
             self.fill(tpm)
-            with self.place.machine([*self.arguments, *tpm.arguments("tpm-tis")]) as source:
+            with self.place.machine([*self.arguments, *tpm.arguments(self.interface.name)]) as source:
                 until(lambda: self.ticks(source.serial(), 3), "three ticks and a checksum")
                 source.command("stop")
                 self.guest_reads_secret(source)
+                self.buffer = self.buffer_of(source)
                 self.take(source)
             self.pcrs = tpm.pcrs()
             self.holds_secret(tpm)
@@ -118,7 +133,7 @@ class TPMMove(Move):
             raise Refused("the firmware measured nothing")
         with TPM(self.place.new("tpm")) as tpm:
             self.is_another(tpm)
-            arguments = [*self.arguments, *tpm.arguments("tpm-tis")]
+            arguments = [*self.arguments, *tpm.arguments(self.interface.name)]
             with self.place.machine(arguments, incoming=True) as destination:
                 note = self.go_on(destination)
                 self.guest_reads_secret(destination)

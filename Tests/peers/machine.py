@@ -21,6 +21,8 @@ from check import Refused, run
 
 # Bound for a single thing to happen; on an idle machine each takes a second or two.
 PATIENCE = 90
+# The system's.
+STOCK = "qemu-system-x86_64"
 # The kernel kills the child when its parent is gone.
 BOUND = ["setpriv", "--pdeathsig", "KILL"]
 
@@ -39,10 +41,10 @@ class Machine:
     """One QEMU process, which works in a folder that exists. It waits for a stream, and pauses
     then, if `incoming`; else it boots."""
 
-    def __init__(self, folder, arguments, incoming=False):
+    def __init__(self, folder, arguments, incoming=False, program=STOCK):
         self.folder, self.buffer = folder, b""
         self.errors = folder / "errors"
-        command = [*BOUND, "qemu-system-x86_64", *arguments, "-qmp", "stdio"]
+        command = [*BOUND, program, *arguments, "-qmp", "stdio"]
         if incoming:
             command += ["-S", "-incoming", "defer"]
         with self.errors.open("wb") as errors:
@@ -101,9 +103,14 @@ class Machine:
     def monitor(self, line):
         return self.command("human-monitor-command", **{"command-line": line})
 
-    def load(self, stream):
+    def load(self, stream, capabilities=()):
         """Loads a stream. A refusal of QEMU's is its end."""
-        self.command("migrate-incoming", uri=f"exec:cat {shlex.quote(str(stream))}")
+        self.command("migrate-set-capabilities",
+                     capabilities=[{"capability": name, "state": True} for name in capabilities])
+        # A stream of the capability mapped-ram is not read from its beginning to its end.
+        uri = (f"file:{stream}" if "mapped-ram" in capabilities
+               else f"exec:cat {shlex.quote(str(stream))}")
+        self.command("migrate-incoming", uri=uri)
         # While it is loading it says so; a paused machine has loaded all.
         until(lambda: self.command("query-status")["status"] != "inmigrate", "a stream is loaded")
         if self.command("query-migrate").get("status") != "completed":

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Takes guests of the stock QEMU 7.2 through svsm-mig-save and svsm-mig-load, and has QEMU resume
-them. Started by Tests/run.
+"""Takes guests of a stock QEMU through svsm-mig-save and svsm-mig-load, and has QEMU resume them.
+Started by Tests/run.
 
-They are streams of Fixtures/qemu, and guests that run here: the boot sector from cold boot on, with
-and without a TPM (swtpm), and the small Linux of a fixture, which runs on here and is then saved
-anew. All RAM is private. What comes back is compared field by field; then QEMU loads it, and the
+QEMU is the system's 7.2, and a 10 beside it (SVSM_QEMU_10 names its program). The guests are streams
+of Fixtures/qemu, and guests that run here: the boot sector from cold boot on, with and without a TPM
+(swtpm), and the small Linux of a fixture, which runs on here and is then saved anew. All RAM is
+private. What comes back is compared field by field; then the QEMU it is from loads it, and the
 registers, what QEMU saves again at once, and what the guest prints when it goes on must be right.
 Nothing of registers and TPM may be readable on the way. Each kind of check is also given something
 broken, which it must not pass. A missing program is a failure.
@@ -13,6 +14,7 @@ broken, which it must not pass. A missing program is a failure.
 import argparse
 import json
 import lzma
+import os
 import pathlib
 import signal
 import sys
@@ -20,14 +22,18 @@ import tempfile
 
 import clear
 import live
+import tpm
 from check import REPOSITORY, Checks, Refused, run
 from guests import Guest
-from machine import Machine, until
+from machine import STOCK, Machine, until
 
 CASES = ["pc72-boot", "pc72-boot-devices", "pc72-boot-novmdesc", "pc72-bios-reset", "pc2.0-boot",
-         "pc2.4-boot", "q35-72-boot", "pc72-tiny", "q35-72-tiny-smp2"]
+         "pc2.4-boot", "q35-72-boot", "pc72-tiny", "q35-72-tiny-smp2", "pc100-boot",
+         "pc100-boot-dimm"]
 # This one's stream names no machine and describes no registers.
 OLD = "pc2.0-boot"
+# A guest of 7.2 that 10 resumes, too.
+UPGRADED = "q35-72-tiny-smp2"
 
 
 class Place:
@@ -35,6 +41,7 @@ class Place:
 
     def __init__(self, folder, tools):
         self.folder, self.tools, self.count = folder, tools, 0
+        self.qemu_10 = os.environ["SVSM_QEMU_10"]
         packed = REPOSITORY / "Fixtures/qemu/pc72-boot/pc.ram.bin.xz"
         self.boot_memory = lzma.decompress(packed.read_bytes())
         self.floppy = folder / "boot.img"
@@ -96,11 +103,11 @@ class Place:
             raise Refused("the sections differ")
         return found
 
-    def machine(self, arguments, incoming=False):
+    def machine(self, arguments, incoming=False, program=STOCK):
         folder = self.new("machine")
         folder.mkdir()
         (folder / "boot.img").symlink_to(self.floppy)
-        return Machine(folder, arguments, incoming)
+        return Machine(folder, arguments, incoming, program)
 
 
 class Case:
@@ -110,7 +117,9 @@ class Case:
         self.place, self.name, self.snp, self.plain = place, name, None, None
         folder = REPOSITORY / "Fixtures/qemu" / name
         self.facts = json.loads((folder / "case.json").read_text())
-        self.arguments = self.facts["destination"]["args"]
+        destination = self.facts["destination"]
+        self.arguments, self.capabilities = destination["args"], destination["capabilities"]
+        self.program = place.qemu_10 if destination["min_qemu"] == "10.0" else STOCK
         self.guest = Guest(self.facts["guest"])
         self.stream = place.new(name)
         self.stream.write_bytes(lzma.decompress((folder / "stream.xz").read_bytes()))
@@ -136,18 +145,23 @@ class Case:
 
     def resumes(self, stream):
         """QEMU loads a stream as this guest: all its state is there, and it goes on."""
-        with self.place.machine(self.arguments, incoming=True) as machine:
+        with self.place.machine(self.arguments, incoming=True, program=self.program) as machine:
             machine.load(stream)
-            if self.registers is not None:
-                machine.has_registers(self.registers)
+            self.has_registers(machine)
             self.compare_saved(machine.save(self.place.new("again")))
             return self.goes_on(machine)
 
-    def runs(self, stream):
-        """QEMU loads a stream, and the guest goes on; nothing is compared before."""
-        with self.place.machine(self.arguments, incoming=True) as machine:
-            machine.load(stream)
+    def runs(self, stream, program):
+        """A QEMU loads a stream, and the guest goes on. It may be another QEMU, which saves
+        otherwise."""
+        with self.place.machine(self.arguments, incoming=True, program=program) as machine:
+            machine.load(stream, self.capabilities)
+            self.has_registers(machine)
             return self.goes_on(machine)
+
+    def has_registers(self, machine):
+        if self.registers is not None:
+            machine.has_registers(self.registers)
 
     def compare_saved(self, again):
         """What QEMU saves at once is the fixture's stream again: the same memory, and the same
@@ -215,6 +229,8 @@ def fixtures(checks, place):
         if checks.check(f"{name} goes through save and load", case.rewrite):
             checks.check(f"{name} comes back whole", case.is_whole, case.plain)
             checks.check(f"{name} is resumed by QEMU as it was", case.resumes, case.plain)
+            if name == UPGRADED:
+                checks.check("and goes on in QEMU 10", case.runs, case.plain, place.qemu_10)
             if case.registers is not None:
                 registers_hidden(checks, name, case)
 
@@ -226,7 +242,7 @@ def damages(checks, place):
     page = case.damaged(stream.index(place.boot_memory[0x100000:0x101000]))
     checks.check("a stream with one bit of memory changed is not whole", case.is_whole, page,
                  refused=True)
-    checks.check("its guest finds another checksum", case.runs, page, refused=True)
+    checks.check("its guest finds another checksum", case.runs, page, STOCK, refused=True)
     timer = case.damaged(stream.index(clear.body(stream, "i8254")))
     checks.check("with one bit of a device changed QEMU saves something else", case.resumes, timer,
                  refused=True)
@@ -239,10 +255,15 @@ def damages(checks, place):
 
 def sealed(checks, place):
     """A plain stream that was sealed is one that QEMU loads."""
-    case = Case(place, "pc72-boot")
-    sealed = place.new("sealed")
-    if checks.check("a plain stream is sealed", place.tool, "seal", case.stream, "-o", sealed):
-        checks.check("the sealed stream is resumed by QEMU as it was", case.resumes, sealed)
+    for name in ("pc72-boot", "pc100-boot"):
+        case, sealed = Case(place, name), place.new("sealed")
+        if checks.check(f"{name} is sealed", place.tool, "seal", case.stream, "-o", sealed):
+            checks.check("sealed it is resumed by QEMU as it was", case.resumes, sealed)
+            if case.program != place.qemu_10:
+                checks.check("and goes on in QEMU 10", case.runs, sealed, place.qemu_10)
+    case, sealed = Case(place, "pc100-boot-mapped"), place.new("sealed")
+    if checks.check("a stream of mapped-ram is sealed", place.tool, "seal", case.stream, "-o", sealed):
+        checks.check("sealed it goes on in QEMU", case.runs, sealed, case.program)
 
 
 def registers_hidden(checks, name, move):
@@ -261,7 +282,9 @@ def section_hidden(checks, name, move, section):
 
 def running(checks, place):
     """Guests that run here."""
-    checks.check("a guest that boots here migrates and goes on", live.boots_and_goes_on, place)
+    for machine, program in (("pc-q35-7.2", STOCK), ("pc-q35-10.0", place.qemu_10)):
+        checks.check(f"a guest that boots here on {machine} migrates and goes on",
+                     live.boots_and_goes_on, place, machine, program)
     move = live.Move(place, "tiny")
     if checks.check("a Linux that runs here migrates and goes on", live.linux_goes_on,
                     Case(place, "pc72-tiny"), move):
@@ -272,11 +295,25 @@ def running(checks, place):
             checks.check("they are in that, in the other byte order", clear.no_registers_in,
                          move.registers, bundle / "vcpu-0.vmsa", refused=True)
         section_hidden(checks, "that Linux", move, "cpu")
-    move = live.TPMMove(place)
-    if checks.check("PCRs and an NV index migrate with a guest", move.travels):
-        # In real mode no register has much in it; its section has.
-        for section in ("cpu", "tpm-emulator", "tpm-tis"):
-            section_hidden(checks, "that guest", move, section)
+    for interface in (tpm.TIS, tpm.CRB):
+        with_tpm(checks, place, interface)
+
+
+def with_tpm(checks, place, interface):
+    """A guest with a TPM."""
+    move, name = live.TPMMove(place, interface), f"the guest with {interface.name}"
+    if not checks.check(f"PCRs and an NV index migrate with {name}", move.travels):
+        return
+    # In real mode no register has much in it; its section has. So has the section of TIS: its buffer
+    # is in it.
+    for section in ("cpu", "tpm-emulator", *([] if interface.memory else [interface.name])):
+        section_hidden(checks, name, move, section)
+    if interface.memory:
+        buffer = clear.windows(move.buffer)
+        checks.check("what its TPM answered is not in the clear", clear.none_in, buffer, move.snp,
+                     "the buffer")
+        checks.check("it is in its plain stream", clear.none_in, buffer, move.plain, "the buffer",
+                     refused=True)
 
 
 def nothing(checks, place):
