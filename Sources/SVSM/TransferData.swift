@@ -79,23 +79,29 @@ public struct TransferData: Sendable, Hashable {
   }
 
   /// Decodes a whole payload. Nothing is verified yet.
-  /// - Parameter offset: where the payload begins in the stream.
-  /// - Throws: `SESSION-SYNTAX`, `SESSION-VERSION`, `SESSION-SUITE`.
-  public init(_ bytes: [UInt8], at offset: UInt64) throws(MigrationError) {
+  /// - Parameters:
+  ///   - offset: where the payload begins in the stream.
+  ///   - refuse: takes what breaks a rule and leaves the fields readable.
+  /// - Throws: `SESSION-SYNTAX`, `SESSION-VERSION`, `SESSION-SUITE`, `SECTION-RESERVED`.
+  public init(
+    _ bytes: [UInt8], at offset: UInt64, refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) {
     let span = bytes.span
     var cursor = ByteCursor(span, at: offset)
     suite = try ProtocolSuite(
       from: &cursor, versionCode: .sessionVersion, suiteCode: .sessionSuite)
-    flags = try ProtocolFlags(from: &cursor, known: [.mutual, .seeded], code: .sessionSyntax)
+    flags = try ProtocolFlags(from: &cursor, known: [.mutual, .seeded], code: .sessionSyntax, refuse: refuse)
     let reserved = try cursor.read(UInt32.self)
     offerDigest = try cursor.takeArray(48)
     encapsulatedKey = try cursor.takeArray(97)
     wrappedKey = try cursor.takeArray(48)
     sourceKey = try cursor.takeArray(97)
     let reserved2 = try cursor.read(UInt16.self)
-    guard reserved == 0, reserved2 == 0 else {
-      throw MigrationError(
-        .sectionReserved, "reserved bytes are not zero", at: offset + (reserved == 0 ? 306 : 12))
+    if reserved != 0 || reserved2 != 0 {
+      try refuse(
+        MigrationError(
+          .sectionReserved, "reserved bytes are not zero", at: offset + (reserved == 0 ? 306 : 12),
+          expected: "0", got: "\(reserved == 0 ? UInt32(reserved2) : reserved)"))
     }
     let size = try Self.evidenceSize(fixedPart: span, at: offset)
     let reportLength = Int(try cursor.read(UInt32.self))
