@@ -36,12 +36,7 @@ public struct DestinationSVSM: ~Copyable {
     at offset: UInt64
   ) throws(MigrationError) {
     guard options.isRehearsal || instance.stage == .ready else { throw instance.usedError }
-    guard transferData.offerDigest == (try instance.offer.digest()) else {
-      throw MigrationError(
-        .sessionRecipient, "stream is for another destination", section: "snp-session",
-        at: offset + 16, expected: "offer \(Hex.encode(try instance.offer.digest().prefix(8)))…",
-        got: "\(Hex.encode(transferData.offerDigest.prefix(8)))…")
-    }
+    try transferData.requireAnswer(to: instance.offer, at: offset)
     guard options.acceptsSeeded || !transferData.flags.contains(.seeded) else {
       throw MigrationError(
         .sessionSeeded, "stream was made from a seed: its keys are no secret",
@@ -56,18 +51,9 @@ public struct DestinationSVSM: ~Copyable {
       throw MigrationError(
         .sessionOneWay, "source does not prove itself", section: "snp-session", at: offset + 8)
     }
-    let info =
-      Label.transportKey
-      + TransferData.wrapInfo(flags: transferData.flags, offerDigest: transferData.offerDigest)
-    guard
-      var transportKey = try instance.unwrap(
-        transferData.wrappedKey, encapsulatedKey: transferData.encapsulatedKey, info: info)
-    else {
-      throw MigrationError(
-        .sessionKey, "transport key does not unwrap", section: "snp-session", at: offset + 64)
+    guard let keys = try SessionKeys(unwrapping: transferData, for: instance) else {
+      throw TransferData.unwrapError(at: offset)
     }
-    defer { wipe(&transportKey) }
-    let keys = try SessionKeys(transportKey: transportKey, transferData: transferData.encoded)
     let finalOpener = try keys.finalOpener()
     let ledger = try RecordLedger(transferData: transferData.encoded)
     self.instance = instance

@@ -73,7 +73,10 @@ public struct TransferData: Sendable, Hashable {
     guard isPossible else {
       throw MigrationError(
         .sessionSyntax, "impossible lengths of report or certificates",
-        at: offset + UInt64(boundSize), got: "\(report) and \(certificates)")
+        at: offset + UInt64(boundSize),
+        expected: flags.contains(.mutual)
+          ? "1184 and 1 to \(MigrationData.maximumCertificates)" : "0 and 0: not mutual",
+        got: "\(report) and \(certificates)")
     }
     return Int(report + certificates)
   }
@@ -142,6 +145,26 @@ public struct TransferData: Sendable, Hashable {
     bytes.append(bigEndian: UInt32(truncatingIfNeeded: report.count))
     bytes.append(bigEndian: UInt32(truncatingIfNeeded: certificates.count))
     try self.init(bytes + report + certificates, at: 0)
+  }
+
+  /// Whether the session answers `offer`.
+  /// - Parameter offset: where the transfer data begins in the stream.
+  /// - Throws: `SESSION-RECIPIENT`.
+  public func requireAnswer(to offer: MigrationData, at offset: UInt64) throws(MigrationError) {
+    let digest = try offer.digest()
+    guard offerDigest == digest else {
+      throw MigrationError(
+        .sessionRecipient, "stream is for another destination", section: "snp-session",
+        at: offset + 16, expected: "offer \(Hex.encode(digest.prefix(8)))…",
+        got: "\(Hex.encode(offerDigest.prefix(8)))…")
+    }
+  }
+
+  /// The refusal of a session whose transport key does not unwrap.
+  /// - Parameter offset: where the transfer data begins in the stream.
+  public static func unwrapError(at offset: UInt64) -> MigrationError {
+    MigrationError(
+      .sessionKey, "transport key does not unwrap", section: "snp-session", at: offset + 64)
   }
 
   /// The REPORT_DATA the source's report must carry: 64 bytes. It binds the offer, the wrapped
