@@ -1,7 +1,6 @@
 public import Bytes
 public import Guest
 public import QEMUStream
-internal import SEVSNP
 public import SVSM
 public import Threads
 
@@ -79,7 +78,8 @@ public struct DestinationVMM: ~Copyable {
     map = try receiveGuestMap()
     self.memory = try memory(reader.guestBlocks, map)
     let restored = try receiveRecords(&svsm, progress)
-    let guest = try describe(restored)
+    let guest = try GuestDescription(
+      restored, machine: machine, blocks: reader.guestBlocks, map: map, frame: frame)
     try books.check(
       MemoryExtents(map: map, states: restored.guest.pageStates), at: reader.payloadOffset)
     return LoadSummary(
@@ -286,34 +286,5 @@ public struct DestinationVMM: ~Copyable {
         got: "gpa 0x\(String(secrets.gpa, radix: 16))")
     }
     try memory.write(block: place.block, at: place.offset, secrets.page.span)
-  }
-
-  private func describe(_ restored: RestoredState) throws(MigrationError) -> GuestDescription {
-    var attributes = GPARangeSet()
-    for run in restored.guest.pageStates.runs where run.state.isPrivate {
-      attributes.insert(try GPARange(start: run.gpa, end: run.end))
-    }
-    var guest = GuestDescription(
-      machine: machine, ramBlocks: reader.guestBlocks, map: map, attributes: attributes,
-      pageStates: restored.guest.pageStates, vcpus: restored.guest.vcpus,
-      services: restored.guest.services.filter { $0.kind != .machine })
-    guest.machineState = try machineState(restored)
-    try guest.validate()
-    return guest
-  }
-
-  /// What the VMM keeps of the machine, together with what the SVSM carried of it.
-  private func machineState(_ restored: RestoredState) throws(MigrationError) -> [UInt8]? {
-    let sealed = restored.guest.services.first { $0.kind == .machine }?.blob
-    guard var frame else {
-      guard sealed == nil else {
-        throw MigrationError(
-          .machineSyntax, "SVSM carried sections of a machine that did not come",
-          section: "snp-machine")
-      }
-      return nil
-    }
-    try frame.fill(sealed: sealed)
-    return try frame.whole().encoded
   }
 }

@@ -51,24 +51,25 @@ public struct MigrationAuditor: ~Copyable {
   ///
   /// - Parameters:
   ///   - record: fixed part and ciphertext.
-  ///   - admit: holds its place against the stream; called once the tag was judged, before the content.
+  ///   - books: of the stream's records, which it is held against before its content is judged.
   ///   - refuse: takes each rule that is broken.
   /// - Throws: `FINAL-TAG`; what `ImportedState` refuses, with the record's place.
   public mutating func open(
-    _ header: FinalRecord, _ record: Span<UInt8>, at offset: UInt64,
-    admit: () throws(MigrationError) -> Void, refuse: MigrationError.Refusal
+    _ header: FinalRecord, _ record: Span<UInt8>, _ books: inout RecordLedger, at offset: UInt64,
+    refuse: MigrationError.Refusal
   ) throws(MigrationError) {
     let headSize = FinalRecord.layout.size
+    let head = record.extracting(first: headSize)
     let opened = opener.open(
       record.extracting(droppingFirst: headSize), nonce: AEADNonce(sequence: header.sequence),
       associatedData: record.extracting(first: FinalRecord.authenticatedSize),
       tag: record.extracting(FinalRecord.authenticatedSize..<headSize))
     guard var plaintext = opened else {
       try refuse(MigrationError(.finalTag, "final record does not authenticate", at: offset))
-      return try admit()
+      return try books.admit(header, header: head, at: offset, refuse: refuse)
     }
     defer { wipe(&plaintext) }
-    try admit()
+    try books.admit(header, header: head, at: offset, refuse: refuse)
     do {
       try state.take(header.kind, plaintext.span)
       taken.add(header.kind)
@@ -90,28 +91,30 @@ public struct MigrationAuditor: ~Copyable {
   /// - Parameters:
   ///   - commit: which has authenticated.
   ///   - books: of the stream's records.
-  ///   - limit: pages of a kind that are named at most.
+  ///   - limit: missing pages that are named at most.
   ///   - refuse: takes each rule that is broken.
+  /// - Returns: how many pages are missing beside those named.
   /// - Throws: `VCPU-COUNT`, `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`, `SECRETS-PAGE`.
   public func finish(
     _ commit: CommitRecord, _ books: inout RecordLedger, naming limit: Int, at offset: UInt64,
     refuse: MigrationError.Refusal
-  ) throws(MigrationError) {
+  ) throws(MigrationError) -> UInt64 {
     if commit.final.vcpus == 0 {
       try refuse(
         MigrationError(
           .vcpuCount, "no vCPU came with the guest", at: offset, expected: "at least 1", got: "0"))
     }
     // What a piece that was refused would have said is not missed.
-    guard isComplete(.pageStates, by: commit) else { return }
-    try books.compare(
+    guard isComplete(.pageStates, by: commit) else { return 0 }
+    let more = try books.compare(
       with: state.guest.pageStates, naming: limit, at: offset, refuse: refuse)
-    guard isComplete(.secrets, by: commit) else { return }
+    guard isComplete(.secrets, by: commit) else { return more }
     do throws(MigrationError) {
       try state.checkSecretsPage(at: offset)
     } catch {
       try refuse(error)
     }
+    return more
   }
 
   /// What a destination would have restored: to be held against what its host knows.

@@ -135,6 +135,12 @@ public struct PageMetadata: Sendable, Hashable {
     record[20] == Operation.cancel.rawValue
   }
 
+  /// The first byte of a cancel's content that is not zero; its tag does not cover them. Precondition: the
+  /// record is whole.
+  public static func strayByte(inCancel record: Span<UInt8>) -> Int? {
+    (contentOffset..<recordSize).first { record[$0] != 0 }
+  }
+
   /// Writes the 32 bytes of metadata at `offset` of `record`, in place.
   public func encode(to record: inout MutableSpan<UInt8>, at offset: Int) {
     record.put(bigEndian: sequence, at: offset)
