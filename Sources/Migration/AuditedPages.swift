@@ -106,6 +106,9 @@ extension StreamAudit {
     }
     if !isAuthentic {
       try refuse(MigrationError(.pageTag, "page does not authenticate", at: offset))
+      findings.obstruct(
+        .pageStates, reason: "a page that does not authenticate may be any page",
+        needs: "the page at byte 0x\(String(offset, radix: 16)) as the source made it")
     }
     let head = record.extracting(first: PageMetadata.contentOffset)
     var cursor = ByteCursor(head, at: offset)
