@@ -84,6 +84,7 @@ public struct PlainStreamVerifier {
   /// Goes on behind records that cannot be followed: with the seal, where one is found.
   private mutating func resume() throws(MigrationError) {
     let input = reader.input
+    // What has shown no section may be anything, and a pipe that never ends: nothing is looked for there.
     guard !isPastSeal, unread == nil, isPlain, try check.find(in: input, streamStart: start) else {
       return
     }

@@ -185,7 +185,8 @@ public struct SNPStreamReader: ~Copyable {
         try refuse(
           MigrationError(
             .configuration, "configuration asks for capabilities an SNP stream has not", at: start,
-            expected: "none", got: configuration.capabilities == nil ? "page bits" : "capabilities"))
+            expected: "none", got: configuration.capabilities == nil ? "page bits" : "capabilities")
+        )
       }
       phase = .sections
       return .configuration(configuration)

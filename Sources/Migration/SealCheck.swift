@@ -109,7 +109,9 @@ final class SealCheck {
   private static func short(_ bytes: [UInt8]) -> String { "\(Hex.encode(bytes.prefix(8)))…" }
 
   /// The root over what was hashed; empty when there was nothing.
-  private var root: [UInt8] { get throws(MigrationError) { try HashTree.root(of: follower.leaves) } }
+  private var root: [UInt8] {
+    get throws(MigrationError) { try HashTree.root(of: follower.leaves) }
+  }
 
   /// Names each chunk whose leaf is another. Where bytes are missing or too many all behind them is
   /// moved: only the first chunk is named then.
@@ -149,7 +151,8 @@ final class SealCheck {
       try refuse(
         MigrationError(
           .sealTrailer, "VM description is not the one that was sealed", at: offset,
-          expected: "\(seal?.trailerLength ?? 0) bytes, SHA-256 \(Self.short(seal?.trailerHash ?? []))",
+          expected:
+            "\(seal?.trailerLength ?? 0) bytes, SHA-256 \(Self.short(seal?.trailerHash ?? []))",
           got: "\(UInt64(length) + 5), \(Self.short(digest))"))
     }
   }

@@ -12,7 +12,9 @@ extension StreamAudit {
     let isOneWay = session.map { !$0.data.flags.contains(.mutual) } ?? false
     switch property {
     case .sourceAttestation where isOneWay, .keyBinding where isOneWay:
-      return ("one-way: the source shows no attestation", "a stream that was saved without --one-way")
+      return (
+        "one-way: the source shows no attestation", "a stream that was saved without --one-way"
+      )
     case .destinationAttestation where offer == nil, .keyBinding where offer == nil,
       .recipient where offer == nil:
       return ("the destination's offer is not at hand", "--offer, or --instance, which holds it")
@@ -43,7 +45,8 @@ extension StreamAudit {
       return ("the session, which names the signer, was not read", "the session as it was made")
     case .seal where !isFollowed && !hasSeal, .sealSigner where !isFollowed:
       return ("no seal at its own place follows \(place)", "the stream to its end")
-    default: return ("the records cannot be followed beyond \(place)", "the stream as it was sealed")
+    default:
+      return ("the records cannot be followed beyond \(place)", "the stream as it was sealed")
     }
   }
 }

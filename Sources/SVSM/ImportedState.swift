@@ -54,7 +54,9 @@ struct ImportedState {
   /// - Throws: `SECRETS-PAGE`.
   func checkSecretsPage(at offset: UInt64) throws(MigrationError) {
     guard secrets?.gpa == guest.secretsPage else {
-      func place(_ gpa: UInt64?) -> String { gpa.map { "gpa 0x\(String($0, radix: 16))" } ?? "none" }
+      func place(_ gpa: UInt64?) -> String {
+        gpa.map { "gpa 0x\(String($0, radix: 16))" } ?? "none"
+      }
       throw MigrationError(
         .secretsPage, "secrets page and page-state map disagree", section: "page states",
         at: offset, expected: "\(place(guest.secretsPage)), as in the map",

@@ -22,7 +22,8 @@ extension RecordLedger {
         try refuse(
           MigrationError(
             .mapMissingPage, "a validated page never came", section: "page states", at: offset,
-            expected: "a page record", got: "none of gpa 0x\(String(run.gpa + page * 4096, radix: 16))"
+            expected: "a page record",
+            got: "none of gpa 0x\(String(run.gpa + page * 4096, radix: 16))"
           ))
         missing += 1
         if missing == limit { break }

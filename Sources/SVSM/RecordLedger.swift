@@ -161,7 +161,9 @@ public struct RecordLedger: ~Copyable {
 
   /// Takes in a page record that cannot be read, but for its number. What it did is not known.
   /// - Parameter record: its first 48 bytes.
-  public mutating func skip(unreadable record: Span<UInt8>, sequence number: UInt64) throws(MigrationError) {
+  public mutating func skip(unreadable record: Span<UInt8>, sequence number: UInt64)
+    throws(MigrationError)
+  {
     sequence.take(number)
     records += 1
     try transcribe(record)

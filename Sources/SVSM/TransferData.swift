@@ -93,7 +93,8 @@ public struct TransferData: Sendable, Hashable {
     var cursor = ByteCursor(span, at: offset)
     suite = try ProtocolSuite(
       from: &cursor, versionCode: .sessionVersion, suiteCode: .sessionSuite)
-    flags = try ProtocolFlags(from: &cursor, known: [.mutual, .seeded], code: .sessionSyntax, refuse: refuse)
+    flags = try ProtocolFlags(
+      from: &cursor, known: [.mutual, .seeded], code: .sessionSyntax, refuse: refuse)
     let reserved = try cursor.read(UInt32.self)
     offerDigest = try cursor.takeArray(48)
     encapsulatedKey = try cursor.takeArray(97)

@@ -41,7 +41,8 @@ public struct VerifyCommand: ToolCommand {
     completion: .file())
   var offer: String?
 
-  @Option(help: ArgumentHelp("Explain this code: SEAL-CHUNK. No stream is read.", valueName: "code"))
+  @Option(
+    help: ArgumentHelp("Explain this code: SEAL-CHUNK. No stream is read.", valueName: "code"))
   var explain: String?
 
   @Flag(help: "Print JSON instead of text.")

@@ -151,7 +151,8 @@ import Testing
   ])
   func theSchemaFindsWhatIsWrong(part: String, other: String) throws {
     let schema = try JSONSchema("Formats/verify.schema.json")
-    let cut = try #require(Self.printed.get().first { $0.call.contains("@cut") && $0.table == Self.verify })
+    let cut = try #require(
+      Self.printed.get().first { $0.call.contains("@cut") && $0.table == Self.verify })
     let text = String(decoding: cut.json.pretty, as: UTF8.self)
     let changed = text.replacingOccurrences(of: part, with: other)
     #expect(changed != text)
