@@ -25,6 +25,12 @@ public struct MigrationError: Error, Equatable, Sendable {
     self.got = got
   }
 
+  /// Takes what breaks a rule: throws it, or notes it so that what follows is looked at too.
+  public typealias Refusal = (MigrationError) throws(MigrationError) -> Void
+
+  /// The refusal of all but an audit: the first broken rule ends it.
+  public static func refuse(_ error: MigrationError) throws(MigrationError) { throw error }
+
   /// The same error with the section named, unless a deeper layer named it already.
   public func inSection(_ name: String) -> MigrationError {
     var copy = self

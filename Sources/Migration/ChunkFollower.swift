@@ -35,6 +35,9 @@ final class ChunkFollower {
   /// The leaves of the chunks that are hashed; of all of them after `end`.
   var leaves: [UInt8] { hasher.leaves }
 
+  /// Bytes in the chunks that are hashed.
+  var length: UInt64 { hasher.length }
+
   /// Offset from which on `advance` has something to do; none once the end is reached.
   var due: UInt64 { hasEnded ? .max : next + UInt64(LeafHasher.chunkSize) }
 

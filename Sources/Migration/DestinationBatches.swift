@@ -75,7 +75,7 @@ struct SharedPageRun {
   }
 }
 
-/// Takes memory and keeps none of it: a verifier decrypts pages and restores nothing.
+/// Takes memory and keeps none of it: what a destination holds before the guest's is made.
 final class DiscardedMemory: GuestMemoryOutput {
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) {}
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces) {}

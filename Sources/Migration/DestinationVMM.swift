@@ -1,7 +1,6 @@
 public import Bytes
 public import Guest
 public import QEMUStream
-internal import SEVSNP
 public import SVSM
 public import Threads
 
@@ -81,7 +80,11 @@ public struct DestinationVMM: ~Copyable {
     sealedBlocks = map.sealedBlocks(of: reader.guestBlocks)
     self.memory = try memory(reader.guestBlocks, map)
     let restored = try receiveRecords(&svsm, progress)
-    let guest = try describe(restored)
+    let guest = try GuestDescription(
+      restored, machine: machine, blocks: reader.guestBlocks, map: map, frame: frame
+    ) { (block, content) throws(MigrationError) in
+      try memory.write(block: block, at: 0, content.span)
+    }
     try books.check(
       MemoryExtents(map: map, states: restored.guest.pageStates), at: reader.payloadOffset)
     return LoadSummary(
@@ -293,51 +296,5 @@ public struct DestinationVMM: ~Copyable {
         got: "gpa 0x\(String(secrets.gpa, radix: 16))")
     }
     try memory.write(block: place.block, at: place.offset, secrets.page.span)
-  }
-
-  private func describe(_ restored: RestoredState) throws(MigrationError) -> GuestDescription {
-    var attributes = GPARangeSet()
-    for run in restored.guest.pageStates.runs where run.state.isPrivate {
-      attributes.insert(try GPARange(start: run.gpa, end: run.end))
-    }
-    var guest = GuestDescription(
-      machine: machine, ramBlocks: reader.guestBlocks, map: map, attributes: attributes,
-      pageStates: restored.guest.pageStates, vcpus: restored.guest.vcpus,
-      services: restored.guest.services.filter { $0.kind != .machine })
-    guest.machineState = try restoreMachine(restored)
-    try guest.validate()
-    return guest
-  }
-
-  /// Puts in place what the SVSM carried of the machine.
-  /// - Returns: what the VMM keeps of it, whole; nil when none came.
-  /// - Throws: `MACHINE-SYNTAX` when it is not just what is missing.
-  private func restoreMachine(_ restored: RestoredState) throws(MigrationError) -> [UInt8]? {
-    func refusal(_ what: String, _ got: String) -> MigrationError {
-      MigrationError(.machineSyntax, what, section: "snp-machine", got: got)
-    }
-    let blob = restored.guest.services.first { $0.kind == .machine }?.blob
-    var frame = frame
-    var missing = sealedBlocks
-    for (owner, content) in try SealedMachine(blob ?? []).pieces {
-      switch owner {
-      case .entry(let index):
-        guard frame != nil else {
-          throw refusal(
-            "SVSM carried sections of a machine that did not come", "entry \(index)")
-        }
-        try frame?.fill(index, content.span, from: .sealed)
-      case .block(let block):
-        guard missing.remove(block) != nil, content.count == reader.guestBlocks[block].size else {
-          throw refusal(
-            "SVSM carried what is no sealed RAM block", "block \(block), \(content.count) bytes")
-        }
-        try memory.write(block: block, at: 0, content.span)
-      }
-    }
-    if let block = missing.min() {
-      throw refusal("a sealed RAM block never came", "\(reader.guestBlocks[block].name)")
-    }
-    return try frame?.whole().encoded
   }
 }

@@ -11,6 +11,9 @@ public import Threads
 /// key and judges no content. With a crew to hash with it also hashes every byte as it passes and
 /// checks the seal. What is behind a record stays at the front of the window, `payload`, until the next
 /// call. Memory does not grow with the stream.
+///
+/// For an audit it notes what is wrong with a record that is well formed otherwise, and reads on; what
+/// leaves the place of the next record unknown it throws all the same.
 public struct SNPStreamReader: ~Copyable {
   /// What was found next.
   public enum Record {
@@ -32,7 +35,7 @@ public struct SNPStreamReader: ~Copyable {
     case final(FinalRecord)
     /// The commit: `CommitRecord.layout.size` bytes of payload.
     case commit
-    /// A section that need not be understood.
+    /// A section that need not be understood; in an audit also one whose body was refused.
     case skipped(SectionHeader)
     /// The end of the sections.
     case eof
@@ -47,31 +50,42 @@ public struct SNPStreamReader: ~Copyable {
     case configuration, sections, seal, vmdescription, trailing, ended
   }
 
-  private let input: StreamInput
+  let input: StreamInput
   private let sealCheck: SealCheck?
+  /// Takes what is wrong, in an audit.
+  let findings: FindingLedger?
+  /// Stream offset of the first byte.
+  private let start: UInt64
   /// Stream offset from which on a chunk can be hashed.
   private var nextHash: UInt64
   private var phase = Phase.configuration
   private var table = SectionTable()
-  private var ram = RAMDecoder()
-  private var pending = 0
-  private var insideRAM = false
+  var ram = RAMDecoder()
+  var pending = 0
+  var insideRAM = false
   private var order = SectionOrder()
-  private var sourceKey: [UInt8] = []
+  var sourceKey: [UInt8] = []
   /// Sections of the machine's own that come next.
-  private var devices: ArraySlice<(entry: Int, header: SectionHeader, length: Int)> = []
+  var devices: ArraySlice<(entry: Int, header: SectionHeader, length: Int)> = []
 
   /// The section that the last record lies in; nil outside of sections.
   public private(set) var section: SectionHeader?
   /// Stream offset of the last record's payload.
-  public private(set) var payloadOffset: UInt64 = 0
+  public internal(set) var payloadOffset: UInt64 = 0
 
   /// Bytes from one page record to the next: the record, the footer behind it, the head of a part.
   public static let pageStride = 5 + PageMetadata.recordSize + 5
 
   /// - Parameter crew: hashes the stream, so that its seal can be checked; nil when it is not.
   public init(_ input: StreamInput, checkingSealWith crew: WorkCrew?) {
+    self.init(input, checkingSealWith: crew, noting: nil)
+  }
+
+  /// - Parameter findings: takes what is wrong, in an audit.
+  init(_ input: StreamInput, checkingSealWith crew: WorkCrew?, noting findings: FindingLedger?) {
     self.input = input
+    self.findings = findings
+    start = input.offset
     sealCheck = crew.map { SealCheck(input, crew: $0) }
     nextHash = sealCheck?.due ?? .max
   }
@@ -96,7 +110,16 @@ public struct SNPStreamReader: ~Copyable {
   func unpin(_ bytes: PinnedBytes) { input.unpin(bytes) }
 
   /// RAM blocks, once the list was read.
-  public private(set) var guestBlocks: [Guest.RAMBlock] = []
+  public internal(set) var guestBlocks: [Guest.RAMBlock] = []
+
+  /// What becomes of a rule that is broken: in an audit it is noted, else it is refused.
+  var refuse: MigrationError.Refusal {
+    guard let findings else { return MigrationError.refuse }
+    let name = section?.name.description
+    return { error throws(MigrationError) in
+      try findings.noteRead(name.map { error.inSection($0) } ?? error)
+    }
+  }
 
   /// Reads the next record.
   /// - Throws: what is wrong with the stream, with section and offset.
@@ -107,13 +130,37 @@ public struct SNPStreamReader: ~Copyable {
       if pending > 0 { input.consume(pending) }
       pending = 0
       if let open = section {
-        try input.readFooter(expecting: open.id)
+        try readFooter(of: open)
         section = nil
       }
       return try nextRecord()
     } catch {
       throw section.map { error.inSection($0.name.description) } ?? error
     }
+  }
+
+  /// A footer that names another section is one all the same.
+  private mutating func readFooter(of open: SectionHeader) throws(MigrationError) {
+    let start = input.offset
+    do throws(MigrationError) {
+      try input.readFooter(expecting: open.id)
+    } catch {
+      guard findings != nil, error.code == .sectionFooter, input.offset == start + 5 else {
+        throw error
+      }
+      try refuse(error)
+    }
+  }
+
+  /// Goes on behind records that cannot be followed: with the seal, where one is found.
+  /// - Returns: whether `next` reads on from there.
+  mutating func resumeAtSeal() throws(MigrationError) -> Bool {
+    guard let sealCheck, phase == .configuration || phase == .sections else { return false }
+    (pending, insideRAM, section) = (0, false, nil)
+    phase = .ended
+    guard try sealCheck.find(in: input, streamStart: start) else { return false }
+    phase = .seal
+    return true
   }
 
   /// Hands what was read over to be hashed.
@@ -129,12 +176,17 @@ public struct SNPStreamReader: ~Copyable {
       try input.readFileHeader()
       let start = input.offset
       guard try input.readRecordType() == .configuration else {
-        throw MigrationError(.configuration, "no configuration section", at: start)
+        throw MigrationError(
+          .configuration, "no configuration section", at: start, expected: "byte 0x7",
+          got: "another record")
       }
       let configuration = try input.readConfiguration()
-      guard configuration.capabilities == nil, configuration.targetPageBits == nil else {
-        throw MigrationError(
-          .configuration, "configuration asks for capabilities an SNP stream has not", at: start)
+      if configuration.capabilities != nil || configuration.targetPageBits != nil {
+        try refuse(
+          MigrationError(
+            .configuration, "configuration asks for capabilities an SNP stream has not", at: start,
+            expected: "none", got: configuration.capabilities == nil ? "page bits" : "capabilities")
+        )
       }
       phase = .sections
       return .configuration(configuration)
@@ -148,7 +200,9 @@ public struct SNPStreamReader: ~Copyable {
       return try readVMDescription()
     case .trailing:
       guard try input.isAtEnd() else {
-        throw MigrationError(.streamTrailing, "bytes after the VM description", at: input.offset)
+        throw MigrationError(
+          .streamTrailing, "bytes after the VM description", at: input.offset, expected: "the end",
+          got: "more bytes")
       }
       phase = .ended
       return .end
@@ -170,21 +224,26 @@ public struct SNPStreamReader: ~Copyable {
     case .eof:
       guard order.reached == .commit, devices.isEmpty else {
         throw MigrationError(
-          .sectionMissing, "stream ends before the commit", at: start, expected: "snp-commit")
+          .sectionMissing, "stream ends before the commit", at: start, expected: "snp-commit",
+          got: "the end of the sections")
       }
       phase = .seal
       return .eof
     case .command:
-      throw MigrationError(.command, "an SNP stream holds no commands", at: start)
+      throw MigrationError(
+        .command, "an SNP stream holds no commands", at: start, expected: "a section or the end",
+        got: "byte 0x8")
     case .subsection, .vmdescription, .configuration, .footer:
-      throw MigrationError(.sectionType, "record out of place", at: start)
+      throw MigrationError(
+        .sectionType, "record out of place", at: start, expected: "a section or the end",
+        got: "another record")
     }
     let header = try input.readSectionHeader(kind, in: &table)
     section = header
     payloadOffset = input.offset
     if let due = devices.popFirst() { return try readDevice(header, due) }
     guard let known = SNPSection(header.name) else { return try skip(header) }
-    try order.take(known, header)
+    try order.take(known, header, refuse: refuse)
     return try readBody(of: known, header)
   }
 
@@ -192,7 +251,9 @@ public struct SNPStreamReader: ~Copyable {
     guard order.reached != nil else { throw SectionOrder.notSNP(header) }
     guard header.version & SNPSection.optionalBit != 0, header.kind == .full else {
       throw MigrationError(
-        .sectionUnknown, "section must be understood and is not", at: header.offset)
+        .sectionUnknown, "section must be understood and is not", at: header.offset,
+        expected: "a section of the format, or bit 31 of the version",
+        got: "\(header.name) version \(header.version)")
     }
     let length = try input.read(UInt32.self)
     guard length <= SNPSection.optionalLimit else {
@@ -210,157 +271,9 @@ public struct SNPStreamReader: ~Copyable {
     return .skipped(header)
   }
 
-  private mutating func readDevice(
-    _ header: SectionHeader, _ due: (entry: Int, header: SectionHeader, length: Int)
-  ) throws(MigrationError) -> Record {
-    guard header.kind == .full, header.name == due.header.name,
-      header.instance == due.header.instance, header.version == due.header.version
-    else {
-      throw MigrationError(
-        .sectionOrder, "section of the machine out of order", at: header.offset,
-        expected: "\(due.header.name) instance \(due.header.instance)",
-        got: "\(header.name) instance \(header.instance)")
-    }
-    try take(due.length)
-    return .device(entry: due.entry)
-  }
-
-  private mutating func readMachine() throws(MigrationError) -> Record {
-    try input.require(4)
-    var head = ByteCursor(input.bytes, at: payloadOffset)
-    let length = try head.read(UInt32.self)
-    guard length <= MachineState.maximumSize - 4 else {
-      throw MigrationError(
-        .sectionLength, "machine state is too long", at: payloadOffset,
-        expected: "at most \(MachineState.maximumSize - 4)", got: "\(length)")
-    }
-    try take(4 + Int(length))
-    var cursor = ByteCursor(payload, at: payloadOffset)
-    let frame = try MachineFrame(from: &cursor)
-    devices = frame.following[...]
-    return .machine(frame)
-  }
-
-  private mutating func readBody(
-    of known: SNPSection, _ header: SectionHeader
-  ) throws(MigrationError) -> Record {
-    switch known {
-    case .session:
-      let fixed = TransferData.layout.size
-      try input.require(fixed)
-      let evidence = try TransferData.evidenceSize(
-        fixedPart: input.bytes.extracting(first: fixed), at: payloadOffset)
-      let data = try TransferData(try input.readArray(fixed + evidence), at: payloadOffset)
-      sourceKey = data.sourceKey
-      return .session(data)
-    case .ram:
-      insideRAM = true
-      return try nextRAMRecord()
-    case .guestMap:
-      return .guestMap(try readGuestMap())
-    case .pages:
-      let record = try readPart(header, size: PageMetadata.recordSize, as: .pages(count: 1))
-      guard header.kind == .part else { return record }
-      let count = countPages(header.id)
-      pending = (count - 1) * Self.pageStride + PageMetadata.recordSize
-      return .pages(count: count)
-    case .epochs:
-      return try readPart(header, size: EpochToken.layout.size, as: .token)
-    case .machine:
-      return try readMachine()
-    case .vcpu, .service, .secrets, .pageStates:
-      return try readFinal(known, header)
-    case .commit:
-      try take(CommitRecord.layout.size)
-      return .commit
-    }
-  }
-
-  private mutating func take(_ count: Int) throws(MigrationError) {
-    try input.require(count)
-    pending = count
-  }
-
-  private mutating func readPart(
-    _ header: SectionHeader, size: Int, as record: Record
-  ) throws(MigrationError) -> Record {
-    try take(size)
-    guard header.kind != .part else { return record }
-    let body = payload
-    for index in body.indices where body[index] != 0 {
-      throw MigrationError(
-        .sectionReserved, "start and end of the section carry no record",
-        at: payloadOffset + UInt64(index))
-    }
-    return .skipped(header)
-  }
-
-  /// How many page records stand at the front of the window, part after part and all read already:
-  /// what is said of one part holds for the next.
-  private func countPages(_ id: UInt32) -> Int {
-    var border = [UInt8]()
-    border.appendFooter(id: id)
-    border.appendSectionHeader(.part, id: id)
-    let window = input.bytes
-    var (count, end) = (1, PageMetadata.recordSize)
-    while end + Self.pageStride <= window.count,
-      window.extracting(end..<end + border.count).isEqual(to: border)
-    {
-      end += Self.pageStride
-      count += 1
-    }
-    return count
-  }
-
-  private mutating func readGuestMap() throws(MigrationError) -> GuestMap {
-    // Taken whole: the count is checked before its entries are asked for.
-    try input.require(GuestMap.headerLayout.size)
-    var header = ByteCursor(input.bytes, at: payloadOffset)
-    let count = try header.read(UInt32.self)
-    guard count <= GuestMap.maximumCount else {
-      throw MigrationError(
-        .guestMap, "guest map has too many entries", at: payloadOffset,
-        expected: "at most \(GuestMap.maximumCount)", got: "\(count)")
-    }
-    try take(GuestMap.headerLayout.size + Int(count) * GuestMap.entryLayout.size)
-    var cursor = ByteCursor(payload, at: payloadOffset)
-    return try GuestMap(from: &cursor, blocks: guestBlocks)
-  }
-
-  private mutating func noteBlocks() throws(MigrationError) {
-    for block in ram.blocks {
-      guard let name = String(validating: block.name.bytes, as: UTF8.self) else {
-        throw MigrationError(
-          .ramBlock, "name of a RAM block is not UTF-8", at: payloadOffset, got: "\(block.name)")
-      }
-      do throws(MigrationError) {
-        guestBlocks.append(try Guest.RAMBlock(name: name, size: block.length))
-      } catch {
-        var error = error
-        error.offset = payloadOffset
-        throw error
-      }
-    }
-  }
-
-  private mutating func readFinal(
-    _ known: SNPSection, _ header: SectionHeader
-  ) throws(MigrationError) -> Record {
-    try input.require(FinalRecord.layout.size)
-    var cursor = ByteCursor(input.bytes, at: payloadOffset)
-    let record = try FinalRecord(from: &cursor)
-    guard record.kind == known.finalKind, record.index == header.instance else {
-      throw MigrationError(
-        .finalOrder, "final record is not of its section", at: payloadOffset,
-        expected: "\(header.name) \(header.instance)", got: "\(record.kind) \(record.index)")
-    }
-    try take(FinalRecord.layout.size + Int(record.length))
-    return .final(record)
-  }
-
   // MARK: Shared memory
 
-  private mutating func nextRAMRecord() throws(MigrationError) -> Record {
+  mutating func nextRAMRecord() throws(MigrationError) -> Record {
     // The decoder consumes the payload of its record before.
     pending = 0
     let record = try ram.next(from: input)
@@ -394,19 +307,24 @@ public struct SNPStreamReader: ~Copyable {
 
   private mutating func readSeal() throws(MigrationError) -> Seal {
     try sealCheck?.streamEnds()
-    return try SealCheck.read(from: input, check: sealCheck, signer: sourceKey)
+    // An audit may come here without a session.
+    let signer = sourceKey.isEmpty ? nil : sourceKey
+    return try SealCheck.read(
+      from: input, check: sealCheck, signer: signer, streamStart: start, refuse: refuse)
   }
 
   private mutating func readVMDescription() throws(MigrationError) -> Record {
     let start = input.offset
     guard try input.peekByte() == RecordType.vmdescription.rawValue else {
-      throw MigrationError(.vmdescriptionMissing, "no VM description after the seal", at: start)
+      throw MigrationError(
+        .vmdescriptionMissing, "no VM description after the seal", at: start, expected: "byte 0x6",
+        got: try input.nextText())
     }
     input.consume(1)
     let count = try input.requireVMDescription()
     payloadOffset = input.offset
     try sealCheck?.checkTrailer(
-      length: count, text: input.bytes.extracting(first: count), at: start)
+      length: count, text: input.bytes.extracting(first: count), at: start, refuse: refuse)
     pending = count
     return .vmdescription
   }

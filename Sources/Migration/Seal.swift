@@ -88,21 +88,29 @@ public struct Seal: Sendable, Hashable {
   /// - Throws: `SEAL-SYNTAX`.
   init(from cursor: inout ByteCursor) throws(MigrationError) {
     let start = cursor.offset
-    func refusal(_ what: String, _ field: UInt64, _ got: String? = nil) -> MigrationError {
-      MigrationError(.sealSyntax, what, section: "seal", at: start + field, got: got)
+    func refusal(
+      _ what: String, _ field: UInt64, _ expected: String, _ got: String
+    ) -> MigrationError {
+      MigrationError(
+        .sealSyntax, what, section: "seal", at: start + field, expected: expected, got: got)
     }
-    guard try cursor.takeArray(8) == Self.magic else { throw refusal("not a seal", 0) }
+    let magic = try cursor.takeArray(8)
+    guard magic == Self.magic else {
+      throw refusal("not a seal", 0, Hex.encode(Self.magic), Hex.encode(magic))
+    }
     let version = try cursor.read(UInt16.self)
     let hash = try cursor.read(UInt16.self)
     guard version == 1, hash == 1 else {
-      throw refusal("unknown version or hash", 8, "\(version) and \(hash)")
+      throw refusal("unknown version or hash", 8, "1 and 1", "\(version) and \(hash)")
     }
     let flags = try cursor.read(UInt32.self)
-    guard flags & ~1 == 0 else { throw refusal("unknown flags", 12, "\(flags)") }
-    guard try cursor.read(UInt32.self) == UInt32(LeafHasher.chunkSize) else {
-      throw refusal("unknown chunk size", 16)
+    guard flags & ~1 == 0 else { throw refusal("unknown flags", 12, "0 or 1", "\(flags)") }
+    let chunkSize = try cursor.read(UInt32.self)
+    guard chunkSize == UInt32(LeafHasher.chunkSize) else {
+      throw refusal("unknown chunk size", 16, "\(LeafHasher.chunkSize)", "\(chunkSize)")
     }
-    guard try cursor.read(UInt32.self) == 0 else { throw refusal("unknown evidence", 20) }
+    let evidence = try cursor.read(UInt32.self)
+    guard evidence == 0 else { throw refusal("unknown evidence", 20, "0", "\(evidence)") }
     coveredLength = try cursor.read()
     let chunkCount = try cursor.read(UInt64.self)
     root = try cursor.takeArray(32)
@@ -111,14 +119,15 @@ public struct Seal: Sendable, Hashable {
     let key = try cursor.takeArray(97)
     let reserved = try cursor.takeArray(7)
     guard reserved.allSatisfy({ $0 == 0 }) else {
-      throw refusal("reserved bytes are not zero", 209)
+      throw refusal("reserved bytes are not zero", 209, "zeros", Hex.encode(reserved))
     }
     guard flags == 1 || key.allSatisfy({ $0 == 0 }) else {
-      throw refusal("unsigned seal names a signer", 112)
+      throw refusal("unsigned seal names a signer", 112, "zeros", "a key")
     }
     signer = flags == 1 ? key : nil
     guard chunkCount == self.chunkCount else {
-      throw refusal("chunk count does not follow from the length", 32, "\(chunkCount)")
+      throw refusal(
+        "chunk count does not follow from the length", 32, "\(self.chunkCount)", "\(chunkCount)")
     }
   }
 

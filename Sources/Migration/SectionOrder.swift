@@ -9,10 +9,13 @@ struct SectionOrder {
   private var ended: Set<SNPSection> = []
 
   /// Takes the next section.
+  /// - Parameter refuse: takes what is wrong with its place or instance: then it is taken all the same,
+  ///   and so is what should have come before it.
   /// - Throws: `STREAM-KIND` when the first is no session; `SECTION-VERSION`, `SECTION-INSTANCE`,
   ///   `SECTION-ORDER`.
   mutating func take(
-    _ known: SNPSection, _ header: SectionHeader
+    _ known: SNPSection, _ header: SectionHeader,
+    refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) {
     func refusal(_ code: ErrorCode, _ what: String, _ expected: String) -> MigrationError {
       MigrationError(
@@ -26,8 +29,8 @@ struct SectionOrder {
         .sectionVersion, "unknown section version", at: header.offset, expected: "\(version)",
         got: "\(header.version)")
     }
-    guard known.hasInstances || header.instance == 0 else {
-      throw refusal(.sectionInstance, "section has one instance", "instance 0")
+    if !known.hasInstances, header.instance != 0 {
+      try refuse(refusal(.sectionInstance, "section has one instance", "instance 0"))
     }
     guard known.comesInParts == (header.kind != .full) else {
       throw refusal(.sectionOrder, "section of another kind", known.comesInParts ? "parts" : "full")
@@ -36,27 +39,30 @@ struct SectionOrder {
     case .start,
       .full where known < .machine:
       let due = SNPSection(rawValue: (reached?.rawValue ?? -1) + 1)
-      guard due == known else {
-        throw refusal(.sectionOrder, "section out of order", due?.name.description ?? "none")
+      if due != known {
+        try refuse(
+          refusal(.sectionOrder, "section out of order", due?.name.description ?? "none"))
       }
-      reached = known
+      reached = max(reached ?? known, known)
     case .part:
-      guard reached == .epochs, !ended.contains(known) else {
-        throw refusal(
-          .sectionOrder, "part out of order", "between all starts and the section's end")
+      if reached != .epochs || ended.contains(known) {
+        try refuse(
+          refusal(.sectionOrder, "part out of order", "between all starts and the section's end"))
       }
     case .end:
       let due: SNPSection? = ended.isEmpty ? .ram : ended.count == 1 ? .pages : .epochs
-      guard reached == .epochs, due == known else {
-        throw refusal(.sectionOrder, "end out of order", due?.name.description ?? "none")
+      if reached != .epochs || due != known {
+        try refuse(refusal(.sectionOrder, "end out of order", due?.name.description ?? "none"))
       }
-      ended.insert(known)
+      ended.formUnion([SNPSection.ram, .pages, .epochs].filter { $0 <= known })
     case .full:
-      guard ended.count == 3, let reached, reached <= known, reached != .commit else {
-        throw refusal(
-          .sectionOrder, "section out of order", "final records by kind, then the commit")
+      let last = reached ?? known
+      if ended.count != 3 || last > known || last == .commit {
+        try refuse(
+          refusal(.sectionOrder, "section out of order", "final records by kind, then the commit"))
       }
-      self.reached = known
+      ended = [.ram, .pages, .epochs]
+      reached = max(last, known)
     }
   }
 

@@ -1,6 +1,7 @@
 public import Bytes
 
-/// What a verifier says of a stream: one line for each property, and never more than was checked.
+/// What a verifier says of a stream: a ledger with one entry for each property, and never more than was
+/// looked at.
 public struct VerificationReport: Sendable {
   /// What was verified.
   public enum Kind: String, Sendable {
@@ -8,109 +9,131 @@ public struct VerificationReport: Sendable {
     case qemu
   }
 
-  /// A property a stream can have.
-  public enum Property: String, Sendable, CaseIterable {
-    case structure
-    case order
-    case counts
-    case transcript
-    case seal
-    case sealSigner = "seal-signer"
-    case sourceAttestation = "source-attestation"
-    case recipient
-    case transportKey = "transport-key"
-    case pageTags = "page-tags"
-    case epochTokens = "epoch-tokens"
-    case vcpus
-    case services
-    case pageStates = "page-states"
-    case commit
-    case freshness
-
-    /// What holds when the property is proven of a stream of this kind.
-    public func meaning(of kind: Kind) -> String {
-      switch self {
-      case .structure where kind == .qemu:
-        "every record is well formed, to the last byte; every page of RAM came"
-      case .order where kind == .qemu: "sections and their parts are in order"
-      case .seal where kind == .qemu: "every byte, those of channels aside, is what was sealed"
-      case .sealSigner where kind == .qemu: "the seal is signed by the key of the instance"
-      case .structure: "every record is well formed, to the last byte"
-      case .order: "sections, pages and epochs are in order; no page comes twice in an epoch"
-      case .counts: "epoch tokens and commit count what is there"
-      case .transcript: "epoch tokens and commit name the transcript of what is there"
-      case .seal: "every byte is what was sealed"
-      case .sealSigner: "the seal is signed by the key the session names as its source"
-      case .sourceAttestation:
-        "an SVSM at VMPL 0 on a platform under a trusted root made the session"
-      case .recipient: "the stream is for this instance"
-      case .transportKey: "the transport key unwraps"
-      case .pageTags: "every private page authenticates, with its metadata"
-      case .epochTokens: "every epoch token authenticates"
-      case .vcpus: "every vCPU authenticates and passes the checks of an import"
-      case .services: "every service's state authenticates"
-      case .pageStates: "the trusted page-state map authenticates; pages are those it names"
-      case .commit: "the commit authenticates: the stream is whole"
-      case .freshness: "the stream was not loaded before"
-      }
-    }
-
-    /// The property a refusal is about.
-    init(_ code: ErrorCode) {
-      let area = code.rawValue.prefix { $0 != "-" }
-      switch (area, code) {
-      case ("SEAL", .sealSigner), ("SEAL", .sealSignature): self = .sealSigner
-      case ("SEAL", _): self = .seal
-      case ("REPORT", _), ("CERT", _), (_, .sessionOneWay): self = .sourceAttestation
-      case (_, .sessionRecipient): self = .recipient
-      case (_, .sessionKey), (_, .sessionSeeded): self = .transportKey
-      case (_, .pageTag): self = .pageTags
-      case (_, .epochTag): self = .epochTokens
-      case (_, .epochCount), (_, .commitTotals): self = .counts
-      case (_, .epochTranscript), (_, .commitTranscript): self = .transcript
-      case ("VCPU", _), (_, .finalTag), (_, .secretsPage): self = .vcpus
-      case ("SERVICE", _): self = .services
-      case ("MAP", _): self = .pageStates
-      case (_, .commitTag): self = .commit
-      case (_, .sectionOrder), (_, .sectionMissing), ("PAGE", _), ("EPOCH", _), (_, .finalOrder):
-        self = .order
-      default: self = .structure
-      }
-    }
+  /// One thing that is wrong, and the rule it breaks.
+  public struct Refutation: Sendable, Equatable {
+    public var error: MigrationError
+    public var clause: Clause
   }
 
   public enum Outcome: Sendable, Equatable {
+    /// All of it was looked at, and nothing is wrong.
     case proven
-    case refuted(MigrationError)
-    /// Why it was not checked, and what would be needed.
-    case notChecked(String)
+    /// The first findings, in the order they were met, and how many more there are.
+    case refuted([Refutation], more: UInt64)
+    /// Why it was not looked at, or not at all of it; and what would be needed.
+    case notCheckable(reason: String, needs: String)
   }
 
-  public internal(set) var kind = Kind.snp
+  /// Findings of one property that are kept.
+  public static let limit = 16
+
+  public let kind: Kind
   /// Of a plain stream: SHA-256 of the public key whose signature on the seal is good.
-  public internal(set) var signerHash: [UInt8]?
+  public let signerHash: [UInt8]?
   /// In the order of `Property.allCases`.
   public let outcomes: [(property: Property, outcome: Outcome)]
+  /// What was refused first: what a load refuses the stream with.
+  public let refusal: MigrationError?
 
-  /// The refusal, when there is one.
-  public var refusal: MigrationError? {
-    for entry in outcomes { if case .refuted(let error) = entry.outcome { return error } }
-    return nil
+  /// How `property` came out.
+  public func outcome(of property: Property) -> Outcome? {
+    outcomes.first { $0.property == property }?.outcome
+  }
+}
+
+/// Collects what a pass over a stream finds, in memory that does not grow with it.
+final class FindingLedger {
+  typealias Property = VerificationReport.Property
+
+  private let kind: VerificationReport.Kind
+  /// Whether the first finding ends the pass.
+  let stopsAtFirst: Bool
+  /// The first finding.
+  private(set) var first: MigrationError?
+  private var found: [Property: (kept: [VerificationReport.Refutation], more: UInt64)] = [:]
+  private var obstructions: [Property: (reason: String, needs: String)] = [:]
+  private var looked: Set<Property> = []
+  /// While records before them are judged still, what a reader finds waits here.
+  private var held: [MigrationError] = []
+  /// Whether findings of a reader wait.
+  var isHolding = false
+
+  init(_ kind: VerificationReport.Kind, stopsAtFirst: Bool) {
+    (self.kind, self.stopsAtFirst) = (kind, stopsAtFirst)
   }
 
-  /// - Parameters:
-  ///   - refusal: what was refused; nil when nothing was.
-  ///   - isWhole: whether the pass went through all the same.
-  ///   - proven: what a whole pass proves.
-  ///   - needs: for a property this pass cannot prove, what would be needed.
-  init(
-    refusal: MigrationError?, isWhole: Bool, proven: Set<Property>, needs: (Property) -> String
-  ) {
-    let refuted = refusal.map { Property($0.code) }
-    outcomes = Property.allCases.map { property in
-      if let refusal, property == refuted { return (property, .refuted(refusal)) }
-      guard proven.contains(property) else { return (property, .notChecked(needs(property))) }
-      return (property, isWhole ? .proven : .notChecked("the stream was refused first"))
+  /// Notes what is wrong.
+  /// - Parameter property: what it is wrong with; nil to go by the code.
+  /// - Throws: `error` when the pass has to end: what is no refusal, or the first one.
+  func note(_ error: MigrationError, about property: Property? = nil) throws(MigrationError) {
+    guard error.code.exitStatus == 65 else { throw error }
+    if first == nil { first = error }
+    let property = property ?? Property(of: error)
+    var entry = found[property] ?? ([], 0)
+    if entry.kept.count < VerificationReport.limit {
+      let clause = error.code.clause(in: error.section, isPlain: kind == .qemu)
+      entry.kept.append(.init(error: error, clause: clause))
+    } else {
+      entry.more += 1
     }
+    found[property] = entry
+    if stopsAtFirst { throw error }
+  }
+
+  /// Whether the pass is to end: then a refusal that is thrown was noted.
+  var hasStopped: Bool { stopsAtFirst && first != nil }
+
+  /// Notes what a reader found, or holds it back.
+  func noteRead(_ error: MigrationError) throws(MigrationError) {
+    if isHolding { held.append(error) } else { try note(error) }
+  }
+
+  /// Whether something was held back.
+  var holdsSome: Bool { !held.isEmpty }
+
+  /// Notes what was held back.
+  func release() throws(MigrationError) {
+    isHolding = false
+    let errors = held
+    held = []
+    for error in errors { try note(error) }
+  }
+
+  /// Notes more findings like the last that was kept.
+  func noteMore(_ count: UInt64, about property: Property) {
+    found[property]?.more += count
+  }
+
+  /// Whether something is wrong with `property`.
+  func isRefuted(_ property: Property) -> Bool { found[property] != nil }
+
+  /// A part of the properties could not be looked at: they are not proven any more.
+  func obstruct(_ properties: Property..., reason: String, needs: String) {
+    for property in properties where obstructions[property] == nil {
+      obstructions[property] = (reason, needs)
+    }
+  }
+
+  /// All of the properties was looked at.
+  func look(at properties: Property...) { looked.formUnion(properties) }
+
+  /// - Parameter why: of a property that was not looked at: why, and what would be needed.
+  func report(
+    signerHash: [UInt8]? = nil, why: (Property) -> (reason: String, needs: String)
+  ) -> VerificationReport {
+    let outcomes = Property.allCases.map {
+      property -> (property: Property, outcome: VerificationReport.Outcome) in
+      if let entry = found[property] {
+        return (property, .refuted(entry.kept, more: entry.more))
+      }
+      if let open = obstructions[property] {
+        return (property, .notCheckable(reason: open.reason, needs: open.needs))
+      }
+      if looked.contains(property) { return (property, .proven) }
+      let open = why(property)
+      return (property, .notCheckable(reason: open.reason, needs: open.needs))
+    }
+    return VerificationReport(
+      kind: kind, signerHash: signerHash, outcomes: outcomes, refusal: first)
   }
 }

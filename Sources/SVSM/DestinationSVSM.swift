@@ -1,6 +1,5 @@
 public import Bytes
 internal import Cryptography
-internal import SEVSNP
 
 /// The destination side of a migration, seen from the kernel: each method is one call of the source
 /// document's KVM table (`Formats/api.md`).
@@ -23,8 +22,7 @@ public struct DestinationSVSM: ~Copyable {
   private let instance: SVSMInstance
   private let keys: SessionKeys
   private var ledger: RecordLedger
-  private var guest = TrustedGuestState(pageStates: PageStateMap(), vcpus: [], services: [])
-  private var secrets: (gpa: UInt64, facts: SecretsPageFacts)?
+  private var state: ImportedState
   private var finalOpener: AEADOpener
   private var isDead = false
 
@@ -38,12 +36,7 @@ public struct DestinationSVSM: ~Copyable {
     at offset: UInt64
   ) throws(MigrationError) {
     guard options.isRehearsal || instance.stage == .ready else { throw instance.usedError }
-    guard transferData.offerDigest == (try instance.offer.digest()) else {
-      throw MigrationError(
-        .sessionRecipient, "stream is for another destination", section: "snp-session",
-        at: offset + 16, expected: "offer \(Hex.encode(try instance.offer.digest().prefix(8)))…",
-        got: "\(Hex.encode(transferData.offerDigest.prefix(8)))…")
-    }
+    try transferData.requireAnswer(to: instance.offer, at: offset)
     guard options.acceptsSeeded || !transferData.flags.contains(.seeded) else {
       throw MigrationError(
         .sessionSeeded, "stream was made from a seed: its keys are no secret",
@@ -58,21 +51,13 @@ public struct DestinationSVSM: ~Copyable {
       throw MigrationError(
         .sessionOneWay, "source does not prove itself", section: "snp-session", at: offset + 8)
     }
-    let info =
-      Label.transportKey
-      + TransferData.wrapInfo(flags: transferData.flags, offerDigest: transferData.offerDigest)
-    guard
-      var transportKey = try instance.unwrap(
-        transferData.wrappedKey, encapsulatedKey: transferData.encapsulatedKey, info: info)
-    else {
-      throw MigrationError(
-        .sessionKey, "transport key does not unwrap", section: "snp-session", at: offset + 64)
+    guard let keys = try SessionKeys(unwrapping: transferData, for: instance) else {
+      throw TransferData.unwrapError(at: offset)
     }
-    defer { wipe(&transportKey) }
-    let keys = try SessionKeys(transportKey: transportKey, transferData: transferData.encoded)
     let finalOpener = try keys.finalOpener()
     let ledger = try RecordLedger(transferData: transferData.encoded)
     self.instance = instance
+    state = ImportedState(features: instance.features)
     self.finalOpener = finalOpener
     self.keys = keys
     self.ledger = ledger
@@ -155,7 +140,7 @@ public struct DestinationSVSM: ~Copyable {
     defer { wipe(&plaintext) }
     try ledger.admit(header, header: record.extracting(first: headSize), at: offset)
     do {
-      try take(header.kind, plaintext.span)
+      try state.take(header.kind, plaintext.span)
     } catch {
       // Offsets inside the plaintext mean nothing to a reader of the stream.
       var error = error
@@ -163,40 +148,6 @@ public struct DestinationSVSM: ~Copyable {
       throw error
     }
     leave()
-  }
-
-  private mutating func take(
-    _ kind: FinalRecord.Kind, _ plaintext: Span<UInt8>
-  ) throws(MigrationError) {
-    switch kind {
-    case .vcpu:
-      let vcpu = try VCPUPlaintext.decode(plaintext)
-      try VMSA(vcpu.vmsa).validateForImport(
-        expectedVMPL: vcpu.vmpl, expectedFeatures: instance.features)
-      guard guest.vcpus.allSatisfy({ $0.apicID != vcpu.apicID }) else {
-        throw MigrationError(
-          .vcpuRepeated, "two vCPUs have one APIC id", got: "\(vcpu.apicID)")
-      }
-      guest.vcpus.append(vcpu)
-    case .service:
-      let service = try ServicePlaintext.decode(plaintext)
-      guard service.kind.isKnown || !service.isMandatory else {
-        throw MigrationError(
-          .serviceUnknown, "a mandatory service is not known here", got: service.kind.name)
-      }
-      guard guest.services.allSatisfy({ $0.kind != service.kind }) else {
-        throw MigrationError(.serviceSyntax, "a service occurs twice", got: service.kind.name)
-      }
-      guest.services.append(service)
-    case .secrets:
-      guard secrets == nil else {
-        throw MigrationError(.secretsPage, "a guest has one secrets page")
-      }
-      secrets = try SecretsPlaintext.decode(plaintext)
-    case .pageStates:
-      var cursor = ByteCursor(plaintext)
-      try guest.pageStates.appendRuns(from: &cursor)
-    }
   }
 
   /// Processes the commit of 144 bytes: the guest becomes runnable.
@@ -216,42 +167,15 @@ public struct DestinationSVSM: ~Copyable {
     }
     var cursor = ByteCursor(body, at: offset)
     try ledger.admit(try CommitRecord(from: &cursor), at: offset)
-    guard !guest.vcpus.isEmpty else {
-      throw MigrationError(.vcpuCount, "no vCPU came with the guest", at: offset)
+    guard !state.guest.vcpus.isEmpty else {
+      throw MigrationError(
+        .vcpuCount, "no vCPU came with the guest", at: offset, expected: "at least 1", got: "0")
     }
-    try checkPages(at: offset)
-    let restored = RestoredState(guest: guest, secretsPage: try rebuiltSecretsPage(at: offset))
+    try ledger.compare(with: state.guest.pageStates, naming: 1, at: offset)
+    try state.checkSecretsPage(at: offset)
+    let restored = try state.restored(on: instance)
     leave()
     return restored
-  }
-
-  /// Every validated page must have come, and no other.
-  private mutating func checkPages(at offset: UInt64) throws(MigrationError) {
-    for run in guest.pageStates.runs where run.state == .validated {
-      for page in 0..<run.pages where !ledger.isPresent(run.gpa + page * 4096) {
-        throw MigrationError(
-          .mapMissingPage, "a validated page never came", section: "page states", at: offset,
-          got: "gpa 0x\(String(run.gpa + page * 4096, radix: 16))")
-      }
-    }
-    guard ledger.presentPages == guest.pageStates.pages(in: .validated) else {
-      throw MigrationError(
-        .mapUnexpectedPage, "a page came that is not validated", section: "page states",
-        at: offset, expected: "\(guest.pageStates.pages(in: .validated)) pages",
-        got: "\(ledger.presentPages)")
-    }
-  }
-
-  private func rebuiltSecretsPage(
-    at offset: UInt64
-  ) throws(MigrationError) -> (gpa: UInt64, page: [UInt8])? {
-    guard secrets?.gpa == guest.secretsPage else {
-      throw MigrationError(
-        .secretsPage, "secrets page and page-state map disagree", section: "page states",
-        at: offset)
-    }
-    guard let secrets else { return nil }
-    return (secrets.gpa, try SecretsPage(facts: secrets.facts, on: instance.secretsPage()).bytes)
   }
 
   private mutating func enter() throws(MigrationError) {

@@ -47,8 +47,11 @@ public struct EpochToken: Sendable, Hashable {
   }
 
   /// Decodes the authenticated part; the tag follows it.
+  /// - Parameter refuse: takes what breaks a rule and leaves the fields readable.
   /// - Throws: `SECTION-RESERVED`, `EPOCH-COUNT`.
-  public init(from cursor: inout ByteCursor) throws(MigrationError) {
+  public init(
+    from cursor: inout ByteCursor, refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) {
     let start = cursor.offset
     epoch = try cursor.read()
     let flags = try cursor.read(UInt32.self)
@@ -58,16 +61,19 @@ public struct EpochToken: Sendable, Hashable {
       migrated: try cursor.read(), migratedAgain: try cursor.read(), cancelled: try cursor.read())
     transcript = try cursor.takeArray(48)
     let reserved = (try cursor.read(UInt64.self)) | (try cursor.read(UInt64.self))
-    guard flags & ~1 == 0, reserved == 0 else {
-      throw MigrationError(
-        .sectionReserved, "reserved bits of an epoch token are set",
-        at: start + (reserved == 0 ? 4 : 96))
+    if flags & ~1 != 0 || reserved != 0 {
+      try refuse(
+        MigrationError(
+          .sectionReserved, "reserved bits of an epoch token are set",
+          at: start + (reserved == 0 ? 4 : 96), expected: "zero",
+          got: reserved == 0 ? "flags 0x\(String(flags, radix: 16))" : "other bytes"))
     }
-    isLast = flags == 1
-    guard counts.total == records else {
-      throw MigrationError(
-        .epochCount, "epoch token's counts do not add up", at: start + 8,
-        expected: "\(records) records", got: "\(counts.description)")
+    isLast = flags & 1 == 1
+    if counts.total != records {
+      try refuse(
+        MigrationError(
+          .epochCount, "epoch token's counts do not add up", at: start + 8,
+          expected: "\(records) records", got: "\(counts.description)"))
     }
   }
 
@@ -105,6 +111,9 @@ public struct PageCounts: Sendable, Hashable {
     let (sum, overflowedAgain) = first.addingReportingOverflow(cancelled)
     return overflowed || overflowedAgain ? nil : sum
   }
+
+  /// Whether nothing was counted.
+  public var isEmpty: Bool { migrated | migratedAgain | cancelled == 0 }
 
   /// Counts one record of `operation`.
   public mutating func add(_ operation: PageMetadata.Operation) {

@@ -43,8 +43,14 @@ public struct FinalRecord: Sendable, Hashable {
   }
 
   /// Decodes the 24 authenticated bytes; tag and ciphertext follow.
+  /// - Parameters:
+  ///   - presumed: the kind of a record whose own is unknown, once that was refused.
+  ///   - refuse: takes what breaks a rule and leaves the record readable.
   /// - Throws: `FINAL-ORDER` for an unknown kind, `SECTION-RESERVED`, `SECTION-LENGTH`.
-  public init(from cursor: inout ByteCursor) throws(MigrationError) {
+  public init(
+    from cursor: inout ByteCursor, presuming presumed: Kind? = nil,
+    refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) {
     let start = cursor.offset
     let code = try cursor.read(UInt16.self)
     let reserved = try cursor.read(UInt16.self)
@@ -52,14 +58,22 @@ public struct FinalRecord: Sendable, Hashable {
     sequence = try cursor.read()
     length = try cursor.read()
     let reserved2 = try cursor.read(UInt32.self)
-    guard let kind = Kind(rawValue: code) else {
-      throw MigrationError(
-        .finalOrder, "unknown kind of final record", at: start, expected: "1 to 4", got: "\(code)")
+    let known = Kind(rawValue: code)
+    if known == nil {
+      try refuse(
+        MigrationError(
+          .finalOrder, "unknown kind of final record", at: start, expected: "1 to 4",
+          got: "\(code)"))
+    }
+    guard let kind = known ?? presumed else {
+      throw MigrationError(.finalOrder, "unknown kind of final record", at: start)
     }
     self.kind = kind
-    guard reserved == 0, reserved2 == 0 else {
-      throw MigrationError(
-        .sectionReserved, "reserved bytes are not zero", at: start + (reserved == 0 ? 20 : 2))
+    if reserved != 0 || reserved2 != 0 {
+      try refuse(
+        MigrationError(
+          .sectionReserved, "reserved bytes are not zero", at: start + (reserved == 0 ? 20 : 2),
+          expected: "0", got: "\(reserved == 0 ? reserved2 : UInt32(reserved))"))
     }
     guard length > 0, length <= Self.maximumLength else {
       throw MigrationError(
@@ -130,8 +144,11 @@ public struct CommitRecord: Sendable, Hashable {
   }
 
   /// Decodes the authenticated part; the tag follows it.
+  /// - Parameter refuse: takes what breaks a rule and leaves the fields readable.
   /// - Throws: `SESSION-VERSION`, `SECTION-RESERVED`, `COMMIT-TOTALS`.
-  public init(from cursor: inout ByteCursor) throws(MigrationError) {
+  public init(
+    from cursor: inout ByteCursor, refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) {
     let start = cursor.offset
     let version = try cursor.read(UInt16.self)
     let reserved = try cursor.read(UInt16.self)
@@ -145,19 +162,23 @@ public struct CommitRecord: Sendable, Hashable {
     transcript = try cursor.takeArray(48)
     var reserved2: UInt64 = 0
     for _ in 0..<4 { reserved2 |= try cursor.read(UInt64.self) }
-    guard version == 1 else {
-      throw MigrationError(
-        .sessionVersion, "unknown version of the commit record", at: start, expected: "1",
-        got: "\(version)")
+    if version != 1 {
+      try refuse(
+        MigrationError(
+          .sessionVersion, "unknown version of the commit record", at: start, expected: "1",
+          got: "\(version)"))
     }
-    guard reserved == 0, reserved2 == 0 else {
-      throw MigrationError(
-        .sectionReserved, "reserved bytes are not zero", at: start + (reserved == 0 ? 96 : 2))
+    if reserved != 0 || reserved2 != 0 {
+      try refuse(
+        MigrationError(
+          .sectionReserved, "reserved bytes are not zero", at: start + (reserved == 0 ? 96 : 2),
+          expected: "0", got: reserved == 0 ? "other bytes" : "\(reserved)"))
     }
-    guard final.total == records else {
-      throw MigrationError(
-        .commitTotals, "commit's counts do not add up", at: start + 24, expected: "\(records)",
-        got: "\(final.total)")
+    if final.total != records {
+      try refuse(
+        MigrationError(
+          .commitTotals, "commit's counts do not add up", at: start + 24, expected: "\(records)",
+          got: "\(final.total)"))
     }
   }
 

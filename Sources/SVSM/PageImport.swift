@@ -98,10 +98,7 @@ public final class PageImport: @unchecked Sendable {
 
   /// The tag of a cancel does not cover what follows it, which must be zero.
   private func note(cancel record: Span<UInt8>, _ index: Int) {
-    guard stray == nil else { return }
-    for byte in PageMetadata.contentOffset..<PageMetadata.recordSize where record[byte] != 0 {
-      stray = (index, byte)
-      return
-    }
+    guard stray == nil, let byte = PageMetadata.strayByte(inCancel: record) else { return }
+    stray = (index, byte)
   }
 }

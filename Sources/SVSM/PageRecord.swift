@@ -70,9 +70,12 @@ public struct PageMetadata: Sendable, Hashable {
   public var length: Int { operation == .cancel ? 0 : Self.pageSize }
 
   /// Decodes the first 32 bytes of a record that is not the no-operation record.
+  /// - Parameter refuse: takes what breaks a rule and leaves the fields readable.
   /// - Throws: `PAGE-OPERATION`, `PAGE-ADDRESS`, `PAGE-SIZE`, `PAGE-PERMISSIONS`,
   ///   `SECTION-RESERVED`, each with the offset of its field.
-  public init(from cursor: inout ByteCursor) throws(MigrationError) {
+  public init(
+    from cursor: inout ByteCursor, refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) {
     let start = cursor.offset
     sequence = try cursor.read()
     gpa = try cursor.read()
@@ -94,32 +97,48 @@ public struct PageMetadata: Sendable, Hashable {
     }
     self.operation = operation
     self.size = size
-    guard gpa % UInt64(Self.pageSize) == 0, gpa < PageStateMap.addressLimit else {
-      throw MigrationError(
-        .pageAddress, "guest-physical address is unaligned or beyond 52 bits", at: start + 8,
-        got: "0x\(String(gpa, radix: 16))")
+    if gpa % UInt64(Self.pageSize) != 0 || gpa >= PageStateMap.addressLimit {
+      try refuse(
+        MigrationError(
+          .pageAddress, "guest-physical address is unaligned or beyond 52 bits", at: start + 8,
+          expected: "a multiple of 0x1000 below 2^52", got: "0x\(String(gpa, radix: 16))"))
     }
-    guard reserved == 0 else {
-      throw MigrationError(.sectionReserved, "reserved byte is not zero", at: start + 23)
+    if reserved != 0 {
+      try refuse(
+        MigrationError(
+          .sectionReserved, "reserved byte is not zero", at: start + 23, expected: "0",
+          got: "\(reserved)"))
     }
-    guard validated == (operation == .cancel ? 0 : 1) else {
-      throw MigrationError(
-        .pageOperation, "a page that was never validated is not sent", at: start + 22,
-        got: "\(validated)")
+    if validated != (operation == .cancel ? 0 : 1) {
+      try refuse(
+        MigrationError(
+          .pageOperation, "a page that was never validated is not sent", at: start + 22,
+          expected: operation == .cancel ? "0" : "1", got: "\(validated)"))
     }
-    guard permissions.isValid, operation != .cancel || permissions == .none else {
-      throw MigrationError(.pagePermissions, "impossible VMPL permissions", at: start + 24)
+    if !permissions.isValid || operation == .cancel && permissions != .none {
+      try refuse(
+        MigrationError(
+          .pagePermissions, "impossible VMPL permissions", at: start + 24,
+          expected: operation == .cancel ? "0x0" : "bits of 0x1f1f1f1f",
+          got: "0x\(String(permissions.rawValue, radix: 16))"))
     }
-    guard Int(length) == self.length else {
-      throw MigrationError(
-        .pageSize, "wrong length of plaintext", at: start + 28, expected: "\(self.length)",
-        got: "\(length)")
+    if Int(length) != self.length {
+      try refuse(
+        MigrationError(
+          .pageSize, "wrong length of plaintext", at: start + 28, expected: "\(self.length)",
+          got: "\(length)"))
     }
   }
 
   /// Whether a record's metadata say that it is a cancel. Precondition: it has 32 bytes.
   static func isCancel(_ record: Span<UInt8>) -> Bool {
     record[20] == Operation.cancel.rawValue
+  }
+
+  /// The first byte of a cancel's content that is not zero; its tag does not cover them. Precondition: the
+  /// record is whole.
+  public static func strayByte(inCancel record: Span<UInt8>) -> Int? {
+    (contentOffset..<recordSize).first { record[$0] != 0 }
   }
 
   /// Writes the 32 bytes of metadata at `offset` of `record`, in place.

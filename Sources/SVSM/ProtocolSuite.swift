@@ -70,15 +70,17 @@ public struct ProtocolFlags: OptionSet, Sendable, Hashable {
 
   /// Reads flags of which only `known` may be set.
   init(
-    from cursor: inout ByteCursor, known: ProtocolFlags, code: ErrorCode
+    from cursor: inout ByteCursor, known: ProtocolFlags, code: ErrorCode,
+    refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) {
     let start = cursor.offset
     self.init(rawValue: try cursor.read())
-    guard isSubset(of: known) else {
-      throw MigrationError(
-        code, "unknown flags", at: start,
-        expected: "at most 0x\(String(known.rawValue, radix: 16))",
-        got: "0x\(String(rawValue, radix: 16))")
+    if !isSubset(of: known) {
+      try refuse(
+        MigrationError(
+          code, "unknown flags", at: start,
+          expected: "at most 0x\(String(known.rawValue, radix: 16))",
+          got: "0x\(String(rawValue, radix: 16))"))
     }
   }
 }

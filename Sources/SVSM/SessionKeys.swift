@@ -23,6 +23,22 @@ struct SessionKeys {
     commit = try Self.key(prk, Label.commitKey)
   }
 
+  /// The keys of the session that `transferData` begins, as its destination gets them.
+  /// - Returns: nil when the transport key does not unwrap.
+  init?(
+    unwrapping transferData: TransferData, for instance: SVSMInstance
+  ) throws(MigrationError) {
+    let info =
+      Label.transportKey
+      + TransferData.wrapInfo(flags: transferData.flags, offerDigest: transferData.offerDigest)
+    guard
+      var transportKey = try instance.unwrap(
+        transferData.wrappedKey, encapsulatedKey: transferData.encapsulatedKey, info: info)
+    else { return nil }
+    defer { wipe(&transportKey) }
+    try self.init(transportKey: transportKey, transferData: transferData.encoded)
+  }
+
   func pageSealer() throws(MigrationError) -> AEADSealer { try AEADSealer(key: pages.bytes) }
   func pageOpener() throws(MigrationError) -> AEADOpener { try AEADOpener(key: pages.bytes) }
   func finalSealer() throws(MigrationError) -> AEADSealer { try AEADSealer(key: final.bytes) }

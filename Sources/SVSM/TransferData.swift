@@ -73,29 +73,39 @@ public struct TransferData: Sendable, Hashable {
     guard isPossible else {
       throw MigrationError(
         .sessionSyntax, "impossible lengths of report or certificates",
-        at: offset + UInt64(boundSize), got: "\(report) and \(certificates)")
+        at: offset + UInt64(boundSize),
+        expected: flags.contains(.mutual)
+          ? "1184 and 1 to \(MigrationData.maximumCertificates)" : "0 and 0: not mutual",
+        got: "\(report) and \(certificates)")
     }
     return Int(report + certificates)
   }
 
   /// Decodes a whole payload. Nothing is verified yet.
-  /// - Parameter offset: where the payload begins in the stream.
-  /// - Throws: `SESSION-SYNTAX`, `SESSION-VERSION`, `SESSION-SUITE`.
-  public init(_ bytes: [UInt8], at offset: UInt64) throws(MigrationError) {
+  /// - Parameters:
+  ///   - offset: where the payload begins in the stream.
+  ///   - refuse: takes what breaks a rule and leaves the fields readable.
+  /// - Throws: `SESSION-SYNTAX`, `SESSION-VERSION`, `SESSION-SUITE`, `SECTION-RESERVED`.
+  public init(
+    _ bytes: [UInt8], at offset: UInt64, refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) {
     let span = bytes.span
     var cursor = ByteCursor(span, at: offset)
     suite = try ProtocolSuite(
       from: &cursor, versionCode: .sessionVersion, suiteCode: .sessionSuite)
-    flags = try ProtocolFlags(from: &cursor, known: [.mutual, .seeded], code: .sessionSyntax)
+    flags = try ProtocolFlags(
+      from: &cursor, known: [.mutual, .seeded], code: .sessionSyntax, refuse: refuse)
     let reserved = try cursor.read(UInt32.self)
     offerDigest = try cursor.takeArray(48)
     encapsulatedKey = try cursor.takeArray(97)
     wrappedKey = try cursor.takeArray(48)
     sourceKey = try cursor.takeArray(97)
     let reserved2 = try cursor.read(UInt16.self)
-    guard reserved == 0, reserved2 == 0 else {
-      throw MigrationError(
-        .sectionReserved, "reserved bytes are not zero", at: offset + (reserved == 0 ? 306 : 12))
+    if reserved != 0 || reserved2 != 0 {
+      try refuse(
+        MigrationError(
+          .sectionReserved, "reserved bytes are not zero", at: offset + (reserved == 0 ? 306 : 12),
+          expected: "0", got: "\(reserved == 0 ? UInt32(reserved2) : reserved)"))
     }
     let size = try Self.evidenceSize(fixedPart: span, at: offset)
     let reportLength = Int(try cursor.read(UInt32.self))
@@ -136,6 +146,26 @@ public struct TransferData: Sendable, Hashable {
     bytes.append(bigEndian: UInt32(truncatingIfNeeded: report.count))
     bytes.append(bigEndian: UInt32(truncatingIfNeeded: certificates.count))
     try self.init(bytes + report + certificates, at: 0)
+  }
+
+  /// Whether the session answers `offer`.
+  /// - Parameter offset: where the transfer data begins in the stream.
+  /// - Throws: `SESSION-RECIPIENT`.
+  public func requireAnswer(to offer: MigrationData, at offset: UInt64) throws(MigrationError) {
+    let digest = try offer.digest()
+    guard offerDigest == digest else {
+      throw MigrationError(
+        .sessionRecipient, "stream is for another destination", section: "snp-session",
+        at: offset + 16, expected: "offer \(Hex.encode(digest.prefix(8)))…",
+        got: "\(Hex.encode(offerDigest.prefix(8)))…")
+    }
+  }
+
+  /// The refusal of a session whose transport key does not unwrap.
+  /// - Parameter offset: where the transfer data begins in the stream.
+  public static func unwrapError(at offset: UInt64) -> MigrationError {
+    MigrationError(
+      .sessionKey, "transport key does not unwrap", section: "snp-session", at: offset + 64)
   }
 
   /// The REPORT_DATA the source's report must carry: 64 bytes. It binds the offer, the wrapped

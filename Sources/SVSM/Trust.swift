@@ -36,11 +36,39 @@ public struct Trust: Sendable {
       _ = try result.requireAccepted()
       return result
     } catch {
-      // A report's offsets count from its first byte, those of certificates from their table's.
-      var error = error
-      let start = error.section == "report" ? offset : offset + UInt64(AttestationReport.size)
-      error.offset = start + (error.offset ?? 0)
-      throw error.inSection(section)
+      throw Self.locate(error, in: section, at: offset)
     }
+  }
+
+  /// The same for an audit: every check that fails is named.
+  /// - Parameter refuse: takes each failure.
+  public func audit(
+    report: [UInt8], certificates: [UInt8], reportData: [UInt8], of section: String,
+    at offset: UInt64, refuse: MigrationError.Refusal
+  ) throws(MigrationError) {
+    var table: [X509Certificate] = []
+    do throws(MigrationError) {
+      table = try CertificateTable(certificates).certificates()
+    } catch {
+      return try refuse(Self.locate(error, in: section, at: offset))
+    }
+    let verifier = AttestationVerifier(
+      trust: anchors, requirements: .peer(reportData: reportData), time: .at(time))
+    let result = verifier.verify(report: report, certificates: table)
+    for check in result.checks {
+      if case .failed(let error) = check.outcome {
+        try refuse(Self.locate(error, in: section, at: offset))
+      }
+    }
+  }
+
+  /// A report's offsets count from its first byte, those of certificates from their table's.
+  private static func locate(
+    _ error: MigrationError, in section: String, at offset: UInt64
+  ) -> MigrationError {
+    var located = error
+    let start = error.section == "report" ? offset : offset + UInt64(AttestationReport.size)
+    located.offset = start + (error.offset ?? 0)
+    return located.inSection(section)
   }
 }

@@ -9,19 +9,23 @@ internal import SVSM
 public struct VerifyCommand: ToolCommand {
   public static let configuration = CommandConfiguration(
     commandName: "svsm-mig-verify",
-    abstract: "Verify a stream, restoring nothing.",
+    abstract: "Verify a stream, restoring nothing; or explain a code.",
     discussion: """
-      Prints one line for each property: proven, refuted, or not checked and why. Without keys it \
-      checks structure, order, counts, seal and the source's attestation; with the destination's \
-      instance also every tag and all that is encrypted. Exit status 65 when a property is refuted.
+      Prints a ledger: one line for each property, proven, refuted or not checkable here. Below stands \
+      what refutes it, and the rule that is broken; or what would be needed. It names all that it can, \
+      not only the first. Without keys it checks structure, order, counts, seal and attestation; with \
+      the destination's instance also every tag and all that is encrypted. Exit status 65 when a \
+      property is refuted.
 
       Of a plain QEMU stream it checks the structure, that all RAM came, and the seal of \
       svsm-mig-seal if there is one; with --instance that it is sealed, and by that instance.
+
+      --explain CODE tells of a refusal's code what it means, where it comes from and what to do.
       """,
     version: Toolkit.version)
 
   @Argument(help: "Stream to verify; - is standard input.", completion: .file())
-  var stream: String
+  var stream: String?
 
   @Option(
     help: ArgumentHelp(
@@ -29,6 +33,17 @@ public struct VerifyCommand: ToolCommand {
         + "it is.", valueName: "instance"),
     completion: .file())
   var instance: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Offer the stream answers, to check the destination's attestation without keys.",
+      valueName: "offer"),
+    completion: .file())
+  var offer: String?
+
+  @Option(
+    help: ArgumentHelp("Explain this code: SEAL-CHUNK. No stream is read.", valueName: "code"))
+  var explain: String?
 
   @Flag(help: "Print JSON instead of text.")
   var json = false
@@ -40,21 +55,47 @@ public struct VerifyCommand: ToolCommand {
 
   public init() {}
 
-  public func validate() throws { try qemu.validate(with: stream) }
+  public func validate() throws {
+    guard (stream == nil) != (explain == nil) else {
+      throw ValidationError("Name a stream, or a code with --explain.")
+    }
+    if let explain {
+      guard ErrorCode(named: explain) != nil else {
+        let near = ErrorCode.near(explain).map(\.rawValue).joined(separator: ", ")
+        throw ValidationError("There is no code \(RenderedText.printable(explain)); near: \(near).")
+      }
+      guard instance == nil, offer == nil else {
+        throw ValidationError("--explain takes neither --instance nor --offer.")
+      }
+    }
+    guard instance == nil || offer == nil else {
+      throw ValidationError("An instance holds its offer: name one of the two.")
+    }
+    if let stream { try qemu.validate(with: stream) }
+  }
 
   public var wantsJSON: Bool { json }
 
   public func execute(_ console: Console) throws {
+    if let code = explain.flatMap({ ErrorCode(named: $0) }) {
+      if json { return try console.write(code.explainedAsJSON) }
+      return try console.write(code.explained(console.style))
+    }
+    let stream = stream ?? "-"
     let keys = try instance.map { (path) throws(MigrationError) in
       try InstanceFile(reading: path).instance
+    }
+    let offer = try offer.map { (path) throws(MigrationError) in
+      try MigrationData(readSmallFile(path, limit: MigrationData.maximumSize))
     }
     let trust = try trust.load()
     let input = try QEMUInput(try InputFile(stream), qemu)
     let report =
       try Inspection.Kind(detecting: input.stream) == .snp
-      ? verifySNP(input, keys, trust) : verifyPlain(input, keys)
+      ? verifySNP(input, keys, offer, trust) : verifyPlain(input, keys)
     if json {
-      try console.write(report.json(of: stream, withInstance: keys != nil))
+      try console.write(
+        report.json(of: stream, withInstance: keys != nil, withOffer: offer != nil))
     } else {
       try console.write(report.text(console.style))
     }
@@ -63,17 +104,24 @@ public struct VerifyCommand: ToolCommand {
   }
 
   private func verifySNP(
-    _ input: QEMUInput, _ destination: SVSMInstance?, _ trust: Trust
+    _ input: QEMUInput, _ destination: SVSMInstance?, _ offer: MigrationData?, _ trust: Trust
   ) throws(MigrationError) -> VerificationReport {
     try input.requireAlone()
     let verifier = StreamVerifier(trust: trust, crew: jobs.crew)
-    guard let destination else { return try verifier.verify(input.stream) }
+    guard let destination else {
+      return try verifier.verify(input.stream, offer: offer)
+    }
     return try verifier.verify(input.stream, for: destination)
   }
 
   private func verifyPlain(
     _ input: QEMUInput, _ signer: SVSMInstance?
   ) throws(MigrationError) -> VerificationReport {
+    guard offer == nil else {
+      throw MigrationError(
+        .streamKind, "a plain QEMU stream answers no offer", expected: "an SNP stream for --offer",
+        got: "a plain QEMU stream")
+    }
     try input.requireWholeImage()
     var verifier = PlainStreamVerifier(
       try input.reader(),

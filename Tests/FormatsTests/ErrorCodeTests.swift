@@ -11,7 +11,7 @@ import Testing
     let rows = Self.rows.filter { $0.first == "`\(code.rawValue)`" }
     #expect(rows.count == 1)
     let row = try #require(rows.first)
-    #expect(row.count == 4)
+    #expect(row.count == 5)
     #expect(row[1] == "\(code.exitStatus)")
     #expect(row.dropFirst(2).allSatisfy { !$0.isEmpty }, "a cell is empty")
   }

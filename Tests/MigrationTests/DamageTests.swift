@@ -32,13 +32,13 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
 
   /// What a verifier without keys says.
   private func refusal(of stream: [UInt8]) throws -> MigrationError? {
-    try Lab.verifier().verify(StreamInput(ArraySource(stream))).refusal
+    try Lab.verifier().verify(StreamInput(ArraySource(stream)), stopsAtFirst: true).refusal
   }
 
   /// What a destination says, restoring nothing.
   private func refusalWithKeys(of stream: [UInt8]) throws -> MigrationError? {
     try Lab.verifier()
-      .verify(StreamInput(ArraySource(stream)), for: small.destination).refusal
+      .verify(StreamInput(ArraySource(stream)), for: small.destination, stopsAtFirst: true).refusal
   }
 
   @Test func theStreamAsMadeIsAccepted() throws {

@@ -109,10 +109,11 @@ private let real = Result { try Fixture.read("qemu/pc72-bios-reset/stream.xz") }
   private func outcome(
     _ report: VerificationReport, _ property: VerificationReport.Property
   ) -> String {
-    switch report.outcomes.first(where: { $0.property == property })?.outcome {
+    switch report.outcome(of: property) {
     case .proven: "proven"
-    case .refuted(let error): error.code.rawValue
-    case .notChecked(let reason): reason
+    case .refuted(let refutations, _):
+      refutations.map(\.error.code.rawValue).joined(separator: ", ")
+    case .notCheckable(let reason, _): reason
     case nil: "no such property"
     }
   }
@@ -124,7 +125,7 @@ private let real = Result { try Fixture.read("qemu/pc72-bios-reset/stream.xz") }
     #expect(outcome(bare, .structure) == "proven" && outcome(bare, .order) == "proven")
     #expect(outcome(bare, .seal) == "the stream has no seal")
     #expect(outcome(bare, .sealSigner) == "the stream has no seal")
-    #expect(outcome(bare, .pageTags) == "a plain QEMU stream")
+    #expect(outcome(bare, .pageTags) == "a plain QEMU stream has no such thing")
     let unsigned = try Lab.verifyPlain(Lab.seal(stream))
     #expect(outcome(unsigned, .seal) == "proven")
     #expect(outcome(unsigned, .sealSigner).contains("not signed"))
@@ -169,7 +170,7 @@ private let real = Result { try Fixture.read("qemu/pc72-bios-reset/stream.xz") }
         let report = try Lab.verifyPlain(stream, offset: offset, jobs: jobs)
         #expect(report.refusal?.code == .sealChunk, "\(place)")
         #expect(report.refusal?.offset == UInt64(chunk << 18) + offset)
-        #expect(outcome(report, .sealSigner) == "the stream was refused first")
+        #expect(outcome(report, .sealSigner).contains("not signed"))
       }
     }
   }

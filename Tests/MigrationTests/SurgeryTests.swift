@@ -9,7 +9,7 @@ import TestSupport
 import Testing
 
 /// A stream cut into its sections, to be put together otherwise.
-private struct Anatomy {
+struct Anatomy {
   /// From a section's type byte to the end of its footer.
   var pieces: [(header: SectionHeader, bytes: [UInt8])] = []
   /// What comes before the first section, and after the last.
@@ -186,7 +186,7 @@ private struct Anatomy {
     let report = try Lab.verifier(trust: trust).verify(StreamInput(ArraySource(whole.stream)))
     #expect(report.refusal?.code == .certificateRoot)
     // Whose stream it is does not change what is in it.
-    #expect(report.outcomes.first { $0.property == .seal }?.outcome == .proven)
+    #expect(report.outcome(of: .seal) == .proven)
   }
 
   @Test func whatCannotBeCheckedIsNeverCalledProven() throws {
@@ -194,8 +194,8 @@ private struct Anatomy {
       .verify(StreamInput(ArraySource(whole.stream)))
     for (property, outcome) in report.outcomes {
       let needsKeys: Set<VerificationReport.Property> = [
-        .recipient, .transportKey, .pageTags, .epochTokens, .vcpus, .services, .pageStates,
-        .commit, .freshness,
+        .destinationAttestation, .keyBinding, .recipient, .transportKey, .pageTags, .epochTags,
+        .pageStates, .vcpus, .svsmState, .machineState, .commit, .freshness,
       ]
       #expect((outcome == .proven) == !needsKeys.contains(property), "\(property)")
     }

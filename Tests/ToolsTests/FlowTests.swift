@@ -13,7 +13,7 @@ import Testing
       "save", "@guest -o @stream --to @there.offer --trust @root.pem" + option)
     let verified = try shop.must(
       "verify", "@stream --instance @there.svsm --trust @root.pem")
-    #expect(verified.text.contains("nothing refuted: \(option.isEmpty ? 16 : 15) of 16"))
+    #expect(verified.text.contains("nothing refuted: \(option.isEmpty ? 21 : 19) of 21"))
     try shop.must(
       "load", "@stream --instance @there.svsm -o @out --trust @root.pem" + option)
     try shop.requireSame("guest", "out")

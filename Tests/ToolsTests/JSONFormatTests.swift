@@ -1,4 +1,5 @@
 import Bytes
+import Foundation
 import TestSupport
 import Testing
 
@@ -50,9 +51,11 @@ import Testing
     (verify, "verify", "@stream --json --trust @root.pem --instance @destination.svsm", 0),
     (verify, "verify", "@cut --json --trust @root.pem", 65),
     (verify, "verify", "@damaged --json --trust @root.pem", 65),
+    (verify, "verify", "@stream --json --trust @root.pem --offer @destination.offer", 0),
     (verify, "verify", "@qemu --json", 0),
     (verify, "verify", "@sealed --json", 0),
     (inspect, "inspect", "@sealed --json", 0),
+    ("svsm-migration/explanation/1", "verify", "--explain seal-chunk --json", 0),
     ("refusal", "load", "@damaged --json -o @out --instance @once.svsm --trust @root.pem", 65),
     ("refusal", "load", "@cut --json -o @out --instance @once.svsm --trust @root.pem", 65),
     ("refusal", "verify", "@nothing --json", 66),
@@ -76,7 +79,7 @@ import Testing
   ]
 
   private static let inspect = "svsm-migration/inspect/1"
-  private static let verify = "svsm-migration/verify/1"
+  private static let verify = "svsm-migration/verify/2"
   private static let report = "svsm-migration/report/1"
   private static let attestation = "svsm-migration/attestation/1"
 
@@ -129,6 +132,31 @@ import Testing
       check.check(printed.json, printed.table)
       #expect(check.problems.isEmpty, "\(printed.call)")
     }
+  }
+
+  @Test func everyLedgerIsAsItsSchemaSays() throws {
+    let schema = try JSONSchema("Formats/verify.schema.json")
+    let ledgers = try Self.printed.get().filter { $0.table == Self.verify }
+    #expect(ledgers.count > 6)
+    for printed in ledgers {
+      #expect(schema.problems(of: printed.json) == [], "\(printed.call)")
+    }
+  }
+
+  /// Rows: what in a ledger is changed, to what a schema must not let pass.
+  @Test(arguments: [
+    ("\"svsm-migration/verify/2\"", "\"svsm-migration/verify/1\""), ("\"proven\"", "\"fine\""),
+    ("\"not-checkable\"", "\"proven\""), ("\"needs\"", "\"need\""), ("\"code\"", "\"Code\""),
+    ("\"structure\"", "\"form\""), ("\"withOffer\": false", "\"withOffer\": 0"),
+  ])
+  func theSchemaFindsWhatIsWrong(part: String, other: String) throws {
+    let schema = try JSONSchema("Formats/verify.schema.json")
+    let cut = try #require(
+      Self.printed.get().first { $0.call.contains("@cut") && $0.table == Self.verify })
+    let text = String(decoding: cut.json.pretty, as: UTF8.self)
+    let changed = text.replacingOccurrences(of: part, with: other)
+    #expect(changed != text)
+    #expect(try schema.problems(of: JSON(parsing: Array(changed.utf8))) != [])
   }
 
   @Test func everyDocumentedKeyIsPrinted() throws {

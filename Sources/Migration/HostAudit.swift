@@ -1,0 +1,109 @@
+internal import Bytes
+internal import Guest
+internal import QEMUStream
+internal import SVSM
+
+/// What the host knows of a guest, as an audit gathers it: machine, RAM blocks, map, which shared pages
+/// came.
+struct HostAudit {
+  var machine: String?
+  var blocks: [Guest.RAMBlock] = []
+  var map: GuestMap?
+  var frame: MachineFrame?
+  var books = SharedPageBooks(blocks: [])
+  /// Whether something of it was refused, so that the whole cannot be put together.
+  var isUnknown = false
+
+  /// Takes a private page.
+  /// - Throws: `MAP-LAYOUT`.
+  mutating func take(
+    _ page: PageMetadata, at offset: UInt64, refuse: MigrationError.Refusal
+  ) throws(MigrationError) {
+    guard let map else { return }
+    guard let place = map.locate(page.gpa) else {
+      return try refuse(
+        MigrationError(
+          .guestMap, "private page lies where no memory is mapped", at: offset + 8,
+          expected: "a mapped address", got: "gpa 0x\(String(page.gpa, radix: 16))"))
+    }
+    _ = books.note(place.block, place.offset, isShared: false)
+  }
+
+  /// Takes a record of shared memory.
+  /// - Parameter records: which know the private pages that are present.
+  /// - Throws: `MAP-SHARED-AT-PRIVATE`.
+  mutating func take(
+    _ page: RAMPage, at offset: UInt64, _ records: inout RecordLedger,
+    refuse: MigrationError.Refusal
+  ) throws(MigrationError) {
+    guard page.block < blocks.count else { return }
+    if let gpa = map?.gpa(block: page.block, offset: page.offset), records.isPresent(gpa) {
+      try refuse(
+        MigrationError(
+          .mapSharedAtPrivate, "shared content comes for a private page", at: offset,
+          expected: "a shared page", got: "gpa 0x\(String(gpa, radix: 16))"))
+    }
+    _ = books.note(page.block, page.offset, isShared: true)
+  }
+}
+
+extension FindingLedger {
+  /// Takes the machine's name, which a guest needs.
+  func nameMachine(
+    _ configuration: Configuration, _ host: inout HostAudit
+  ) throws(MigrationError) {
+    host.machine = String(validating: configuration.machine, as: UTF8.self)
+    guard host.machine == nil else { return }
+    try note(
+      MigrationError(
+        .configuration, "machine name is not UTF-8", at: 8, expected: "UTF-8",
+        got: configuration.machineText))
+  }
+}
+
+extension StreamAudit {
+  mutating func take(_ record: RAMRecord) throws(MigrationError) {
+    guard instance != nil else { return }
+    if case .blockList = record {
+      host.blocks = reader.guestBlocks
+      host.books = SharedPageBooks(blocks: host.blocks)
+    }
+    guard let page = record.page else { return }
+    let findings = findings
+    try host.take(page, at: reader.payloadOffset, &books) { (error) throws(MigrationError) in
+      try findings.note(error.inSection(RAMSection.name.description))
+    }
+  }
+
+  mutating func takeDevice(_ entry: Int) throws(MigrationError) {
+    guard instance != nil else { return }
+    do throws(MigrationError) {
+      let body = Array(copying: reader.payload)
+      try host.frame?.fill(entry, body.span, from: .section)
+    } catch {
+      host.isUnknown = true
+      try findings.note(named(error))
+    }
+  }
+
+  /// Holds what a destination would restore against what the host knows, as a load does at its end.
+  mutating func checkHost() throws(MigrationError) {
+    guard let restored, isFollowed else { return }
+    guard !host.isUnknown, let map = host.map, let machine = host.machine else {
+      return findings.obstruct(
+        .pageStates, .machineState, reason: "what the host says of memory or machine was refused",
+        needs: "the sections of the host as they were sealed")
+    }
+    do throws(MigrationError) {
+      _ = try GuestDescription(
+        restored, machine: machine, blocks: host.blocks, map: map, frame: host.frame
+      ) { _, _ in }
+      findings.look(at: .machineState)
+      try host.books.check(
+        MemoryExtents(map: map, states: restored.guest.pageStates), at: reader.payloadOffset)
+      findings.look(at: .pageStates)
+    } catch {
+      try findings.note(error)
+    }
+  }
+}

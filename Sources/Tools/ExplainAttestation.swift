@@ -1,0 +1,198 @@
+/// What is said of codes about reports and certificates.
+extension Explanation {
+  static let reportLength = Explanation(
+    meaning: "the attestation report is not 1184 bytes long",
+    causes: [
+      "the response of the firmware given with its header cut wrongly",
+      "a file that is no report",
+    ],
+    remedy: "give the raw report, nothing around it")
+
+  static let reportVersion = Explanation(
+    meaning: "the attestation report is of a version other than 2 to 5",
+    causes: [
+      "a newer firmware",
+      "damage in the first four bytes",
+    ],
+    remedy: "no other version is read")
+
+  static let reportReserved = Explanation(
+    meaning: "a reserved byte, or reserved bit of KEY_INFO, is set",
+    causes: [
+      "damage",
+      "a field that newer firmware fills in",
+      "a second encoding of one report",
+    ],
+    remedy: "get the report again; a newer firmware needs newer tools")
+
+  static let reportPolicy = Explanation(
+    meaning: "the policy has bit 17 clear or a reserved bit set",
+    causes: [
+      "damage in the policy",
+      "a report that no firmware made",
+    ],
+    remedy: "get the report again from its guest")
+
+  static let reportDebug = Explanation(
+    meaning: "the guest's policy lets the host debug it",
+    causes: [
+      "the guest was launched with debugging allowed",
+      "a host that wants to read the peer's memory",
+    ],
+    remedy: "launch the guest without debugging")
+
+  static let reportMigrationAgent = Explanation(
+    meaning: "firmware may migrate the guest",
+    causes: [
+      "the guest was launched with a migration agent",
+      "a host that wants firmware to move the peer",
+    ],
+    remedy: "launch it without a migration agent")
+
+  static let reportVMPL = Explanation(
+    meaning: "asked for from another privilege level: not by the SVSM",
+    causes: [
+      "a guest OS asked for the report, and speaks for the SVSM",
+      "a guest without an SVSM",
+    ],
+    remedy: "only VMPL 0 speaks for the SVSM")
+
+  static let reportSigningKey = Explanation(
+    meaning: "not signed, signed by an unknown kind of key, or by a VLEK where none is welcome",
+    causes: [
+      "the provider loads a VLEK",
+      "reports are masked on that machine",
+    ],
+    remedy: "allow VLEKs, or get a report signed by the chip")
+
+  static let reportAlgorithm = Explanation(
+    meaning: "signature algorithm other than ECDSA P-384 with SHA-384",
+    causes: [
+      "damage in the algorithm field",
+      "a newer firmware",
+    ],
+    remedy: "no other is read")
+
+  static let reportSignature = Explanation(
+    meaning: "the signature is out of range or not by the certificate's key",
+    causes: [
+      "damage anywhere in the signed part",
+      "the certificate of another chip or another TCB",
+      "a forged report",
+    ],
+    remedy: "report and certificate do not belong together, or the report was changed")
+
+  static let reportData = Explanation(
+    meaning: "REPORT_DATA or MEASUREMENT is not what was demanded",
+    causes: [
+      "a genuine report of another session or key: a replay",
+      "the session or the offer was changed after its report was made",
+      "another image than the measured one",
+    ],
+    remedy: "use report and session (or offer) that were made together; else somebody replays a "
+      + "report")
+
+  static let reportTCB = Explanation(
+    meaning:
+      "the certificate is for another TCB, or TCB versions contradict each other, or firmware "
+      + "is not committed where that is demanded",
+    causes: [
+      "firmware was updated since the certificate was fetched",
+      "firmware was rolled back",
+      "the certificate of another TCB",
+    ],
+    remedy: "get the certificate for REPORTED_TCB")
+
+  static let reportChip = Explanation(
+    meaning: "report and certificate name different chips, or the report none",
+    causes: [
+      "the certificate of another machine",
+      "CHIP_ID is masked on that machine",
+    ],
+    remedy: "get this chip's certificate")
+
+  static let reportProduct = Explanation(
+    meaning: "report, certificate and root are of different products, or of an unknown one",
+    causes: [
+      "certificates of another processor line",
+      "a processor that is newer than this table",
+    ],
+    remedy: "use the right chain")
+
+  static let certificateSyntax = Explanation(
+    meaning: "not a well-formed certificate, PEM text or private key",
+    causes: [
+      "a file that is no certificate",
+      "damage in the encoding",
+    ],
+    remedy: "give X.509 in DER or PEM")
+
+  static let certificateMissing = Explanation(
+    meaning: "the certificate that signed the report, or its issuer, is neither supplied nor known",
+    causes: [
+      "the host gave no certificates",
+      "only the chip's own was supplied",
+    ],
+    remedy: "add it")
+
+  static let certificateRoot = Explanation(
+    meaning: "the chain does not end in a trusted root, or brings one that is not trusted",
+    causes: [
+      "a model's root that was not named",
+      "a chain of another vendor",
+      "a forged chain with a root of its own",
+    ],
+    remedy: "name the root with --trust, if you trust it")
+
+  static let certificateChain = Explanation(
+    meaning: "a signature in the chain is wrong, or a link is left out",
+    causes: [
+      "damage in a certificate",
+      "an intermediate of another line",
+      "a forged certificate under a genuine name",
+    ],
+    remedy: "get the chain again from AMD's key server")
+
+  static let certificateAlgorithm = Explanation(
+    meaning: "a key or signature of another kind than AMD's",
+    causes: [
+      "a chain that was made with default settings of some tool"
+    ],
+    remedy: "use AMD's own chain, or a faithful model's")
+
+  static let certificateName = Explanation(
+    meaning: "a name, version or revocation-list place that does not fit the chain",
+    causes: [
+      "an intermediate that signs a kind of key it must not",
+      "a chain that only looks like AMD's",
+    ],
+    remedy: "use AMD's own chain, or a faithful model's")
+
+  static let certificateExtension = Explanation(
+    meaning:
+      "an extension that is missing, repeated, unknown, out of range, or does not allow what is "
+      + "done",
+    causes: [
+      "a certificate that is no VCEK",
+      "an intermediate without the right to sign",
+      "damage",
+    ],
+    remedy: "get the certificate again from AMD's key server")
+
+  static let certificateDate = Explanation(
+    meaning: "a certificate is not valid yet or has expired at the chosen time",
+    causes: [
+      "the clock is wrong",
+      "an old report, looked at today",
+    ],
+    remedy: "name another time with --at, if you mean one")
+
+  static let certificateTable = Explanation(
+    meaning: "the certificate table is too long, has no end, repeats an entry, or its contents lie "
+      + "wrong",
+    causes: [
+      "damage in the table",
+      "a table padded beyond 16 KiB",
+    ],
+    remedy: "have the host configure its certificates again")
+}
