@@ -1,16 +1,16 @@
 /// Pseudo-random numbers that a seed decides and nothing else: xoshiro256++ 1.0, started with
 /// SplitMix64 (both by Blackman and Vigna). For test guests; worth nothing as cryptography.
-struct SeededGenerator {
+package struct SeededGenerator: RandomNumberGenerator {
   private var state: (UInt64, UInt64, UInt64, UInt64)
 
-  init(_ seed: UInt64) {
+  package init(_ seed: UInt64) {
     var seed = seed
     state = (
       Self.splitMix(&seed), Self.splitMix(&seed), Self.splitMix(&seed), Self.splitMix(&seed)
     )
   }
 
-  mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     let result = Self.rotate(state.0 &+ state.3, 23) &+ state.0
     let shifted = state.1 << 17
     state.2 ^= state.0

@@ -74,23 +74,6 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
     }
   }
 
-  /// A sample: the sweep above covers every byte of a stream like these.
-  @Test(arguments: [
-    "tiny", "all-shared", "all-private", "mixed", "above-4g", "many-vcpus", "secrets-page",
-    "one-way",
-  ])
-  func aChangedByteOfAGoldenStreamIsRefusedWithItsPlace(name: String) throws {
-    let golden = try Fixture.read("golden/\(name)/stream.mig")
-    #expect(try refusal(of: golden) == nil)
-    // Steps of a prime, so that every kind of place is met.
-    for place in stride(from: golden.count % 4099, to: golden.count, by: 4099) {
-      var stream = golden
-      stream[place] ^= 0x10
-      let refusal = try refusal(of: stream)
-      #expect(refusal?.offset != nil, "byte \(place): \(refusal?.description ?? "accepted")")
-    }
-  }
-
   /// Rows: a byte of the report, or of the certificate table behind it, from the report's start; the
   /// place that is named.
   @Test(arguments: [
