@@ -163,7 +163,9 @@ public struct AEADNonce: Sendable, Hashable {
     var tag: UInt64 = 0
     var spare: UInt8 = 0
     var written: Int32 = 0
-    guard data.count <= Int32.max else { throw MigrationError(.cryptography, "message is too long") }
+    guard data.count <= Int32.max else {
+      throw MigrationError(.cryptography, "message is too long")
+    }
     // The data are read with their own length; of the tag 8 bytes are written.
     let isMade = unsafe data.withUnsafeBufferPointer { data in
       unsafe context.begin(nonce, data.baseAddress, data.count)
