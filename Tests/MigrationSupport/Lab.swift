@@ -19,16 +19,17 @@ public enum Lab {
   }
 
   /// Saves `guest` for `destination` and gives the stream. The source is instance 2 of chip 1.
+  /// - Parameter rounds: the same guest later, for one more epoch each.
   public static func save(
-    _ guest: GuestReader, to destination: SVSMInstance, isMutual: Bool = true, seed: UInt8 = 9,
-    jobs: Int = 2
+    _ guest: GuestReader, rounds: [GuestReader] = [], to destination: SVSMInstance,
+    isMutual: Bool = true, seed: UInt8 = 9, jobs: Int = 2
   ) throws -> [UInt8] {
     let output = ArrayOutput()
     let svsm = try SourceSVSM(
       instance: instance(2, chip: 1), guest: guest.trustedState(), validating: destination.offer,
-      trust: trust, isMutual: isMutual, random: random(seed))
+      trust: trust, isMutual: isMutual, isLive: !rounds.isEmpty, random: random(seed))
     var vmm = try SourceVMM(
-      guest: guest, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))
+      guest: guest, rounds: rounds, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))
     _ = try vmm.migrate(willCommit: {}, progress: { _ in })
     return output.bytes
   }
