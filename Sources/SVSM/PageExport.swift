@@ -79,16 +79,18 @@ public final class PageExport: @unchecked Sendable {
       throw MigrationError(.sessionState, "no such pages are to be packaged")
     }
     stage = .dead
-    let heads = self.heads
+    // Read once: each access to a property of an object is checked.
+    let (heads, again, size) = (self.heads, self.again, page.length)
+    let isNoted = !digests.isEmpty
     var copies = heads.mutableSpan
     for index in 0..<count {
       let record = start + index * stride
-      let content = pages.extracting(index * page.length..<(index + 1) * page.length)
-      if page.operation == .cancel {
+      let content = pages.extracting(index * size..<(index + 1) * size)
+      if size == 0 {
         records.zero(record + PageMetadata.contentOffset..<record + PageMetadata.recordSize)
       } else {
         page.operation = again >> UInt64(index) & 1 == 0 ? .migrate : .migrateAgain
-        if let digest = try digester?.digest(content) { digests[index] = digest }
+        if isNoted, let digest = try digester?.digest(content) { digests[index] = digest }
       }
       page.encode(to: &records, at: record)
       try sealer.sealPage(page, content, into: &records, at: record)
