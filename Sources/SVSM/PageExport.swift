@@ -80,20 +80,25 @@ public final class PageExport: @unchecked Sendable {
     }
     stage = .dead
     // Read once: each access to a property of an object is checked.
-    let (heads, again, size) = (self.heads, self.again, page.length)
-    let isNoted = !digests.isEmpty
+    let (heads, again, isNoted) = (self.heads, self.again, !digests.isEmpty)
+    let isCancel = page.operation == .cancel
     var copies = heads.mutableSpan
     for index in 0..<count {
       let record = start + index * stride
-      let content = pages.extracting(index * size..<(index + 1) * size)
-      if size == 0 {
+      if isCancel {
         records.zero(record + PageMetadata.contentOffset..<record + PageMetadata.recordSize)
+        page.encode(to: &records, at: record)
+        try sealer.sealPage(page, pages, into: &records, at: record)
       } else {
-        page.operation = again >> UInt64(index) & 1 == 0 ? .migrate : .migrateAgain
+        let place = index * PageMetadata.pageSize
+        let content = pages.extracting(place..<place + PageMetadata.pageSize)
+        if again != 0 {
+          page.operation = again >> UInt64(index) & 1 == 0 ? .migrate : .migrateAgain
+        }
         if isNoted, let digest = try digester?.digest(content) { digests[index] = digest }
+        page.encode(to: &records, at: record)
+        try sealer.sealPage(page, content, into: &records, at: record)
       }
-      page.encode(to: &records, at: record)
-      try sealer.sealPage(page, content, into: &records, at: record)
       copies.copy(
         records.span.extracting(record..<record + PageMetadata.contentOffset),
         to: index * PageMetadata.contentOffset)

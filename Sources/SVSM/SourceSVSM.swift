@@ -157,9 +157,10 @@ public struct SourceSVSM: ~Copyable {
     try export.requireIdle()
     var page = first
     var again: UInt64 = 0
+    let mayBeAgain = first.operation != .cancel && ledger.epoch > 1
     // Before anything is encrypted: a sequence number must never serve two plaintexts.
     for index in 0..<count {
-      if first.operation != .cancel, ledger.epoch > 1 {
+      if mayBeAgain {
         let isPresent = ledger.isPresent(page.gpa)
         page.operation = isPresent ? .migrateAgain : .migrate
         if isPresent { again |= 1 << UInt64(index) }
