@@ -35,6 +35,15 @@ extension MutableSpan<UInt8> {
     }
   }
 
+  /// Makes the bytes of `range` zero. Precondition: the span has them.
+  public mutating func zero(_ range: Range<Int>) {
+    precondition(range.lowerBound >= 0 && range.upperBound <= count)
+    unsafe withUnsafeMutableBufferPointer { bytes in
+      guard let base = bytes.baseAddress else { return }
+      unsafe (base + range.lowerBound).update(repeating: 0, count: range.count)
+    }
+  }
+
   /// Moves `size` bytes from `source` to `target`; the regions may overlap. Precondition: both lie
   /// in the span.
   public mutating func move(_ size: Int, from source: Int, to target: Int) {

@@ -21,4 +21,18 @@ extension Span<UInt8> {
     for index in other.indices where self[index] != other[index] { return false }
     return true
   }
+
+  /// Whether these are the bytes of `other`. Compares 256 bytes at a time, as `isAllZero` does.
+  @inlinable public func isEqual(to other: Span<UInt8>) -> Bool {
+    guard count == other.count else { return false }
+    var start = 0
+    while start < count {
+      let end = Swift.min(start + 256, count)
+      var bits: UInt8 = 0
+      for index in start..<end { bits |= self[index] ^ other[index] }
+      if bits != 0 { return false }
+      start = end
+    }
+    return true
+  }
 }

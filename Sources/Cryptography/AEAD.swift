@@ -155,6 +155,28 @@ public struct AEADNonce: Sendable, Hashable {
     guard sealed else { throw failure(of: "EVP_EncryptUpdate") }
   }
 
+  /// The first 8 bytes of the tag over `data` alone, which is read in place and not encrypted.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY` when there are 2 GiB or more.
+  public mutating func shortTag(
+    over data: Span<UInt8>, nonce: AEADNonce
+  ) throws(MigrationError) -> UInt64 {
+    var tag: UInt64 = 0
+    var spare: UInt8 = 0
+    var written: Int32 = 0
+    guard data.count <= Int32.max else {
+      throw MigrationError(.cryptography, "message is too long")
+    }
+    // The data are read with their own length; of the tag 8 bytes are written.
+    let isMade = unsafe data.withUnsafeBufferPointer { data in
+      unsafe context.begin(nonce, data.baseAddress, data.count)
+        && EVP_EncryptFinal_ex(context.pointer, &spare, &written) == 1
+        && EVP_CIPHER_CTX_ctrl(
+          context.pointer, EVP_CTRL_AEAD_GET_TAG, Int32(MemoryLayout<UInt64>.size), &tag) == 1
+    }
+    guard isMade else { throw failure(of: "EVP_EncryptFinal_ex") }
+    return tag
+  }
+
   /// Encrypts a short message.
   /// - Returns: ciphertext, as long as the plaintext, and tag.
   public mutating func seal(

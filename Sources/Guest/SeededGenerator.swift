@@ -70,6 +70,7 @@ struct GuestSeed {
     case vcpu = 4
     case service = 5
     case secrets = 6
+    case conversion = 7
   }
 
   private let root: UInt64

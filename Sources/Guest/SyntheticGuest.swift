@@ -28,10 +28,13 @@ public struct SyntheticGuest: Sendable {
   /// nothing is private.
   public var secretsPage: UInt64? = Self.usualSecretsPage
   /// How long the guest has run: in each round after round 0 some pages, the vCPUs and the vTPM
-  /// have changed; what is private has not. At most 1000.
+  /// have changed. At most 1000.
   public var round = 0
   /// Part of the pages that changes in a round.
   public var changedFraction = 0.05
+  /// Part of the pages that the guest shares, frees or accepts in a round. What is private then is
+  /// not what `privateFraction` says.
+  public var convertedFraction = 0.0
 
   public init(memory: UInt64) { self.memory = memory }
 
@@ -54,6 +57,7 @@ public struct SyntheticGuest: Sendable {
   /// - Throws: `GUEST-SHAPE`, `MAP-LAYOUT`.
   public func description() throws(MigrationError) -> GuestDescription {
     guard (0.0...1.0).contains(privateFraction), (0.0...1.0).contains(changedFraction),
+      (0.0...1.0).contains(convertedFraction),
       (1...GuestDescription.maximumVCPUs).contains(vcpus), (0...1000).contains(round),
       memory <= 1 << 40, secondBlock <= 1 << 40
     else {
@@ -63,7 +67,8 @@ public struct SyntheticGuest: Sendable {
           "fractions from 0 to 1, 1 to \(GuestDescription.maximumVCPUs) vCPUs, rounds to 1000, "
           + "blocks to 1 TiB",
         got:
-          "fractions \(privateFraction) and \(changedFraction), \(vcpus) vCPUs, round \(round), "
+          "fractions \(privateFraction), \(changedFraction) and \(convertedFraction), "
+          + "\(vcpus) vCPUs, round \(round), "
           + "blocks of \(hex(memory)) and \(hex(secondBlock))")
     }
     var blocks = [try RAMBlock(name: GuestLayout.mainBlock(of: machine), size: memory)]
@@ -79,7 +84,7 @@ public struct SyntheticGuest: Sendable {
     var states = SyntheticStates(
       addresses: map.addresses, privateFraction: privateFraction, secretsPage: secretsPage,
       generator: seedRoot.generator(.states))
-    let pageStates = try states.make()
+    let pageStates = try SyntheticConversions(self).apply(to: states.make())
     var isPrivate = GPARangeSet()
     for run in pageStates.runs where run.state.isPrivate {
       isPrivate.append(GPARange(unchecked: run.gpa, run.end))

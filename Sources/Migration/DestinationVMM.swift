@@ -1,6 +1,7 @@
 public import Bytes
 public import Guest
 public import QEMUStream
+internal import SEVSNP
 public import SVSM
 public import Threads
 
@@ -8,6 +9,8 @@ public import Threads
 public struct LoadSummary: Sendable {
   /// Bytes of the stream.
   public var bytes: UInt64 = 0
+  /// Epochs in which the memory came.
+  public var epochs: UInt32 = 0
   /// Private pages restored.
   public var privatePages: UInt64 = 0
   /// Shared pages restored, zero ones included.
@@ -37,8 +40,7 @@ public struct DestinationVMM: ~Copyable {
   private var map = GuestMap()
   private var sealedBlocks: Set<Int> = []
   private var books = SharedPageBooks(blocks: [])
-  private var privatePages: UInt64 = 0
-  private var sharedPages: UInt64 = 0
+  private var epochs: UInt32 = 0
 
   /// - Parameters:
   ///   - input: at the start of a stream.
@@ -80,16 +82,20 @@ public struct DestinationVMM: ~Copyable {
     sealedBlocks = map.sealedBlocks(of: reader.guestBlocks)
     self.memory = try memory(reader.guestBlocks, map)
     let restored = try receiveRecords(&svsm, progress)
+    let output = self.memory
     let guest = try GuestDescription(
       restored, machine: machine, blocks: reader.guestBlocks, map: map, frame: frame
     ) { (block, content) throws(MigrationError) in
-      try memory.write(block: block, at: 0, content.span)
+      try output.write(block: block, at: 0, content.span)
     }
-    try books.check(
-      MemoryExtents(map: map, states: restored.guest.pageStates), at: reader.payloadOffset)
+    let extents = MemoryExtents(map: map, states: guest.pageStates)
+    let sharedPages = try books.check(extents, at: reader.payloadOffset)
+    try books.leftovers(extents) { (page) throws(MigrationError) in
+      try output.write(block: page.block, at: page.offset, Self.zeroPage.span)
+    }
     return LoadSummary(
-      bytes: reader.offset, privatePages: privatePages, sharedPages: sharedPages, guest: guest,
-      transferData: transferData)
+      bytes: reader.offset, epochs: epochs, privatePages: guest.pageStates.pages(in: .validated),
+      sharedPages: sharedPages, guest: guest, transferData: transferData)
   }
 
   /// The map follows the block list, before any page.
@@ -148,7 +154,10 @@ public struct DestinationVMM: ~Copyable {
       var filled = frame
       try filled?.fill(entry, reader.payload, from: .section)
       frame = filled
-    case .token: try svsm.processEpochToken(reader.payload, at: reader.payloadOffset)
+    case .token:
+      let token = try svsm.processEpochToken(reader.payload, at: reader.payloadOffset)
+      epochs = token.epoch
+      if !token.isLast { books.beginEpoch() }
     case .final: try svsm.processFinalState(reader.payload, at: reader.payloadOffset)
     case .commit:
       let state = try svsm.processCommit(reader.payload, at: reader.payloadOffset)
@@ -216,10 +225,10 @@ public struct DestinationVMM: ~Copyable {
           .guestMap, "private page lies where no memory is mapped", at: offset + 8,
           got: "gpa 0x\(String(metadata.gpa, radix: 16))")
       }
-      let wasTouched = books.note(place.block, place.offset, isShared: false)
-      if metadata.operation != .cancel { privatePages += 1 }
+      let known = books.notePrivate(place.block, place.offset)
+      if known.isSharedNow { throw sharedAtPrivate(metadata.gpa, at: offset + 8) }
       // New memory is zero: a first zero page leaves a hole.
-      let isWritten = wasTouched || !batch.pages.isZero(index)
+      let isWritten = known.wasTouched || !batch.pages.isZero(index)
       if run.place.size > 0,
         !isWritten || place.block != run.place.block || place.offset != run.place.end
       {
@@ -252,17 +261,14 @@ public struct DestinationVMM: ~Copyable {
   ) throws(MigrationError) {
     guard let page = record.page else { return try writeRun() }
     if let gpa = map.gpa(block: page.block, offset: page.offset), svsm.holdsPrivatePage(at: gpa) {
-      throw MigrationError(
-        .mapSharedAtPrivate, "shared content comes for a private page", at: reader.payloadOffset,
-        got: "gpa 0x\(String(gpa, radix: 16))")
+      throw sharedAtPrivate(gpa, at: reader.payloadOffset)
     }
     guard !sealedBlocks.contains(page.block) else {
       throw MigrationError(
         .mapSharedAtPrivate, "shared content comes for a block that is sealed",
         at: reader.payloadOffset, got: "\(reader.guestBlocks[page.block].name)")
     }
-    let wasTouched = books.note(page.block, page.offset, isShared: true)
-    sharedPages += 1
+    let wasTouched = books.noteShared(page.block, page.offset)
     if record.payloadSize == 0 {
       guard wasTouched else { return }
       try writeRun()
@@ -275,6 +281,12 @@ public struct DestinationVMM: ~Copyable {
       throw MigrationError(.internal, "a page's content is not at hand")
     }
     run.begin(page, content, at: reader.payloadOffset, in: segment)
+  }
+
+  private func sharedAtPrivate(_ gpa: UInt64, at offset: UInt64) -> MigrationError {
+    MigrationError(
+      .mapSharedAtPrivate, "shared content comes for a private page", at: offset,
+      got: "gpa 0x\(String(gpa, radix: 16))")
   }
 
   private static let zeroPage = [UInt8](repeating: 0, count: RAMSection.pageSize)

@@ -8,7 +8,10 @@ internal import SVSM
 struct HostAudit {
   var machine: String?
   var blocks: [Guest.RAMBlock] = []
-  var map: GuestMap?
+  var map: GuestMap? {
+    didSet { sealedBlocks = map?.sealedBlocks(of: blocks) ?? [] }
+  }
+  private var sealedBlocks: Set<Int> = []
   var frame: MachineFrame?
   var books = SharedPageBooks(blocks: [])
   /// Whether something of it was refused, so that the whole cannot be put together.
@@ -26,7 +29,8 @@ struct HostAudit {
           .guestMap, "private page lies where no memory is mapped", at: offset + 8,
           expected: "a mapped address", got: "gpa 0x\(String(page.gpa, radix: 16))"))
     }
-    _ = books.note(place.block, place.offset, isShared: false)
+    guard books.notePrivate(place.block, place.offset).isSharedNow else { return }
+    try refuse(Self.sharedAtPrivate(page.gpa, at: offset + 8))
   }
 
   /// Takes a record of shared memory.
@@ -38,12 +42,21 @@ struct HostAudit {
   ) throws(MigrationError) {
     guard page.block < blocks.count else { return }
     if let gpa = map?.gpa(block: page.block, offset: page.offset), records.isPresent(gpa) {
+      try refuse(Self.sharedAtPrivate(gpa, at: offset))
+    }
+    if sealedBlocks.contains(page.block) {
       try refuse(
         MigrationError(
-          .mapSharedAtPrivate, "shared content comes for a private page", at: offset,
-          expected: "a shared page", got: "gpa 0x\(String(gpa, radix: 16))"))
+          .mapSharedAtPrivate, "shared content comes for a block that is sealed", at: offset,
+          expected: "no record of it", got: "\(blocks[page.block].name)"))
     }
-    _ = books.note(page.block, page.offset, isShared: true)
+    _ = books.noteShared(page.block, page.offset)
+  }
+
+  private static func sharedAtPrivate(_ gpa: UInt64, at offset: UInt64) -> MigrationError {
+    MigrationError(
+      .mapSharedAtPrivate, "shared content comes for a private page", at: offset,
+      expected: "a shared page", got: "gpa 0x\(String(gpa, radix: 16))")
   }
 }
 
@@ -99,7 +112,7 @@ extension StreamAudit {
         restored, machine: machine, blocks: host.blocks, map: map, frame: host.frame
       ) { _, _ in }
       findings.look(at: .machineState)
-      try host.books.check(
+      _ = try host.books.check(
         MemoryExtents(map: map, states: restored.guest.pageStates), at: reader.payloadOffset)
       findings.look(at: .pageStates)
     } catch {

@@ -28,24 +28,7 @@ struct MemoryExtents {
   /// The stretches in states that `accepts` takes, by ascending guest-physical address; each lies
   /// in one mapped range and in one run.
   func extents(where accepts: (PageState) -> Bool) -> [GuestExtent] {
-    var found: [GuestExtent] = []
-    var index = 0
-    for run in states.runs where accepts(run.state) {
-      while index < map.ranges.count, map.ranges[index].end <= run.gpa { index += 1 }
-      var next = index
-      while next < map.ranges.count, map.ranges[next].gpa < run.end {
-        let range = map.ranges[next]
-        let start = max(range.gpa, run.gpa)
-        let end = min(range.end, run.end)
-        found.append(
-          GuestExtent(
-            gpa: start,
-            place: BlockExtent(
-              block: range.block, offset: range.offset + (start - range.gpa), size: end - start)))
-        next += 1
-      }
-    }
-    return found
+    map.extents(of: states.runs.filter { accepts($0.state) }.lazy.map { $0.gpa..<$0.end })
   }
 
   /// What is shared with the host: all of the RAM blocks but the private pages and the blocks that
@@ -67,6 +50,31 @@ struct MemoryExtents {
         next = extent.end
       }
       if size > next { found.append(BlockExtent(block: block, offset: next, size: size - next)) }
+    }
+    return found
+  }
+}
+
+extension GuestMap {
+  /// Where addresses lie, in pieces that each lie in one mapped range.
+  /// - Parameter addresses: in ascending order.
+  func extents(of addresses: some Sequence<Range<UInt64>>) -> [GuestExtent] {
+    var found: [GuestExtent] = []
+    var index = 0
+    for part in addresses {
+      while index < ranges.count, ranges[index].end <= part.lowerBound { index += 1 }
+      var next = index
+      while next < ranges.count, ranges[next].gpa < part.upperBound {
+        let range = ranges[next]
+        let start = max(range.gpa, part.lowerBound)
+        let end = min(range.end, part.upperBound)
+        found.append(
+          GuestExtent(
+            gpa: start,
+            place: BlockExtent(
+              block: range.block, offset: range.offset + (start - range.gpa), size: end - start)))
+        next += 1
+      }
     }
     return found
   }

@@ -23,11 +23,11 @@ struct SharedPageSender {
     (self.id, self.hasFooters) = (id, hasFooters)
   }
 
-  /// Reads and encodes `extents`, in their order.
+  /// Reads and encodes `extents`, in their order. They are gone through twice.
   /// - Parameter emit: takes the records of each batch, in order.
   /// - Throws: `IO-READ`; what `emit` throws.
   mutating func send(
-    _ extents: [BlockExtent], emit: (SharedBatch) throws(MigrationError) -> Void
+    _ extents: some Sequence<BlockExtent>, emit: (SharedBatch) throws(MigrationError) -> Void
   ) throws(MigrationError) {
     let underWay = InFlight<SharedBatch>(for: crew)
     var pagesLeft = extents.reduce(0) { $0 + Int($1.size) / RAMSection.pageSize }

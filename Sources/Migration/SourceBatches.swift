@@ -40,7 +40,7 @@ struct BatchCursor {
   }
 }
 
-/// Private pages to be read, packaged and framed: a part of the section for each.
+/// Private pages to be read, packaged and framed, or to be withdrawn: a part of the section for each.
 final class PrivateBatch: WorkItem, @unchecked Sendable {
   static let pageStride = SNPStreamReader.pageStride
 
@@ -54,6 +54,8 @@ final class PrivateBatch: WorkItem, @unchecked Sendable {
   var place = BlockExtent(block: 0, offset: 0, size: 0)
   /// They are zero, and not to be read.
   var isHole = false
+  /// They are withdrawn.
+  var isCancel = false
   private(set) var error: MigrationError?
 
   init(_ export: PageExport, from guest: GuestReader, into ring: PageBuffer) {
@@ -68,7 +70,7 @@ final class PrivateBatch: WorkItem, @unchecked Sendable {
 
   override func perform() {
     do throws(MigrationError) {
-      let bytes = 0..<Int(place.size)
+      let bytes = 0..<(isCancel ? 0 : Int(place.size))
       let (plaintext, ring) = (plaintext, ring)
       if isHole {
         plaintext.zero(bytes)
@@ -88,6 +90,36 @@ final class PrivateBatch: WorkItem, @unchecked Sendable {
       }
       try export.package(
         plaintext.span.extracting(bytes), into: &parts, at: 5, stride: Self.pageStride)
+    } catch {
+      self.error = error
+    }
+  }
+}
+
+/// Private pages to be read and held against what was exported of them.
+final class CheckBatch: WorkItem, @unchecked Sendable {
+  let check: PageCheck
+  private let plaintext = PageBuffer(count: pagesPerBatch * PageMetadata.pageSize)
+  private let guest: GuestReader
+  /// Where the pages lie.
+  var place = BlockExtent(block: 0, offset: 0, size: 0)
+  /// They are zero, and not to be read.
+  var isHole = false
+  private(set) var error: MigrationError?
+
+  init(_ check: PageCheck, of guest: GuestReader) { (self.check, self.guest) = (check, guest) }
+
+  override func perform() {
+    do throws(MigrationError) {
+      let bytes = 0..<Int(place.size)
+      let plaintext = plaintext
+      if isHole {
+        plaintext.zero(bytes)
+      } else {
+        var pages = plaintext.mutableSpan(bytes)
+        try guest.read(block: place.block, at: place.offset, into: &pages)
+      }
+      try check.compare(plaintext.span.extracting(bytes))
     } catch {
       self.error = error
     }

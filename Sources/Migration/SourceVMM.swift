@@ -6,18 +6,6 @@ internal import SEVSNP
 public import SVSM
 public import Threads
 
-/// What a save came to.
-public struct SaveSummary: Sendable {
-  /// Bytes of the stream.
-  public var bytes: UInt64 = 0
-  /// Private pages sent.
-  public var privatePages: UInt64 = 0
-  /// Shared pages sent with content.
-  public var sharedPages: UInt64 = 0
-  /// Shared pages that are zero.
-  public var zeroPages: UInt64 = 0
-}
-
 /// The source side of a migration, seen from the VMM: reads the guest, carries what the SVSM packages,
 /// and writes the stream. Each method is one call of the source document's VMM table
 /// (`Formats/api.md`).
@@ -29,7 +17,9 @@ public struct SourceVMM: ~Copyable {
   public typealias Progress = (UInt64) -> Void
 
   private let crew: WorkCrew
-  private let guest: GuestReader
+  /// As it is now, of `rounds` the last that was begun.
+  private var guest: GuestReader
+  private let rounds: [GuestReader]
   private let machine: MachineState?
   private var svsm: SourceSVSM
   private let output: SealingOutput
@@ -41,17 +31,22 @@ public struct SourceVMM: ~Copyable {
 
   /// - Parameters:
   ///   - guest: where memory is read from.
+  ///   - rounds: the same guest later, once for each further epoch; the last is the paused guest.
   ///   - svsm: the guest's SVSM, its session begun.
   ///   - output: where the stream goes.
   ///   - crew: does the work.
-  /// - Throws: `RAM-BLOCK` when a block's name is no section name; `MACHINE-SYNTAX`.
+  /// - Throws: `RAM-BLOCK` when a block's name is no section name; `GUEST-SHAPE` when a later guest is
+  ///   another one; `MACHINE-SYNTAX`.
   public init(
-    guest: GuestReader, svsm: consuming SourceSVSM, output: any ByteOutput, crew: WorkCrew
+    guest: GuestReader, rounds: [GuestReader] = [], svsm: consuming SourceSVSM,
+    output: any ByteOutput, crew: WorkCrew
   ) throws(MigrationError) {
     let blocks = try guest.sectionBlocks()
-    let machine = try guest.machine()
+    for later in rounds { try guest.description.requireSameShape(as: later.description) }
+    let machine = try (rounds.last ?? guest).machine()
     self.crew = crew
     self.guest = guest
+    self.rounds = rounds
     self.machine = machine
     self.svsm = svsm
     self.output = SealingOutput(output, crew: crew)
@@ -59,7 +54,7 @@ public struct SourceVMM: ~Copyable {
     description = StreamDescription(machine: Array(guest.description.machine.utf8))
   }
 
-  /// Runs the whole migration: header, session, one epoch of a paused guest, final state, seal.
+  /// Runs the whole migration: header, session, an epoch for each guest, final state of the last, seal.
   ///
   /// - Parameters:
   ///   - willCommit: called when all but the commit is written: after it returns the guest may be
@@ -68,13 +63,17 @@ public struct SourceVMM: ~Copyable {
   public mutating func migrate(
     willCommit: () throws(MigrationError) -> Void, progress: Progress
   ) throws(MigrationError) -> SaveSummary {
-    try svsm.validateAttributes(
-      guest.description.attributes.ranges.map { $0.start..<$0.end })
+    try validateAttributes()
     try sendTransferData()
     try sendPrivatePages(progress)
     try sendSharedPages(progress)
     try guest.requireSizes()
-    try closeEpoch()
+    for later in rounds {
+      try closeEpoch(isLast: false)
+      try sendChanges(to: later, progress)
+    }
+    if !rounds.isEmpty { try checkPages() }
+    try closeEpoch(isLast: true)
     try sendMachineState()
     try sendFinalState()
     // An output that takes no more must be found while the guest can still stay.
@@ -84,6 +83,11 @@ public struct SourceVMM: ~Copyable {
     try sealStream()
     summary.bytes = output.offset
     return summary
+  }
+
+  private func validateAttributes() throws(MigrationError) {
+    try svsm.validateAttributes(
+      guest.description.attributes.ranges.map { $0.start..<$0.end })
   }
 
   /// Sends transfer data and opens all sections that come in parts.
@@ -125,16 +129,28 @@ public struct SourceVMM: ~Copyable {
   public mutating func sendPrivatePages(_ progress: Progress) throws(MigrationError) {
     let description = guest.description
     let extents = MemoryExtents(map: description.map, states: description.pageStates)
+    try send(
+      extents.extents(where: { $0 == .validated }).lazy.map { PrivateStretch(extent: $0) }, progress
+    )
+  }
+
+  private mutating func send(
+    _ stretches: some Sequence<PrivateStretch>, _ progress: Progress
+  ) throws(MigrationError) {
     let underWay = InFlight<PrivateBatch>(for: crew)
-    for extent in extents.extents(where: { $0 == .validated }) {
+    for stretch in stretches {
+      let extent = stretch.extent
       var batches = BatchCursor(extent.place)
       while let next = try batches.next(of: guest, pages: pagesPerBatch, holePages: pagesPerBatch) {
         if underWay.isFull { try finishOldest(underWay, progress) }
         let batch = if let free = underWay.takeFree() { free } else { try makePrivateBatch() }
-        (batch.place, batch.isHole) = (next.place, next.isHole)
-        try svsm.beginExport(
-          batch.export, at: extent.gpa + (next.place.offset - extent.place.offset),
-          count: batch.pages)
+        (batch.place, batch.isHole, batch.isCancel) = (next.place, next.isHole, stretch.isCancel)
+        let gpa = extent.gpa + (next.place.offset - extent.place.offset)
+        if stretch.isCancel {
+          try svsm.beginCancel(batch.export, at: gpa, count: batch.pages)
+        } else {
+          try svsm.beginExport(batch.export, at: gpa, count: batch.pages)
+        }
         batch.position = try output.reserve(batch.size)
         underWay.submit(batch, to: crew)
       }
@@ -155,8 +171,12 @@ public struct SourceVMM: ~Copyable {
     if let error = batch.error { throw error }
     try svsm.finishExport(batch.export)
     try output.finish(batch.size)
-    summary.privatePages += UInt64(batch.pages)
-    advance(batch.place, progress)
+    if batch.isCancel {
+      summary.cancelledPages += UInt64(batch.pages)
+    } else {
+      summary.privatePages += UInt64(batch.pages)
+    }
+    advance(batch.place.size, progress)
     underWay.recycle(batch)
     return true
   }
@@ -165,10 +185,16 @@ public struct SourceVMM: ~Copyable {
   public mutating func sendSharedPages(_ progress: Progress) throws(MigrationError) {
     let description = guest.description
     let extents = MemoryExtents(map: description.map, states: description.pageStates)
+    try send(extents.shared(description.ramBlocks), progress)
+  }
+
+  private mutating func send(
+    _ extents: some Sequence<BlockExtent>, _ progress: Progress
+  ) throws(MigrationError) {
     var sender = SharedPageSender(guest: guest, crew: crew, encoder: ram, id: SNPSection.ram.id)
     let output = self.output
     var (summary, done) = (summary, done)
-    try sender.send(extents.shared(description.ramBlocks)) {
+    try sender.send(extents) {
       (batch) throws(MigrationError) in
       let records = batch.records
       try output.append(records.span.extracting(first: batch.size))
@@ -181,13 +207,73 @@ public struct SourceVMM: ~Copyable {
     (self.summary, self.done) = (summary, done)
   }
 
-  /// Closes the epoch: everything was sent while the guest was paused, so it is the last.
-  public mutating func closeEpoch() throws(MigrationError) {
+  /// Begins the next epoch and sends what has changed since the one before.
+  /// - Parameter later: the guest as it is now.
+  public mutating func sendChanges(
+    to later: GuestReader, _ progress: Progress
+  ) throws(MigrationError) {
+    let before = guest
+    guest = later
+    try svsm.beginEpoch(with: later.trustedState())
+    try validateAttributes()
+    var done = done
+    let log = try DirtyLog(comparing: later, with: before, crew: crew) {
+      done += $0
+      progress(done)
+    }
+    self.done = done
+    let changes = MemoryChanges(
+      of: later.description, since: before.description.pageStates, log)
+    try send(changes.privateRuns) { _ in }
+    try send(changes.sharedRuns) { _ in }
+    self.done = done
+    try before.requireSizes()
+    try later.requireSizes()
+  }
+
+  /// Shows the SVSM all private pages, so that it knows that none has changed since it was sent.
+  public mutating func checkPages() throws(MigrationError) {
+    let description = guest.description
+    let extents = MemoryExtents(map: description.map, states: description.pageStates)
+    let underWay = InFlight<CheckBatch>(for: crew)
+    for extent in extents.extents(where: { $0 == .validated }) {
+      var batches = BatchCursor(extent.place)
+      while let next = try batches.next(of: guest, pages: pagesPerBatch, holePages: pagesPerBatch) {
+        if underWay.isFull { try finishOldest(underWay) }
+        let batch =
+          if let free = underWay.takeFree() { free } else {
+            CheckBatch(try svsm.makeCheck(), of: guest)
+          }
+        (batch.place, batch.isHole) = (next.place, next.isHole)
+        try svsm.beginCheck(
+          batch.check, at: extent.gpa + (next.place.offset - extent.place.offset),
+          count: Int(next.place.size) / PageMetadata.pageSize)
+        underWay.submit(batch, to: crew)
+      }
+    }
+    while !underWay.isEmpty { try finishOldest(underWay) }
+    try guest.requireSizes()
+  }
+
+  private mutating func finishOldest(
+    _ underWay: InFlight<CheckBatch>
+  ) throws(MigrationError) {
+    guard let batch = underWay.finishOldest(with: crew) else { return }
+    if let error = batch.error { throw error }
+    try svsm.finishCheck(batch.check)
+    underWay.recycle(batch)
+  }
+
+  /// Closes the epoch.
+  /// - Parameter isLast: everything was sent while the guest was paused; no memory follows.
+  public mutating func closeEpoch(isLast: Bool) throws(MigrationError) {
     let id = SNPSection.epochs.id
     var bytes: [UInt8] = []
     bytes.appendSectionHeader(.part, id: id)
-    bytes += try svsm.closeEpoch(isLast: true)
+    bytes += try svsm.closeEpoch(isLast: isLast)
     bytes.appendFooter(id: id)
+    summary.epochs += 1
+    guard isLast else { return try output.append(bytes) }
     bytes.appendSectionHeader(.end, id: SNPSection.ram.id)
     ram.appendEnd(to: &bytes)
     bytes.appendFooter(id: SNPSection.ram.id)
@@ -264,8 +350,8 @@ public struct SourceVMM: ~Copyable {
 
   // MARK: Pieces
 
-  private mutating func advance(_ place: BlockExtent, _ progress: Progress) {
-    done += place.size
+  private mutating func advance(_ bytes: UInt64, _ progress: Progress) {
+    done += bytes
     progress(done)
   }
 
@@ -305,27 +391,5 @@ public struct SourceVMM: ~Copyable {
     bytes.appendFooter(id: section.id)
     try output.append(bytes)
     if kind == .start { description.add(section, fields: StreamDescription.fields(layout)) }
-  }
-}
-
-extension GuestReader {
-  /// What the VMM keeps of the machine; nil when it is not known.
-  /// - Throws: `MACHINE-SYNTAX`.
-  func machine() throws(MigrationError) -> MachineState? {
-    guard let bytes = description.machineState else { return nil }
-    return try MachineState(bytes)
-  }
-
-  /// What of the guest its SVSM keeps: also what of the machine is the guest's own, registers and the
-  /// state of its TPM.
-  /// - Throws: `MACHINE-SYNTAX`; `SERVICE-SYNTAX` when that is too long; `IO-READ`.
-  public func trustedState() throws(MigrationError) -> TrustedGuestState {
-    var services = description.services
-    if let sealed = try sealedMachine().encoded {
-      services.append(
-        try ServiceState(kind: .machine, version: 1, generation: 0, blob: sealed))
-    }
-    return TrustedGuestState(
-      pageStates: description.pageStates, vcpus: description.vcpus, services: services)
   }
 }

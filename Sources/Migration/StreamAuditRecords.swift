@@ -15,6 +15,7 @@ extension StreamAudit {
     var cursor = ByteCursor(record.span, at: offset)
     let token = try EpochToken(from: &cursor, refuse: refuse)
     try books.admit(token, record: record.span, at: offset, refuse: refuse)
+    if !token.isLast { host.books.beginEpoch() }
   }
 
   mutating func take(_ header: FinalRecord) throws(MigrationError) {

@@ -20,4 +20,22 @@ extension PageStateMap {
     }
     return nil
   }
+
+  /// Where the state of pages that are in both maps is another in a later one, in ascending order.
+  public func changes(
+    to later: PageStateMap
+  ) -> [(range: Range<UInt64>, before: PageState, now: PageState)] {
+    var found: [(range: Range<UInt64>, before: PageState, now: PageState)] = []
+    var (mine, theirs) = (0, 0)
+    while mine < runs.count, theirs < later.runs.count {
+      let (before, now) = (runs[mine], later.runs[theirs])
+      let (start, end) = (max(before.gpa, now.gpa), min(before.end, now.end))
+      if start < end, before.state != now.state {
+        found.append((start..<end, before.state, now.state))
+      }
+      if before.end <= now.end { mine += 1 }
+      if now.end <= before.end { theirs += 1 }
+    }
+    return found
+  }
 }

@@ -99,10 +99,11 @@ public struct DestinationSVSM: ~Copyable {
   }
 
   /// Processes an epoch token of 128 bytes.
+  /// - Returns: the token, which is good.
   /// - Throws: `EPOCH-TAG`; then what `EpochToken` and `RecordLedger` refuse.
-  public mutating func processEpochToken(
+  @discardableResult public mutating func processEpochToken(
     _ record: Span<UInt8>, at offset: UInt64
-  ) throws(MigrationError) {
+  ) throws(MigrationError) -> EpochToken {
     try enter()
     guard record.count == EpochToken.layout.size else {
       throw MigrationError(.sectionLength, "epoch token has another length", at: offset)
@@ -114,8 +115,10 @@ public struct DestinationSVSM: ~Copyable {
         token: body, epoch: ledger.epoch, tag: record.extracting(droppingFirst: size))
     else { throw MigrationError(.epochTag, "epoch token does not authenticate", at: offset) }
     var cursor = ByteCursor(body, at: offset)
-    try ledger.admit(try EpochToken(from: &cursor), record: record, at: offset)
+    let token = try EpochToken(from: &cursor)
+    try ledger.admit(token, record: record, at: offset)
     leave()
+    return token
   }
 
   /// Processes one piece of final state: fixed part and ciphertext.

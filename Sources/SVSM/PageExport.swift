@@ -6,7 +6,8 @@ internal import Cryptography
 /// `SourceSVSM` begins an export, which gives the pages their sequence numbers; any one thread then
 /// packages them; the SVSM finishes the exports in the order in which it began them. Several can be
 /// under way at once, as on a machine where several vCPUs run the SVSM. No number ever serves two
-/// plaintexts: an export packages once for each time it is begun.
+/// plaintexts: an export packages once for each time it is begun. An export of cancels takes no
+/// content.
 public final class PageExport: @unchecked Sendable {
   /// Pages one export takes at most.
   public static let capacity = 64
@@ -15,15 +16,29 @@ public final class PageExport: @unchecked Sendable {
 
   /// Of the first page; the others follow it, one sequence number and one page each.
   private(set) var first: PageMetadata?
+  /// Bit i: page i was exported in an earlier epoch and is not exported for the first time.
+  private var again: UInt64 = 0
   private(set) var count = 0
   private(set) var stage = Stage.idle
   private var sealer: AEADSealer
+  /// Notes each page's content, in sessions of several epochs.
+  private var digester: PageDigester?
+  /// What it noted, one for each page.
+  private(set) var digests: [UInt64]
   /// Metadata and tag of each record, as they go into the transcript: the SVSM's own copy.
   // A variable, since Swift 6.3.1 lends no span of a constant that an object holds.
   private var heads = PageBuffer(count: capacity * PageMetadata.contentOffset)
 
-  init(_ keys: SessionKeys) throws(MigrationError) {
+  /// - Parameter digestKey: to note what is exported; nil where nobody will ask.
+  init(_ keys: SessionKeys, digestKey: SecretBytes?) throws(MigrationError) {
     sealer = try keys.pageSealer()
+    if let digestKey {
+      digester = try PageDigester(key: digestKey)
+      digests = [UInt64](repeating: 0, count: Self.capacity)
+    } else {
+      digester = nil
+      digests = []
+    }
   }
 
   /// What the transcript takes of the packaged pages.
@@ -35,11 +50,15 @@ public final class PageExport: @unchecked Sendable {
     }
   }
 
-  func begin(_ first: PageMetadata, count: Int) throws(MigrationError) {
+  func requireIdle() throws(MigrationError) {
     guard stage == .idle else {
       throw MigrationError(.sessionState, "pages of this export are not finished")
     }
-    (self.first, self.count, stage) = (first, count, .begun)
+  }
+
+  /// - Parameter again: bit i: page i has been exported before.
+  func begin(_ first: PageMetadata, count: Int, again: UInt64) {
+    (self.first, self.count, self.again, stage) = (first, count, again, .begun)
   }
 
   func finish() { stage = .idle }
@@ -47,7 +66,7 @@ public final class PageExport: @unchecked Sendable {
   /// Packages the pages: encrypts each and writes metadata, tag and ciphertext.
   ///
   /// - Parameters:
-  ///   - pages: the content, 4096 bytes for each page.
+  ///   - pages: the content, 4096 bytes for each page; none for cancels.
   ///   - records: where the records go, `PageMetadata.recordSize` bytes each.
   ///   - start: place of the first record in `records`.
   ///   - stride: bytes from one record to the next.
@@ -56,19 +75,30 @@ public final class PageExport: @unchecked Sendable {
   public func package(
     _ pages: Span<UInt8>, into records: inout MutableSpan<UInt8>, at start: Int, stride: Int
   ) throws(MigrationError) {
-    guard stage == .begun, var page = first, pages.count == count * PageMetadata.pageSize else {
+    guard stage == .begun, var page = first, pages.count == count * page.length else {
       throw MigrationError(.sessionState, "no such pages are to be packaged")
     }
     stage = .dead
-    let heads = self.heads
+    // Read once: each access to a property of an object is checked.
+    let (heads, again, isNoted) = (self.heads, self.again, !digests.isEmpty)
+    let isCancel = page.operation == .cancel
     var copies = heads.mutableSpan
     for index in 0..<count {
       let record = start + index * stride
-      let content = index * PageMetadata.pageSize
-      page.encode(to: &records, at: record)
-      try sealer.sealPage(
-        page, pages.extracting(content..<content + PageMetadata.pageSize), into: &records,
-        at: record)
+      if isCancel {
+        records.zero(record + PageMetadata.contentOffset..<record + PageMetadata.recordSize)
+        page.encode(to: &records, at: record)
+        try sealer.sealPage(page, pages, into: &records, at: record)
+      } else {
+        let place = index * PageMetadata.pageSize
+        let content = pages.extracting(place..<place + PageMetadata.pageSize)
+        if again != 0 {
+          page.operation = again >> UInt64(index) & 1 == 0 ? .migrate : .migrateAgain
+        }
+        if isNoted, let digest = try digester?.digest(content) { digests[index] = digest }
+        page.encode(to: &records, at: record)
+        try sealer.sealPage(page, content, into: &records, at: record)
+      }
       copies.copy(
         records.span.extracting(record..<record + PageMetadata.contentOffset),
         to: index * PageMetadata.contentOffset)

@@ -6,15 +6,21 @@ internal import SEVSNP
 /// document's KVM table (`Formats/api.md`).
 ///
 /// It alone decides what may leave: a page is packaged only if it is validated in the page-state
-/// map the SVSM itself keeps, whatever the host says of it. Keys never leave it.
+/// map the SVSM itself keeps, whatever the host says of it. Keys never leave it. Which pages have
+/// changed since they were exported the host may say; that none was left out the SVSM finds out.
 /// Source: "SEV-SNP Live Migration and VMM/KVM API Implications" (AMD, 2023).
 public struct SourceSVSM: ~Copyable {
   /// The payload of the session section: transport key wrapped to the destination, and proof.
   public let transferData: TransferData
 
   private let instance: SVSMInstance
-  private let guest: TrustedGuestState
+  private var guest: TrustedGuestState
   private let keys: SessionKeys
+  /// In a session of several epochs, else nil.
+  private let digestKey: SecretBytes?
+  private var digests = PageDigests()
+  /// Validated pages of this epoch that are as they were exported, up to an address.
+  private var fresh: (pages: UInt64, end: UInt64) = (0, 0)
   private var ledger: RecordLedger
   private var states: PageStateCursor
   private var finalStateIsPackaged = false
@@ -26,12 +32,13 @@ public struct SourceSVSM: ~Copyable {
   ///   - guest: what this SVSM holds of its guest.
   ///   - trust: roots and time to check the destination's report with.
   ///   - isMutual: whether the source proves itself too.
+  ///   - isLive: whether the guest may run on and its pages be exported in several epochs.
   ///   - random: where the transport key comes from.
   /// - Throws: what is wrong with the offer, the report or its certificates; `INSTANCE-USED` when
   ///   this instance has handed its guest over already.
   public init(
     instance: SVSMInstance, guest: TrustedGuestState, validating offer: MigrationData,
-    trust: Trust, isMutual: Bool, random: RandomSource
+    trust: Trust, isMutual: Bool, isLive: Bool = false, random: RandomSource
   ) throws(MigrationError) {
     guard instance.stage == .ready else { throw instance.usedError }
     try guest.validateForExport(features: instance.features)
@@ -65,10 +72,13 @@ public struct SourceSVSM: ~Copyable {
     let keys = try SessionKeys(transportKey: transportKey, transferData: transferData.encoded)
 
     let ledger = try RecordLedger(transferData: transferData.encoded)
+    var digestKey: SecretBytes?
+    if isLive { digestKey = SecretBytes(try random.bytes(32, for: "page digests")) }
     self.transferData = transferData
     self.instance = instance
     self.guest = guest
     self.keys = keys
+    self.digestKey = digestKey
     self.ledger = ledger
     states = PageStateCursor(guest.pageStates)
   }
@@ -87,7 +97,9 @@ public struct SourceSVSM: ~Copyable {
   }
 
   /// An export that packages pages of this session.
-  public func makeExport() throws(MigrationError) -> PageExport { try PageExport(keys) }
+  public func makeExport() throws(MigrationError) -> PageExport {
+    try PageExport(keys, digestKey: digestKey)
+  }
 
   /// Begins to package pages: decides that they may leave and gives them their sequence numbers.
   ///
@@ -95,8 +107,8 @@ public struct SourceSVSM: ~Copyable {
   ///   - export: packages them next. Exports are finished in the order in which they were begun.
   ///   - gpa: guest-physical address of the first page; the others follow it.
   ///   - count: pages, at most `PageExport.capacity`, all in one run of the page-state map.
-  /// - Throws: `PAGE-OPERATION` when not all are validated, or one was packaged before;
-  ///   `SESSION-STATE` when the export is not finished.
+  /// - Throws: `PAGE-OPERATION` when not all are validated; `PAGE-REPEATED` when one was packaged in
+  ///   this epoch before; `EPOCH-ORDER`; `SESSION-STATE` when the export is not finished.
   public mutating func beginExport(
     _ export: PageExport, at gpa: UInt64, count: Int
   ) throws(MigrationError) {
@@ -108,42 +120,174 @@ public struct SourceSVSM: ~Copyable {
         .pageOperation, "page is not validated and does not leave", section: "page states",
         got: "gpa 0x\(String(gpa, radix: 16))")
     }
-    var page = PageMetadata(
+    let page = PageMetadata(
       sequence: ledger.lastSequence + 1, gpa: gpa, epoch: ledger.epoch, operation: .migrate,
       size: run.size, permissions: run.permissions)
-    try export.begin(page, count: count)
+    try begin(export, page, count: count)
+  }
+
+  /// Begins to withdraw pages that were exported and are not validated any more.
+  ///
+  /// - Parameters:
+  ///   - export: packages the records next, without content.
+  ///   - gpa: guest-physical address of the first page; the others follow it.
+  ///   - count: pages, at most `PageExport.capacity`, all in one run of the page-state map.
+  /// - Throws: `PAGE-OPERATION` when a page is validated or is not present; `PAGE-REPEATED`,
+  ///   `EPOCH-ORDER`; `SESSION-STATE` when the export is not finished.
+  public mutating func beginCancel(
+    _ export: PageExport, at gpa: UInt64, count: Int
+  ) throws(MigrationError) {
+    precondition(count > 0 && count <= PageExport.capacity)
+    guard let run = states.run(at: gpa), run.state != .validated,
+      run.end - gpa >= UInt64(count * PageMetadata.pageSize)
+    else {
+      throw MigrationError(
+        .pageOperation, "page is validated and is not withdrawn", section: "page states",
+        got: "gpa 0x\(String(gpa, radix: 16))")
+    }
+    let page = PageMetadata(
+      sequence: ledger.lastSequence + 1, gpa: gpa, epoch: ledger.epoch, operation: .cancel,
+      size: .size4K, permissions: .none)
+    try begin(export, page, count: count)
+  }
+
+  private mutating func begin(
+    _ export: PageExport, _ first: PageMetadata, count: Int
+  ) throws(MigrationError) {
+    try export.requireIdle()
+    var page = first
+    var again: UInt64 = 0
+    let mayBeAgain = first.operation != .cancel && ledger.epoch > 1
     // Before anything is encrypted: a sequence number must never serve two plaintexts.
-    for _ in 0..<count {
+    for index in 0..<count {
+      if mayBeAgain {
+        let isPresent = ledger.isPresent(page.gpa)
+        page.operation = isPresent ? .migrateAgain : .migrate
+        if isPresent { again |= 1 << UInt64(index) }
+      }
       try ledger.count(page, at: 0)
       page.sequence += 1
       page.gpa += UInt64(PageMetadata.pageSize)
     }
+    export.begin(first, count: count, again: again)
   }
 
   /// Takes packaged pages into the transcript: their records may be let out.
   /// - Throws: `SESSION-STATE` when the export was not packaged, or not begun first of all.
   public mutating func finishExport(_ export: PageExport) throws(MigrationError) {
-    guard export.stage == .packaged, export.first?.sequence == ledger.transcribed + 1 else {
+    guard export.stage == .packaged, let first = export.first,
+      first.sequence == ledger.transcribed + 1
+    else {
       throw MigrationError(.sessionState, "pages are not the next that were to be packaged")
     }
     try ledger.transcribe(export.transcribed)
+    if digestKey != nil, first.operation != .cancel {
+      for index in 0..<export.count {
+        digests.note(
+          export.digests[index], of: first.gpa + UInt64(index * PageMetadata.pageSize))
+      }
+    }
     export.finish()
   }
 
+  /// Begins an epoch with what this SVSM holds of its guest now.
+  /// - Throws: `SESSION-STATE` when pages of the epoch have left already, or none may; what is wrong
+  ///   with the guest, as when the session began.
+  public mutating func beginEpoch(with guest: TrustedGuestState) throws(MigrationError) {
+    guard digestKey != nil, ledger.counts == PageCounts(), !ledger.pagesAreClosed else {
+      throw MigrationError(.sessionState, "no epoch can begin here")
+    }
+    try guest.validateForExport(features: instance.features)
+    self.guest = guest
+    states = PageStateCursor(guest.pageStates)
+    fresh = (0, 0)
+  }
+
+  /// A check that compares pages of this session.
+  /// - Throws: `SESSION-STATE` in a session of one epoch.
+  public func makeCheck() throws(MigrationError) -> PageCheck {
+    guard let digestKey else {
+      throw MigrationError(.sessionState, "in a session of one epoch no page is exported twice")
+    }
+    return try PageCheck(digestKey: digestKey)
+  }
+
+  /// Begins to hold validated pages against what was last exported of them.
+  ///
+  /// - Parameters:
+  ///   - check: compares them next. Checks are begun by ascending address.
+  ///   - gpa: guest-physical address of the first page; the others follow it.
+  ///   - count: pages, at most `PageCheck.capacity`, all in one run of the page-state map.
+  /// - Throws: `PAGE-STALE` for a page that is not present; `SESSION-STATE` for pages that are not
+  ///   validated, or out of order.
+  public mutating func beginCheck(
+    _ check: PageCheck, at gpa: UInt64, count: Int
+  ) throws(MigrationError) {
+    precondition(count > 0 && count <= PageCheck.capacity)
+    try check.requireIdle()
+    let size = UInt64(count * PageMetadata.pageSize)
+    guard let run = states.run(at: gpa), run.state == .validated, run.end - gpa >= size,
+      gpa >= fresh.end
+    else {
+      throw MigrationError(.sessionState, "pages are not checked in the order of their addresses")
+    }
+    for index in 0..<count {
+      let page = gpa + UInt64(index * PageMetadata.pageSize)
+      guard ledger.isPresent(page), let digest = digests[page] else { throw stale(page) }
+      check.expect(digest, ofPage: index)
+    }
+    check.begin(at: gpa, count: count, epoch: ledger.epoch)
+    fresh.end = gpa + size
+  }
+
+  /// Takes the outcome of a check.
+  /// - Throws: `PAGE-STALE`, naming the first page that has changed since it was exported;
+  ///   `SESSION-STATE` when the pages were not compared, or in another epoch.
+  public mutating func finishCheck(_ check: PageCheck) throws(MigrationError) {
+    guard check.stage == .compared, check.epoch == ledger.epoch else {
+      throw MigrationError(.sessionState, "pages were not compared in this epoch")
+    }
+    if let gpa = check.stale { throw stale(gpa) }
+    fresh.pages += UInt64(check.count)
+    check.finish()
+  }
+
+  private func stale(_ gpa: UInt64) -> MigrationError {
+    MigrationError(
+      .pageStale, "page is not exported as it is now", section: "page states",
+      got: "gpa 0x\(String(gpa, radix: 16))")
+  }
+
   /// Closes the epoch with its token: 128 bytes.
-  /// - Parameter isLast: the guest is paused and every validated page is exported.
-  /// - Throws: `PAGE-STALE` when `isLast` and a validated page has not been exported.
+  /// - Parameter isLast: the guest is paused and every validated page is exported as it is now.
+  /// - Throws: `PAGE-STALE` when `isLast` and the exported pages are not the validated ones, or in a
+  ///   session of several epochs not all were checked in this one; `SESSION-STATE` for an epoch that
+  ///   is not the last in a session of one.
   public mutating func closeEpoch(isLast: Bool) throws(MigrationError) -> [UInt8] {
-    if isLast, ledger.presentPages != guest.pageStates.pages(in: .validated) {
-      throw MigrationError(
-        .pageStale, "not every validated page has been exported", section: "page states",
-        expected: "\(guest.pageStates.pages(in: .validated)) pages", got: "\(ledger.presentPages)")
+    if isLast {
+      try requireFreshness()
+    } else if digestKey == nil {
+      throw MigrationError(.sessionState, "session has one epoch")
     }
     let token = try ledger.token(isLast: isLast)
     let bytes = token.encoded
     let record = try bytes + keys.tag(ofToken: bytes, epoch: token.epoch)
     try ledger.admit(token, record: record.span, at: 0)
     return record
+  }
+
+  private func requireFreshness() throws(MigrationError) {
+    let validated = guest.pageStates.pages(in: .validated)
+    guard ledger.presentPages == validated else {
+      throw MigrationError(
+        .pageStale, "exported pages are not the validated ones", section: "page states",
+        expected: "\(validated) pages", got: "\(ledger.presentPages)")
+    }
+    guard digestKey == nil || fresh.pages == validated else {
+      throw MigrationError(
+        .pageStale, "not every validated page was held against what was exported of it",
+        section: "page states", expected: "\(validated) pages", got: "\(fresh.pages)")
+    }
   }
 
   /// Packages the final guest and SVSM state: vCPUs, services, the secrets page's facts and the

@@ -9,7 +9,8 @@ public struct GuestCreateCommand: ToolCommand {
     abstract: "Make a synthetic guest.",
     discussion: """
       Private and shared memory alternate in runs of many lengths; pages are zero, patterned, text, \
-      pointers or noise. The same options and seed give the same bytes on every machine.
+      pointers or noise. The same options and seed give the same bytes on every machine. With a higher \
+      --round, and all else alike, it is the same guest later.
       """)
 
   @Option(
@@ -52,6 +53,16 @@ public struct GuestCreateCommand: ToolCommand {
   var round = 0
 
   @Option(
+    help: ArgumentHelp("Part of the pages that changes in a round, 0 to 1.", valueName: "fraction"))
+  var changedFraction = 0.05
+
+  @Option(
+    help: ArgumentHelp(
+      "Part of the pages that the guest shares, frees or accepts in a round, 0 to 1.",
+      valueName: "fraction"))
+  var convertedFraction = 0.0
+
+  @Option(
     help: ArgumentHelp(
       "Address of the secrets page; left out where it is no private memory.", valueName: "gpa"))
   var secretsPage = Number(SyntheticGuest.usualSecretsPage)
@@ -70,6 +81,8 @@ public struct GuestCreateCommand: ToolCommand {
     guest.below4G = below4G?.value
     guest.secondBlock = secondBlock?.value ?? 0
     guest.round = round
+    guest.changedFraction = changedFraction
+    guest.convertedFraction = convertedFraction
     guest.secretsPage = secretsPage.value
     let total = memory.value.addingReportingOverflow(guest.secondBlock).partialValue
     let progress = console.startProgress("making", total: total)

@@ -118,8 +118,9 @@ public struct LoadCommand: ToolCommand {
 
   private func report(_ summary: LoadSummary, _ console: Console) throws(MigrationError) {
     let guest = summary.guest
+    let epochs = summary.epochs == 1 ? "" : " of \(summary.epochs) epochs"
     console.note(
-      "loaded \(summary.privatePages) private and \(summary.sharedPages) shared pages, "
+      "loaded \(summary.privatePages) private and \(summary.sharedPages) shared pages\(epochs), "
         + "\(Spelled.count(guest.vcpus.count, "vCPU")), "
         + "\(Spelled.count(guest.services.count, "service")) to \(output)")
     if outputFormat == .raw {
@@ -133,7 +134,7 @@ public struct LoadCommand: ToolCommand {
       "machine": .string(guest.machine), "privatePages": JSON(summary.privatePages),
       "sharedPages": JSON(summary.sharedPages), "vcpus": JSON(guest.vcpus.count),
       "services": .array(guest.services.map { .string($0.kind.name) }),
-      "streamBytes": JSON(summary.bytes),
+      "epochs": JSON(summary.epochs), "streamBytes": JSON(summary.bytes),
       "mutual": .bool(summary.transferData.flags.contains(.mutual)),
       "seeded": .bool(summary.transferData.flags.contains(.seeded)), "exitStatus": 0,
     ])

@@ -15,7 +15,9 @@ public struct SaveCommand: ToolCommand {
     discussion: """
       Checks the destination's offer, wraps a transport key to it, and writes the guest: private \
       pages encrypted one by one, shared pages as QEMU does, vCPUs and SVSM state at the end, \
-      sealed as a whole. The stream appears whole or not at all.
+      sealed as a whole. The stream appears whole or not at all. With --round it is a live migration: \
+      each later guest is the same one at a later time, and what has changed since is sent in an epoch \
+      of its own; the last is the paused guest.
       """,
     version: Toolkit.version)
 
@@ -23,6 +25,13 @@ public struct SaveCommand: ToolCommand {
     help: "Guest: a bundle (a folder), a raw memory image or a QEMU stream (a file).",
     completion: .file())
   var guest: String
+
+  @Option(
+    help: ArgumentHelp(
+      "The same guest later, in the same form: one more epoch (may be repeated).",
+      valueName: "guest"),
+    completion: .file())
+  var round: [String] = []
 
   @Option(
     name: [.short, .long],
@@ -65,8 +74,12 @@ public struct SaveCommand: ToolCommand {
     guard from == nil || (platform.platform == nil && platform.chip == nil) else {
       throw ValidationError("The instance of --from has its platform already.")
     }
-    guard to != "-" || guest != "-" else {
-      throw ValidationError("Guest and offer cannot both come from standard input.")
+    guard ([to, guest] + round).count(where: { $0 == "-" }) < 2 else {
+      throw ValidationError("Only one of guests and offer can come from standard input.")
+    }
+    guard round.isEmpty || qemu.channel.isEmpty && qemu.offset == nil else {
+      throw ValidationError(
+        "--channel and --offset belong to one stream; with --round, import the guests first.")
     }
   }
 
@@ -74,23 +87,37 @@ public struct SaveCommand: ToolCommand {
     let source = try from.map { (path) throws(MigrationError) in try InstanceFile(reading: path) }
     let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
     let trust = try trust.load()
-    try refuseSame(inputs: [guest] + qemu.channel, as: output)
+    try refuseSame(inputs: [guest] + round + qemu.channel, as: output)
     let reading = console.startProgress("reading", total: nil)
-    let reader = try GuestReader.open(
-      guest, as: inputFormat, raw, qemu, vcpus: try vmsa.vcpus()
-    ) { reading.update($0) }
-    try refuseSame(
-      inputs: [to] + [from].compactMap { $0 } + self.trust.trustedFiles, guest: reader, at: guest,
-      as: output)
+    let vcpus = try vmsa.vcpus()
+    var guests: [GuestReader] = []
+    for path in [guest] + round {
+      let reader = try GuestReader.open(path, as: inputFormat, raw, qemu, vcpus: vcpus) {
+        reading.update($0)
+      }
+      do throws(MigrationError) {
+        try guests.first?.description.requireSameShape(as: reader.description)
+      } catch {
+        throw error.inSection(path)
+      }
+      try refuseSame(
+        inputs: [to] + [from].compactMap { $0 } + self.trust.trustedFiles, guest: reader, at: path,
+        as: output)
+      guests.append(reader)
+    }
+    let reader = guests.removeFirst()
     let stream = try OutputFile(output, force: outputs.force)
 
     let svsm = try SourceSVSM(
       instance: try source?.instance ?? newInstance(for: reader.description),
       guest: reader.trustedState(),
-      validating: offer, trust: trust, isMutual: !oneWay, random: seed.source)
+      validating: offer, trust: trust, isMutual: !oneWay, isLive: !guests.isEmpty,
+      random: seed.source)
     let transferData = svsm.transferData
-    var vmm = try SourceVMM(guest: reader, svsm: svsm, output: stream, crew: jobs.crew)
-    let total = reader.description.ramBlocks.reduce(0) { $0 + $1.size }
+    var vmm = try SourceVMM(
+      guest: reader, rounds: guests, svsm: svsm, output: stream, crew: jobs.crew)
+    let memory = reader.description.ramBlocks.reduce(0) { $0 + $1.size }
+    let total = memory.multipliedReportingOverflow(by: UInt64(guests.count + 1)).partialValue
     let progress = console.startProgress("saving", total: total)
     var handedOver = false
     let summary: SaveSummary
@@ -109,10 +136,14 @@ public struct SaveCommand: ToolCommand {
       error.what += "; \(from) has issued its final state and will not save again"
       throw error
     }
+    let epochs =
+      summary.epochs == 1
+      ? ""
+      : ", \(summary.cancelledPages) withdrawn, in \(summary.epochs) epochs"
     console.note(
       "saved \(summary.privatePages) private and \(summary.sharedPages + summary.zeroPages) shared "
-        + "pages (\(summary.zeroPages) of them zero) to \(stream.name), \(Spelled.size(summary.bytes))"
-    )
+        + "pages (\(summary.zeroPages) of them zero)\(epochs) to \(stream.name), "
+        + Spelled.size(summary.bytes))
     if transferData.flags.contains(.seeded) {
       console.note("keys come from a seed: they are no secret")
     }

@@ -187,12 +187,37 @@ import Testing
     #expect(first["service-0.bin"] != second["service-0.bin"])
   }
 
+  @Test("in later rounds a guest shares, frees and accepts pages, when it is asked to")
+  func aLaterRoundMayDifferInStates() throws {
+    var guest = SyntheticGuest(memory: 16 << 20)
+    let first = try guest.description()
+    guest.convertedFraction = 0.1
+    #expect(try guest.description().pageStates == first.pageStates)
+    guest.round = 1
+    let second = try guest.description()
+    try first.requireSameShape(as: second)
+    let attributes = second.attributes.ranges.map { $0.start..<$0.end }
+    #expect(second.pageStates.firstDisagreement(with: attributes) == nil)
+    let changes = first.pageStates.changes(to: second.pageStates)
+    let states: [PageState] = [.shared, .validated, .unaccepted]
+    for before in states {
+      for now in states where now != before {
+        #expect(changes.contains { $0.before == before && $0.now == now }, "\(before) to \(now)")
+      }
+    }
+    #expect(second.pageStates.run(at: SyntheticGuest.usualSecretsPage)?.state == .secrets)
+    // A tenth of the pages is converted, some of them to what they were.
+    let pages = changes.reduce(0) { $0 + $1.range.count } / 4096
+    #expect((100...410).contains(pages))
+  }
+
   @Test func optionsOutOfRangeAreRefused() {
     var rows: [SyntheticGuest] = []
     for change in [
       { $0.privateFraction = -0.1 }, { $0.privateFraction = 1.1 }, { $0.privateFraction = .nan },
       { $0.vcpus = 4097 }, { $0.vcpus = -1 }, { $0.memory = 0 }, { $0.memory = 4095 },
       { $0.secondBlock = 1 }, { $0.below4G = 1 }, { $0.round = -1 }, { $0.changedFraction = 2 },
+      { $0.convertedFraction = -1 }, { $0.convertedFraction = .nan },
       { $0.memory = 1 << 50 }, { $0.secondBlock = 1 << 50 }, { $0.memory = .max & ~4095 },
     ] as [(inout SyntheticGuest) -> Void] {
       rows.append(SyntheticGuest(memory: 1 << 20))

@@ -19,17 +19,21 @@ public enum Lab {
   }
 
   /// Saves `guest` for `destination` and gives the stream. The source is instance 2 of chip 1.
-  /// - Parameter state: what the SVSM holds of the guest, when that is not what it should be.
+  /// - Parameters:
+  ///   - rounds: the same guest later, for one more epoch each.
+  ///   - state: what the SVSM holds of the guest, when that is not what it should be.
   public static func save(
-    _ guest: GuestReader, holding state: TrustedGuestState? = nil, to destination: SVSMInstance,
+    _ guest: GuestReader, rounds: [GuestReader] = [], holding state: TrustedGuestState? = nil,
+    to destination: SVSMInstance,
     isMutual: Bool = true, seed: UInt8 = 9, jobs: Int = 2
   ) throws -> [UInt8] {
     let output = ArrayOutput()
     let svsm = try SourceSVSM(
       instance: instance(2, chip: 1), guest: state ?? guest.trustedState(),
-      validating: destination.offer, trust: trust, isMutual: isMutual, random: random(seed))
+      validating: destination.offer, trust: trust, isMutual: isMutual, isLive: !rounds.isEmpty,
+      random: random(seed))
     var vmm = try SourceVMM(
-      guest: guest, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))
+      guest: guest, rounds: rounds, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))
     _ = try vmm.migrate(willCommit: {}, progress: { _ in })
     return output.bytes
   }

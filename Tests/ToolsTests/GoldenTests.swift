@@ -9,6 +9,8 @@ struct GoldenScenario: Sendable, CustomTestStringConvertible {
   /// Options of `svsm-mig-guest create` and of `svsm-mig-save`.
   var create: String
   var save: String
+  /// How long the guest has run when a later epoch begins: `--round` of the guest made for it.
+  var rounds: [String]
 
   var testDescription: String { name }
 
@@ -18,7 +20,8 @@ struct GoldenScenario: Sendable, CustomTestStringConvertible {
     return text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { line in
       let parts = line.split(separator: "|", omittingEmptySubsequences: false)
         .map { $0.trimmingCharacters(in: .whitespaces) }
-      return GoldenScenario(name: parts[0], create: parts[1], save: parts[2])
+      let rounds = parts.count > 3 ? parts[3].split(separator: " ").map(String.init) : []
+      return GoldenScenario(name: parts[0], create: parts[1], save: parts[2], rounds: rounds)
     }
   }()
 
@@ -54,9 +57,16 @@ struct GoldenScenario: Sendable, CustomTestStringConvertible {
   @Test(arguments: GoldenScenario.all)
   func aSeedGivesTheStreamItAlwaysGave(scenario: GoldenScenario) throws {
     try shop.must("guest", "create -o @guest --seed 02 \(scenario.create)")
+    var later = ""
+    for round in scenario.rounds {
+      try shop.must(
+        "guest", "create -o @guest-\(round) --seed 02 \(scenario.create) --round \(round)")
+      later += " --round @guest-\(round)"
+    }
     try shop.must(
       "save",
-      "@guest -o @stream --to @destination.offer --trust @root.pem --seed 03 \(scenario.save)")
+      "@guest -o @stream --to @destination.offer --trust @root.pem --seed 03 \(scenario.save)"
+        + later)
     let made = try shop.read("stream")
     let golden = try scenario.golden("stream.mig")
     let place = zip(made, golden).enumerated().first { $0.element.0 != $0.element.1 }?.offset
@@ -81,7 +91,8 @@ struct GoldenScenario: Sendable, CustomTestStringConvertible {
     try shop.must("verify", "@stream --trust @root.pem")
     try shop.must("verify", "@stream \(keys)")
     try shop.must("load", "@stream \(keys) -o @loaded --accept-seeded \(scenario.save)")
-    try shop.must("guest", "create -o @guest --seed 02 \(scenario.create)")
+    let round = scenario.rounds.last ?? "0"
+    try shop.must("guest", "create -o @guest --seed 02 \(scenario.create) --round \(round)")
     let files = try shop.names(in: "guest")
     #expect(try shop.names(in: "loaded") == files)
     for file in files where file != "guest.json" {

@@ -21,6 +21,8 @@ import Testing
     ("prepare", "--instance a --output b --quiet --verbose"), ("save", "g -o s"),
     ("save", "g -o s --to o --private 1-2"), ("save", "g -o s --to o --below-4g much"),
     ("save", "g -o s --to o --from i --chip 1"), ("save", "- -o s --to -"),
+    ("save", "- --round - -o s --to o"), ("save", "g --round h -o s --to o --channel c"),
+    ("save", "g --round h -o s --to o --offset 4K"),
     ("load", "s --instance i"), ("load", "s --instance i -o -"),
     ("load", "s --instance i -o o --output-format png"), ("verify", ""), ("verify", "s --loud"),
     ("seal", "s"), ("seal", "s -o t --jobs 0"), ("guest", "melt"), ("guest", "create -o g"),
