@@ -1,0 +1,104 @@
+extension Attack {
+  /// Bits flipped, one region after the other: a host without keys.
+  static let flips: [Attack] = [
+    Attack(
+      "flip-file-header", [1], "one bit of the file's first bytes", "flip file.magic+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-machine-name", [1], "one bit of the machine's name",
+      "flip configuration.name+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-section-name", [1], "one bit of a section's name",
+      "flip header(epochs.start).name+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-section-id", [1], "one bit of a section's id", "flip header(page[?]).id+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-footer", [1], "one bit of a footer", "flip footer(page[?])+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-offer-digest", [1], "one bit of the digest of the offer",
+      "flip session.offer_digest+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-encapsulated-key", [1], "one bit of the encapsulated key",
+      "flip session.encapsulated_key+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-wrapped-key", [1], "one bit of the wrapped transport key",
+      "flip session.wrapped_key+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-source-report", [1, 21], "one bit of what the source's report says",
+      "flip session.report.MEASUREMENT+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-source-signature", [1, 21], "one bit of the signature of the source's report",
+      "flip session.report.SIGNATURE_R+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-source-certificates", [1, 24], "one bit of a certificate of the source",
+      "flip session.certificates+400 mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-guest-map", [1], "one bit of where RAM lies", "flip map.entry[?].gpa+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-shared-memory", [1], "one bit of shared memory",
+      "flip ram.content[?].content+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-page-metadata", [1], "one bit of a page's address", "flip page[?].gpa+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-page-tag", [1], "one bit of a page's tag", "flip page[?].tag+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-page-content", [1], "one bit of a page's ciphertext", "flip page[?].content+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-token-counts", [1], "one bit of an epoch token's counts",
+      "flip token[?].records+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-token-transcript", [1], "one bit of an epoch token's transcript",
+      "flip token[?].transcript+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-token-tag", [1], "one bit of an epoch token's tag", "flip token[?].tag+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-vcpu", [1], "one bit of a vCPU's ciphertext", "flip vcpu[?].ciphertext+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-vcpu-tag", [1], "one bit of a vCPU's tag", "flip vcpu[?].tag+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-service", [1, 31], "one bit of a service's ciphertext",
+      "flip service[?].ciphertext+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-secrets", [1, 33], "one bit of the secrets record",
+      "flip secrets.ciphertext+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-states", [1, 10, 11], "one bit of the page-state map",
+      "flip states[?].ciphertext+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-machine-state", [1], "one bit of what the VMM keeps of its devices",
+      "flip machine.length+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-device", [1], "one bit of a device's state", "flip body(device[?])+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-commit-counts", [1], "one bit of the commit's counts",
+      "flip commit.page_records+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-commit-transcript", [1], "one bit of the commit's transcript",
+      "flip commit.transcript+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-commit-tag", [1], "one bit of the commit's tag", "flip commit.tag+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-seal-root", [1], "one bit of the seal's root", "flip seal.root+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-seal-leaf", [1], "one bit of a leaf of the seal", "flip seal.leaf[?]+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-seal-signature", [1], "one bit of the seal's signature",
+      "flip seal.signature+? mask=?", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "flip-description", [1], "one bit of the VM description", "flip description.text+? mask=?",
+      plain: .init([], []), mended: .init([], [])),
+  ]
+}

@@ -1,0 +1,48 @@
+extension Attack {
+  /// What a host rewrites of its own, and where it takes a stream.
+  static let hosts: [Attack] = [
+    Attack(
+      "host-rewrites-shared", [11], "shared memory changed", "set ram.content[?].content random",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "host-zeroes-shared", [11], "shared memory zeroed", "set ram.content[?].content zero",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "host-rewrites-map", [8, 9], "another place of RAM mapped",
+      "set map.entry[last].size =4096", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "host-renames-block", [8], "a RAM block with another name",
+      "flip body(ram.start)+9 mask=01", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "host-reorders-devices", [3], "two devices in each other's place",
+      "swap device[?] device[?+1]", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "host-drops-device", [4], "a device and its entry's place", "cut device[last]",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "host-swaps-sealed", [31], "a sealed device's body declared to stand in the clear",
+      "set machine.entry[last].place 00", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "host-rewrites-description", [1], "a VM description of its own",
+      "set description.text+2 text:x", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "host-renames-machine", [40], "another machine type", "flip configuration.name mask=01",
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "other-source-key", [21], "the host's own key as the source's",
+      "set session.source_key host-key", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "second-destination", [15, 18], "the same stream to a second destination", "",
+      target: .other, plain: .init([], [])),
+    Attack(
+      "second-destination-rewritten", [15], "the same, with the session rewritten for its offer",
+      "set session.offer_digest offer-digest", target: .other, plain: .init([], []),
+      mended: .init([], [])),
+    Attack(
+      "second-load", [16, 18], "the same stream a second time", "", target: .used,
+      plain: .init([], [])),
+    Attack(
+      "rolled-back-destination", [18], "an old stream to a new instance of the same platform", "",
+      target: .other, plain: .init([], [])),
+  ]
+}
