@@ -52,6 +52,8 @@ public struct Attack: Sendable {
   public let text: String
   public let subject: Subject
   public let target: Target
+  /// Whether a destination that takes sources without proof accepts it: the one documented exception.
+  public let passesOneWay: Bool
   /// What must come of it.
   public let plain: Expectation
   /// The same when a host then mends all that needs no key, and seals with a key of its own; nil when
@@ -60,11 +62,12 @@ public struct Attack: Sendable {
 
   init(
     _ name: String, _ threats: [Int], _ summary: String, _ text: String,
-    subject: Subject = .stream, target: Target = .destination, plain: Expectation,
-    mended: Expectation? = nil
+    subject: Subject = .stream, target: Target = .destination, passesOneWay: Bool = false,
+    plain: Expectation, mended: Expectation? = nil
   ) {
     (self.name, self.threats, self.summary, self.text) = (name, threats, summary, text)
-    (self.subject, self.target, self.plain, self.mended) = (subject, target, plain, mended)
+    (self.subject, self.target, self.passesOneWay) = (subject, target, passesOneWay)
+    (self.plain, self.mended) = (plain, mended)
   }
 
   /// The attack's recipe.

@@ -89,7 +89,7 @@ extension Attack {
       "command", [14], "a command of QEMU's", "insert before vcpu hex:0800010000",
       plain: .init([], []), mended: .init([], [])),
     Attack(
-      "seal-stripped", [1, 14], "no seal", "cut seal", plain: .init([], []), mended: .init([], [])),
+      "seal-stripped", [1, 14], "no seal", "cut seal", plain: .init([], [])),
     Attack(
       "seal-unsigned", [1], "a seal that nobody signed", "repair unsigned", plain: .init([], [])),
     Attack(
@@ -117,10 +117,10 @@ extension Attack {
       plain: .init([], [])),
     Attack(
       "seal-of-another", [6], "the seal of another stream", "splice seal from second seal",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "seal-covers-less", [1, 13], "a seal that covers a byte less", "add seal.covered_length -1",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "description-dropped", [1], "no VM description", "cut description", plain: .init([], []),
       mended: .init([], [])),

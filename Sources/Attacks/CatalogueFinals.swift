@@ -17,8 +17,7 @@ extension Attack {
       "drop-secrets", [4, 33], "the secrets record left out", "cut secrets", plain: .init([], []),
       mended: .init([], [])),
     Attack(
-      "drop-session", [4, 27], "the session left out", "cut session", plain: .init([], []),
-      mended: .init([], [])),
+      "drop-session", [4, 27], "the session left out", "cut session", plain: .init([], [])),
     Attack(
       "drop-commit", [4, 13], "the commit left out", "cut commit", plain: .init([], []),
       mended: .init([], [])),
@@ -88,6 +87,22 @@ extension Attack {
     Attack(
       "page-after-last-token", [30, 14], "memory that is newer than the vCPUs",
       "move page[last] after token[last]", plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "late-page", [30, 14], "a page twice, the second time behind the last token",
+      """
+      copy page[last] after token[last] as late
+      add late.sequence 1
+      """,
+      plain: .init([], []), mended: .init([], [])),
+    Attack(
+      "omit-service-renumbered", [32], "the vTPM left out, and the next record numbered for it",
+      """
+      cut service[last]
+      add states[0].sequence -1
+      add commit.services -1
+      add commit.final_records -1
+      """,
+      plain: .init([], []), mended: .init([], [])),
     Attack(
       "clear-last-flag", [30, 13], "a last token that says it is not the last",
       "set token[last].flags zero", plain: .init([], []), mended: .init([], [])),

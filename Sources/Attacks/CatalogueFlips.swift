@@ -33,7 +33,7 @@ extension Attack {
       "flip session.report.SIGNATURE_R+? mask=?", plain: .init([], []), mended: .init([], [])),
     Attack(
       "flip-source-certificates", [1, 24], "one bit of a certificate of the source",
-      "flip session.certificates+400 mask=?", plain: .init([], []), mended: .init([], [])),
+      "flip session.certificates+1200 mask=?", plain: .init([], []), mended: .init([], [])),
     Attack(
       "flip-guest-map", [1], "one bit of where RAM lies", "flip map.entry[?].gpa+? mask=?",
       plain: .init([], []), mended: .init([], [])),
@@ -51,10 +51,10 @@ extension Attack {
       plain: .init([], []), mended: .init([], [])),
     Attack(
       "flip-token-counts", [1], "one bit of an epoch token's counts",
-      "flip token[?].records+? mask=?", plain: .init([], []), mended: .init([], [])),
+      "flip token[?].records+? mask=?", plain: .init([], [])),
     Attack(
       "flip-token-transcript", [1], "one bit of an epoch token's transcript",
-      "flip token[?].transcript+? mask=?", plain: .init([], []), mended: .init([], [])),
+      "flip token[?].transcript+? mask=?", plain: .init([], [])),
     Attack(
       "flip-token-tag", [1], "one bit of an epoch token's tag", "flip token[?].tag+? mask=?",
       plain: .init([], []), mended: .init([], [])),
@@ -81,22 +81,22 @@ extension Attack {
       plain: .init([], []), mended: .init([], [])),
     Attack(
       "flip-commit-counts", [1], "one bit of the commit's counts",
-      "flip commit.page_records+? mask=?", plain: .init([], []), mended: .init([], [])),
+      "flip commit.page_records+? mask=?", plain: .init([], [])),
     Attack(
       "flip-commit-transcript", [1], "one bit of the commit's transcript",
-      "flip commit.transcript+? mask=?", plain: .init([], []), mended: .init([], [])),
+      "flip commit.transcript+? mask=?", plain: .init([], [])),
     Attack(
       "flip-commit-tag", [1], "one bit of the commit's tag", "flip commit.tag+? mask=?",
       plain: .init([], []), mended: .init([], [])),
     Attack(
       "flip-seal-root", [1], "one bit of the seal's root", "flip seal.root+? mask=?",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "flip-seal-leaf", [1], "one bit of a leaf of the seal", "flip seal.leaf[?]+? mask=?",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "flip-seal-signature", [1], "one bit of the seal's signature",
-      "flip seal.signature+? mask=?", plain: .init([], []), mended: .init([], [])),
+      "flip seal.signature+? mask=?", plain: .init([], [])),
     Attack(
       "flip-description", [1], "one bit of the VM description", "flip description.text+? mask=?",
       plain: .init([], []), mended: .init([], [])),

@@ -31,7 +31,7 @@ extension Attack {
       set token[last].records ones
       set token[last].migrated ones
       """,
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "huge-machine", [38], "huge: what the VMM keeps of its devices", "set machine.length ones",
       plain: .init([], []), mended: .init([], [])),
@@ -55,19 +55,19 @@ extension Attack {
       set commit.vcpus ones
       set commit.services ones
       """,
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "huge-seal-chunks", [38], "huge: the seal's number of chunks", "set seal.chunk_count ones",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "huge-seal-length", [38], "huge: the seal's covered length", "set seal.covered_length ones",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "huge-seal-trailer", [38], "huge: the seal's trailer", "set seal.trailer_length ones",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "huge-description", [38], "huge: the VM description", "set description.length ones",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "downgrade-stream", [39], "an older version of the container", "set file.version 00000002",
       plain: .init([], []), mended: .init([], [])),
@@ -104,12 +104,12 @@ extension Attack {
       plain: .init([], []), mended: .init([], [])),
     Attack(
       "downgrade-commit", [39], "an older version of the commit", "set commit.version zero",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "downgrade-seal", [39], "another version of the seal", "set seal.version 0002",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
     Attack(
       "downgrade-seal-hash", [39], "another hash of the seal", "set seal.hash 0002",
-      plain: .init([], []), mended: .init([], [])),
+      plain: .init([], [])),
   ]
 }

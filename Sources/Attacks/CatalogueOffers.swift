@@ -6,7 +6,12 @@ extension Attack {
       "set offer.public_key host-key", subject: .offer, plain: .init(saved: [])),
     Attack(
       "offer-no-point", [21, 38], "a key that is no point of the curve",
-      "set offer.public_key+1 zero", subject: .offer, plain: .init(saved: [])),
+      """
+      set offer.public_key+1 zero
+      bind report
+      sign report
+      """,
+      subject: .offer, plain: .init(saved: [])),
     Attack(
       "offer-version", [39], "an older version of the offer", "set offer.version zero",
       subject: .offer, plain: .init(saved: [])),
@@ -148,7 +153,7 @@ extension Attack {
       subject: .offer, plain: .init(saved: [])),
     Attack(
       "offer-certificate-changed", [24], "a certificate that was changed",
-      "flip offer.certificates+400 mask=?", subject: .offer, plain: .init(saved: [])),
+      "flip offer.certificates+1200 mask=?", subject: .offer, plain: .init(saved: [])),
     Attack(
       "offer-no-certificates", [24], "no certificate", "set offer.certificates zero",
       subject: .offer, plain: .init(saved: [])),

@@ -150,8 +150,8 @@ extension Attack {
       "shared-before-private", [11],
       "the host's bytes at a private address, before the page comes",
       """
-      insert before ram.page[0] shared-record page[?]
       move ram.part[0] before page[0]
+      insert before ram.page[0] shared-record page[?]
       """,
       plain: .init([], []), mended: .init([], [])),
     Attack(

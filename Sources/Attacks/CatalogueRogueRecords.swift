@@ -26,7 +26,7 @@ extension Attack {
       plain: .init([], [])),
     Attack(
       "rogue-vcpu-syntax", [29, 38], "a vCPU whose reserved bytes are set",
-      "forge vcpu[?].reserved 01", plain: .init([], [])),
+      "forge vcpu[?].plaintext.reserved 01", plain: .init([], [])),
     Attack(
       "rogue-vcpu-short", [29, 38], "a VMSA that is cut short",
       "forge vcpu[?].plaintext hex:000000000200000000000000000000000102", plain: .init([], [])),
@@ -94,24 +94,39 @@ extension Attack {
       "rogue-commit-transcript", [13], "a commit with another transcript",
       "forge commit.transcript zero", plain: .init([], [])),
     Attack(
-      "rogue-shared-run", [10], "a private page that the map calls shared",
+      "rogue-first-run", [10, 11], "shared pages that the map calls validated, or the reverse",
       """
-      forge states.run[0].state 01
+      forge states.run[0].state mask=03
       forge states.run[0].permissions zero
       """,
       plain: .init([], [])),
     Attack(
-      "rogue-private-run", [11], "shared memory that the map calls validated",
+      "rogue-last-run", [10, 11], "the same at the end of memory",
       """
-      forge states.run[last].state 02
-      forge states.run[last].permissions 0f0f0f00
+      forge states.run[last].state mask=03
+      forge states.run[last].permissions zero
       """,
       plain: .init([], [])),
     Attack(
       "rogue-unaccepted-run", [10, 11], "pages that the map calls never accepted",
       """
-      forge states.run[?].state 03
-      forge states.run[?].permissions zero
+      forge states.run[0].state 03
+      forge states.run[0].permissions zero
+      """,
+      plain: .init([], [])),
+    Attack(
+      "rogue-page-at-shared", [10, 12], "a private page where shared memory is",
+      """
+      copy page[last] after page[last] as made
+      set made.gpa shared-address
+      rogue
+      """,
+      plain: .init([], [])),
+    Attack(
+      "rogue-late-page", [30, 14], "a page behind the last token, under a good tag",
+      """
+      copy page[last] after token[last]
+      rogue
       """,
       plain: .init([], [])),
     Attack(
@@ -152,10 +167,10 @@ extension Attack {
       plain: .init([], [])),
     Attack(
       "rogue-service-unknown", [32], "a mandatory service that nobody knows",
-      "forge service[?].kind 8001", plain: .init([], [])),
+      "forge service[?].plaintext.kind 8001", plain: .init([], [])),
     Attack(
       "rogue-service-length", [38], "a service's length that is not its own",
-      "forge service[?].length ones", plain: .init([], [])),
+      "forge service[?].plaintext.length ones", plain: .init([], [])),
     Attack(
       "rogue-service-twice", [5, 31], "a vTPM twice, the second an older one",
       """

@@ -3,7 +3,7 @@ extension Attack {
   static let rogueReports: [Attack] = [
     Attack(
       "fake-source", [27], "a guest of the attacker's by a source that shows no proof",
-      "rogue one-way", plain: .init([], [])),
+      "rogue one-way", passesOneWay: true, plain: .init([], [])),
     Attack(
       "fake-source-unbound", [27, 21], "by a source whose report is for another session",
       "forge session.report.REPORT_DATA random", plain: .init([], [])),

@@ -44,16 +44,20 @@ extension Scene {
     case .session where first.name == "report" && steps.count == 2:
       return try target({ .report($0) }, Self.range(AttestationReport.layout, steps[1]))
     case .vcpu, .service, .secrets, .states:
-      if first.name == "plaintext" {
+      if first.name == "plaintext", steps.count == 1 {
         return ForgeTarget(part: named, area: .wholePlaintext, size: Int(part.bodySize) - 40)
       }
-      if Self.range(FinalRecord.layout, first) != nil { return try inPart(FinalRecord.layout) }
+      // Under "plaintext." stand fields whose names the record outside has, too.
+      let fields = first.name == "plaintext" ? Array(steps.dropFirst()) : steps
+      if fields.count == steps.count, Self.range(FinalRecord.layout, first) != nil {
+        return try inPart(FinalRecord.layout)
+      }
       let length = Int(part.bodySize) - FinalRecord.layout.size
-      if let range = Self.plaintext(part.kind, steps, length: length) {
+      if let range = Self.plaintext(part.kind, fields, length: length) {
         return try target({ .plaintext($0) }, range)
       }
       return try target(
-        { .plaintext($0) }, stateRun(part, first, steps.dropFirst().first, place))
+        { .plaintext($0) }, stateRun(part, fields[0], fields.dropFirst().first, place))
     default: throw missing(place)
     }
   }

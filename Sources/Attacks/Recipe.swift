@@ -17,6 +17,8 @@ public struct Recipe: Sendable {
     case hostKey
     /// Where the guest's secrets page lies: known to who has the keys.
     case secretsAddress
+    /// Where the first record of shared memory lies in the guest.
+    case sharedAddress
     /// SHA-384 of the other destination's offer.
     case offerDigest
     /// A record of shared memory for the address of a page record.
@@ -38,8 +40,11 @@ public struct Recipe: Sendable {
     case append(Value)
     case repair(Repair)
     case forge(PlaceSyntax, Value)
+    case forgeMask(PlaceSyntax, [UInt8])
     /// Signs the report of an offer again, with a model chip's key.
     case signReport(chip: Int)
+    /// Makes the report of an offer bind what the offer says now.
+    case bindReport
     /// Computes the checksum of an instance again.
     case checksum
     case attack(String)
@@ -70,7 +75,7 @@ public struct Recipe: Sendable {
   var repairs: Bool {
     lines.contains {
       switch $0.operation {
-      case .repair, .forge: true
+      case .repair, .forge, .forgeMask: true
       default: false
       }
     }
@@ -80,7 +85,7 @@ public struct Recipe: Sendable {
   var forges: Bool {
     lines.contains {
       switch $0.operation {
-      case .repair(.rogue), .forge: true
+      case .repair(.rogue), .forge, .forgeMask: true
       default: false
       }
     }
@@ -155,6 +160,7 @@ private struct RecipeLine {
     case "offer-digest": return .offerDigest
     case "host-key": return .hostKey
     case "secrets-address": return .secretsAddress
+    case "shared-address": return .sharedAddress
     case "shared-record": return .sharedRecord(try place())
     case "from":
       let isSecond = take("second")
@@ -192,7 +198,13 @@ private struct RecipeLine {
   private mutating func operation(_ name: String) throws(MigrationError) -> Recipe.Operation {
     switch name {
     case "set": return .set(try place(), try value())
-    case "forge": return .forge(try place(), try value())
+    case "forge":
+      let place = try place()
+      guard let mask = option("mask") else { return .forge(place, try value()) }
+      guard let bytes = Hex.decode(mask), bytes.contains(where: { $0 != 0 }) else {
+        throw refusal("not a mask that changes anything", String(mask))
+      }
+      return .forgeMask(place, bytes)
     case "flip":
       let place = try place()
       guard let mask = option("mask") else { return .flip(place, mask: [1]) }
@@ -239,6 +251,9 @@ private struct RecipeLine {
       guard let chip = option("chip") else { return .signReport(chip: 0) }
       guard let number = Int(chip) else { throw refusal("not a number", String(chip)) }
       return .signReport(chip: number)
+    case "bind":
+      guard take("report") else { throw refusal("\"report\" is missing") }
+      return .bindReport
     case "checksum": return .checksum
     case "attack": return .attack(try word("a name"))
     default: throw refusal("no such operation", name)

@@ -52,7 +52,11 @@ private struct RecipeRun {
       let location = try scene.locate(place)
       try flip(location, mask, place)
     case .add(let place, let number): try add(number, to: place)
-    case .forge(let place, let value): try forge(place, value)
+    case .forge(let place, let value):
+      try forge(place, mask: false) { (run, size) throws(MigrationError) in
+        try run.bytes(value, size: size)
+      }
+    case .forgeMask(let place, let mask): try forge(place, mask: true) { (_, _) in mask }
     case .repair(let repair):
       (self.repair, isMended) = (repair, true)
     case .attack(let name):
@@ -98,8 +102,9 @@ private struct RecipeRun {
     case .truncate(let place): try list.truncate(at: scene.locate(place))
     case .append(let value): list.append(try bytes(value, size: nil))
     case .signReport(let chip): try signReport(chip)
+    case .bindReport: try bindReport()
     case .checksum: try computeChecksum()
-    case .set, .flip, .add, .forge, .repair, .attack: break
+    case .set, .flip, .add, .forge, .forgeMask, .repair, .attack: break
     }
   }
 
@@ -192,16 +197,20 @@ private struct RecipeRun {
     try list.set(location, to: Self.encode(sum, in: Int(location.size)))
   }
 
-  private mutating func forge(_ place: PlaceSyntax, _ value: Recipe.Value) throws(MigrationError) {
+  private mutating func forge(
+    _ place: PlaceSyntax, mask isMask: Bool,
+    _ value: (inout RecipeRun, UInt64) throws(MigrationError) -> [UInt8]
+  ) throws(MigrationError) {
     if case .rogue = repair {} else { (repair, isMended) = (.rogue(isMutual: true), true) }
     let target = try scene.forgeTarget(place)
-    let bytes = try bytes(value, size: UInt64(target.size))
+    let bytes = try value(&self, UInt64(target.size))
     guard target.area == .wholePlaintext || bytes.count <= target.size else {
       throw MigrationError(
         .recipePlace, "more bytes than the place has", expected: "at most \(target.size)",
         got: "\(bytes.count)")
     }
-    edits[PartKey(target.part), default: []].append(LateEdit(area: target.area, bytes: bytes))
+    edits[PartKey(target.part), default: []].append(
+      LateEdit(area: target.area, bytes: bytes, isMask: isMask))
   }
 
   // MARK: Values
@@ -244,7 +253,22 @@ private struct RecipeRun {
     case .sharedRecord(let place): return try sharedRecord(place)
     case .hostKey: return try HostKey(seed: scene.seed).point
     case .secretsAddress: return try secretsAddress()
+    case .sharedAddress: return try sharedAddress()
     }
+  }
+
+  /// The first record of shared memory names its block.
+  private func sharedAddress() throws(MigrationError) -> [UInt8] {
+    let input = scene.inputs[0]
+    let missing = MigrationError(.recipePlace, "there is no shared memory at an address")
+    guard let run = input.anatomy.ramRuns.first, run.nameSize > 1 else { throw missing }
+    let word = try input.store.read(run.start..<run.start + 8)
+    let name = try input.store.read(run.start + 9..<run.start + 8 + run.nameSize)
+    let offset = word.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } & ~0xFFF
+    guard let block = input.anatomy.blocks.firstIndex(where: { Array($0.name.utf8) == name }),
+      let gpa = input.anatomy.map.gpa(block: block, offset: offset)
+    else { throw missing }
+    return Self.encode(gpa, in: 8)
   }
 
   private func secretsAddress() throws(MigrationError) -> [UInt8] {
@@ -286,6 +310,14 @@ private struct RecipeRun {
     let location = try scene.locate(whole)
     let report = try list.read(location)
     try list.set(location, to: RogueSource.sign(report, by: .model(chip: chip)))
+  }
+
+  private mutating func bindReport() throws(MigrationError) {
+    guard let place = PlaceSyntax("offer.report.REPORT_DATA") else { return }
+    let location = try scene.locate(place)
+    let bound = try list.read(
+      Location(space: 0, offset: 0, size: UInt64(MigrationData.boundSize)))
+    try list.set(location, to: SHA512.hash(Label.destinationReport + bound))
   }
 
   private mutating func computeChecksum() throws(MigrationError) {
