@@ -10,11 +10,14 @@ struct PageRevisions {
     case older
     /// Records that withdraw a page.
     case cancel
+    /// Those of them behind which the page does not come again.
+    case withdrawn
   }
 
   private var again: [Int] = []
   private var older: [Int] = []
   private var cancel: [Int] = []
+  private var withdrawn: [Int] = []
 
   init(_ input: Materials.Input) throws(MigrationError) {
     var latest: [UInt64: Int] = [:]
@@ -31,6 +34,7 @@ struct PageRevisions {
       }
       latest[gpa] = index
     }
+    withdrawn = cancel.filter(Set(latest.values).contains)
   }
 
   subscript(name: Name) -> [Int] {
@@ -38,6 +42,7 @@ struct PageRevisions {
     case .again: again
     case .older: older
     case .cancel: cancel
+    case .withdrawn: withdrawn
     }
   }
 }
