@@ -71,10 +71,19 @@ struct FieldTable {
       case "signature": return body + fixed + leaves..<bodyEnd
       default: return field(Seal.layout, first, at: body)
       }
-    case .file: return field(Self.file, first, at: body)
+    case .file:
+      switch first.name {
+      case "magic": return body..<body + 4
+      case "version": return body + 4..<body + 8
+      default: return nil
+      }
     case .configuration, .description:
-      let tail = first.name == (part.kind == .configuration ? "name" : "text")
-      return tail ? body + 5..<bodyEnd : field(Self.prefix, first, at: body)
+      switch first.name {
+      case "type": return body..<body + 1
+      case "length": return body + 1..<body + 5
+      case part.kind == .configuration ? "name" : "text": return body + 5..<bodyEnd
+      default: return nil
+      }
     case .offer:
       if let range = try evidence(
         MigrationData.layout, first, rest, lengths: "report_length", end: bodyEnd)
@@ -93,9 +102,6 @@ struct FieldTable {
       return nil
     }
   }
-
-  private static let file = RecordLayout("qemu-header", ["magic": 4, "version": 4])
-  private static let prefix = RecordLayout("prefix", ["type": 1, "length": 4])
 
   private func field(
     _ layout: RecordLayout, _ step: Step, at start: UInt64
