@@ -25,10 +25,18 @@ package struct SessionKeys {
     commit = try Self.key(prk, Label.commitKey)
   }
 
-  package func pageSealer() throws(MigrationError) -> AEADSealer { try AEADSealer(key: pages.bytes) }
-  package func pageOpener() throws(MigrationError) -> AEADOpener { try AEADOpener(key: pages.bytes) }
-  package func finalSealer() throws(MigrationError) -> AEADSealer { try AEADSealer(key: final.bytes) }
-  package func finalOpener() throws(MigrationError) -> AEADOpener { try AEADOpener(key: final.bytes) }
+  package func pageSealer() throws(MigrationError) -> AEADSealer {
+    try AEADSealer(key: pages.bytes)
+  }
+  package func pageOpener() throws(MigrationError) -> AEADOpener {
+    try AEADOpener(key: pages.bytes)
+  }
+  package func finalSealer() throws(MigrationError) -> AEADSealer {
+    try AEADSealer(key: final.bytes)
+  }
+  package func finalOpener() throws(MigrationError) -> AEADOpener {
+    try AEADOpener(key: final.bytes)
+  }
 
   /// The tag of an epoch token.
   package func tag(ofToken bytes: [UInt8], epoch: UInt32) throws(MigrationError) -> [UInt8] {
