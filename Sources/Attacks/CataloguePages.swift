@@ -61,8 +61,8 @@ extension Attack {
       plain: .init([.pageSequence], [.pageTag]), mended: .init([.pageSequence], [.pageTag])),
     Attack(
       "drop-token", [4, 12], "an epoch token left out", "cut token[?]",
-      plain: .init([.finalOrder, .pageEpoch], [.finalOrder, .pageEpoch]),
-      mended: .init([.finalOrder, .pageEpoch], [.finalOrder, .pageEpoch])),
+      plain: .init([.finalOrder, .pageEpoch, .epochOrder], [.finalOrder, .pageEpoch, .epochTag]),
+      mended: .init([.finalOrder, .pageEpoch, .epochOrder], [.finalOrder, .pageEpoch, .epochTag])),
     Attack(
       "drop-shared-page", [4], "a page of shared memory left out", "cut ram.page[last]",
       plain: .init([.sealLength], [.sealLength]), mended: .init([.sealSigner], [.sealSigner])),
@@ -182,8 +182,8 @@ extension Attack {
       mended: .init([.sealSigner, .pageOperation], [.pageTag])),
     Attack(
       "omit-cancel", [12], "a withdrawal left out", "cut page.cancel[?]",
-      plain: .init([.epochCount], [.mapSharedAtPrivate]),
-      mended: .init([.sealSigner], [.mapSharedAtPrivate])),
+      plain: .init([.epochCount, .pageSequence], [.mapSharedAtPrivate, .pageSequence]),
+      mended: .init([.sealSigner, .pageSequence], [.mapSharedAtPrivate, .pageSequence])),
     Attack(
       "cancel-to-migrate", [12], "a withdrawal that says migrate again",
       "set page.cancel[?].operation 02", plain: .init([.pageOperation], [.pageTag]),

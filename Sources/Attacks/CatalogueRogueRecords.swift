@@ -43,10 +43,10 @@ extension Attack {
     Attack(
       "rogue-page-dropped", [4], "a validated page that never comes, consistently",
       """
-      cut page[last]
+      cut page.once[?]
       rogue
       """,
-      plain: .init([nil], [.mapMissingPage, .mapSharedAtPrivate])),
+      plain: .init([nil], [.mapMissingPage])),
     Attack(
       "rogue-page-twice", [9, 5], "a page twice in one epoch, consistently",
       """
@@ -56,17 +56,16 @@ extension Attack {
       plain: .init([.pageRepeated], [.pageRepeated])),
     Attack(
       "rogue-page-unexpected", [10, 12], "a page at an address that is not private",
-      "forge page[last].gpa =0x100000000000",
-      plain: .init([nil, .pageOperation], [.guestMap, .pageOperation])),
+      "forge page.once[?].gpa =0x100000000000", plain: .init([nil], [.guestMap])),
     Attack(
       "rogue-sequence-again", [2, 35], "a sequence number used twice",
       "forge page[?+1].sequence =1", plain: .init([.pageSequence], [.pageSequence])),
     Attack(
-      "rogue-epoch", [2], "a page of the next epoch", "forge page[?].epoch 00000002",
+      "rogue-epoch", [2], "a page of another epoch", "forge page[?].epoch mask=04",
       plain: .init([.pageEpoch], [.pageEpoch])),
     Attack(
       "rogue-operation", [12], "a newer version of a page that never came",
-      "forge page[?].operation 02", plain: .init([.pageOperation], [.pageOperation])),
+      "forge page.once[?].operation 02", plain: .init([.pageOperation], [.pageOperation])),
     Attack(
       "rogue-page-size", [9], "a page under an RMP entry of unknown size",
       "forge page[?].rmp_page_size 02", plain: .init([.pageSize], [.pageSize])),
@@ -79,22 +78,22 @@ extension Attack {
       plain: .init([.pageOperation], [.pageOperation])),
     Attack(
       "rogue-token-counts", [4], "a token that counts a page too many",
-      "forge token[last].migrated =99", plain: .init([.epochCount], [.epochCount])),
+      "forge token[last].migrated =999999", plain: .init([.epochCount], [.epochCount])),
     Attack(
       "rogue-token-transcript", [4], "a token with another transcript",
       "forge token[last].transcript zero", plain: .init([.epochTranscript], [.epochTranscript])),
     Attack(
-      "rogue-token-epoch", [3], "a token of another epoch", "forge token[last].epoch 00000007",
+      "rogue-token-epoch", [3], "a token of another epoch", "forge token[last].epoch mask=04",
       plain: .init([.epochOrder], [.epochTag])),
     Attack(
       "rogue-token-open", [30], "final state though no token was the last",
       "forge token[last].flags zero", plain: .init([.finalOrder], [.finalOrder])),
     Attack(
       "rogue-commit-totals", [13], "a commit that counts a page too many",
-      "forge commit.page_records =99", plain: .init([.commitTotals], [.commitTotals])),
+      "forge commit.page_records =999999", plain: .init([.commitTotals], [.commitTotals])),
     Attack(
       "rogue-commit-pages", [13], "a commit of other private pages",
-      "forge commit.private_pages =99", plain: .init([.commitTotals], [.commitTotals])),
+      "forge commit.private_pages =999999", plain: .init([.commitTotals], [.commitTotals])),
     Attack(
       "rogue-commit-transcript", [13], "a commit with another transcript",
       "forge commit.transcript zero", plain: .init([.commitTranscript], [.commitTranscript])),
@@ -122,11 +121,11 @@ extension Attack {
     Attack(
       "rogue-page-at-shared", [10, 12], "a private page where shared memory is",
       """
-      copy page[last] after page[last] as made
+      copy page.once[?] after page[last] as made
       set made.gpa shared-address
       rogue
       """,
-      plain: .init([nil, .pageOperation], [.mapSharedAtPrivate, .pageOperation])),
+      plain: .init([nil], [.mapSharedAtPrivate, .mapUnexpectedPage])),
     Attack(
       "rogue-late-page", [30, 14], "a page behind the last token, under a good tag",
       """
@@ -155,7 +154,7 @@ extension Attack {
     Attack(
       "rogue-secrets-raw", [33], "the secrets page as it is, as a private page",
       """
-      copy page[last] after page[last] as raw
+      copy page.once[?] after page[last] as raw
       set raw.gpa secrets-address
       rogue
       """,
@@ -188,16 +187,16 @@ extension Attack {
       "rogue-final-kind", [7], "a vCPU's record that says it is a service",
       "forge vcpu[?].kind 0002", plain: .init([.finalOrder], [.finalOrder])),
     Attack(
-      "rogue-final-sequence", [3], "a final record out of sequence", "forge vcpu[?].sequence =99",
-      plain: .init([.finalOrder], [.finalOrder])),
+      "rogue-final-sequence", [3], "a final record out of sequence",
+      "forge vcpu[?].sequence =999999", plain: .init([.finalOrder], [.finalOrder])),
     Attack(
       "rogue-private-as-shared", [10], "a private page sent as shared memory, consistently",
       """
-      insert before ram.page[0] shared-record page[last]
-      cut page[last]
+      insert before ram.page[0] shared-record page.once[?]
+      cut page.once[?]
       rogue
       """,
-      plain: .init([nil], [.mapMissingPage, .mapSharedAtPrivate])),
+      plain: .init([nil], [.mapMissingPage])),
     Attack(
       "rogue-shared-over-private", [11],
       "the host's bytes over a private page, sealed by the source",

@@ -4,6 +4,8 @@ internal import SVSM
 /// Which page records are about a page that came before: found by looking at the head of each.
 struct PageRevisions {
   enum Name: String {
+    /// Records of a page that comes once.
+    case once
     /// Records that say "migrate again".
     case again
     /// Of each of those, the record that it makes old.
@@ -14,6 +16,7 @@ struct PageRevisions {
     case withdrawn
   }
 
+  private var once: [Int] = []
   private var again: [Int] = []
   private var older: [Int] = []
   private var cancel: [Int] = []
@@ -21,6 +24,7 @@ struct PageRevisions {
 
   init(_ input: Materials.Input) throws(MigrationError) {
     var latest: [UInt64: Int] = [:]
+    var repeated: Set<UInt64> = []
     for index in 0..<input.anatomy.count(.page) {
       guard let part = input.anatomy.part(.page, index) else { continue }
       let head = try input.store.read(part.body + 8..<part.body + 21)
@@ -32,13 +36,15 @@ struct PageRevisions {
       case .cancel: cancel.append(index)
       default: break
       }
-      latest[gpa] = index
+      if latest.updateValue(index, forKey: gpa) != nil { repeated.insert(gpa) }
     }
+    once = latest.filter { !repeated.contains($0.key) }.values.sorted()
     withdrawn = cancel.filter(Set(latest.values).contains)
   }
 
   subscript(name: Name) -> [Int] {
     switch name {
+    case .once: once
     case .again: again
     case .older: older
     case .cancel: cancel

@@ -54,9 +54,6 @@ public struct PieceList: Sendable {
       ? [] : [Piece(content: .stored(input: 0, at: 0), count: size, space: 0, origin: 0)]
   }
 
-  /// Bytes of the whole.
-  public var size: UInt64 { pieces.reduce(0) { $0 + $1.count } }
-
   // MARK: Reading
 
   func bytes(of piece: Piece) throws(MigrationError) -> [UInt8] {

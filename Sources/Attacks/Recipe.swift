@@ -71,16 +71,6 @@ public struct Recipe: Sendable {
     self.lines = lines
   }
 
-  /// Whether it mends what it breaks: a host's repair or a rogue source.
-  var repairs: Bool {
-    lines.contains {
-      switch $0.operation {
-      case .repair, .forge, .forgeMask: true
-      default: false
-      }
-    }
-  }
-
   /// Whether it needs keys: it has a rogue source.
   var forges: Bool {
     lines.contains {
