@@ -57,13 +57,20 @@ let package = Package(
         deque,
       ]),
     library(
-      "Tools",
+      "Attacks",
       [
         "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM",
+        "Threads",
+      ]),
+    library(
+      "Tools",
+      [
+        "Attacks", "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream", "SEVSNP",
+        "SVSM",
         "Threads", arguments,
       ]),
     tool("prepare"), tool("save"), tool("load"), tool("inspect"), tool("verify"), tool("attest"),
-    tool("guest"), tool("seal"),
+    tool("guest"), tool("seal"), tool("attack"),
     .target(
       name: "TestSupport", dependencies: ["Bytes"], path: "Tests/TestSupport",
       swiftSettings: checked),
@@ -80,15 +87,23 @@ let package = Package(
     tests("QEMUStream", ["Bytes", "TestSupport"]),
     tests("SEVSNP", ["Bytes", "Cryptography", "TestSupport"]),
     tests(
+      "Attacks",
+      [
+        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "MigrationSupport", "QEMUStream",
+        "SEVSNP", "SVSM", "TestSupport", "Threads",
+      ]),
+    tests(
       "Migration",
       [
-        "Bytes", "Cryptography", "FileIO", "Guest", "MigrationSupport", "QEMUStream", "SEVSNP",
+        "Attacks", "Bytes", "Cryptography", "FileIO", "Guest", "MigrationSupport", "QEMUStream",
+        "SEVSNP",
         "SVSM", "TestSupport",
       ]),
     .testTarget(
       name: "FormatsTests",
       dependencies: [
-        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "MigrationSupport", "QEMUStream",
+        "Attacks", "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "MigrationSupport",
+        "QEMUStream",
         "SEVSNP", "SVSM", "TestSupport",
       ], swiftSettings: checked),
     tests("Guest", ["Bytes", "Cryptography", "FileIO", "SEVSNP", "TestSupport"]),
@@ -99,6 +114,7 @@ let package = Package(
         "SVSM", "TestSupport",
         "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
         "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest", "svsm-mig-seal",
+        "svsm-mig-attack",
       ]),
   ]
 )

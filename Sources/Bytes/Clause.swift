@@ -135,6 +135,9 @@ extension ErrorCode {
     case .sealPresent: Clause("stream.md", "16.1")
     case .guestManifest: Clause("guest-bundle.md", "2")
     case .guestFile: Clause("guest-bundle.md", "1")
+    case .recipeSyntax: Clause("vectors.md", "1")
+    case .recipePlace: Clause("vectors.md", "2")
+    case .attackNeeds: Clause("tools.md", "5")
     case .inputOpen, .inputKind, .outputExists, .outputCreate, .outputSame, .outputTerminal,
       .readFailed, .writeFailed, .cryptography, .internal:
       Clause("tools.md", "1")

@@ -143,6 +143,11 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case guestFile = "GUEST-FILE"
   case guestShape = "GUEST-SHAPE"
 
+  // Attacks and their recipes.
+  case recipeSyntax = "RECIPE-SYNTAX"
+  case recipePlace = "RECIPE-PLACE"
+  case attackNeeds = "ATTACK-NEEDS"
+
   // Files and this program.
   case inputOpen = "INPUT-OPEN"
   case inputKind = "INPUT-KIND"

@@ -1,10 +1,10 @@
-internal import Bytes
+package import Bytes
 internal import Cryptography
 
 /// The hash tree over the leaves (RFC 6962 section 2.1, with SHA-256).
-enum HashTree {
+package enum HashTree {
   /// The root over `leaves`, 32 bytes each, at least one.
-  static func root(of leaves: [UInt8]) throws(MigrationError) -> [UInt8] {
+  package static func root(of leaves: [UInt8]) throws(MigrationError) -> [UInt8] {
     // Each entry is the root of a complete subtree of `leaves` leaves; sizes fall strictly.
     var stack: [(hash: [UInt8], leaves: Int)] = []
     for start in stride(from: 0, to: leaves.count, by: LeafHasher.hashSize) {

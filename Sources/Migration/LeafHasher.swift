@@ -8,11 +8,11 @@ internal import Threads
 /// hash tree in order.
 ///
 /// Chunks depend on stream offsets alone, so they can be hashed in any order.
-final class LeafHasher {
+package final class LeafHasher {
   /// Bytes of every chunk but the last, which may be shorter.
-  static let chunkSize = 256 << 10
+  package static let chunkSize = 256 << 10
   /// Bytes of a leaf and of a node.
-  static let hashSize = 32
+  package static let hashSize = 32
 
   private struct Pending {
     var chunk: ChunkHash

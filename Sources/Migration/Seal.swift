@@ -35,9 +35,9 @@ public struct Seal: Sendable, Hashable {
 
   static let magic = Array("SVSMSEAL".utf8)
   /// Bytes of the signature: r and s, 48 bytes each.
-  static let signatureSize = 96
+  package static let signatureSize = 96
   /// What the signature covers begins with this.
-  static let label = Array("svsm-migration v1 seal".utf8) + [0]
+  package static let label = Array("svsm-migration v1 seal".utf8) + [0]
 
   /// Bytes before the seal.
   public var coveredLength: UInt64
@@ -74,7 +74,7 @@ public struct Seal: Sendable, Hashable {
     return bytes
   }
 
-  init(
+  package init(
     coveredLength: UInt64, root: [UInt8], trailer: [UInt8], signer: [UInt8]?
   ) throws(MigrationError) {
     self.coveredLength = coveredLength

@@ -30,7 +30,7 @@ public struct MigrationData: Sendable, Hashable {
 
   static let magic = Array("SVSMOFFR".utf8)
   /// Bytes that the report's REPORT_DATA binds: all up to the reserved bytes.
-  static let boundSize = 117
+  package static let boundSize = 117
   /// Bytes a certificate table may have.
   public static let maximumCertificates = CertificateTable.limit
   /// Bytes an offer file may have.
@@ -125,10 +125,10 @@ public struct MigrationData: Sendable, Hashable {
 }
 
 /// Domain separation: what each hash and derived key is for. Each label ends with a zero byte.
-enum Label {
-  static let destinationReport = label("destination report")
-  static let sourceReport = label("source report")
-  static let transportKey = label("transport key")
+package enum Label {
+  package static let destinationReport = label("destination report")
+  package static let sourceReport = label("source report")
+  package static let transportKey = label("transport key")
   static let pageKey = label("page key")
   static let epochKey = label("epoch key")
   static let finalKey = label("final state key")

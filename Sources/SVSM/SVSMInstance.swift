@@ -90,10 +90,10 @@ public struct SVSMInstance: Sendable {
   public var isSeeded: Bool { offer.flags.contains(.seeded) }
 
   /// Its public key: 97 bytes.
-  func publicKey() throws(MigrationError) -> [UInt8] { key.publicKey.bytes }
+  package func publicKey() throws(MigrationError) -> [UInt8] { key.publicKey.bytes }
 
   /// A new report of this SVSM over `reportData`, by the model's security processor.
-  func report(over reportData: [UInt8]) throws(MigrationError) -> [UInt8] {
+  package func report(over reportData: [UInt8]) throws(MigrationError) -> [UInt8] {
     var fields = try AttestationReport(offer.report).fields
     fields.reportData = reportData
     let bytes = try fields.signedBytes()
@@ -117,7 +117,7 @@ public struct SVSMInstance: Sendable {
 
   /// Unwraps a transport key.
   /// - Returns: nil when it does not authenticate.
-  func unwrap(
+  package func unwrap(
     _ wrapped: [UInt8], encapsulatedKey: [UInt8], info: [UInt8]
   ) throws(MigrationError) -> [UInt8]? {
     guard

@@ -1,19 +1,21 @@
-internal import Bytes
-internal import Cryptography
+package import Bytes
+package import Cryptography
 
 /// The keys of one migration, one for each purpose, all from the transport key and the transfer
 /// data: a record of another session, or of another purpose, never authenticates.
 ///
 ///     prk = HKDF-Extract(salt: SHA-384(transfer data), transport key)
 ///     key = HKDF-Expand(prk, "svsm-migration v1 <purpose>" 00, 32)
-struct SessionKeys {
+///
+/// Not public: only the two SVSMs of this package hold them, and the laboratory that plays a rogue one.
+package struct SessionKeys {
   private let pages: SecretBytes
   private let epochs: SecretBytes
   private let final: SecretBytes
   private let commit: SecretBytes
 
   /// - Parameter transportKey: 32 bytes.
-  init(transportKey: [UInt8], transferData: [UInt8]) throws(MigrationError) {
+  package init(transportKey: [UInt8], transferData: [UInt8]) throws(MigrationError) {
     let salt = try SHA384.hash(transferData)
     var prk = try HKDF.extract(transportKey, salt: salt, using: .sha384)
     defer { wipe(&prk) }
@@ -39,13 +41,21 @@ struct SessionKeys {
     try self.init(transportKey: transportKey, transferData: transferData.encoded)
   }
 
-  func pageSealer() throws(MigrationError) -> AEADSealer { try AEADSealer(key: pages.bytes) }
-  func pageOpener() throws(MigrationError) -> AEADOpener { try AEADOpener(key: pages.bytes) }
-  func finalSealer() throws(MigrationError) -> AEADSealer { try AEADSealer(key: final.bytes) }
-  func finalOpener() throws(MigrationError) -> AEADOpener { try AEADOpener(key: final.bytes) }
+  package func pageSealer() throws(MigrationError) -> AEADSealer {
+    try AEADSealer(key: pages.bytes)
+  }
+  package func pageOpener() throws(MigrationError) -> AEADOpener {
+    try AEADOpener(key: pages.bytes)
+  }
+  package func finalSealer() throws(MigrationError) -> AEADSealer {
+    try AEADSealer(key: final.bytes)
+  }
+  package func finalOpener() throws(MigrationError) -> AEADOpener {
+    try AEADOpener(key: final.bytes)
+  }
 
   /// The tag of an epoch token.
-  func tag(ofToken bytes: [UInt8], epoch: UInt32) throws(MigrationError) -> [UInt8] {
+  package func tag(ofToken bytes: [UInt8], epoch: UInt32) throws(MigrationError) -> [UInt8] {
     try Self.tag(epochs.bytes, sequence: UInt64(epoch), bytes)
   }
 
@@ -59,7 +69,7 @@ struct SessionKeys {
   }
 
   /// The tag of the commit.
-  func tag(ofCommit bytes: [UInt8]) throws(MigrationError) -> [UInt8] {
+  package func tag(ofCommit bytes: [UInt8]) throws(MigrationError) -> [UInt8] {
     try Self.tag(commit.bytes, sequence: 1, bytes)
   }
 

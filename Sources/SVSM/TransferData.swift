@@ -121,7 +121,7 @@ public struct TransferData: Sendable, Hashable {
   }
 
   /// The bytes up to and with `reserved_2`.
-  static func bound(
+  package static func bound(
     flags: ProtocolFlags, offerDigest: [UInt8], encapsulatedKey: [UInt8], wrappedKey: [UInt8],
     sourceKey: [UInt8]
   ) -> [UInt8] {
@@ -132,7 +132,7 @@ public struct TransferData: Sendable, Hashable {
   }
 
   /// The bytes before the encapsulated key: what the key wrap binds as HPKE `info`, after its label.
-  static func wrapInfo(flags: ProtocolFlags, offerDigest: [UInt8]) -> [UInt8] {
+  package static func wrapInfo(flags: ProtocolFlags, offerDigest: [UInt8]) -> [UInt8] {
     var bytes: [UInt8] = []
     ProtocolSuite.v1.encode(to: &bytes)
     bytes.append(bigEndian: flags.rawValue)
@@ -141,7 +141,7 @@ public struct TransferData: Sendable, Hashable {
   }
 
   /// Composes a payload; report and certificates are empty when it is not mutual.
-  init(bound: [UInt8], report: [UInt8], certificates: [UInt8]) throws(MigrationError) {
+  package init(bound: [UInt8], report: [UInt8], certificates: [UInt8]) throws(MigrationError) {
     var bytes = bound
     bytes.append(bigEndian: UInt32(truncatingIfNeeded: report.count))
     bytes.append(bigEndian: UInt32(truncatingIfNeeded: certificates.count))

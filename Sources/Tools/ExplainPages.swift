@@ -70,7 +70,9 @@ extension Explanation {
     remedy: "with a good seal report it to the source's makers; else get the stream again")
 
   static let pageStale = Explanation(
-    meaning: "not all of the guest's private memory is exported as it is now, or a page is exported that is validated no more",
+    meaning:
+      "not all of the guest's private memory is exported as it is now, "
+      + "or a page is exported that is validated no more",
     causes: [
       "the guest ran on after the last round",
       "a host that skips pages it should export",

@@ -155,6 +155,9 @@ extension ErrorCode {
     case .readFailed: .readFailed
     case .writeFailed: .writeFailed
     case .cryptography: .cryptography
+    case .recipeSyntax: .recipeSyntax
+    case .recipePlace: .recipePlace
+    case .attackNeeds: .attackNeeds
     case .internal: .internal
     }
   }

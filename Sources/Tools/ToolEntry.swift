@@ -38,6 +38,9 @@ public enum ToolEntry {
       return 0
     } catch let error as MigrationError {
       return console.report(error)
+    } catch let status as ExitCode {
+      // It has said what there is to say.
+      return status.rawValue
     } catch {
       return report(error, of: type(of: tool))
     }

@@ -12,7 +12,7 @@ import Testing
 @Suite struct LedgerTests {
   typealias Property = VerificationReport.Property
   private let destination: SVSMInstance
-  private let whole: Anatomy
+  private let whole: SectionPieces
   /// A stream of three chunks, and the instance it is for.
   private let golden: [UInt8]
   private let holder: SVSMInstance
@@ -25,7 +25,8 @@ import Testing
     options.vcpus = [try GuestReader.resetVCPU(), try GuestReader.resetVCPU()]
     options.vcpus?[1].apicID = 1
     destination = try Lab.instance(1)
-    whole = try Anatomy(Lab.save(GuestReader(rawImage: scratch["ram"], options), to: destination))
+    whole = try SectionPieces(
+      Lab.save(GuestReader(rawImage: scratch["ram"], options), to: destination))
     golden = try Fixture.read("golden/mixed/stream.mig")
     holder = try SVSMInstance(Fixture.read("golden/destination.svsm"))
   }

@@ -1,4 +1,6 @@
+import Attacks
 import Bytes
+import FileIO
 import Guest
 import Migration
 import MigrationSupport
@@ -8,57 +10,9 @@ import SVSM
 import TestSupport
 import Testing
 
-/// A stream cut into its sections, to be put together otherwise.
-struct Anatomy {
-  /// From a section's type byte to the end of its footer.
-  var pieces: [(header: SectionHeader, bytes: [UInt8])] = []
-  /// What comes before the first section, and after the last.
-  var head: [UInt8] = []
-  var tail: [UInt8] = []
-
-  init(_ stream: [UInt8]) throws {
-    var reader = SNPStreamReader(StreamInput(ArraySource(stream)), checkingSealWith: nil)
-    var starts: [SectionHeader] = []
-    var end = 0
-    reading: while true {
-      switch try reader.next() {
-      case .eof:
-        end = Int(reader.offset) - 1
-        break reading
-      case .pages(let count):
-        let first = reader.section
-        for index in 0..<count {
-          var section = try #require(first)
-          section.offset += UInt64(index * SNPStreamReader.pageStride)
-          starts.append(section)
-        }
-      default:
-        if let section = reader.section, section.offset != starts.last?.offset {
-          starts.append(section)
-        }
-      }
-    }
-    head = Array(stream[..<Int(starts[0].offset)])
-    tail = Array(stream[end...])
-    for (index, header) in starts.enumerated() {
-      let next = index + 1 < starts.count ? Int(starts[index + 1].offset) : end
-      pieces.append((header, Array(stream[Int(header.offset)..<next])))
-    }
-  }
-
-  func index(of name: SectionName, _ kind: SectionHeader.Kind, skipping: Int = 0) -> Int {
-    let found = pieces.indices.filter {
-      pieces[$0].header.name == name && pieces[$0].header.kind == kind
-    }
-    return found[skipping]
-  }
-
-  var stream: [UInt8] { head + pieces.flatMap(\.bytes) + tail }
-}
-
 @Suite struct SurgeryTests {
   private let destination: SVSMInstance
-  private let whole: Anatomy
+  private let whole: [UInt8]
 
   init() throws {
     let scratch = try Scratch()
@@ -71,119 +25,96 @@ struct Anatomy {
       try ServiceState(kind: .vTPM, version: 1, generation: 4, blob: [1, 2, 3])
     ]
     destination = try Lab.instance(1)
-    whole = try Anatomy(
-      Lab.save(GuestReader(rawImage: scratch["ram"], options), to: destination))
+    whole = try Lab.save(GuestReader(rawImage: scratch["ram"], options), to: destination)
   }
 
-  /// The code both levels of verification refuse with, keyless first.
-  private func codes(of stream: [UInt8]) throws -> [ErrorCode?] {
+  /// The code both levels of verification refuse the stream with that `recipe` makes, keyless first.
+  private func codes(after recipe: String) throws -> [ErrorCode?] {
+    let output = RecipeOutput()
+    try Recipe(parsing: recipe).make(from: Materials(Materials.Input(whole)), to: output)
     let verifier = Lab.verifier()
     return [
-      try verifier.verify(StreamInput(ArraySource(stream))).refusal?.code,
-      try verifier.verify(StreamInput(ArraySource(stream)), for: destination).refusal?.code,
+      try verifier.verify(StreamInput(ArraySource(output.bytes))).refusal?.code,
+      try verifier.verify(StreamInput(ArraySource(output.bytes)), for: destination).refusal?.code,
     ]
   }
 
   @Test func aStreamPutTogetherAgainIsTheSame() throws {
-    #expect(try codes(of: whole.stream) == [nil, nil])
+    let output = RecipeOutput()
+    let recipe = "swap vcpu[0] vcpu[1]\nswap vcpu[0] vcpu[1]"
+    try Recipe(parsing: recipe).make(from: Materials(Materials.Input(whole)), to: output)
+    #expect(output.bytes == whole)
+    #expect(try codes(after: "") == [nil, nil])
   }
 
   @Test func aDroppedPageIsMissedAtTheNext() throws {
-    var cut = whole
-    cut.pieces.remove(at: cut.index(of: "snp-private-pages", .part, skipping: 1))
-    #expect(try codes(of: cut.stream) == [.pageSequence, .pageSequence])
+    #expect(try codes(after: "cut page[1]") == [.pageSequence, .pageSequence])
   }
 
   @Test func theLastPageDroppedIsMissedByTheToken() throws {
-    var cut = whole
-    cut.pieces.remove(at: cut.index(of: "snp-private-pages", .part, skipping: 3))
-    #expect(try codes(of: cut.stream) == [.epochCount, .epochCount])
+    #expect(try codes(after: "cut page[3]") == [.epochCount, .epochCount])
   }
 
   @Test func aRepeatedPageIsRefused() throws {
-    var cut = whole
-    let index = cut.index(of: "snp-private-pages", .part)
-    cut.pieces.insert(cut.pieces[index], at: index + 1)
-    #expect(try codes(of: cut.stream) == [.pageSequence, .pageSequence])
+    #expect(try codes(after: "copy page[0] after page[0]") == [.pageSequence, .pageSequence])
   }
 
   @Test func twoPagesOutOfOrderAreRefused() throws {
-    var cut = whole
-    let index = cut.index(of: "snp-private-pages", .part)
-    cut.pieces.swapAt(index, index + 1)
-    #expect(try codes(of: cut.stream) == [.pageSequence, .pageSequence])
+    #expect(try codes(after: "swap page[0] page[1]") == [.pageSequence, .pageSequence])
   }
 
   @Test(arguments: [
-    ("snp-session", "ram", SectionHeader.Kind.start, ErrorCode.streamKind),
-    ("snp-guest-map", "snp-private-pages", .start, .sectionOrder),
-    ("snp-commit", "snp-vcpu", .full, .commitTotals),
+    ("session", "ram.start", ErrorCode.streamKind), ("map", "pages.start", .sectionOrder),
+    ("commit", "vcpu", .commitTotals),
   ])
-  func twoSectionsOutOfOrderAreRefused(
-    first: String, second: String, kind: SectionHeader.Kind, code: ErrorCode
-  ) throws {
-    var cut = whole
-    cut.pieces.swapAt(
-      cut.index(of: try #require(SectionName(first)), .full),
-      cut.index(of: try #require(SectionName(second)), kind))
-    #expect(try codes(of: cut.stream) == [code, code])
+  func twoSectionsOutOfOrderAreRefused(first: String, second: String, code: ErrorCode) throws {
+    #expect(try codes(after: "swap \(first) \(second)") == [code, code])
   }
 
   @Test func twoVCPUsSwappedAreRefused() throws {
-    var cut = whole
-    let index = cut.index(of: "snp-vcpu", .full)
-    cut.pieces.swapAt(index, index + 1)
-    #expect(try codes(of: cut.stream) == [.finalOrder, .finalOrder])
+    #expect(try codes(after: "swap vcpu[0] vcpu[1]") == [.finalOrder, .finalOrder])
   }
 
   @Test(arguments: [
-    ("snp-vcpu", ErrorCode.finalOrder), ("snp-service", .finalOrder),
-    ("snp-page-states", .commitTotals),
+    ("vcpu", ErrorCode.finalOrder), ("service", .finalOrder), ("states", .commitTotals),
   ])
   func aDroppedPieceOfFinalStateIsRefused(name: String, code: ErrorCode) throws {
-    var cut = whole
-    cut.pieces.remove(at: cut.index(of: try #require(SectionName(name)), .full))
-    #expect(try codes(of: cut.stream) == [code, code])
+    #expect(try codes(after: "cut \(name)") == [code, code])
   }
 
   @Test func withoutCommitNothingIsWhole() throws {
-    var cut = whole
-    cut.pieces.remove(at: cut.index(of: "snp-commit", .full))
-    #expect(try codes(of: cut.stream) == [.sectionMissing, .sectionMissing])
+    #expect(try codes(after: "cut commit") == [.sectionMissing, .sectionMissing])
   }
 
   @Test func anUnknownSectionMustBeUnderstood() throws {
-    var cut = whole
-    insertUnknown(version: 1, into: &cut)
-    #expect(try codes(of: cut.stream) == [.sectionUnknown, .sectionUnknown])
+    let code = try codes(after: Self.insertUnknown(version: 1))
+    #expect(code == [.sectionUnknown, .sectionUnknown])
   }
 
   @Test func anUnknownOptionalSectionIsSkippedAndOnlyTheSealMissesIt() throws {
-    var cut = whole
-    insertUnknown(version: 1 | SNPSection.optionalBit, into: &cut)
-    #expect(try codes(of: cut.stream) == [.sealLength, .sealLength])
+    let code = try codes(after: Self.insertUnknown(version: 1 | SNPSection.optionalBit))
+    #expect(code == [.sealLength, .sealLength])
   }
 
-  private func insertUnknown(version: UInt32, into cut: inout Anatomy) {
+  private static func insertUnknown(version: UInt32) -> String {
     var bytes: [UInt8] = []
-    let header = SectionHeader(.full, id: 900, name: "x-unknown", version: version)
-    bytes.append(header)
+    bytes.append(SectionHeader(.full, id: 900, name: "x-unknown", version: version))
     bytes.append(bigEndian: UInt32(3))
     bytes += [1, 2, 3]
     bytes.appendFooter(id: 900)
-    cut.pieces.insert((header, bytes), at: cut.index(of: "snp-vcpu", .full))
+    return "insert before vcpu hex:\(Hex.encode(bytes))"
   }
 
   @Test func aStreamForAnotherInstanceIsRefused() throws {
     let other = try Lab.instance(77)
     let report = try Lab.verifier()
-      .verify(StreamInput(ArraySource(whole.stream)), for: other)
+      .verify(StreamInput(ArraySource(whole)), for: other)
     #expect(report.refusal?.code == .sessionRecipient)
   }
 
   @Test func aModelPeerIsRefusedUnderAMDsRoots() throws {
     let trust = Trust(anchors: TrustAnchor.amd, time: Lab.trust.time)
-    let report = try Lab.verifier(trust: trust).verify(StreamInput(ArraySource(whole.stream)))
+    let report = try Lab.verifier(trust: trust).verify(StreamInput(ArraySource(whole)))
     #expect(report.refusal?.code == .certificateRoot)
     // Whose stream it is does not change what is in it.
     #expect(report.outcome(of: .seal) == .proven)
@@ -191,7 +122,7 @@ struct Anatomy {
 
   @Test func whatCannotBeCheckedIsNeverCalledProven() throws {
     let report = try Lab.verifier()
-      .verify(StreamInput(ArraySource(whole.stream)))
+      .verify(StreamInput(ArraySource(whole)))
     for (property, outcome) in report.outcomes {
       let needsKeys: Set<VerificationReport.Property> = [
         .destinationAttestation, .keyBinding, .recipient, .transportKey, .pageTags, .epochTags,
@@ -200,4 +131,10 @@ struct Anatomy {
       #expect((outcome == .proven) == !needsKeys.contains(property), "\(property)")
     }
   }
+}
+
+/// Collects what a recipe makes.
+private final class RecipeOutput: ByteOutput {
+  var bytes: [UInt8] = []
+  func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
 }

@@ -76,6 +76,11 @@ import Testing
     (attestation, "attest", "verify @unknown --json", 65),
     ("refusal", "attest", "verify @root.pem --json", 65),
     ("svsm-migration/guest/1", "guest", "show @out --json", 0),
+    ("svsm-migration/attacks/1", "attack", "--list --json", 0),
+    (
+      "svsm-migration/attack-matrix/1", "attack",
+      "--matrix @one-way --instance @once.svsm --trust @root.pem --json", 0
+    ),
   ]
 
   private static let inspect = "svsm-migration/inspect/1"

@@ -1,0 +1,96 @@
+public import Bytes
+
+/// One way in which a hostile host, or a source that lies, goes against a migration: a recipe with a
+/// name, the threats it stands for, and what must come of it.
+public struct Attack: Sendable {
+  /// What is attacked.
+  public enum Subject: String, Sendable {
+    /// A stream: a destination is to refuse it.
+    case stream
+    /// A destination's offer: a source is to refuse it.
+    case offer
+    /// A source's instance: it is to refuse to serve.
+    case source
+  }
+
+  /// Which destination is to load the stream.
+  public enum Target: String, Sendable {
+    /// The one it is for, which has served nobody yet.
+    case destination
+    /// The one it is for, which has loaded it already.
+    case used
+    /// Another one.
+    case other
+  }
+
+  /// What each check may say; nil is "not refused".
+  public struct Expectation: Sendable, Equatable {
+    /// `svsm-mig-verify` without keys. Of an offer or a source: nothing.
+    public var keyless: Set<ErrorCode?>
+    /// `svsm-mig-verify` with the destination's instance.
+    public var keyed: Set<ErrorCode?>
+    /// `svsm-mig-load`; of an offer or a source, `svsm-mig-save`.
+    public var loaded: Set<ErrorCode?>
+
+    /// - Parameter loaded: nil when it is as with keys.
+    init(
+      _ keyless: Set<ErrorCode?>, _ keyed: Set<ErrorCode?>, loaded: Set<ErrorCode?>? = nil
+    ) {
+      (self.keyless, self.keyed, self.loaded) = (keyless, keyed, loaded ?? keyed)
+    }
+
+    /// Of an offer or a source.
+    init(saved: Set<ErrorCode?>) { self.init([], [], loaded: saved) }
+  }
+
+  public let name: String
+  /// Rows of the threat table, `Formats/threats.md`.
+  public let threats: [Int]
+  /// What is done: one clause.
+  public let summary: String
+  /// The recipe (`Formats/vectors.md`).
+  public let text: String
+  public let subject: Subject
+  public let target: Target
+  /// Whether a destination that takes sources without proof accepts it: the one documented exception.
+  public let passesOneWay: Bool
+  /// What must come of it.
+  public let plain: Expectation
+  /// The same when a host then mends all that needs no key, and seals with a key of its own; nil when
+  /// that makes no difference, or the recipe says itself what is mended.
+  public let mended: Expectation?
+
+  init(
+    _ name: String, _ threats: [Int], _ summary: String, _ text: String,
+    subject: Subject = .stream, target: Target = .destination, passesOneWay: Bool = false,
+    plain: Expectation, mended: Expectation? = nil
+  ) {
+    (self.name, self.threats, self.summary, self.text) = (name, threats, summary, text)
+    (self.subject, self.target, self.passesOneWay) = (subject, target, passesOneWay)
+    (self.plain, self.mended) = (plain, mended)
+  }
+
+  /// The attack's recipe.
+  /// - Parameter isMended: whether the host mends what it can afterwards.
+  /// - Throws: `RECIPE-SYNTAX` when the catalogue is wrong.
+  public func recipe(mended isMended: Bool = false) throws(MigrationError) -> Recipe {
+    try Recipe(parsing: isMended ? text + "\nrepair resign" : text)
+  }
+
+  /// What it needs beside the stream: "second stream", "instance", "offer".
+  public var needs: [String] {
+    guard let recipe = try? recipe() else { return [] }
+    var needs: [String] = []
+    if recipe.needsSecond { needs.append("second stream") }
+    if recipe.forges { needs.append("instance") }
+    if recipe.needsOffer { needs.append("offer") }
+    return needs
+  }
+
+  /// Every attack, in the order of the catalogue.
+  public static let all: [Attack] =
+    flips + pages + finals + borders + lengths + hosts + rogueReports + rogueRecords + offers
+
+  /// The attack of this name.
+  public static func named(_ name: String) -> Attack? { all.first { $0.name == name } }
+}

@@ -1,0 +1,46 @@
+public import Bytes
+internal import FileIO
+public import QEMUStream
+public import SVSM
+
+/// What an attack is made from.
+public struct Materials: Sendable {
+  /// One input and its index.
+  public struct Input: Sendable {
+    public let store: any ByteStore
+    public let anatomy: Anatomy
+
+    /// A stream, indexed from `input`, which shows the same bytes as `store`.
+    /// - Throws: what `Anatomy` refuses.
+    public init(_ store: any ByteStore, read input: StreamInput) throws(MigrationError) {
+      self.store = store
+      anatomy = try Anatomy(input)
+    }
+
+    /// A stream, an offer or an instance file in memory; its first bytes tell which.
+    /// - Throws: what `Anatomy` refuses.
+    public init(_ bytes: [UInt8]) throws(MigrationError) {
+      store = StoredBytes(bytes)
+      if bytes.starts(with: "SVSMOFFR".utf8) {
+        anatomy = Anatomy(.offer, size: UInt64(bytes.count))
+      } else if bytes.starts(with: "SVSMINST".utf8) {
+        anatomy = Anatomy(.instance, size: UInt64(bytes.count))
+      } else {
+        anatomy = try Anatomy(of: bytes)
+      }
+    }
+  }
+
+  /// What is attacked.
+  public var input: Input
+  /// Another stream for the same destination.
+  public var second: Input?
+  /// The destination, when a rogue source is to be played.
+  public var instance: SVSMInstance?
+  /// The offer of another destination.
+  public var offer: MigrationData?
+  /// Chooses places that a recipe leaves open, and makes the attacker's keys. One seed, one output.
+  public var seed: [UInt8] = [0]
+
+  public init(_ input: Input) { self.input = input }
+}

@@ -1,0 +1,163 @@
+internal import ArgumentParser
+internal import Attacks
+internal import Bytes
+internal import Cryptography
+internal import FileIO
+internal import Migration
+internal import QEMUStream
+internal import SEVSNP
+internal import SVSM
+internal import Threads
+
+/// Every attack on every stream, and what each check says to it.
+///
+/// Streams are kept in memory: the matrix is for small ones.
+struct AttackMatrix {
+  /// A stream that is attacked.
+  struct Stream: Sendable {
+    var name: String
+    var bytes: [UInt8]
+  }
+
+  /// What all trials have in common.
+  struct Setting: Sendable {
+    /// The destination the streams are for, which has loaded none.
+    var instance: SVSMInstance
+    var trust: Trust
+    /// The same, as words for `svsm-mig-load`.
+    var trustWords: [String]
+    var offer: MigrationData?
+    var seed: [UInt8]
+  }
+
+  /// Bytes that a stream of the matrix may have.
+  static let streamLimit = 256 << 20
+
+  /// One attack on one stream, and what came of it.
+  struct Outcome: Sendable {
+    var stream: String
+    var attack: Attack
+    var isMended: Bool
+    /// Why it could not be made of this stream.
+    var needs: MigrationError?
+    /// What each check refused with; nil when it did not refuse.
+    var keyless: ErrorCode?
+    var keyed: ErrorCode?
+    var loaded: ErrorCode?
+    /// Files that a refused load left or changed.
+    var leftovers: [String] = []
+    /// Whether the load was told to take sources without proof.
+    var isOneWay = false
+
+    var wasMade: Bool { needs == nil }
+    /// Whether a destination took it, or a source served it, though it should not have.
+    var isAccepted: Bool { wasMade && loaded == nil && !isException }
+    /// The exception that is documented: without proof nobody knows who the source is.
+    var isException: Bool { isOneWay && attack.passesOneWay && loaded == nil }
+
+    var isAsExpected: Bool {
+      guard wasMade else { return true }
+      let expected = isMended ? attack.mended : attack.plain
+      guard let expected, leftovers.isEmpty else { return false }
+      if attack.subject != .stream { return expected.loaded.contains(loaded) }
+      return expected.keyless.contains(keyless) && expected.keyed.contains(keyed)
+        && (isException || expected.loaded.contains(loaded))
+    }
+  }
+
+  private let setting: Setting
+  private let streams: [Stream]
+
+  init(_ streams: [Stream], _ setting: Setting) {
+    (self.streams, self.setting) = (streams, setting)
+  }
+
+  /// Makes every trial, with all threads of `crew`.
+  /// - Throws: only what is no refusal, and what is wrong with the streams as they are.
+  func run(_ crew: WorkCrew, progress: (Int, Int) -> Void) throws(MigrationError) -> [Outcome] {
+    var setting = setting
+    // Another destination, and one that has loaded the stream: each made for this run.
+    let other = try SVSMInstance(
+      on: .model(chip: 0), features: setting.instance.features,
+      random: .seeded(setting.seed + Array("other destination".utf8)))
+    if setting.offer == nil { setting.offer = other.offer }
+    var trials: [AttackTrial] = []
+    for stream in streams {
+      let base = try AttackBase(stream, setting, other: other)
+      for attack in Attack.all where attack.subject == .stream {
+        trials.append(AttackTrial(attack, isMended: false, base))
+        if attack.mended != nil { trials.append(AttackTrial(attack, isMended: true, base)) }
+      }
+    }
+    let offers = try AttackBase(offerOf: setting.instance, setting)
+    for attack in Attack.all where attack.subject != .stream {
+      trials.append(AttackTrial(attack, isMended: false, offers))
+    }
+    for trial in trials { crew.submit(trial) }
+    var outcomes: [Outcome] = []
+    var failure: MigrationError?
+    for trial in trials {
+      crew.finish(trial)
+      outcomes.append(trial.outcome)
+      failure = failure ?? trial.failure
+      progress(outcomes.count, trials.count)
+    }
+    if let failure { throw failure }
+    return outcomes
+  }
+}
+
+/// What the attacks on one stream, or on an offer, are made from.
+final class AttackBase: Sendable {
+  let name: String
+  let materials: Materials
+  let setting: AttackMatrix.Setting
+  let other: SVSMInstance?
+  /// The destination once it has loaded the stream.
+  let used: SVSMInstance?
+  /// Whether the stream's source does not prove itself: loads are told to take that.
+  let isOneWay: Bool
+
+  /// - Throws: what is wrong with the stream.
+  init(
+    _ stream: AttackMatrix.Stream, _ setting: AttackMatrix.Setting, other: SVSMInstance
+  ) throws(MigrationError) {
+    name = stream.name
+    self.setting = setting
+    self.other = other
+    var materials = Materials(try Materials.Input(stream.bytes))
+    materials.instance = setting.instance
+    materials.offer = setting.offer
+    materials.seed = setting.seed
+    var twin = materials
+    twin.seed = setting.seed + Array("second session".utf8)
+    // The same guest in a session of its own: what a splice can come nearest with.
+    let output = CollectedOutput()
+    try Recipe(parsing: "rogue").make(from: twin, to: output)
+    materials.second = try Materials.Input(output.bytes)
+    self.materials = materials
+    var reader = SNPStreamReader(
+      StreamInput(ArraySource(stream.bytes)), checkingSealWith: nil)
+    _ = try reader.next()
+    guard case .session(let session) = try reader.next() else {
+      throw MigrationError(.streamKind, "\(stream.name) does not begin with a session")
+    }
+    isOneWay = !session.flags.contains(.mutual)
+    used = try setting.instance.advanced(to: .imported, by: session)
+  }
+
+  init(
+    offerOf instance: SVSMInstance, _ setting: AttackMatrix.Setting
+  ) throws(MigrationError) {
+    name = "offer"
+    self.setting = setting
+    (other, used, isOneWay) = (nil, nil, false)
+    materials = Materials(try Materials.Input(instance.offer.encoded))
+  }
+}
+
+/// Collects what is written.
+final class CollectedOutput: ByteOutput {
+  private(set) var bytes: [UInt8] = []
+  func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
+}

@@ -1,0 +1,132 @@
+import Attacks
+import Bytes
+import TestSupport
+import Testing
+
+@Suite struct RecipeTests {
+  private let offer: [UInt8]
+
+  init() throws { offer = try Fixture.read("golden/destination.offer") }
+
+  @Test(
+    "A line that is no operation is refused, and named",
+    arguments: [
+      "explode page[0]", "set page[0]", "set page[0] hex:0", "set page[0] =x", "set page[0 00",
+      "flip page[0] mask=00", "flip page[0] mask=0", "add page[0] x", "add page[0] 0",
+      "cut page[0] count=0", "insert beside page[0] 00", "copy page[0] page[1]",
+      "splice page[0] from page[0]", "truncate page[0]", "repair all", "rogue two-way",
+      "forge page[0]", "attack", "set page[0] 00 00", "sign offer", "set . 00", "set page[-1] 00",
+      "set page[99999999999999999999] 00", "cut page[0]+x", "attack nothing", "append zero",
+    ])
+  func aWrongLineIsNamed(line: String) throws {
+    do {
+      _ = try Laboratory.make("# first\n\(line)", of: Laboratory.stream("tiny"))
+      Issue.record("taken")
+    } catch let error as MigrationError {
+      #expect(error.code == .recipeSyntax)
+      #expect(error.section == "line 2")
+    }
+  }
+
+  @Test(
+    "A place that is not there is refused",
+    arguments: [
+      "cut page[1000]", "cut device", "set page[0].nothing 00", "set commit.vcpus 0000000001",
+      "cut 0xffffffff", "set header(seal) 00", "set vcpu.vmsa 00", "cut page[0]\ncut page[0]",
+      "cut page[0]+10 count=10\nswap page[0] page[1]", "swap page[0] page[0]+9",
+      "forge page[0].tag+16 00", "forge map.count 00", "forge vcpu.vmsa.NOTHING 00",
+      "add commit.transcript 1",
+    ])
+  func aMissingPlaceIsRefused(recipe: String) throws {
+    let code = refusalCode { _ = try Laboratory.make(recipe, of: try Laboratory.stream("tiny")) }
+    #expect(code == .recipePlace)
+  }
+
+  @Test("Bytes move before a repair, not behind it")
+  func nothingMovesBehindARepair() throws {
+    let code = refusalCode {
+      _ = try Laboratory.make("repair\ncut page[0]", of: try Laboratory.stream("tiny"))
+    }
+    #expect(code == .recipeSyntax)
+  }
+
+  @Test("What is missing beside the stream is named")
+  func needsAreNamed() throws {
+    let stream = try Laboratory.stream("tiny")
+    for recipe in ["splice page[0] from second page[0]", "set session.offer_digest offer-digest"] {
+      #expect(refusalCode { _ = try Laboratory.make(recipe, of: stream) } == .attackNeeds)
+    }
+    #expect(refusalCode { _ = try Laboratory.make("repair", of: offer) } == .attackNeeds)
+  }
+
+  /// Rows: a recipe, and the same done by hand.
+  private static let edits: [(recipe: String, edit: @Sendable (inout [UInt8]) -> Void)] = [
+    ("set 4 aabb", { $0.replaceSubrange(4..<6, with: [0xaa, 0xbb]) }),
+    ("set offer.version =258", { $0.replaceSubrange(8..<10, with: [1, 2]) }),
+    (
+      "set offer.public_key+1 zero",
+      { $0.replaceSubrange(21..<117, with: repeatElement(0, count: 96)) }
+    ),
+    ("set offer.magic text:AB", { $0.replaceSubrange(0..<2, with: Array("AB".utf8)) }),
+    ("set offer.kem from offer.kdf", { $0.replaceSubrange(10..<12, with: Array($0[12..<14])) }),
+    ("flip offer.flags", { $0[16] ^= 1 }),
+    ("flip offer.flags+3 mask=f0", { $0[19] ^= 0xf0 }),
+    ("flip 9\nflip 9", { _ in }),
+    ("add offer.version -2", { $0.replaceSubrange(8..<10, with: [0xff, 0xff]) }),
+    ("cut 3 count=2", { $0.removeSubrange(3..<5) }),
+    (
+      "cut 3 count=2\nset 8 77",
+      {
+        $0[8] = 0x77
+        $0.removeSubrange(3..<5)
+      }
+    ),
+    ("insert before 3 0102", { $0.insert(contentsOf: [1, 2], at: 3) }),
+    (
+      "insert after offer.magic 0102\nset 8 77",
+      {
+        $0[8] = 0x77
+        $0.insert(contentsOf: [1, 2], at: 8)
+      }
+    ),
+    ("copy offer.kem before offer.magic", { $0.insert(contentsOf: [0, 0x11], at: 0) }),
+    (
+      "move offer.kem before offer.magic",
+      {
+        $0.removeSubrange(10..<12)
+        $0.insert(contentsOf: [0, 0x11], at: 0)
+      }
+    ),
+    ("move offer.magic after offer.kem", { $0 = Array($0[8..<12]) + $0[0..<8] + $0[12...] }),
+    (
+      "move offer.magic after offer.kem\nset 1 77",
+      {
+        $0[1] = 0x77
+        $0 = Array($0[8..<12]) + $0[0..<8] + $0[12...]
+      }
+    ),
+    (
+      "swap offer.magic offer.kem", { $0 = Array($0[10..<12]) + $0[8..<10] + $0[0..<8] + $0[12...] }
+    ),
+    ("truncate at offer.report", { $0.removeSubrange(128...) }),
+    ("append 0102", { $0 += [1, 2] }),
+    ("truncate at 0\nappend 05", { $0 = [5] }),
+  ]
+
+  @Test("An operation does what is written of it", arguments: 0..<edits.count)
+  func anOperationDoesWhatIsWritten(row: Int) throws {
+    let (recipe, edit) = Self.edits[row]
+    var expected = offer
+    edit(&expected)
+    #expect(try Laboratory.make(recipe, of: offer) == expected, "\(recipe)")
+  }
+
+  @Test("One seed makes one stream, another makes another")
+  func theSeedDecides() throws {
+    let stream = try Laboratory.stream("mixed")
+    let recipe = "flip page[?].content+? mask=?"
+    let first = try Laboratory.make(recipe, of: stream, seed: 1)
+    #expect(try Laboratory.make(recipe, of: stream, seed: 1) == first)
+    #expect(try Laboratory.make(recipe, of: stream, seed: 2) != first)
+  }
+}

@@ -1,0 +1,76 @@
+import Attacks
+import Bytes
+import Migration
+import MigrationSupport
+import QEMUStream
+import TestSupport
+import Testing
+
+@Suite struct RepairTests {
+  @Test("A host that mends a stream that is whole changes no byte", arguments: Laboratory.goldens)
+  func thereIsNothingToMendInAWholeStream(name: String) throws {
+    let stream = try Laboratory.stream(name)
+    #expect(try Laboratory.make("repair", of: stream) == stream)
+  }
+
+  @Test(
+    "A source that lies about nothing is believed: its attacks fail for what they say alone",
+    arguments: Laboratory.goldens)
+  func aRogueSourceIsBelieved(name: String) throws {
+    let made = try Laboratory.make("rogue", of: try Laboratory.stream(name))
+    #expect(try Laboratory.refusal(of: made) == nil)
+    #expect(try Lab.verifier().verify(StreamInput(ArraySource(made))).refusal == nil)
+  }
+
+  @Test("A rogue source makes streams of several epochs that are believed")
+  func severalEpochsAreBelieved() throws {
+    let rounds = try Laboratory.rounds()
+    #expect(try Laboratory.refusal(of: rounds) == nil)
+    #expect(try Laboratory.refusal(of: Laboratory.make("rogue", of: rounds)) == nil)
+    #expect(try Laboratory.make("repair", of: rounds) == rounds)
+    let anatomy = try Anatomy(of: rounds)
+    #expect(anatomy.count(.token) == 2)
+  }
+
+  @Test(
+    "What a host mends is right by all checks that need no key, but for whose seal it is",
+    arguments: [
+      "flip page[1].tag", "splice page[1] from second page[1]", "cut states[last]",
+      "splice vcpu from second vcpu", "flip ram.content[0].content",
+      "set vcpu.ciphertext zero",
+    ])
+  func aMendedStreamIsRightWithoutKeys(edit: String) throws {
+    let stream = try Laboratory.stream("mixed")
+    let second = try Laboratory.make("rogue", of: stream, seed: 9)
+    let mended = try Laboratory.make("\(edit)\nrepair resign", of: stream, second: second)
+    let input = StreamInput(ArraySource(mended))
+    #expect(try Lab.verifier().verify(input).refusal?.code == .sealSigner)
+    #expect(try Laboratory.refusal(of: mended) != nil)
+  }
+
+  @Test("Edits behind a repair come after what it computes")
+  func lateEditsStand() throws {
+    let stream = try Laboratory.stream("mixed")
+    let made = try Laboratory.make("repair\nflip seal.leaf[1] mask=80", of: stream)
+    #expect(zip(made, stream).filter { $0 != $1 }.count == 1)
+    #expect(try Laboratory.refusal(of: made) == .sealRoot)
+  }
+
+  @Test("The VM description follows the sections that are there")
+  func theDescriptionIsKept() throws {
+    let made = try Laboratory.make(
+      "cut states[last]\nrepair resign", of: try Laboratory.stream("tiny"))
+    let text = String(decoding: made.suffix(4096), as: UTF8.self)
+    #expect(!text.contains("snp-page-states") && text.contains("snp-commit"))
+  }
+
+  @Test("Without keys to the stream nothing is forged")
+  func onlyTheDestinationsInstanceServes() throws {
+    var materials = Materials(try Materials.Input(Laboratory.stream("tiny")))
+    materials.instance = try Lab.instance(77)
+    let code = refusalCode {
+      try Recipe(parsing: "rogue").make(from: materials, to: Discarded())
+    }
+    #expect(code == .attackNeeds)
+  }
+}
