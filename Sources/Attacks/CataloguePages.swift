@@ -180,8 +180,8 @@ extension Attack {
       add made.gpa 4096
       set made.content random
       """,
-      plain: .init([.epochCount, .pageOperation], [.pageTag]),
-      mended: .init([.sealSigner, .pageOperation], [.pageTag])),
+      plain: .init([.epochCount, .pageOperation, .sectionReserved], [.pageTag]),
+      mended: .init([.sealSigner, .pageOperation, .sectionReserved], [.pageTag])),
     Attack(
       "omit-cancel", [12], "a withdrawal left out", "cut page.cancel[?]",
       plain: .init([.epochCount, .pageSequence], [.mapSharedAtPrivate, .pageSequence]),
