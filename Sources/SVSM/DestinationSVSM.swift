@@ -32,18 +32,13 @@ public struct DestinationSVSM: ~Copyable {
   ///
   /// - Parameter offset: where the transfer data begins in the stream.
   /// - Throws: `SESSION-RECIPIENT`, `SESSION-ONE-WAY`, `SESSION-SEEDED`, `SESSION-KEY`,
-  ///   `INSTANCE-USED`; what is wrong with the source's report or certificates.
+  ///   `INSTANCE-USED`, `INSTANCE-RESTORING`, `INSTANCE-ABORTED`; what is wrong with the source's report or certificates.
   public init(
     instance: SVSMInstance, transferData: TransferData, trust: Trust, options: Options,
     at offset: UInt64
   ) throws(MigrationError) {
-    guard options.isRehearsal || instance.stage == .ready else { throw instance.usedError }
-    guard transferData.offerDigest == (try instance.offer.digest()) else {
-      throw MigrationError(
-        .sessionRecipient, "stream is for another destination", section: "snp-session",
-        at: offset + 16, expected: "offer \(Hex.encode(try instance.offer.digest().prefix(8)))…",
-        got: "\(Hex.encode(transferData.offerDigest.prefix(8)))…")
-    }
+    if !options.isRehearsal { try instance.requireReady() }
+    try instance.requireRecipient(of: transferData, at: offset)
     guard options.acceptsSeeded || !transferData.flags.contains(.seeded) else {
       throw MigrationError(
         .sessionSeeded, "stream was made from a seed: its keys are no secret",
