@@ -32,7 +32,9 @@ public struct DestinationSVSM: ~Copyable {
   ///
   /// - Parameter offset: where the transfer data begins in the stream.
   /// - Throws: `SESSION-RECIPIENT`, `SESSION-ONE-WAY`, `SESSION-SEEDED`, `SESSION-KEY`,
-  ///   `INSTANCE-USED`, `INSTANCE-RESTORING`, `INSTANCE-ABORTED`; what is wrong with the source's report or certificates.
+  ///   `INSTANCE-USED`,
+  ///   `INSTANCE-RESTORING`, `INSTANCE-ABORTED`; what is wrong with the source's report or
+  ///   certificates.
   public init(
     instance: SVSMInstance, transferData: TransferData, trust: Trust, options: Options,
     at offset: UInt64

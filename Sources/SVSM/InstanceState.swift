@@ -96,7 +96,8 @@ extension SVSMInstance {
   /// - Throws: `SESSION-STATE` when no guest waits for one.
   public func imported() throws(MigrationError) -> SVSMInstance {
     guard case .restoring(let session, _) = state else {
-      throw MigrationError(.sessionState, "no guest waits for its name", section: "instance", at: 12)
+      throw MigrationError(
+        .sessionState, "no guest waits for its name", section: "instance", at: 12)
     }
     return moved(to: .imported(session: session))
   }

@@ -29,7 +29,7 @@ public struct LoadCommand: ToolCommand {
     version: Toolkit.version)
 
   @Argument(
-    help: "Stream to load; - is standard input. Of --abort: the stream that is given up, if it is at hand.",
+    help: "Stream to load; - is standard input. With --abort: the one given up, if it is at hand.",
     completion: .file())
   var stream: String?
 
@@ -45,7 +45,7 @@ public struct LoadCommand: ToolCommand {
     completion: .file())
   var output: String
 
-  @Flag(help: "Load nothing, ever; write a signed abort, with which the source gets its guest back.")
+  @Flag(help: "Load nothing, ever; write a signed abort, by which the source gets its guest back.")
   var abort = false
 
   @Option(

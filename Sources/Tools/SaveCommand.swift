@@ -76,7 +76,8 @@ public struct SaveCommand: ToolCommand {
   public func validate() throws {
     guard resumeAfter == nil else {
       guard from != nil, guest == nil, output == nil, to == nil else {
-        throw ValidationError("--resume-after takes --from, and neither a guest nor --output nor --to.")
+        throw ValidationError(
+          "--resume-after takes --from, and neither a guest nor --output nor --to.")
       }
       return
     }

@@ -60,6 +60,12 @@ import Testing
       "svsm-migration/load/1", "load",
       "@stream --json -o @out --instance @destination.svsm --trust @root.pem --accept-seeded", 0
     ),
+    (
+      "svsm-migration/named/1", "load", "@stream --json -o @named --instance @interrupted.svsm", 0
+    ),
+    (
+      "svsm-migration/abort/1", "load", "@stream --json --abort -o @abort --instance @once.svsm", 0
+    ),
     (report, "attest", "show @milan --json", 0),
     (report, "attest", "show @old --json", 0),
     (report, "attest", "show @genoa --json", 0),
@@ -89,6 +95,11 @@ import Testing
       try shop.write(name, Fixture.read(fixture))
     }
     try shop.write("once.svsm", shop.read("destination.svsm"))
+    try shop.must(
+      "load",
+      "@stream -o @whole --instance @destination.svsm --trust @root.pem --accept-seeded")
+    try shop.write("destination.svsm", shop.read("once.svsm"))
+    try shop.interrupt("once.svsm", loading: "stream", as: "whole", into: "interrupted.svsm")
     try shop.must("seal", "@qemu -o @sealed --instance @destination.svsm")
     let stream = try shop.read("stream")
     try shop.write("cut", Array(stream.prefix(100_000)))
