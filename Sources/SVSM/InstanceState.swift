@@ -61,11 +61,13 @@ extension SVSMInstance {
     public var path: [UInt8]
     /// Number of the file or folder in its file system.
     public var inode: UInt64
+    /// When it was made, in nanoseconds since 1970; 0 on a file system that does not know.
+    public var birth: UInt64
     /// Bytes a path may have: those of the system, without the zero at its end.
     public static let maximumPath = 4095
 
-    public init(path: [UInt8], inode: UInt64) {
-      (self.path, self.inode) = (path, inode)
+    public init(path: [UInt8], inode: UInt64, birth: UInt64) {
+      (self.path, self.inode, self.birth) = (path, inode, birth)
     }
   }
 

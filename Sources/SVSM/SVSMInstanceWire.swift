@@ -24,15 +24,16 @@ extension SVSMInstance {
   ///        441     3  reserved_2       zero
   ///        444     4  peer_flags       exported: flags of the destination's offer
   ///        448     8  hidden_inode     restoring: number of the file or folder
-  ///        456     4  hidden_length    restoring: bytes of the path, or 0
-  ///        460     4  offer_length     bytes of the offer
+  ///        456     8  hidden_birth     restoring: when it was made, nanoseconds since 1970, or 0
+  ///        464     4  hidden_length    restoring: bytes of the path, or 0
+  ///        468     4  offer_length     bytes of the offer
   public static let layout = RecordLayout(
     "instance",
     [
       "magic": 8, "version": 2, "reserved": 2, "stage": 4, "sev_features": 8, "private_key": 48,
       "endorsement_key": 48, "vmpck0": 32, "vmpck1": 32, "vmpck2": 32, "vmpck3": 32,
       "session": 48, "peer_offer": 48, "peer_key": 97, "reserved_2": 3, "peer_flags": 4,
-      "hidden_inode": 8, "hidden_length": 4, "offer_length": 4,
+      "hidden_inode": 8, "hidden_birth": 8, "hidden_length": 4, "offer_length": 4,
     ])
 
   static let magic = Array("SVSMINST".utf8)
@@ -78,10 +79,11 @@ extension SVSMInstance {
     _ = try cursor.take(3)
     let peerFlags = ProtocolFlags(rawValue: try cursor.read())
     let inode = try cursor.read(UInt64.self)
+    let birth = try cursor.read(UInt64.self)
     let hiddenLength = try cursor.read(UInt32.self)
     let offerLength = try cursor.read(UInt32.self)
     guard offerLength <= MigrationData.maximumSize, hiddenLength <= UnnamedGuest.maximumPath else {
-      throw MigrationError(.instanceSyntax, "impossible lengths of path and offer", at: 456)
+      throw MigrationError(.instanceSyntax, "impossible lengths of path and offer", at: 464)
     }
     offer = try MigrationData(cursor.takeArray(Int(offerLength)))
     let path = try cursor.takeArray(Int(hiddenLength))
@@ -104,7 +106,8 @@ extension SVSMInstance {
     case .imported: state = .imported(session: session)
     case .restoring:
       state = .restoring(
-        session: session, unnamed: path.isEmpty ? nil : UnnamedGuest(path: path, inode: inode))
+        session: session,
+        unnamed: path.isEmpty ? nil : UnnamedGuest(path: path, inode: inode, birth: birth))
     case .aborted: state = .aborted
     }
     // A stage has its own fields only: any other is not zero where it must be.
@@ -121,7 +124,7 @@ extension SVSMInstance {
     var peer = Peer(
       offerDigest: [UInt8](repeating: 0, count: 48), publicKey: [UInt8](repeating: 0, count: 97),
       flags: [])
-    var hidden = UnnamedGuest(path: [], inode: 0)
+    var hidden = UnnamedGuest(path: [], inode: 0, birth: 0)
     switch state {
     case .exported(_, let destination): peer = destination
     case .restoring(_, let guest?): hidden = guest
@@ -139,6 +142,7 @@ extension SVSMInstance {
     bytes += peer.offerDigest + peer.publicKey + [0, 0, 0]
     bytes.append(bigEndian: peer.flags.rawValue)
     bytes.append(bigEndian: hidden.inode)
+    bytes.append(bigEndian: hidden.birth)
     bytes.append(bigEndian: UInt32(truncatingIfNeeded: hidden.path.count))
     bytes.append(bigEndian: UInt32(truncatingIfNeeded: offer.encoded.count))
     bytes += offer.encoded + hidden.path

@@ -89,7 +89,10 @@ public struct LoadCommand: ToolCommand {
     let destination = try InstanceFile(reading: instance)
     if abort { return try giveUp(console) }
     if destination.instance.stage == .restoring { return try endInterruptedLoad(console) }
-    guard let stream else { throw ValidationError("Missing the stream to load.") }
+    guard let stream else {
+      try destination.instance.requireReady()
+      throw ValidationError("Missing the stream to load.")
+    }
     let trust = try trust.load()
     let file = try InputFile(stream)
     try refuseSame(file.identity, as: output)

@@ -21,7 +21,8 @@ extension LoadCommand {
       ?? "\(instance) has restored its guest and will not load again"
     try LockedInstance.with(instance) { (file) throws(MigrationError) in
       let next = try file.instance.restoring(
-        by: session, unnamed: unnamed.map { .init(path: $0.path, inode: $0.inode) })
+        by: session, unnamed: unnamed.map { .init(path: $0.path, inode: $0.inode, birth: $0.birth) }
+      )
       try TerminationCleanup.delayed { () throws(MigrationError) in
         do throws(MigrationError) {
           try file.store(next)
@@ -76,9 +77,9 @@ extension LoadCommand {
       throw MigrationError(
         .instanceRestoring,
         "the guest went where it was seen at once; whether all of it arrived is not known",
-        section: "instance", at: 456)
+        section: "instance", at: 464)
     }
-    let unnamed = UnnamedOutput(path: guest.path, inode: guest.inode)
+    let unnamed = UnnamedOutput(path: guest.path, inode: guest.inode, birth: guest.birth)
     if unnamed.isNamed(output) { return }
     guard unnamed.isThere else {
       throw MigrationError(

@@ -18,10 +18,16 @@ extension Scratch {
     while session == nil {
       if case .session(let data) = try reader.next() { session = data }
     }
-    let number = try FileManager.default.attributesOfItem(atPath: self[guest])[.systemFileNumber]
+    let status = try #require(Program.run(["stat", "-c", "%i %W %w", self[guest]])).text.split(
+      separator: " ")
+    // "2026-01-02 03:04:05.678901234 +0000"; what is not known is 0 and "-".
+    let fraction = status.dropFirst(3).first?.split(separator: ".").last.flatMap { UInt64($0) } ?? 0
+    let seconds = try #require(UInt64(status[1]))
     let next = try SVSMInstance(read(ready)).restoring(
       by: #require(session),
-      unnamed: .init(path: Array(self[guest].utf8), inode: #require(number as? UInt64)))
+      unnamed: .init(
+        path: Array(self[guest].utf8), inode: #require(UInt64(status[0])),
+        birth: seconds * 1_000_000_000 + fraction))
     try write(name, next.encoded())
   }
 }
@@ -191,12 +197,12 @@ extension Scratch {
   @Test("an interrupted load is ended by the same call, once", arguments: ["@stream ", ""])
   func anInterruptedLoadIsEnded(stream: String) throws {
     let shop = try interrupted()
-    let call = stream + "--instance @there.svsm -o @out"
+    let call = stream + "--instance @there.svsm"
     try shop.run("load", abort).requireRefusal(.instanceRestoring)
-    try shop.must("load", call)
+    try shop.must("load", call + " -o @out")
     #expect(!shop.exists(".hidden"))
     try shop.requireSame("guest", "out")
-    try shop.run("load", load + "2").requireRefusal(.instanceUsed)
+    try shop.run("load", call + " -o @second").requireRefusal(.instanceUsed)
     try shop.run("load", abort).requireRefusal(.instanceUsed)
   }
 
@@ -245,7 +251,8 @@ extension Scratch {
   }
 
   /// Rows: byte of the instance file, to be set in one that is ready.
-  @Test("an instance has no field of another stage", arguments: [12, 248, 296, 344, 441, 447, 455])
+  @Test(
+    "an instance has no field of another stage", arguments: [12, 248, 296, 344, 441, 447, 455, 463])
   func anInstanceHasNoFieldOfAnotherStage(byte: Int) throws {
     let shop = try Workshop()
     try shop.prepare("one")

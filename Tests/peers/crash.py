@@ -3,7 +3,8 @@
 at what is left. Started by Tests/run.
 
 For each system call of a list and each N the N-th of these calls is where the program dies, with
-SIGKILL before the call is made, until a run has no N-th call and ends well. Whatever was left must be
+SIGKILL before the call is made, until a run has no N-th call and ends well; and where some of the calls
+fail, as on a broken disk, or bring SIGTERM, on which a program cleans up. Whatever was left must be
 a state of Formats/migration-data.md, section 4: never a guest that both sides may run, and never one
 that neither has unless the next call says so. Then the program is called again, and must end well or
 say what to do; and what it says is done.
@@ -57,14 +58,15 @@ class Place:
         require(f"[{code}]" in said and saying in said, f"`{line}` does not say {code}: {said}")
 
     def killed(self, line, call, number, sent):
-        """Runs `line` and kills it at a call. False when it has no such call and ends well."""
+        """Runs `line` and ends it at a call. False when it has no such call and ends well."""
         done = subprocess.run(
             ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
-             "-e", f"inject={call}:signal={sent}:when={number}", *self.command(line)],
+             "-e", f"inject={call}:{sent}:when={number}", *self.command(line)],
             cwd=self.folder, capture_output=True, timeout=60)
         if done.returncode == 0:
             return False
-        ended = {-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGKILL, 128 + signal.SIGTERM}
+        # strace ends as the program does: by the signal, or as tools end that cannot write.
+        ended = {-signal.SIGKILL, -signal.SIGTERM, 73, 74}
         require(done.returncode in ended, f"strace: {done.stderr.decode()}")
         return True
 
@@ -227,7 +229,7 @@ def main():
             (name, line, has_old, check), call, sent = job
             met, number = [], 1
             while True:
-                folder = scratch / f"{name}-{call}-{number}-{sent}".replace(" ", "")
+                folder = scratch / "-".join([*name.split(), call, str(number), *sent.split("=")])
                 place = Place(tools, pattern, folder)
                 if has_old:
                     for copy in ("made", "before"):
@@ -242,9 +244,10 @@ def main():
                     shutil.rmtree(folder)
                 number += 1
 
-        jobs = [(program, call, "KILL") for program in programs for call in CALLS]
-        # A signal that lets the program clean up must not clean up what is kept.
-        jobs += [(program, call, "TERM") for program in programs for call in CALLS[:4]]
+        jobs = [(program, call, "signal=KILL") for program in programs for call in CALLS]
+        # What lets the program clean up must not clean up what is kept.
+        jobs += [(program, call, sent) for program in programs for call in CALLS[:3]
+                 for sent in ("signal=TERM", "error=EIO")]
         seen = {program[0]: {} for program in programs}
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             for (program, _, _), met, problem in pool.map(kill_all, jobs):
@@ -256,7 +259,7 @@ def main():
                     print(f"crash.py: {program[0]}: {problem}", file=sys.stderr)
         for name, states in seen.items():
             found = ", ".join(f"{state} {count}" for state, count in sorted(states.items()))
-            print(f"{name}: killed {sum(states.values())} times; left {found}")
+            print(f"{name}: ended {sum(states.values())} times; left {found}")
             # Each has a step between two stages; who never dies on both sides of it shows nothing.
             if len(states) < 2:
                 failures += 1
