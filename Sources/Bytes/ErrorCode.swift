@@ -61,6 +61,13 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case sessionSeeded = "SESSION-SEEDED"
   case sessionOneWay = "SESSION-ONE-WAY"
   case sessionState = "SESSION-STATE"
+  case instanceRestoring = "INSTANCE-RESTORING"
+  case instanceAborted = "INSTANCE-ABORTED"
+  case abortSyntax = "ABORT-SYNTAX"
+  case abortSignature = "ABORT-SIGNATURE"
+  case abortPeer = "ABORT-PEER"
+  case abortSession = "ABORT-SESSION"
+  case abortState = "ABORT-STATE"
 
   // Attestation.
   case reportLength = "REPORT-LENGTH"

@@ -7,3 +7,6 @@ int renameat2(int olddirfd, const char *oldpath, int newdirfd, const char *newpa
 
 // See sched_getaffinity(2); mask is a cpu_set_t of `size` bytes.
 int sched_getaffinity(int pid, unsigned long size, void *mask);
+
+// See statx(2); result is a struct statx of 256 bytes.
+int statx(int dirfd, const char *path, int flags, unsigned int mask, void *result);

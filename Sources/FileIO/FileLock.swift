@@ -8,7 +8,7 @@ internal import SystemPackage
 /// then. On a file system without locks `body` runs without one.
 /// - Throws: `INPUT-OPEN` when the file cannot be opened; what `body` throws.
 public func withLockedFile<Value>(
-  _ path: String, _ body: () throws(MigrationError) -> Value
+  _ path: String, _ body: (LockedFile) throws(MigrationError) -> Value
 ) throws(MigrationError) -> Value {
   while true {
     let descriptor: FileDescriptor
@@ -23,7 +23,42 @@ public func withLockedFile<Value>(
     }
     // Closing gives the lock back.
     defer { try? descriptor.close() }
+    FileLock.take(descriptor)
+    guard FileIdentity.ofOutput(path) == held else { continue }
+    let file = LockedFile(path)
+    defer { file.release() }
+    return try body(file)
+  }
+}
+
+/// A file that `withLockedFile` holds.
+public final class LockedFile {
+  private let path: String
+  /// What took the file's place: each is locked before it has the name, so that the lock never has a
+  /// gap.
+  private var replacements: [OutputFile] = []
+
+  fileprivate init(_ path: String) { self.path = path }
+
+  /// Replaces the file as a whole: after a crash at any point either the old or the new content
+  /// stands there. After an error either may.
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
+  public func replace(
+    with bytes: [UInt8], permissions: OutputFile.Permissions
+  ) throws(MigrationError) {
+    let output = try OutputFile(path, force: true, permissions: permissions)
+    try output.write(bytes)
+    output.lock()
+    replacements.append(output)
+    try output.commit()
+  }
+
+  fileprivate func release() { replacements = [] }
+}
+
+enum FileLock {
+  /// flock(2), waiting for it.
+  static func take(_ descriptor: FileDescriptor) {
     while flock(descriptor.rawValue, LOCK_EX) == -1, errno == EINTR {}
-    if FileIdentity.ofOutput(path) == held { return try body() }
   }
 }

@@ -61,6 +61,25 @@ public final class OutputFile: ByteOutput, Sendable {
     }
   }
 
+  /// Takes up a finished file that has no name yet, so that `commit` can give it one.
+  /// - Throws: `OUTPUT-EXISTS`; `OUTPUT-CREATE` when the file is not there any more.
+  public init(
+    resuming unnamed: UnnamedOutput, as path: String, force: Bool
+  ) throws(MigrationError) {
+    let name = displayName(path)
+    do {
+      let (target, mayReplace) = try Self.resolve(FilePath(path), force: force)
+      guard let target else { throw Self.noFile(name) }
+      descriptor = OutputDescriptor(try unnamed.open(), name: name)
+      pending = Pending(
+        path: unnamed.filePath, target: target, mayReplace: mayReplace, key: Registry.noKey)
+    } catch let refusal as MigrationError {
+      throw refusal
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", name, (error as? Errno) ?? .ioError)
+    }
+  }
+
   deinit { discard() }
 
   /// Writes all of `bytes` behind what was written before.
@@ -103,6 +122,24 @@ public final class OutputFile: ByteOutput, Sendable {
     try descriptor.synchronize()
   }
 
+  /// Makes the output durable where it lies without a name. To be called after the last write.
+  /// - Returns: where that is; nil for what is seen at once.
+  /// - Throws: `IO-WRITE`; `OUTPUT-CREATE` when it cannot be found.
+  public func unnamed() throws(MigrationError) -> UnnamedOutput? {
+    try descriptor.synchronize()
+    guard let pending else { return nil }
+    try OutputDescriptor.synchronize(folder: pending.path.removingLastComponent())
+    return try UnnamedOutput(pending.path, name: name)
+  }
+
+  /// Leaves the output on the disk from now on, also when it never gets its name.
+  public func keep() {
+    if let pending { Registry.shared.forget(pending.key) }
+  }
+
+  /// Lets nobody else hold the file with `withLockedFile`, for as long as this object lives.
+  func lock() { FileLock.take(descriptor.raw) }
+
   /// Makes the output durable and gives it its name. To be called once.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`; `OUTPUT-EXISTS` when a file of that name has appeared
   ///   meanwhile. The temporary file is gone then.
@@ -132,20 +169,14 @@ public final class OutputFile: ByteOutput, Sendable {
   ) throws(MigrationError) -> (OutputDescriptor, Pending?) {
     let name = displayName(path.string)
     do {
-      let existing = try existingTarget(path)
-      if let existing, existing.type != .regular, existing.type != .symbolicLink {
-        guard existing.type == .characterSpecial || existing.type == .fifo else {
-          throw MigrationError(
-            .outputExists, "\(name) exists and is not a file", expected: "a new name")
-        }
+      let (target, mayReplace) = try resolve(path, force: force)
+      guard let target else {
         let descriptor = try SystemCall.typed {
           try FileDescriptor.open(
             path, .writeOnly, options: [.closeOnExec])
         }
         return (OutputDescriptor(descriptor, name: name), nil)
       }
-      guard force || existing == nil else { throw exists(name) }
-      let target = existing == nil ? path : try SystemCall.realPath(path)
       guard let temporary = target.beside("partial") else { throw Errno.invalidArgument }
       var descriptor: FileDescriptor?
       let key = try Registry.shared.add(.init(files: [temporary])) { () throws(Errno) in
@@ -158,7 +189,7 @@ public final class OutputFile: ByteOutput, Sendable {
       guard let descriptor else { throw Errno.ioError }
       return (
         OutputDescriptor(descriptor, name: name),
-        Pending(path: temporary, target: target, mayReplace: existing != nil, key: key)
+        Pending(path: temporary, target: target, mayReplace: mayReplace, key: key)
       )
     } catch let refusal as MigrationError {
       throw refusal
@@ -166,6 +197,23 @@ public final class OutputFile: ByteOutput, Sendable {
       throw MigrationError(
         .outputCreate, "cannot create", name, (error as? Errno) ?? .ioError)
     }
+  }
+
+  /// Where an output at `path` goes, and whether something is replaced there. No target for a device
+  /// or fifo, which is written directly.
+  private static func resolve(
+    _ path: FilePath, force: Bool
+  ) throws -> (target: FilePath?, mayReplace: Bool) {
+    guard let existing = try existingTarget(path) else { return (path, false) }
+    let name = displayName(path.string)
+    if existing.type != .regular, existing.type != .symbolicLink {
+      guard existing.type == .characterSpecial || existing.type == .fifo else {
+        throw noFile(name)
+      }
+      return (nil, false)
+    }
+    guard force else { throw exists(name) }
+    return (try SystemCall.realPath(path), true)
   }
 
   /// What stands at `path`: the thing a link leads to, the link itself when it leads nowhere.
@@ -193,6 +241,11 @@ public final class OutputFile: ByteOutput, Sendable {
     }
   }
 
+  private static func noFile(_ name: String) -> MigrationError {
+    MigrationError(
+      .outputExists, "\(name) exists and is not a file", expected: "a new name")
+  }
+
   static func exists(_ name: String) -> MigrationError {
     MigrationError(
       .outputExists, "\(name) exists already", expected: "a new name, or --force")
@@ -211,15 +264,4 @@ extension FilePath {
       try SystemCall.rename(self, to: target, .replace)
     }
   }
-}
-
-/// Replaces a small file as a whole: after a crash at any point either the old or the new content
-/// stands there.
-/// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
-public func replaceFile(
-  _ path: String, with bytes: [UInt8], permissions: OutputFile.Permissions
-) throws(MigrationError) {
-  let output = try OutputFile(path, force: true, permissions: permissions)
-  try output.write(bytes)
-  try output.commit()
 }

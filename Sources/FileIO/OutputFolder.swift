@@ -77,19 +77,34 @@ public final class OutputFolder: Sendable {
     name = displayName(path)
     self.permissions = permissions
     do {
-      let existing = try Self.existing(FilePath(path))
-      replaces = existing != nil
-      if existing != nil {
-        guard force else { throw OutputFile.exists(name) }
-        try Self.requireReplaceable(FilePath(path), name: name, marker: marker, isOurs: isOurs)
-      }
-      target = replaces ? try SystemCall.realPath(FilePath(path)) : FilePath(path)
+      (target, replaces) = try Self.resolve(path, force: force, marker: marker, isOurs: isOurs)
       guard let temporary = target.beside("partial") else { throw Errno.invalidArgument }
       self.temporary = temporary
       let bits = permissions.bits.asFolder
       key = try Registry.shared.add(.init(folder: temporary)) { () throws(Errno) in
         try SystemCall.makeFolder(temporary, bits)
       }
+    } catch let refusal as MigrationError {
+      throw refusal
+    } catch {
+      throw MigrationError(
+        .outputCreate, "cannot create", displayName(path), (error as? Errno) ?? .ioError)
+    }
+  }
+
+  /// Takes up a finished folder that has no name yet, so that `commit` can give it one.
+  /// - Throws: `OUTPUT-EXISTS`; `OUTPUT-CREATE` when the folder is not there any more.
+  public init(
+    resuming unnamed: UnnamedOutput, as path: String, force: Bool, marker: String,
+    isOurs: (String) -> Bool
+  ) throws(MigrationError) {
+    name = displayName(path)
+    permissions = .private
+    key = Registry.noKey
+    temporary = unnamed.filePath
+    do {
+      (target, replaces) = try Self.resolve(path, force: force, marker: marker, isOurs: isOurs)
+      try unnamed.open().close()
     } catch let refusal as MigrationError {
       throw refusal
     } catch {
@@ -127,6 +142,19 @@ public final class OutputFolder: Sendable {
       throw MigrationError(.outputCreate, "cannot create", shown, (error as? Errno) ?? .ioError)
     }
   }
+
+  /// Makes the folder durable where it lies without a name. To be called after each file was
+  /// synchronized.
+  /// - Returns: where that is.
+  /// - Throws: `IO-WRITE`; `OUTPUT-CREATE` when it cannot be found.
+  public func unnamed() throws(MigrationError) -> UnnamedOutput {
+    try OutputDescriptor.synchronize(folder: temporary)
+    try OutputDescriptor.synchronize(folder: temporary.removingLastComponent())
+    return try UnnamedOutput(temporary, name: name)
+  }
+
+  /// Leaves the folder on the disk from now on, also when it never gets its name.
+  public func keep() { Registry.shared.forget(key) }
 
   /// Makes the folder durable and gives it its name. To be called once, after each file was
   /// synchronized.
@@ -189,6 +217,17 @@ public final class OutputFolder: Sendable {
       }
       return aside
     }
+  }
+
+  /// Where a folder at `path` goes, and whether one is replaced there.
+  private static func resolve(
+    _ path: String, force: Bool, marker: String, isOurs: (String) -> Bool
+  ) throws -> (target: FilePath, replaces: Bool) {
+    let (name, path) = (displayName(path), FilePath(path))
+    guard try existing(path) != nil else { return (path, false) }
+    guard force else { throw OutputFile.exists(name) }
+    try requireReplaceable(path, name: name, marker: marker, isOurs: isOurs)
+    return (try SystemCall.realPath(path), true)
   }
 
   private static func existing(_ path: FilePath) throws(Errno) -> Stat? {

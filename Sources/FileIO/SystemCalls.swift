@@ -22,6 +22,23 @@ enum SystemCall {
     }
   }
 
+  /// statx(2): when the file or folder at `path` was made, in nanoseconds since 1970; 0 on a file system
+  /// that does not know.
+  static func birthTime(of path: FilePath) throws(Errno) -> UInt64 {
+    // Words 0, 10 and 11 of a struct statx: what is filled in, seconds, nanoseconds.
+    var result = [UInt64](repeating: 0, count: 32)
+    let wantsBirth: CUnsignedInt = 0x800
+    try retrying {
+      unsafe path.withPlatformString { path in
+        unsafe result.withUnsafeMutableBytes { result in
+          unsafe statx(AT_FDCWD, path, 0, wantsBirth, result.baseAddress)
+        }
+      }
+    }
+    guard result[0] & UInt64(wantsBirth) != 0 else { return 0 }
+    return result[10] &* 1_000_000_000 &+ (result[11] & 0xFFFF_FFFF)
+  }
+
   /// unlink(2).
   static func unlink(_ path: FilePath) throws(Errno) {
     try unsafe withPaths(path, path) { path, _ in unsafe Glibc.unlink(path) }

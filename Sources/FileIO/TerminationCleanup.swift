@@ -1,3 +1,4 @@
+public import Bytes
 internal import Glibc
 internal import Synchronization
 internal import SystemPackage
@@ -51,6 +52,14 @@ public enum TerminationCleanup {
     }
   }()
 
+  /// Runs `body`; a signal that falls into it takes effect only behind it. For a step that makes an
+  /// unfinished output one to be kept: it must not be removed half way.
+  public static func delayed<Value>(
+    _ body: () throws(MigrationError) -> Value
+  ) throws(MigrationError) -> Value {
+    try Registry.shared.withoutRemoval(body)
+  }
+
   /// The thread that waits.
   private static let waiter = Atomic<UInt>(0)
 
@@ -88,8 +97,13 @@ final class Registry: @unchecked Sendable {
     }
   }
 
+  /// A key that no entry has.
+  static let noKey: UInt64 = 0
+
   // Guards both variables.
   private let monitor = Monitor()
+  // Held by a step that the final removal must wait for; taken before the other.
+  private let step = Monitor()
   private var entries: [UInt64: Entry] = [:]
   private var nextKey: UInt64 = 0
 
@@ -123,6 +137,22 @@ final class Registry: @unchecked Sendable {
     entries[key] = nil
   }
 
+  /// Forgets an entry: its files stay.
+  func forget(_ key: UInt64) {
+    monitor.lock()
+    defer { monitor.unlock() }
+    entries[key] = nil
+  }
+
+  /// Runs `body`, and the final removal not before it has ended.
+  func withoutRemoval<Value>(
+    _ body: () throws(MigrationError) -> Value
+  ) throws(MigrationError) -> Value {
+    step.lock()
+    defer { step.unlock() }
+    return try body()
+  }
+
   /// Removes one entry's files, once.
   func discard(_ key: UInt64) {
     monitor.lock()
@@ -130,9 +160,10 @@ final class Registry: @unchecked Sendable {
     entries.removeValue(forKey: key)?.remove()
   }
 
-  /// Removes everything and keeps the lock, so that nothing new is made or renamed: the process is
+  /// Removes everything and keeps both locks, so that nothing new is made or renamed: the process is
   /// about to end.
   func removeAllForEver() {
+    step.lock()
     monitor.lock()
     for entry in entries.values { entry.remove() }
   }

@@ -50,6 +50,18 @@ public final class GuestWriter: Sendable {
       isOurs: GuestBundle.isFileName)
   }
 
+  /// Gives a finished bundle that has no name yet its name.
+  /// - Parameter force: whether an existing bundle, and nothing else, may be replaced.
+  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-WRITE`.
+  public static func name(
+    _ unnamed: UnnamedOutput, as path: String, force: Bool
+  ) throws(MigrationError) {
+    try OutputFolder(
+      resuming: unnamed, as: path, force: force, marker: GuestBundle.manifest,
+      isOurs: GuestBundle.isFileName
+    ).commit()
+  }
+
   /// Makes the files of the RAM blocks, all zero. To be called once.
   /// - Parameter blockSizes: bytes of each block.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
@@ -139,6 +151,13 @@ public final class GuestBundleMemory: GuestMemoryOutput {
     try add(GuestBundle.manifest, manifest)
   }
 
+  /// Where the bundle lies without a name. To be called after `complete`.
+  /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`.
+  public func unnamed() throws(MigrationError) -> UnnamedOutput { try folder.unnamed() }
+
+  /// Leaves the bundle on the disk from now on, also when it never gets its name.
+  public func keep() { folder.keep() }
+
   /// Gives the bundle its name. To be called once, after `complete`.
   /// - Throws: `OUTPUT-CREATE`, `OUTPUT-EXISTS`, `IO-WRITE`.
   public func commit() throws(MigrationError) { try folder.commit() }
@@ -202,6 +221,13 @@ public final class RawImageWriter: GuestMemoryOutput {
   /// Waits until the image is on the disk. To be called after the last write.
   /// - Throws: `IO-WRITE`.
   public func complete() throws(MigrationError) { try file.synchronize() }
+
+  /// Where the image lies without a name; nil when it is seen at once. To be called after `complete`.
+  /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`.
+  public func unnamed() throws(MigrationError) -> UnnamedOutput? { try file.unnamed() }
+
+  /// Leaves the image on the disk from now on, also when it never gets its name.
+  public func keep() { file.keep() }
 
   /// Gives the image its name. To be called once, after the last write.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`, `OUTPUT-EXISTS`.

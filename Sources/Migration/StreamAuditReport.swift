@@ -21,7 +21,7 @@ extension StreamAudit {
     case .freshness where instance == nil:
       return ("a file cannot be fresh by itself", "--instance: it remembers its migration")
     case .freshness where instance?.stage != .ready:
-      return ("this instance has served its migration", "an instance that is ready")
+      return ("this instance has served its migration, or given it up", "an instance that is ready")
     case _ where VerificationReport.Property.keyed.contains(property) && instance == nil:
       return ("it takes the session's keys", "the destination's --instance")
     case _ where VerificationReport.Property.keyed.contains(property) && auditor == nil:

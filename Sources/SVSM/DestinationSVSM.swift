@@ -30,12 +30,14 @@ public struct DestinationSVSM: ~Copyable {
   ///
   /// - Parameter offset: where the transfer data begins in the stream.
   /// - Throws: `SESSION-RECIPIENT`, `SESSION-ONE-WAY`, `SESSION-SEEDED`, `SESSION-KEY`,
-  ///   `INSTANCE-USED`; what is wrong with the source's report or certificates.
+  ///   `INSTANCE-USED`,
+  ///   `INSTANCE-RESTORING`, `INSTANCE-ABORTED`; what is wrong with the source's report or
+  ///   certificates.
   public init(
     instance: SVSMInstance, transferData: TransferData, trust: Trust, options: Options,
     at offset: UInt64
   ) throws(MigrationError) {
-    guard options.isRehearsal || instance.stage == .ready else { throw instance.usedError }
+    if !options.isRehearsal { try instance.requireReady() }
     try transferData.requireAnswer(to: instance.offer, at: offset)
     guard options.acceptsSeeded || !transferData.flags.contains(.seeded) else {
       throw MigrationError(

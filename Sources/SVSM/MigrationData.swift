@@ -133,6 +133,7 @@ package enum Label {
   static let epochKey = label("epoch key")
   static let finalKey = label("final state key")
   static let commitKey = label("commit key")
+  static let abort = label("abort")
 
   private static func label(_ text: String) -> [UInt8] {
     Array("svsm-migration v1 \(text)".utf8) + [0]

@@ -34,13 +34,13 @@ public struct SourceSVSM: ~Copyable {
   ///   - isMutual: whether the source proves itself too.
   ///   - isLive: whether the guest may run on and its pages be exported in several epochs.
   ///   - random: where the transport key comes from.
-  /// - Throws: what is wrong with the offer, the report or its certificates; `INSTANCE-USED` when
-  ///   this instance has handed its guest over already.
+  /// - Throws: what is wrong with the offer, the report or its certificates; `INSTANCE-USED`,
+  ///   `INSTANCE-RESTORING` or `INSTANCE-ABORTED` when this instance is not ready.
   public init(
     instance: SVSMInstance, guest: TrustedGuestState, validating offer: MigrationData,
     trust: Trust, isMutual: Bool, isLive: Bool = false, random: RandomSource
   ) throws(MigrationError) {
-    guard instance.stage == .ready else { throw instance.usedError }
+    try instance.requireReady()
     try guest.validateForExport(features: instance.features)
     try trust.verify(
       report: offer.report, certificates: offer.certificates,

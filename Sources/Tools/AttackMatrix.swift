@@ -143,7 +143,7 @@ final class AttackBase: Sendable {
       throw MigrationError(.streamKind, "\(stream.name) does not begin with a session")
     }
     isOneWay = !session.flags.contains(.mutual)
-    used = try setting.instance.advanced(to: .imported, by: session)
+    used = try setting.instance.restoring(by: session, unnamed: nil).imported()
   }
 
   init(

@@ -115,8 +115,9 @@ final class AttackTrial: WorkItem, @unchecked Sendable {
       let session = try Attack.session(
         to: offer, from: source, trust: base.setting.trust, seed: base.setting.seed)
       _ = try Attack.session(
-        to: offer, from: source.advanced(to: .exported, by: session), trust: base.setting.trust,
-        seed: base.setting.seed)
+        to: offer,
+        from: source.exported(by: session, to: base.setting.instance.offer),
+        trust: base.setting.trust, seed: base.setting.seed)
     }
   }
 

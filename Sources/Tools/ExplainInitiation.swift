@@ -52,7 +52,9 @@ extension Explanation {
       "a source that has given its guest away already",
       "another run that was faster",
     ],
-    remedy: "prepare a new instance; nothing makes a used one ready again")
+    remedy:
+      "prepare a new instance; only a source whose guest was not restored can be given back, by an abort of the destination"
+  )
 
   static let platformSyntax = Explanation(
     meaning:

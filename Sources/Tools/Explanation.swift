@@ -155,6 +155,13 @@ extension ErrorCode {
     case .readFailed: .readFailed
     case .writeFailed: .writeFailed
     case .cryptography: .cryptography
+    case .instanceRestoring: .instanceRestoring
+    case .instanceAborted: .instanceAborted
+    case .abortSyntax: .abortSyntax
+    case .abortPeer: .abortPeer
+    case .abortSession: .abortSession
+    case .abortSignature: .abortSignature
+    case .abortState: .abortState
     case .recipeSyntax: .recipeSyntax
     case .recipePlace: .recipePlace
     case .attackNeeds: .attackNeeds

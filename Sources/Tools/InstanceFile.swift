@@ -13,21 +13,41 @@ public struct InstanceFile: Sendable {
     self.path = path
     instance = try SVSMInstance(readSmallFile(path, limit: SVSMInstance.maximumSize))
   }
+}
 
-  /// Writes the instance as it is after it served a migration. After a crash at any point the file
-  /// is either as before or as after.
-  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`; `INSTANCE-USED` when another process was faster.
-  public func advance(
-    to stage: SVSMInstance.Stage, by transferData: TransferData
-  ) throws(MigrationError) {
-    try withLockedFile(path) { () throws(MigrationError) in
-      guard try InstanceFile(reading: path).instance.stage == instance.stage else {
-        throw MigrationError(
-          .instanceUsed, "another run has used \(path) meanwhile", section: "instance", at: 12)
-      }
-      try replaceFile(
-        path, with: instance.advanced(to: stage, by: transferData).encoded(),
-        permissions: .private)
+/// An instance file that no other process changes meanwhile.
+final class LockedInstance {
+  /// What stands in the file.
+  private(set) var instance: SVSMInstance
+  private let path: String
+  private let file: LockedFile
+
+  /// Runs `body` with the instance at `path`, as it stands there once nobody else changes it.
+  /// - Throws: what reading an instance file throws; what `body` throws.
+  static func with<Value>(
+    _ path: String, _ body: (LockedInstance) throws(MigrationError) -> Value
+  ) throws(MigrationError) -> Value {
+    try withLockedFile(path) { (file) throws(MigrationError) in
+      try body(LockedInstance(path, file))
+    }
+  }
+
+  private init(_ path: String, _ file: LockedFile) throws(MigrationError) {
+    (self.path, self.file) = (path, file)
+    instance = try InstanceFile(reading: path).instance
+  }
+
+  /// Stores the instance as it is next. After a crash at any point the file is as before or as after.
+  ///
+  /// After an error `instance` is what stands in the file; where that cannot be told, what should.
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
+  func store(_ next: SVSMInstance) throws(MigrationError) {
+    do {
+      try file.replace(with: next.encoded(), permissions: .private)
+      instance = next
+    } catch {
+      instance = (try? InstanceFile(reading: path).instance) ?? next
+      throw error
     }
   }
 }

@@ -20,12 +20,18 @@ public struct LoadCommand: ToolCommand {
     abstract: "Load a guest from a stream.",
     discussion: """
       Checks the whole stream with the keys of the instance it is for, and restores the guest. The \
-      guest appears whole or not at all; an instance loads one stream.
+      guest appears whole or not at all; an instance loads one stream. A load that was interrupted \
+      when all was checked is ended by the same call.
+
+      --abort makes the instance refuse every stream from now on, and writes its signed promise of \
+      that: what svsm-mig-save --resume-after takes.
       """,
     version: Toolkit.version)
 
-  @Argument(help: "Stream to load; - is standard input.", completion: .file())
-  var stream: String
+  @Argument(
+    help: "Stream to load; - is standard input. With --abort: the one given up, if it is at hand.",
+    completion: .file())
+  var stream: String?
 
   @Option(
     help: ArgumentHelp("Instance the stream is for.", valueName: "instance"), completion: .file())
@@ -34,10 +40,13 @@ public struct LoadCommand: ToolCommand {
   @Option(
     name: [.short, .long],
     help: ArgumentHelp(
-      "Guest to make: a folder, or a file for raw and qemu; - is standard output, for qemu.",
-      valueName: "guest"),
+      "Guest to make: a folder, or a file for raw and qemu; - is standard output, for qemu. Of --abort: "
+        + "file to make.", valueName: "guest"),
     completion: .file())
   var output: String
+
+  @Flag(help: "Load nothing, ever; write a signed abort, by which the source gets its guest back.")
+  var abort = false
 
   @Option(
     help: ArgumentHelp(
@@ -67,17 +76,23 @@ public struct LoadCommand: ToolCommand {
   public var wantsJSON: Bool { json }
 
   public func validate() throws {
-    guard output != "-" || outputFormat == .qemu && !json else {
+    guard output != "-" || (abort || outputFormat == .qemu) && !json else {
       throw ValidationError(
-        "Only a QEMU stream is written to standard output, and no JSON beside it.")
+        "Only a QEMU stream or an abort is written to standard output, and no JSON beside it.")
     }
     guard instance != "-" else {
-      throw ValidationError("The instance is rewritten after a load; name its file.")
+      throw ValidationError("The instance is rewritten; name its file.")
     }
   }
 
   public func execute(_ console: Console) throws {
     let destination = try InstanceFile(reading: instance)
+    if abort { return try giveUp(console) }
+    if destination.instance.stage == .restoring { return try endInterruptedLoad(console) }
+    guard let stream else {
+      try destination.instance.requireReady()
+      throw ValidationError("Missing the stream to load.")
+    }
     let trust = try trust.load()
     let file = try InputFile(stream)
     try refuseSame(file.identity, as: output)
@@ -97,22 +112,11 @@ public struct LoadCommand: ToolCommand {
           at: offset)
       }, memory: target.begin, progress: { progress.update($0) })
     try target.complete(summary.guest, crew)
-    // The guest is on the disk and has no name yet. From here on this instance is used: a crash
-    // may cost the guest, but never restores it twice.
-    try destination.advance(to: .imported, by: summary.transferData)
-    do throws(MigrationError) {
-      try target.commit()
-    } catch {
-      var error = error
-      error.what += "; \(instance) has restored its guest and will not load again"
-      throw error
-    }
+    try name(target, of: summary.transferData)
     do throws(MigrationError) {
       try report(summary, console)
     } catch {
-      var error = error
-      error.what += "; the guest is restored all the same: \(output)"
-      throw error
+      throw error.adding("the guest is restored all the same: \(output)")
     }
   }
 

@@ -80,6 +80,29 @@ final class LoadTarget {
     }
   }
 
+  /// Where the guest lies, whole and without a name; nil when it is seen at once and not written yet. To
+  /// be called after `complete`.
+  /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`.
+  func unnamed() throws(MigrationError) -> UnnamedOutput? {
+    switch state {
+    case .bundleMemory(let memory): return try memory.unnamed()
+    case .rawMemory(let memory): return try memory.image.unnamed()
+    case .streamWriter(let output, _): return output.isDirect ? nil : try output.unnamed()
+    case .bundle, .raw, .stream, .streamMemory:
+      throw MigrationError(.internal, "guest has no memory yet")
+    }
+  }
+
+  /// Leaves the guest on the disk from now on, also when it never gets its name.
+  func keep() {
+    switch state {
+    case .bundleMemory(let memory): memory.keep()
+    case .rawMemory(let memory): memory.image.keep()
+    case .streamWriter(let output, _): output.keep()
+    case .bundle, .raw, .stream, .streamMemory: break
+    }
+  }
+
   /// Gives the guest its name.
   /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-WRITE`.
   func commit() throws(MigrationError) {

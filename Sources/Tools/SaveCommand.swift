@@ -18,13 +18,16 @@ public struct SaveCommand: ToolCommand {
       sealed as a whole. The stream appears whole or not at all. With --round it is a live migration: \
       each later guest is the same one at a later time, and what has changed since is sent in an epoch \
       of its own; the last is the paused guest.
+
+      When the guest could not be restored, --resume-after gives it back to its source: the \
+      destination's svsm-mig-load --abort makes the file that it takes.
       """,
     version: Toolkit.version)
 
   @Argument(
     help: "Guest: a bundle (a folder), a raw memory image or a QEMU stream (a file).",
     completion: .file())
-  var guest: String
+  var guest: String?
 
   @Option(
     help: ArgumentHelp(
@@ -37,12 +40,12 @@ public struct SaveCommand: ToolCommand {
     name: [.short, .long],
     help: ArgumentHelp("Stream to make; - is standard output.", valueName: "stream"),
     completion: .file())
-  var output: String
+  var output: String?
 
   @Option(
     help: ArgumentHelp("Offer of the destination, from svsm-mig-prepare.", valueName: "offer"),
     completion: .file())
-  var to: String
+  var to: String?
 
   @Option(
     help: ArgumentHelp(
@@ -50,6 +53,16 @@ public struct SaveCommand: ToolCommand {
       valueName: "instance"),
     completion: .file())
   var from: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Save nothing; make the instance of --from ready again, by the abort that the destination signed.",
+      valueName: "abort"),
+    completion: .file())
+  var resumeAfter: String?
+
+  @Flag(help: "With --resume-after: accept a destination whose key comes from a seed.")
+  var acceptSeeded = false
 
   @Option(help: "What the guest is given as.")
   var inputFormat = GuestFormat.auto
@@ -70,6 +83,19 @@ public struct SaveCommand: ToolCommand {
   public init() {}
 
   public func validate() throws {
+    guard resumeAfter == nil else {
+      guard from != nil, guest == nil, output == nil, to == nil else {
+        throw ValidationError(
+          "--resume-after takes --from, and neither a guest nor --output nor --to.")
+      }
+      return
+    }
+    guard let guest, output != nil, to != nil else {
+      throw ValidationError("A save takes a guest, --output and --to.")
+    }
+    guard !acceptSeeded else {
+      throw ValidationError("--accept-seeded is for --resume-after.")
+    }
     try qemu.validate(with: guest)
     guard from == nil || (platform.platform == nil && platform.chip == nil) else {
       throw ValidationError("The instance of --from has its platform already.")
@@ -84,6 +110,24 @@ public struct SaveCommand: ToolCommand {
   }
 
   public func execute(_ console: Console) throws {
+    if let resumeAfter, let from { return try resume(from, after: resumeAfter, console) }
+    guard let guest, let output, let to else { return }
+    try save(guest, output, to, console)
+  }
+
+  /// Makes a source ready again.
+  private func resume(_ source: String, after abort: String, _ console: Console) throws {
+    let token = try AbortToken(readSmallFile(abort, limit: AbortToken.layout.size))
+    try LockedInstance.with(source) { (file) throws(MigrationError) in
+      try file.store(file.instance.resumed(after: token, acceptsSeeded: acceptSeeded))
+    }
+    console.note("\(source) is ready again: its destination will never restore the guest")
+    console.noteModel()
+  }
+
+  private func save(
+    _ guest: String, _ output: String, _ to: String, _ console: Console
+  ) throws {
     let source = try from.map { (path) throws(MigrationError) in try InstanceFile(reading: path) }
     let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
     let trust = try trust.load()
@@ -124,16 +168,21 @@ public struct SaveCommand: ToolCommand {
     do throws(MigrationError) {
       summary = try vmm.migrate(
         willCommit: { () throws(MigrationError) in
-          guard let source else { return }
+          guard let from else { return }
           // From here on the guest may go on elsewhere: never save it a second time.
-          try source.advance(to: .exported, by: transferData)
-          handedOver = true
+          try LockedInstance.with(from) { (file) throws(MigrationError) in
+            let next = try file.instance.exported(by: transferData, to: offer)
+            defer { handedOver = file.instance.state == next.state }
+            try file.store(next)
+          }
         }, progress: { progress.update($0) })
       try stream.commit()
     } catch {
       guard handedOver, let from else { throw error }
       var error = error
-      error.what += "; \(from) has issued its final state and will not save again"
+      error.what +=
+        "; \(from) may have issued its commit and will not save again: ask the destination for an "
+        + "abort, and resume after it"
       throw error
     }
     let epochs =

@@ -96,15 +96,17 @@ import Testing
     try scratch.write("elsewhere/real", "old")
     try FileManager.default.createSymbolicLink(
       atPath: scratch["out"], withDestinationPath: "elsewhere/real")
-    try replaceFile(scratch["out"], with: Array("new".utf8), permissions: .private)
+    let output = try OutputFile(scratch["out"], force: true)
+    try output.write(text: "new")
+    try output.commit()
     #expect(try scratch.text("elsewhere/real") == "new")
     #expect(
       try FileManager.default.destinationOfSymbolicLink(atPath: scratch["out"]) == "elsewhere/real")
   }
 
   @Test func aPrivateFileIsReadableByItsOwnerOnly() throws {
-    try replaceFile(scratch["private"], with: [1], permissions: .private)
-    try replaceFile(scratch["public"], with: [1], permissions: .public)
+    try OutputFile(scratch["private"], permissions: .private).commit()
+    try OutputFile(scratch["public"], permissions: .public).commit()
     #expect(try scratch.mode("private") == 0o600)
     // The umask of the run decides what is left of 0644.
     #expect(try scratch.mode("public") & ~0o644 == 0)

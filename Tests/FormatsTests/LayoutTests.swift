@@ -10,7 +10,7 @@ import Testing
 /// Every fixed layout of the code.
 let allLayouts: [RecordLayout] = [
   StreamGrammar.headerLayout, StreamGrammar.footerLayout,
-  MigrationData.layout, SVSMInstance.layout, TransferData.layout,
+  MigrationData.layout, SVSMInstance.layout, AbortToken.layout, TransferData.layout,
   PageMetadata.recordLayout, EpochToken.layout, FinalRecord.layout, CommitRecord.layout,
   VCPUPlaintext.layout, ServicePlaintext.layout, SecretsPlaintext.layout,
   SecretsPageFacts.layout, PageStateMap.runLayout, GuestMap.headerLayout, GuestMap.entryLayout,

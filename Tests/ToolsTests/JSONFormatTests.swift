@@ -63,6 +63,12 @@ import Testing
       "svsm-migration/load/1", "load",
       "@stream --json -o @out --instance @destination.svsm --trust @root.pem --accept-seeded", 0
     ),
+    (
+      "svsm-migration/named/1", "load", "@stream --json -o @named --instance @interrupted.svsm", 0
+    ),
+    (
+      "svsm-migration/abort/1", "load", "@stream --json --abort -o @abort --instance @once.svsm", 0
+    ),
     (report, "attest", "show @milan --json", 0),
     (report, "attest", "show @old --json", 0),
     (report, "attest", "show @genoa --json", 0),
@@ -79,7 +85,7 @@ import Testing
     ("svsm-migration/attacks/1", "attack", "--list --json", 0),
     (
       "svsm-migration/attack-matrix/1", "attack",
-      "--matrix @one-way --instance @once.svsm --trust @root.pem --json", 0
+      "--matrix @one-way --instance @ready.svsm --trust @root.pem --json", 0
     ),
   ]
 
@@ -96,7 +102,14 @@ import Testing
     for (name, fixture) in inputs {
       try shop.write(name, Fixture.read(fixture))
     }
-    try shop.write("once.svsm", shop.read("destination.svsm"))
+    for copy in ["once.svsm", "ready.svsm"] {
+      try shop.write(copy, shop.read("destination.svsm"))
+    }
+    try shop.must(
+      "load",
+      "@stream -o @whole --instance @destination.svsm --trust @root.pem --accept-seeded")
+    try shop.write("destination.svsm", shop.read("once.svsm"))
+    try shop.interrupt("once.svsm", loading: "stream", as: "whole", into: "interrupted.svsm")
     try shop.must("seal", "@qemu -o @sealed --instance @destination.svsm")
     let stream = try shop.read("stream")
     try shop.write("cut", Array(stream.prefix(100_000)))
