@@ -60,7 +60,7 @@ private final class VariantSource: ByteSource {
   private let verifier = Lab.verifier(jobs: 1)
 
   private func refusal(of source: VariantSource) throws -> MigrationError? {
-    try verifier.verify(StreamInput(source, capacity: Self.capacity)).refusal
+    try verifier.verify(StreamInput(source, capacity: Self.capacity), stopsAtFirst: true).refusal
   }
 
   /// Changes one bit of a byte, then all of them.
