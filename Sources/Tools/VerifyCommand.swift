@@ -17,11 +17,14 @@ public struct VerifyCommand: ToolCommand {
 
       Of a plain QEMU stream it checks the structure, that all RAM came, and the seal of \
       svsm-mig-seal if there is one; with --instance that it is sealed, and by that instance.
+
+      With --vectors it checks verifiers instead: a folder of streams and other files, each wrong in \
+      one way, and what must be said of it.
       """,
     version: Toolkit.version)
 
   @Argument(help: "Stream to verify; - is standard input.", completion: .file())
-  var stream: String
+  var stream: String?
 
   @Option(
     help: ArgumentHelp(
@@ -33,6 +36,7 @@ public struct VerifyCommand: ToolCommand {
   @Flag(help: "Print JSON instead of text.")
   var json = false
 
+  @OptionGroup var vectors: VectorOptions
   @OptionGroup var qemu: QEMUInputOptions
   @OptionGroup var trust: TrustOptions
   @OptionGroup var jobs: JobsOption
@@ -40,11 +44,18 @@ public struct VerifyCommand: ToolCommand {
 
   public init() {}
 
-  public func validate() throws { try qemu.validate(with: stream) }
+  public func validate() throws {
+    try vectors.validate(with: stream)
+    if let stream { try qemu.validate(with: stream) }
+  }
 
   public var wantsJSON: Bool { json }
 
   public func execute(_ console: Console) throws {
+    if let folder = vectors.vectors {
+      return try VectorRun(folder, vectors).run(console, jobs.crew)
+    }
+    guard let stream else { return }
     let keys = try instance.map { (path) throws(MigrationError) in
       try InstanceFile(reading: path).instance
     }
