@@ -2,7 +2,9 @@ internal import Bytes
 
 /// The lines of a vector, by key. What is asked for is taken out.
 struct VectorHeader {
-  private var values: [Vector.Key: [(text: String, line: Int)]] = [:]
+  private var values: [Vector.Key: [String]] = [:]
+  /// Where each key stood.
+  private var lines: [Vector.Key: Int] = [:]
   private let fileName: String
 
   /// - Throws: `VECTOR-SYNTAX` for a line that is none, an unknown key, one that comes twice.
@@ -20,6 +22,7 @@ struct VectorHeader {
       guard values[key] == nil || key.isRepeatable else {
         throw refusal(line: index + 1, "\(key.rawValue) comes twice")
       }
+      self.lines[key] = index + 1
       let value = line[line.index(after: colon)...].drop { $0 == " " }
       guard key.isBlock == value.isEmpty else {
         throw refusal(
@@ -27,10 +30,10 @@ struct VectorHeader {
           key.isBlock ? "the lines of \(key.rawValue) follow it" : "\(key.rawValue) has no value")
       }
       guard key.isBlock else {
-        values[key, default: []].append((String(value), index + 1))
+        values[key, default: []].append(String(value))
         continue
       }
-      values[key] = [(try block(lines[(index + 1)...]), index + 1)]
+      values[key] = [try block(lines[(index + 1)...])]
       return
     }
   }
@@ -60,14 +63,18 @@ struct VectorHeader {
   func refusal(
     _ key: Vector.Key, _ what: String, expected: String? = nil, got: String? = nil
   ) -> MigrationError {
-    MigrationError(
-      .vectorSyntax, "\(key.rawValue) \(what)", section: fileName, expected: expected, got: got)
+    let what = "\(key.rawValue) \(what)"
+    if let line = lines[key] {
+      return refusal(line: line, what, expected: expected, got: got)
+    }
+    return MigrationError(
+      .vectorSyntax, what, section: fileName, expected: expected, got: got)
   }
 
   // MARK: Values
 
   mutating func takeAll(_ key: Vector.Key) -> [String] {
-    (values.removeValue(forKey: key) ?? []).map(\.text)
+    values.removeValue(forKey: key) ?? []
   }
 
   mutating func take(_ key: Vector.Key) -> String? { takeAll(key).first }
@@ -118,7 +125,7 @@ struct VectorHeader {
     }
     guard let code = try code(.code) else { throw refusal(.code, "is missing") }
     let load = try self.code(.loadCode) ?? code
-    if values[.keylessCode]?.first?.text == "none" {
+    if values[.keylessCode]?.first == "none" {
       _ = take(.keylessCode)
       return .refused(code, keyless: nil, load: load)
     }

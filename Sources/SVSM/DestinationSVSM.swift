@@ -200,8 +200,8 @@ public struct DestinationSVSM: ~Copyable {
   }
 
   /// Processes the commit of 144 bytes: the guest becomes runnable.
-  /// - Throws: `COMMIT-TAG`, `COMMIT-TOTALS`, `COMMIT-TRANSCRIPT`, `VCPU-COUNT`, `SECRETS-PAGE`,
-  ///   `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`.
+  /// - Throws: `COMMIT-TAG`, `COMMIT-TOTALS`, `COMMIT-TRANSCRIPT`, `VCPU-COUNT`, `SECTION-LENGTH`,
+  ///   `SECRETS-PAGE`, `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`.
   public mutating func processCommit(
     _ record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) -> RestoredState {
@@ -218,6 +218,9 @@ public struct DestinationSVSM: ~Copyable {
     try ledger.admit(try CommitRecord(from: &cursor), at: offset)
     guard !guest.vcpus.isEmpty else {
       throw MigrationError(.vcpuCount, "no vCPU came with the guest", at: offset)
+    }
+    guard !guest.pageStates.runs.isEmpty else {
+      throw MigrationError(.sectionLength, "no page states came with the guest", at: offset)
     }
     try checkPages(at: offset)
     let restored = RestoredState(guest: guest, secretsPage: try rebuiltSecretsPage(at: offset))

@@ -72,7 +72,7 @@ struct VectorCheck {
       try body()
     } catch {
       guard error.code.exitStatus == 65 else { throw error }
-      return Said(error)
+      return Said(files.named(error))
     }
     return Said(nil)
   }

@@ -49,6 +49,16 @@ final class VectorFiles {
     return path
   }
 
+  /// `error` with the name of a file of this folder as a vector writes it: `{}`, `{channel}`.
+  func named(_ error: MigrationError) -> MigrationError {
+    let folder = scratch.path("x").dropLast()
+    guard let section = error.section, section.hasPrefix(folder) else { return error }
+    let name = section.dropFirst(folder.count).prefix { $0 != "-" }
+    var named = error
+    named.section = name == "subject" ? "{}" : "{\(name)}"
+    return named
+  }
+
   /// AMD's roots and those the vector names.
   func anchors() throws(MigrationError) -> [TrustAnchor] {
     var options = TrustOptions()
