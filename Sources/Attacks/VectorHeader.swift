@@ -17,7 +17,8 @@ struct VectorHeader {
     for index in lines.indices.dropFirst() {
       let line = lines[index]
       if line.isEmpty || line.hasPrefix("#") { continue }
-      guard let colon = line.firstIndex(of: ":"), let key = Vector.Key(rawValue: "\(line[..<colon])")
+      guard let colon = line.firstIndex(of: ":"),
+        let key = Vector.Key(rawValue: "\(line[..<colon])")
       else { throw refusal(line: index + 1, "no key of a vector", got: "\(line.prefix(60))") }
       guard values[key] == nil || key.isRepeatable else {
         throw refusal(line: index + 1, "\(key.rawValue) comes twice")

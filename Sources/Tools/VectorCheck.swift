@@ -37,29 +37,36 @@ struct VectorCheck {
     case .stream: return try checkStream()
     case .instance:
       return Said(try load(try files.path(.stream), instance: files.subject))
-    case .qemu: return try refusal { () throws(MigrationError) in
-      try checkPlain(files.subject, channels: try files.paths(.channel))
-    }
-    case .channel: return try refusal { () throws(MigrationError) in
-      try checkPlain(try files.path(.stream), channels: [files.subject] + files.paths(.channel))
-    }
+    case .qemu:
+      return try refusal { () throws(MigrationError) in
+        try checkPlain(files.subject, channels: try files.paths(.channel))
+      }
+    case .channel:
+      return try refusal { () throws(MigrationError) in
+        try checkPlain(try files.path(.stream), channels: [files.subject] + files.paths(.channel))
+      }
     case .offer: return try refusal(checkOffer)
-    case .report: return try refusal { () throws(MigrationError) in
-      try checkReport(files.subject, certificates: try files.paths(.certificate))
-    }
-    case .certificate: return try refusal { () throws(MigrationError) in
-      try checkReport(
-        try files.path(.report), certificates: [files.subject] + files.paths(.certificate))
-    }
-    case .table: return try refusal { () throws(MigrationError) in
-      _ = try CertificateTable(files.bytes).certificates()
-    }
-    case .json: return try refusal { () throws(MigrationError) in
-      _ = try JSON(parsing: files.bytes)
-    }
-    case .vector: return try refusal { () throws(MigrationError) in
-      _ = try Vector(parsing: String(decoding: files.bytes, as: UTF8.self), fileName: vector.name)
-    }
+    case .report:
+      return try refusal { () throws(MigrationError) in
+        try checkReport(files.subject, certificates: try files.paths(.certificate))
+      }
+    case .certificate:
+      return try refusal { () throws(MigrationError) in
+        try checkReport(
+          try files.path(.report), certificates: [files.subject] + files.paths(.certificate))
+      }
+    case .table:
+      return try refusal { () throws(MigrationError) in
+        _ = try CertificateTable(files.bytes).certificates()
+      }
+    case .json:
+      return try refusal { () throws(MigrationError) in
+        _ = try JSON(parsing: files.bytes)
+      }
+    case .vector:
+      return try refusal { () throws(MigrationError) in
+        _ = try Vector(parsing: String(decoding: files.bytes, as: UTF8.self), fileName: vector.name)
+      }
     // A recipe says what it has to while it is followed; the others are not files.
     case .recipe, .command, .library: return Said(nil)
     }
