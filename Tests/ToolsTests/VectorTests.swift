@@ -29,7 +29,7 @@ import Testing
         "\(vector["name"]?.string ?? "") \(vector["reason"]?.string ?? "")")
     }
     #expect(outcome.status == 0, "\(outcome.errors)")
-    #expect((json["agree"]?.integer(as: Int.self) ?? 0) >= 500)
+    #expect((json["agree"]?.int ?? 0) >= 500)
   }
 
   @Test("Lines for the shell are not run unasked")
