@@ -97,7 +97,7 @@ struct VectorCheck {
     return Said(
       keyed: try opened { (input) throws(MigrationError) in
         try verifier.verify(input, for: instance)
-      }, keyless: try opened(verifier.verify),
+      }, keyless: try opened { (input) throws(MigrationError) in try verifier.verify(input) },
       load: try load(files.subject, instance: try files.path(.instance)))
   }
 
