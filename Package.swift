@@ -110,8 +110,8 @@ let package = Package(
     tests(
       "Tools",
       [
-        "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "MigrationSupport", "SEVSNP",
-        "SVSM", "TestSupport",
+        "Attacks", "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "MigrationSupport",
+        "SEVSNP", "SVSM", "TestSupport",
         "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
         "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest", "svsm-mig-seal",
         "svsm-mig-attack",

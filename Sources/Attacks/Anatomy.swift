@@ -108,6 +108,9 @@ public struct Anatomy: Sendable {
     append(Part(kind: kind, first: 0, count: 1, start: 0, body: 0, end: size))
   }
 
+  /// A file of which nothing but its size is known.
+  init(plainSize size: UInt64) { self.size = size }
+
   /// How many there are of `kind`.
   public func count(_ kind: Kind) -> Int {
     guard let last = places[kind]?.last else { return 0 }

@@ -17,6 +17,12 @@ public struct Materials: Sendable {
       anatomy = try Anatomy(input)
     }
 
+    /// Bytes of any kind: their places are numbers alone.
+    public init(plain bytes: [UInt8]) {
+      store = StoredBytes(bytes)
+      anatomy = Anatomy(plainSize: UInt64(bytes.count))
+    }
+
     /// A stream, an offer or an instance file in memory; its first bytes tell which.
     /// - Throws: what `Anatomy` refuses.
     public init(_ bytes: [UInt8]) throws(MigrationError) {

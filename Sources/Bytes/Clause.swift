@@ -139,6 +139,7 @@ extension ErrorCode {
     case .guestFile: Clause("guest-bundle.md", "1")
     case .recipeSyntax: Clause("vectors.md", "1")
     case .recipePlace: Clause("vectors.md", "2")
+    case .vectorSyntax: Clause("vectors.md", "5")
     case .attackNeeds: Clause("tools.md", "5")
     case .inputOpen, .inputKind, .outputExists, .outputCreate, .outputSame, .outputTerminal,
       .readFailed, .writeFailed, .cryptography, .internal:

@@ -154,6 +154,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case recipeSyntax = "RECIPE-SYNTAX"
   case recipePlace = "RECIPE-PLACE"
   case attackNeeds = "ATTACK-NEEDS"
+  case vectorSyntax = "VECTOR-SYNTAX"
 
   // Files and this program.
   case inputOpen = "INPUT-OPEN"

@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 
 /// The content of packed bytes, unpacked as it is read. Its offsets are those of the content.
 final class UnpackingSource: ByteSource {
@@ -49,5 +49,13 @@ final class UnpackingSource: ByteSource {
         throw MigrationError(.imageData, "packed bytes are no \(name)", at: packed.offset)
       }
     }
+  }
+}
+
+extension StreamInput {
+  /// The content of what xz packed.
+  /// - Throws: `INTERNAL` when liblzma cannot be set up; reading then throws `IMAGE-DATA`.
+  public static func unpackingXZ(_ packed: StreamInput) throws(MigrationError) -> StreamInput {
+    StreamInput(UnpackingSource(packed, try XZUnpacker(), name: "xz"))
   }
 }

@@ -1,5 +1,6 @@
 public import Bytes
 internal import Cryptography
+internal import SEVSNP
 
 /// The destination side of a migration, seen from the kernel: each method is one call of the source
 /// document's KVM table (`Formats/api.md`).
@@ -156,8 +157,8 @@ public struct DestinationSVSM: ~Copyable {
   }
 
   /// Processes the commit of 144 bytes: the guest becomes runnable.
-  /// - Throws: `COMMIT-TAG`, `COMMIT-TOTALS`, `COMMIT-TRANSCRIPT`, `VCPU-COUNT`, `SECRETS-PAGE`,
-  ///   `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`.
+  /// - Throws: `COMMIT-TAG`, `COMMIT-TOTALS`, `COMMIT-TRANSCRIPT`, `VCPU-COUNT`, `SECTION-LENGTH`,
+  ///   `SECRETS-PAGE`, `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`.
   public mutating func processCommit(
     _ record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) -> RestoredState {
@@ -175,6 +176,11 @@ public struct DestinationSVSM: ~Copyable {
     guard !state.guest.vcpus.isEmpty else {
       throw MigrationError(
         .vcpuCount, "no vCPU came with the guest", at: offset, expected: "at least 1", got: "0")
+    }
+    guard !state.guest.pageStates.runs.isEmpty else {
+      throw MigrationError(
+        .sectionLength, "no page states came with the guest", at: offset,
+        expected: "at least 1 part", got: "none")
     }
     try ledger.compare(with: state.guest.pageStates, naming: 1, at: offset)
     try state.checkSecretsPage(at: offset)

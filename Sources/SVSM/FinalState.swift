@@ -72,12 +72,12 @@ public enum SecretsPlaintext {
   static func decode(
     _ bytes: Span<UInt8>
   ) throws(MigrationError) -> (gpa: UInt64, facts: SecretsPageFacts) {
-    var cursor = ByteCursor(bytes)
-    let gpa = try cursor.read(UInt64.self)
-    let facts = try SecretsPageFacts(from: &cursor)
-    guard cursor.remaining == 0 else {
-      throw MigrationError(.secretsPage, "record of the secrets page has another length")
+    guard bytes.count == layout.size else {
+      throw MigrationError(
+        .secretsPage, "record of the secrets page has another length",
+        expected: "\(layout.size) bytes", got: "\(bytes.count)")
     }
-    return (gpa, facts)
+    var cursor = ByteCursor(bytes)
+    return (try cursor.read(UInt64.self), try SecretsPageFacts(from: &cursor))
   }
 }

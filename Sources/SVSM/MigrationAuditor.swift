@@ -104,6 +104,12 @@ public struct MigrationAuditor: ~Copyable {
         MigrationError(
           .vcpuCount, "no vCPU came with the guest", at: offset, expected: "at least 1", got: "0"))
     }
+    if commit.final.mapParts == 0 {
+      try refuse(
+        MigrationError(
+          .sectionLength, "no page states came with the guest", at: offset,
+          expected: "at least 1 part", got: "none"))
+    }
     // What a piece that was refused would have said is not missed.
     guard isComplete(.pageStates, by: commit) else { return 0 }
     let more = try books.compare(

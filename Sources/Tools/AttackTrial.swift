@@ -1,4 +1,3 @@
-internal import ArgumentParser
 internal import Attacks
 internal import Bytes
 internal import Cryptography
@@ -82,14 +81,9 @@ final class AttackTrial: WorkItem, @unchecked Sendable {
     ]
     words += base.setting.trustWords
     if base.isOneWay { words.append("--one-way") }
-    do {
-      let command = try LoadCommand.parse(words)
-      try command.execute(Console(tool: "svsm-mig-load", common: command.common))
-    } catch let error as MigrationError {
+    if let error = try LoadCommand.refusal(words) {
       guard error.code.exitStatus == 65 else { throw error }
       outcome.loaded = error.code
-    } catch {
-      throw MigrationError(.internal, "a load was called wrongly", got: "\(error)")
     }
     guard outcome.loaded != nil else {
       // It was taken: what it left is its guest.

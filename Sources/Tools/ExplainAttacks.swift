@@ -22,4 +22,10 @@ extension Explanation {
       "a stream with one epoch, without a service, or without shared pages",
     ],
     remedy: "give what is missing, or choose another stream")
+
+  static let vectorSyntax = Explanation(
+    meaning:
+      "a file of vectors is none that vectors.md describes: an unknown key, code or subject, a missing one, a recipe that is none; or --against names what a vector has not",
+    causes: ["a typing error", "a vector for a newer version", "a folder that holds no vectors"],
+    remedy: "the message names file and line")
 }

@@ -165,6 +165,7 @@ extension ErrorCode {
     case .recipeSyntax: .recipeSyntax
     case .recipePlace: .recipePlace
     case .attackNeeds: .attackNeeds
+    case .vectorSyntax: .vectorSyntax
     case .internal: .internal
     }
   }

@@ -21,6 +21,9 @@ public struct VerifyCommand: ToolCommand {
       svsm-mig-seal if there is one; with --instance that it is sealed, and by that instance.
 
       --explain CODE tells of a refusal's code what it means, where it comes from and what to do.
+
+      With --vectors it checks verifiers instead: a folder of streams and other files, each wrong in \
+      one way, and what must be said of it.
       """,
     version: Toolkit.version)
 
@@ -48,6 +51,7 @@ public struct VerifyCommand: ToolCommand {
   @Flag(help: "Print JSON instead of text.")
   var json = false
 
+  @OptionGroup var vectors: VectorOptions
   @OptionGroup var qemu: QEMUInputOptions
   @OptionGroup var trust: TrustOptions
   @OptionGroup var jobs: JobsOption
@@ -56,9 +60,10 @@ public struct VerifyCommand: ToolCommand {
   public init() {}
 
   public func validate() throws {
-    guard (stream == nil) != (explain == nil) else {
-      throw ValidationError("Name a stream, or a code with --explain.")
+    guard [stream, explain, vectors.vectors].count(where: { $0 != nil }) == 1 else {
+      throw ValidationError("Name a stream, a code with --explain, or a folder with --vectors.")
     }
+    try vectors.validate()
     if let explain {
       guard ErrorCode(named: explain) != nil else {
         let near = ErrorCode.near(explain).map(\.rawValue).joined(separator: ", ")
@@ -80,6 +85,9 @@ public struct VerifyCommand: ToolCommand {
     if let code = explain.flatMap({ ErrorCode(named: $0) }) {
       if json { return try console.write(code.explainedAsJSON) }
       return try console.write(code.explained(console.style))
+    }
+    if let folder = vectors.vectors {
+      return try VectorRun(folder, vectors).run(console, jobs.crew)
     }
     let stream = stream ?? "-"
     let keys = try instance.map { (path) throws(MigrationError) in

@@ -68,6 +68,19 @@ import Testing
     #expect(refusalCode { _ = try svsm.closeEpoch(isLast: true) } == .pageStale)
   }
 
+  @Test("A destination's session is dead after its first refusal, whatever comes then")
+  func aSessionIsDeadAfterItsFirstRefusal() throws {
+    let destination = try Lab.instance(1)
+    let data = try source(guest(size: 4096, "none")).transferData
+    var svsm = try DestinationSVSM(
+      instance: destination, transferData: data, trust: Lab.trust, options: .test, at: 0)
+    let token = [UInt8](repeating: 0, count: EpochToken.layout.size)
+    let commit = [UInt8](repeating: 0, count: CommitRecord.layout.size)
+    #expect(refusalCode { try svsm.processEpochToken(token.span, at: 0) } == .epochTag)
+    #expect(refusalCode { try svsm.processEpochToken(token.span, at: 0) } == .sessionState)
+    #expect(refusalCode { _ = try svsm.processCommit(commit.span, at: 0) } == .sessionState)
+  }
+
   @Test func hostAndSVSMMustAgreeAboutEveryPage() throws {
     let svsm = try source(guest(size: 4 * 4096, "0x1000-0x1fff"))
     try svsm.validateAttributes([0x1000..<0x2000])

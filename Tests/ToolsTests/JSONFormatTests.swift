@@ -84,6 +84,10 @@ import Testing
     ("svsm-migration/guest/1", "guest", "show @out --json", 0),
     ("svsm-migration/attacks/1", "attack", "--list --json", 0),
     (
+      "svsm-migration/vectors/1", "verify",
+      "--vectors \(Fixture.path("vectors")) --subject table --subject library --json", 0
+    ),
+    (
       "svsm-migration/attack-matrix/1", "attack",
       "--matrix @one-way --instance @ready.svsm --trust @root.pem --json", 0
     ),

@@ -1,0 +1,22 @@
+public import Bytes
+internal import SystemPackage
+
+/// Names of all that is in a folder, in order.
+/// - Throws: `INPUT-OPEN`.
+public func fileNames(in folder: String) throws(MigrationError) -> [String] {
+  do {
+    return try SystemCall.entries(of: FilePath(folder)).sorted()
+  } catch {
+    throw MigrationError(.inputOpen, "cannot list", displayName(folder), error)
+  }
+}
+
+/// `path` from the root of the file system on, every symbolic link followed.
+/// - Throws: `INPUT-OPEN` when nothing is there.
+public func realPath(of path: String) throws(MigrationError) -> String {
+  do {
+    return try SystemCall.realPath(FilePath(path)).string
+  } catch {
+    throw MigrationError(.inputOpen, "cannot open", displayName(path), error)
+  }
+}

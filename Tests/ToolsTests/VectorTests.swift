@@ -1,0 +1,109 @@
+import Attacks
+import Bytes
+import TestSupport
+import Testing
+
+@Suite struct VectorTests {
+  private let shop: Workshop
+
+  init() throws { shop = try Workshop() }
+
+  private func run(_ words: [String]) throws -> Program.Outcome {
+    try #require(
+      Program.run(
+        [Program.tool("svsm-mig-verify"), "--vectors", Fixture.path("vectors")] + words))
+  }
+
+  private func json(_ outcome: Program.Outcome) throws -> JSON {
+    try JSON(parsing: outcome.output)
+  }
+
+  @Test("Every vector is refused or accepted as it must be, with its code, section and byte")
+  func everyVectorAgrees() throws {
+    let outcome = try run(["--commands", "--json"])
+    let json = try json(outcome)
+    for vector in json["vectors"]?.array ?? [] where vector["status"] != "agrees" {
+      // What only the library shows is not the tool's to run.
+      #expect(
+        vector["status"] == "not run" && vector["subject"] == "library",
+        "\(vector["name"]?.string ?? "") \(vector["reason"]?.string ?? "")")
+    }
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect((json["agree"]?.int ?? 0) >= 500)
+  }
+
+  @Test("Lines for the shell are not run unasked")
+  func commandsAreNotRunUnasked() throws {
+    let outcome = try run(["--subject", "command", "--json"])
+    // Nothing was run: that is no success.
+    #expect(outcome.status == 1)
+    #expect(try json(outcome)["agree"] == 0)
+  }
+
+  @Test(
+    "Our own verifier and loader agree when they are called as another's would be",
+    arguments: [
+      "verify {} --trust {trust} --quiet", "verify {} --instance {instance} --trust {trust}",
+      "load {} --instance {instance} --trust {trust} -o {output} --accept-seeded --one-way",
+    ])
+  func ourToolsAgree(call: String) throws {
+    var line = "\(Program.tool("svsm-mig-"))\(call)"
+    if call.contains("{output}") {
+      // A destination that has loaded is used up: each gets a copy.
+      line =
+        "cp {instance} \(shop["loading.svsm"]) && "
+        + line.replacing("{instance}", with: shop["loading.svsm"]) + " # {instance}"
+    }
+    let outcome = try run(["--against", line, "--jobs", "1"])
+    #expect(
+      outcome.status == 0,
+      "\(outcome.text.split(separator: "\n").filter { $0.hasPrefix("differs") })")
+  }
+
+  @Test("Who takes everything differs, and so does who refuses everything, or crashes")
+  func whoLooksAtNothingDiffers() throws {
+    for (command, wrongOf) in [("true", "refused"), ("false", "accepted"), ("kill -9 $$", "both")] {
+      let outcome = try run(["--against", "\(command) # {} {instance}", "--json"])
+      #expect(outcome.status == 1)
+      for vector in try json(outcome)["vectors"]?.array ?? [] {
+        let isGood = vector["required"] == "accepted"
+        let isWrong = wrongOf == "both" || (wrongOf == "accepted") == isGood
+        #expect((vector["status"] == "differs") == isWrong, "\(command)")
+      }
+    }
+  }
+
+  @Test("Another code in brackets differs; none at all is not compared")
+  func codesAreComparedWhereThereAreAny() throws {
+    let other = try run(["--against", "echo '[JSON-SYNTAX]'; false # {}", "--subject", "offer"])
+    #expect(other.text.contains("says JSON-SYNTAX, not OFFER-KEY"))
+    let none = try run(["--against", "echo no; false # {}", "--subject", "offer"])
+    #expect(none.text.contains("1 differ"))
+  }
+
+  @Test("A vector that is none stops the run, and is named")
+  func aVectorThatIsNoneIsNamed() throws {
+    try shop.folder("vectors")
+    try shop.write("vectors/one.vector", "svsm-migration vector 1\nname: one\ncolour: red\n")
+    let outcome = try shop.run("verify", "--vectors @vectors")
+    outcome.requireRefusal(.vectorSyntax)
+    #expect(outcome.errors.contains("one line 3"))
+    try shop.remove("vectors/one.vector")
+    try shop.run("verify", "--vectors @vectors").requireRefusal(.vectorSyntax)
+  }
+
+  @Test("A vector that lacks what the command names stops the run")
+  func aMissingCompanionStopsTheRun() throws {
+    try run(["--against", "true {} {report}"]).requireRefusal(.vectorSyntax)
+  }
+
+  @Test(
+    "Options that belong to vectors need them",
+    arguments: [
+      "--against true", "--commands", "--subject stream", "@stream --vectors @vectors", "",
+      "--vectors @vectors --against true --commands",
+    ])
+  func optionsGoTogether(line: String) throws {
+    #expect(try shop.run("verify", line).status == 64)
+  }
+}
