@@ -24,6 +24,8 @@ final class AuditBatch: WorkItem, @unchecked Sendable {
 struct AuditedPages {
   let crew: WorkCrew
   let batches: InFlight<AuditBatch>
+  /// Whether some may be in `batches`.
+  var areOnTheirWay = false
 
   init(_ crew: WorkCrew) {
     self.crew = crew
@@ -60,6 +62,8 @@ extension StreamAudit {
       pages.batches.submit(batch, to: pages.crew)
       next += batch.count
     }
+    pages.areOnTheirWay = true
+    findings.isHolding = true
   }
 
   private func pin(_ range: Range<Int>) throws(MigrationError) -> PinnedBytes {
@@ -76,7 +80,10 @@ extension StreamAudit {
 
   /// Judges all records that are on their way.
   mutating func finishPages() throws(MigrationError) {
+    guard pages.areOnTheirWay else { return }
     while !pages.batches.isEmpty { try finishOldestPages() }
+    pages.areOnTheirWay = false
+    findings.isHolding = false
   }
 
   private mutating func finishOldestPages() throws(MigrationError) {

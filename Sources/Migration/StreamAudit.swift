@@ -56,7 +56,6 @@ struct StreamAudit: ~Copyable {
   private mutating func walk() throws(MigrationError) {
     while true {
       let record: SNPStreamReader.Record
-      findings.isHolding = !pages.batches.isEmpty
       do throws(MigrationError) {
         record = try reader.next()
       } catch {
@@ -67,7 +66,7 @@ struct StreamAudit: ~Copyable {
         if stop == nil { stop = named(error) }
         return try findings.note(error)
       }
-      if findings.holdsSome {
+      if pages.areOnTheirWay, findings.holdsSome {
         try finishPages()
         try findings.release()
       }
