@@ -129,19 +129,24 @@ extension SNPStreamReader {
     }
   }
 
+  /// Takes the block list, which has just been read.
   mutating func noteBlocks() throws(MigrationError) {
+    // An entry: a byte of length, the name, eight bytes of size.
+    func size(_ block: QEMUStream.RAMBlock) -> UInt64 { UInt64(1 + block.name.bytes.count + 8) }
+    var entry = ram.blocks.reduce(payloadOffset) { $0 - size($1) }
     for block in ram.blocks {
       guard let name = String(validating: block.name.bytes, as: UTF8.self) else {
         throw MigrationError(
-          .ramBlock, "name of a RAM block is not UTF-8", at: payloadOffset, got: "\(block.name)")
+          .ramBlock, "name of a RAM block is not UTF-8", at: entry + 1, got: "\(block.name)")
       }
       do throws(MigrationError) {
         guestBlocks.append(try Guest.RAMBlock(name: name, size: block.length))
       } catch {
         var error = error
-        error.offset = payloadOffset
+        error.offset = entry
         throw error
       }
+      entry += size(block)
     }
   }
 
