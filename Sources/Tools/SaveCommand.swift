@@ -14,10 +14,10 @@ public struct SaveCommand: ToolCommand {
     abstract: "Save a guest as a stream for one destination.",
     discussion: """
       Checks the destination's offer, and with --policy that its report shows what is demanded; \
-      wraps a transport key to it, and writes the guest: private pages encrypted one by one, shared pages as QEMU does, vCPUs and SVSM state at the end, \
-      sealed as a whole. The stream appears whole or not at all. With --round it is a live migration: \
-      each later guest is the same one at a later time, and what has changed since is sent in an epoch \
-      of its own; the last is the paused guest.
+      wraps a transport key to it, and writes the guest: private pages encrypted one by one, shared \
+      pages as QEMU does, vCPUs and SVSM state at the end, sealed as a whole. The stream appears whole \
+      or not at all. With --round it is a live migration: each later guest is the same one at a later \
+      time, and what has changed since is sent in an epoch of its own; the last is the paused guest.
 
       When the guest could not be restored, --resume-after gives it back to its source: the \
       destination's svsm-mig-load --abort makes the file that it takes.

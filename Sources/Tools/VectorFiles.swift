@@ -66,6 +66,13 @@ final class VectorFiles {
     return try options.anchors()
   }
 
+  /// What the vector's policy demands; nothing without one.
+  func policy() throws(MigrationError) -> AttestationPolicy {
+    guard let path = try paths(.policy).first else { return AttestationPolicy() }
+    return try AttestationPolicy(
+      parsing: readSmallFile(path, limit: AttestationPolicy.maximumSize))
+  }
+
   /// `line` with what stands in braces put in, quoted for the shell.
   /// - Throws: `VECTOR-SYNTAX` when it names what the vector has not.
   func filled(_ line: String) throws(MigrationError) -> String {
