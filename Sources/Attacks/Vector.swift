@@ -16,7 +16,8 @@ public struct Vector: Sendable {
   /// The keys of the header.
   public enum Key: String, Sendable, CaseIterable {
     case name, what, subject, input, second, instance, offer, trust, stream, channel, report
-    case certificate, policy, demands, at, verdict, code, section, offset, run, test, recipe, content
+    case certificate, policy, demands, at, verdict, code, section, offset, run, test
+    case recipe, content
     case keylessCode = "keyless-code"
     case loadCode = "load-code"
 

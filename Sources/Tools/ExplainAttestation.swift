@@ -61,7 +61,8 @@ extension Explanation {
     remedy: "only VMPL 0 speaks for the SVSM")
 
   static let reportSigningKey = Explanation(
-    meaning: "not signed, signed by an unknown kind of key, or by a VLEK where none, or none of this "
+    meaning:
+      "not signed, signed by an unknown kind of key, or by a VLEK where none, or none of this "
       + "provider, is welcome",
     causes: [
       "the provider loads a VLEK",
@@ -108,7 +109,8 @@ extension Explanation {
       + "guest anew")
 
   static let reportChip = Explanation(
-    meaning: "report and certificate name different chips, the report names none, or one that is not "
+    meaning:
+      "report and certificate name different chips, the report names none, or one that is not "
       + "welcome",
     causes: [
       "the certificate of another machine",

@@ -6,7 +6,8 @@ extension Explanation {
       "another version of the SVSM's image, or of its launch parameters, than the policy names",
       "another guest than the one that is meant",
     ],
-    remedy: "compute the measurement of the image that is meant, and compare; name it in the policy "
+    remedy:
+      "compute the measurement of the image that is meant, and compare; name it in the policy "
       + "if it is to be welcome")
 
   static let reportIdentity = Explanation(
@@ -21,7 +22,8 @@ extension Explanation {
       + "the policy demands")
 
   static let reportPlatform = Explanation(
-    meaning: "PLATFORM_INFO lacks what is demanded or has what is forbidden, firmware is too old, or "
+    meaning:
+      "PLATFORM_INFO lacks what is demanded or has what is forbidden, firmware is too old, or "
       + "mitigations are missing",
     causes: [
       "SMT, TSME or RAPL are set in the BIOS otherwise than the policy wants",

@@ -97,6 +97,11 @@ final class VectorFiles {
     default: break
     }
     guard let key = Vector.Key(rawValue: name), key.isPath else { return nil }
+    if key == .policy, vector.paths[key] == nil {
+      // One line can then be run for vectors with and without a policy.
+      try scratch.write("policy", Array(#"{"schema": "\#(AttestationPolicy.schema)"}"#.utf8))
+      return ShellCommand.quoted(scratch.path("policy"))
+    }
     _ = try path(key)
     return try paths(key).map(ShellCommand.quoted).joined(separator: " ")
   }
