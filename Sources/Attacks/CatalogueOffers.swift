@@ -75,6 +75,13 @@ extension Attack {
       """,
       subject: .offer, plain: .init(saved: [.reportPolicy])),
     Attack(
+      "offer-weaker-policy", [23], "a destination that may do what the source's guest must not",
+      """
+      set offer.report.POLICY 0000230000000000
+      sign report
+      """,
+      subject: .offer, plain: .init(saved: [.reportPolicy])),
+    Attack(
       "offer-migration-agent", [23], "a destination that firmware may migrate",
       """
       set offer.report.POLICY 0000070000000000

@@ -5,7 +5,8 @@ public import Bytes
 public struct Vector: Sendable {
   /// What the vector's file is.
   public enum Subject: String, Sendable, CaseIterable {
-    case stream, qemu, channel, offer, instance, report, certificate, table, json, recipe, vector
+    case stream, qemu, channel, offer, instance, report, certificate, table, policy, json, recipe
+    case vector
     /// What calls of tools do, beside any file's content.
     case command
     /// What only calls of the library, out of order, can show: a test does.
@@ -15,7 +16,8 @@ public struct Vector: Sendable {
   /// The keys of the header.
   public enum Key: String, Sendable, CaseIterable {
     case name, what, subject, input, second, instance, offer, trust, stream, channel, report
-    case certificate, demands, at, verdict, code, section, offset, run, test, recipe, content
+    case certificate, policy, demands, at, verdict, code, section, offset, run, test
+    case recipe, content
     case keylessCode = "keyless-code"
     case loadCode = "load-code"
 
@@ -26,7 +28,8 @@ public struct Vector: Sendable {
     /// Whether its value is the path of a file of the fixtures.
     public var isPath: Bool {
       switch self {
-      case .input, .second, .instance, .offer, .trust, .stream, .channel, .report, .certificate:
+      case .input, .second, .instance, .offer, .trust, .stream, .channel, .report, .certificate,
+        .policy:
         true
       default: false
       }

@@ -95,6 +95,8 @@ extension ErrorCode {
     case .reportProduct: Clause("amd-structures.md", "1.5")
     case .reportTCB: Clause("amd-structures.md", "2")
     case .reportData: Clause("migration-data.md", "2")
+    case .policySyntax: Clause("policy.md", "1")
+    case .reportMeasurement, .reportIdentity, .reportPlatform: Clause("policy.md", "2")
     case .reportDebug, .reportMigrationAgent, .reportVMPL, .reportAlgorithm, .reportSignature,
       .reportChip, .certificateSyntax, .certificateMissing, .certificateRoot, .certificateChain,
       .certificateAlgorithm, .certificateName, .certificateExtension, .certificateDate:

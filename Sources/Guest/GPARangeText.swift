@@ -78,12 +78,3 @@ public func byteCount(_ text: some StringProtocol) -> UInt64? {
   let shifted = value << shift
   return shifted >> shift == value ? shifted : nil
 }
-
-/// Foreign text cut and cleaned for a message.
-func printable(_ text: some StringProtocol) -> String {
-  var shown = ""
-  for scalar in text.unicodeScalars.prefix(60) {
-    shown.unicodeScalars.append(scalar.value < 0x20 || scalar.value == 0x7f ? "?" : scalar)
-  }
-  return shown
-}

@@ -27,6 +27,9 @@ struct Manifest {
   /// Bytes; nil when there is none.
   var machineStateSize: Int?
 
+  private static let kind = DocumentValue.Kind(
+    .guestManifest, section: GuestBundle.manifest, name: "manifest")
+
   init(_ guest: GuestDescription) {
     machine = guest.machine
     ramBlocks = guest.ramBlocks
@@ -44,7 +47,7 @@ struct Manifest {
 
   /// - Throws: `GUEST-MANIFEST`; `MAP-LAYOUT` for a map that maps a page twice or out of order.
   init(parsing bytes: [UInt8]) throws(MigrationError) {
-    let root = try ManifestValue(document: bytes)
+    let root = try DocumentValue(document: bytes, of: Self.kind)
     let schema = try root.member("schema")
     guard try schema.string() == GuestBundle.schema else {
       throw schema.wrong("\"\(GuestBundle.schema)\"")

@@ -108,14 +108,6 @@ extension AttestationVerifier {
           expected: "at most \(higher)", got: "\(lower)")
       }
     }
-    if requirements.requiresCommittedTCB {
-      guard report.committedTCB == report.currentTCB else {
-        throw MigrationError(
-          .reportTCB, "platform runs firmware that is not committed", section: "report",
-          at: 0x1E0, expected: "\(report.currentTCB.components(for: product))",
-          got: "\(report.committedTCB.components(for: product))")
-      }
-    }
   }
 
   private func checkChip(

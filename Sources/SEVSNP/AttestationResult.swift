@@ -35,7 +35,21 @@ public struct AttestationCheck: Equatable, Sendable {
     case debug = "debug-off"
     case migrationAgent = "migration-agent-off"
     case reportData = "report-data"
+    // What a policy demands.
     case measurement = "measurement"
+    case minimumTCB = "minimum-tcb"
+    case launchTCB = "launch-tcb"
+    case committedTCB = "committed-tcb"
+    case guestPolicy = "guest-policy"
+    case guestSVN = "guest-svn"
+    case identity = "identity"
+    case hostData = "host-data"
+    case idKey = "id-key"
+    case authorKey = "author-key"
+    case chipWelcome = "chip-welcome"
+    case platformInfo = "platform-info"
+    case firmware = "firmware"
+    case mitigations = "mitigations"
 
     /// What it establishes, one clause.
     public var meaning: String {
@@ -66,7 +80,20 @@ public struct AttestationCheck: Equatable, Sendable {
       case .debug: "the host cannot debug the guest"
       case .migrationAgent: "no firmware migration agent is associated"
       case .reportData: "the report carries the expected data"
-      case .measurement: "the guest was launched from the expected image"
+      case .measurement: "the guest was launched from a welcome image"
+      case .minimumTCB: "the reported TCB is new enough"
+      case .launchTCB: "the TCB at launch was new enough"
+      case .committedTCB: "the platform's firmware cannot be rolled back"
+      case .guestPolicy: "the guest's policy is strict enough"
+      case .guestSVN: "the guest's security version is new enough"
+      case .identity: "the guest is of the expected family and image"
+      case .hostData: "the guest was launched with the expected host data"
+      case .idKey: "a welcome ID key signed the guest's identity"
+      case .authorKey: "a welcome author key signed the ID key"
+      case .chipWelcome: "the chip is welcome"
+      case .platformInfo: "the platform is set up as demanded"
+      case .firmware: "current and committed firmware are new enough"
+      case .mitigations: "demanded mitigations are in force, and were at launch"
       }
     }
   }

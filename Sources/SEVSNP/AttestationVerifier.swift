@@ -19,18 +19,21 @@ public struct AttestationVerifier: Sendable {
     public var allowsVLEK = false
     /// Takes a VCEK-signed report that does not name its chip.
     public var allowsMaskedChip = false
-    /// Wants COMMITTED_TCB equal to CURRENT_TCB: no firmware that can still be rolled back.
-    public var requiresCommittedTCB = false
     /// REPORT_DATA, all 64 bytes; nil takes any.
     public var reportData: [UInt8]?
-    /// MEASUREMENT, 48 bytes; nil takes any.
-    public var measurement: [UInt8]?
+    /// POLICY of the guest that is to be handed over: its peer's must be at least as strict. nil takes any.
+    public var guestPolicy: GuestPolicy?
+    /// What is demanded beyond all this.
+    public var policy = AttestationPolicy()
 
     /// What a migration demands of its peer: an SVSM at level 0 on one chip, no debugging, no
-    /// migration agent.
-    public static func peer(reportData: [UInt8]) -> Requirements {
+    /// migration agent; and what `policy` adds.
+    public static func peer(
+      reportData: [UInt8], policy: AttestationPolicy = AttestationPolicy()
+    ) -> Requirements {
       var requirements = Requirements()
       requirements.reportData = reportData
+      requirements.policy = policy
       return requirements
     }
 
@@ -83,24 +86,27 @@ public struct AttestationVerifier: Sendable {
       ledger.check(.signatureForm, report.checkSignatureForm)
     }
     let chain = AttestationChain(trust: trust, supplied: certificates, report: report, &ledger)
+    var endorsement: EndorsementExtensions?
     if let leaf = chain.leaf {
       checkDates(chain, &ledger)
-      let endorsement = ledger.check(.extensions) { () throws(MigrationError) in
+      endorsement = ledger.check(.extensions) { () throws(MigrationError) in
         try EndorsementExtensions(leaf, signer: report?.keyInfo.signer)
       }
       if let report {
         bind(report, to: leaf, endorsement, chain.anchor, &ledger)
       }
-      if let report { checkRequirements(report, &ledger) }
-      return AttestationResult(
-        checks: ledger.checks, report: report, product: endorsement?.product,
-        anchor: chain.isSound(ledger) ? chain.anchor : nil, chain: chain.certificates,
-        endorsement: endorsement)
     }
-    if let report { checkRequirements(report, &ledger) }
+    if let report {
+      checkSigner(report, endorsement, &ledger)
+      checkRequirements(report, &ledger)
+      checkPolicy(report, endorsement, &ledger)
+    }
+    // Without a certificate the report's own word for its product is the only one.
     return AttestationResult(
-      checks: ledger.checks, report: report, product: report?.product, anchor: nil, chain: [],
-      endorsement: nil)
+      checks: ledger.checks, report: report,
+      product: chain.leaf == nil ? report?.product : endorsement?.product,
+      anchor: chain.isSound(ledger) ? chain.anchor : nil, chain: chain.certificates,
+      endorsement: endorsement)
   }
 
   private func checkDates(_ chain: AttestationChain, _ ledger: inout AttestationLedger) {
@@ -120,16 +126,36 @@ public struct AttestationVerifier: Sendable {
     }
   }
 
+  private func checkSigner(
+    _ report: AttestationReport, _ endorsement: EndorsementExtensions?,
+    _ ledger: inout AttestationLedger
+  ) {
+    let providers = requirements.policy.providers
+    let isVLEK = report.keyInfo.signer == .vlek
+    // Whose VLEK it is only the certificate tells.
+    if isVLEK, providers != nil, endorsement == nil { return }
+    ledger.check(.signerAllowed) { () throws(MigrationError) in
+      guard isVLEK else { return }
+      guard let providers else {
+        guard requirements.allowsVLEK else {
+          throw MigrationError(
+            .reportSigningKey, "report is signed for a provider, not for one chip",
+            section: "report", at: 0x048, expected: "VCEK", got: "VLEK")
+        }
+        return
+      }
+      guard let provider = endorsement?.provider, providers.contains(provider) else {
+        throw MigrationError(
+          .reportSigningKey, "report is signed for a provider that is not welcome",
+          section: "report", at: 0x048, expected: providers.joined(separator: ", "),
+          got: endorsement?.provider)
+      }
+    }
+  }
+
   private func checkRequirements(
     _ report: AttestationReport, _ ledger: inout AttestationLedger
   ) {
-    ledger.check(.signerAllowed) { () throws(MigrationError) in
-      guard report.keyInfo.signer != .vlek || requirements.allowsVLEK else {
-        throw MigrationError(
-          .reportSigningKey, "report is signed for a provider, not for one chip",
-          section: "report", at: 0x048, expected: "VCEK", got: "VLEK")
-      }
-    }
     if let vmpl = requirements.vmpl {
       ledger.check(.vmpl) { () throws(MigrationError) in
         guard report.vmpl == vmpl else {
@@ -157,21 +183,14 @@ public struct AttestationVerifier: Sendable {
           expected: "policy bit 18 clear and REPORT_ID_MA all ones")
       }
     }
-    compare(.reportData, .reportData, report.reportData, requirements.reportData, 0x050, &ledger)
-    compare(
-      .measurement, .reportData, report.measurement, requirements.measurement, 0x090, &ledger)
-  }
-
-  private func compare(
-    _ name: AttestationCheck.Name, _ code: ErrorCode, _ found: [UInt8], _ wanted: [UInt8]?,
-    _ offset: UInt64, _ ledger: inout AttestationLedger
-  ) {
-    guard let wanted else { return ledger.notAsked(name, "any value is taken") }
-    ledger.check(name) { () throws(MigrationError) in
-      guard found == wanted else {
+    guard let wanted = requirements.reportData else {
+      return ledger.notAsked(.reportData, "any value is taken")
+    }
+    ledger.check(.reportData) { () throws(MigrationError) in
+      guard report.reportData == wanted else {
         throw MigrationError(
-          code, "report does not carry the expected bytes", section: "report", at: offset,
-          expected: Hex.encode(wanted), got: Hex.encode(found))
+          .reportData, "report does not carry the expected bytes", section: "report", at: 0x050,
+          expected: Hex.encode(wanted), got: Hex.encode(report.reportData))
       }
     }
   }

@@ -38,8 +38,7 @@ public struct EndorsementExtensions: Equatable, Sendable {
         got: "\"\(productName)\"")
     }
     self.product = product
-    let hasFMC = product == .turin || product == .venice
-    guard hasFMC || certificate[Self.arc + "3.9"] == nil else {
+    guard product.hasFMC || certificate[Self.arc + "3.9"] == nil else {
       throw Self.wrong("\(product.rawValue) has no FMC level", Self.arc + "3.9")
     }
     for reserved in ["3.4", "3.5", "3.6", "3.7"] where certificate[Self.arc + reserved] != nil {
@@ -49,7 +48,7 @@ public struct EndorsementExtensions: Equatable, Sendable {
     }
     tcb = TCBVersion(
       .init(
-        fmc: hasFMC ? try Self.level("3.9", in: certificate) : nil,
+        fmc: product.hasFMC ? try Self.level("3.9", in: certificate) : nil,
         bootLoader: try Self.level("3.1", in: certificate),
         tee: try Self.level("3.2", in: certificate), snp: try Self.level("3.3", in: certificate),
         microcode: try Self.level("3.8", in: certificate)),

@@ -29,6 +29,9 @@ public enum Product: String, Sendable, CaseIterable {
     self = product
   }
 
+  /// Whether its TCB has a level of FMC, the first mutable code.
+  public var hasFMC: Bool { self == .turin || self == .venice }
+
   /// Significant leading bytes of CHIP_ID, and the length of a certificate's hwID.
   public var chipIdentifierSize: Int {
     switch self {

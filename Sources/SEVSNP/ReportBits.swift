@@ -129,5 +129,10 @@ public struct FirmwareVersion: Equatable, Sendable, CustomStringConvertible {
     self.build = build
   }
 
+  /// True when it is `other` or comes after it.
+  public func isAtLeast(_ other: FirmwareVersion) -> Bool {
+    (major, minor, build) >= (other.major, other.minor, other.build)
+  }
+
   public var description: String { "\(major).\(minor).\(build)" }
 }

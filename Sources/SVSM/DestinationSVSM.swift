@@ -29,7 +29,9 @@ public struct DestinationSVSM: ~Copyable {
 
   /// Processes transfer data: checks the source's proof and unwraps the transport key.
   ///
-  /// - Parameter offset: where the transfer data begins in the stream.
+  /// - Parameters:
+  ///   - trust: roots, time and policy to check the source's report with.
+  ///   - offset: where the transfer data begins in the stream.
   /// - Throws: `SESSION-RECIPIENT`, `SESSION-ONE-WAY`, `SESSION-SEEDED`, `SESSION-KEY`,
   ///   `INSTANCE-USED`,
   ///   `INSTANCE-RESTORING`, `INSTANCE-ABORTED`; what is wrong with the source's report or

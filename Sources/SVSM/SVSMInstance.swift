@@ -51,6 +51,11 @@ public struct SVSMInstance: Sendable {
   /// Its public key: 97 bytes.
   package func publicKey() throws(MigrationError) -> [UInt8] { key.publicKey.bytes }
 
+  /// POLICY its guest was launched under, as its report says.
+  func guestPolicy() throws(MigrationError) -> GuestPolicy {
+    try AttestationReport(offer.report).policy
+  }
+
   /// A new report of this SVSM over `reportData`, by the model's security processor.
   package func report(over reportData: [UInt8]) throws(MigrationError) -> [UInt8] {
     var fields = try AttestationReport(offer.report).fields

@@ -30,7 +30,8 @@ public struct SourceSVSM: ~Copyable {
   /// - Parameters:
   ///   - offer: the destination's migration data.
   ///   - guest: what this SVSM holds of its guest.
-  ///   - trust: roots and time to check the destination's report with.
+  ///   - trust: roots, time and policy to check the destination's report with. Its guest's policy must
+  ///     besides be at least as strict as this instance's own.
   ///   - isMutual: whether the source proves itself too.
   ///   - isLive: whether the guest may run on and its pages be exported in several epochs.
   ///   - random: where the transport key comes from.
@@ -44,7 +45,7 @@ public struct SourceSVSM: ~Copyable {
     try guest.validateForExport(features: instance.features)
     try trust.verify(
       report: offer.report, certificates: offer.certificates,
-      reportData: offer.expectedReportData(), of: "offer",
+      reportData: offer.expectedReportData(), asStrictAs: instance.guestPolicy(), of: "offer",
       at: UInt64(MigrationData.layout.size))
 
     var flags: ProtocolFlags = isMutual ? .mutual : []

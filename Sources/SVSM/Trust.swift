@@ -2,35 +2,42 @@ public import Bytes
 internal import Cryptography
 public import SEVSNP
 
-/// What a party believes when the other shows its attestation report: roots and the time.
+/// What a party believes when the other shows its attestation report, roots and the time, and what it
+/// demands of the report.
 public struct Trust: Sendable {
   public var anchors: [TrustAnchor]
   /// Seconds since 1970 at which certificates must be valid.
   public var time: Int64
+  /// Demands beyond those that every migration makes of its peer.
+  public var policy: AttestationPolicy
 
-  public init(anchors: [TrustAnchor], time: Int64) {
+  public init(
+    anchors: [TrustAnchor], time: Int64, policy: AttestationPolicy = AttestationPolicy()
+  ) {
     self.anchors = anchors
     self.time = time
+    self.policy = policy
   }
 
-  /// Verifies a peer's evidence in full: report, chain, binding, VMPL 0, no debugging, and the
-  /// report data.
+  /// Verifies a peer's evidence in full: report, chain, binding, VMPL 0, no debugging, the report
+  /// data, and what the policy adds.
   ///
   /// - Parameters:
   ///   - report: 1184 bytes.
   ///   - certificates: GHCB certificate table.
   ///   - reportData: the 64 bytes the report must carry.
+  ///   - guestPolicy: POLICY that the peer's must be at least as strict as; nil takes any.
   ///   - section: where the evidence stands, for the error.
   ///   - offset: where the report begins in the stream or file; the certificates follow it.
   /// - Throws: the first failure: `REPORT-…` or `CERT-…`.
   @discardableResult
   public func verify(
-    report: [UInt8], certificates: [UInt8], reportData: [UInt8], of section: String,
-    at offset: UInt64
+    report: [UInt8], certificates: [UInt8], reportData: [UInt8],
+    asStrictAs guestPolicy: GuestPolicy? = nil, of section: String, at offset: UInt64
   ) throws(MigrationError) -> AttestationResult {
     do {
-      let verifier = AttestationVerifier(
-        trust: anchors, requirements: .peer(reportData: reportData), time: .at(time))
+      var verifier = verifier(demanding: reportData)
+      verifier.requirements.guestPolicy = guestPolicy
       let result = verifier.verify(
         report: report, certificates: try CertificateTable(certificates).certificates())
       _ = try result.requireAccepted()
@@ -52,14 +59,18 @@ public struct Trust: Sendable {
     } catch {
       return try refuse(Self.locate(error, in: section, at: offset))
     }
-    let verifier = AttestationVerifier(
-      trust: anchors, requirements: .peer(reportData: reportData), time: .at(time))
-    let result = verifier.verify(report: report, certificates: table)
+    let result = verifier(demanding: reportData).verify(report: report, certificates: table)
     for check in result.checks {
       if case .failed(let error) = check.outcome {
         try refuse(Self.locate(error, in: section, at: offset))
       }
     }
+  }
+
+  private func verifier(demanding reportData: [UInt8]) -> AttestationVerifier {
+    AttestationVerifier(
+      trust: anchors, requirements: .peer(reportData: reportData, policy: policy),
+      time: .at(time))
   }
 
   /// A report's offsets count from its first byte, those of certificates from their table's.

@@ -54,7 +54,7 @@ public struct AttestVerifyCommand: ToolCommand {
       Without --for-migration any guest on a genuine processor is accepted, with warnings for what \
       weakens it. With it, the report must be what a migration demands of its peer: requested at \
       VMPL 0, signed for one chip that is named, no debugging, no migration agent; the options \
-      --allow-… take single demands back.
+      --allow-… take single demands back. --policy adds demands to either.
       """)
 
   @Argument(help: "Report to read; - is standard input.", completion: .file())
@@ -70,6 +70,7 @@ public struct AttestVerifyCommand: ToolCommand {
   public var certificateFiles: [String] = []
 
   @OptionGroup public var trust: TrustOptions
+  @OptionGroup public var policy: PolicyOption
 
   @Option(
     help: ArgumentHelp("Demand this REPORT_DATA: 64 bytes.", valueName: "hex"))
@@ -112,6 +113,7 @@ public struct AttestVerifyCommand: ToolCommand {
   public var wantsJSON: Bool { json }
 
   public func validate() throws {
+    try policy.validate(beside: [report] + certificateFiles + trust.trustedFiles)
     guard reportData.map({ $0.bytes.count == 64 }) ?? true else {
       throw ValidationError("--report-data takes 64 bytes, 128 hex digits.")
     }
@@ -145,9 +147,7 @@ public struct AttestVerifyCommand: ToolCommand {
     try result.requireAccepted()
   }
 
-  private func requirements(
-    for file: ReportFile
-  ) throws(MigrationError) -> AttestationVerifier.Requirements {
+  private func requirements(for file: ReportFile) throws -> AttestationVerifier.Requirements {
     var requirements =
       forMigration ? AttestationVerifier.Requirements() : AttestationVerifier.Requirements.anyGuest
     if allowDebug { requirements.allowsDebug = true }
@@ -158,7 +158,13 @@ public struct AttestVerifyCommand: ToolCommand {
     // An offer stands or falls with the report's word for its key.
     requirements.reportData = try file.offer?.expectedReportData()
     if let reportData { requirements.reportData = reportData.bytes }
-    requirements.measurement = measurement?.bytes
+    requirements.policy = try policy.load()
+    if let measurement = measurement?.bytes {
+      guard requirements.policy.measurements?.contains(measurement) ?? true else {
+        throw ValidationError("--measurement is none that the policy takes.")
+      }
+      requirements.policy.measurements = [measurement]
+    }
     return requirements
   }
 }

@@ -26,12 +26,15 @@ extension Explanation {
     remedy: "get the report again; a newer firmware needs newer tools")
 
   static let reportPolicy = Explanation(
-    meaning: "the policy has bit 17 clear or a reserved bit set",
+    meaning: "the guest's policy has bit 17 clear or a reserved bit set, or is less strict than is "
+      + "demanded or than that of the guest to be handed over",
     causes: [
+      "the destination was launched with SMT, CXL or another permission that the source's guest has "
+        + "not, or without a demand that it has",
       "damage in the policy",
       "a report that no firmware made",
     ],
-    remedy: "get the report again from its guest")
+    remedy: "launch the destination under a policy that is at least as strict as the source's")
 
   static let reportDebug = Explanation(
     meaning: "the guest's policy lets the host debug it",
@@ -58,12 +61,14 @@ extension Explanation {
     remedy: "only VMPL 0 speaks for the SVSM")
 
   static let reportSigningKey = Explanation(
-    meaning: "not signed, signed by an unknown kind of key, or by a VLEK where none is welcome",
+    meaning:
+      "not signed, signed by an unknown kind of key, or by a VLEK where none, or none of this "
+      + "provider, is welcome",
     causes: [
       "the provider loads a VLEK",
       "reports are masked on that machine",
     ],
-    remedy: "allow VLEKs, or get a report signed by the chip")
+    remedy: "name the provider in a policy, or get a report signed by the chip")
 
   static let reportAlgorithm = Explanation(
     meaning: "signature algorithm other than ECDSA P-384 with SHA-384",
@@ -83,33 +88,36 @@ extension Explanation {
     remedy: "report and certificate do not belong together, or the report was changed")
 
   static let reportData = Explanation(
-    meaning: "REPORT_DATA or MEASUREMENT is not what was demanded",
+    meaning: "REPORT_DATA is not what was demanded",
     causes: [
       "a genuine report of another session or key: a replay",
       "the session or the offer was changed after its report was made",
-      "another image than the measured one",
     ],
     remedy: "use report and session (or offer) that were made together; else somebody replays a "
       + "report")
 
   static let reportTCB = Explanation(
     meaning:
-      "the certificate is for another TCB, or TCB versions contradict each other, or firmware "
-      + "is not committed where that is demanded",
+      "the certificate is for another TCB, TCB versions contradict each other or are below those "
+      + "demanded, or firmware is not committed where that is demanded",
     causes: [
       "firmware was updated since the certificate was fetched",
-      "firmware was rolled back",
+      "firmware was rolled back, or never updated to what a policy demands",
       "the certificate of another TCB",
     ],
-    remedy: "get the certificate for REPORTED_TCB")
+    remedy: "get the certificate for REPORTED_TCB; update and commit the firmware, and launch the "
+      + "guest anew")
 
   static let reportChip = Explanation(
-    meaning: "report and certificate name different chips, or the report none",
+    meaning:
+      "report and certificate name different chips, the report names none, or one that is not "
+      + "welcome",
     causes: [
       "the certificate of another machine",
       "CHIP_ID is masked on that machine",
+      "a machine that the policy does not list",
     ],
-    remedy: "get this chip's certificate")
+    remedy: "get this chip's certificate, or list the chip in the policy")
 
   static let reportProduct = Explanation(
     meaning: "report, certificate and root are of different products, or of an unknown one",

@@ -85,6 +85,10 @@ extension ErrorCode {
     case .reportTCB: .reportTCB
     case .reportChip: .reportChip
     case .reportProduct: .reportProduct
+    case .reportMeasurement: .reportMeasurement
+    case .reportIdentity: .reportIdentity
+    case .reportPlatform: .reportPlatform
+    case .policySyntax: .policySyntax
     case .certificateSyntax: .certificateSyntax
     case .certificateMissing: .certificateMissing
     case .certificateRoot: .certificateRoot

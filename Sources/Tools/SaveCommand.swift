@@ -13,11 +13,11 @@ public struct SaveCommand: ToolCommand {
     commandName: "svsm-mig-save",
     abstract: "Save a guest as a stream for one destination.",
     discussion: """
-      Checks the destination's offer, wraps a transport key to it, and writes the guest: private \
-      pages encrypted one by one, shared pages as QEMU does, vCPUs and SVSM state at the end, \
-      sealed as a whole. The stream appears whole or not at all. With --round it is a live migration: \
-      each later guest is the same one at a later time, and what has changed since is sent in an epoch \
-      of its own; the last is the paused guest.
+      Checks the destination's offer, and with --policy that its report shows what is demanded; \
+      wraps a transport key to it, and writes the guest: private pages encrypted one by one, shared \
+      pages as QEMU does, vCPUs and SVSM state at the end, sealed as a whole. The stream appears whole \
+      or not at all. With --round it is a live migration: each later guest is the same one at a later \
+      time, and what has changed since is sent in an epoch of its own; the last is the paused guest.
 
       When the guest could not be restored, --resume-after gives it back to its source: the \
       destination's svsm-mig-load --abort makes the file that it takes.
@@ -74,6 +74,7 @@ public struct SaveCommand: ToolCommand {
   @OptionGroup var vmsa: VMSAOption
   @OptionGroup(title: "QEMU streams") var qemu: QEMUInputOptions
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var policy: PolicyOption
   @OptionGroup var seed: SeedOption
   @OptionGroup var jobs: JobsOption
   @OptionGroup(title: "Platform of the new source instance") var platform: PlatformOptions
@@ -84,9 +85,9 @@ public struct SaveCommand: ToolCommand {
 
   public func validate() throws {
     guard resumeAfter == nil else {
-      guard from != nil, guest == nil, output == nil, to == nil else {
+      guard from != nil, guest == nil, output == nil, to == nil, policy.path == nil else {
         throw ValidationError(
-          "--resume-after takes --from, and neither a guest nor --output nor --to.")
+          "--resume-after takes --from, and neither a guest nor --output, --to or --policy.")
       }
       return
     }
@@ -103,6 +104,7 @@ public struct SaveCommand: ToolCommand {
     guard ([to, guest] + round).count(where: { $0 == "-" }) < 2 else {
       throw ValidationError("Only one of guests and offer can come from standard input.")
     }
+    try policy.validate(beside: [to, guest, from] + round + qemu.channel + trust.trustedFiles)
     guard round.isEmpty || qemu.channel.isEmpty && qemu.offset == nil else {
       throw ValidationError(
         "--channel and --offset belong to one stream; with --round, import the guests first.")
@@ -130,7 +132,7 @@ public struct SaveCommand: ToolCommand {
   ) throws {
     let source = try from.map { (path) throws(MigrationError) in try InstanceFile(reading: path) }
     let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
-    let trust = try trust.load()
+    let trust = try trust.load(demanding: policy.load())
     try refuseSame(inputs: [guest] + round + qemu.channel, as: output)
     let reading = console.startProgress("reading", total: nil)
     let vcpus = try vmsa.vcpus()
@@ -145,8 +147,8 @@ public struct SaveCommand: ToolCommand {
         throw error.inSection(path)
       }
       try refuseSame(
-        inputs: [to] + [from].compactMap { $0 } + self.trust.trustedFiles, guest: reader, at: path,
-        as: output)
+        inputs: [to] + [from, policy.path].compactMap { $0 } + self.trust.trustedFiles,
+        guest: reader, at: path, as: output)
       guests.append(reader)
     }
     let reader = guests.removeFirst()

@@ -40,9 +40,12 @@ public struct TrustOptions: ParsableArguments {
   }
 
   /// The same, for certificates that are valid now.
+  /// - Parameter policy: demands beside those of every migration.
   /// - Throws: see `anchors`.
-  public func load() throws(MigrationError) -> Trust {
-    Trust(anchors: try anchors(), time: Self.now)
+  public func load(
+    demanding policy: AttestationPolicy = AttestationPolicy()
+  ) throws(MigrationError) -> Trust {
+    Trust(anchors: try anchors(), time: Self.now, policy: policy)
   }
 
   /// Seconds since 1970.

@@ -59,6 +59,10 @@ struct VectorCheck {
       return try refusal { () throws(MigrationError) in
         _ = try CertificateTable(files.bytes).certificates()
       }
+    case .policy:
+      return try refusal { () throws(MigrationError) in
+        _ = try AttestationPolicy(parsing: files.bytes)
+      }
     case .json:
       return try refusal { () throws(MigrationError) in
         _ = try JSON(parsing: files.bytes)
@@ -143,8 +147,9 @@ struct VectorCheck {
     let seed = Array(vector.name.utf8)
     let source = try SVSMInstance(
       on: .model(chip: 1), features: .snp, random: .seeded(seed))
-    _ = try Attack.session(
-      to: files.bytes, from: source, trust: try trust(at: TrustOptions.now), seed: seed)
+    var trust = try trust(at: TrustOptions.now)
+    trust.policy = try files.policy()
+    _ = try Attack.session(to: files.bytes, from: source, trust: trust, seed: seed)
   }
 
   private func checkReport(_ path: String, certificates paths: [String]) throws(MigrationError) {
@@ -152,10 +157,11 @@ struct VectorCheck {
     var certificates: [X509Certificate] = []
     for path in paths { certificates += try X509Certificate.all(inFile: path) }
     let time = vector.words[.at].flatMap { AttestationTime($0)?.time }
-    let verifier = AttestationVerifier(
+    var verifier = AttestationVerifier(
       trust: try files.anchors(),
       requirements: vector.words[.demands] == nil ? .anyGuest : .init(),
       time: time ?? .at(TrustOptions.now))
+    verifier.requirements.policy = try files.policy()
     try verifier.verify(report: file.report, certificates: certificates).requireAccepted()
   }
 }

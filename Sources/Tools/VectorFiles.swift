@@ -66,6 +66,13 @@ final class VectorFiles {
     return try options.anchors()
   }
 
+  /// What the vector's policy demands; nothing without one.
+  func policy() throws(MigrationError) -> AttestationPolicy {
+    guard let path = try paths(.policy).first else { return AttestationPolicy() }
+    return try AttestationPolicy(
+      parsing: readSmallFile(path, limit: AttestationPolicy.maximumSize))
+  }
+
   /// `line` with what stands in braces put in, quoted for the shell.
   /// - Throws: `VECTOR-SYNTAX` when it names what the vector has not.
   func filled(_ line: String) throws(MigrationError) -> String {
@@ -90,6 +97,11 @@ final class VectorFiles {
     default: break
     }
     guard let key = Vector.Key(rawValue: name), key.isPath else { return nil }
+    if key == .policy, vector.paths[key] == nil {
+      // One line can then be run for vectors with and without a policy.
+      try scratch.write("policy", Array(#"{"schema": "\#(AttestationPolicy.schema)"}"#.utf8))
+      return ShellCommand.quoted(scratch.path("policy"))
+    }
     _ = try path(key)
     return try paths(key).map(ShellCommand.quoted).joined(separator: " ")
   }

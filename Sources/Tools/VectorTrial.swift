@@ -87,6 +87,9 @@ final class VectorTrial: WorkItem, @unchecked Sendable {
   // MARK: Commands
 
   private func run(_ line: String, _ files: VectorFiles) throws(MigrationError) -> Outcome {
+    guard vector.paths[.policy] == nil || line.contains("{policy}") else {
+      return .notRun("it is about a policy, and the command takes none")
+    }
     let expected: ErrorCode? =
       switch vector.verdict {
       case .accepted: nil

@@ -20,6 +20,9 @@ public struct VerifyCommand: ToolCommand {
       Of a plain QEMU stream it checks the structure, that all RAM came, and the seal of \
       svsm-mig-seal if there is one; with --instance that it is sealed, and by that instance.
 
+      --policy holds each report that is checked against a policy: the source's, and with --offer or \
+      --instance the destination's.
+
       --explain CODE tells of a refusal's code what it means, where it comes from and what to do.
 
       With --vectors it checks verifiers instead: a folder of streams and other files, each wrong in \
@@ -54,6 +57,7 @@ public struct VerifyCommand: ToolCommand {
   @OptionGroup var vectors: VectorOptions
   @OptionGroup var qemu: QEMUInputOptions
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var policy: PolicyOption
   @OptionGroup var jobs: JobsOption
   @OptionGroup public var common: CommonOptions
 
@@ -76,7 +80,14 @@ public struct VerifyCommand: ToolCommand {
     guard instance == nil || offer == nil else {
       throw ValidationError("An instance holds its offer: name one of the two.")
     }
-    if let stream { try qemu.validate(with: stream) }
+    guard let stream else {
+      guard policy.path == nil else {
+        throw ValidationError("--policy is for a stream.")
+      }
+      return
+    }
+    try policy.validate(beside: [stream, instance, offer] + trust.trustedFiles)
+    try qemu.validate(with: stream)
   }
 
   public var wantsJSON: Bool { json }
@@ -96,7 +107,7 @@ public struct VerifyCommand: ToolCommand {
     let offer = try offer.map { (path) throws(MigrationError) in
       try MigrationData(readSmallFile(path, limit: MigrationData.maximumSize))
     }
-    let trust = try trust.load()
+    let trust = try trust.load(demanding: policy.load())
     let input = try QEMUInput(try InputFile(stream), qemu)
     let report =
       try Inspection.Kind(detecting: input.stream) == .snp
@@ -125,9 +136,12 @@ public struct VerifyCommand: ToolCommand {
   private func verifyPlain(
     _ input: QEMUInput, _ signer: SVSMInstance?
   ) throws(MigrationError) -> VerificationReport {
-    guard offer == nil else {
+    guard offer == nil, policy.path == nil else {
       throw MigrationError(
-        .streamKind, "a plain QEMU stream answers no offer", expected: "an SNP stream for --offer",
+        .streamKind,
+        offer == nil
+          ? "a plain QEMU stream has no report" : "a plain QEMU stream answers no offer",
+        expected: "an SNP stream for --\(offer == nil ? "policy" : "offer")",
         got: "a plain QEMU stream")
     }
     try input.requireWholeImage()

@@ -170,7 +170,7 @@ let modelTime = AttestationVerifier.Time.at(1_800_000_000)
     verifier.requirements.allowsMaskedChip = true
     let certificates = processor.platform.certificates
     #expect(verifier.verify(report: report, certificates: certificates).isAccepted)
-    verifier.requirements.requiresCommittedTCB = true
+    verifier.requirements.policy.requiresCommittedTCB = true
     #expect(
       verifier.verify(report: report, certificates: certificates).firstFailure?.code == .reportTCB)
   }

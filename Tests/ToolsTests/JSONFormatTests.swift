@@ -26,6 +26,7 @@ import Testing
     "milan.der": "attestation/milan-v3-ccf.vcek.der",
     "old": "attestation/milan-v2-virtee.report.bin",
     "genoa": "attestation/genoa-v5-oak.report.bin", "turin": "attestation/turin-v5-ccf.report.bin",
+    "milan-policy": "policies/milan.json",
   ]
 
   /// Rows: table, tool, call, exit status. Together they print every key.
@@ -79,6 +80,19 @@ import Testing
     (attestation, "attest", "verify @milan --json --cert @milan.der --at 2001-01-01", 65),
     (attestation, "attest", "verify @odd --json --cert @milan.der --at issue", 65),
     (attestation, "attest", "verify @milan --json", 65),
+    (
+      attestation, "attest",
+      "verify @milan --json --cert @milan.der --at issue --policy @milan-policy", 0
+    ),
+    (
+      attestation, "attest",
+      "verify @turin --json --cert @milan.der --at issue --policy @milan-policy", 65
+    ),
+    (verify, "verify", "@stream --json --trust @root.pem --policy @milan-policy", 65),
+    (
+      "refusal", "load",
+      "@stream --json -o @other --instance @once.svsm --trust @root.pem --policy @stream", 65
+    ),
     (attestation, "attest", "verify @unknown --json", 65),
     ("refusal", "attest", "verify @root.pem --json", 65),
     ("svsm-migration/guest/1", "guest", "show @out --json", 0),

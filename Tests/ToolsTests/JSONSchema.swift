@@ -59,6 +59,7 @@ struct JSONSchema {
       }
     case "minItems": return need(value.array.map { $0.count >= rule.int ?? 0 } ?? true)
     case "maxItems": return need(value.array.map { $0.count <= rule.int ?? 0 } ?? true)
+    case "minProperties": return need(members.map { $0.count >= rule.int ?? 0 } ?? true)
     case "minLength": return need(value.string.map { $0.count >= rule.int ?? 0 } ?? true)
     case "minimum": return need(value.uint.map { $0 >= rule.uint ?? 0 } ?? true)
     case "maximum": return need(value.uint.map { $0 <= rule.uint ?? 0 } ?? true)

@@ -78,7 +78,23 @@ import Testing
     let other = try run(["--against", "echo '[JSON-SYNTAX]'; false # {}", "--subject", "offer"])
     #expect(other.text.contains("says JSON-SYNTAX, not OFFER-KEY"))
     let none = try run(["--against", "echo no; false # {}", "--subject", "offer"])
-    #expect(none.text.contains("1 differ"))
+    #expect(none.text.contains("3 differ"))
+  }
+
+  @Test("Vectors about a policy are run by a command that takes one, and by no other")
+  func policiesAreGivenToWhoTakesThem() throws {
+    func offers(_ command: String) throws -> [JSON] {
+      let outcome = try run(["--against", command, "--subject", "offer", "--json"])
+      return try json(outcome)["vectors"]?.array ?? []
+    }
+    let without = try offers("false # {}").filter { $0["status"] == "not run" }
+    #expect(without.contains { $0["name"] == "offer-policy-tcb" })
+    #expect(without.allSatisfy { $0["name"]?.string?.hasPrefix("offer-policy-") == true })
+    // Every vector has a policy to give: its own, or one that demands nothing.
+    for vector in try offers("grep -q svsm-migration/policy/1 {policy} && exit 1 # {}") {
+      let isGood = vector["required"] == "accepted"
+      #expect(vector["status"]?.string == (isGood ? "differs" : "agrees"))
+    }
   }
 
   @Test("A vector that is none stops the run, and is named")

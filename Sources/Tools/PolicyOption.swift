@@ -1,0 +1,33 @@
+public import ArgumentParser
+public import Bytes
+internal import FileIO
+public import SEVSNP
+
+/// What a tool demands of an attestation report beyond what a migration demands anyway: `--policy`.
+public struct PolicyOption: ParsableArguments {
+  @Option(
+    name: .customLong("policy"),
+    help: ArgumentHelp(
+      "Demand what this policy (JSON) says of each attestation report that is checked.",
+      discussion: "Formats/policy.md lists its keys. - is standard input, where no other input is.",
+      valueName: "policy"),
+    completion: .file(extensions: ["json"]))
+  public var path: String?
+
+  public init() {}
+
+  /// The policy; without one, one that demands nothing.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `POLICY-SYNTAX`.
+  public func load() throws(MigrationError) -> AttestationPolicy {
+    guard let path else { return AttestationPolicy() }
+    return try AttestationPolicy(
+      parsing: readSmallFile(path, limit: AttestationPolicy.maximumSize))
+  }
+
+  /// Refuses a policy from standard input beside another input from there.
+  func validate(beside inputs: [String?]) throws {
+    guard path != "-" || !inputs.contains("-") else {
+      throw ValidationError("Only one input can come from standard input.")
+    }
+  }
+}
