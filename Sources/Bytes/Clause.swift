@@ -35,7 +35,7 @@ extension ErrorCode {
   private var plainClause: Clause? {
     switch self {
     case .sealMissing, .sealSigner, .sealSignature: Clause("stream.md", "16.1")
-    default: rawValue.hasPrefix("SEAL-") ? nil : Clause("tools.md", "3")
+    default: rawValue.hasPrefix("SEAL-") ? nil : Clause("tools.md", "4")
     }
   }
 
@@ -76,7 +76,7 @@ extension ErrorCode {
       Clause("stream.md", "5")
     case .ramMissing, .imageHeader, .imageFormat, .imageData, .imagePartial, .channelSyntax,
       .channelMethod, .channelData:
-      Clause("tools.md", "3")
+      Clause("tools.md", "4")
     case .offerSyntax, .offerVersion, .offerSuite, .offerKey: Clause("migration-data.md", "1")
     case .instanceSyntax: Clause("migration-data.md", "3")
     case .instanceUsed, .instanceRestoring, .instanceAborted: Clause("migration-data.md", "4")
@@ -142,7 +142,7 @@ extension ErrorCode {
     case .recipeSyntax: Clause("vectors.md", "1")
     case .recipePlace: Clause("vectors.md", "2")
     case .vectorSyntax: Clause("vectors.md", "5")
-    case .attackNeeds: Clause("tools.md", "5")
+    case .attackNeeds: Clause("tools.md", "6")
     case .inputOpen, .inputKind, .outputExists, .outputCreate, .outputSame, .outputTerminal,
       .readFailed, .writeFailed, .cryptography, .internal:
       Clause("tools.md", "1")
