@@ -202,6 +202,6 @@ struct HostKey: Sendable {
 
   /// r and s, 48 bytes each.
   func sign(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {
-    try key.sign(message: message).raw
+    try key.signLowS(message: message).raw
   }
 }

@@ -86,6 +86,13 @@ struct ModularArithmetic: ~Copyable {
     return result
   }
 
+  /// `value` taken from the modulus.
+  func negate(_ value: borrowing BigNumber) throws(MigrationError) -> BigNumber {
+    let result = try BigNumber()
+    try check(unsafe BN_sub(result.pointer, modulus.pointer, value.pointer), "BN_sub")
+    return result
+  }
+
   func multiply(
     _ left: borrowing BigNumber, _ right: borrowing BigNumber
   ) throws(MigrationError) -> BigNumber {

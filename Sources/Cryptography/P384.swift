@@ -28,6 +28,13 @@ public enum P384 {
     public func verify(_ signature: Signature, message: [UInt8]) throws(MigrationError) -> Bool {
       try verify(signature, digest: SHA384.hash(message))
     }
+
+    /// The same, and of the two values of s that verify alike it takes the lower only: nobody without
+    /// the private key can then make a second signature of a first.
+    public func verifyLowS(_ signature: Signature, message: [UInt8]) throws(MigrationError) -> Bool {
+      guard try verify(signature, message: message) else { return false }
+      return try signature.withLowS() == signature
+    }
   }
 
   /// A private key. Copies share one storage, which is wiped with the last of them.
@@ -72,6 +79,11 @@ public enum P384 {
     public func sign(message: [UInt8]) throws(MigrationError) -> Signature {
       try sign(digest: SHA384.hash(message))
     }
+
+    /// Signs the SHA-384 digest of `message`, with the lower of the two values of s.
+    public func signLowS(message: [UInt8]) throws(MigrationError) -> Signature {
+      try sign(message: message).withLowS()
+    }
   }
 
   /// A signature: two numbers of 48 bytes, most significant byte first.
@@ -100,6 +112,16 @@ public enum P384 {
       guard let (r, s) = DER.twoIntegers(der), r.count <= 48, s.count <= 48 else { return nil }
       self.r = [UInt8](repeating: 0, count: 48 - r.count) + r
       self.s = [UInt8](repeating: 0, count: 48 - s.count) + s
+    }
+
+    /// The signature of the same digest by the same key whose s is at most half the order. Of any two
+    /// that differ only in the sign of s it is one.
+    func withLowS() throws(MigrationError) -> Signature {
+      let field = try ModularArithmetic(modulus: CurveGroup(.p384).order())
+      let number = try BigNumber(s)
+      let other = try field.negate(number)
+      guard other.isLess(than: number) else { return self }
+      return try Signature(r: r, s: other.bytes(s.count))
     }
 
     /// r and s behind each other: 96 bytes.

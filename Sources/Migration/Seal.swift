@@ -136,6 +136,6 @@ public struct Seal: Sendable, Hashable {
     guard let signer, let key = try? P384.PublicKey(signer),
       let signature = P384.Signature(raw: signature)
     else { return false }
-    return try key.verify(signature, digest: SHA384.hash(Self.label + encoded))
+    return try key.verifyLowS(signature, message: Self.label + encoded)
   }
 }

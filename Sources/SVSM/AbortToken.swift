@@ -79,7 +79,7 @@ public struct AbortToken: Sendable, Hashable {
     guard let signature = P384.Signature(raw: Array(encoded[Self.signedSize...])) else {
       return false
     }
-    return try P384.PublicKey(publicKey).verify(
+    return try P384.PublicKey(publicKey).verifyLowS(
       signature, message: Label.abort + encoded[..<Self.signedSize])
   }
 

@@ -95,7 +95,8 @@ public struct DestinationSVSM: ~Copyable {
     let metadata = try PageMetadata(from: &cursor)
     if let stray = pages.stray, stray.index == index {
       throw MigrationError(
-        .sectionReserved, "a cancel carries no content", at: offset + UInt64(stray.byte))
+        .sectionReserved, "a cancel carries no content", at: offset + UInt64(stray.byte),
+        expected: "0", got: "\(stray.value)")
     }
     try ledger.admit(metadata, record: head, at: offset)
     pages.markProcessed()

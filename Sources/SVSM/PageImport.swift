@@ -17,8 +17,8 @@ public final class PageImport: @unchecked Sendable {
   private var processed = 0
   /// Bit i: page i is all zero.
   private var zeros: UInt64 = 0
-  /// The first cancel that carries content: its number, and the byte of the record.
-  private(set) var stray: (index: Int, byte: Int)?
+  /// The first cancel that carries content: its number, the byte of the record, and what that is.
+  private(set) var stray: (index: Int, byte: Int, value: UInt8)?
   private var opener: AEADOpener
   // Variables, since Swift 6.3.1 lends no span of a constant that an object holds.
   private var pages = PageBuffer(count: capacity * PageMetadata.pageSize)
@@ -99,6 +99,6 @@ public final class PageImport: @unchecked Sendable {
   /// The tag of a cancel does not cover what follows it, which must be zero.
   private func note(cancel record: Span<UInt8>, _ index: Int) {
     guard stray == nil, let byte = PageMetadata.strayByte(inCancel: record) else { return }
-    stray = (index, byte)
+    stray = (index, byte, record[byte])
   }
 }

@@ -67,12 +67,12 @@ public struct SVSMInstance: Sendable {
     ).bytes
   }
 
-  /// Signs with the attested key: r and s, 48 bytes each.
+  /// Signs with the attested key: r and the lower s, 48 bytes each.
   func sign(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {
-    try key.sign(message: message).raw
+    try key.signLowS(message: message).raw
   }
 
-  /// Signs the seal of a stream with the attested key: r and s, 48 bytes each. It is no migration: the
+  /// Signs the seal of a stream with the attested key: r and the lower s, 48 bytes each. It is no migration: the
   /// stage does not matter, and stays.
   /// - Parameter message: label and fixed part of the seal.
   public func signSeal(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {

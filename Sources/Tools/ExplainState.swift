@@ -182,7 +182,7 @@ extension Explanation {
     remedy: "take the stream from its source again, and ask who sealed this one")
 
   static let sealSignature = Explanation(
-    meaning: "the seal's signature is wrong",
+    meaning: "the seal's signature is wrong, or not in its one form",
     causes: [
       "damage in the seal's fixed part or in the signature",
       "a seal that somebody composed without the key",

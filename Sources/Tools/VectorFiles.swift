@@ -44,7 +44,7 @@ final class VectorFiles {
   func path(_ key: Vector.Key) throws(MigrationError) -> String {
     guard let path = try paths(key).first else {
       throw MigrationError(
-        .vectorSyntax, "a \(vector.subject.rawValue) needs \(key.rawValue)", section: vector.name)
+        .vectorSyntax, "a \(vector.subject.rawValue) needs \(key.rawValue)")
     }
     return path
   }

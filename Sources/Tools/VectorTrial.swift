@@ -29,7 +29,10 @@ final class VectorTrial: WorkItem, @unchecked Sendable {
     do throws(MigrationError) {
       outcome = try tried()
     } catch {
-      failure = error.inSection(vector.name)
+      // The line of a recipe says little without its vector.
+      var named = error
+      named.section = [vector.name, error.section].compactMap { $0 }.joined(separator: ", ")
+      failure = named
     }
   }
 

@@ -68,23 +68,20 @@ public struct VerifyCommand: ToolCommand {
       throw ValidationError("Name a stream, a code with --explain, or a folder with --vectors.")
     }
     try vectors.validate()
-    if let explain {
-      guard ErrorCode(named: explain) != nil else {
-        let near = ErrorCode.near(explain).map(\.rawValue).joined(separator: ", ")
-        throw ValidationError("There is no code \(RenderedText.printable(explain)); near: \(near).")
+    if let explain, ErrorCode(named: explain) == nil {
+      let near = ErrorCode.near(explain).map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("There is no code \(RenderedText.printable(explain)); near: \(near).")
+    }
+    guard let stream else {
+      let isAlone = [instance, offer, policy.path].allSatisfy { $0 == nil }
+      guard isAlone, trust.trustedFiles.isEmpty, qemu.channel.isEmpty, qemu.offset == nil else {
+        throw ValidationError(
+          "--instance, --offer, --policy, --trust, --channel and --offset are for a stream.")
       }
-      guard instance == nil, offer == nil else {
-        throw ValidationError("--explain takes neither --instance nor --offer.")
-      }
+      return
     }
     guard instance == nil || offer == nil else {
       throw ValidationError("An instance holds its offer: name one of the two.")
-    }
-    guard let stream else {
-      guard policy.path == nil else {
-        throw ValidationError("--policy is for a stream.")
-      }
-      return
     }
     try policy.validate(beside: [stream, instance, offer] + trust.trustedFiles)
     try qemu.validate(with: stream)
@@ -136,19 +133,21 @@ public struct VerifyCommand: ToolCommand {
   private func verifyPlain(
     _ input: QEMUInput, _ signer: SVSMInstance?
   ) throws(MigrationError) -> VerificationReport {
-    guard offer == nil, policy.path == nil else {
-      throw MigrationError(
-        .streamKind,
-        offer == nil
-          ? "a plain QEMU stream has no report" : "a plain QEMU stream answers no offer",
-        expected: "an SNP stream for --\(offer == nil ? "policy" : "offer")",
-        got: "a plain QEMU stream")
-    }
     try input.requireWholeImage()
     var verifier = PlainStreamVerifier(
       try input.reader(),
       RAMAssembly(channels: input.channels, file: input.positions), sealedBy: signer,
       crew: jobs.crew)
-    return try verifier.verify { input.explain($0) }
+    let report = try verifier.verify { input.explain($0) }
+    // Of what is damaged nobody knows what it was.
+    guard report.refusal != nil || (offer == nil && policy.path == nil) else {
+      throw MigrationError(
+        .streamKind,
+        offer == nil
+          ? "a plain QEMU stream has no report" : "a plain QEMU stream answers no offer",
+        at: input.start, expected: "an SNP stream for --\(offer == nil ? "policy" : "offer")",
+        got: "a plain QEMU stream")
+    }
+    return report
   }
 }
