@@ -93,6 +93,39 @@ import Testing
     #expect(try !other.verify(signature, message: message))
   }
 
+  /// Of (r, s) and (r, n - s) both verify, and one only where a signature has one form.
+  @Test func oneOfTwoSignaturesHasTheLowS() throws {
+    let key = try P384.PrivateKey(deriving: [UInt8](repeating: 2, count: 48))
+    var lows: Set<Bool> = []
+    for byte in 0..<16 as Range<UInt8> {
+      let plain = try key.sign(message: [byte])
+      let other = try P384.Signature(r: plain.r, s: orderLess(plain.s))
+      let low = try key.signLowS(message: [byte])
+      #expect(low == plain || low == other)
+      #expect(low.s[0] < 0x80)
+      for signature in [plain, other] {
+        #expect(try key.publicKey.verify(signature, message: [byte]))
+        #expect(try key.publicKey.verifyLowS(signature, message: [byte]) == (signature == low))
+      }
+      lows.insert(low == plain)
+    }
+    #expect(lows.count == 2, "both cases came up")
+  }
+
+  private func orderLess(_ s: [UInt8]) throws -> [UInt8] {
+    let order = try #require(
+      Hex.decode(
+        "ffffffffffffffffffffffffffffffffffffffffffffffff"
+          + "c7634d81f4372ddf581a0db248b0a77aecec196accc52973"))
+    var (difference, borrow) = ([UInt8](repeating: 0, count: 48), 0)
+    for index in (0..<48).reversed() {
+      let value = Int(order[index]) - Int(s[index]) - borrow
+      borrow = value < 0 ? 1 : 0
+      difference[index] = UInt8(truncatingIfNeeded: value)
+    }
+    return difference
+  }
+
   @Test(arguments: [0, 32, 47, 49, 64])
   func aDigestOfAnotherLengthIsRefused(length: Int) throws {
     let key = try P384.PrivateKey(deriving: [UInt8](repeating: 2, count: 48))

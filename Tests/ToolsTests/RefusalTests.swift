@@ -37,6 +37,24 @@ import Testing
     #expect(try shop.names == before)
   }
 
+  /// What is damaged in its first bytes may have been an SNP stream: it is not called a plain one.
+  @Test(arguments: [
+    ("--offer @there.offer", 0, ErrorCode.streamMagic),
+    ("--offer @there.offer", 25, .streamTruncated),
+    ("--policy @policy", 0, .streamMagic),
+  ])
+  func damageBeforeTheSessionIsDamage(option: String, length: Int, code: ErrorCode) throws {
+    let shop = try shop()
+    try shop.write("policy", Fixture.read("policies/model.json"))
+    var stream = try shop.read("stream")
+    if length > 0 { stream.removeLast(stream.count - length) } else { stream[1] ^= 4 }
+    try shop.write("damaged", stream)
+    let outcome = try shop.run("verify", "@damaged " + option)
+    outcome.requireRefusal(code)
+    #expect(outcome.text.contains("refuted "), "there is a ledger")
+    #expect(outcome.errors.contains("byte 0x"))
+  }
+
   @Test func anInstanceLoadsOnce() throws {
     let shop = try shop()
     try shop.must("load", "@stream --instance @there.svsm -o @out --trust @root.pem")

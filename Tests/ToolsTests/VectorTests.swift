@@ -108,6 +108,23 @@ import Testing
     try shop.run("verify", "--vectors @vectors").requireRefusal(.vectorSyntax)
   }
 
+  @Test("A vector that cannot be made stops the run, and is named")
+  func aVectorThatCannotBeMadeIsNamed() throws {
+    try shop.folder("vectors")
+    let head =
+      "svsm-migration vector 1\nname: far\nwhat: a page that is not there\nsubject: stream\n"
+    try shop.write(
+      "vectors/far.vector",
+      head
+        + "input: stream\ninstance: there.svsm\nverdict: accepted\nrecipe:\n  flip page[99].tag\n")
+    try shop.makeGuest()
+    try shop.prepare("there")
+    try shop.must("save", "@guest -o @stream --to @there.offer --trust @root.pem")
+    let outcome = try shop.run("verify", "--vectors @vectors")
+    outcome.requireRefusal(.recipePlace)
+    #expect(outcome.errors.contains("section far, line 1"), "\(outcome.errors)")
+  }
+
   @Test("A vector that lacks what the command names stops the run")
   func aMissingCompanionStopsTheRun() throws {
     try run(["--against", "true {} {report}"]).requireRefusal(.vectorSyntax)
