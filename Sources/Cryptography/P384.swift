@@ -31,7 +31,8 @@ public enum P384 {
 
     /// The same, and of the two values of s that verify alike it takes the lower only: nobody without
     /// the private key can then make a second signature of a first.
-    public func verifyLowS(_ signature: Signature, message: [UInt8]) throws(MigrationError) -> Bool {
+    public func verifyLowS(_ signature: Signature, message: [UInt8]) throws(MigrationError) -> Bool
+    {
       guard try verify(signature, message: message) else { return false }
       return try signature.withLowS() == signature
     }

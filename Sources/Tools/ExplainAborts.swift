@@ -32,7 +32,8 @@ extension Explanation {
     remedy: "have it made for this stream, or without one")
 
   static let abortSignature = Explanation(
-    meaning: "the abort is not signed by the key of the destination's offer, in the one form of a signature",
+    meaning:
+      "the abort is not signed by the key of the destination's offer, in the one form of a signature",
     causes: [
       "damage on the way from the destination",
       "an abort that somebody made without the destination's key",
