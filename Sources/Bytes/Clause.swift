@@ -75,7 +75,7 @@ extension ErrorCode {
     case .ramList, .ramBlock, .ramFlags, .ramOffset, .ramData, .mapSharedAtPrivate:
       Clause("stream.md", "5")
     case .ramMissing, .imageHeader, .imageFormat, .imageData, .imagePartial, .channelSyntax,
-      .channelMethod, .channelData:
+      .channelMachine, .channelMethod, .channelData:
       Clause("tools.md", "4")
     case .offerSyntax, .offerVersion, .offerSuite, .offerKey: Clause("migration-data.md", "1")
     case .instanceSyntax: Clause("migration-data.md", "3")

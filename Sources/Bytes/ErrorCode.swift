@@ -42,6 +42,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case imageData = "IMAGE-DATA"
   case imagePartial = "IMAGE-PARTIAL"
   case channelSyntax = "CHANNEL-SYNTAX"
+  case channelMachine = "CHANNEL-MACHINE"
   case channelMethod = "CHANNEL-METHOD"
   case channelData = "CHANNEL-DATA"
 

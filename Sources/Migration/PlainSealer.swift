@@ -65,7 +65,8 @@ public struct PlainSealer {
     try follower.advance()
     switch event {
     case .section(let header): try header.requirePlain()
-    case .ram(.blockList): try assembly.begin(reader.ram, into: nil)
+    case .ram(.blockList):
+      try assembly.begin(reader.ram, of: reader.configuration, into: nil)
     case .ram(let record): try assembly.take(record, from: reader.input)
     case .command(let command):
       if command.code == .postcopyRAMDiscard { try assembly.discard(command) }
@@ -83,11 +84,11 @@ public struct PlainSealer {
       covered = input.offset - follower.start
       try follower.end()
     case .description(let size):
-      let text = Array(copying: reader.input.bytes.extracting(first: size))
-      _ = try VMDescription(parsing: text, at: reader.input.offset)
+      _ = try reader.requireDescription()
+      let input = reader.input
       trailer = [RecordType.vmdescription.rawValue]
       trailer.append(bigEndian: UInt32(truncatingIfNeeded: size))
-      trailer += text
+      trailer.append(copying: input.bytes.extracting(first: size))
     case .end: return false
     case .configuration: break
     }

@@ -114,7 +114,8 @@ public struct PlainStreamVerifier {
     case .section(let header):
       try header.requirePlain()
       isPlain = true
-    case .ram(.blockList): try assembly.begin(reader.ram, into: nil)
+    case .ram(.blockList):
+      try assembly.begin(reader.ram, of: reader.configuration, into: nil)
     case .ram(let record): try assembly.take(record, from: reader.input)
     case .mappedPages(let block): try check.consume(upTo: block.end)
     case .command(let command):
@@ -135,13 +136,14 @@ public struct PlainStreamVerifier {
       if try Seal.begins(reader.input) || signer != nil { try findSeal() }
     case .description(let size):
       let input = reader.input
-      let text = input.bytes.extracting(first: size)
       if seal != nil {
-        try check.checkTrailer(length: size, text: text, at: input.offset - 5, refuse: refuse)
+        try check.checkTrailer(
+          length: size, text: input.bytes.extracting(first: size), at: input.offset - 5,
+          refuse: refuse)
         findings.look(at: .seal)
       }
       hasDescription = true
-      _ = try VMDescription(parsing: Array(copying: text), at: input.offset)
+      _ = try reader.requireDescription()
     case .end:
       if seal != nil, !hasDescription {
         try check.checkNoTrailer(at: reader.input.offset, refuse: refuse)

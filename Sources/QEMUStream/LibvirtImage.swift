@@ -69,7 +69,8 @@ public struct LibvirtImage: Equatable, Sendable {
       try cursor.readLittleEndian(UInt32.self), try cursor.readLittleEndian(UInt32.self),
       try cursor.readLittleEndian(UInt32.self), try cursor.readLittleEndian(UInt32.self),
     ]
-    let isLittle = fields[0] <= 2
+    // A version is small: read in the wrong order it is not.
+    let isLittle = fields[0] <= fields[0].byteSwapped
     let values = isLittle ? fields : fields.map(\.byteSwapped)
     guard 1...2 ~= values[0] else {
       throw MigrationError(

@@ -8,7 +8,7 @@ public import Bytes
 ///     offset  size  field
 ///          0     4  magic        11223344
 ///          4     4  version      1
-///          8    16  UUID         of the machine
+///          8    16  UUID         of the machine, zero without one
 ///         24     1  id           of the channel
 ///         25    39  reserved
 ///
@@ -21,7 +21,7 @@ public import Bytes
 ///         12     4  slots        pages a packet has room for
 ///         16     4  normal       pages with content
 ///         20     4  payload      bytes that follow, unless there is no normal page
-///         24     8  number       over all channels
+///         24     8  number       over all channels; not read: QEMU 7.2 gives one to two packets
 ///         32     4  zero         zero pages
 ///         36    28  reserved
 ///         64   256  block        name, padded with zero bytes
@@ -65,6 +65,8 @@ public final class MultifdChannel {
   public let name: String
   /// Its number among the channels.
   public let id: UInt8
+  /// Of the machine, 16 bytes.
+  public let uuid: [UInt8]
   /// Packets that were read, those of device state too.
   public private(set) var packets: UInt64 = 0
   public private(set) var normalPages: UInt64 = 0
@@ -76,7 +78,7 @@ public final class MultifdChannel {
 
   private let input: StreamInput
   private var unpacker: (method: Method, unpacker: any Unpacker)?
-  /// Content of the normal pages of the packet read last, where it was unpacked.
+  /// Content of the normal pages of the packet read last.
   let pages = PageBuffer(count: Int(slots) * RAMSection.pageSize)
 
   /// Reads how the channel begins.
@@ -86,7 +88,7 @@ public final class MultifdChannel {
     self.name = name
     do throws(MigrationError) {
       try Self.readMagic(input, or: "not a multifd channel")
-      _ = try input.readArray(16)
+      uuid = try input.readArray(16)
       id = try input.read()
       _ = try input.readArray(39)
     } catch {
@@ -94,19 +96,31 @@ public final class MultifdChannel {
     }
   }
 
+  /// Refuses a channel of another machine. Every channel names the UUID of the machine, as QEMU's
+  /// destination demands: one without UUID is not of a machine that has one.
+  /// - Throws: `CHANNEL-MACHINE`.
+  func require(machine uuid: [UInt8]) throws(MigrationError) {
+    guard self.uuid == uuid else {
+      throw MigrationError(
+        .channelMachine, "channel is of another machine", section: name, at: 8,
+        expected: "UUID \(Hex.encode(uuid))", got: Hex.encode(self.uuid))
+    }
+  }
+
   /// Bytes of the file that are read.
   public var offset: UInt64 { input.offset }
 
   /// Reads a packet with its payload.
-  /// - Parameter unpacks: whether `pages` is to have the content.
+  /// - Parameter copies: whether `pages` is to have content that is not packed. What is packed is
+  ///   unpacked in any case: else nobody knows whether it can be.
   /// - Returns: nil at the end of the channel.
   /// - Throws: `CHANNEL-SYNTAX`; `CHANNEL-METHOD` for a method that is not unpacked; `CHANNEL-DATA`
   ///   for a payload that does not unpack to its pages; `RAM-BLOCK`, `RAM-OFFSET`;
   ///   `STREAM-TRUNCATED`.
-  func next(blocks: RAMDecoder, unpacks: Bool) throws(MigrationError) -> Packet? {
+  func next(blocks: RAMDecoder, copies: Bool) throws(MigrationError) -> Packet? {
     do throws(MigrationError) {
       while try !input.isAtEnd() {
-        if let packet = try packet(blocks, unpacks) { return packet }
+        if let packet = try packet(blocks, copies) { return packet }
       }
       return nil
     } catch {
@@ -115,7 +129,7 @@ public final class MultifdChannel {
   }
 
   /// - Returns: nil for a packet without pages to be told of.
-  private func packet(_ blocks: RAMDecoder, _ unpacks: Bool) throws(MigrationError) -> Packet? {
+  private func packet(_ blocks: RAMDecoder, _ copies: Bool) throws(MigrationError) -> Packet? {
     let start = input.offset
     try Self.readMagic(input, or: "no packet begins here")
     let flags = try input.read(UInt32.self)
@@ -137,7 +151,7 @@ public final class MultifdChannel {
     packet.isMeetingPoint = flags & 1 != 0
     if !packet.normal.isEmpty {
       self.method = method
-      try read(payload, method, count: packet.normal.count, unpacks, at: start)
+      try read(payload, method, count: packet.normal.count, copies, at: start)
     }
     normalPages += UInt64(packet.normal.count)
     zeroPages += UInt64(packet.zero.count)
@@ -185,7 +199,7 @@ public final class MultifdChannel {
   // MARK: Payload
 
   private func read(
-    _ size: UInt32, _ method: Method, count: Int, _ unpacks: Bool, at start: UInt64
+    _ size: UInt32, _ method: Method, count: Int, _ copies: Bool, at start: UInt64
   ) throws(MigrationError) {
     let needed = count * RAMSection.pageSize
     guard size <= Self.payloadLimit, method != .none || Int(size) == needed else {
@@ -194,7 +208,7 @@ public final class MultifdChannel {
         expected: method == .none ? "\(needed)" : "at most \(Self.payloadLimit)", got: "\(size)")
     }
     let input = self.input
-    guard unpacks else { return try input.skip(UInt64(size)) }
+    guard copies || method != .none else { return try input.skip(UInt64(size)) }
     try input.require(Int(size))
     let pages = self.pages
     var target = pages.mutableSpan(0..<needed)

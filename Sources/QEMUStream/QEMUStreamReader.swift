@@ -13,8 +13,8 @@ public struct QEMUStreamReader {
   /// Another one after each jump over the pages of a mapped-ram stream: not to be kept, unless the
   /// caller consumes them all.
   public private(set) var input: StreamInput
-  /// What lengths are taken from, when it was found before reading.
-  public let description: VMDescription?
+  /// What lengths are taken from, when it was found before reading; later the one that came.
+  public private(set) var description: VMDescription?
   /// Nil until read; stays nil in a stream without one.
   public private(set) var configuration: Configuration?
   public private(set) var sections = SectionTable()
@@ -33,27 +33,35 @@ public struct QEMUStreamReader {
     case body(SectionHeader, start: UInt64, size: Int?)
     case closing(SectionHeader)
     case afterEOF
-    case description(Int)
+    case description(Int, isRead: Bool)
     case unreadable
     case afterDescription
     case ended
   }
   private var state = State.fileHeader
   private let file: (any PositionedSource)?
+  /// Bytes of the text that `description` was parsed from; nil when it is not the stream's own, or not
+  /// parsed yet.
+  private var descriptionSize: Int?
   /// Where `description` has each section: a long one must not be searched for each.
-  private let places: [SectionKey: Int]
+  private var places: [SectionKey: Int]
+  /// What a description that comes at the end is held against.
+  private var passed = PassedBodies()
   /// Where the package ends whose records are being read.
   private var packageEnd: UInt64?
 
   /// - Parameters:
   ///   - input: at the first byte of the file header.
-  ///   - description: the stream's own, if the caller could look at its end first.
+  ///   - description: of the stream's sections, if it is known before.
+  ///   - descriptionSize: bytes of its text, if the caller found it at the stream's end.
   ///   - file: what `input` reads, its offsets being those of the file; mapped-ram needs it.
   public init(
-    _ input: StreamInput, description: VMDescription? = nil, file: (any PositionedSource)? = nil
+    _ input: StreamInput, description: VMDescription? = nil, descriptionSize: Int? = nil,
+    file: (any PositionedSource)? = nil
   ) {
     self.input = input
     self.description = description
+    self.descriptionSize = description == nil ? nil : descriptionSize
     self.file = file
     places = description?.places ?? [:]
   }
@@ -94,15 +102,17 @@ public struct QEMUStreamReader {
         input.consume(size)
         state = .closing(header)
       case .closing(let header):
+        if description == nil { passed.end(at: input.offset) }
         try close(header)
         state = .records
       case .afterEOF:
         guard try input.peekByte() == RecordType.vmdescription.rawValue else { return try end() }
         input.consume(1)
         let size = try input.requireVMDescription()
-        state = .description(size)
+        state = .description(size, isRead: false)
         return .description(size: size)
-      case .description(let size):
+      case .description(let size, _):
+        _ = try requireDescription()
         input.consume(size)
         state = .afterDescription
       case .unreadable:
@@ -126,7 +136,8 @@ public struct QEMUStreamReader {
       throw MigrationError(.sectionOrder, "no body is to be read here", at: input.offset)
     }
     if let known { return known }
-    let size = try input.bodySize(of: header, device(of: header), hasFooters: hasFooters)
+    let size = try input.bodySize(
+      of: header, device(of: header), hasFooters: hasFooters, isWhole: descriptionSize != nil)
     state = .body(header, start: start, size: size)
     return size
   }
@@ -138,6 +149,27 @@ public struct QEMUStreamReader {
       throw MigrationError(.sectionOrder, "no body is to be read here", at: input.offset)
     }
     state = .closing(header)
+  }
+
+  /// Reads the description that has just come, and holds the sections that passed before it was known
+  /// against it. The next event does so too, and consumes it.
+  /// - Returns: what is `description` from now on.
+  /// - Throws: `VMDESC-SYNTAX`; `VMDESC-MISMATCH` at the place where a section had to end; `SECTION-ORDER`
+  ///   when no description has just come.
+  public mutating func requireDescription() throws(MigrationError) -> VMDescription {
+    guard case .description(let size, let isRead) = state else {
+      throw MigrationError(.sectionOrder, "no description is to be read here", at: input.offset)
+    }
+    // Two texts of one length that both end with the stream are one.
+    if isRead || descriptionSize == size, let description { return description }
+    let input = self.input
+    let found = try VMDescription(
+      parsing: Array(copying: input.bytes.extracting(first: size)), at: input.offset)
+    let isFirst = description == nil
+    (description, places) = (found, found.places)
+    if isFirst { try passed.check(against: found, places) }
+    state = .description(size, isRead: true)
+    return found
   }
 
   private func device(of header: SectionHeader) -> VMDescription.Device? {
@@ -185,6 +217,7 @@ public struct QEMUStreamReader {
         return .unreadable(header)
       }
       state = .body(header, start: input.offset, size: nil)
+      if description == nil { passed.begin(header, at: input.offset) }
       return .section(header)
     }
     guard header.instance == 0 else {

@@ -3,7 +3,8 @@ public import Bytes
 /// Puts the RAM of a stream together, from whatever it comes in: records of the main stream of any
 /// kind, multifd channels, the pages of a mapped-ram file. The last content of a page wins.
 ///
-/// The one place where page records become memory. Without a store pages are only counted.
+/// The one place where page records become memory. Without a store pages are counted, and what is
+/// packed is unpacked all the same: that a page could be put together is known either way.
 public final class RAMAssembly {
   /// Told of each page that comes, and whether it is zero.
   public typealias Observer = (RAMPage, _ isZero: Bool) -> Void
@@ -47,11 +48,18 @@ public final class RAMAssembly {
   /// Takes in the block list. Of a mapped-ram stream, reads all pages.
   /// - Parameters:
   ///   - decoder: the reader's, which has just read the list.
-  ///   - store: all zero; nil to count pages only.
-  /// - Throws: `RAM-LIST` for a second list; `STREAM-TRUNCATED`; what reading and writing throw.
-  public func begin(_ decoder: RAMDecoder, into store: (any RAMStore)?) throws(MigrationError) {
+  ///   - configuration: the stream's, if it has one.
+  ///   - store: all zero; nil when nobody wants the memory.
+  /// - Throws: `RAM-LIST` for a second list; `CHANNEL-MACHINE` for channels of different machines;
+  ///   `STREAM-TRUNCATED`; what reading and writing throw.
+  public func begin(
+    _ decoder: RAMDecoder, of configuration: Configuration?, into store: (any RAMStore)?
+  ) throws(MigrationError) {
     guard arrivals.isEmpty else {
       throw MigrationError(.ramList, "second block list", section: RAMSection.name.description)
+    }
+    if let uuid = configuration?.uuid ?? channels.first?.uuid {
+      for channel in channels { try channel.require(machine: uuid) }
     }
     self.decoder = decoder
     arrivals = decoder.blocks.map { Arrival(length: $0.length) }
@@ -74,7 +82,6 @@ public final class RAMAssembly {
     case .xbzrle(let page, let length):
       try patch(page, input.bytes.extracting(first: length), at: input.offset)
     case .compressed(let page, let length):
-      guard writer != nil else { return note(page, isZero: false) }
       if inflater == nil { inflater = try PageInflater() }
       let content = self.page
       var span = content.mutableSpan
@@ -166,14 +173,16 @@ public final class RAMAssembly {
   private func patch(
     _ page: RAMPage, _ delta: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) {
-    guard writer != nil else { return note(page, isZero: false) }
     let content = self.page
     var span = content.mutableSpan
     let number = page.offset / UInt64(RAMSection.pageSize)
-    if arrivals[page.block].seen.contains(number), arrivals[page.block].written.contains(number) {
-      try writer?.read(page, into: &span)
-    } else {
-      span.copy(Self.zeroPage.span, to: 0)
+    // Whether a delta fits a page does not depend on what is there.
+    if writer != nil {
+      if arrivals[page.block].seen.contains(number), arrivals[page.block].written.contains(number) {
+        try writer?.read(page, into: &span)
+      } else {
+        span.copy(Self.zeroPage.span, to: 0)
+      }
     }
     try XBZRLE.apply(delta, to: &span, at: offset)
     try put(page, content.span)
@@ -195,15 +204,12 @@ public final class RAMAssembly {
   /// - Returns: false at the end of the channel.
   private func readToMeetingPoint(_ channel: MultifdChannel) throws(MigrationError) -> Bool {
     let pages = channel.pages
-    while let packet = try channel.next(blocks: decoder, unpacks: writer != nil) {
+    while let packet = try channel.next(blocks: decoder, copies: writer != nil) {
       for (index, offset) in packet.normal.enumerated() {
-        let page = RAMPage(block: packet.block, offset: offset)
-        guard writer != nil else {
-          note(page, isZero: false)
-          continue
-        }
         let start = index * RAMSection.pageSize
-        try put(page, pages.span.extracting(start..<start + RAMSection.pageSize))
+        try put(
+          RAMPage(block: packet.block, offset: offset),
+          pages.span.extracting(start..<start + RAMSection.pageSize))
       }
       for offset in packet.zero { try wipe(RAMPage(block: packet.block, offset: offset)) }
       if packet.isMeetingPoint { return true }

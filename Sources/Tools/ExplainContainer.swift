@@ -289,6 +289,14 @@ extension Explanation {
     ],
     remedy: "give the captures of the channels; else one is damaged")
 
+  static let channelMachine = Explanation(
+    meaning: "a channel is of a machine with another UUID than the stream or another channel",
+    causes: [
+      "captures of two guests given together",
+      "damage in the first bytes of a capture",
+    ],
+    remedy: "give the channels that were captured with the stream")
+
   static let channelMethod = Explanation(
     meaning: "pages of a channel are packed by qpl, uadk or qatzip",
     causes: [

@@ -52,6 +52,7 @@ extension ErrorCode {
     case .imageData: .imageData
     case .imagePartial: .imagePartial
     case .channelSyntax: .channelSyntax
+    case .channelMachine: .channelMachine
     case .channelMethod: .channelMethod
     case .channelData: .channelData
     // Initiation.

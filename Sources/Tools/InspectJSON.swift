@@ -42,12 +42,13 @@ struct InspectionJSON {
     if let error = found.shortfall {
       members.append(.init("shortfall", .object(error.jsonMembers)))
     }
-    if let configuration = found.configuration, found.kind == .qemu {
+    if found.kind == .qemu {
+      let configuration = found.configuration
       members.append(
-        .init("capabilities", .text(configuration.capabilities?.map(\.description) ?? [])))
-      members.append(.init("uuid", configuration.uuid.map { .hex(bytes: $0) } ?? .null))
+        .init("capabilities", .text(configuration?.capabilities?.map(\.description) ?? [])))
+      members.append(.init("uuid", configuration?.uuid.map { .hex(bytes: $0) } ?? .null))
+      members += container
     }
-    if found.kind == .qemu { members += container }
     if let data = found.transferData { members.append(.init("session", try session(data))) }
     members.append(.init("ramBlocks", ramBlocks))
     if !found.channels.isEmpty { members.append(.init("channels", channels)) }

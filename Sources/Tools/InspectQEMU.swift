@@ -77,9 +77,7 @@ final class QEMUInspector {
       found.seal = try Seal.readIfPresent(from: reader.input, streamStart: input.start)
     case .description(let size):
       found.descriptionSize = size
-      found.description = try VMDescription(
-        parsing: Array(copying: reader.input.bytes.extracting(first: size)),
-        at: reader.input.offset)
+      found.description = try reader.requireDescription()
     case .end: return false
     case .mappedPages: break
     }
@@ -108,16 +106,10 @@ final class QEMUInspector {
   private func begin() throws(MigrationError) {
     found.blocks = reader.ram.blocks.map { ($0.name.description, $0.length) }
     if options.hashesRAM {
-      do {
-        memory = GuestRAM(try TemporaryMemory(blockSizes: reader.ram.blocks.map(\.length)))
-      } catch {
-        guard error.code == .guestShape else { throw error }
-        var refusal = error
-        (refusal.code, refusal.section, refusal.offset) = (.ramList, "ram", reader.input.offset)
-        throw refusal
-      }
+      try reader.ram.requireMemory(at: reader.input.offset)
+      memory = GuestRAM(try TemporaryMemory(blockSizes: reader.ram.blocks.map(\.length)))
     }
-    try assembly.begin(reader.ram, into: memory)
+    try assembly.begin(reader.ram, of: reader.configuration, into: memory)
   }
 
   /// Hashes what is put together: blocks all of whose pages came.

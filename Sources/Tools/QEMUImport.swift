@@ -18,7 +18,6 @@ final class QEMUImport {
   private let assembly: RAMAssembly
   private var blocks: [Guest.RAMBlock] = []
   private var machine = MachineRecorder()
-  private var description: VMDescription?
 
   init(_ input: QEMUInput, _ additions: ImportAdditions) {
     self.input = input
@@ -43,8 +42,7 @@ final class QEMUImport {
         .imagePartial, "libvirt did not finish this image", at: 0, expected: "LibvirtQemudSave",
         got: "LibvirtQemudPart")
     }
-    description = try input.description()
-    var reader = QEMUStreamReader(input.stream, description: description, file: input.positions)
+    var reader = try input.reader()
     do throws(MigrationError) {
       while try step(&reader, memory, progress) {}
     } catch {
@@ -56,7 +54,7 @@ final class QEMUImport {
     }
     try assembly.finish()
     for block in blocks.indices { try assembly.requireWhole(block, at: end) }
-    var guest = try describe(machine: reader.configuration?.machineText ?? "", at: end)
+    var guest = try describe(reader, at: end)
     guest.machineState = try machine.finish(reader).encoded
     return guest
   }
@@ -76,17 +74,11 @@ final class QEMUImport {
     }
     try machine.take(event, from: &reader)
     switch event {
-    case .ram(.blockList):
-      try begin(reader.ram, memory)
+    case .ram(.blockList): try begin(reader, memory)
     case .ram(let record): try assembly.take(record, from: reader.input)
     case .command(let command) where command.code == .postcopyRAMDiscard:
       try assembly.discard(command)
-    case .description(let size):
-      if description == nil {
-        description = try VMDescription(
-          parsing: Array(copying: reader.input.bytes.extracting(first: size)),
-          at: reader.input.offset)
-      }
+    case .description: _ = try reader.requireDescription()
     case .endOfSections:
       _ = try Seal.readIfPresent(from: reader.input, streamStart: input.start)
     case .configuration, .section, .command, .mappedPages, .unreadable: break
@@ -97,25 +89,33 @@ final class QEMUImport {
 
   // MARK: Memory
 
-  private func begin(_ ram: RAMDecoder, _ memory: MakeMemory) throws(MigrationError) {
+  private func begin(
+    _ reader: QEMUStreamReader, _ memory: MakeMemory
+  ) throws(MigrationError) {
+    let ram = reader.ram
+    let end = reader.input.offset
+    try ram.requireMemory(at: end)
     for block in ram.blocks {
       guard let name = String(validating: block.name.bytes, as: UTF8.self) else {
         throw MigrationError(
-          .ramBlock, "name of a RAM block is not UTF-8", section: "ram", got: "\(block.name)")
+          .ramBlock, "name of a RAM block is not UTF-8", section: "ram", at: end,
+          got: "\(block.name)")
       }
       blocks.append(try Guest.RAMBlock(name: name, size: block.length))
     }
-    try assembly.begin(ram, into: GuestRAM(try memory(blocks.map(\.size))))
+    try assembly.begin(
+      ram, of: reader.configuration, into: GuestRAM(try memory(blocks.map(\.size))))
   }
 
   // MARK: The rest
 
-  private func vcpus() throws(MigrationError) -> [VCPUState] {
+  private func vcpus(_ description: VMDescription?) throws(MigrationError) -> [VCPUState] {
     if let given = additions.vcpus { return given }
     var found: [VCPUState] = []
     for (index, section) in machine.sections.filter({ $0.header.name == "cpu" }).enumerated() {
       do {
-        let state = try decode(section.header, section.body.span, at: section.offset)
+        let state = try decode(
+          section.header, section.body.span, at: section.offset, by: description)
         found.append(try VCPUState(apicID: UInt32(index), qemu: state))
       } catch {
         throw error.inSection("cpu")
@@ -130,7 +130,8 @@ final class QEMUImport {
 
   /// The fields of a `cpu` section.
   private func decode(
-    _ header: SectionHeader, _ body: Span<UInt8>, at offset: UInt64
+    _ header: SectionHeader, _ body: Span<UInt8>, at offset: UInt64,
+    by description: VMDescription?
   ) throws(MigrationError) -> JSON {
     if let description {
       guard let device = description.device(header.name, instance: header.instance) else {
@@ -151,9 +152,9 @@ final class QEMUImport {
   }
 
   private func describe(
-    machine named: String, at offset: UInt64
+    _ reader: QEMUStreamReader, at offset: UInt64
   ) throws(MigrationError) -> GuestDescription {
-    let machine = additions.machine ?? named
+    let machine = additions.machine ?? reader.configuration?.machineText ?? ""
     guard !machine.isEmpty else {
       throw MigrationError(
         .configuration, "stream does not name its machine", at: 8, expected: "--machine")
@@ -166,7 +167,8 @@ final class QEMUImport {
     let isPrivate = additions.privateRanges.intersection(map.addresses)
     return GuestDescription(
       machine: machine, ramBlocks: blocks, map: map, attributes: isPrivate,
-      pageStates: try PageStateMap(map.addresses, private: isPrivate), vcpus: try vcpus(),
+      pageStates: try PageStateMap(map.addresses, private: isPrivate),
+      vcpus: try vcpus(reader.description),
       services: additions.services)
   }
 

@@ -101,7 +101,9 @@ struct QEMUInput {
   /// Reads the stream's events.
   /// - Throws: `IO-READ`.
   func reader() throws(MigrationError) -> QEMUStreamReader {
-    QEMUStreamReader(stream, description: try description(), file: positions)
+    let found = try description()
+    return QEMUStreamReader(
+      stream, description: found?.description, descriptionSize: found?.size, file: positions)
   }
 
   private static func channels(_ paths: [String]) throws(MigrationError) -> [MultifdChannel] {
@@ -120,17 +122,16 @@ struct QEMUInput {
     return channels
   }
 
-  /// The description at the end of a file, when it can be looked at before the rest: nil when there
-  /// is none that can be read, and the walk tells why.
-  /// - Throws: `IO-READ`.
-  func description() throws(MigrationError) -> VMDescription? {
+  /// The description at the end of a file and the bytes of its text, when it can be looked at before
+  /// the rest: nil when there is none that can be read, and the walk tells why.
+  private func description() throws(MigrationError) -> (description: VMDescription, size: Int)? {
     guard let positions, positions.size > start else { return nil }
     let count = Int(min(positions.size - start, UInt64(VMDescription.sizeLimit + 5)))
     var tail = [UInt8](repeating: 0, count: count)
     var span = tail.mutableSpan
     try positions.read(at: positions.size - UInt64(count), into: &span)
     guard let range = VMDescription.locate(inTail: tail.span) else { return nil }
-    return try? VMDescription(parsing: Array(tail[range]))
+    return (try? VMDescription(parsing: Array(tail[range]))).map { ($0, range.count) }
   }
 
   /// Adds to a refusal of what is no stream what it seems to be, or where in the file one seems to

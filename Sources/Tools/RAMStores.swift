@@ -3,6 +3,23 @@ internal import Cryptography
 internal import Guest
 internal import QEMUStream
 
+extension RAMDecoder {
+  /// Refuses a guest with more memory than any file system holds, before memory is made for it.
+  /// - Parameter offset: where the block list has ended.
+  /// - Throws: `RAM-LIST`.
+  func requireMemory(at offset: UInt64) throws(MigrationError) {
+    let total = blocks.reduce((sum: UInt64(0), isLess: true)) { total, block in
+      let (sum, overflow) = total.sum.addingReportingOverflow(block.length)
+      return (sum, total.isLess && !overflow)
+    }
+    guard total.isLess, total.sum <= TemporaryMemory.limit else {
+      throw MigrationError(
+        .ramList, "guest has more memory than is put together here", section: "ram", at: offset,
+        expected: "at most \(TemporaryMemory.limit >> 40) TiB")
+    }
+  }
+}
+
 /// The memory of a guest, while it is put together from a stream.
 final class GuestRAM: RAMStore {
   private let memory: any GuestMemoryOutput

@@ -51,7 +51,8 @@ import Testing
           if let device = description?.device(header.name, instance: header.instance) {
             _ = try? device.body.decode(reader.input.bytes.extracting(first: size))
           }
-        case .ram(.blockList): try assembly.begin(reader.ram, into: NoStore())
+        case .ram(.blockList):
+          try assembly.begin(reader.ram, of: reader.configuration, into: NoStore())
         case .ram(let record): try assembly.take(record, from: reader.input)
         case .command(let command) where command.code == .postcopyRAMDiscard:
           try assembly.discard(command)

@@ -62,7 +62,7 @@ final class ArrayFile: PositionedSource {
     let assembly = RAMAssembly(file: file)
     while true {
       switch try reader.next() {
-      case .ram(.blockList): try assembly.begin(reader.ram, into: store)
+      case .ram(.blockList): try assembly.begin(reader.ram, of: reader.configuration, into: store)
       case .ram(let record): try assembly.take(record, from: reader.input)
       case .end:
         try assembly.finish()

@@ -4,8 +4,9 @@ import Testing
 
 /// Captures of multifd channels, small enough to write down.
 enum SmallChannel {
-  static func beginning(_ id: UInt8) -> [UInt8] {
-    [0x11, 0x22, 0x33, 0x44, 0, 0, 0, 1] + [UInt8](repeating: 0, count: 16) + [id]
+  /// - Parameter machine: what its UUID is full of.
+  static func beginning(_ id: UInt8, machine: UInt8 = 0) -> [UInt8] {
+    [0x11, 0x22, 0x33, 0x44, 0, 0, 0, 1] + [UInt8](repeating: machine, count: 16) + [id]
       + [UInt8](repeating: 0, count: 39)
   }
 
@@ -33,7 +34,9 @@ enum SmallChannel {
 
 @Suite struct MultifdChannelTests {
   /// Reads a whole channel beside a main stream that ends at once.
-  private func read(_ bytes: [UInt8]) throws(MigrationError) -> (MultifdChannel, MemoryStore) {
+  private func read(
+    _ bytes: [UInt8], stores: Bool = true
+  ) throws(MigrationError) -> (MultifdChannel, MemoryStore) {
     let channel = try MultifdChannel(
       StreamInput(ArraySource(bytes, pieceSize: 1000), limit: 1 << 21), name: "c")
     var list: [UInt8] = []
@@ -42,7 +45,7 @@ enum SmallChannel {
     _ = try decoder.next(from: StreamInput(ArraySource(list), capacity: 4096))
     let store = MemoryStore()
     let assembly = RAMAssembly(channels: [channel])
-    try assembly.begin(decoder, into: store)
+    try assembly.begin(decoder, of: nil, into: stores ? store : nil)
     try assembly.finish()
     return (channel, store)
   }
@@ -79,10 +82,13 @@ enum SmallChannel {
   ) throws {
     var bytes = start + SmallChannel.packet([(0, 1), (1, 2)])
     bytes[64 + place] = value
-    let refusal = #expect(throws: MigrationError.self) { try read(bytes) }
-    #expect(refusal?.code == code)
-    #expect(refusal?.offset == UInt64(64 + offset))
-    #expect(refusal?.section == "c")
+    // Whether anybody wants the memory or not.
+    for stores in [false, true] {
+      let refusal = #expect(throws: MigrationError.self) { try read(bytes, stores: stores) }
+      #expect(refusal?.code == code)
+      #expect(refusal?.offset == UInt64(64 + offset))
+      #expect(refusal?.section == "c")
+    }
   }
 
   @Test func aCutChannelIsRefused() throws {

@@ -67,14 +67,15 @@ final class MemoryStore: RAMStore {
   /// Reads all bodies of `pieces`.
   @discardableResult
   private func assemble(
-    _ pieces: [Piece], channels: [MultifdChannel] = [], finishes: Bool = true
+    _ pieces: [Piece], channels: [MultifdChannel] = [], of configuration: Configuration? = nil,
+    finishes: Bool = true
   ) throws(MigrationError) -> RAMAssembly {
     let input = StreamInput(ArraySource(body(pieces)), capacity: 16384)
     var decoder = RAMDecoder()
     let assembly = RAMAssembly(channels: channels)
     for _ in 0...pieces.count {
       let record = try decoder.next(from: input)
-      if record == .blockList { try assembly.begin(decoder, into: store) }
+      if record == .blockList { try assembly.begin(decoder, of: configuration, into: store) }
       try assembly.take(record, from: input)
     }
     if finishes { try assembly.finish() }
@@ -166,6 +167,32 @@ final class MemoryStore: RAMStore {
     #expect(store.fills() == [9, 5, 0, 7])
     #expect(one.packets == 4 && one.normalPages == 2 && one.zeroPages == 0)
     #expect(two.zeroPages == 1 && two.method?.name == "none")
+  }
+
+  /// Rows: what the UUIDs of the main stream, where it has one, and of two channels are full of; at
+  /// which channel it is seen that they are not of one machine.
+  @Test(
+    arguments: [
+      (nil, [0, 0], nil), (nil, [7, 7], nil), (7, [7, 7], nil), (nil, [7, 8], 1), (nil, [0, 7], 1),
+      (7, [7, 8], 1), (7, [0, 0], 0), (8, [7, 7], 0),
+    ] as [(UInt8?, [UInt8], Int?)])
+  func channelsAreOfOneMachine(main: UInt8?, channels: [UInt8], wrong: Int?) throws {
+    let channels = try channels.enumerated().map { index, machine in
+      let bytes =
+        SmallChannel.beginning(UInt8(index), machine: machine) + SmallChannel.packet([], flags: 1)
+      return try MultifdChannel(StreamInput(ArraySource(bytes), limit: 1 << 21), name: "c\(index)")
+    }
+    let configuration = Configuration(
+      machine: "pc", uuid: main.map { [UInt8](repeating: $0, count: 16) })
+    var refusal: MigrationError?
+    do throws(MigrationError) {
+      try assemble([.end], channels: channels, of: configuration)
+    } catch {
+      refusal = error
+    }
+    #expect(refusal?.code == wrong.map { _ in .channelMachine })
+    #expect(refusal?.section == wrong.map { "c\($0)" })
+    #expect(refusal?.offset == wrong.map { _ in 8 })
   }
 
   @Test func aChannelThatEndsBeforeTheMainStreamIsRefused() throws {

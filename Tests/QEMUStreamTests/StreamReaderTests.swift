@@ -114,6 +114,92 @@ import Testing
     #expect(refusal?.code == .vmdescriptionMismatch)
   }
 
+  /// A description that comes behind the sections says no less than one that was found before.
+  @Test(arguments: [-1, 1, 9])
+  func aBodyIsHeldAgainstADescriptionThatComesLater(excess: Int) throws {
+    var device = SmallStreams.device
+    device.body.fields[4].size = UInt64(Int(device.body.fields[4].size) + excess)
+    let wrong = VMDescription(devices: [device])
+    var bytes = SmallStreams.full(described: false)
+    let body = try #require(bytes.firstRange(of: SmallStreams.deviceBody)).lowerBound
+    bytes.append(wrong)
+    for known in [nil, wrong] {
+      let refusal = #expect(throws: MigrationError.self) {
+        try SmallStreams.walk(bytes, description: known)
+      }
+      #expect(refusal?.code == .vmdescriptionMismatch)
+      #expect(refusal?.section == "dev")
+      #expect(refusal?.offset == UInt64(body + SmallStreams.deviceBody.count + excess))
+    }
+  }
+
+  /// Every part of a section has the length that is described.
+  @Test(arguments: [0, 1, 3]) func aPartOfAnotherLengthIsNoticed(place: Int) throws {
+    var bytes = Array(SmallStreams.written.dropLast())
+    var starts: [Int] = []
+    for part in 0..<4 {
+      if part == 0 {
+        bytes.append(SectionHeader(.start, id: 9, name: "live", version: 1))
+      } else {
+        bytes.appendSectionHeader(.part, id: 9)
+      }
+      starts.append(bytes.count)
+      bytes += [UInt8](repeating: 7, count: part >= place ? 3 : 2)
+      bytes.appendFooter(id: 9)
+    }
+    bytes.appendEOF()
+    let field = VMDescription.Field("x", type: "uint16", size: 2)
+    bytes.append(
+      VMDescription(devices: [.init(name: "live", body: .init("live", version: 1, fields: [field]))]
+      ))
+    let refusal = #expect(throws: MigrationError.self) { try SmallStreams.walk(bytes) }
+    #expect(refusal?.code == .vmdescriptionMismatch)
+    #expect(refusal?.offset == UInt64(starts[place] + 2))
+  }
+
+  /// A body that no footer ends, in a stream that does not end early: its description is there.
+  @Test func aFooterOfAnotherSectionIsToldByTheDescription() throws {
+    var bytes = SmallStreams.full()
+    let body = try #require(bytes.firstRange(of: SmallStreams.deviceBody))
+    bytes[body.upperBound + 4] ^= 1
+    let refusal = #expect(throws: MigrationError.self) { try SmallStreams.walk(bytes) }
+    #expect(refusal?.code == .vmdescriptionMismatch)
+    #expect(refusal?.offset == UInt64(body.upperBound))
+  }
+
+  @Test func aSizeThatCannotBeIsRefusedAtTheBody() throws {
+    var device = SmallStreams.device
+    device.body.fields[4].size = .max
+    var bytes = SmallStreams.full(described: false)
+    let body = try #require(bytes.firstRange(of: SmallStreams.deviceBody)).lowerBound
+    bytes.append(VMDescription(devices: [device]))
+    for known in [nil, VMDescription(devices: [device])] {
+      let refusal = #expect(throws: MigrationError.self) {
+        try SmallStreams.walk(bytes, description: known)
+      }
+      #expect(refusal?.code == .vmdescriptionSyntax)
+      #expect(refusal?.offset == UInt64(body))
+    }
+  }
+
+  /// The description is read by whoever asks, once, and by nobody at another place.
+  @Test func theDescriptionIsReadOnce() throws {
+    let bytes = SmallStreams.full()
+    var reader = QEMUStreamReader(StreamInput(ArraySource(bytes), capacity: 8192))
+    var event = try reader.next()
+    while event != .end {
+      if case .description = event {
+        #expect(try reader.requireDescription() == description)
+        #expect(try reader.requireDescription() == description)
+        #expect(reader.description == description)
+      } else {
+        let refusal = #expect(throws: MigrationError.self) { try reader.requireDescription() }
+        #expect(refusal?.code == .sectionOrder)
+      }
+      event = try reader.next()
+    }
+  }
+
   @Test func aCallerMayReadABodyItself() throws {
     var reader = QEMUStreamReader(StreamInput(ArraySource(SmallStreams.full()), capacity: 8192))
     var body: [UInt8] = []

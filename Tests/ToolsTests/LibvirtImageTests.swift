@@ -110,6 +110,7 @@ import Testing
     bytes[place] = value
     let refusal = try inspect(bytes, status: 65)
     #expect(refusal["code"]?.string == code.rawValue)
+    if place == 16 { #expect(refusal["got"] == "3") }
     if let offset { #expect(refusal["offset"]?.int == offset) }
   }
 }

@@ -65,6 +65,7 @@ import Testing
     let old = try inspect(QEMUCase.named("pc2.0-boot").unpack(into: shop))
     #expect(old["unread"]?["section"] == "timer")
     #expect(old["machine"] == "")
+    #expect(old["capabilities"] == [] && old["uuid"]?.isNull == true)
     let uuid = try inspect(QEMUCase.named("pc72-boot-uuid").unpack(into: shop))
     #expect(uuid["uuid"]?.string?.count == 32)
   }
@@ -223,6 +224,55 @@ import Testing
     #expect(try shop.run("guest", "import x -o y --format raw --offset 1").status == 66)
     try shop.write("raw", [UInt8](repeating: 0, count: 4096))
     #expect(try shop.run("guest", "import @raw -o @y --format raw --offset 1").status == 64)
+  }
+
+  // MARK: From a file and from a pipe
+
+  /// A device's section that is a byte longer than described: every tool says so, at one byte.
+  @Test(
+    arguments: [
+      "verify -", "inspect -", "seal - -o @sealed", "guest import - --format qemu -o @guest",
+    ])
+  func aSectionOfAnotherLengthIsRefused(call: String) throws {
+    var bytes = try Fixture.read("qemu/pc72-bios-reset/stream.xz")
+    bytes.insert(0x55, at: 0x87a59)
+    try shop.write("longer", bytes)
+    let tool = String(call.prefix { $0 != " " })
+    let words = shop.words(tool, String(call.drop { $0 != " " }))
+    let file = words.map { $0 == "-" ? shop["longer"] : $0 }
+    let piped = try #require(Program.pipe(["cat", shop["longer"]], into: words)).second
+    for outcome in [try #require(Program.run(file)), piped] {
+      outcome.requireRefusal(.vmdescriptionMismatch)
+      #expect(outcome.errors.contains(" byte 0x87a5a"))
+    }
+    #expect(!shop.exists("sealed") && !shop.exists("guest"))
+  }
+
+  /// Rows: name and length of a block; the code.
+  @Test(
+    arguments: [
+      ([0xC3, 0x28], 0x1000, .ramBlock), (Array("pc.ram".utf8), 1 << 52, .ramList),
+    ] as [([UInt8], UInt64, ErrorCode)])
+  func aBlockThatCannotBeMadeIsRefusedAtItsList(
+    name: [UInt8], length: UInt64, code: ErrorCode
+  ) throws {
+    var bytes = Self.stream(block: "pc.ram")
+    let list = try #require(bytes.firstRange(of: [6] + Array("pc.ram".utf8)))
+    var entry = [UInt8(name.count)] + name
+    for shift in stride(from: 56, through: 0, by: -8) {
+      entry.append(UInt8(length >> shift & 0xFF))
+    }
+    var total: [UInt8] = []
+    for shift in stride(from: 56, through: 0, by: -8) {
+      total.append(UInt8((length | 4) >> shift & 0xFF))
+    }
+    bytes.replaceSubrange(list.lowerBound - 8..<list.upperBound + 8, with: total + entry)
+    try shop.write("stream", bytes)
+    let outcome = try shop.run("guest", "import @stream -o @guest --json")
+    let refusal = try shop.run("guest", "import @stream -o @guest")
+    refusal.requireRefusal(code)
+    #expect(refusal.errors.contains("byte 0x\(String(list.lowerBound + entry.count, radix: 16))"))
+    #expect(outcome.status != 0 && !shop.exists("guest"))
   }
 
   // MARK: Names
