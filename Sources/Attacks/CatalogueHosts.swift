@@ -11,8 +11,9 @@ extension Attack {
       plain: .init([.sealChunk], [.sealChunk]), mended: .init([.sealSigner], [.sealSigner])),
     Attack(
       "host-rewrites-map", [8, 9], "another place of RAM mapped",
-      "set map.entry[last].size =4096", plain: .init([.sealChunk], [.guestMap, .sealChunk]),
-      mended: .init([.sealSigner], [.guestMap, .sealSigner])),
+      "add map.entry[last].gpa 4096",
+      plain: .init([.sealChunk], [.guestMap, .mapSharedAtPrivate, .sealChunk]),
+      mended: .init([.sealSigner], [.guestMap, .mapSharedAtPrivate, .sealSigner])),
     Attack(
       "host-renames-block", [8], "a RAM block with another name",
       "flip body(ram.start)+9 mask=01",

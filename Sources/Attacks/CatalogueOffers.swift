@@ -24,8 +24,8 @@ extension Attack {
       "offer-cipher", [39], "a weaker cipher", "set offer.aead 0001", subject: .offer,
       plain: .init(saved: [.offerSuite])),
     Attack(
-      "offer-flags", [39], "an offer that says its keys are no seed's", "set offer.flags zero",
-      subject: .offer, plain: .init(saved: [.reportData])),
+      "offer-flags", [39], "an offer that says its keys are no seed's, or that they are",
+      "flip offer.flags+3 mask=02", subject: .offer, plain: .init(saved: [.reportData])),
     Attack(
       "offer-unknown-flags", [39], "unknown flags", "set offer.flags 80000000", subject: .offer,
       plain: .init(saved: [.offerSyntax])),

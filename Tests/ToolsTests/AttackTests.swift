@@ -62,6 +62,17 @@ import Testing
     #expect(lines.filter { $0.hasPrefix("as documented: fake-source ") }.count == 1)
   }
 
+  /// What is random decides which of several codes some attacks end in, never whether.
+  @Test("Every attack is refused by a destination whose keys come from no seed, too")
+  func theMatrixHoldsWithoutSeeds() throws {
+    try shop.makeGuest()
+    try shop.prepare("there")
+    try shop.must("save", "@guest -o @stream --to @there.offer --trust @root.pem")
+    let outcome = try shop.run(
+      "attack", "--matrix @stream --instance @there.svsm --trust @root.pem --json")
+    #expect(try JSON(parsing: outcome.output)["accepted"] == 0)
+  }
+
   @Test("An attack that nobody refuses ends the matrix with status 1")
   func whatIsAcceptedIsNotHidden() throws {
     // Under a root that is not trusted no stream is refused for what the attack did.
