@@ -36,6 +36,26 @@ public struct DocumentValue: Sendable {
     place = ""
     self.kind = kind
     guard json.members != nil else { throw wrong("an object") }
+    try requireEachKeyOnce(in: json, at: "")
+  }
+
+  /// Refuses a key that comes twice in its object, wherever that lies and whether or not it is known:
+  /// of two values readers would take different ones.
+  private func requireEachKeyOnce(in json: JSON, at place: String) throws(MigrationError) {
+    if let members = json.members {
+      var seen: Set<[UInt8]> = []
+      for member in members {
+        let place = "\(place)/\(Self.step(member.key))"
+        guard seen.insert(Array(member.key.utf8)).inserted else {
+          throw refusal("\(place) is there twice")
+        }
+        try requireEachKeyOnce(in: member.value, at: place)
+      }
+    }
+    for (index, element) in (json.array ?? []).enumerated()
+    where element.array != nil || element.members != nil {
+      try requireEachKeyOnce(in: element, at: "\(place)/\(index)")
+    }
   }
 
   private init(_ json: JSON, _ place: String, _ kind: Kind) {
@@ -45,35 +65,27 @@ public struct DocumentValue: Sendable {
   // MARK: Objects
 
   /// The member `key`.
-  /// - Throws: the kind's code when it is missing or there twice, or this is no object.
+  /// - Throws: the kind's code when it is missing, or this is no object.
   public func member(_ key: String) throws(MigrationError) -> DocumentValue {
-    guard json.members != nil else { throw wrong("an object") }
-    let values = json.values(under: key)
-    guard let value = values.first, values.count == 1 else {
-      throw refusal("\(place)/\(key) is \(values.isEmpty ? "missing" : "there twice")")
-    }
-    return DocumentValue(value, "\(place)/\(key)", kind)
+    guard let value = try optional(key) else { throw refusal("\(place)/\(key) is missing") }
+    return value
   }
 
   /// The member `key`; nil when there is none.
-  /// - Throws: the kind's code when it is there twice, or this is no object.
+  /// - Throws: the kind's code when this is no object.
   public func optional(_ key: String) throws(MigrationError) -> DocumentValue? {
     guard json.members != nil else { throw wrong("an object") }
-    return json.values(under: key).isEmpty ? nil : try member(key)
+    return json[key].map { DocumentValue($0, "\(place)/\(key)", kind) }
   }
 
-  /// Refuses every key but `known`, and each that comes twice.
+  /// Refuses every key but `known`.
   /// - Throws: the kind's code, with the place of the first such key.
   public func requireKeys(_ known: [String]) throws(MigrationError) {
     guard let members = json.members else { throw wrong("an object") }
-    var seen: Set<String> = []
-    for member in members {
-      let place = "\(place)/\(Self.step(member.key))"
-      guard known.contains(member.key) else {
-        throw refusal(
-          "\(place) is not known", expected: "one of \(known.joined(separator: ", "))")
-      }
-      guard seen.insert(member.key).inserted else { throw refusal("\(place) is there twice") }
+    for member in members where !known.contains(where: member.isNamed) {
+      throw refusal(
+        "\(place)/\(Self.step(member.key)) is not known",
+        expected: "one of \(known.joined(separator: ", "))")
     }
   }
 
@@ -132,9 +144,15 @@ public struct DocumentValue: Sendable {
   }
 
   /// `count` bytes as a string: two hex digits each.
-  public func bytes(_ count: Int) throws(MigrationError) -> [UInt8] {
-    guard let text = json.string, text.utf8.count == 2 * count, let bytes = Hex.decode(text) else {
-      throw wrong("a string of \(count) bytes in hex")
+  public func bytes(_ count: Int) throws(MigrationError) -> [UInt8] { try bytes([count]) }
+
+  /// Bytes as a string: two hex digits each.
+  /// - Parameter counts: how many there may be.
+  public func bytes(_ counts: [Int]) throws(MigrationError) -> [UInt8] {
+    guard let text = json.string, counts.contains(where: { text.utf8.count == 2 * $0 }),
+      let bytes = Hex.decode(text)
+    else {
+      throw wrong("a string of \(counts.map(String.init).joined(separator: " or ")) bytes in hex")
     }
     return bytes
   }

@@ -26,6 +26,10 @@ public enum JSON: Hashable, Sendable {
       self.key = key
       self.value = value
     }
+
+    /// Whether its key is `name`, byte for byte. As strings also keys are equal that are spelled with
+    /// other characters: the kelvin sign is a K.
+    public func isNamed(_ name: String) -> Bool { key.utf8.elementsEqual(name.utf8) }
   }
 }
 
@@ -43,12 +47,12 @@ extension JSON {
 
   /// The first value under `key`, or nil when there is none or this is not an object.
   public subscript(key: String) -> JSON? {
-    members?.first { $0.key == key }?.value
+    members?.first { $0.isNamed(key) }?.value
   }
 
   /// Every value under `key`, in order.
   public func values(under key: String) -> [JSON] {
-    members?.filter { $0.key == key }.map(\.value) ?? []
+    members?.filter { $0.isNamed(key) }.map(\.value) ?? []
   }
 
   /// Keys and values of an object, nil for anything else.

@@ -51,8 +51,9 @@ struct JSONSchema {
       }
     case "additionalProperties":
       guard rule == false else { return ["additionalProperties that is not false"] }
-      let known = Set((schema["properties"]?.members ?? []).map(\.key))
-      return (members ?? []).filter { !known.contains($0.key) }.map { "has \($0.key)" }
+      // By bytes, as JSON compares keys.
+      return (members ?? []).filter { schema["properties"]?[$0.key] == nil }
+        .map { "has \($0.key)" }
     case "items":
       return (value.array ?? []).enumerated().flatMap {
         check($0.element, rule, at: "\(place)/\($0.offset)")
