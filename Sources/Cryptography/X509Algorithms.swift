@@ -140,12 +140,18 @@ extension X509Certificate {
 
   /// True when keyUsage allows signing certificates.
   /// - Throws: `CERT-SYNTAX`.
-  public func maySignCertificates() throws(MigrationError) -> Bool {
+  public func maySignCertificates() throws(MigrationError) -> Bool { try allowsUse(5) }
+
+  /// True when keyUsage allows signing revocation lists.
+  /// - Throws: `CERT-SYNTAX`.
+  public func maySignRevocationLists() throws(MigrationError) -> Bool { try allowsUse(6) }
+
+  /// - Parameter bit: of keyUsage, 0 to 7, counted from the most significant one.
+  private func allowsUse(_ bit: Int) throws(MigrationError) -> Bool {
     guard let item = self["2.5.29.15"] else { return false }
     let bits = try DERValue(item.value)
     guard bits.tag == 0x03, bits.content.count >= 2 else { throw DERValue.malformed("keyUsage") }
-    // Bit 5, counted from the most significant one.
-    return bits.content[1] & 0x04 != 0
+    return bits.content[1] & 0x80 >> bit != 0
   }
 
   /// The places of its revocation list: every URI of cRLDistributionPoints.

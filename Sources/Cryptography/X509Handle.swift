@@ -6,7 +6,8 @@ internal import CLibCrypto
 /// All unsafe calls on certificates are in this file. Each passes a pointer this type owns, or one
 /// that libcrypto says belongs to the certificate and that is used before the method returns.
 @safe struct X509Handle: ~Copyable {
-  private let pointer: OpaquePointer
+  /// Used here, and by a list whose signature is checked; never kept.
+  let pointer: OpaquePointer
 
   /// - Parameter der: one certificate and nothing behind it.
   /// - Throws: `CERT-SYNTAX`.
@@ -31,7 +32,7 @@ internal import CLibCrypto
   deinit { unsafe X509_free(pointer) }
 
   /// The DER of what `encoder` writes: libcrypto's `i2d` functions tell the length first.
-  private func encoded(
+  static func encoded(
     _ encoder: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?) -> Int32
   ) -> [UInt8] {
     let count = encoder(nil)
@@ -43,21 +44,23 @@ internal import CLibCrypto
   }
 
   /// The whole certificate.
-  var der: [UInt8] { unsafe encoded { unsafe i2d_X509(pointer, $0) } }
+  var der: [UInt8] { unsafe Self.encoded { unsafe i2d_X509(pointer, $0) } }
   var subject: [UInt8] {
-    unsafe encoded { unsafe i2d_X509_NAME(X509_get_subject_name(pointer), $0) }
+    unsafe Self.encoded { unsafe i2d_X509_NAME(X509_get_subject_name(pointer), $0) }
   }
-  var issuer: [UInt8] { unsafe encoded { unsafe i2d_X509_NAME(X509_get_issuer_name(pointer), $0) } }
+  var issuer: [UInt8] {
+    unsafe Self.encoded { unsafe i2d_X509_NAME(X509_get_issuer_name(pointer), $0) }
+  }
   /// SubjectPublicKeyInfo.
   var publicKey: [UInt8] {
-    unsafe encoded { unsafe i2d_X509_PUBKEY(X509_get_X509_PUBKEY(pointer), $0) }
+    unsafe Self.encoded { unsafe i2d_X509_PUBKEY(X509_get_X509_PUBKEY(pointer), $0) }
   }
   var serialNumber: [UInt8] {
-    unsafe encoded { unsafe i2d_ASN1_INTEGER(X509_get0_serialNumber(pointer), $0) }
+    unsafe Self.encoded { unsafe i2d_ASN1_INTEGER(X509_get0_serialNumber(pointer), $0) }
   }
   /// AlgorithmIdentifier of the signature; `X509_verify` refuses one that differs inside.
   var signatureAlgorithm: [UInt8] {
-    unsafe encoded {
+    unsafe Self.encoded {
       var algorithm: UnsafePointer<X509_ALGOR>?
       unsafe X509_get0_signature(nil, &algorithm, pointer)
       return unsafe i2d_X509_ALGOR(algorithm, $0)
@@ -71,7 +74,7 @@ internal import CLibCrypto
   var notBefore: Int64? { unsafe Self.seconds(X509_get0_notBefore(pointer)) }
   var notAfter: Int64? { unsafe Self.seconds(X509_get0_notAfter(pointer)) }
 
-  private static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {
+  static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {
     var parts = unsafe tm()
     guard unsafe ASN1_TIME_to_tm(time, &parts) == 1 else { return nil }
     let days = CivilDate.days(
@@ -92,7 +95,7 @@ internal import CLibCrypto
     let octets = unsafe UnsafeBufferPointer(
       start: ASN1_STRING_get0_data(value), count: Int(max(ASN1_STRING_length(value), 0)))
     return unsafe (
-      encoded { unsafe i2d_ASN1_OBJECT(X509_EXTENSION_get_object(item), $0) },
+      Self.encoded { unsafe i2d_ASN1_OBJECT(X509_EXTENSION_get_object(item), $0) },
       X509_EXTENSION_get_critical(item) != 0, Array(octets)
     )
   }
