@@ -16,20 +16,20 @@ public struct Vector: Sendable {
   /// The keys of the header.
   public enum Key: String, Sendable, CaseIterable {
     case name, what, subject, input, second, instance, offer, trust, stream, channel, report
-    case certificate, policy, demands, at, verdict, code, section, offset, run, test
+    case certificate, crl, policy, demands, at, verdict, code, section, offset, run, test
     case recipe, content
     case keylessCode = "keyless-code"
     case loadCode = "load-code"
 
     /// Whether it may come more than once.
-    var isRepeatable: Bool { self == .channel || self == .certificate }
+    var isRepeatable: Bool { self == .channel || self == .certificate || self == .crl }
     /// Whether its value is the rest of the file.
     var isBlock: Bool { self == .recipe || self == .content }
     /// Whether its value is the path of a file of the fixtures.
     public var isPath: Bool {
       switch self {
       case .input, .second, .instance, .offer, .trust, .stream, .channel, .report, .certificate,
-        .policy:
+        .crl, .policy:
         true
       default: false
       }

@@ -99,7 +99,8 @@ extension ErrorCode {
     case .reportMeasurement, .reportIdentity, .reportPlatform: Clause("policy.md", "2")
     case .reportDebug, .reportMigrationAgent, .reportVMPL, .reportAlgorithm, .reportSignature,
       .reportChip, .certificateSyntax, .certificateMissing, .certificateRoot, .certificateChain,
-      .certificateAlgorithm, .certificateName, .certificateExtension, .certificateDate:
+      .certificateAlgorithm, .certificateName, .certificateExtension, .certificateDate,
+      .certificateRevoked:
       Clause("amd-structures.md", "1.1")
     case .certificateTable: Clause("amd-structures.md", "3")
     case .pageTag: Clause("stream.md", "7", rule: 1)

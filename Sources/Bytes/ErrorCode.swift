@@ -97,6 +97,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case certificateName = "CERT-NAME"
   case certificateExtension = "CERT-EXTENSION"
   case certificateDate = "CERT-DATE"
+  case certificateRevoked = "CERT-REVOKED"
   case certificateTable = "CERT-TABLE"
 
   // Private pages and epochs.

@@ -174,9 +174,9 @@ struct StreamAudit: ~Copyable {
     // With one half missing, or a report that proves nothing, nothing is bound.
     guard session?.data.flags.contains(.mutual) == true else { return }
     for half in [VerificationReport.Property.sourceAttestation, .destinationAttestation]
-    where findings.isRefuted(half) {
+    where findings.isOpen(half) {
       findings.obstruct(
-        .keyBinding, reason: "\(half.rawValue) is refuted: that report binds nothing",
+        .keyBinding, reason: "\(half.rawValue) is not proven: that report binds nothing",
         needs: "a report under a trusted root")
     }
     findings.look(at: .keyBinding)
@@ -186,13 +186,31 @@ struct StreamAudit: ~Copyable {
     _ report: [UInt8], _ certificates: [UInt8], _ reportData: [UInt8], in section: String,
     at offset: UInt64, _ property: VerificationReport.Property
   ) throws(MigrationError) {
-    let findings = findings
+    var errors: [MigrationError] = []
     try trust.audit(
       report: report, certificates: certificates, reportData: reportData, of: section, at: offset
-    ) { (error) throws(MigrationError) in
-      try findings.note(error, about: error.code == .reportData ? .keyBinding : property)
+    ) { (error) throws(MigrationError) in errors.append(error) }
+    // A root that nobody named, or a certificate that is not at hand, proves nothing wrong.
+    let unknown: [ErrorCode] = [.certificateRoot, .certificateMissing]
+    let isUnknown = errors.allSatisfy { unknown.contains($0.code) || $0.code == .reportData }
+    for error in errors {
+      if error.code == .reportData {
+        try findings.note(error, about: .keyBinding)
+      } else if isUnknown {
+        try findings.note(
+          error, unknownTo: property, reason: Self.unknown(error),
+          needs: error.code == .certificateRoot
+            ? "that root, named with --trust, if it is to be trusted" : error.expected ?? "it")
+      } else {
+        try findings.note(error, about: property)
+      }
     }
     findings.look(at: property)
+  }
+
+  private static func unknown(_ error: MigrationError) -> String {
+    guard error.code == .certificateRoot, let root = error.got else { return error.what }
+    return "the chain ends in a root that is not trusted: \(root)"
   }
 
   private func noteFreshness() {

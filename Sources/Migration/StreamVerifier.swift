@@ -52,6 +52,8 @@ public struct StreamVerifier {
     } catch {
       guard error.code.exitStatus == 65 else { throw error }
     }
-    return audit.report()
+    var report = audit.report()
+    report.checksRevocation = !trust.revocationLists.isEmpty
+    return report
   }
 }

@@ -27,7 +27,11 @@ extension VerificationReport {
     case commit
     case freshness
 
-    /// What holds when the property is proven of a stream of this kind.
+    /// What it is about, whatever came out.
+    public func question(of kind: Kind) -> String { "whether \(meaning(of: kind))" }
+
+    /// What holds when the property is proven of a stream of this kind. It is said of no property that
+    /// is not.
     public func meaning(of kind: Kind) -> String {
       switch self {
       case .structure where kind == .qemu: "records are well formed to the last byte; all RAM came"

@@ -34,6 +34,8 @@ public struct VerificationReport: Sendable {
   public let outcomes: [(property: Property, outcome: Outcome)]
   /// What was refused first: what a load refuses the stream with.
   public let refusal: MigrationError?
+  /// Whether the chains of reports were held against revocation lists; nil of a stream that has none.
+  public internal(set) var checksRevocation: Bool?
 
   /// How `property` came out.
   public func outcome(of property: Property) -> Outcome? {
@@ -80,6 +82,17 @@ final class FindingLedger {
     if stopsAtFirst { throw error }
   }
 
+  /// Notes what a load refuses because it is not known, which proves nothing wrong: `property` cannot
+  /// be checked.
+  /// - Throws: `error` when the pass has to end.
+  func note(
+    _ error: MigrationError, unknownTo property: Property, reason: String, needs: String
+  ) throws(MigrationError) {
+    if first == nil { first = error }
+    obstruct(property, reason: reason, needs: needs)
+    if stopsAtFirst { throw error }
+  }
+
   /// Whether the pass is to end: then a refusal that is thrown was noted.
   var hasStopped: Bool { stopsAtFirst && first != nil }
 
@@ -106,6 +119,9 @@ final class FindingLedger {
 
   /// Whether something is wrong with `property`.
   func isRefuted(_ property: Property) -> Bool { found[property] != nil }
+
+  /// Whether `property` is refuted, or known not to be checkable.
+  func isOpen(_ property: Property) -> Bool { isRefuted(property) || obstructions[property] != nil }
 
   /// A part of the properties could not be looked at: they are not proven any more.
   func obstruct(_ properties: Property..., reason: String, needs: String) {

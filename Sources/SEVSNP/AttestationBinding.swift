@@ -51,20 +51,21 @@ extension AttestationVerifier {
         try checkProduct(report, endorsement, anchor)
       }
     }
-    ledger.check(.tcb) { () throws(MigrationError) in
-      // The whole eight bytes: reserved ones are zero on both sides.
-      guard report.reportedTCB == endorsement.tcb else {
-        throw MigrationError(
-          .reportTCB, "certificate is for another TCB than the report", section: "report",
-          at: 0x180, expected: "\(endorsement.tcb.components(for: endorsement.product))",
-          got: "\(report.reportedTCB.components(for: endorsement.product))")
-      }
-    }
+    ledger.check(.tcb) { () throws(MigrationError) in try checkTCB(report, endorsement) }
+    // Levels are compared in the layout of the report's own product, where it names one.
+    let product = report.product ?? endorsement.product
     ledger.check(.tcbOrder) { () throws(MigrationError) in
-      try checkTCBOrder(report, endorsement.product)
+      try checkTCBOrder(report, product)
+      guard report.currentFirmware.isAtLeast(report.committedFirmware) else {
+        throw MigrationError(
+          .reportTCB, "COMMITTED_VERSION is above CURRENT_VERSION", section: "report", at: 0x1EC,
+          expected: "at most \(report.currentFirmware)", got: "\(report.committedFirmware)")
+      }
     }
     switch (report.keyInfo.signer, endorsement.chipIdentifier) {
     case (.vlek, _): ledger.notAsked(.chip, "a VLEK is of no single chip")
+    case (_, _?) where report.fields.masksChipID && requirements.allowsMaskedChip:
+      ledger.notDemanded(.chip, has: "no chip is named")
     case (_, let identifier?):
       ledger.check(.chip) { () throws(MigrationError) in try checkChip(report, identifier) }
     default: break
@@ -80,16 +81,44 @@ extension AttestationVerifier {
         .reportProduct, "certificate is for another product than its root",
         section: "certificate", expected: genuine.rawValue, got: endorsement.productName)
     }
-    // Before version 3 a report has no CPU identity: the certificate decides, unless the report
-    // can only be Turin's. A Turin never made so old a report.
+    // Before version 3 a report has no CPU identity: the certificate decides between those products
+    // whose TCBs look alike. Of others a report so old cannot be read.
     let isOld = report.cpu == nil
-    guard isOld ? product != .turin && report.product == nil : report.product == product else {
+    guard !isOld || product == .milan || product == .genoa else {
+      throw MigrationError(
+        .reportProduct,
+        "a report of version \(report.version) cannot be \(product.rawValue)'s: it does not tell "
+          + "how its TCB is laid out", section: "report", at: 0x000,
+        expected: "version 3 or above", got: "version \(report.version)")
+    }
+    guard isOld ? report.product == nil : report.product == product else {
       throw MigrationError(
         .reportProduct, "report and certificate are of different products", section: "report",
-        at: isOld ? 0x000 : 0x188, expected: endorsement.productName,
-        got: report.product?.rawValue ?? report.cpu.map { "family/model/stepping \($0)" }
-          ?? "a report of version \(report.version)")
+        at: isOld ? 0x1A0 : 0x188, expected: endorsement.productName,
+        got: isOld
+          ? "a CHIP_ID of 8 bytes, as Turin's"
+          : report.product?.rawValue ?? report.cpu.map { "family/model/stepping \($0)" })
     }
+  }
+
+  /// The whole eight bytes must agree: reserved ones are zero on both sides.
+  private func checkTCB(
+    _ report: AttestationReport, _ endorsement: EndorsementExtensions
+  ) throws(MigrationError) {
+    let (reported, certified) = (report.reportedTCB, endorsement.tcb)
+    guard reported != certified else { return }
+    // Some firmware signs with the key of another of its TCBs, and hosts fetch certificates for it.
+    let others = [
+      ("CURRENT_TCB", report.currentTCB), ("COMMITTED_TCB", report.committedTCB),
+      ("LAUNCH_TCB", report.launchTCB),
+    ]
+    let named = others.first { $0.1 == certified }?.0
+    throw MigrationError(
+      .reportTCB,
+      named.map { "certificate is for \($0), not for REPORTED_TCB" }
+        ?? "certificate is for another TCB than the report", section: "report", at: 0x180,
+      expected: certified.text(beside: reported, for: endorsement.product),
+      got: reported.text(beside: certified, for: endorsement.product))
   }
 
   private func checkTCBOrder(
@@ -113,15 +142,21 @@ extension AttestationVerifier {
   private func checkChip(
     _ report: AttestationReport, _ identifier: [UInt8]
   ) throws(MigrationError) {
-    if report.fields.masksChipID, requirements.allowsMaskedChip { return }
-    let padding = [UInt8](repeating: 0, count: max(64 - identifier.count, 0))
-    guard report.chipID == identifier + padding else {
+    let count = identifier.count
+    guard report.chipID.starts(with: identifier) else {
       throw MigrationError(
         .reportChip,
         report.fields.masksChipID
           ? "report does not name its chip" : "certificate is of another chip than the report",
         section: "report", at: 0x1A0, expected: Hex.encode(identifier),
-        got: Hex.encode(report.chipID[..<identifier.count]))
+        got: Hex.encode(report.chipID[..<count]))
+    }
+    let rest = report.chipID[count...]
+    if let place = rest.firstIndex(where: { $0 != 0 }) {
+      throw MigrationError(
+        .reportChip, "CHIP_ID goes on behind the identifier of the certificate's chip",
+        section: "report", at: 0x1A0 + UInt64(place), expected: "zero behind \(count) bytes",
+        got: Hex.encode(rest))
     }
   }
 }

@@ -80,7 +80,8 @@ struct AttestationChain {
     guard let leaf = signing ?? named.first ?? leaves.first else {
       throw MigrationError(
         .certificateMissing, "no certificate of the key that signed the report",
-        section: "certificate", expected: report?.keyInfo.signer.map(commonName) ?? "SEV-VCEK")
+        section: "certificate",
+        expected: report?.wantedCertificate ?? commonName(.vcek))
     }
     return leaf
   }
@@ -118,18 +119,26 @@ struct AttestationChain {
   ) throws(MigrationError) -> TrustAnchor {
     for root in supplied where root.isSelfIssued {
       guard trust.contains(where: { $0.root.keyFingerprint == root.keyFingerprint }) else {
-        throw MigrationError(
-          .certificateRoot, "the chain's root is not trusted", section: "certificate",
-          expected: trust.map(\.description).joined(separator: " or "), got: "\(root.subject)")
+        throw untrusted(root.subject, trust)
       }
     }
     let named = trust.filter { $0.root.subject == issuer.issuer }
     guard let anchor = named.first(where: { issuer.isSigned(by: $0.root) }) ?? named.first else {
-      throw MigrationError(
-        .certificateRoot, "the chain does not end in a trusted root", section: "certificate",
-        expected: trust.map(\.description).joined(separator: " or "), got: "\(issuer.issuer)")
+      throw untrusted(issuer.issuer, trust)
     }
     return anchor
+  }
+
+  private static func untrusted(_ name: X509Name, _ trust: [TrustAnchor]) -> MigrationError {
+    // The same name on both sides of a refusal would explain nothing.
+    let isNamesake = trust.contains { $0.root.subject == name }
+    return MigrationError(
+      .certificateRoot,
+      isNamesake
+        ? "the chain's root has a trusted root's name and another key"
+        : "the chain's root is not trusted: if it is to be, name it with --trust",
+      section: "certificate", expected: trust.map(\.description).joined(separator: " or "),
+      got: isNamesake ? "another key of \(name)" : "\(name)")
   }
 
   private static func requireSigned(

@@ -10,7 +10,8 @@ public struct AttestationPolicy: Equatable, Sendable {
   public var minimumTCB: [Product: TCBVersion.Components]?
   /// The same of LAUNCH_TCB.
   public var minimumLaunchTCB: [Product: TCBVersion.Components]?
-  /// Wants COMMITTED_TCB equal to CURRENT_TCB: no firmware that can still be rolled back.
+  /// Wants COMMITTED_TCB equal to CURRENT_TCB, and COMMITTED_VERSION to CURRENT_VERSION: no firmware
+  /// that can still be rolled back.
   public var requiresCommittedTCB = false
   /// POLICY must be at least as strict as this one.
   public var guestPolicy: GuestPolicy?
@@ -20,6 +21,10 @@ public struct AttestationPolicy: Equatable, Sendable {
   public var familyID: [UInt8]?
   /// IMAGE_ID, 16 bytes.
   public var imageID: [UInt8]?
+  /// REPORT_ID, 32 bytes: one launch of one guest.
+  public var reportID: [UInt8]?
+  /// REPORT_ID_MA, 32 bytes, all ones for no migration agent.
+  public var reportIDMA: [UInt8]?
   /// HOST_DATA, 32 bytes.
   public var hostData: [UInt8]?
   /// ID_KEY_DIGEST must be one of these, 48 bytes each.

@@ -8,15 +8,17 @@ extension AttestationVerifier {
     _ ledger: inout AttestationLedger
   ) {
     let policy = requirements.policy
-    demand(.measurement, policy.measurements, &ledger) { (welcome) throws(MigrationError) in
+    demand(.measurement, policy.measurements, has: Self.short(report.measurement), &ledger) {
+      (welcome) throws(MigrationError) in
       try Self.require(
         report.measurement, amongst: welcome, .reportMeasurement,
         "guest was launched from another image", at: 0x090)
     }
-    checkLevels(report, endorsement?.product ?? report.product, &ledger)
+    checkLevels(report, report.product ?? endorsement?.product, &ledger)
     checkGuestPolicy(report, &ledger)
     checkIdentity(report, &ledger)
-    demand(.chipWelcome, policy.chips, &ledger) { (welcome) throws(MigrationError) in
+    demand(.chipWelcome, policy.chips, has: Self.short(report.chipID), &ledger) {
+      (welcome) throws(MigrationError) in
       try Self.require(
         report.chipID, amongst: welcome, .reportChip,
         report.fields.masksChipID ? "report does not name its chip" : "chip is not welcome",
@@ -26,11 +28,12 @@ extension AttestationVerifier {
   }
 
   /// Makes the check `name` when there is a demand.
+  /// - Parameter found: what the report has, for when there is none.
   private func demand<Demand>(
-    _ name: AttestationCheck.Name, _ demand: Demand?, _ ledger: inout AttestationLedger,
-    _ check: (Demand) throws(MigrationError) -> Void
+    _ name: AttestationCheck.Name, _ demand: Demand?, has found: String,
+    _ ledger: inout AttestationLedger, _ check: (Demand) throws(MigrationError) -> Void
   ) {
-    guard let demand else { return ledger.notAsked(name, "no policy demands it") }
+    guard let demand else { return ledger.notDemanded(name, has: found) }
     ledger.check(name) { () throws(MigrationError) in try check(demand) }
   }
 
@@ -58,25 +61,29 @@ extension AttestationVerifier {
       (.launchTCB, policy.minimumLaunchTCB, report.launchTCB, 0x1F0),
     ]
     for (name, minimum, version, offset) in levels where minimum == nil || product != nil {
-      demand(name, minimum, &ledger) { (minimum) throws(MigrationError) in
+      let found = product.map { "\(version.components(for: $0))" } ?? version.hex
+      demand(name, minimum, has: found, &ledger) { (minimum) throws(MigrationError) in
         try Self.require(version, atLeast: minimum, product, at: offset)
       }
     }
-    guard policy.requiresCommittedTCB else {
-      return ledger.notAsked(.committedTCB, "no policy demands it")
-    }
-    ledger.check(.committedTCB) { () throws(MigrationError) in
-      guard report.committedTCB == report.currentTCB else {
+    demand(
+      .committedTCB, policy.requiresCommittedTCB ? true : nil,
+      has: report.fields.canBeRolledBack
+        ? "firmware can be rolled back" : "all firmware is committed", &ledger
+    ) { (_) throws(MigrationError) in
+      let (committed, current) = (report.committedTCB, report.currentTCB)
+      guard committed == current else {
         throw MigrationError(
           .reportTCB, "platform runs firmware that is not committed", section: "report",
-          at: 0x1E0, expected: Self.text(report.currentTCB, product),
-          got: Self.text(report.committedTCB, product))
+          at: 0x1E0, expected: current.text(beside: committed, for: product),
+          got: committed.text(beside: current, for: product))
+      }
+      guard report.committedFirmware == report.currentFirmware else {
+        throw MigrationError(
+          .reportTCB, "platform runs firmware whose version is not committed", section: "report",
+          at: 0x1EC, expected: "\(report.currentFirmware)", got: "\(report.committedFirmware)")
       }
     }
-  }
-
-  private static func text(_ version: TCBVersion, _ product: Product?) -> String {
-    product.map { "\(version.components(for: $0))" } ?? version.hex
   }
 
   private static func require(
@@ -104,8 +111,9 @@ extension AttestationVerifier {
       (requirements.guestPolicy, "guest's policy is less strict than its peer's"),
       (requirements.policy.guestPolicy, "guest's policy is less strict than demanded"),
     ].compactMap { (floor, what) in floor.map { ($0, what) } }
-    demand(.guestPolicy, floors.isEmpty ? nil : floors, &ledger) {
-      (floors) throws(MigrationError) in
+    demand(
+      .guestPolicy, floors.isEmpty ? nil : floors, has: Self.hex(report.policy.rawValue), &ledger
+    ) { (floors) throws(MigrationError) in
       for (floor, what) in floors {
         guard report.policy.isAtLeastAsStrict(as: floor) else {
           throw MigrationError(
@@ -120,7 +128,8 @@ extension AttestationVerifier {
   private func checkIdentity(_ report: AttestationReport, _ ledger: inout AttestationLedger) {
     let policy = requirements.policy
     let fields = report.fields
-    demand(.guestSVN, policy.minimumGuestSVN, &ledger) { (least) throws(MigrationError) in
+    demand(.guestSVN, policy.minimumGuestSVN, has: "\(fields.guestSVN)", &ledger) {
+      (least) throws(MigrationError) in
       guard fields.guestSVN >= least else {
         throw MigrationError(
           .reportIdentity, "guest's security version is older than demanded", section: "report",
@@ -130,22 +139,33 @@ extension AttestationVerifier {
     let names = [
       (policy.familyID, fields.familyID, 0x010 as UInt64, "guest is of another family"),
       (policy.imageID, fields.imageID, 0x020, "guest is of another image"),
+      (policy.reportID, fields.reportID, 0x140, "guest was launched at another time"),
+      (policy.reportIDMA, fields.reportIDMA, 0x160, "guest has another migration agent"),
     ].compactMap { (wanted, found, offset, what) in wanted.map { ($0, found, offset, what) } }
-    demand(.identity, names.isEmpty ? nil : names, &ledger) { (names) throws(MigrationError) in
+    let found =
+      "family \(Self.short(fields.familyID)), image \(Self.short(fields.imageID)), report ID "
+      + Self.short(fields.reportID)
+    demand(.identity, names.isEmpty ? nil : names, has: found, &ledger) {
+      (names) throws(MigrationError) in
       for (wanted, found, offset, what) in names {
         try Self.require(found, amongst: [wanted], .reportIdentity, what, at: offset)
       }
     }
-    demand(.hostData, policy.hostData, &ledger) { (wanted) throws(MigrationError) in
+    demand(.hostData, policy.hostData, has: Self.short(fields.hostData), &ledger) {
+      (wanted) throws(MigrationError) in
       try Self.require(
         fields.hostData, amongst: [wanted], .reportIdentity,
         "guest was launched with other host data", at: 0x0C0)
     }
-    demand(.idKey, policy.idKeyDigests, &ledger) { (welcome) throws(MigrationError) in
+    demand(.idKey, policy.idKeyDigests, has: Self.short(fields.idKeyDigest), &ledger) {
+      (welcome) throws(MigrationError) in
       try Self.require(
         fields.idKeyDigest, amongst: welcome, .reportIdentity, "ID key is not welcome", at: 0x0E0)
     }
-    demand(.authorKey, policy.authorKeyDigests, &ledger) { (welcome) throws(MigrationError) in
+    let author =
+      report.keyInfo.hasAuthorKey ? Self.short(fields.authorKeyDigest) : "no author key"
+    demand(.authorKey, policy.authorKeyDigests, has: author, &ledger) {
+      (welcome) throws(MigrationError) in
       guard report.keyInfo.hasAuthorKey else {
         throw MigrationError(
           .reportIdentity, "guest was launched without an author key", section: "report",
@@ -163,7 +183,11 @@ extension AttestationVerifier {
     let policy = requirements.policy
     let fields = report.fields
     let hasBits = policy.requiredPlatform != nil || policy.forbiddenPlatform != nil
-    demand(.platformInfo, hasBits ? policy : nil, &ledger) { (policy) throws(MigrationError) in
+    let bits = fields.platformInfo.setBits
+    demand(
+      .platformInfo, hasBits ? policy : nil,
+      has: bits.isEmpty ? "no bit is set" : bits.joined(separator: ", "), &ledger
+    ) { (policy) throws(MigrationError) in
       let set = fields.platformInfo.rawValue
       let missing = PlatformInfo(rawValue: (policy.requiredPlatform?.rawValue ?? 0) & ~set)
       let unwelcome = PlatformInfo(rawValue: (policy.forbiddenPlatform?.rawValue ?? 0) & set)
@@ -175,7 +199,10 @@ extension AttestationVerifier {
           at: 0x040, got: Self.hex(set))
       }
     }
-    demand(.firmware, policy.minimumFirmware, &ledger) { (least) throws(MigrationError) in
+    demand(
+      .firmware, policy.minimumFirmware,
+      has: "\(fields.currentFirmware), committed \(fields.committedFirmware)", &ledger
+    ) { (least) throws(MigrationError) in
       for (version, offset, name) in [
         (fields.currentFirmware, 0x1E8 as UInt64, "firmware"),
         (fields.committedFirmware, 0x1EC, "committed firmware"),
@@ -187,7 +214,13 @@ extension AttestationVerifier {
         }
       }
     }
-    demand(.mitigations, policy.requiredMitigations, &ledger) { (bits) throws(MigrationError) in
+    let vectors = [fields.launchMitigations, fields.currentMitigations].compactMap(\.self)
+    demand(
+      .mitigations, policy.requiredMitigations,
+      has: vectors.isEmpty
+        ? "none, version \(report.version)"
+        : vectors.map(Self.hex).joined(separator: " at launch, now "), &ledger
+    ) { (bits) throws(MigrationError) in
       guard let launch = fields.launchMitigations, let current = fields.currentMitigations else {
         throw MigrationError(
           .reportPlatform, "report says nothing of mitigations", section: "report", at: 0x000,

@@ -8,14 +8,17 @@ extension AttestationPolicy {
   public static let schema = "svsm-migration/policy/1"
   /// Bytes a file may have.
   public static let maximumSize = 1 << 20
+  /// The word for all bits of PLATFORM_INFO that have no name, where they are forbidden.
+  public static let unknownBits = "unknown"
   /// Elements an array may have.
   public static let maximumCount = 1024
 
   /// The keys of the file.
   public enum Key: String, CaseIterable, Sendable {
     case schema, measurements, minimumTCB, minimumLaunchTCB, committedTCB, guestPolicy
-    case minimumGuestSVN, familyID, imageID, hostData, idKeyDigests, authorKeyDigests, chips
-    case providers, platformInfo, minimumFirmware, requiredMitigations
+    case minimumGuestSVN, familyID, imageID, reportID, reportIDMA, hostData, idKeyDigests
+    case authorKeyDigests, chips, providers, platformInfo, minimumFirmware
+    case requiredMitigations
   }
 
   /// Reads a policy file.
@@ -39,10 +42,15 @@ extension AttestationPolicy {
     minimumGuestSVN = try value(.minimumGuestSVN)?.number(atLeast: 1)
     familyID = try value(.familyID)?.bytes(16)
     imageID = try value(.imageID)?.bytes(16)
+    reportID = try value(.reportID)?.bytes(32)
+    reportIDMA = try value(.reportIDMA)?.bytes(32)
     hostData = try value(.hostData)?.bytes(32)
     idKeyDigests = try value(.idKeyDigests)?.listOfBytes(48)
     authorKeyDigests = try value(.authorKeyDigests)?.listOfBytes(48)
-    chips = try value(.chips)?.listOfBytes(64)
+    if let identifiers = try value(.chips)?.listOfBytes(64, 8) {
+      // Where a product has shorter ones, zeros follow in CHIP_ID.
+      chips = identifiers.map { $0 + [UInt8](repeating: 0, count: 64 - $0.count) }
+    }
     providers = try value(.providers)?.names()
     if let platform = try value(.platformInfo) {
       (requiredPlatform, forbiddenPlatform) = try platform.platformBits()
@@ -60,10 +68,10 @@ extension DocumentValue {
 
   /// Measurements, digests or chip identifiers. Where firmware has nothing to say it writes zeros: they
   /// name nothing.
-  fileprivate func listOfBytes(_ count: Int) throws(MigrationError) -> [[UInt8]] {
+  fileprivate func listOfBytes(_ counts: Int...) throws(MigrationError) -> [[UInt8]] {
     var list: [[UInt8]] = []
     for element in try self.list() {
-      let bytes = try element.bytes(count)
+      let bytes = try element.bytes(counts)
       guard bytes.contains(where: { $0 != 0 }) else { throw element.wrong("other than zeros") }
       list.append(bytes)
     }
@@ -93,14 +101,10 @@ extension DocumentValue {
           "one of " + Product.allCases.map(\.rawValue).joined(separator: ", "))
       }
       guard levels[product] == nil else { throw name.wrong("each product once") }
-      var keys = ["product", "bootLoader", "tee", "snp", "microcode"]
-      if product.hasFMC { keys.insert("fmc", at: 1) }
-      try element.requireKeys(keys)
-      levels[product] = TCBVersion.Components(
-        fmc: product.hasFMC ? try element.member("fmc").number() : nil,
-        bootLoader: try element.member("bootLoader").number(),
-        tee: try element.member("tee").number(), snp: try element.member("snp").number(),
-        microcode: try element.member("microcode").number())
+      try element.requireKeys(["product"] + product.levels.map(\.level.rawValue))
+      levels[product] = try TCBVersion.Components(of: product) { (level) throws(MigrationError) in
+        try element.member(level.rawValue).number()
+      }
     }
     return levels
   }
@@ -126,18 +130,30 @@ extension DocumentValue {
   fileprivate func platformBits() throws(MigrationError) -> (PlatformInfo?, PlatformInfo?) {
     try requireKeys(["required", "forbidden"])
     let required = try optional("required")?.platformInfo(but: nil)
-    let forbidden = try optional("forbidden")?.platformInfo(but: required)
+    let forbidden = try optional("forbidden")?.platformInfo(but: required, mayBeUnknown: true)
     guard required != nil || forbidden != nil else { throw wrong("required or forbidden") }
     return (required, forbidden)
   }
 
-  private func platformInfo(but others: PlatformInfo?) throws(MigrationError) -> PlatformInfo {
+  /// - Parameters:
+  ///   - others: bits that may not be here too.
+  ///   - mayBeUnknown: takes the word for all bits without a name.
+  private func platformInfo(
+    but others: PlatformInfo?, mayBeUnknown: Bool = false
+  ) throws(MigrationError) -> PlatformInfo {
     var info = PlatformInfo(rawValue: 0)
     for element in try list() {
       let name = try element.string()
+      if mayBeUnknown, name == AttestationPolicy.unknownBits {
+        info.rawValue |= PlatformInfo.unnamed.rawValue
+        continue
+      }
       guard let bit = PlatformInfo.named.first(where: { $0.name == name })?.bit else {
+        let names = PlatformInfo.named.map(\.name)
         throw element.wrong(
-          "one of " + PlatformInfo.named.map(\.name).joined(separator: ", "))
+          "one of "
+            + (names + (mayBeUnknown ? [AttestationPolicy.unknownBits] : []))
+            .joined(separator: ", "))
       }
       guard others?.has(bit) != true else { throw element.wrong("a bit that is not required too") }
       info.rawValue |= 1 << UInt64(bit)
@@ -154,6 +170,7 @@ extension DocumentValue {
     let version = FirmwareVersion(major: parts[0], minor: parts[1], build: parts[2])
     // Only one spelling: no sign, no zero in front, nothing that is no number.
     guard version.description == text else { throw wrong(#"a version such as "1.55.0""#) }
+    guard parts.contains(where: { $0 != 0 }) else { throw wrong("a version above 0.0.0") }
     return version
   }
 }

@@ -46,6 +46,8 @@ public struct AttestationReport: Equatable, Sendable {
   public static let size = 0x4A0
   /// Leading bytes that the signature covers.
   public static let signedSize = 0x2A0
+  /// Versions whose every byte is known.
+  public static let versions: ClosedRange<UInt32> = 2...5
 
   public static let layout = RecordLayout(
     "attestation-report",
@@ -84,9 +86,10 @@ public struct AttestationReport: Equatable, Sendable {
     try checkForm()
   }
 
-  /// Reads a report of a known length and version, whatever else is in it, so that a tool can
-  /// show a report it would refuse.
-  /// - Throws: `REPORT-LENGTH`, `REPORT-VERSION`.
+  /// Reads a report of the known length, whatever is in it, so that a tool can show a report it would
+  /// refuse. Of a version that is not known the fields are those that all known ones share: newer
+  /// versions have only filled in what was reserved.
+  /// - Throws: `REPORT-LENGTH`.
   public init(unchecked bytes: [UInt8]) throws(MigrationError) {
     guard bytes.count == Self.size else {
       throw MigrationError(

@@ -3,7 +3,7 @@ public import Bytes
 extension AttestationReport {
   /// The signed content of a report; see `AttestationReport` for offsets.
   public struct Fields: Equatable, Sendable {
-    /// 2, 3, 4 or 5.
+    /// 2, 3, 4 or 5 in a report that is verified; see `AttestationReport.checkVersion`.
     public var version: UInt32
     public var guestSVN: UInt32
     public var policy: GuestPolicy
@@ -11,7 +11,8 @@ extension AttestationReport {
     public var familyID: [UInt8]
     /// 16 bytes.
     public var imageID: [UInt8]
-    /// Privilege level of the requester: 0 is an SVSM's.
+    /// Privilege level of the requester: 0 is an SVSM's, 1 to 3 are other guests', all ones is the
+    /// host's.
     public var vmpl: UInt32
     /// 1 is ECDSA P-384 with SHA-384.
     public var signatureAlgorithm: UInt32
@@ -82,6 +83,16 @@ extension AttestationReport {
     /// True when no migration agent is associated with the guest.
     public var hasNoMigrationAgent: Bool { reportIDMA.allSatisfy { $0 == 0xFF } }
 
+    /// True when a migration agent is associated with the guest, or its policy allows one.
+    public var mayHaveMigrationAgent: Bool {
+      policy.allowsMigrationAgent || !hasNoMigrationAgent
+    }
+
+    /// True when the platform's firmware can be taken back to an older one.
+    public var canBeRolledBack: Bool {
+      committedTCB != currentTCB || committedFirmware != currentFirmware
+    }
+
     /// The product, from the CPU identity of version 3 and later. An older report has none: then
     /// Turin when CHIP_ID has only its first eight bytes set, else nil (Milan and Genoa look
     /// alike and share their layouts; the certificate tells).
@@ -94,14 +105,10 @@ extension AttestationReport {
 }
 
 extension AttestationReport.Fields {
-  /// Reads the signed part, 0x2A0 bytes, and passes over its reserved ranges.
+  /// Reads the signed part, 0x2A0 bytes, and passes over its reserved ranges. A version above those
+  /// known is read as the newest of them, one below as the oldest.
   init(from cursor: inout ByteCursor) throws(MigrationError) {
     version = try cursor.readLittleEndian()
-    guard (2...5).contains(version) else {
-      throw MigrationError(
-        .reportVersion, "version of the attestation report is not known", section: "report",
-        at: 0, expected: "2 to 5", got: "\(version)")
-    }
     guestSVN = try cursor.readLittleEndian()
     policy = GuestPolicy(rawValue: try cursor.readLittleEndian())
     familyID = try cursor.takeArray(16)
@@ -138,7 +145,7 @@ extension AttestationReport.Fields {
   /// The 0x2A0 bytes that are signed, reserved ranges zero.
   /// - Throws: `REPORT-VERSION`; `INTERNAL` when a byte field has the wrong length.
   public func signedBytes() throws(MigrationError) -> [UInt8] {
-    guard (2...5).contains(version) else {
+    guard AttestationReport.versions.contains(version) else {
       throw MigrationError(.reportVersion, "no such version of the attestation report")
     }
     let lengths = [

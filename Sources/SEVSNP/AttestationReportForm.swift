@@ -5,13 +5,39 @@ extension AttestationReport {
   ///
   /// The bytes behind the signature and the upper bytes of R and S are not signed: were they not
   /// refused, one report would have many valid encodings.
-  /// - Throws: `REPORT-POLICY`, `REPORT-RESERVED` (with the offset), `REPORT-SIGNING-KEY`,
-  ///   `REPORT-ALGORITHM`, `REPORT-SIGNATURE`.
+  /// - Throws: `REPORT-VERSION`, `REPORT-POLICY`, `REPORT-RESERVED` (with the offset),
+  ///   `REPORT-SIGNING-KEY`, `REPORT-ALGORITHM`, `REPORT-SIGNATURE`.
   public func checkForm() throws(MigrationError) {
+    try checkVersion()
     try checkPolicyForm()
     try checkReserved()
     try checkSigningKey()
     try checkSignatureForm()
+  }
+
+  /// Refuses a version whose fields are not all known.
+  /// - Throws: `REPORT-VERSION`.
+  public func checkVersion() throws(MigrationError) {
+    guard Self.versions.contains(self.version) else {
+      throw MigrationError(
+        .reportVersion, "version of the attestation report is not known", section: "report",
+        at: 0, expected: "\(Self.versions.lowerBound) to \(Self.versions.upperBound)",
+        got: "\(self.version)")
+    }
+  }
+
+  /// Refuses a report that no guest asked for. Firmware makes one for the host too, and says so in
+  /// VMPL: the host chose all that is in REPORT_DATA then.
+  /// - Throws: `REPORT-VMPL`.
+  public func checkRequester() throws(MigrationError) {
+    guard self.vmpl <= 3 else {
+      throw MigrationError(
+        .reportVMPL,
+        self.vmpl == .max
+          ? "the host asked for the report: it speaks for no guest"
+          : "no guest runs at the report's privilege level", section: "report", at: 0x030,
+        expected: "VMPL 0 to 3", got: "VMPL 0x\(String(self.vmpl, radix: 16))")
+    }
   }
 
   /// Byte ranges that are zero in a report of `version`.

@@ -38,21 +38,16 @@ public struct EndorsementExtensions: Equatable, Sendable {
         got: "\"\(productName)\"")
     }
     self.product = product
-    guard product.hasFMC || certificate[Self.arc + "3.9"] == nil else {
-      throw Self.wrong("\(product.rawValue) has no FMC level", Self.arc + "3.9")
+    let components = try TCBVersion.Components(of: product) { (level) throws(MigrationError) in
+      try Self.level(level.arc, in: certificate)
     }
-    for reserved in ["3.4", "3.5", "3.6", "3.7"] where certificate[Self.arc + reserved] != nil {
-      guard try Self.level(reserved, in: certificate) == 0 else {
-        throw Self.wrong("reserved level is not zero", Self.arc + reserved)
+    tcb = TCBVersion(components, for: product)
+    let others = TCBVersion.Level.allCases.filter { components[$0] == nil }.map(\.arc)
+    for other in ["3.4", "3.5", "3.6", "3.7"] + others where certificate[Self.arc + other] != nil {
+      guard try Self.level(other, in: certificate) == 0 else {
+        throw Self.wrong("a level that \(product.rawValue) has not is not zero", Self.arc + other)
       }
     }
-    tcb = TCBVersion(
-      .init(
-        fmc: product.hasFMC ? try Self.level("3.9", in: certificate) : nil,
-        bootLoader: try Self.level("3.1", in: certificate),
-        tee: try Self.level("3.2", in: certificate), snp: try Self.level("3.3", in: certificate),
-        microcode: try Self.level("3.8", in: certificate)),
-      for: product)
     chipIdentifier = try certificate[Self.arc + "4"].map { (item) throws(MigrationError) in
       try Self.chipIdentifier(item, product)
     }
@@ -116,5 +111,18 @@ public struct EndorsementExtensions: Equatable, Sendable {
       throw wrong("chip identifier has the wrong length", item.identifier)
     }
     return Array(item.value.dropFirst(2))
+  }
+}
+
+extension TCBVersion.Level {
+  /// Last numbers of its extension's identifier.
+  fileprivate var arc: String {
+    switch self {
+    case .bootLoader: "3.1"
+    case .tee: "3.2"
+    case .snp: "3.3"
+    case .microcode: "3.8"
+    case .fmc: "3.9"
+    }
   }
 }

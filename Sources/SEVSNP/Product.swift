@@ -5,7 +5,7 @@ public enum Product: String, Sendable, CaseIterable {
   case milan = "Milan"
   case genoa = "Genoa"
   case turin = "Turin"
-  /// Known by its CPU identity only: AMD has published no root for it, so no chain of it verifies.
+  /// Its root is not built in: a chain of it stands under a root that is named.
   case venice = "Venice"
 
   /// The line of a combined family and model (CPUID leaf 1), or nil when it is not known.
@@ -28,9 +28,6 @@ public enum Product: String, Sendable, CaseIterable {
     guard let product = Product(rawValue: String(line)) else { return nil }
     self = product
   }
-
-  /// Whether its TCB has a level of FMC, the first mutable code.
-  public var hasFMC: Bool { self == .turin || self == .venice }
 
   /// Significant leading bytes of CHIP_ID, and the length of a certificate's hwID.
   public var chipIdentifierSize: Int {

@@ -68,8 +68,7 @@ public struct GuestPolicy: NamedBits, Equatable {
 
 /// State of the platform, PLATFORM_INFO of the report.
 ///
-/// Bit 6 has no public name and is set on genuine Turin reports: bits without a name are kept and
-/// shown, never refused.
+/// Bits without a name are kept and shown; a policy may forbid them.
 public struct PlatformInfo: NamedBits, Equatable {
   public var rawValue: UInt64
   public init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -77,8 +76,13 @@ public struct PlatformInfo: NamedBits, Equatable {
   public static let named: [NamedBit] = [
     .init(bit: 0, name: "smt"), .init(bit: 1, name: "tsme"), .init(bit: 2, name: "ecc"),
     .init(bit: 3, name: "rapl-disabled"), .init(bit: 4, name: "ciphertext-hiding"),
-    .init(bit: 5, name: "alias-check-complete"), .init(bit: 7, name: "sev-tio"),
+    .init(bit: 5, name: "alias-check-complete"), .init(bit: 6, name: "iommu-write-safe"),
+    .init(bit: 7, name: "sev-tio"),
   ]
+
+  /// Every bit that has no name.
+  static let unnamed = PlatformInfo(
+    rawValue: named.reduce(UInt64.max) { $0 & ~(1 << UInt64($1.bit)) })
 }
 
 /// KEY_INFO of the report: which key signed it.

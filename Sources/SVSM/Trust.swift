@@ -1,5 +1,5 @@
 public import Bytes
-internal import Cryptography
+public import Cryptography
 public import SEVSNP
 
 /// What a party believes when the other shows its attestation report, roots and the time, and what it
@@ -10,13 +10,17 @@ public struct Trust: Sendable {
   public var time: Int64
   /// Demands beyond those that every migration makes of its peer.
   public var policy: AttestationPolicy
+  /// Lists that must not name an authority of a chain; with none, revocation is not checked.
+  public var revocationLists: [X509RevocationList]
 
   public init(
-    anchors: [TrustAnchor], time: Int64, policy: AttestationPolicy = AttestationPolicy()
+    anchors: [TrustAnchor], time: Int64, policy: AttestationPolicy = AttestationPolicy(),
+    revocationLists: [X509RevocationList] = []
   ) {
     self.anchors = anchors
     self.time = time
     self.policy = policy
+    self.revocationLists = revocationLists
   }
 
   /// Verifies a peer's evidence in full: report, chain, binding, VMPL 0, no debugging, the report
@@ -70,7 +74,7 @@ public struct Trust: Sendable {
   private func verifier(demanding reportData: [UInt8]) -> AttestationVerifier {
     AttestationVerifier(
       trust: anchors, requirements: .peer(reportData: reportData, policy: policy),
-      time: .at(time))
+      time: .at(time), revocationLists: revocationLists)
   }
 
   /// A report's offsets count from its first byte, those of certificates from their table's.

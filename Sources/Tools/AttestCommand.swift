@@ -70,6 +70,7 @@ public struct AttestVerifyCommand: ToolCommand {
   public var certificateFiles: [String] = []
 
   @OptionGroup public var trust: TrustOptions
+  @OptionGroup public var revocation: RevocationOptions
   @OptionGroup public var policy: PolicyOption
 
   @Option(
@@ -113,7 +114,8 @@ public struct AttestVerifyCommand: ToolCommand {
   public var wantsJSON: Bool { json }
 
   public func validate() throws {
-    try policy.validate(beside: [report] + certificateFiles + trust.trustedFiles)
+    try policy.validate(
+      beside: [report] + certificateFiles + trust.trustedFiles + revocation.listFiles)
     guard reportData.map({ $0.bytes.count == 64 }) ?? true else {
       throw ValidationError("--report-data takes 64 bytes, 128 hex digits.")
     }
@@ -137,7 +139,8 @@ public struct AttestVerifyCommand: ToolCommand {
     }
     let verifier = AttestationVerifier(
       trust: try trust.anchors(), requirements: try requirements(for: file),
-      time: at.flatMap { AttestationTime($0) }?.time ?? .at(TrustOptions.now))
+      time: at.flatMap { AttestationTime($0) }?.time ?? .at(TrustOptions.now),
+      revocationLists: try revocation.lists())
     let result = verifier.verify(report: file.report, certificates: certificates)
     if json {
       try console.write(AttestationJSON.verdict(of: result) { console.refusal($0) })

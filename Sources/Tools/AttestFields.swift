@@ -30,7 +30,12 @@ struct ReportField {
     case "POLICY": policy(report.policy)
     case "FAMILY_ID": bytes(report.familyID)
     case "IMAGE_ID": bytes(report.imageID)
-    case "VMPL": number(report.vmpl)
+    case "VMPL":
+      number(
+        report.vmpl,
+        report.vmpl == .max
+          ? "asked for by the host, speaks for no guest"
+          : report.vmpl > 3 ? "no guest's level" : nil)
     case "SIGNATURE_ALGO":
       number(report.signatureAlgorithm, report.signatureAlgorithm == 1 ? "ECDSA P-384" : "unknown")
     case "CURRENT_TCB": tcb(report.currentTCB, report)
@@ -121,11 +126,9 @@ struct ReportField {
     }
     let parts = version.components(for: product)
     var members: [JSON.Member] = [.init("value", .string(version.hex))]
-    if let fmc = parts.fmc { members.append(.init("fmc", JSON(fmc))) }
-    members += [
-      .init("bootLoader", JSON(parts.bootLoader)), .init("tee", JSON(parts.tee)),
-      .init("snp", JSON(parts.snp)), .init("microcode", JSON(parts.microcode)),
-    ]
+    for level in TCBVersion.Level.allCases {
+      if let number = parts[level] { members.append(.init(level.rawValue, JSON(number))) }
+    }
     return (["\(version.hex): \(parts)"], .object(members))
   }
 }

@@ -26,6 +26,7 @@ enum AttestationJSON {
           ]))
     }
     members.append(.init("product", report.product.map { .string($0.rawValue) } ?? .null))
+    members.append(.init("vcekAddresses", .text(report.vcekAddresses)))
     members.append(.init("report", fields(of: report)))
     do throws(MigrationError) {
       try report.checkForm()
@@ -61,7 +62,7 @@ enum AttestationJSON {
 
   private static func check(_ check: AttestationCheck) -> JSON {
     var members: [JSON.Member] = [
-      .init("name", .string(check.name.rawValue)), .init("meaning", .string(check.name.meaning)),
+      .init("name", .string(check.name.rawValue)), .init("meaning", .string(check.name.question)),
     ]
     switch check.outcome {
     case .passed: members.append(.init("outcome", "passed"))

@@ -30,13 +30,35 @@ enum AttestationText {
         out.field(name, line, width: 30, indent: 2)
       }
     }
-    do throws(MigrationError) {
-      try report.checkForm()
-    } catch {
+    for address in report.vcekAddresses { out.field("signed by the VCEK", address, indent: 2) }
+    for remark in Self.remarks(on: report) {
       out.line()
-      out.line("No firmware writes such a report: \(error)")
+      out.line(remark)
     }
     return out.text
+  }
+
+  /// What is to be known of a report before a field of it is believed.
+  private static func remarks(on report: AttestationReport) -> [String] {
+    var remarks: [String] = []
+    do throws(MigrationError) {
+      try report.checkVersion()
+      do throws(MigrationError) {
+        try report.checkForm()
+      } catch {
+        remarks.append("No firmware writes such a report: \(error)")
+      }
+    } catch {
+      remarks.append(
+        "warning: version \(report.version) is not known. These are the fields it shares with the "
+          + "versions that are; it may have others, and is not verified")
+    }
+    do throws(MigrationError) {
+      try report.checkRequester()
+    } catch {
+      remarks.append("warning: \(error.what)")
+    }
+    return remarks
   }
 
   /// The check list and the verdict.
@@ -81,10 +103,22 @@ enum AttestationText {
     for warning in Self.warnings(of: result) {
       out.line("warning: \(warning)", as: style.doubtful)
     }
+    for address in Self.wanted(by: result) {
+      out.line("the certificate of the report's VCEK: \(address)")
+    }
     out.line(
       Self.sentence(of: result),
       as: !result.isAccepted ? style.bad : result.isGenuine ? style.good : style.doubtful)
     return out.text
+  }
+
+  /// Where the certificate is that belongs to the report, when none or another was supplied.
+  private static func wanted(by result: AttestationResult) -> [String] {
+    let about: [AttestationCheck.Name] = [.certificate, .chip, .tcb]
+    guard result.checks.contains(where: { $0.isFailure && about.contains($0.name) }) else {
+      return []
+    }
+    return result.report?.vcekAddresses ?? []
   }
 
   /// The verdict in one line.
@@ -106,7 +140,7 @@ enum AttestationText {
     if report.policy.allowsDebug {
       warnings.append("the guest's policy lets the host debug it: nothing in it is secret")
     }
-    if report.policy.allowsMigrationAgent || !report.fields.hasNoMigrationAgent {
+    if report.fields.mayHaveMigrationAgent {
       warnings.append("firmware may migrate the guest with the help of a migration agent")
     }
     if report.vmpl != 0 {
@@ -117,8 +151,8 @@ enum AttestationText {
     } else if report.fields.masksChipID {
       warnings.append("the report does not name its chip")
     }
-    if report.committedTCB != report.currentTCB {
-      warnings.append("the platform's firmware can still be rolled back: committed TCB is older")
+    if report.fields.canBeRolledBack {
+      warnings.append("the platform's firmware can still be rolled back: not all is committed")
     }
     return warnings
   }

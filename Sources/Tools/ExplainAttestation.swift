@@ -14,7 +14,7 @@ extension Explanation {
       "a newer firmware",
       "damage in the first four bytes",
     ],
-    remedy: "no other version is read")
+    remedy: "a newer firmware needs newer tools; svsm-mig-attest show shows what they know of it")
 
   static let reportReserved = Explanation(
     meaning: "a reserved byte, or reserved bit of KEY_INFO, is set",
@@ -53,12 +53,13 @@ extension Explanation {
     remedy: "launch it without a migration agent")
 
   static let reportVMPL = Explanation(
-    meaning: "asked for from another privilege level: not by the SVSM",
+    meaning: "asked for from another privilege level: not by the SVSM, or by no guest at all",
     causes: [
       "a guest OS asked for the report, and speaks for the SVSM",
       "a guest without an SVSM",
+      "the host asked firmware for a report of the guest, and chose its REPORT_DATA",
     ],
-    remedy: "only VMPL 0 speaks for the SVSM")
+    remedy: "only VMPL 0 speaks for the SVSM; get a report that the guest itself asked for")
 
   static let reportSigningKey = Explanation(
     meaning:
@@ -82,10 +83,11 @@ extension Explanation {
     meaning: "the signature is out of range or not by the certificate's key",
     causes: [
       "damage anywhere in the signed part",
-      "the certificate of another chip or another TCB",
       "a forged report",
+      "firmware that signs with the key of CURRENT_TCB: the certificate for that TCB shows it",
     ],
-    remedy: "report and certificate do not belong together, or the report was changed")
+    remedy: "get the report again; where only the certificate for CURRENT_TCB fits, update the "
+      + "firmware")
 
   static let reportData = Explanation(
     meaning: "REPORT_DATA is not what was demanded",
@@ -103,10 +105,11 @@ extension Explanation {
     causes: [
       "firmware was updated since the certificate was fetched",
       "firmware was rolled back, or never updated to what a policy demands",
-      "the certificate of another TCB",
+      "the certificate of another TCB, as of CURRENT_TCB in place of REPORTED_TCB",
     ],
-    remedy: "get the certificate for REPORTED_TCB; update and commit the firmware, and launch the "
-      + "guest anew")
+    remedy:
+      "get the certificate for REPORTED_TCB (svsm-mig-attest show prints its address); update "
+      + "and commit the firmware, and launch the guest anew")
 
   static let reportChip = Explanation(
     meaning:
@@ -117,15 +120,17 @@ extension Explanation {
       "CHIP_ID is masked on that machine",
       "a machine that the policy does not list",
     ],
-    remedy: "get this chip's certificate, or list the chip in the policy")
+    remedy: "get this chip's certificate (svsm-mig-attest show prints its address), or list the "
+      + "chip in the policy")
 
   static let reportProduct = Explanation(
     meaning: "report, certificate and root are of different products, or of an unknown one",
     causes: [
       "certificates of another processor line",
       "a processor that is newer than this table",
+      "a report of version 2 of a processor that came after it",
     ],
-    remedy: "use the right chain")
+    remedy: "use the right chain; of a Turin or later get a report of version 3 or above")
 
   static let certificateSyntax = Explanation(
     meaning: "not a well-formed certificate, PEM text or private key",
@@ -136,17 +141,21 @@ extension Explanation {
     remedy: "give X.509 in DER or PEM")
 
   static let certificateMissing = Explanation(
-    meaning: "the certificate that signed the report, or its issuer, is neither supplied nor known",
+    meaning:
+      "the certificate of the key that signed the report, or its issuer, is neither supplied "
+      + "nor known; or no revocation list is that of the chain's root",
     causes: [
       "the host gave no certificates",
       "only the chip's own was supplied",
+      "--crl with the list of another product",
     ],
-    remedy: "add it")
+    remedy: "add it: the message says where AMD's key server has the chip's certificate; the "
+      + "provider has a VLEK's, and the root's certificate says where its list is")
 
   static let certificateRoot = Explanation(
     meaning: "the chain does not end in a trusted root, or brings one that is not trusted",
     causes: [
-      "a model's root that was not named",
+      "a model's root, or that of a product whose root is not built in, that was not named",
       "a chain of another vendor",
       "a forged chain with a root of its own",
     ],
@@ -188,12 +197,22 @@ extension Explanation {
     remedy: "get the certificate again from AMD's key server")
 
   static let certificateDate = Explanation(
-    meaning: "a certificate is not valid yet or has expired at the chosen time",
+    meaning: "a certificate or revocation list is not valid yet or not any more at the chosen time",
     causes: [
       "the clock is wrong",
       "an old report, looked at today",
+      "a revocation list that was kept too long, or is newer than the time chosen with --at",
     ],
-    remedy: "name another time with --at, if you mean one")
+    remedy: "name another time with --at, if you mean one; get the revocation list anew")
+
+  static let certificateRevoked = Explanation(
+    meaning: "a revocation list of the chain's root names the root or the issuer of the "
+      + "certificate",
+    causes: [
+      "AMD has taken back an intermediate whose key is no secret any more",
+      "a host that hands out certificates of a revoked authority",
+    ],
+    remedy: "do not trust the report; get a certificate under the authority that replaces it")
 
   static let certificateTable = Explanation(
     meaning: "the certificate table is too long, has no end, repeats an entry, or its contents lie "

@@ -98,6 +98,7 @@ extension ErrorCode {
     case .certificateName: .certificateName
     case .certificateExtension: .certificateExtension
     case .certificateDate: .certificateDate
+    case .certificateRevoked: .certificateRevoked
     case .certificateTable: .certificateTable
     // Private pages and epochs.
     case .pageTag: .pageTag

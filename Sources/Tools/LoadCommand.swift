@@ -67,6 +67,7 @@ public struct LoadCommand: ToolCommand {
   var json = false
 
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var revocation: RevocationOptions
   @OptionGroup var policy: PolicyOption
   @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
@@ -84,11 +85,11 @@ public struct LoadCommand: ToolCommand {
     guard instance != "-" else {
       throw ValidationError("The instance is rewritten; name its file.")
     }
-    guard policy.path == nil || !oneWay && !abort else {
+    guard policy.path == nil && revocation.listFiles.isEmpty || !oneWay && !abort else {
       throw ValidationError(
-        "--policy demands a report: neither --one-way nor --abort looks at one.")
+        "--policy and --crl demand a report: neither --one-way nor --abort looks at one.")
     }
-    try policy.validate(beside: [stream] + trust.trustedFiles)
+    try policy.validate(beside: [stream] + trust.trustedFiles + revocation.listFiles)
   }
 
   public func execute(_ console: Console) throws {
@@ -99,11 +100,12 @@ public struct LoadCommand: ToolCommand {
       try destination.instance.requireReady()
       throw ValidationError("Missing the stream to load.")
     }
-    let trust = try trust.load(demanding: policy.load())
+    let trust = try trust.load(demanding: policy.load(), revocation)
     let file = try InputFile(stream)
     try refuseSame(file.identity, as: output)
     try refuseSame(
-      inputs: [instance] + [policy.path].compactMap { $0 } + self.trust.trustedFiles, as: output)
+      inputs: [instance] + [policy.path].compactMap { $0 } + self.trust.trustedFiles
+        + revocation.listFiles, as: output)
     let target = try LoadTarget(output, as: outputFormat, force: outputs.force)
     let input = try StreamInput(opening: file)
     let crew = jobs.crew

@@ -21,7 +21,10 @@ extension VerificationReport {
     var sum = "\(counts.proven) of \(outcomes.count) properties proven"
     if counts.refuted > 0 { sum += ", \(counts.refuted) refuted" }
     if counts.notCheckable > 0 { sum += ", \(counts.notCheckable) not checkable here" }
-    if let refusal { return "refuted [\(refusal.code.rawValue)]: \(sum)" }
+    if let refusal {
+      // What a load refuses because it cannot know it refutes nothing.
+      return "\(counts.refuted > 0 ? "refuted" : "refused") [\(refusal.code.rawValue)]: \(sum)"
+    }
     return "nothing refuted: \(sum)"
   }
 
@@ -38,13 +41,17 @@ extension VerificationReport {
       case .proven:
         text += "\(style.good("proven       "))  \(name)  \(property.meaning(of: kind))\n"
       case .refuted(let refutations, let more):
-        text += "\(style.bad("refuted      "))  \(name)  \(property.meaning(of: kind))\n"
+        let count = UInt64(refutations.count) + more
+        text += "\(style.bad("refuted      "))  \(name)  \(Spelled.count(count, "finding"))\n"
         for refutation in refutations { text += Self.lines(refutation) }
         if more > 0 { text += "    and \(more) more\n" }
       case .notCheckable(let reason, let needs):
         text += "\(style.doubtful("not checkable"))  \(name)  \(reason)\n"
         text += Self.wrapped("needs \(needs)", indent: width + 17)
       }
+    }
+    if checksRevocation == false {
+      text += "\(style.doubtful("not checked  "))  revocation: no --crl is given\n"
     }
     return text + style.strong(verdict) + "\n"
   }
@@ -78,7 +85,7 @@ extension VerificationReport {
     let properties = outcomes.map { property, outcome -> JSON in
       var members: [JSON.Member] = [
         .init("name", .string(property.rawValue)),
-        .init("meaning", .string(property.meaning(of: kind))),
+        .init("meaning", .string(property.question(of: kind))),
       ]
       switch outcome {
       case .proven: members.append(.init("outcome", "proven"))
@@ -102,6 +109,9 @@ extension VerificationReport {
       .init("notCheckable", JSON(counts.notCheckable)), .init("properties", .array(properties)),
       .init("refusal", refusal.map { .object($0.jsonMembers) } ?? .null),
     ]
+    if let checksRevocation {
+      members.append(.init("revocation", checksRevocation ? "checked" : "not-checked"))
+    }
     if kind == .qemu {
       members.append(.init("signerSHA256", signerHash.map { .hex(bytes: $0) } ?? .null))
     }

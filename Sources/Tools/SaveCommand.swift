@@ -74,6 +74,7 @@ public struct SaveCommand: ToolCommand {
   @OptionGroup var vmsa: VMSAOption
   @OptionGroup(title: "QEMU streams") var qemu: QEMUInputOptions
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var revocation: RevocationOptions
   @OptionGroup var policy: PolicyOption
   @OptionGroup var seed: SeedOption
   @OptionGroup var jobs: JobsOption
@@ -85,9 +86,11 @@ public struct SaveCommand: ToolCommand {
 
   public func validate() throws {
     guard resumeAfter == nil else {
-      guard from != nil, guest == nil, output == nil, to == nil, policy.path == nil else {
+      guard from != nil, guest == nil, output == nil, to == nil, policy.path == nil,
+        revocation.listFiles.isEmpty
+      else {
         throw ValidationError(
-          "--resume-after takes --from, and neither a guest nor --output, --to or --policy.")
+          "--resume-after takes --from, and neither a guest nor --output, --to, --policy or --crl.")
       }
       return
     }
@@ -104,7 +107,9 @@ public struct SaveCommand: ToolCommand {
     guard ([to, guest] + round).count(where: { $0 == "-" }) < 2 else {
       throw ValidationError("Only one of guests and offer can come from standard input.")
     }
-    try policy.validate(beside: [to, guest, from] + round + qemu.channel + trust.trustedFiles)
+    try policy.validate(
+      beside: [to, guest, from] + round + qemu.channel + trust.trustedFiles
+        + revocation.listFiles)
     guard round.isEmpty || qemu.channel.isEmpty && qemu.offset == nil else {
       throw ValidationError(
         "--channel and --offset belong to one stream; with --round, import the guests first.")
@@ -132,7 +137,7 @@ public struct SaveCommand: ToolCommand {
   ) throws {
     let source = try from.map { (path) throws(MigrationError) in try InstanceFile(reading: path) }
     let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
-    let trust = try trust.load(demanding: policy.load())
+    let trust = try trust.load(demanding: policy.load(), revocation)
     try refuseSame(inputs: [guest] + round + qemu.channel, as: output)
     let reading = console.startProgress("reading", total: nil)
     let vcpus = try vmsa.vcpus()
@@ -147,7 +152,8 @@ public struct SaveCommand: ToolCommand {
         throw error.inSection(path)
       }
       try refuseSame(
-        inputs: [to] + [from, policy.path].compactMap { $0 } + self.trust.trustedFiles,
+        inputs: [to] + [from, policy.path].compactMap { $0 } + self.trust.trustedFiles
+          + revocation.listFiles,
         guest: reader, at: path, as: output)
       guests.append(reader)
     }

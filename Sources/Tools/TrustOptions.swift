@@ -40,12 +40,17 @@ public struct TrustOptions: ParsableArguments {
   }
 
   /// The same, for certificates that are valid now.
-  /// - Parameter policy: demands beside those of every migration.
-  /// - Throws: see `anchors`.
+  /// - Parameters:
+  ///   - policy: demands beside those of every migration.
+  ///   - revocation: lists that chains are held against.
+  /// - Throws: see `anchors`, and `RevocationOptions.lists`.
   public func load(
-    demanding policy: AttestationPolicy = AttestationPolicy()
+    demanding policy: AttestationPolicy = AttestationPolicy(),
+    _ revocation: RevocationOptions? = nil
   ) throws(MigrationError) -> Trust {
-    Trust(anchors: try anchors(), time: Self.now, policy: policy)
+    Trust(
+      anchors: try anchors(), time: Self.now, policy: policy,
+      revocationLists: try revocation?.lists() ?? [])
   }
 
   /// Seconds since 1970.

@@ -149,6 +149,7 @@ struct VectorCheck {
       on: .model(chip: 1), features: .snp, random: .seeded(seed))
     var trust = try trust(at: TrustOptions.now)
     trust.policy = try files.policy()
+    trust.revocationLists = try files.revocationLists()
     _ = try Attack.session(to: files.bytes, from: source, trust: trust, seed: seed)
   }
 
@@ -160,7 +161,7 @@ struct VectorCheck {
     var verifier = AttestationVerifier(
       trust: try files.anchors(),
       requirements: vector.words[.demands] == nil ? .anyGuest : .init(),
-      time: time ?? .at(TrustOptions.now))
+      time: time ?? .at(TrustOptions.now), revocationLists: try files.revocationLists())
     verifier.requirements.policy = try files.policy()
     try verifier.verify(report: file.report, certificates: certificates).requireAccepted()
   }

@@ -66,6 +66,13 @@ final class VectorFiles {
     return try options.anchors()
   }
 
+  /// The revocation lists that the vector names.
+  func revocationLists() throws(MigrationError) -> [X509RevocationList] {
+    var options = RevocationOptions()
+    options.listFiles = try paths(.crl)
+    return try options.lists()
+  }
+
   /// What the vector's policy demands; nothing without one.
   func policy() throws(MigrationError) -> AttestationPolicy {
     guard let path = try paths(.policy).first else { return AttestationPolicy() }

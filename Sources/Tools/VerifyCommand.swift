@@ -57,6 +57,7 @@ public struct VerifyCommand: ToolCommand {
   @OptionGroup var vectors: VectorOptions
   @OptionGroup var qemu: QEMUInputOptions
   @OptionGroup var trust: TrustOptions
+  @OptionGroup var revocation: RevocationOptions
   @OptionGroup var policy: PolicyOption
   @OptionGroup var jobs: JobsOption
   @OptionGroup public var common: CommonOptions
@@ -74,16 +75,19 @@ public struct VerifyCommand: ToolCommand {
     }
     guard let stream else {
       let isAlone = [instance, offer, policy.path].allSatisfy { $0 == nil }
-      guard isAlone, trust.trustedFiles.isEmpty, qemu.channel.isEmpty, qemu.offset == nil else {
+      guard isAlone, trust.trustedFiles.isEmpty, revocation.listFiles.isEmpty,
+        qemu.channel.isEmpty, qemu.offset == nil
+      else {
         throw ValidationError(
-          "--instance, --offer, --policy, --trust, --channel and --offset are for a stream.")
+          "--instance, --offer, --policy, --trust, --crl, --channel and --offset are for a stream.")
       }
       return
     }
     guard instance == nil || offer == nil else {
       throw ValidationError("An instance holds its offer: name one of the two.")
     }
-    try policy.validate(beside: [stream, instance, offer] + trust.trustedFiles)
+    try policy.validate(
+      beside: [stream, instance, offer] + trust.trustedFiles + revocation.listFiles)
     try qemu.validate(with: stream)
   }
 
@@ -104,7 +108,7 @@ public struct VerifyCommand: ToolCommand {
     let offer = try offer.map { (path) throws(MigrationError) in
       try MigrationData(readSmallFile(path, limit: MigrationData.maximumSize))
     }
-    let trust = try trust.load(demanding: policy.load())
+    let trust = try trust.load(demanding: policy.load(), revocation)
     let input = try QEMUInput(try InputFile(stream), qemu)
     let report =
       try Inspection.Kind(detecting: input.stream) == .snp
@@ -140,13 +144,16 @@ public struct VerifyCommand: ToolCommand {
       crew: jobs.crew)
     let report = try verifier.verify { input.explain($0) }
     // Of what is damaged nobody knows what it was.
-    guard report.refusal != nil || (offer == nil && policy.path == nil) else {
+    let options = [
+      (offer != nil, "offer"), (policy.path != nil, "policy"),
+      (!revocation.listFiles.isEmpty, "crl"),
+    ]
+    if report.refusal == nil, let option = options.first(where: \.0)?.1 {
       throw MigrationError(
         .streamKind,
-        offer == nil
-          ? "a plain QEMU stream has no report" : "a plain QEMU stream answers no offer",
-        at: input.start, expected: "an SNP stream for --\(offer == nil ? "policy" : "offer")",
-        got: "a plain QEMU stream")
+        option == "offer"
+          ? "a plain QEMU stream answers no offer" : "a plain QEMU stream has no report",
+        at: input.start, expected: "an SNP stream for --\(option)", got: "a plain QEMU stream")
     }
     return report
   }

@@ -11,6 +11,7 @@ import Testing
   }
 
   private static let measurement = String(repeating: "5a", count: 48)
+  private static let identifier = String(repeating: "5a", count: 32)
   private static let milan =
     #""product": "Milan", "bootLoader": 4, "tee": 0, "snp": 24, "microcode": 219"#
 
@@ -25,12 +26,14 @@ import Testing
     #expect(read.measurements?.count == 2)
     #expect(read.minimumTCB?[.milan] == level)
     #expect(read.minimumTCB?.count == 2)
-    #expect(read.minimumLaunchTCB?[.milan]?.snp == 23)
+    #expect(read.minimumLaunchTCB?[.milan]?[.snp] == 23)
     #expect(read.requiresCommittedTCB)
     #expect(read.guestPolicy == GuestPolicy(rawValue: 0x3001f))
     #expect(read.minimumGuestSVN == 2)
     #expect(read.familyID == report.fields.familyID)
     #expect(read.imageID == report.fields.imageID)
+    #expect(read.reportID == report.fields.reportID)
+    #expect(read.reportIDMA == report.fields.reportIDMA)
     #expect(read.hostData == report.fields.hostData)
     #expect(read.idKeyDigests == [report.fields.idKeyDigest])
     #expect(read.chips == [report.chipID])
@@ -46,7 +49,17 @@ import Testing
     #expect(others.authorKeyDigests == [[UInt8](repeating: 0x5a, count: 48)])
     #expect(others.requiredMitigations == 0x3f)
     let turin = try AttestationPolicy(parsing: Fixture.read("policies/turin.json"))
-    #expect(turin.minimumTCB?[.turin]?.fmc == 1)
+    #expect(turin.minimumTCB?[.turin]?[.fmc] == 1)
+  }
+
+  @Test("A chip may have eight bytes, and all bits without a name may be forbidden")
+  func shortChipsAndUnknownBitsAreRead() throws {
+    let shorter = try policy(#""chips": ["59790fb1c39f35c1"], "reportID": "\#(Self.identifier)""#)
+    let report = try AttestationReport(Fixture.read("attestation/turin-v5-ccf.report.bin"))
+    #expect(shorter.chips == [report.chipID])
+    #expect(shorter.reportID == [UInt8](repeating: 0x5A, count: 32))
+    let bits = try policy(#""platformInfo": {"forbidden": ["unknown", "smt"]}"#)
+    #expect(bits.forbiddenPlatform?.rawValue == 0xFFFF_FFFF_FFFF_FF01)
   }
 
   @Test("A policy without a demand demands nothing")
@@ -96,6 +109,15 @@ import Testing
       (#""minimumFirmware": "1.55.0.""#, "/minimumFirmware is not valid"),
       (#""minimumFirmware": "1.256.0""#, "/minimumFirmware is not valid"),
       (#""minimumFirmware": "+1.55.0""#, "/minimumFirmware is not valid"),
+      (#""minimumFirmware": "0.0.0""#, "/minimumFirmware is not valid"),
+      (#""platformInfo": {"required": ["unknown"]}"#, "/platformInfo/required/0 is not valid"),
+      (#""chips": ["\#(String(repeating: "01", count: 9))"]"#, "/chips/0 is not valid"),
+      // A key is its bytes: these are other characters that count as the same text.
+      (#""id\#u{212A}eyDigests": ["\#(measurement)"]"#, "/id\u{212A}eyDigests is not known"),
+      (
+        #""minimumTCB": [{"product": "Venice", "fmc": 1, "bootLoader": 1, "tee": 1, "snp": 1}]"#,
+        "/minimumTCB/0/bootLoader is not known"
+      ),
       (#""requiredMitigations": "0x0""#, "/requiredMitigations is not valid"),
       (#""requiredMitigations": 63"#, "/requiredMitigations is not valid"),
     ])
@@ -133,6 +155,9 @@ import Testing
     ({ $0.minimumLaunchTCB = [.milan: level(4, 0, 24, 219)] }, .launchTCB, nil),
     ({ $0.minimumLaunchTCB = [.milan: level(4, 0, 25, 0)] }, .launchTCB, .reportTCB),
     ({ $0.requiresCommittedTCB = true }, .committedTCB, nil),
+    ({ $0.reportID = [UInt8](repeating: 1, count: 32) }, .identity, .reportIdentity),
+    ({ $0.reportIDMA = [UInt8](repeating: 0xFF, count: 32) }, .identity, nil),
+    ({ $0.reportIDMA = [UInt8](repeating: 1, count: 32) }, .identity, .reportIdentity),
     ({ $0.guestPolicy = GuestPolicy(rawValue: 0x3001f) }, .guestPolicy, nil),
     ({ $0.guestPolicy = GuestPolicy(rawValue: 0x2001f) }, .guestPolicy, .reportPolicy),
     ({ $0.guestPolicy = GuestPolicy(rawValue: 0x30020) }, .guestPolicy, .reportPolicy),
@@ -241,6 +266,11 @@ import Testing
     #expect(
       try refusal({ $0.committedFirmware.build = 28 }, { $0.minimumFirmware = firmware })
         == .reportPlatform)
+    // A version counts as its TCB does.
+    #expect(
+      try refusal({ $0.committedFirmware.build = 28 }, { $0.requiresCommittedTCB = true })
+        == .reportTCB)
+    #expect(try refusal({ $0.committedFirmware.build = 30 }, { _ in }) == .reportTCB)
     let key = [UInt8](repeating: 7, count: 48)
     let launch: (inout AttestationReport.Fields) -> Void = {
       $0.keyInfo = KeyInfo(signer: .vcek, hasAuthorKey: true)
@@ -303,9 +333,9 @@ import Testing
   func levelsFollowTheProduct() throws {
     let turin = TCBVersion.Components(fmc: 1, bootLoader: 1, tee: 1, snp: 4, microcode: 81)
     for (change, isGood) in [
-      ({ _ in }, true), ({ $0.fmc = 2 }, false), ({ $0.bootLoader = 2 }, false),
-      ({ $0.tee = 2 }, false), ({ $0.snp = 5 }, false), ({ $0.microcode = 82 }, false),
-      ({ $0.snp = 3 }, true),
+      ({ _ in }, true), ({ $0[.fmc] = 2 }, false), ({ $0[.bootLoader] = 2 }, false),
+      ({ $0[.tee] = 2 }, false), ({ $0[.snp] = 5 }, false), ({ $0[.microcode] = 82 }, false),
+      ({ $0[.snp] = 3 }, true),
     ] as [((inout TCBVersion.Components) -> Void, Bool)] {
       var level = turin
       change(&level)

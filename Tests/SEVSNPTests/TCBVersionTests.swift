@@ -9,6 +9,7 @@ import Testing
         text: "boot loader 4 tee 0 snp 24 microcode 219"
       ),
       (.genoa, 0x5417_0000_0000_000A, "boot loader 10 tee 0 snp 23 microcode 84"),
+      (.venice, 0x0003_0201, "fmc 1 tee 2 snp 3"),
       (.turin, 0x5100_0000_0401_0102, "fmc 2 boot loader 1 tee 1 snp 4 microcode 81"),
     ] as [(Product, UInt64, String)])
   func bytesMeanWhatTheProductSays(product: Product, raw: UInt64, text: String) {
@@ -22,6 +23,8 @@ import Testing
     #expect(!TCBVersion(rawValue: 0x0000_0000_0100_0000).hasZeroReserved(for: .milan))
     #expect(TCBVersion(rawValue: 0x0000_0000_0100_0000).hasZeroReserved(for: .turin))
     #expect(!TCBVersion(rawValue: 0x0001_0000_0000_0000).hasZeroReserved(for: .turin))
+    #expect(!TCBVersion(rawValue: 0x0100_0000_0000_0000).hasZeroReserved(for: .venice))
+    #expect(!TCBVersion(rawValue: 0x0000_0000_0100_0000).hasZeroReserved(for: .venice))
     #expect(TCBVersion(rawValue: 0x0001_0000_0000_0000).hasZeroReserved(for: .genoa))
   }
 

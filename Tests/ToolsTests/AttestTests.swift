@@ -46,10 +46,10 @@ extension GenuinePair {
   }
 
   @Test(arguments: [
-    ("neg-milan-v2-wrong-chip-kinvolk", "neg-milan-v2-wrong-chip-kinvolk", "REPORT-SIGNATURE"),
+    ("neg-milan-v2-wrong-chip-kinvolk", "neg-milan-v2-wrong-chip-kinvolk", "REPORT-CHIP"),
     ("milan-v3-ccf", "neg-milan-cert-hwid-raw-badsig-trustee", "CERT-CHAIN"),
     ("milan-v3-ccf", "neg-milan-cert-hwid-octetstring-badsig-trustee", "CERT-CHAIN"),
-    ("milan-v3-ccf", "milan-v3-sidecar", "REPORT-SIGNATURE"),
+    ("milan-v3-ccf", "milan-v3-sidecar", "REPORT-CHIP"),
     ("milan-v3-ccf", "chainonly-turin-vcek-virtee", "REPORT-PRODUCT"),
     ("turin-v5-ccf", "milan-v3-ccf", "REPORT-PRODUCT"),
     ("neg-genoa-v2-nocert-routex", nil, "CERT-MISSING"),
@@ -76,10 +76,15 @@ extension GenuinePair {
     let found = try verdict(
       [debug.reportPath, "--cert", debug.certificatePath, "--at", "issue"], status: 0)
     #expect(found["warnings"]?.array?.contains { $0.string?.contains("debug") == true } == true)
+    let checks = found["checks"]?.array ?? []
+    let check = checks.first { $0["name"]?.string == "debug-off" }
+    #expect(check?["outcome"]?.string == "not-checked")
+    #expect(check?["reason"]?.string == "not demanded (this report: debugging is allowed)")
     let text = try attest([
       "verify", debug.reportPath, "--cert", debug.certificatePath, "--at", "issue",
     ])
     #expect(text.text.contains("warning: the guest's policy lets the host debug it"))
+    #expect(!text.text.contains("cannot debug"))
     _ = try verdict(
       [
         debug.reportPath, "--cert", debug.certificatePath, "--at", "issue", "--for-migration",
@@ -177,7 +182,7 @@ extension GenuinePair {
     }
     let text = try attest(["show", Fixture.path("attestation/turin-v5-ccf.report.bin")]).text
     #expect(text.contains("fmc 1 boot loader 1 tee 1 snp 4 microcode 81"))
-    #expect(text.contains("smt, ecc, alias-check-complete, bit 6"))
+    #expect(text.contains("smt, ecc, alias-check-complete, iommu-write-safe"))
     #expect(text.contains("0x1a: Turin"))
   }
 
@@ -208,10 +213,65 @@ extension GenuinePair {
     let shown = try attest(["show", "--json", path])
     #expect(shown.status == 0)
     #expect(try shown.json["formError"]?["code"]?.string == "REPORT-RESERVED")
-    report[0] = 9
-    let unknown = try attest(["show", "--json", try guest.files.write("version", report)])
-    #expect(unknown.status == 65)
-    #expect(try unknown.json["code"]?.string == "REPORT-VERSION")
+  }
+
+  @Test("Of a version that is not known the fields are shown that it shares; it is not verified")
+  func aNewerVersionIsShown() throws {
+    let guest = try SavedGuest.shared.get()
+    var report = try Fixture.read("attestation/turin-v5-ccf.report.bin")
+    let known = try attest(["show", "--json", try guest.files.write("known", report)]).json
+    // Version 6 fills in bytes that were reserved.
+    report[0] = 6
+    report[0x220] = 1
+    let path = try guest.files.write("version", report)
+    let shown = try attest(["show", "--json", path])
+    #expect(shown.status == 0)
+    #expect(try shown.json["formError"]?["code"]?.string == "REPORT-VERSION")
+    for name in ["MEASUREMENT", "REPORTED_TCB", "CHIP_ID", "CURRENT_MIT_VECTOR"] {
+      #expect(try shown.json["report"]?[name] == known["report"]?[name])
+    }
+    let text = try attest(["show", path]).text
+    #expect(text.contains("warning: version 6 is not known"))
+    #expect(!text.contains("No firmware writes"))
+    #expect(try attest(["verify", path]).errors.contains("refused [REPORT-VERSION]"))
+  }
+
+  @Test("A report that the host asked for is refused, and shown as such")
+  func aReportOfTheHostIsShownAsSuch() throws {
+    let guest = try SavedGuest.shared.get()
+    var report = try Fixture.read("attestation/milan-v3-ccf.report.bin")
+    for (level, words) in [
+      (UInt32.max, "asked for by the host, speaks for no guest"), (4, "no guest's level"),
+    ] {
+      report.replaceSubrange(0x30..<0x34, with: (0..<4).map { UInt8(level >> (8 * $0) & 0xFF) })
+      let path = try guest.files.write("host", report)
+      #expect(try attest(["show", path]).text.contains(words))
+      #expect(try attest(["verify", path]).errors.contains("refused [REPORT-VMPL]"))
+    }
+  }
+
+  @Test("Who has no certificate is told where the key server has it")
+  func theCertificatesAddressIsPrinted() throws {
+    let rows = [
+      (
+        "milan-v3-ccf",
+        ["vcek/v1/Milan/4ffb5cb4fd594f3f", "?blSPL=04&teeSPL=00&snpSPL=24&ucodeSPL=219"]
+      ),
+      (
+        "turin-v5-ccf",
+        ["vcek/v1/Turin/59790fb1c39f35c1?fmcSPL=01&blSPL=01&teeSPL=01&snpSPL=04&ucodeSPL=81"]
+      ),
+      ("milan-v2-virtee", ["vcek/v1/Milan/", "vcek/v1/Genoa/"]),
+      ("milan-v3-vlek-trustee", ["SEV-VLEK from the provider"]),
+    ]
+    for (name, parts) in rows {
+      let path = Fixture.path("attestation/\(name).report.bin")
+      let outcome = try attest(["verify", path])
+      outcome.requireRefusal(.certificateMissing)
+      let found = try attest(["show", "--json", path]).json["vcekAddresses"]?.array ?? []
+      #expect(found.count == parts.count { $0.contains("/v1/") })
+      for part in parts { #expect(outcome.errors.contains(part), "\(name)") }
+    }
   }
 
   @Test func aFullDiskIsAFailure() throws {

@@ -21,6 +21,7 @@ import Testing
       set offer.report.GUEST_SVN 03000000
       set offer.report.FAMILY_ID \(String(repeating: "11", count: 16))
       set offer.report.IMAGE_ID \(String(repeating: "22", count: 16))
+      set offer.report.REPORT_ID \(String(repeating: "66", count: 32))
       set offer.report.HOST_DATA \(String(repeating: "33", count: 32))
       set offer.report.ID_KEY_DIGEST \(String(repeating: "44", count: 48))
       set offer.report.AUTHOR_KEY_DIGEST \(String(repeating: "55", count: 48))
@@ -73,6 +74,8 @@ import Testing
     (#""minimumGuestSVN": 3"#, #""minimumGuestSVN": 4"#, "guest-svn", .reportIdentity),
     (bytes("familyID", "11", 16), bytes("familyID", "12", 16), "identity", .reportIdentity),
     (bytes("imageID", "22", 16), bytes("imageID", "21", 16), "identity", .reportIdentity),
+    (bytes("reportID", "66", 32), bytes("reportID", "67", 32), "identity", .reportIdentity),
+    (bytes("reportIDMA", "ff", 32), bytes("reportIDMA", "fe", 32), "identity", .reportIdentity),
     (bytes("hostData", "33", 32), bytes("hostData", "34", 32), "host-data", .reportIdentity),
     (list("idKeyDigests", "44", 48), list("idKeyDigests", "45", 48), "id-key", .reportIdentity),
     (

@@ -1,0 +1,37 @@
+public import ArgumentParser
+public import Bytes
+public import Cryptography
+internal import FileIO
+
+/// Revocation lists that chains of certificates are held against: `--crl`.
+public struct RevocationOptions: ParsableArguments {
+  @Option(
+    name: .customLong("crl"),
+    help: ArgumentHelp(
+      "Refuse a chain with an authority that this revocation list names (DER or PEM; may be "
+        + "repeated).",
+      discussion: """
+        There must be one of the root of each chain that is checked. AMD's are at \
+        https://kdsintf.amd.com/vcek/v1/PRODUCT/crl and vlek/v1/PRODUCT/crl. Without this option \
+        revocation is not checked.
+        """,
+      valueName: "list"),
+    completion: .file(extensions: ["crl", "der", "pem"]))
+  public var listFiles: [String] = []
+
+  public init() {}
+
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`.
+  public func lists() throws(MigrationError) -> [X509RevocationList] {
+    var lists: [X509RevocationList] = []
+    for path in listFiles {
+      let bytes = try readSmallFile(path, limit: X509RevocationList.limit)
+      do {
+        lists += try X509RevocationList.read(bytes)
+      } catch {
+        throw error.inSection(path)
+      }
+    }
+    return lists
+  }
+}

@@ -1,0 +1,82 @@
+import Bytes
+import Cryptography
+import SEVSNP
+import TestSupport
+import Testing
+
+/// Revocation lists of the model's root, in `Fixtures/model-platform/revoked`.
+@Suite struct RevocationTests {
+  private func list(_ name: String) throws -> X509RevocationList {
+    try #require(
+      X509RevocationList.read(Fixture.read("model-platform/revoked/\(name).crl")).first)
+  }
+
+  private func outcome(
+    _ lists: [X509RevocationList], _ change: (inout AttestationVerifier) -> Void = { _ in }
+  ) throws -> (AttestationResult, AttestationCheck.Outcome?) {
+    let processor = ModelSecurityProcessor(try Platform.model(chip: 0))
+    var verifier = AttestationVerifier(
+      trust: TrustAnchor.model, time: modelTime, revocationLists: lists)
+    change(&verifier)
+    let result = verifier.verify(
+      report: try processor.sign(processor.fields()).bytes,
+      certificates: processor.platform.certificates)
+    return (result, result.checks.first { $0.name == .revocation }?.outcome)
+  }
+
+  @Test("Without a list revocation is not checked, and the ledger says so")
+  func withoutAListNothingIsSaidOfRevocation() throws {
+    let (result, outcome) = try outcome([])
+    #expect(result.isAccepted)
+    #expect(outcome == .notAsked("no revocation list is given"))
+  }
+
+  @Test(
+    "A chain is taken only under the root's own list, in force, that names neither root nor issuer",
+    arguments: [
+      ("none", nil), ("others", nil), ("ask", ErrorCode.certificateRevoked),
+      ("ark", .certificateRevoked), ("expired", .certificateDate), ("not-yet", .certificateDate),
+      ("pkcs1", .certificateAlgorithm), ("partial", .certificateExtension),
+    ] as [(String, ErrorCode?)])
+  func aListDecides(name: String, refusal: ErrorCode?) throws {
+    let (result, outcome) = try outcome([list(name)])
+    #expect(result.firstFailure?.code == refusal)
+    #expect((outcome == .passed) == (refusal == nil))
+    // A good list beside it takes nothing back.
+    #expect(try self.outcome([list("none"), list(name)]).0.firstFailure?.code == refusal)
+  }
+
+  @Test("A list of another root says nothing of this one: there must be one of its own")
+  func aListOfAnotherRootIsNotEnough() throws {
+    let (result, _) = try outcome([list("none")]) { $0.trust = TrustAnchor.model }
+    #expect(result.isAccepted)
+    let pair = try #require(GenuinePair.all.first)
+    let verifier = AttestationVerifier(
+      trust: TrustAnchor.amd, requirements: .anyGuest, time: .atIssue,
+      revocationLists: [try list("none")])
+    let genuine = verifier.verify(
+      report: try Fixture.read(pair.report), certificates: [try certificate(pair.certificate)])
+    #expect(genuine.firstFailure?.code == .certificateMissing)
+  }
+
+  @Test("A list with any changed byte is refused", arguments: [40, 300, 500, -1])
+  func aChangedListIsRefused(place: Int) throws {
+    var bytes = try list("none").der
+    bytes[place < 0 ? bytes.count + place : place] ^= 1
+    guard let changed = try? X509RevocationList(der: bytes) else { return }
+    #expect(try outcome([changed]).0.firstFailure != nil)
+  }
+
+  @Test("What is no whole list is refused as such, and PEM is taken")
+  func onlyWholeListsAreRead() throws {
+    let der = try list("ask").der
+    for bytes in [[], Array(der.dropLast()), der + [0], try Fixture.read("model-platform/ark.der")]
+    {
+      #expect(refusalCode { _ = try X509RevocationList.read(bytes) } == .certificateSyntax)
+    }
+    let text = PEM.encode("X509 CRL", der)
+    #expect(try X509RevocationList.read(Array((text + text).utf8)).map(\.der) == [der, der])
+    let other = Array(PEM.encode("CERTIFICATE", der).utf8)
+    #expect(refusalCode { _ = try X509RevocationList.read(other) } == .certificateSyntax)
+  }
+}
