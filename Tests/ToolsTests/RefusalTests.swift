@@ -199,10 +199,12 @@ import Testing
     #expect(json["schema"] == "svsm-migration/verify/2")
     #expect(json["properties"]?.array?.count == 21)
     #expect(json["notCheckable"] == 12)
-    let refuted = try shop.run("verify", "@stream --json")
-    #expect(refuted.status == 65)
-    let refusal = try JSON(parsing: refuted.output)
-    #expect(refusal["refuted"] == 1)
+    // A root that nobody named is refused, and refutes nothing.
+    let refused = try shop.run("verify", "@stream --json")
+    #expect(refused.status == 65)
+    let refusal = try JSON(parsing: refused.output)
+    #expect(refusal["refuted"] == 0)
+    #expect(refusal["notCheckable"] == 13)
     #expect(refusal["exitStatus"] == 65)
   }
 }
