@@ -10,7 +10,11 @@ import Testing
     switch offset {
     case 0x000..<0x004: .reportVersion
     case 0x00A..<0x010: .reportPolicy
+    // No guest's level; what names another TCB or chip comes before the signature that fails with it.
+    case 0x030..<0x034: .reportVMPL
     case 0x034..<0x038: .reportAlgorithm
+    case 0x180..<0x188: .reportTCB
+    case 0x1A0..<0x1E0: .reportChip
     // KEY_INFO's reserved bits, then the reserved ranges.
     case 0x048..<0x050, 0x18B..<0x1A0, 0x1EB, 0x1EF, 0x1F8..<0x2A0, 0x2D0..<0x2E8, 0x318..<0x4A0:
       .reportReserved
@@ -127,7 +131,7 @@ import Testing
     #expect(report.fields.product == .turin)
     #expect(report.platformInfo.rawValue == 0x65)
     #expect(
-      report.platformInfo.setBits == ["smt", "ecc", "alias-check-complete", "bit 6"])
+      report.platformInfo.setBits == ["smt", "ecc", "alias-check-complete", "iommu-write-safe"])
     #expect(report.policy.rawValue == 0x3001F)
     #expect(report.policy.setBits == ["smt"])
     #expect(report.policy.abiMinor == 31)
