@@ -106,7 +106,8 @@ struct VectorHeader {
 
   private mutating func code(_ key: Vector.Key) throws(MigrationError) -> ErrorCode? {
     guard let text = take(key) else { return nil }
-    guard let code = ErrorCode(rawValue: text) else {
+    // By bytes: as a string also what is spelled with a kelvin sign would be a code.
+    guard let code = ErrorCode(rawValue: text), code.rawValue.utf8.elementsEqual(text.utf8) else {
       throw refusal(key, "is no error code", got: text)
     }
     return code

@@ -1,0 +1,91 @@
+import Bytes
+import TestSupport
+import Testing
+
+/// `--crl` of the tools, and what they say of attestation that they cannot judge.
+@Suite struct RevocationToolTests {
+  private let shop: Workshop
+
+  init() throws {
+    shop = try Workshop()
+    try shop.must("guest", "create -o @guest --memory 64K --seed 07")
+    try shop.prepare("there")
+    try shop.must("save", "@guest -o @stream --to @there.offer --trust @root.pem")
+  }
+
+  private func list(_ name: String) -> String {
+    "--crl " + Fixture.path("model-platform/revoked/\(name).crl")
+  }
+
+  @Test("Every tool that checks a chain refuses one whose issuer is revoked")
+  func aRevokedIssuerIsRefusedByEveryTool() throws {
+    let save = "@guest -o @second --to @there.offer --trust @root.pem"
+    let load = "@stream -o @loaded --instance @there.svsm --trust @root.pem"
+    try shop.run("save", "\(save) \(list("ask"))").requireRefusal(.certificateRevoked)
+    #expect(!shop.exists("second"))
+    try shop.run("load", "\(load) \(list("ask"))").requireRefusal(.certificateRevoked)
+    #expect(!shop.exists("loaded"))
+    let verify = "@stream --trust @root.pem --instance @there.svsm"
+    try shop.run("verify", "\(verify) \(list("ask"))").requireRefusal(.certificateRevoked)
+    try shop.run("attest", "verify @there.offer --trust @root.pem \(list("ask"))")
+      .requireRefusal(.certificateRevoked)
+    try shop.must("save", "\(save) \(list("none"))")
+    try shop.must("load", "\(load) \(list("none"))")
+  }
+
+  @Test("A ledger says whether revocation was checked")
+  func theLedgerSaysWhetherRevocationWasChecked() throws {
+    let verify = "@stream --trust @root.pem"
+    let without = try shop.must("verify", verify).text
+    #expect(without.contains("\nnot checked    revocation: no --crl is given\n"))
+    let with = try shop.must("verify", "\(verify) \(list("none"))").text
+    #expect(!with.contains("revocation"))
+    #expect(try shop.run("verify", "\(verify) --json").json["revocation"]?.string == "not-checked")
+    let checked = try shop.run("verify", "\(verify) --json \(list("none"))").json
+    #expect(checked["revocation"]?.string == "checked")
+    let attest = try shop.must("attest", "verify @there.offer --trust @root.pem").text
+    #expect(attest.contains("  not checked  revocation "))
+  }
+
+  @Test("A list is for calls that check a chain")
+  func aListIsForCallsThatCheckAChain() throws {
+    let load = "@stream -o @loaded --instance @there.svsm \(list("none"))"
+    for (tool, line) in [
+      ("load", "\(load) --one-way"), ("load", "\(load) --abort"),
+      ("verify", "--explain SEAL-CHUNK \(list("none"))"),
+    ] { #expect(try shop.run(tool, line).status == 64, "\(line)") }
+  }
+
+  @Test("A root that nobody named is not checkable: nothing is refuted, and the stream is refused")
+  func anUnknownRootIsNotCheckable() throws {
+    let outcome = try shop.run("verify", "@stream")
+    #expect(outcome.status == 65)
+    #expect(outcome.errors.contains("refused [CERT-ROOT]"))
+    #expect(outcome.text.contains("not checkable  source-attestation"))
+    #expect(outcome.text.contains("CN=ARK-Model"))
+    #expect(outcome.text.contains("\nrefused [CERT-ROOT]: "))
+    #expect(!outcome.text.contains("refuted"))
+    let both = try shop.run("verify", "@stream --offer @there.offer --json").json
+    #expect(both["refuted"]?.int == 0)
+    let properties = both["properties"]?.array ?? []
+    for name in ["source-attestation", "destination-attestation", "key-binding"] {
+      let property = properties.first { $0["name"]?.string == name }
+      #expect(property?["outcome"]?.string == "not-checkable", "\(name)")
+    }
+  }
+
+  @Test("What is refuted carries no sentence of the opposite")
+  func aRefutedPropertyDoesNotSayTheOpposite() throws {
+    var bytes = try shop.read("stream")
+    bytes[bytes.count / 2] ^= 1
+    try shop.write("damaged", bytes)
+    let text = try shop.run("verify", "@damaged --trust @root.pem").text
+    for line in text.split(separator: "\n") where line.hasPrefix("refuted   ") {
+      #expect(line.hasSuffix(" finding") || line.hasSuffix(" findings"), "\(line)")
+    }
+    let json = try shop.run("verify", "@damaged --trust @root.pem --json").json
+    for property in json["properties"]?.array ?? [] {
+      #expect(property["meaning"]?.string?.hasPrefix("whether ") == true)
+    }
+  }
+}
