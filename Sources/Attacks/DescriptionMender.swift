@@ -56,10 +56,11 @@ struct DescriptionMender {
     var device = original.description.devices[index]
     let header = Int(part.body - part.start)
     device.instance = bytes[header - 8..<header - 4].reduce(0) { $0 << 8 | UInt32($1) }
-    let change = Int64(bodySize) - Int64(part.bodySize)
-    if change != 0, let last = device.body.fields.last {
+    let (before, now) = (part.bodySize, UInt64(bodySize))
+    if before != now, let last = device.body.fields.last {
+      // The size is what the text says, and may be any number: it wraps rather than overflows.
       device.body.fields[device.body.fields.count - 1].size =
-        UInt64(max(Int64(last.size) + change, 0))
+        now > before ? last.size &+ (now - before) : last.size - min(last.size, before - now)
     }
     devices.append(device)
   }

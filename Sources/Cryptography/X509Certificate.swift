@@ -41,7 +41,11 @@ public struct X509Certificate: Equatable, Sendable {
     self.der = der
     self.notBefore = notBefore
     self.notAfter = notAfter
-    version = handle.version + 1
+    // The number is encoded less one; libcrypto takes any that fits its integer.
+    guard let version = (1...3).first(where: { handle.version == $0 - 1 }) else {
+      throw DERValue.malformed("unknown version of X.509")
+    }
+    self.version = version
     serialNumber = try DERValue(handle.serialNumber).unsignedInteger
     subject = try X509Name(der: handle.subject)
     issuer = try X509Name(der: handle.issuer)

@@ -64,6 +64,26 @@ import Testing
     #expect(!text.contains("snp-page-states") && text.contains("snp-commit"))
   }
 
+  @Test("A description that gives a field any size whatever is mended without a crash")
+  func sizesOfADescriptionAreAnyNumber() throws {
+    let stream = try Laboratory.stream("tiny")
+    let start = try #require(try Anatomy(of: stream).part(.description)).start
+    let whole = String(decoding: stream[Int(start) + 5..<stream.count], as: UTF8.self)
+    // The last field of the service, whose sealed blob gets another length below.
+    var size = whole.startIndex
+    for word in ["\"snp-service\"", "\"ciphertext\"", "\"size\": "] {
+      size = try #require(whole[size...].firstRange(of: word)).upperBound
+    }
+    let text = whole[..<size] + String(UInt64.max) + whole[size...].drop { $0.isNumber }
+    var record: [UInt8] = [6]
+    record.append(bigEndian: UInt32(text.utf8.count))
+    for plaintext in ["text:short", "hex:" + String(repeating: "00", count: 1 << 17)] {
+      let made = try Laboratory.make(
+        "forge service[0].plaintext \(plaintext)", of: stream[..<Int(start)] + record + text.utf8)
+      #expect(try Laboratory.refusal(of: made) == .serviceSyntax)
+    }
+  }
+
   @Test("Without keys to the stream nothing is forged")
   func onlyTheDestinationsInstanceServes() throws {
     var materials = Materials(try Materials.Input(Laboratory.stream("tiny")))

@@ -69,6 +69,23 @@ import Testing
     #expect(try X509Certificate.read(chain[0].der) == [chain[0]])
   }
 
+  @Test(
+    "A version that X.509 does not have is refused, whatever integer it is",
+    arguments: ["020103", "02017f", "0201ff", "02087fffffffffffffff", "02088000000000000000"])
+  func aVersionIsOneOfThree(integer: String) throws {
+    let der = try certificate("model-platform/chip-0/vcek.der").der
+    let bytes = try #require(Hex.decode(integer))
+    // The version is the first value of the certificate: [0] { INTEGER 2 }, after two headers.
+    try #require(der[8..<13].elementsEqual([0xA0, 3, 2, 1, 2]))
+    var changed = Array(der[..<8]) + [0xA0, UInt8(bytes.count)] + bytes + der[13...]
+    for place in [2, 6] {
+      let length = UInt16(der[place]) << 8 + UInt16(der[place + 1]) + UInt16(bytes.count) - 3
+      changed[place] = UInt8(length >> 8)
+      changed[place + 1] = UInt8(length & 0xFF)
+    }
+    #expect(refusalCode { _ = try X509Certificate(der: changed) } == .certificateSyntax)
+  }
+
   @Test func everyCutAndEveryAppendedByteIsRefused() throws {
     let der = try Fixture.read("model-platform/chip-0/vcek.der")
     for length in der.indices {
