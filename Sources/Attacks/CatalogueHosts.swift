@@ -32,6 +32,54 @@ extension Attack {
       "set machine.entry[last].place 00", plain: .init([.machineSyntax], [.machineSyntax]),
       mended: .init([.machineSyntax], [.machineSyntax])),
     Attack(
+      "rogue-sealed-exchanged", [31], "two sealed entries in each other's place, before the seal",
+      """
+      swap machine.sealed[?] machine.sealed[?+1]
+      rogue
+      """,
+      plain: .init([nil], [.machineSyntax])),
+    Attack(
+      "rogue-sealed-renumbered", [31], "a sealed entry under another instance, before the seal",
+      """
+      set machine.sealed[last].instance =77
+      rogue
+      """,
+      plain: .init([nil], [.machineSyntax])),
+    Attack(
+      "rogue-sealed-renamed", [31], "a sealed entry under a name that is not sealed",
+      """
+      flip machine.sealed[last].name mask=01
+      rogue
+      """,
+      plain: .init([.machineSyntax], [.machineSyntax])),
+    Attack(
+      "rogue-sealed-in-clear", [31],
+      "registers of the host's own in the clear, in place of sealed ones",
+      """
+      set machine.sealed[last].length zero
+      set machine.sealed[last].place 00
+      rogue
+      """,
+      plain: .init([.machineSyntax], [.machineSyntax])),
+    Attack(
+      "rogue-cpu-added", [31], "registers of one more vCPU, in the clear",
+      """
+      insert after machine.entry[last] hex:04000300ffffff000000004d0000000c00000002637075aaaa
+      add machine.count 1
+      add machine.length 25
+      rogue
+      """,
+      plain: .init([.machineSyntax], [.machineSyntax])),
+    Attack(
+      "rogue-cpu-added-sealed", [31], "an entry for registers that the SVSM does not carry",
+      """
+      insert after machine.entry[last] hex:04020300ffffff000000004d0000000c00000002637075
+      add machine.count 1
+      add machine.length 23
+      rogue
+      """,
+      plain: .init([nil], [.machineSyntax])),
+    Attack(
       "host-rewrites-description", [1], "a VM description of its own",
       "set description.text+2 text:x", plain: .init([.sealTrailer], [.sealTrailer]),
       mended: .init([.sealSigner], [.sealSigner])),

@@ -53,7 +53,9 @@ struct FieldTable {
     case .page: return field(PageMetadata.recordLayout, first, at: body)
     case .token: return field(EpochToken.layout, first, at: body)
     case .machine:
-      if first.name == "entry" { return try machineEntry(first, rest, choose) }
+      if first.name == "entry" || first.name == "sealed" {
+        return try machineEntry(first, rest, choose)
+      }
       return field(MachineState.layout, first, at: body)
     case .vcpu, .service, .secrets, .states:
       if first.name == "ciphertext" { return body + 40..<bodyEnd }
@@ -141,7 +143,7 @@ struct FieldTable {
     return field(layout, rest, at: start)
   }
 
-  /// An entry of the machine: entries differ in length.
+  /// An entry of the machine, of all or of those that are sealed: entries differ in length.
   private func machineEntry(
     _ step: Step, _ rest: Step?, _ choose: Chooser
   ) throws(MigrationError) -> Range<UInt64>? {
@@ -149,21 +151,23 @@ struct FieldTable {
     let count = try number(at: body + 8, size: 4)
     var next =
       try body + 24 + UInt64(number(at: body + 12, size: 4) + number(at: body + 16, size: 4))
-    guard let index = try choose(step, count) else { return nil }
-    for number in 0...index {
+    var found: [(start: UInt64, name: UInt64, end: UInt64)] = []
+    for _ in 0..<count {
       let head = try input.store.read(next..<next + 20)
       let name = Int(head[2])
       let isInline = head[1] == 0
       let length = head[16..<20].reduce(0) { $0 << 8 | Int($1) }
       let end = next + 20 + UInt64(name + (isInline ? length : 0))
-      if number == index {
-        guard let rest else { return next..<end }
-        if rest.name == "name" { return next + 20..<next + 20 + UInt64(name) }
-        if rest.name == "data" { return next + 20 + UInt64(name)..<end }
-        return field(MachineState.entryLayout, rest, at: next)
+      if step.name == "entry" || head[1] == MachineState.sealedPlace {
+        found.append((next, next + 20 + UInt64(name), end))
       }
       next = end
     }
-    return nil
+    guard let index = try choose(step, found.count) else { return nil }
+    let entry = found[index]
+    guard let rest else { return entry.start..<entry.end }
+    if rest.name == "name" { return entry.start + 20..<entry.name }
+    if rest.name == "data" { return entry.name..<entry.end }
+    return field(MachineState.entryLayout, rest, at: entry.start)
   }
 }

@@ -139,7 +139,7 @@ extension Rewriter {
     let seal = try Seal(
       coveredLength: output.offset, root: HashTree.root(of: leaves), trailer: trailer,
       signer: signer)
-    let message = Seal.label + seal.encoded
+    let message = Seal.Kind.snp.label + seal.encoded
     let signature: [UInt8] =
       switch repair {
       case .none, .consistent(.none): []

@@ -79,7 +79,8 @@ extension ErrorCode {
       Clause("tools.md", "4")
     case .offerSyntax, .offerVersion, .offerSuite, .offerKey: Clause("migration-data.md", "1")
     case .instanceSyntax: Clause("migration-data.md", "3")
-    case .instanceUsed, .instanceRestoring, .instanceAborted: Clause("migration-data.md", "4")
+    case .instanceUsed, .instanceRestoring, .instanceAborted, .instanceChanged, .offerUsed:
+      Clause("migration-data.md", "4")
     case .abortSyntax, .abortPeer, .abortSession, .abortSignature, .abortState:
       Clause("migration-data.md", "7")
     case .platformSyntax: Clause("migration-data.md", "5")

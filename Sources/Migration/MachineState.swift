@@ -68,7 +68,10 @@ public struct MachineState: Sendable, Equatable {
     case ram = 3
   }
 
-  /// Where an entry's body goes.
+  /// Number of the place of what the SVSM carries.
+  package static let sealedPlace = Place.sealed.rawValue
+
+  /// Where an entry's body goes in an SNP stream: nowhere else is it taken from.
   static func place(of entry: Entry) -> Place {
     switch entry {
     case .ram: .ram
@@ -85,7 +88,8 @@ public struct MachineState: Sendable, Equatable {
   }
 
   /// Whether the entries are those of one stream: RAM starts once before its pages and its end, parts
-  /// follow their starts, no section comes twice or bears a name of ours.
+  /// follow their starts, no section comes twice or bears a name of ours, and what is the guest's own
+  /// stands alone, since parts are not sealed.
   /// - Throws: `MACHINE-SYNTAX`.
   func validate() throws(MigrationError) {
     func refusal(_ what: String, _ header: SectionHeader? = nil) -> MigrationError {
@@ -112,6 +116,9 @@ public struct MachineState: Sendable, Equatable {
         header = found
         guard SNPSection(header.name) == nil else {
           throw refusal("section bears a name it cannot have", header)
+        }
+        guard header.kind == .full || !Self.isSealed(header.name) else {
+          throw refusal("a section that is to be sealed comes in parts", header)
         }
       }
       do throws(MigrationError) {

@@ -50,6 +50,24 @@ public struct MachineFrame: Sendable, Equatable {
     }
   }
 
+  /// Puts in what the SVSM carried for an entry, which must be called as the SVSM knows it.
+  /// - Throws: `MACHINE-SYNTAX`.
+  mutating func fill(_ entry: Int, _ piece: SealedMachine.Piece) throws(MigrationError) {
+    let identity: SealedMachine.Identity? =
+      switch state.entries.indices.contains(entry) ? state.entries[entry] : nil {
+      case .section(let header, _): .init(header)
+      case .rest: .init()
+      case .command, .ram, nil: nil
+      }
+    guard identity == piece.identity else {
+      throw MigrationError(
+        .machineSyntax, "entry of the machine is not what the SVSM carried this for",
+        section: "snp-machine", expected: SectionName(piece.identity.name)?.description,
+        got: "entry \(entry)")
+    }
+    try fill(entry, piece.content.span, from: .sealed)
+  }
+
   /// The state, once nothing is missing.
   /// - Throws: `MACHINE-SYNTAX`.
   func whole() throws(MigrationError) -> MachineState {
@@ -98,12 +116,19 @@ extension MachineState {
       "version": 4, "length": 4,
     ])
 
-  /// The fixed part of a piece that the SVSM carries, big-endian; its bytes follow (`SealedMachine`).
+  /// The fixed part of a piece that the SVSM carries, big-endian; its name and its content follow
+  /// (`SealedMachine`).
   ///
   ///     offset  size  field
-  ///          0     4  number  of the entry; with bit 31 set, of the RAM block
-  ///          4     4  length  bytes of the piece
-  public static let sealedLayout = RecordLayout("machine-sealed", ["number": 4, "length": 4])
+  ///          0     4  number       of the entry; with bit 31 set, of the RAM block
+  ///          4     4  instance     of the section, else 0
+  ///          8     4  version      of the section, else 0
+  ///         12     4  length       bytes of content
+  ///         16     1  name_length  bytes of the name, of the section or block; 0 of the rest
+  ///         17     3  reserved     zero
+  public static let sealedLayout = RecordLayout(
+    "machine-sealed",
+    ["number": 4, "instance": 4, "version": 4, "length": 4, "name_length": 1, "reserved": 3])
 
   /// Type of the entry that stands for the rest of the stream.
   static let restType: UInt8 = 0
@@ -173,7 +198,7 @@ extension MachineState {
     let span = bytes.span
     var cursor = ByteCursor(span)
     do {
-      self = try MachineFrame(from: &cursor).whole()
+      self = try MachineFrame(from: &cursor, isWhole: true).whole()
     } catch {
       throw error.inSection("machine state")
     }
@@ -182,10 +207,11 @@ extension MachineState {
 
 extension MachineFrame {
   /// Decodes what stands in `cursor`, to its end.
+  /// - Parameter isWhole: whether all bodies stand there, as in a guest's bundle; else each in its place.
   /// - Throws: `MACHINE-SYNTAX`, with offsets.
-  init(from cursor: inout ByteCursor) throws(MigrationError) {
+  init(from cursor: inout ByteCursor, isWhole: Bool) throws(MigrationError) {
     do {
-      try self.init(reading: &cursor)
+      try self.init(reading: &cursor, isWhole: isWhole)
       try state.validate()
     } catch {
       guard error.code == .streamTruncated else { throw error }
@@ -195,7 +221,7 @@ extension MachineFrame {
     }
   }
 
-  private init(reading cursor: inout ByteCursor) throws(MigrationError) {
+  private init(reading cursor: inout ByteCursor, isWhole: Bool) throws(MigrationError) {
     let start = cursor.offset
     func refusal(_ what: String, _ field: UInt64, _ got: String? = nil) -> MigrationError {
       MigrationError(.machineSyntax, what, at: start + field, got: got)
@@ -228,7 +254,7 @@ extension MachineFrame {
     var missing: [Missing] = []
     var total = 0
     for index in 0..<Int(count) {
-      let entry = try Self.entry(from: &cursor, index, &missing)
+      let entry = try Self.entry(from: &cursor, index, isWhole: isWhole, &missing)
       switch entry {
       case .section(_, let body), .rest(let body): total += body.count
       case .command, .ram: break
@@ -264,7 +290,7 @@ extension MachineFrame {
   }
 
   private static func entry(
-    from cursor: inout ByteCursor, _ index: Int, _ missing: inout [Missing]
+    from cursor: inout ByteCursor, _ index: Int, isWhole: Bool, _ missing: inout [Missing]
   ) throws(MigrationError) -> MachineState.Entry {
     let start = cursor.offset
     func refusal(_ what: String, _ field: UInt64) -> MigrationError {
@@ -294,27 +320,27 @@ extension MachineFrame {
       guard nameLength == 0, id == 0, instance == 0, version == 0 else {
         throw refusal("the rest has no name", 2)
       }
-      switch place {
-      case .inline: return .rest(try cursor.takeArray(length))
-      case .sealed:
-        missing.append(Missing(entry: index, place: place, length: length))
-        return .rest([])
-      case .section, .ram: throw refusal("the rest stands elsewhere", 1)
+      guard place == (isWhole ? .inline : MachineState.place(of: .rest([]))) else {
+        throw refusal("the rest is not in its place", 1)
       }
+      if isWhole { return .rest(try cursor.takeArray(length)) }
+      missing.append(Missing(entry: index, place: place, length: length))
+      return .rest([])
     }
     guard let kind = SectionHeader.Kind(rawValue: type), let name = SectionName(nameBytes) else {
       throw refusal("not a section", 0)
     }
     let header = SectionHeader(kind, id: id, name: name, instance: instance, version: version)
-    switch place {
-    case .ram:
+    if place == .ram {
       guard length == 0 else { throw refusal("RAM has no body here", 16) }
       return .ram(header)
-    case .inline: return .section(header, body: try cursor.takeArray(length))
-    case .section, .sealed:
-      guard kind == .full else { throw refusal("a section in parts stands here", 1) }
-      missing.append(Missing(entry: index, place: place, length: length))
-      return .section(header, body: [])
     }
+    let bare = MachineState.Entry.section(header, body: [])
+    guard place == (isWhole ? .inline : MachineState.place(of: bare)) else {
+      throw refusal("body of \(name) is not in its place", 1)
+    }
+    if place == .inline { return .section(header, body: try cursor.takeArray(length)) }
+    missing.append(Missing(entry: index, place: place, length: length))
+    return bare
   }
 }

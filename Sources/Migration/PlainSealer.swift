@@ -49,7 +49,7 @@ public struct PlainSealer {
       signer: signer?.offer.publicKey)
     let fixed = seal.encoded
     try output.write(fixed + leaves)
-    if let signer { try output.write(signer.signSeal(Seal.label + fixed)) }
+    if let signer { try output.write(signer.signSeal(Seal.Kind.plain.label + fixed)) }
     try output.write(trailer)
     return seal
   }

@@ -161,7 +161,8 @@ public struct PlainStreamVerifier {
     if !isPastSeal { try check.streamEnds() }
     isPastSeal = true
     seal = try SealCheck.read(
-      from: reader.input, check: check, signer: signer, streamStart: start, refuse: refuse)
+      from: reader.input, of: .plain, check: check, signer: signer, streamStart: start,
+      refuse: refuse)
     if signer != nil { findings.look(at: .sealSigner) }
   }
 

@@ -22,8 +22,10 @@ extension GuestDescription {
       machine: machine, ramBlocks: blocks, map: map, attributes: attributes,
       pageStates: restored.guest.pageStates, vcpus: restored.guest.vcpus,
       services: restored.guest.services.filter { $0.kind != .machine })
-    machineState = try Self.machineState(
+    let state = try Self.machineState(
       restored, frame, blocks, missing: map.sealedBlocks(of: blocks), placeBlock)
+    try state?.requireRegisters(of: vcpus)
+    machineState = state?.encoded
     try validate()
   }
 
@@ -34,34 +36,57 @@ extension GuestDescription {
   private static func machineState(
     _ restored: RestoredState, _ frame: MachineFrame?, _ blocks: [Guest.RAMBlock],
     missing: Set<Int>, _ placeBlock: (Int, [UInt8]) throws(MigrationError) -> Void
-  ) throws(MigrationError) -> [UInt8]? {
+  ) throws(MigrationError) -> MachineState? {
     func refusal(_ what: String, _ expected: String, _ got: String) -> MigrationError {
       MigrationError(.machineSyntax, what, section: "snp-machine", expected: expected, got: got)
     }
-    let blob = restored.guest.services.first { $0.kind == .machine }?.blob
+    let pieces = try pieces(of: restored.guest.services)
     var frame = frame
     var missing = missing
-    for (owner, content) in try SealedMachine(blob ?? []).pieces {
-      switch owner {
+    for piece in pieces {
+      switch piece.owner {
       case .entry(let index):
         guard frame != nil else {
           throw refusal(
             "SVSM carried sections of a machine that did not come", "a section snp-machine",
             "entry \(index) alone")
         }
-        try frame?.fill(index, content.span, from: .sealed)
+        try frame?.fill(index, piece)
       case .block(let block):
-        guard missing.remove(block) != nil, content.count == blocks[block].size else {
+        guard missing.remove(block) != nil, piece.content.count == blocks[block].size,
+          piece.identity == .init(blocks[block])
+        else {
           throw refusal(
-            "SVSM carried what is no sealed RAM block", "each sealed block once, whole",
-            "block \(block), \(content.count) bytes")
+            "SVSM carried what is no sealed RAM block",
+            "each sealed block once, whole, by its name",
+            "block \(block), \(piece.content.count) bytes")
         }
-        try placeBlock(block, content)
+        try placeBlock(block, piece.content)
       }
     }
     if let block = missing.min() {
       throw refusal("a sealed RAM block never came", "\(blocks[block].name)", "nothing")
     }
-    return try frame?.whole().encoded
+    return try frame?.whole()
+  }
+
+  /// The pieces that the SVSM carried: none without the service.
+  /// - Throws: `SERVICE-UNKNOWN` for another version of their list; `SERVICE-SYNTAX` for a service that no
+  ///   source of ours makes; `MACHINE-SYNTAX`.
+  private static func pieces(
+    of services: [ServiceState]
+  ) throws(MigrationError) -> [SealedMachine.Piece] {
+    guard let service = services.first(where: { $0.kind == .machine }) else { return [] }
+    guard service.version == SealedMachine.version else {
+      throw MigrationError(
+        .serviceUnknown, "version of what the SVSM carries of the machine is not known here",
+        expected: "\(SealedMachine.version)", got: "\(service.version)")
+    }
+    guard service.isMandatory, service.generation == 1, !service.blob.isEmpty else {
+      throw MigrationError(
+        .serviceSyntax, "what the SVSM carries of the machine is made anew by each source",
+        expected: "mandatory, generation 1, with content", got: "generation \(service.generation)")
+    }
+    return try SealedMachine(service.blob).pieces
   }
 }

@@ -31,7 +31,7 @@ extension SNPStreamReader {
     }
     try take(4 + Int(length))
     var cursor = ByteCursor(payload, at: payloadOffset)
-    let frame = try MachineFrame(from: &cursor)
+    let frame = try MachineFrame(from: &cursor, isWhole: false)
     devices = frame.following[...]
     return .machine(frame)
   }

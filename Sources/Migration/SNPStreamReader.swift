@@ -310,7 +310,7 @@ public struct SNPStreamReader: ~Copyable {
     // An audit may come here without a session.
     let signer = sourceKey.isEmpty ? nil : sourceKey
     return try SealCheck.read(
-      from: input, check: sealCheck, signer: signer, streamStart: start, refuse: refuse)
+      from: input, of: .snp, check: sealCheck, signer: signer, streamStart: start, refuse: refuse)
   }
 
   private mutating func readVMDescription() throws(MigrationError) -> Record {

@@ -36,8 +36,21 @@ public struct Seal: Sendable, Hashable {
   static let magic = Array("SVSMSEAL".utf8)
   /// Bytes of the signature: r and s, 48 bytes each.
   package static let signatureSize = 96
-  /// What the signature covers begins with this.
-  package static let label = Array("svsm-migration v1 seal".utf8) + [0]
+  /// What is sealed: a signature under one kind is none under the other.
+  package enum Kind: Sendable {
+    /// An SNP stream: the signer is the source of its session.
+    case snp
+    /// A plain QEMU stream: the signer vouches for nothing but its bytes.
+    case plain
+
+    /// What the signature covers begins with this.
+    package var label: [UInt8] {
+      switch self {
+      case .snp: Array("svsm-migration v1 seal".utf8) + [0]
+      case .plain: Array("svsm-migration v1 plain seal".utf8) + [0]
+      }
+    }
+  }
 
   /// Bytes before the seal.
   public var coveredLength: UInt64
@@ -131,11 +144,11 @@ public struct Seal: Sendable, Hashable {
     }
   }
 
-  /// Whether `signature` is the signer's over this seal.
-  func isSigned(_ signature: [UInt8]) throws(MigrationError) -> Bool {
+  /// Whether `signature` is the signer's over this seal of a stream of `kind`.
+  func isSigned(_ signature: [UInt8], as kind: Kind) throws(MigrationError) -> Bool {
     guard let signer, let key = try? P384.PublicKey(signer),
       let signature = P384.Signature(raw: signature)
     else { return false }
-    return try key.verifyLowS(signature, message: Self.label + encoded)
+    return try key.verifyLowS(signature, message: kind.label + encoded)
   }
 }

@@ -30,13 +30,15 @@ final class SealCheck {
 
   /// Reads a seal at the input's place; with a `check` also holds it against the stream.
   /// - Parameters:
+  ///   - kind: of the stream.
   ///   - signer: key that must have signed it; nil takes whose ever, and none.
   ///   - streamStart: offset of the stream's first byte.
   ///   - refuse: takes each check that fails, and each damaged chunk.
   /// - Throws: `SEAL-MISSING`, `SEAL-SYNTAX`, `SEAL-LENGTH`, `SEAL-ROOT`, `SEAL-CHUNK`,
   ///   `SEAL-SIGNER`, `SEAL-SIGNATURE`.
   static func read(
-    from input: StreamInput, check: SealCheck?, signer: [UInt8]?, streamStart: UInt64 = 0,
+    from input: StreamInput, of kind: Seal.Kind, check: SealCheck?, signer: [UInt8]?,
+    streamStart: UInt64 = 0,
     refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) -> Seal {
     let start = input.offset
@@ -84,7 +86,7 @@ final class SealCheck {
           section: "seal", at: start + 112, expected: signer.map { "key \(short($0))" },
           got: seal.signer.map { "key \(short($0))" } ?? "none"))
     }
-    let isGood = seal.signer == nil ? true : try seal.isSigned(signature)
+    let isGood = seal.signer == nil ? true : try seal.isSigned(signature, as: kind)
     if !isGood {
       try refuse(
         MigrationError(
@@ -191,6 +193,7 @@ extension Seal {
     from input: StreamInput, streamStart: UInt64
   ) throws(MigrationError) -> Seal? {
     guard try begins(input) else { return nil }
-    return try SealCheck.read(from: input, check: nil, signer: nil, streamStart: streamStart)
+    return try SealCheck.read(
+      from: input, of: .plain, check: nil, signer: nil, streamStart: streamStart)
   }
 }

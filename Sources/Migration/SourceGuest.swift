@@ -16,9 +16,11 @@ extension GuestReader {
   /// - Throws: `MACHINE-SYNTAX`; `SERVICE-SYNTAX` when that is too long; `IO-READ`.
   public func trustedState() throws(MigrationError) -> TrustedGuestState {
     var services = description.services
+    try machine()?.requireRegisters(of: description.vcpus)
     if let sealed = try sealedMachine().encoded {
       services.append(
-        try ServiceState(kind: .machine, version: 1, generation: 0, blob: sealed))
+        try ServiceState(
+          kind: .machine, version: SealedMachine.version, generation: 0, blob: sealed))
     }
     return TrustedGuestState(
       pageStates: description.pageStates, vcpus: description.vcpus, services: services)

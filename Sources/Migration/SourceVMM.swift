@@ -54,15 +54,10 @@ public struct SourceVMM: ~Copyable {
     description = StreamDescription(machine: Array(guest.description.machine.utf8))
   }
 
-  /// Runs the whole migration: header, session, an epoch for each guest, final state of the last, seal.
-  ///
-  /// - Parameters:
-  ///   - willCommit: called when all but the commit is written: after it returns the guest may be
-  ///     restored elsewhere.
-  ///   - progress: called after each batch.
-  public mutating func migrate(
-    willCommit: () throws(MigrationError) -> Void, progress: Progress
-  ) throws(MigrationError) -> SaveSummary {
+  /// Sends all but the commit: header, session, an epoch for each guest, final state of the last. The
+  /// output has taken it.
+  /// - Parameter progress: called after each batch.
+  public mutating func sendGuest(progress: Progress) throws(MigrationError) {
     try validateAttributes()
     try sendTransferData()
     try sendPrivatePages(progress)
@@ -78,7 +73,11 @@ public struct SourceVMM: ~Copyable {
     try sendFinalState()
     // An output that takes no more must be found while the guest can still stay.
     try output.flush()
-    try willCommit()
+  }
+
+  /// Hands the guest over: sends the commit, and the seal over all. From then on it may be restored
+  /// elsewhere.
+  public mutating func commit() throws(MigrationError) -> SaveSummary {
     try sendCommit()
     try sealStream()
     summary.bytes = output.offset
@@ -344,7 +343,7 @@ public struct SourceVMM: ~Copyable {
       coveredLength: length, root: HashTree.root(of: leaves), trailer: trailer,
       signer: svsm.transferData.sourceKey)
     let fixed = seal.encoded
-    try output.appendUnhashed(fixed + leaves + svsm.signSeal(Seal.label + fixed))
+    try output.appendUnhashed(fixed + leaves + svsm.signSeal(Seal.Kind.snp.label + fixed))
     try output.appendUnhashed(trailer)
   }
 

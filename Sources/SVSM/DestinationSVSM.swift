@@ -40,9 +40,12 @@ public struct DestinationSVSM: ~Copyable {
     instance: SVSMInstance, transferData: TransferData, trust: Trust, options: Options,
     at offset: UInt64
   ) throws(MigrationError) {
-    if !options.isRehearsal { try instance.requireReady() }
+    if !options.isRehearsal { try instance.requireReady(as: .destination) }
     try transferData.requireAnswer(to: instance.offer, at: offset)
-    guard options.acceptsSeeded || !transferData.flags.contains(.seeded) else {
+    // The source's word is not needed for what this instance knows of its own offer.
+    guard
+      options.acceptsSeeded || !transferData.flags.contains(.seeded) && !instance.isSeeded
+    else {
       throw MigrationError(
         .sessionSeeded, "stream was made from a seed: its keys are no secret",
         section: "snp-session", at: offset + 8)

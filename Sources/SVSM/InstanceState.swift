@@ -4,7 +4,7 @@ internal import Cryptography
 extension SVSMInstance {
   /// How far an instance has come, as the instance file numbers it. It serves one migration.
   public enum Stage: UInt32, Sendable, CaseIterable {
-    /// Nothing has happened yet, or a source was given back.
+    /// Nothing has happened yet.
     case ready = 0
     /// As a source, it has issued its commit.
     case exported = 1
@@ -14,7 +14,12 @@ extension SVSMInstance {
     case restoring = 3
     /// As a destination, it has promised never to restore a guest.
     case aborted = 4
+    /// As a source, its guest was given back to it: it saves again, and never loads.
+    case resumed = 5
   }
+
+  /// What an instance is in one migration.
+  public enum Side: Sendable { case source, destination }
 
   /// How far an instance has come, with what it must remember of that.
   public enum State: Sendable, Hashable {
@@ -25,6 +30,8 @@ extension SVSMInstance {
     case restoring(session: [UInt8], unnamed: UnnamedGuest?)
     case imported(session: [UInt8])
     case aborted
+    /// - Parameter giver: public key of the destination that gave the guest back, 97 bytes.
+    case resumed(giver: [UInt8])
 
     public var stage: Stage {
       switch self {
@@ -33,6 +40,7 @@ extension SVSMInstance {
       case .restoring: .restoring
       case .imported: .imported
       case .aborted: .aborted
+      case .resumed: .resumed
       }
     }
 
@@ -40,7 +48,7 @@ extension SVSMInstance {
     public var session: [UInt8]? {
       switch self {
       case .exported(let session, _), .restoring(let session, _), .imported(let session): session
-      case .ready, .aborted: nil
+      case .ready, .aborted, .resumed: nil
       }
     }
   }
@@ -74,11 +82,12 @@ extension SVSMInstance {
   public var stage: Stage { state.stage }
 
   /// The source after it has issued its commit.
-  /// - Throws: what `requireReady` throws.
+  /// - Throws: what `requireReady` and `requireUseful` throw.
   public func exported(
     by transferData: TransferData, to offer: MigrationData
   ) throws(MigrationError) -> SVSMInstance {
-    try requireReady()
+    try requireReady(as: .source)
+    try requireUseful(offer)
     let peer = Peer(
       offerDigest: try offer.digest(), publicKey: offer.publicKey, flags: offer.flags)
     return moved(to: .exported(session: try transferData.digest(), peer: peer))
@@ -90,7 +99,7 @@ extension SVSMInstance {
   public func restoring(
     by transferData: TransferData, unnamed: UnnamedGuest?
   ) throws(MigrationError) -> SVSMInstance {
-    try requireReady()
+    try requireReady(as: .destination)
     return moved(to: .restoring(session: try transferData.digest(), unnamed: unnamed))
   }
 
@@ -104,11 +113,28 @@ extension SVSMInstance {
     return moved(to: .imported(session: session))
   }
 
-  /// The destination after it has given up for ever. It may have done so before.
-  /// - Throws: `INSTANCE-USED` when it has moved a guest; `INSTANCE-RESTORING`.
-  public func aborted() throws(MigrationError) -> SVSMInstance {
-    if state != .aborted { try requireReady() }
-    return moved(to: .aborted)
+  /// The instance once it can promise never to restore a session: one that is ready gives up for ever.
+  /// Others stay as they are, since what they have stored is that promise: who was a source once never
+  /// loads, who has restored one guest restores no other.
+  /// - Parameter session: SHA-384 of its transfer data; nil for whatever came.
+  /// - Throws: `INSTANCE-USED`, `INSTANCE-RESTORING` when it has restored that session, or any and none
+  ///   is named.
+  public func giving(up session: [UInt8]?) throws(MigrationError) -> SVSMInstance {
+    switch state {
+    case .ready: return moved(to: .aborted)
+    case .aborted, .exported, .resumed: return self
+    case .restoring(let served, _), .imported(let served):
+      guard let session, session != served else {
+        throw MigrationError(
+          stage == .imported ? .instanceUsed : .instanceRestoring,
+          session == nil
+            ? "this destination has restored a guest: it can give up another one only, whose stream "
+              + "has to be named"
+            : "this destination has restored the guest of this stream and cannot give it up",
+          section: "instance", at: 12, got: "\(stage)")
+      }
+      return self
+    }
   }
 
   /// The source as it was before its commit, given back by the destination's token.
@@ -137,48 +163,33 @@ extension SVSMInstance {
         .sessionSeeded, "the destination's key comes from a seed: others can sign this abort",
         section: "abort")
     }
-    return moved(to: .ready)
+    return moved(to: .resumed(giver: peer.publicKey))
   }
 
-  /// The token of an instance that has given up.
-  /// - Parameter transferData: the session that the token is to name, or none.
-  /// - Throws: `SESSION-STATE` when it has not.
-  public func abortToken(naming transferData: TransferData?) throws(MigrationError) -> AbortToken {
-    guard state == .aborted else {
+  /// The token of an instance that has given up a session.
+  /// - Parameter session: SHA-384 of the transfer data that the token is to name, or none.
+  /// - Throws: what `giving` throws; `SESSION-STATE` when the promise is not stored yet.
+  public func abortToken(naming session: [UInt8]?) throws(MigrationError) -> AbortToken {
+    guard try giving(up: session).state == state else {
       throw MigrationError(.sessionState, "instance has not given up", section: "instance", at: 12)
     }
     return try AbortToken(
-      offerDigest: offer.digest(), session: transferData?.digest() ?? AbortToken.noSession,
-      sign: sign)
+      offerDigest: offer.digest(), session: session ?? AbortToken.noSession, sign: sign)
   }
 
-  /// Makes sure that the instance may begin a migration.
-  /// - Throws: `INSTANCE-USED`, `INSTANCE-RESTORING`, `INSTANCE-ABORTED`.
-  public func requireReady() throws(MigrationError) {
-    let refusal: (code: ErrorCode, what: String)
-    switch stage {
-    case .ready: return
-    case .exported:
-      refusal = (
-        .instanceUsed,
-        "this source has issued its commit and will not save again; if the guest was not restored, "
-          + "ask the destination for an abort"
-      )
-    case .imported:
-      refusal = (.instanceUsed, "this destination has restored a guest and will not load again")
-    case .restoring:
-      refusal = (
-        .instanceRestoring,
-        "this destination has restored a guest whose naming was interrupted; load again to end it"
-      )
-    case .aborted:
-      refusal = (
-        .instanceAborted, "this destination has promised the source never to restore a guest"
-      )
+  /// Makes sure that a destination can restore what is saved for it, as far as a source can know.
+  /// - Throws: `OFFER-USED` for this instance's own offer, and for one of the destination that gave this
+  ///   source its guest back: neither ever loads.
+  public func requireUseful(_ offer: MigrationData) throws(MigrationError) {
+    func refusal(_ what: String) -> MigrationError {
+      MigrationError(.offerUsed, what, section: "offer", at: 20, expected: "another destination's")
     }
-    throw MigrationError(
-      refusal.code, refusal.what, section: "instance", at: 12, expected: "\(Stage.ready)",
-      got: "\(stage)")
+    guard offer.publicKey != self.offer.publicKey else {
+      throw refusal("this is the source's own offer: it would never load its own guest")
+    }
+    guard state != .resumed(giver: offer.publicKey) else {
+      throw refusal("this destination gave the guest back, and never loads it again")
+    }
   }
 
   private func moved(to state: State) -> SVSMInstance {

@@ -10,7 +10,7 @@ extension SVSMInstance {
   ///          0     8  magic            "SVSMINST"
   ///          8     2  version          2
   ///         10     2  reserved         zero
-  ///         12     4  stage            0 ready, 1 exported, 2 imported, 3 restoring, 4 aborted
+  ///         12     4  stage            0 ready, 1 exported, 2 imported, 3 restoring, 4 aborted, 5 resumed
   ///         16     8  sev_features     SEV_FEATURES every vCPU must have
   ///         24    48  private_key      P-384 scalar
   ///         72    48  endorsement_key  P-384 scalar of the model's VCEK
@@ -20,7 +20,7 @@ extension SVSMInstance {
   ///        216    32  vmpck3
   ///        248    48  session          SHA-384 of the transfer data it served; zero when it did none
   ///        296    48  peer_offer       exported: SHA-384 of the destination's offer
-  ///        344    97  peer_key         exported: the destination's public key
+  ///        344    97  peer_key         exported, resumed: the destination's public key
   ///        441     3  reserved_2       zero
   ///        444     4  peer_flags       exported: flags of the destination's offer
   ///        448     8  hidden_inode     restoring: number of the file or folder
@@ -109,6 +109,7 @@ extension SVSMInstance {
         session: session,
         unnamed: path.isEmpty ? nil : UnnamedGuest(path: path, inode: inode, birth: birth))
     case .aborted: state = .aborted
+    case .resumed: state = .resumed(giver: peerKey)
     }
     // A stage has its own fields only: any other is not zero where it must be.
     guard try encoded() == bytes, path.first ?? UInt8(ascii: "/") == UInt8(ascii: "/"),
@@ -127,6 +128,7 @@ extension SVSMInstance {
     var hidden = UnnamedGuest(path: [], inode: 0, birth: 0)
     switch state {
     case .exported(_, let destination): peer = destination
+    case .resumed(let giver): peer.publicKey = giver
     case .restoring(_, let guest?): hidden = guest
     case .ready, .restoring, .imported, .aborted: break
     }

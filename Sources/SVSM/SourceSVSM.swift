@@ -36,12 +36,13 @@ public struct SourceSVSM: ~Copyable {
   ///   - isLive: whether the guest may run on and its pages be exported in several epochs.
   ///   - random: where the transport key comes from.
   /// - Throws: what is wrong with the offer, the report or its certificates; `INSTANCE-USED`,
-  ///   `INSTANCE-RESTORING` or `INSTANCE-ABORTED` when this instance is not ready.
+  ///   `INSTANCE-RESTORING` or `INSTANCE-ABORTED` when this instance cannot save; `OFFER-USED`.
   public init(
     instance: SVSMInstance, guest: TrustedGuestState, validating offer: MigrationData,
     trust: Trust, isMutual: Bool, isLive: Bool = false, random: RandomSource
   ) throws(MigrationError) {
-    try instance.requireReady()
+    try instance.requireReady(as: .source)
+    try instance.requireUseful(offer)
     try guest.validateForExport(features: instance.features)
     try trust.verify(
       report: offer.report, certificates: offer.certificates,

@@ -16,6 +16,14 @@ extension Explanation {
     causes: ["an abort was made with svsm-mig-load --abort", "a stream that arrives late"],
     remedy: "prepare a new instance; resume the source with the abort, and save again")
 
+  static let instanceChanged = Explanation(
+    meaning: "another instance stands in the file than when the tool began",
+    causes: [
+      "svsm-mig-prepare --force ran meanwhile",
+      "the file was moved, or a copy of another put in its place",
+    ],
+    remedy: "put the instance back that the session was opened with, and call again")
+
   static let abortSyntax = Explanation(
     meaning: "the abort is not well formed",
     causes: ["another file given as the abort", "a copy that was cut off", "damage"],

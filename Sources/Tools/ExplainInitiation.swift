@@ -34,6 +34,14 @@ extension Explanation {
     ],
     remedy: "prepare the offer anew, and bring it over safely")
 
+  static let offerUsed = Explanation(
+    meaning: "nothing that is saved for this offer would ever be loaded",
+    causes: [
+      "the source's own offer given as the destination's",
+      "the offer of the destination that gave this guest back: it has promised not to load it",
+    ],
+    remedy: "get the offer of a destination that is ready")
+
   static let instanceSyntax = Explanation(
     meaning:
       "the instance file is not well formed, its checksum is wrong, or a private key is out of "
@@ -49,11 +57,12 @@ extension Explanation {
     meaning: "the instance has served its migration",
     causes: [
       "the second load of one stream",
+      "an offer that was used for two saves",
       "a source that has given its guest away already",
       "another run that was faster",
     ],
     remedy:
-      "prepare a new instance; only a source whose guest was not restored can be given back, by an abort of the destination"
+      "prepare a new instance; a source whose guest was not restored is given it back by an abort: give that stream to svsm-mig-load --abort"
   )
 
   static let platformSyntax = Explanation(

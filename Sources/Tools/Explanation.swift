@@ -60,6 +60,7 @@ extension ErrorCode {
     case .offerVersion: .offerVersion
     case .offerSuite: .offerSuite
     case .offerKey: .offerKey
+    case .offerUsed: .offerUsed
     case .instanceSyntax: .instanceSyntax
     case .instanceUsed: .instanceUsed
     case .platformSyntax: .platformSyntax
@@ -163,6 +164,7 @@ extension ErrorCode {
     case .cryptography: .cryptography
     case .instanceRestoring: .instanceRestoring
     case .instanceAborted: .instanceAborted
+    case .instanceChanged: .instanceChanged
     case .abortSyntax: .abortSyntax
     case .abortPeer: .abortPeer
     case .abortSession: .abortSession

@@ -23,12 +23,42 @@ final class LockedInstance {
   private let file: LockedFile
 
   /// Runs `body` with the instance at `path`, as it stands there once nobody else changes it.
-  /// - Throws: what reading an instance file throws; what `body` throws.
+  /// - Parameter opened: the instance that was read there before; nil takes whichever stands there. It
+  ///   may have come further meanwhile, but another one has served nothing.
+  /// - Throws: what reading an instance file throws; `INSTANCE-CHANGED`; what `body` throws.
   static func with<Value>(
-    _ path: String, _ body: (LockedInstance) throws(MigrationError) -> Value
+    _ path: String, still opened: SVSMInstance? = nil,
+    _ body: (LockedInstance) throws(MigrationError) -> Value
   ) throws(MigrationError) -> Value {
     try withLockedFile(path) { (file) throws(MigrationError) in
-      try body(LockedInstance(path, file))
+      let locked = try LockedInstance(path, file)
+      guard opened.map({ $0.offer.encoded == locked.instance.offer.encoded }) ?? true else {
+        throw MigrationError(
+          .instanceChanged, "\(path) is another instance than it was at the beginning",
+          section: "instance", at: UInt64(SVSMInstance.layout.size))
+      }
+      return try body(locked)
+    }
+  }
+
+  /// Runs `body`, which replaces the file at `path`. What stands there must not be the only way to a
+  /// guest: of a source that handed one over, of a destination whose guest waits for its name.
+  /// - Throws: `OUTPUT-EXISTS`; what `body` throws.
+  static func replacing<Value>(
+    _ path: String, _ body: () throws(MigrationError) -> Value
+  ) throws(MigrationError) -> Value {
+    guard let bytes = try? readSmallFile(path, limit: SVSMInstance.maximumSize),
+      (try? SVSMInstance(bytes)) != nil
+    else { return try body() }
+    return try with(path) { (file) throws(MigrationError) in
+      let stage = file.instance.stage
+      guard stage != .exported, stage != .restoring else {
+        throw MigrationError(
+          .outputExists,
+          "\(path) is an instance without which a guest is lost, and is not replaced",
+          expected: "a new name", got: "\(stage)")
+      }
+      return try body()
     }
   }
 

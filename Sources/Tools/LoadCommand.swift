@@ -95,9 +95,11 @@ public struct LoadCommand: ToolCommand {
   public func execute(_ console: Console) throws {
     let destination = try InstanceFile(reading: instance)
     if abort { return try giveUp(console) }
-    if destination.instance.stage == .restoring { return try endInterruptedLoad(console) }
+    if destination.instance.stage == .restoring {
+      return try endInterruptedLoad(of: destination.instance, console)
+    }
     guard let stream else {
-      try destination.instance.requireReady()
+      try destination.instance.requireReady(as: .destination)
       throw ValidationError("Missing the stream to load.")
     }
     let trust = try trust.load(demanding: policy.load(), revocation)
@@ -121,7 +123,7 @@ public struct LoadCommand: ToolCommand {
           at: offset)
       }, memory: target.begin, progress: { progress.update($0) })
     try target.complete(summary.guest, crew)
-    try name(target, of: summary.transferData)
+    try name(target, of: summary.transferData, for: destination.instance)
     do throws(MigrationError) {
       try report(summary, console)
     } catch {

@@ -14,12 +14,16 @@ extension LoadCommand {
   /// The guest is whole on the disk before the instance is stored as restoring, and is kept from then
   /// on. So whatever ends this process, either the instance is ready and no guest is left, or the guest
   /// is there and the instance knows where.
-  func name(_ target: LoadTarget, of session: TransferData) throws(MigrationError) {
+  /// - Parameter opened: the instance that the session was opened with.
+  /// - Throws: what storing and naming throw; `INSTANCE-CHANGED`.
+  func name(
+    _ target: LoadTarget, of session: TransferData, for opened: SVSMInstance
+  ) throws(MigrationError) {
     let unnamed = try target.unnamed()
     let consequence =
       unnamed.map { "the guest is whole, as \($0.name): load again to give it a name" }
       ?? "\(instance) has restored its guest and will not load again"
-    try LockedInstance.with(instance) { (file) throws(MigrationError) in
+    try LockedInstance.with(instance, still: opened) { (file) throws(MigrationError) in
       let next = try file.instance.restoring(
         by: session, unnamed: unnamed.map { .init(path: $0.path, inode: $0.inode, birth: $0.birth) }
       )
@@ -48,12 +52,12 @@ extension LoadCommand {
 
   /// Ends a load that was interrupted behind the point where the instance was stored as restoring:
   /// nothing is restored again, the guest that lies there gets its name.
-  func endInterruptedLoad(_ console: Console) throws {
+  func endInterruptedLoad(of opened: SVSMInstance, _ console: Console) throws {
     let session = try stream.map { (path) throws(MigrationError) in try Self.session(of: path) }
-    try LockedInstance.with(instance) { (file) throws(MigrationError) in
+    try LockedInstance.with(instance, still: opened) { (file) throws(MigrationError) in
       guard case .restoring(let restored, let guest) = file.instance.state else {
         // Another run has ended it meanwhile.
-        return try file.instance.requireReady()
+        return try file.instance.requireReady(as: .destination)
       }
       if let session, try session.data.digest() != restored {
         throw MigrationError(
@@ -102,10 +106,11 @@ extension LoadCommand {
       if let session {
         try session.data.requireAnswer(to: file.instance.offer, at: session.offset)
       }
-      let next = try file.instance.aborted()
+      let digest = try session?.data.digest()
+      let next = try file.instance.giving(up: digest)
       // Stored before it is signed: whoever sees the abort can rely on it.
       if file.instance.state != next.state { try file.store(next) }
-      return try file.instance.abortToken(naming: session?.data)
+      return try file.instance.abortToken(naming: digest)
     }
     do throws(MigrationError) {
       try file.write(token.encoded)
@@ -113,7 +118,8 @@ extension LoadCommand {
     } catch {
       throw error.adding("\(instance) has given up all the same: run it again for its abort")
     }
-    console.note("abort \(file.name): \(instance) will never restore a guest")
+    console.note(
+      "abort \(file.name): \(instance) will never restore \(stream == nil ? "a" : "that") guest")
     console.noteModel()
     guard json else { return }
     var result: [JSON.Member] = [

@@ -72,9 +72,11 @@ public struct PrepareCommand: ToolCommand {
     try rootFile?.synchronize()
     try offerFile.synchronize()
     // The offer comes last: without it nobody can address the instance.
-    try instanceFile.commit()
-    try rootFile?.commit()
-    try offerFile.commit()
+    try LockedInstance.replacing(instance) { () throws(MigrationError) in
+      try instanceFile.commit()
+      try rootFile?.commit()
+      try offerFile.commit()
+    }
     if made.isSeeded { console.note("keys come from a seed: they are no secret") }
     console.note("instance \(instance), offer \(output)")
     console.noteModel()

@@ -55,7 +55,9 @@ final class QEMUImport {
     try assembly.finish()
     for block in blocks.indices { try assembly.requireWhole(block, at: end) }
     var guest = try describe(reader, at: end)
-    guest.machineState = try machine.finish(reader).encoded
+    let state = try machine.finish(reader)
+    try state.requireRegisters(of: guest.vcpus)
+    guest.machineState = state.encoded
     return guest
   }
 

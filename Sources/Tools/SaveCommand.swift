@@ -174,17 +174,30 @@ public struct SaveCommand: ToolCommand {
     var handedOver = false
     let summary: SaveSummary
     do throws(MigrationError) {
-      summary = try vmm.migrate(
-        willCommit: { () throws(MigrationError) in
-          guard let from else { return }
-          // From here on the guest may go on elsewhere: never save it a second time.
-          try LockedInstance.with(from) { (file) throws(MigrationError) in
-            let next = try file.instance.exported(by: transferData, to: offer)
+      try vmm.sendGuest { progress.update($0) }
+      // What takes long comes before the guest is handed over.
+      try stream.synchronize()
+      func handOver() throws(MigrationError) -> SaveSummary {
+        let summary = try vmm.commit()
+        try stream.commit()
+        return summary
+      }
+      if let source {
+        summary = try LockedInstance.with(source.path, still: source.instance) {
+          (file) throws(MigrationError) in
+          let next = try file.instance.exported(by: transferData, to: offer)
+          func step() throws(MigrationError) -> SaveSummary {
+            // From here on the guest may go on elsewhere: never save it a second time.
             defer { handedOver = file.instance.state == next.state }
             try file.store(next)
+            return try handOver()
           }
-        }, progress: { progress.update($0) })
-      try stream.commit()
+          // A reader of a pipe may let it wait for ever; there is no file that could be lost.
+          return stream.isDirect ? try step() : try TerminationCleanup.delayed(step)
+        }
+      } else {
+        summary = try handOver()
+      }
     } catch {
       guard handedOver, let from else { throw error }
       var error = error

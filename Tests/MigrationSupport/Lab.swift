@@ -34,7 +34,8 @@ public enum Lab {
       random: random(seed))
     var vmm = try SourceVMM(
       guest: guest, rounds: rounds, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))
-    _ = try vmm.migrate(willCommit: {}, progress: { _ in })
+    try vmm.sendGuest { _ in }
+    _ = try vmm.commit()
     return output.bytes
   }
 

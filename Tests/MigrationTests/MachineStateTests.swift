@@ -18,7 +18,7 @@ import Testing
     }
     state.entries.append(
       .section(
-        SectionHeader(.full, id: 3, name: "cpu", instance: 1, version: 12),
+        SectionHeader(.full, id: 3, name: "cpu", instance: 1, version: 11),
         body: [0xa1, 0xa2, 0xa3, 0xa4]))
     // Its buffer holds what the TPM answered last.
     state.entries.append(
@@ -108,6 +108,9 @@ import Testing
       [.section(SectionHeader(.full, id: 7, name: "ram", version: 4), body: [])],
       [.section(SectionHeader(.full, id: 7, name: "snp-commit", version: 1), body: [])],
       [.section(SectionHeader(.part, id: 7, name: "slirp", version: 1), body: [])],
+      // What is the guest's own is not sealed in parts.
+      [.section(SectionHeader(.start, id: 7, name: "cpu", version: 12), body: [])],
+      [.section(SectionHeader(.start, id: 7, name: "tpm-x", version: 1), body: [])],
       [
         .section(SectionHeader(.full, id: 7, name: "a", version: 1), body: []),
         .section(SectionHeader(.full, id: 8, name: "a", version: 1), body: []),
@@ -118,5 +121,31 @@ import Testing
     var state = MachineState(machine: "pc")
     state.entries += added
     #expect(refusalCode { _ = try MachineState(state.encoded) } == .machineSyntax)
+  }
+
+  /// Rows: index of the entry in `state`, places that are not its own.
+  @Test(
+    "A body is taken from its own place alone: registers and a TPM's state from what the SVSM carries",
+    arguments: [
+      (0, [0, 1, 2]), (3, [1, 2, 3]), (6, [0, 1, 3]), (7, [0, 1, 3]), (8, [1, 2, 3]),
+      (9, [0, 2, 3]),
+      (10, [0, 1, 3]),
+    ] as [(Int, [UInt8])])
+  func aBodyIsTakenFromItsPlaceAlone(entry: Int, places: [UInt8]) throws {
+    let (whole, destination) = try stream()
+    // Of the section's body: where each entry begins.
+    let body = try #require(whole.firstRange(of: Array("snp-machine".utf8))).upperBound + 8
+    func number(_ place: Int) -> Int { whole[place..<place + 4].reduce(0) { $0 << 8 | Int($1) } }
+    var place = body + 24 + number(body + 12) + number(body + 16)
+    for _ in 0..<entry {
+      place += 20 + Int(whole[place + 2]) + (whole[place + 1] == 0 ? number(place + 16) : 0)
+    }
+    for wrong in places {
+      var stream = whole
+      #expect(stream[place + 1] != wrong)
+      stream[place + 1] = wrong
+      let verdict = try Lab.verifier().verify(StreamInput(ArraySource(stream)), for: destination)
+      #expect(verdict.refusal?.code == .machineSyntax, "entry \(entry) in place \(wrong)")
+    }
   }
 }

@@ -89,8 +89,23 @@ private let real = Result { try Fixture.read("qemu/pc72-bios-reset/stream.xz") }
     let signer = Array(fixed[112..<209])
     #expect(signer == (try Lab.instance(1).offer.publicKey))
     let signature = try #require(P384.Signature(raw: Array(sealed[covered + 248..<covered + 344])))
-    let digest = try SHA384.hash(Array("svsm-migration v1 seal".utf8) + [0] + fixed)
+    let digest = try SHA384.hash(Array("svsm-migration v1 plain seal".utf8) + [0] + fixed)
     #expect(try P384.PublicKey(signer).verify(signature, digest: digest))
+  }
+
+  @Test("The signature of an SNP stream's seal is none of a plain stream's")
+  func anSNPSignatureIsNone() throws {
+    let stream = small()
+    let covered = try trailer(of: stream)
+    let signer = try Lab.instance(1)
+    var sealed = try Lab.seal(stream, signedBy: signer)
+    let place = covered + 248..<covered + 344
+    for (label, code) in [("plain seal", nil), ("seal", .sealSignature)] as [(String, ErrorCode?)] {
+      let fixed = Array(sealed[covered..<covered + 216])
+      sealed.replaceSubrange(
+        place, with: try signer.signSeal(Array("svsm-migration v1 \(label)".utf8) + [0] + fixed))
+      #expect(try Lab.verifyPlain(sealed, sealedBy: signer).refusal?.code == code)
+    }
   }
 
   @Test func whatIsNotSealed() throws {

@@ -22,7 +22,8 @@ import Testing
   private static let machine: MachineState = {
     var state = MachineState(machine: "pc")
     state.entries.append(
-      .section(SectionHeader(.full, id: 9, name: "cpu", version: 12), body: [1, 2, 3, 4]))
+      // Of a version that is not looked into.
+      .section(SectionHeader(.full, id: 9, name: "cpu", version: 11), body: [1, 2, 3, 4]))
     return state
   }()
 
@@ -99,28 +100,57 @@ import Testing
     #expect(try refusal(of: stream) == .mapSharedAtPrivate)
   }
 
-  /// Number of a piece, bytes it says it has, and bytes it has.
-  typealias Piece = (number: UInt32, says: UInt32, has: Int)
+  /// Number of a piece, bytes it says it has, and bytes it has; what it is of, where not what the number
+  /// says.
+  struct Piece: Sendable {
+    var number: UInt32
+    var says: UInt32
+    var has: Int
+    var name: String
+    var instance: UInt32 = 0
+    var version: UInt32
+
+    init(
+      _ number: UInt32, _ says: UInt32, _ has: Int, name: String? = nil, instance: UInt32 = 0,
+      version: UInt32? = nil
+    ) {
+      (self.number, self.says, self.has, self.instance) = (number, says, has, instance)
+      let isBlock = number >> 31 == 1
+      self.name = name ?? (isBlock ? "tpm-crb-cmd" : "cpu")
+      self.version = version ?? (isBlock ? 0 : 11)
+    }
+
+    var bytes: [UInt8] {
+      var bytes: [UInt8] = []
+      for number in [number, instance, version, says] { bytes.append(bigEndian: number) }
+      return bytes + [UInt8(name.utf8.count), 0, 0, 0] + Array(name.utf8)
+        + [UInt8](repeating: 5, count: has)
+    }
+  }
+
+  private static let registers = Piece(3, 4, 4)
+  private static let buffer = Piece(1 << 31 | 1, 4096, 4096)
 
   @Test(
     "What is sealed must be just what is missing",
     arguments: [
-      // No content for the block.
-      [(3, 4, 4)], [(3, 4, 4), (1 << 31 | 1, 0, 0)],
-      // None for the entry.
-      [(1 << 31 | 1, 4096, 4096)], [(3, 3, 3), (1 << 31 | 1, 4096, 4096)],
+      // No content for the block, none for the entry.
+      [registers], [registers, Piece(1 << 31 | 1, 0, 0)], [buffer], [Piece(3, 3, 3), buffer],
       // Too little for the block, and too much.
-      [(3, 4, 4), (1 << 31 | 1, 4095, 4095)], [(3, 4, 4), (1 << 31 | 1, 8192, 8192)],
+      [registers, Piece(1 << 31 | 1, 4095, 4095)], [registers, Piece(1 << 31 | 1, 8192, 8192)],
       // Another block, a block that is not there, an entry that is none.
-      [(3, 4, 4), (1 << 31 | 1, 4096, 4096), (1 << 31, 8192, 8192)],
-      [(3, 4, 4), (1 << 31 | 1, 4096, 4096), (1 << 31 | 2, 4096, 4096)],
-      [(3, 4, 4), (1 << 31 | 1, 4096, 4096), (.max, 0, 0)],
-      [(3, 4, 4), (1 << 31 | 1, 4096, 4096), (2, 0, 0)],
+      [registers, buffer, Piece(1 << 31, 8192, 8192)],
+      [registers, buffer, Piece(1 << 31 | 2, 4096, 4096)],
+      [registers, buffer, Piece(.max, 0, 0)], [registers, buffer, Piece(2, 0, 0)],
       // Twice.
-      [(3, 4, 4), (1 << 31 | 1, 4096, 4096), (1 << 31 | 1, 4096, 4096)],
-      [(3, 4, 4), (1 << 31 | 1, 4096, 4096), (3, 4, 4)],
+      [registers, buffer, buffer], [registers, buffer, registers],
       // Not as long as said.
-      [(3, 4, 4), (1 << 31 | 1, 4096, 4095)], [(3, 4, 4), (1 << 31 | 1, .max, 4096)],
+      [registers, Piece(1 << 31 | 1, 4096, 4095)], [registers, Piece(1 << 31 | 1, .max, 4096)],
+      // Of something else that has the number now.
+      [Piece(3, 4, 4, name: "cpu_common"), buffer], [Piece(3, 4, 4, instance: 1), buffer],
+      [Piece(3, 4, 4, version: 12), buffer], [Piece(3, 4, 4, name: ""), buffer],
+      [registers, Piece(1 << 31 | 1, 4096, 4096, name: "tpm-crb-cmc")],
+      [registers, Piece(1 << 31 | 1, 4096, 4096, version: 1)],
     ] as [[Piece]])
   func aWrongPieceIsRefused(pieces: [Piece]) throws {
     #expect(try refusal(of: sealing(pieces)) == .machineSyntax)
@@ -128,22 +158,35 @@ import Testing
 
   @Test("The pieces that are missing are taken in any order")
   func rightPiecesAreTaken() throws {
-    #expect(try refusal(of: sealing([(1 << 31 | 1, 4096, 4096), (3, 4, 4)])) == nil)
+    #expect(try refusal(of: sealing([Self.buffer, Self.registers])) == nil)
   }
 
   /// A stream whose source SVSM carries such pieces.
   private func sealing(_ pieces: [Piece]) throws -> [UInt8] {
-    var blob: [UInt8] = []
-    for piece in pieces {
-      blob.append(bigEndian: piece.number)
-      blob.append(bigEndian: piece.says)
-      blob += [UInt8](repeating: 5, count: piece.has)
-    }
+    try carrying { $0.blob = pieces.flatMap(\.bytes) }
+  }
+
+  /// A stream of whose service of kind 2 something is changed.
+  private func carrying(_ change: (inout ServiceState) -> Void) throws -> [UInt8] {
     let guest = try guest()
     var state = try guest.trustedState()
     let service = try #require(state.services.firstIndex { $0.kind == .machine })
-    state.services[service].blob = blob
+    change(&state.services[service])
     return try Lab.save(guest, holding: state, to: destination)
+  }
+
+  @Test(
+    "What the SVSM carries is of one version, mandatory, never empty, and made anew by each source")
+  func theServiceIsAsASourceMakesIt() throws {
+    #expect(try refusal(of: carrying { _ in }) == nil)
+    for version in [0, 1, 3] as [UInt32] {
+      #expect(try refusal(of: carrying { $0.version = version }) == .serviceUnknown)
+    }
+    #expect(try refusal(of: carrying { $0.isMandatory = false }) == .serviceSyntax)
+    #expect(try refusal(of: carrying { $0.generation = 1 }) == .serviceSyntax)
+    #expect(try refusal(of: carrying { $0.blob = [] }) == .serviceSyntax)
+    // Reserved bytes.
+    #expect(try refusal(of: carrying { $0.blob[18] = 1 }) == .machineSyntax)
   }
 
   @Test("A block too large to be sealed is refused before it is read, at the source")

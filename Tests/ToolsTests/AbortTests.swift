@@ -143,14 +143,11 @@ extension Scratch {
     }
   }
 
-  @Test("who has restored a guest, or handed one over, does not abort")
-  func aUsedInstanceDoesNotAbort() throws {
+  @Test("who has restored a guest does not give that one up", arguments: ["", "@stream "])
+  func aUsedInstanceDoesNotAbort(stream: String) throws {
     let shop = try shop()
     try shop.must("load", load)
-    for name in ["there", "here"] {
-      try shop.run("load", "--abort --instance @\(name).svsm -o @abort")
-        .requireRefusal(.instanceUsed)
-    }
+    try shop.run("load", stream + abort).requireRefusal(.instanceUsed)
     #expect(!shop.exists("abort"))
   }
 
@@ -198,7 +195,7 @@ extension Scratch {
   func anInterruptedLoadIsEnded(stream: String) throws {
     let shop = try interrupted()
     let call = stream + "--instance @there.svsm"
-    try shop.run("load", abort).requireRefusal(.instanceRestoring)
+    try shop.run("load", stream + abort).requireRefusal(.instanceRestoring)
     try shop.must("load", call + " -o @out")
     #expect(!shop.exists(".hidden"))
     try shop.requireSame("guest", "out")
@@ -247,7 +244,12 @@ extension Scratch {
       "save", "@guest -o @foreign --from @other.svsm --to @there.offer --trust @root.pem")
     try shop.run("load", "@foreign --instance @there.svsm -o @out --trust @root.pem")
       .requireRefusal(.instanceRestoring)
+    // But goes back to its source.
+    try shop.must("load", "@foreign " + abort)
+    try shop.must("save", "--resume-after @abort --from @other.svsm")
+    try shop.run("save", resume).requireRefusal(.abortSession)
     #expect(shop.exists(".hidden"))
+    try shop.must("load", load)
   }
 
   /// Rows: byte of the instance file, to be set in one that is ready.

@@ -19,7 +19,7 @@ struct QEMUCase: Sendable, CustomStringConvertible {
     .init(name: "pc100-boot-mapped"), .init(name: "pc100-boot-multifd-none"),
     .init(name: "pc100-boot-multifd-zlib"),
     .init(name: "pc100-boot-offset", options: " --offset 0x1234"),
-    .init(name: "pc100-boot-postcopy", importOptions: withoutDescription),
+    .init(name: "pc100-boot-postcopy"),
     .init(name: "pc2.0-boot", importOptions: withoutDescription + " --machine pc-i440fx-2.0"),
     .init(name: "pc2.4-boot"), .init(name: "pc72-bios-reset"), .init(name: "pc72-boot"),
     .init(name: "pc72-boot-bgsnap"), .init(name: "pc72-boot-devices"),

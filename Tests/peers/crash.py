@@ -22,7 +22,7 @@ import tempfile
 # Everything that makes, fills, locks, names or removes a file. Reading leaves nothing.
 CALLS = ["fsync", "rename", "renameat2", "flock", "mkdir", "ftruncate", "write", "pwrite64", "writev",
          "pwritev", "unlink", "rmdir"]
-STAGES = ["ready", "exported", "imported", "restoring", "aborted"]
+STAGES = ["ready", "exported", "imported", "restoring", "aborted", "resumed"]
 OPTIONS = ["--trust", "root.pem", "--quiet"]
 
 
@@ -172,7 +172,7 @@ def after_resume(place, line):
     if stage == "exported":
         place.must(line)
     else:
-        require(stage == "ready", f"stage {stage} after a resume")
+        require(stage == "resumed", f"stage {stage} after a resume")
         place.refused(line, "ABORT-STATE")
     place.must(f"save guest -o made.mig --from exported.svsm --to third.offer {' '.join(OPTIONS)}")
     place.refused(line, "ABORT-PEER")
@@ -238,6 +238,8 @@ def main():
                     if not place.killed(line, call, number, sent):
                         return job, met, None
                     met.append(check(place, line))
+                    require(sent != "signal=TERM" or met[-1] != "exported, no stream",
+                            "a signal throws the stream of an exported source away")
                 except (Wrong, subprocess.TimeoutExpired) as problem:
                     return job, met, f"{sent} at {call} {number}: {problem}"
                 finally:

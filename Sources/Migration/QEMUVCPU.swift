@@ -1,5 +1,6 @@
-internal import Bytes
-internal import SEVSNP
+package import Bytes
+internal import QEMUStream
+package import SEVSNP
 
 extension VCPUState {
   /// The registers of a `cpu` section (QEMU `target/i386/machine.c`, `vmstate_x86_cpu`) as a VMSA.
@@ -10,10 +11,55 @@ extension VCPUState {
   /// registers beyond 256 bits are not taken.
   /// - Parameter state: the section, decoded by its description.
   /// - Throws: `VCPU-SYNTAX` when a register every x86 guest has is missing.
-  init(apicID: UInt32, qemu state: JSON) throws(MigrationError) {
-    let section = CPUSection(state)
+  package init(apicID: UInt32, qemu state: JSON) throws(MigrationError) {
     let cpu = CPUIdentity(family: 0x19, model: 0x01, stepping: 1)
-    var vmsa = VMSA.reset(vmpl: 2, features: .snp, cpu: cpu)
+    let reset = VMSA.reset(vmpl: 2, features: .snp, cpu: cpu)
+    try self.init(apicID: apicID, vmpl: 2, vmsa: CPUSection(state).registers(over: reset))
+  }
+}
+
+extension MachineState {
+  /// Holds the registers in `cpu` sections, which QEMU resumes with, against the VMSAs: the section of
+  /// number k among them belongs to the vCPU of number k.
+  ///
+  /// Compared is what an import takes from the part of the section that every QEMU writes: fields that
+  /// the VMSA has otherwise (SEV features, levels, what is in subsections) are left as the VMSA says. A
+  /// version that is not known is not looked into.
+  /// - Throws: `MACHINE-SYNTAX`.
+  package func requireRegisters(of vcpus: [VCPUState]) throws(MigrationError) {
+    func refusal(_ what: String, _ expected: String, _ got: String) -> MigrationError {
+      MigrationError(.machineSyntax, what, section: "snp-machine", expected: expected, got: got)
+    }
+    var found = 0
+    for case .section(let header, let body) in entries where header.name == "cpu" {
+      defer { found += 1 }
+      guard found < vcpus.count else { continue }
+      let fixed = VMDescription.Body.x86CPU
+      guard header.version == VMDescription.Body.x86CPUVersion else { continue }
+      guard let size = fixed.size, body.count >= size else {
+        throw refusal(
+          "registers of a vCPU are cut off", "cpu \(header.instance)", "\(body.count) bytes")
+      }
+      let vmsa = vcpus[found].vmsa
+      let section = CPUSection(try fixed.decode(body.span.extracting(first: size), at: 0))
+      guard try section.registers(over: VMSA(vmsa)) == vmsa else {
+        throw refusal(
+          "sealed registers of a vCPU are not those of its VMSA", "vCPU \(found)",
+          "cpu \(header.instance)")
+      }
+    }
+    guard found == 0 || found == vcpus.count else {
+      throw refusal("machine has another number of vCPUs", "\(vcpus.count)", "\(found)")
+    }
+  }
+}
+
+extension CPUSection {
+  /// A VMSA page with the registers of the section, and all else as `base` has it.
+  /// - Throws: `VCPU-SYNTAX` when a register every x86 guest has is missing.
+  fileprivate func registers(over base: VMSA) throws(MigrationError) -> [UInt8] {
+    let section = self
+    var vmsa = base
     let general: [VMSA.Register] = [
       .rax, .rcx, .rdx, .rbx, .rsp, .rbp, .rsi, .rdi, .r8, .r9, .r10, .r11, .r12, .r13, .r14, .r15,
     ]
@@ -26,6 +72,7 @@ extension VCPUState {
     for (name, register) in CPUSection.optional {
       if let value = section.number(name) { vmsa[register] = value }
     }
+    // Hardware demands it of a guest, and QEMU knows nothing of it.
     vmsa[.efer] |= 1 << 12
     vmsa[.cpl] = try section.required("env.hflags") & 3
     vmsa[.dr6] = try section.required("env.dr", 6)
@@ -38,7 +85,7 @@ extension VCPUState {
     for (name, table) in [
       ("env.gdt", VMSA.SegmentRegister.gdtr), ("env.idt", .idtr), ("env.ldt", .ldtr),
       ("env.tr", .tr),
-    ] { vmsa[table] = try CPUSection.segment(state[name], name) }
+    ] { vmsa[table] = try CPUSection.segment(section.element(name), name) }
 
     var page = VMSAPage(vmsa.bytes)
     for index in 0..<4 {
@@ -46,7 +93,7 @@ extension VCPUState {
     }
     section.putVectors(&page)
     try section.putX87(&page)
-    try self.init(apicID: apicID, vmpl: 2, vmsa: page.bytes)
+    return page.bytes
   }
 }
 
@@ -106,6 +153,8 @@ private struct CPUSection {
     guard let value = Self.number(element(name, index)) else { throw Self.missing(name) }
     return value
   }
+
+  func element(_ name: String) -> JSON? { state[name] }
 
   func element(_ name: String, _ index: Int) -> JSON? {
     guard let elements = state[name]?.array, index < elements.count else { return nil }

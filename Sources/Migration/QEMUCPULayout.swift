@@ -1,13 +1,13 @@
-internal import QEMUStream
+package import QEMUStream
 
 extension VMDescription.Body {
   /// The version of the `cpu` section of x86 that `x86CPU` describes: QEMU's since 1.1.
-  static let x86CPUVersion: UInt32 = 12
+  package static let x86CPUVersion: UInt32 = 12
 
   /// The fixed part of a `cpu` section, for streams that do not describe it: QEMU
   /// `target/i386/machine.c`, `vmstate_x86_cpu`. Subsections, which hold what a VMSA gets only from
   /// described streams, may follow.
-  static let x86CPU: VMDescription.Body = {
+  package static let x86CPU: VMDescription.Body = {
     typealias Field = VMDescription.Field
     let segment = VMDescription.Body(
       "segment", version: 1,
