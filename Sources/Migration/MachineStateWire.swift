@@ -8,23 +8,25 @@ public import QEMUStream
 public struct MachineFrame: Sendable, Equatable {
   /// Bodies that stand elsewhere are empty until they are put in.
   public internal(set) var state: MachineState
-  /// An entry whose body stands elsewhere.
+  /// A body that stands elsewhere.
   struct Missing: Sendable, Equatable {
-    var entry: Int
     var place: MachineState.Place
     var length: Int
   }
-  private(set) var missing: [Missing]
+  /// By the entry that lacks it: a frame may have tens of thousands.
+  private(set) var missing: [Int: Missing]
 
-  fileprivate init(_ state: MachineState, missing: [Missing]) {
+  fileprivate init(_ state: MachineState, missing: [Int: Missing]) {
     (self.state, self.missing) = (state, missing)
   }
 
   /// The sections that follow in the stream, each with its header and the length of its body.
   public var following: [(entry: Int, header: SectionHeader, length: Int)] {
-    missing.filter { $0.place == .section }.compactMap { missing in
-      guard case .section(let header, _) = state.entries[missing.entry] else { return nil }
-      return (missing.entry, header, missing.length)
+    state.entries.enumerated().compactMap { index, entry in
+      guard case .section(let header, _) = entry, let missing = missing[index],
+        missing.place == .section
+      else { return nil }
+      return (index, header, missing.length)
     }
   }
 
@@ -33,15 +35,12 @@ public struct MachineFrame: Sendable, Equatable {
   mutating func fill(
     _ entry: Int, _ body: Span<UInt8>, from place: MachineState.Place
   ) throws(MigrationError) {
-    guard
-      let index = missing.firstIndex(where: { $0.entry == entry && $0.place == place }),
-      missing[index].length == body.count
-    else {
+    guard missing[entry] == Missing(place: place, length: body.count) else {
       throw MigrationError(
         .machineSyntax, "machine state has no such section", section: "snp-machine",
         got: "entry \(entry), \(body.count) bytes")
     }
-    missing.remove(at: index)
+    missing[entry] = nil
     switch state.entries[entry] {
     case .section(let header, _):
       state.entries[entry] = .section(header, body: Array(copying: body))
@@ -53,10 +52,10 @@ public struct MachineFrame: Sendable, Equatable {
   /// The state, once nothing is missing.
   /// - Throws: `MACHINE-SYNTAX`.
   func whole() throws(MigrationError) -> MachineState {
-    if let first = missing.first {
+    if let first = missing.keys.min() {
       throw MigrationError(
         .machineSyntax, "body of a section of the machine never came", section: "snp-machine",
-        got: "entry \(first.entry)")
+        got: "entry \(first)")
     }
     return state
   }
@@ -225,7 +224,7 @@ extension MachineFrame {
     }
     let text = try cursor.takeArray(descriptionLength)
     if flags & 2 != 0 { state.description = text }
-    var missing: [Missing] = []
+    var missing: [Int: Missing] = [:]
     var total = 0
     for index in 0..<Int(count) {
       let entry = try Self.entry(from: &cursor, index, &missing)
@@ -235,7 +234,7 @@ extension MachineFrame {
       }
       state.entries.append(entry)
     }
-    total += missing.reduce(0) { $0 + $1.length }
+    total += missing.values.reduce(0) { $0 + $1.length }
     guard cursor.remaining == 0, total <= MachineState.maximumBodies else {
       throw refusal(
         "bodies are too long, or more follows", 0, "\(total) and \(cursor.remaining) bytes")
@@ -264,7 +263,7 @@ extension MachineFrame {
   }
 
   private static func entry(
-    from cursor: inout ByteCursor, _ index: Int, _ missing: inout [Missing]
+    from cursor: inout ByteCursor, _ index: Int, _ missing: inout [Int: Missing]
   ) throws(MigrationError) -> MachineState.Entry {
     let start = cursor.offset
     func refusal(_ what: String, _ field: UInt64) -> MigrationError {
@@ -297,7 +296,7 @@ extension MachineFrame {
       switch place {
       case .inline: return .rest(try cursor.takeArray(length))
       case .sealed:
-        missing.append(Missing(entry: index, place: place, length: length))
+        missing[index] = Missing(place: place, length: length)
         return .rest([])
       case .section, .ram: throw refusal("the rest stands elsewhere", 1)
       }
@@ -313,7 +312,7 @@ extension MachineFrame {
     case .inline: return .section(header, body: try cursor.takeArray(length))
     case .section, .sealed:
       guard kind == .full else { throw refusal("a section in parts stands here", 1) }
-      missing.append(Missing(entry: index, place: place, length: length))
+      missing[index] = Missing(place: place, length: length)
       return .section(header, body: [])
     }
   }

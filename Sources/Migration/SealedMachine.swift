@@ -29,6 +29,8 @@ struct SealedMachine {
   }
 
   private(set) var pieces: [(owner: Owner, content: [UInt8])] = []
+  /// Bytes of the blob that `append` makes.
+  private var encodedSize = 0
 
   init() {}
 
@@ -36,6 +38,7 @@ struct SealedMachine {
   mutating func append(_ owner: Owner, _ content: [UInt8]) throws(MigrationError) {
     try requireRoom(for: content.count)
     pieces.append((owner, content))
+    encodedSize += MachineState.sealedLayout.size + content.count
   }
 
   /// Whether a piece of `size` bytes can be added: to be asked before one is made.
@@ -47,10 +50,6 @@ struct SealedMachine {
         .serviceSyntax, "what the SVSM is to carry of the machine is too long",
         expected: "at most \(ServiceState.maximumSize) bytes together")
     }
-  }
-
-  private var encodedSize: Int {
-    pieces.reduce(0) { $0 + MachineState.sealedLayout.size + $1.content.count }
   }
 
   /// The blob; nil when there is nothing to carry.
