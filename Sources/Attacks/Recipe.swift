@@ -57,6 +57,9 @@ public struct Recipe: Sendable {
 
   let lines: [Line]
 
+  /// Operations of one recipe.
+  static let operationLimit = 4096
+
   /// Reads a recipe.
   /// - Throws: `RECIPE-SYNTAX`; the section names the line.
   public init(parsing text: String) throws(MigrationError) {
@@ -65,6 +68,12 @@ public struct Recipe: Sendable {
     {
       var parser = RecipeLine(line, number: index + 1)
       if let operation = try parser.parse() {
+        // Each is looked for among the pieces that those before it have made.
+        guard lines.count < Self.operationLimit else {
+          throw MigrationError(
+            .recipeSyntax, "recipe has too many operations", section: "line \(index + 1)",
+            expected: "at most \(Self.operationLimit)")
+        }
         lines.append(Line(number: index + 1, operation: operation))
       }
     }

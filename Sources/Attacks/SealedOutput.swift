@@ -19,10 +19,12 @@ struct SealedOutput: ~Copyable {
     offset += UInt64(bytes.count)
     guard isHashing else { return }
     chunk += bytes
-    while chunk.count >= LeafHasher.chunkSize {
-      leaves += try SHA256.hash([0] + chunk.prefix(LeafHasher.chunkSize))
-      chunk.removeFirst(LeafHasher.chunkSize)
+    var next = 0
+    while chunk.count - next >= LeafHasher.chunkSize {
+      leaves += try SHA256.hash([0] + chunk[next..<next + LeafHasher.chunkSize])
+      next += LeafHasher.chunkSize
     }
+    chunk.removeFirst(next)
   }
 
   /// The leaves of all that was written; what follows is not hashed.

@@ -4,8 +4,8 @@ internal import QEMUStream
 internal import SVSM
 
 extension Vector {
-  /// Bytes a fixture may have when it is unpacked.
-  private static let fixtureLimit: UInt64 = 256 << 20
+  /// Bytes a fixture may have when it is unpacked, and what a recipe makes of it.
+  static let fileLimit = 32 << 20
 
   /// The file that the vector is about.
   /// - Parameter fixtures: reads a fixture whole, by its path.
@@ -42,14 +42,15 @@ extension Vector {
   /// - Parameter path: where it is.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `IMAGE-DATA`, `STREAM-TRUNCATED`.
   public static func fixture(_ path: String) throws(MigrationError) -> [UInt8] {
-    let bytes = try readSmallFile(path, limit: Int(fixtureLimit))
+    let bytes = try readSmallFile(path, limit: fileLimit)
     guard path.hasSuffix(".xz") else { return bytes }
     let input = try StreamInput.unpackingXZ(StreamInput(ArraySource(bytes)))
     var content: [UInt8] = []
     while try !input.isAtEnd() {
       let count = min(input.bytes.count, 1 << 20)
-      guard UInt64(content.count + count) <= fixtureLimit else {
-        throw MigrationError(.inputKind, "\(path) unpacks to too much")
+      guard count <= fileLimit - content.count else {
+        throw MigrationError(
+          .inputKind, "\(path) unpacks to too much", expected: "at most \(fileLimit) bytes")
       }
       content += try input.readArray(count)
     }
@@ -58,6 +59,13 @@ extension Vector {
 
   private final class Collected: ByteOutput {
     var bytes: [UInt8] = []
-    func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
+    func write(_ bytes: Span<UInt8>) throws(MigrationError) {
+      guard bytes.count <= Vector.fileLimit - self.bytes.count else {
+        throw MigrationError(
+          .recipeSyntax, "recipe makes too long a file",
+          expected: "at most \(Vector.fileLimit) bytes")
+      }
+      self.bytes.append(copying: bytes)
+    }
   }
 }

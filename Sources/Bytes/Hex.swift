@@ -12,6 +12,22 @@ public enum Hex {
     return String(decoding: text, as: UTF8.self)
   }
 
+  /// Two lower-case digits a byte, and a space between bytes. Makes the text in place: there may be
+  /// megabytes of it.
+  public static func spaced(_ bytes: Span<UInt8>) -> String {
+    guard !bytes.isEmpty else { return "" }
+    let count = 3 * bytes.count - 1
+    // Each of the `count` bytes of the new string's buffer is written once, below.
+    return unsafe String(unsafeUninitializedCapacity: count) { text in
+      for index in bytes.indices {
+        unsafe text[3 * index] = digits[Int(bytes[index] >> 4)]
+        unsafe text[3 * index + 1] = digits[Int(bytes[index] & 15)]
+        if index > 0 { unsafe text[3 * index - 1] = UInt8(ascii: " ") }
+      }
+      return count
+    }
+  }
+
   /// The bytes `text` spells, or nil when it holds anything but an even number of hex digits.
   public static func decode(_ text: some StringProtocol) -> [UInt8]? {
     var bytes: [UInt8] = []

@@ -1,4 +1,6 @@
 extension JSON {
+  /// Values one text may have, those in others counted: each takes some ten times the memory of its text.
+  public static let valueLimit = 1 << 20
   /// How deep arrays and objects may lie in each other.
   public static let depthLimit = 64
 
@@ -6,7 +8,8 @@ extension JSON {
   /// - Parameters:
   ///   - bytes: UTF-8.
   ///   - base: offset in the stream or file of the first byte, for errors.
-  /// - Throws: `JSON-SYNTAX` at the byte that is not JSON, not UTF-8, or nested too deep.
+  /// - Throws: `JSON-SYNTAX` at the byte that is not JSON, not UTF-8, nested too deep, or one
+  ///   of more values than `valueLimit`.
   public init(
     parsing bytes: [UInt8], at base: UInt64 = 0, depthLimit: Int = JSON.depthLimit
   ) throws(MigrationError) {
@@ -28,6 +31,7 @@ private struct JSONParser {
   let depthLimit: Int
   var next = 0
   var depth = 0
+  var values = 0
 
   mutating func document() throws(MigrationError) -> JSON {
     let value = try self.value()
@@ -39,6 +43,8 @@ private struct JSONParser {
   private mutating func value() throws(MigrationError) -> JSON {
     skipSpace()
     guard let first = peek() else { throw refused("a value is missing") }
+    guard values < JSON.valueLimit else { throw refused("too many values") }
+    values += 1
     switch first {
     case UInt8(ascii: "{"):
       return try nested { parser throws(MigrationError) in

@@ -14,7 +14,7 @@ extension JSON {
     return output
   }
 
-  private func write(to output: inout [UInt8], indent: Int?) {
+  func write(to output: inout [UInt8], indent: Int?) {
     switch self {
     case .null: output.append(contentsOf: "null".utf8)
     case .bool(let flag): output.append(contentsOf: (flag ? "true" : "false").utf8)
@@ -56,7 +56,7 @@ extension JSON {
   }
 
   /// Escapes as QEMU does: everything outside printable ASCII becomes `\uXXXX`, in UTF-16 units.
-  private static func write(_ text: String, to output: inout [UInt8]) {
+  static func write(_ text: String, to output: inout [UInt8]) {
     output.append(UInt8(ascii: "\""))
     for unit in text.utf16 {
       switch unit {

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// A fixed, page-aligned buffer that is filled and read in place, again and again.
 ///
 /// Exists because a span of an array held by an object cannot outlive one access to that object; a
@@ -10,15 +12,19 @@
   public let count: Int
   @usableFromInline let base: UnsafeMutablePointer<UInt8>
 
-  /// A buffer of `count` zero bytes.
+  /// A buffer of `count` zero bytes. Those that are never touched take no memory.
   public init(count: Int) {
     self.count = count
-    // Freed in deinit; initialised as a whole, so every span below shows initialised bytes.
-    let memory = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1), alignment: 4096)
-    unsafe base = memory.initializeMemory(as: UInt8.self, repeating: 0, count: count)
+    // Unmapped in deinit. Pages come zero from the kernel, so every span below shows initialised bytes.
+    let memory = unsafe mmap(
+      nil, max(count, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let memory = unsafe memory, unsafe memory != MAP_FAILED else {
+      fatalError("no memory for \(count) bytes")
+    }
+    unsafe base = memory.bindMemory(to: UInt8.self, capacity: count)
   }
 
-  deinit { unsafe UnsafeMutableRawPointer(base).deallocate() }
+  deinit { unsafe munmap(base, max(count, 1)) }
 
   /// All bytes, to read.
   @inlinable public var span: Span<UInt8> {

@@ -151,7 +151,8 @@ public struct DestinationVMM: ~Copyable {
     switch record {
     case .machine(let frame): self.frame = frame
     case .device(let entry):
-      var filled = frame
+      // Taken out, not copied: a machine may have tens of thousands.
+      var filled = frame.take()
       try filled?.fill(entry, reader.payload, from: .section)
       frame = filled
     case .token:

@@ -8,23 +8,25 @@ public import QEMUStream
 public struct MachineFrame: Sendable, Equatable {
   /// Bodies that stand elsewhere are empty until they are put in.
   public internal(set) var state: MachineState
-  /// An entry whose body stands elsewhere.
+  /// A body that stands elsewhere.
   struct Missing: Sendable, Equatable {
-    var entry: Int
     var place: MachineState.Place
     var length: Int
   }
-  private(set) var missing: [Missing]
+  /// By the entry that lacks it: a frame may have tens of thousands.
+  private(set) var missing: [Int: Missing]
 
-  fileprivate init(_ state: MachineState, missing: [Missing]) {
+  fileprivate init(_ state: MachineState, missing: [Int: Missing]) {
     (self.state, self.missing) = (state, missing)
   }
 
   /// The sections that follow in the stream, each with its header and the length of its body.
   public var following: [(entry: Int, header: SectionHeader, length: Int)] {
-    missing.filter { $0.place == .section }.compactMap { missing in
-      guard case .section(let header, _) = state.entries[missing.entry] else { return nil }
-      return (missing.entry, header, missing.length)
+    state.entries.enumerated().compactMap { index, entry in
+      guard case .section(let header, _) = entry, let missing = missing[index],
+        missing.place == .section
+      else { return nil }
+      return (index, header, missing.length)
     }
   }
 
@@ -33,15 +35,12 @@ public struct MachineFrame: Sendable, Equatable {
   mutating func fill(
     _ entry: Int, _ body: Span<UInt8>, from place: MachineState.Place
   ) throws(MigrationError) {
-    guard
-      let index = missing.firstIndex(where: { $0.entry == entry && $0.place == place }),
-      missing[index].length == body.count
-    else {
+    guard missing[entry] == Missing(place: place, length: body.count) else {
       throw MigrationError(
         .machineSyntax, "machine state has no such section", section: "snp-machine",
         got: "entry \(entry), \(body.count) bytes")
     }
-    missing.remove(at: index)
+    missing[entry] = nil
     switch state.entries[entry] {
     case .section(let header, _):
       state.entries[entry] = .section(header, body: Array(copying: body))
@@ -71,10 +70,10 @@ public struct MachineFrame: Sendable, Equatable {
   /// The state, once nothing is missing.
   /// - Throws: `MACHINE-SYNTAX`.
   func whole() throws(MigrationError) -> MachineState {
-    if let first = missing.first {
+    if let first = missing.keys.min() {
       throw MigrationError(
         .machineSyntax, "body of a section of the machine never came", section: "snp-machine",
-        got: "entry \(first.entry)")
+        got: "entry \(first)")
     }
     return state
   }
@@ -251,7 +250,7 @@ extension MachineFrame {
     }
     let text = try cursor.takeArray(descriptionLength)
     if flags & 2 != 0 { state.description = text }
-    var missing: [Missing] = []
+    var missing: [Int: Missing] = [:]
     var total = 0
     for index in 0..<Int(count) {
       let entry = try Self.entry(from: &cursor, index, isWhole: isWhole, &missing)
@@ -261,7 +260,7 @@ extension MachineFrame {
       }
       state.entries.append(entry)
     }
-    total += missing.reduce(0) { $0 + $1.length }
+    total += missing.values.reduce(0) { $0 + $1.length }
     guard cursor.remaining == 0, total <= MachineState.maximumBodies else {
       throw refusal(
         "bodies are too long, or more follows", 0, "\(total) and \(cursor.remaining) bytes")
@@ -290,7 +289,7 @@ extension MachineFrame {
   }
 
   private static func entry(
-    from cursor: inout ByteCursor, _ index: Int, isWhole: Bool, _ missing: inout [Missing]
+    from cursor: inout ByteCursor, _ index: Int, isWhole: Bool, _ missing: inout [Int: Missing]
   ) throws(MigrationError) -> MachineState.Entry {
     let start = cursor.offset
     func refusal(_ what: String, _ field: UInt64) -> MigrationError {
@@ -324,7 +323,7 @@ extension MachineFrame {
         throw refusal("the rest is not in its place", 1)
       }
       if isWhole { return .rest(try cursor.takeArray(length)) }
-      missing.append(Missing(entry: index, place: place, length: length))
+      missing[index] = Missing(place: place, length: length)
       return .rest([])
     }
     guard let kind = SectionHeader.Kind(rawValue: type), let name = SectionName(nameBytes) else {
@@ -340,7 +339,7 @@ extension MachineFrame {
       throw refusal("body of \(name) is not in its place", 1)
     }
     if place == .inline { return .section(header, body: try cursor.takeArray(length)) }
-    missing.append(Missing(entry: index, place: place, length: length))
+    missing[index] = Missing(place: place, length: length)
     return bare
   }
 }

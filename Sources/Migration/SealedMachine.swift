@@ -60,6 +60,8 @@ struct SealedMachine {
   static let version: UInt32 = 2
 
   private(set) var pieces: [Piece] = []
+  /// Bytes of the blob that `append` makes.
+  private var encodedSize = 0
 
   init() {}
 
@@ -81,8 +83,6 @@ struct SealedMachine {
         expected: "at most \(ServiceState.maximumSize) bytes together")
     }
   }
-
-  private var encodedSize = 0
 
   /// The blob; nil when there is nothing to carry.
   var encoded: [UInt8]? {

@@ -291,7 +291,9 @@ public struct SourceVMM: ~Copyable {
       .machine,
       fields: StreamDescription.fields(
         MachineState.layout, rest: ("entries", body.count - MachineState.layout.size)))
-    let described = machine.description.flatMap { try? VMDescription(parsing: $0) }
+    let described = machine.description.flatMap {
+      (try? VMDescription(parsing: $0)).map(DescribedSections.init)
+    }
     var id = SNPSection.firstDeviceID
     for entry in machine.entries where MachineState.place(of: entry) == .section {
       guard case .section(var header, let body) = entry else { continue }

@@ -29,9 +29,9 @@ struct StreamDescription {
   /// Adds a section of the machine's own, as its stream described it; else as bytes.
   /// - Parameter size: bytes of the body.
   mutating func add(
-    _ header: SectionHeader, size: Int, describedBy machine: VMDescription?
+    _ header: SectionHeader, size: Int, describedBy machine: DescribedSections?
   ) {
-    var device = machine?.device(header.name, instance: header.instance)
+    var device = machine?[header.key]
     if device?.body.size != size { device = nil }
     description.devices.append(
       device

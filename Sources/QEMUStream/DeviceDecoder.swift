@@ -10,17 +10,16 @@ internal import Bytes
 /// described.
 struct DeviceDecoder: ~Escapable {
   var cursor: ByteCursor
-  /// Elements that may still come: an element of no bytes must not cost without end.
-  private(set) var left: Int
+  private(set) var budget: ElementBudget
   /// Whether bytes that the description goes on into become values where they stand.
   private let entersBytes: Bool
   /// What they become if not.
   private(set) var described: [DeviceState.Described] = []
 
   @_lifetime(copy cursor)
-  init(cursor: consuming ByteCursor, left: Int, entersBytes: Bool) {
+  init(cursor: consuming ByteCursor, budget: ElementBudget, entersBytes: Bool) {
     self.cursor = cursor
-    self.left = left
+    self.budget = budget
     self.entersBytes = entersBytes
   }
 
@@ -34,24 +33,25 @@ struct DeviceDecoder: ~Escapable {
     var members = Members()
     let first = described.count
     for field in body.fields {
+      // Before the name is looked at; a run of none counts, too.
+      try budget.take(name: field.name, at: cursor.offset)
       let place = members.place(of: field.name)
-      for _ in 0..<field.count {
-        guard left > 0 else {
-          throw MigrationError(
-            .vmdescriptionSyntax, "VM description has too many elements", at: cursor.offset)
-        }
-        left -= 1
+      for index in 0..<field.count {
+        if index > 0 { try budget.take(name: field.name, at: cursor.offset) }
         members.append(try element(field), at: place, described: described.count - first)
       }
     }
     for subsection in body.subsections {
       let name = subsection.name ?? ""
       try header(of: name)
+      try budget.take(name: name, at: cursor.offset)
       members.append(
         try object(subsection), at: members.place(of: name), described: described.count - first)
     }
     for (index, owner) in members.owners.enumerated() {
-      described[first + index].path = members.path(to: owner) + described[first + index].path
+      let path = members.path(to: owner) + described[first + index].path
+      try budget.take(name: path, at: cursor.offset)
+      described[first + index].path = path
     }
     return members.json
   }
@@ -62,7 +62,7 @@ struct DeviceDecoder: ~Escapable {
       [RecordType.subsection.rawValue, UInt8(truncatingIfNeeded: name.utf8.count)]
       + Array(name.utf8)
     let start = cursor.offset
-    guard try take(expected.count) == expected else {
+    guard try take(expected.count).isEqual(to: expected) else {
       throw MigrationError(
         .vmdescriptionMismatch, "subsection \(Members.key(name)) is not where it is described",
         at: start)
@@ -85,20 +85,21 @@ struct DeviceDecoder: ~Escapable {
       }
       return value
     }
+    let start = cursor.offset
     let bytes = try take(size)
-    if field.body != nil, let value = inside(field, bytes) {
+    if field.body != nil, let value = inside(field, bytes, at: start) {
       if entersBytes { return value }
       described.append(DeviceState.Described(path: "", type: field.type, value: value))
     }
     return Self.value(of: bytes, as: field.type)
   }
 
-  @_lifetime(self: copy self)
-  private mutating func take(_ count: Int) throws(MigrationError) -> [UInt8] {
+  @_lifetime(copy self)
+  private mutating func take(_ count: Int) throws(MigrationError) -> Span<UInt8> {
     guard count <= cursor.remaining else {
       throw mismatch("section is shorter than its description")
     }
-    return try cursor.takeArray(count)
+    return try cursor.take(count)
   }
 }
 
@@ -106,13 +107,13 @@ struct DeviceDecoder: ~Escapable {
 extension DeviceDecoder {
   /// What `bytes` hold by the descriptions of `field`; nil when they hold something else.
   @_lifetime(self: copy self)
-  private mutating func inside(_ field: VMDescription.Field, _ bytes: [UInt8]) -> JSON? {
-    let span = bytes.span
+  private mutating func inside(
+    _ field: VMDescription.Field, _ bytes: Span<UInt8>, at start: UInt64
+  ) -> JSON? {
     var decoder = DeviceDecoder(
-      cursor: ByteCursor(span, at: cursor.offset - UInt64(bytes.count)), left: left,
-      entersBytes: true)
+      cursor: ByteCursor(bytes, at: start), budget: budget, entersBytes: true)
     let value = try? decoder.parts(of: field)
-    left = decoder.left
+    budget = decoder.budget
     return decoder.cursor.remaining == 0 ? value : nil
   }
 
@@ -159,43 +160,31 @@ extension DeviceDecoder {
     }
   }
 
-  private static func value(of bytes: [UInt8], as type: String) -> JSON {
+  private static func value(of bytes: Span<UInt8>, as type: String) -> JSON {
     switch type {
     case "bool" where !bytes.isEmpty: .bool(bytes[0] != 0)
-    case "nullptr" where bytes == [0x30]: "nullptr"
+    case "nullptr" where bytes.count == 1 && bytes[0] == 0x30: "nullptr"
     case "capability" where !bytes.isEmpty:
-      .string(SectionName(Array(bytes.dropFirst()))?.description ?? "")
+      .string(SectionName(Array(copying: bytes.extracting(1...)))?.description ?? "")
     case "int8", "int16", "int32", "int64", "int32 equal", "int32 le":
       integer(bytes, isSigned: true)
     case "uint8", "uint16", "uint32", "uint64", "uint8 equal", "uint16 equal", "uint32 equal",
       "int64 equal":
       // The label "int64 equal" is QEMU's for the unsigned field.
       integer(bytes, isSigned: false)
-    default: .string(hex(bytes))
+    default: .string(Hex.spaced(bytes))
     }
   }
 
-  private static func integer(_ bytes: [UInt8], isSigned: Bool) -> JSON {
-    guard 1...8 ~= bytes.count else { return .string(hex(bytes)) }
-    var text = "0x" + Hex.encode(bytes)
+  private static func integer(_ bytes: Span<UInt8>, isSigned: Bool) -> JSON {
+    guard 1...8 ~= bytes.count else { return .string(Hex.spaced(bytes)) }
+    var text = "0x" + Hex.encode(Array(copying: bytes))
     if isSigned, bytes[0] & 0x80 != 0 {
       var value: Int64 = -1
-      for byte in bytes { value = value << 8 | Int64(byte) }
+      for index in bytes.indices { value = value << 8 | Int64(bytes[index]) }
       text += " (\(value))"
     }
     return .string(text)
-  }
-
-  private static func hex(_ bytes: [UInt8]) -> String {
-    let digits = Array(Hex.encode(bytes).utf8)
-    var text: [UInt8] = []
-    text.reserveCapacity(bytes.count * 3)
-    for index in bytes.indices {
-      if index > 0 { text.append(0x20) }
-      text.append(digits[2 * index])
-      text.append(digits[2 * index + 1])
-    }
-    return String(decoding: text, as: UTF8.self)
   }
 }
 

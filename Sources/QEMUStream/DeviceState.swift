@@ -29,23 +29,33 @@ extension VMDescription.Body {
   /// - Parameters:
   ///   - bytes: the body, whole.
   ///   - base: stream offset of the body.
+  ///   - budget: what all sections that are decoded together may cost.
   /// - Throws: `VMDESC-MISMATCH` when the bytes are not what the description says; `VMDESC-SYNTAX`
-  ///   when it describes more elements than a body can have.
+  ///   when it describes more elements than the budget or a section has room for.
   public func state(
-    of bytes: Span<UInt8>, at base: UInt64 = 0
+    of bytes: Span<UInt8>, at base: UInt64 = 0, _ budget: inout ElementBudget
   ) throws(MigrationError) -> DeviceState {
+    budget.beginSection()
     var decoder = DeviceDecoder(
-      cursor: ByteCursor(bytes, at: base), left: bytes.count + 65536, entersBytes: false)
-    let fields = try decoder.object(self)
-    guard decoder.cursor.remaining == 0 else {
-      throw decoder.mismatch("section is longer than its description")
+      cursor: ByteCursor(bytes, at: base), budget: budget, entersBytes: false)
+    do throws(MigrationError) {
+      let fields = try decoder.object(self)
+      guard decoder.cursor.remaining == 0 else {
+        throw decoder.mismatch("section is longer than its description")
+      }
+      budget = decoder.budget
+      return DeviceState(fields: fields, described: decoder.described)
+    } catch {
+      budget = decoder.budget
+      throw error
     }
-    return DeviceState(fields: fields, described: decoder.described)
   }
 
   /// The same, only what the script prints of it.
   /// - Throws: as `state`.
-  public func decode(_ bytes: Span<UInt8>, at base: UInt64 = 0) throws(MigrationError) -> JSON {
-    try state(of: bytes, at: base).fields
+  public func decode(
+    _ bytes: Span<UInt8>, at base: UInt64 = 0, _ budget: inout ElementBudget
+  ) throws(MigrationError) -> JSON {
+    try state(of: bytes, at: base, &budget).fields
   }
 }

@@ -1,26 +1,26 @@
 /// Which pages of a large block came.
 ///
-/// Sparse: 64 bytes are taken for each region of 2 MiB that a page came from, so memory follows the
-/// number of records seen, never an offset or a length in one of them.
+/// Sparse: 64 bytes and a number are taken for each region of 2 MiB that has pages in the set, so memory
+/// follows the number of records seen, never an offset or a length in one of them.
 struct PageSet {
   private static let regionWords: UInt64 = 8
+  private static let regionPages = 64 * regionWords
 
+  private var regions = RegionOrder()
+  /// One bit for each page of a region.
   private var words: [UInt64] = []
-  private var firstWord: [UInt64: Int] = [:]
+  /// Places in `words` of regions that are in the set no more.
+  private var free: [Int] = []
   private var recent: (region: UInt64, first: Int)?
   /// Pages in the set.
   private(set) var count: UInt64 = 0
 
+  /// Regions that take memory.
+  var regionCount: Int { regions.count }
+
   /// - Returns: whether the page was not in the set before.
   mutating func insert(_ page: UInt64) -> Bool {
-    let first: Int
-    if let known = self.first(of: page) {
-      first = known
-    } else {
-      first = words.count
-      words.append(contentsOf: repeatElement(0, count: Int(Self.regionWords)))
-      firstWord[page / 64 / Self.regionWords] = first
-    }
+    let first = if let known = self.first(of: page) { known } else { addRegion(of: page) }
     let word = first + Int(page / 64 % Self.regionWords)
     let mask: UInt64 = 1 << (page % 64)
     guard words[word] & mask == 0 else { return false }
@@ -29,35 +29,21 @@ struct PageSet {
     return true
   }
 
-  mutating func remove(_ page: UInt64) {
-    guard let first = first(of: page) else { return }
-    let word = first + Int(page / 64 % Self.regionWords)
-    let mask: UInt64 = 1 << (page % 64)
-    guard words[word] & mask != 0 else { return }
-    words[word] &= ~mask
-    count -= 1
-  }
-
-  /// Removes all pages of a range, however long it is.
+  /// Removes all pages of a range, however long it is. A region that no page is left of is forgotten, so
+  /// that ranges without pages cost nothing, and each page that was put in pays for one removal.
   mutating func remove(_ pages: Range<UInt64>) {
     guard let last = pages.last else { return }
-    let regionPages = 64 * Self.regionWords
-    let regions = pages.lowerBound / regionPages...last / regionPages
-    // Whichever are fewer: regions of the range, or those that pages came from.
-    if last / regionPages - pages.lowerBound / regionPages < UInt64(firstWord.count) {
-      for region in regions { remove(pages, in: region) }
-    } else {
-      for region in Array(firstWord.keys) where regions.contains(region) {
-        remove(pages, in: region)
+    let range = pages.lowerBound / Self.regionPages...last / Self.regionPages
+    recent = nil
+    var next = range.lowerBound
+    while let found = regions.first(atLeast: next), found.region <= range.upperBound {
+      let start = found.region * Self.regionPages
+      let isEmpty = clear(pages.clamped(to: start..<start + Self.regionPages), from: found.first)
+      if isEmpty {
+        regions.remove(found.region)
+        free.append(found.first)
       }
-    }
-  }
-
-  private mutating func remove(_ pages: Range<UInt64>, in region: UInt64) {
-    let regionPages = 64 * Self.regionWords
-    guard firstWord[region] != nil else { return }
-    for page in pages.clamped(to: region * regionPages..<(region + 1) * regionPages) {
-      remove(page)
+      next = found.region + 1
     }
   }
 
@@ -66,11 +52,46 @@ struct PageSet {
     return words[first + Int(page / 64 % Self.regionWords)] >> (page % 64) & 1 == 1
   }
 
-  private mutating func first(of page: UInt64) -> Int? {
-    let region = page / 64 / Self.regionWords
-    if let recent, recent.region == region { return recent.first }
-    guard let first = firstWord[region] else { return nil }
+  /// Clears the bits of pages of one region.
+  /// - Returns: whether none is left in the region.
+  private mutating func clear(_ pages: Range<UInt64>, from first: Int) -> Bool {
+    var left: UInt64 = 0
+    for word in 0..<Self.regionWords {
+      let start = (pages.lowerBound / Self.regionPages * Self.regionWords + word) * 64
+      let cleared = pages.clamped(to: start..<start + 64)
+      let old = words[first + Int(word)]
+      let kept = cleared.isEmpty ? old : old & ~Self.mask(cleared.lowerBound % 64, cleared.count)
+      count -= UInt64((old & ~kept).nonzeroBitCount)
+      words[first + Int(word)] = kept
+      left |= kept
+    }
+    return left == 0
+  }
+
+  /// `count` bits from `bit` on.
+  private static func mask(_ bit: UInt64, _ count: Int) -> UInt64 {
+    count == 64 ? .max : ((1 << UInt64(count)) - 1) << bit
+  }
+
+  private mutating func addRegion(of page: UInt64) -> Int {
+    let first: Int
+    if let known = free.popLast() {
+      first = known
+    } else {
+      first = words.count
+      words.append(contentsOf: repeatElement(0, count: Int(Self.regionWords)))
+    }
+    let region = page / Self.regionPages
+    regions.insert(region, first: first)
     recent = (region, first)
     return first
+  }
+
+  private mutating func first(of page: UInt64) -> Int? {
+    let region = page / Self.regionPages
+    if let recent, recent.region == region { return recent.first }
+    guard let found = regions.first(atLeast: region), found.region == region else { return nil }
+    recent = (region, found.first)
+    return found.first
   }
 }

@@ -43,8 +43,8 @@ public struct QEMUStreamReader {
   /// Bytes of the text that `description` was parsed from; nil when it is not the stream's own, or not
   /// parsed yet.
   private var descriptionSize: Int?
-  /// Where `description` has each section: a long one must not be searched for each.
-  private var places: [SectionKey: Int]
+  /// The sections of `description`.
+  private var described: DescribedSections?
   /// What a description that comes at the end is held against.
   private var passed = PassedBodies()
   /// Where the package ends whose records are being read.
@@ -63,7 +63,7 @@ public struct QEMUStreamReader {
     self.description = description
     self.descriptionSize = description == nil ? nil : descriptionSize
     self.file = file
-    places = description?.places ?? [:]
+    described = description.map(DescribedSections.init)
   }
 
   /// Reads up to the next event.
@@ -166,14 +166,15 @@ public struct QEMUStreamReader {
     let found = try VMDescription(
       parsing: Array(copying: input.bytes.extracting(first: size)), at: input.offset)
     let isFirst = description == nil
-    (description, places) = (found, found.places)
-    if isFirst { try passed.check(against: found, places) }
+    let sections = DescribedSections(found)
+    (description, described) = (found, sections)
+    if isFirst { try passed.check(against: sections) }
     state = .description(size, isRead: true)
     return found
   }
 
   private func device(of header: SectionHeader) -> VMDescription.Device? {
-    places[header.key].flatMap { description?.devices[$0] }
+    described?[header.key]
   }
 
   // MARK: Records

@@ -6,8 +6,8 @@ public import Bytes
 /// The one place where page records become memory. Without a store pages are counted, and what is
 /// packed is unpacked all the same: that a page could be put together is known either way.
 public final class RAMAssembly {
-  /// Told of each page that comes, and whether it is zero.
-  public typealias Observer = (RAMPage, _ isZero: Bool) -> Void
+  /// Told of the pages that come, so many from one on, and whether they are zero.
+  public typealias Observer = (RAMPage, _ count: UInt64, _ isZero: Bool) -> Void
 
   /// What came of one block.
   private struct Arrival {
@@ -38,7 +38,7 @@ public final class RAMAssembly {
   ///   - file: what a mapped-ram stream lies in.
   public init(
     channels: [MultifdChannel] = [], file: (any PositionedSource)? = nil,
-    observe: @escaping Observer = { _, _ in }
+    observe: @escaping Observer = { _, _, _ in }
   ) {
     self.channels = channels
     self.file = file
@@ -65,7 +65,13 @@ public final class RAMAssembly {
     arrivals = decoder.blocks.map { Arrival(length: $0.length) }
     writer = store.map(PageWriter.init)
     for (index, mapped) in decoder.mapped.enumerated() {
-      try readPages(of: mapped, block: index)
+      guard let file, mapped.end <= file.size else {
+        throw MigrationError(
+          .streamTruncated, "stream ends within the pages of a block",
+          section: RAMSection.name.description, at: file?.size)
+      }
+      let pages = MappedPages(of: mapped, block: index, in: file)
+      try pages.read(into: &writer, observe)
       arrivals[index].isWhole = true
     }
   }
@@ -151,7 +157,7 @@ public final class RAMAssembly {
   // MARK: Pages
 
   private func note(_ page: RAMPage, isZero: Bool) {
-    observe(page, isZero)
+    observe(page, 1, isZero)
     _ = arrivals[page.block].seen.insert(page.offset / UInt64(RAMSection.pageSize))
   }
 
@@ -215,74 +221,6 @@ public final class RAMAssembly {
       if packet.isMeetingPoint { return true }
     }
     return false
-  }
-
-  // MARK: mapped-ram
-
-  private func readPages(of mapped: MappedBlock, block: Int) throws(MigrationError) {
-    guard let file, mapped.end <= file.size else {
-      throw MigrationError(
-        .streamTruncated, "stream ends within the pages of a block",
-        section: RAMSection.name.description, at: file?.size)
-    }
-    let pieceSize: UInt64 = 64 << 10
-    let bitmap = PageBuffer(count: Int(pieceSize))
-    let content = PageBuffer(count: 256 << 10)
-    let pages = mapped.length / UInt64(RAMSection.pageSize)
-    var done: UInt64 = 0
-    while done < mapped.bitmapSize {
-      let count = Int(min(pieceSize, mapped.bitmapSize - done))
-      var target = bitmap.mutableSpan(0..<count)
-      try file.read(at: mapped.bitmap + done, into: &target)
-      let first = done * 8
-      let last = min(first + UInt64(count) * 8, pages)
-      var page = first
-      while page < last {
-        let run = Self.run(from: page - first, to: last - first, in: bitmap.span)
-        if run.isSet {
-          try copy(run.count, from: page, of: mapped, block: block, file, content)
-        } else {
-          for index in page..<page + run.count {
-            observe(RAMPage(block: block, offset: index * UInt64(RAMSection.pageSize)), true)
-          }
-        }
-        page += run.count
-      }
-      done += UInt64(count)
-    }
-  }
-
-  /// Bits from `start` on that are alike.
-  private static func run(
-    from start: UInt64, to end: UInt64, in bitmap: Span<UInt8>
-  ) -> (isSet: Bool, count: UInt64) {
-    func isSet(_ bit: UInt64) -> Bool { bitmap[Int(bit / 8)] >> (bit % 8) & 1 == 1 }
-    let first = isSet(start)
-    var next = start + 1
-    while next < end, isSet(next) == first { next += 1 }
-    return (first, next - start)
-  }
-
-  private func copy(
-    _ count: UInt64, from first: UInt64, of mapped: MappedBlock, block: Int,
-    _ file: any PositionedSource, _ content: PageBuffer
-  ) throws(MigrationError) {
-    let size = UInt64(RAMSection.pageSize)
-    var offset = first * size
-    let end = (first + count) * size
-    while offset < end {
-      let count = Int(min(UInt64(content.count), end - offset))
-      for place in stride(from: offset, to: offset + UInt64(count), by: Int(size)) {
-        observe(RAMPage(block: block, offset: place), false)
-      }
-      if writer != nil {
-        var target = content.mutableSpan(0..<count)
-        try file.read(at: mapped.pages + offset, into: &target)
-        try writer?.write(
-          RAMPage(block: block, offset: offset), content.span.extracting(first: count))
-      }
-      offset += UInt64(count)
-    }
   }
 }
 

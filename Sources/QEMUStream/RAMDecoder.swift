@@ -34,6 +34,8 @@ public struct RAMDecoder: Sendable {
   /// Bytes of blocks that the list still has to name; nil when it is not being read.
   private var listLeft: UInt64?
   private var names: Set<SectionName> = []
+  /// Of all blocks, once the list was read.
+  private var blocksByName = RAMBlockOrder()
   /// Block of the page record before.
   private var current: Int?
   /// Bytes of payload handed out last and still at the front of the window.
@@ -110,7 +112,10 @@ public struct RAMDecoder: Sendable {
   }
 
   /// The index of a block, by name.
-  public func index(of name: SectionName) -> Int? { blocks.firstIndex { $0.name == name } }
+  public func index(of name: SectionName) -> Int? {
+    let bytes = name.bytes
+    return blocksByName.index(of: bytes.span, in: blocks)
+  }
 
   private mutating func page(
     _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
@@ -141,7 +146,7 @@ public struct RAMDecoder: Sendable {
     try input.require(count)
     let name = input.bytes.extracting(first: count)
     // Compared in place: a stream may name a block at every page.
-    guard let index = blocks.firstIndex(where: { $0.name == name }) else {
+    guard let index = blocksByName.index(of: name, in: blocks) else {
       let text = SectionName(Array(copying: name))?.description
       throw refused(.ramBlock, "block is not in the list", at: start, got: text)
     }
@@ -195,6 +200,7 @@ public struct RAMDecoder: Sendable {
       }
     }
     hasList = true
+    blocksByName = RAMBlockOrder(blocks)
     return .blockList
   }
 

@@ -37,7 +37,7 @@ extension StreamInput {
     let window = bytes
     guard let range = VMDescription.locate(inTail: window),
       let found = try? VMDescription(parsing: Array(copying: window.extracting(range))),
-      let size = found.device(header.name, instance: header.instance)?.body.size
+      let size = DescribedSections(found)[header.key]?.body.size
     else { return }
     throw header.mismatch(endingAt: offset &+ UInt64(size))
   }
@@ -125,37 +125,18 @@ struct PassedBodies {
     if known.other == nil, known.first.size != body.size { kept[key]?.other = body }
   }
 
-  /// - Parameter places: `description.places`.
   /// - Throws: `VMDESC-MISMATCH` for the first body of another length than described; `VMDESC-SYNTAX` for
   ///   a described length that cannot be.
-  func check(
-    against description: VMDescription, _ places: [SectionKey: Int]
-  ) throws(MigrationError) {
+  func check(against described: DescribedSections) throws(MigrationError) {
     let bodies = kept.values.flatMap { [$0.first] + ($0.other.map { [$0] } ?? []) }
     for body in bodies.sorted(by: { $0.start < $1.start }) {
-      guard let place = places[body.header.key] else { continue }
-      let size = try description.devices[place].size(of: body.header, at: body.start)
+      guard let device = described[body.header.key] else { continue }
+      let size = try device.size(of: body.header, at: body.start)
       guard UInt64(size) == body.size else {
         throw body.header.mismatch(endingAt: body.start &+ UInt64(size))
       }
     }
   }
-}
-
-extension VMDescription {
-  /// The index of each section in `devices`; of one that comes twice, the first.
-  var places: [SectionKey: Int] {
-    var places: [SectionKey: Int] = [:]
-    for (index, device) in devices.enumerated() {
-      guard let name = SectionName(device.name) else { continue }
-      let key = SectionKey(name: name, instance: device.instance)
-      if places[key] == nil { places[key] = index }
-    }
-    return places
-  }
-
-  /// The sections that are described.
-  public var keys: Set<SectionKey> { Set(places.keys) }
 }
 
 extension StreamGrammar {

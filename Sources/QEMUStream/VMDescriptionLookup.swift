@@ -1,11 +1,30 @@
 internal import Bytes
 
-extension VMDescription {
-  /// The description of a section, by idstr and instance.
-  public func device(_ name: SectionName, instance: UInt32) -> Device? {
-    devices.first { $0.instance == instance && $0.name.utf8.elementsEqual(name.bytes) }
+/// The sections of a description by idstr and instance: there may be tens of thousands, and each is
+/// asked for.
+public struct DescribedSections: Sendable {
+  private let devices: [VMDescription.Device]
+  /// Where each is in `devices`; of one that comes twice, the first.
+  private let places: [SectionKey: Int]
+
+  public init(_ description: VMDescription) {
+    devices = description.devices
+    var places: [SectionKey: Int] = [:]
+    for (index, device) in devices.enumerated() {
+      guard let name = SectionName(device.name) else { continue }
+      let key = SectionKey(name: name, instance: device.instance)
+      if places[key] == nil { places[key] = index }
+    }
+    self.places = places
   }
 
+  /// The description of a section; nil when there is none.
+  public subscript(section: SectionKey) -> VMDescription.Device? {
+    places[section].map { devices[$0] }
+  }
+}
+
+extension VMDescription {
   /// Where the text of a description lies at the end of a file, for a reader that wants it first.
   ///
   /// The text holds no NUL, its length field does: so the text starts at a brace soon after the

@@ -191,7 +191,7 @@ extension Explanation {
     remedy: "the stream is damaged or edited")
 
   static let json = Explanation(
-    meaning: "text that is not JSON (RFC 8259), or nested too deep",
+    meaning: "text that is not JSON (RFC 8259), nested too deep, or of too many values",
     causes: [
       "damage in the text",
       "a file that is not JSON",

@@ -84,9 +84,16 @@ public struct InspectCommand: ToolCommand {
     }
     let parts = InspectionParts(sections: sections, pages: pages, devices: devices)
     if json {
-      try console.write(InspectionJSON.render(found, parts) { console.refusal($0) })
+      try InspectionJSON.render(found, parts) {
+        console.refusal($0)
+      } write: { (text) throws(MigrationError) in
+        try console.write(text)
+      }
     } else {
-      try console.write(InspectionText.render(found, parts, style: console.style))
+      try InspectionText.render(found, parts, style: console.style) {
+        (text) throws(MigrationError) in
+        try console.write(text)
+      }
     }
     if keys != nil { console.noteModel() }
     if let refusal = found.refusal { throw refusal }

@@ -12,35 +12,48 @@ struct DecodedDevice {
   /// The values, or why they cannot be named.
   var state: Result<DeviceState, MigrationError>
 
-  /// Every body that was kept, in stream order.
-  static func all(in found: Inspection) -> [DecodedDevice] {
-    found.bodies.entries.map { entry in
-      let header = entry.header
+  /// Names the values of every body that was kept, in stream order, one at a time: what they are told in
+  /// may be much longer than they.
+  struct Decoding {
+    private let entries: [KeptBodies.Entry]
+    private let described: DescribedSections?
+    private var budget: ElementBudget
+    private var index = 0
+
+    init(_ found: Inspection) {
+      entries = found.bodies.entries
+      described = found.description.map(DescribedSections.init)
+      budget = ElementBudget(bytes: found.bodies.size)
+    }
+
+    /// - Returns: nil after the last.
+    mutating func next() -> DecodedDevice? {
+      guard index < entries.count else { return nil }
+      let entry = entries[index]
+      index += 1
       return DecodedDevice(
-        name: header.name.description, instance: header.instance, offset: entry.offset,
-        body: entry.body,
-        state: Result { () throws(MigrationError) in
-          guard let device = found.description?.device(header.name, instance: header.instance)
-          else {
-            throw MigrationError(.vmdescriptionMissing, "no description of this section was read")
-          }
-          return try device.body.state(of: entry.body.span, at: entry.offset)
-        })
+        name: entry.header.name.description, instance: entry.header.instance,
+        offset: entry.offset, body: entry.body, state: state(of: entry))
+    }
+
+    private mutating func state(
+      of entry: KeptBodies.Entry
+    ) -> Result<DeviceState, MigrationError> {
+      do throws(MigrationError) {
+        guard let device = described?[entry.header.key] else {
+          throw MigrationError(.vmdescriptionMissing, "no description of this section was read")
+        }
+        let body = entry.body
+        return .success(try device.body.state(of: body.span, at: entry.offset, &budget))
+      } catch {
+        return .failure(error)
+      }
     }
   }
 
   // MARK: JSON
 
-  /// The members that `--devices` adds to an inspection.
-  static func json(of found: Inspection) throws(MigrationError) -> [JSON.Member] {
-    var devices: [JSON] = []
-    for device in all(in: found) { devices.append(try device.json()) }
-    return [
-      .init("devices", .array(devices)), .init("devicesOmitted", JSON(found.bodies.omitted)),
-    ]
-  }
-
-  private func json() throws(MigrationError) -> JSON {
+  func json() throws(MigrationError) -> JSON {
     var members: [JSON.Member] = [
       .init("name", .string(name)), .init("instanceID", JSON(instance)),
       // What `instanceID` was called first.

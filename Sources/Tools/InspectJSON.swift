@@ -16,18 +16,28 @@ struct InspectionJSON {
 
   private let found: Inspection
 
-  /// - Parameter refusal: how a refusal is written.
+  /// - Parameters:
+  ///   - refusal: how a refusal is written.
+  ///   - write: takes the text, piece by piece.
   static func render(
-    _ found: Inspection, _ parts: InspectionParts, refusal: (MigrationError) -> JSON
-  ) throws(MigrationError) -> JSON {
+    _ found: Inspection, _ parts: InspectionParts, refusal: (MigrationError) -> JSON,
+    write: @escaping JSONStream.Write
+  ) throws(MigrationError) {
     let renderer = InspectionJSON(found: found)
-    var members = try renderer.overview()
-    if parts.sections { members.append(.init("sections", renderer.sections())) }
-    if let page = found.page { members.append(.init("page", renderer.page(page))) }
-    if let state = found.state { members += try renderer.state(state) }
-    if parts.devices { members += try DecodedDevice.json(of: found) }
-    if let error = found.refusal { members.append(.init("refusal", refusal(error))) }
-    return .object(members)
+    var output = JSONStream(write)
+    for member in try renderer.overview() { try output.append(member) }
+    if parts.sections { try output.append(.init("sections", renderer.sections())) }
+    if let page = found.page { try output.append(.init("page", renderer.page(page))) }
+    if let state = found.state {
+      for member in try renderer.state(state) { try output.append(member) }
+    }
+    if parts.devices {
+      var devices = DecodedDevice.Decoding(found)
+      try output.append("devices") { () throws(MigrationError) in try devices.next()?.json() }
+      try output.append(.init("devicesOmitted", JSON(found.bodies.omitted)))
+    }
+    if let error = found.refusal { try output.append(.init("refusal", refusal(error))) }
+    try output.end()
   }
 
   // MARK: Overview

@@ -22,8 +22,8 @@ final class QEMUInspector {
     found = Inspection(.qemu, options: options)
     found.image = input.image
     let pages = pages
-    assembly = RAMAssembly(channels: input.channels, file: input.positions) { page, isZero in
-      pages.found.note(page, isZero: isZero)
+    assembly = RAMAssembly(channels: input.channels, file: input.positions) { page, count, isZero in
+      pages.found.note(page, count: count, isZero: isZero)
     }
   }
 
@@ -93,11 +93,12 @@ final class QEMUInspector {
 
   /// Sections that were passed over: nothing describes them.
   private func undescribed() -> [SectionKey] {
-    let described = (found.description ?? reader.description)?.keys ?? []
-    var seen = described
+    let described = (found.description ?? reader.description).map(DescribedSections.init)
+    var seen: Set<SectionKey> = []
     return found.sections.lines.elements.compactMap { line in
-      line.header.name != RAMSection.name && seen.insert(line.header.key).inserted
-        ? line.header.key : nil
+      let key = line.header.key
+      guard line.header.name != RAMSection.name, described?[key] == nil else { return nil }
+      return seen.insert(key).inserted ? key : nil
     }
   }
 

@@ -91,14 +91,15 @@ struct SharedPages {
   private(set) var zero: UInt64 = 0
   private var open: SharedRun?
 
-  mutating func note(_ page: RAMPage, isZero: Bool) {
-    if isZero { zero += 1 } else { content += 1 }
+  /// Takes in `count` pages from one on.
+  mutating func note(_ page: RAMPage, count: UInt64 = 1, isZero: Bool) {
+    if isZero { zero += count } else { content += count }
     if open.map({ $0.block == page.block && page.offset == $0.offset &+ $0.pages &* 4096 }) != true
     {
       close()
       open = SharedRun(block: page.block, offset: page.offset)
     }
-    if isZero { open?.zero += 1 } else { open?.content += 1 }
+    if isZero { open?.zero += count } else { open?.content += count }
   }
 
   /// Puts the last run into the list.

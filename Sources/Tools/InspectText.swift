@@ -22,21 +22,23 @@ struct InspectionText {
   private let style: Style
   private var out = RenderedText()
 
+  /// - Parameter write: takes the text, piece by piece.
   static func render(
-    _ found: Inspection, _ parts: InspectionParts, style: Style
-  ) throws(MigrationError) -> String {
+    _ found: Inspection, _ parts: InspectionParts, style: Style,
+    write: (String) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
     var renderer = InspectionText(found: found, style: style)
     try renderer.overview()
     if parts.sections { renderer.sections() }
     if parts.pages { renderer.pages() }
     if let page = found.page { renderer.page(page) }
     if let state = found.state { try renderer.state(state) }
-    if parts.devices { try renderer.devices() }
+    if parts.devices { try renderer.devices(write) }
     if found.refusal != nil {
       renderer.out.line()
       renderer.out.line("The stream is refused here; nothing behind this place was read.")
     }
-    return renderer.out.text
+    try write(renderer.out.takeText())
   }
 
   private init(found: Inspection, style: Style) {
@@ -366,10 +368,14 @@ struct InspectionText {
 
   // MARK: Devices
 
-  private mutating func devices() throws(MigrationError) {
-    for device in DecodedDevice.all(in: found) {
+  private mutating func devices(
+    _ write: (String) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    var devices = DecodedDevice.Decoding(found)
+    while let device = devices.next() {
       title("\(device.name) \(device.instance)")
       try device.show(&out)
+      if out.size > 64 << 10 { try write(out.takeText()) }
     }
     if found.bodies.omitted > 0 {
       out.line()

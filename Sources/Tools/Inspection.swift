@@ -96,21 +96,31 @@ struct Inspection {
 
 /// Bodies of sections, kept until the VM description at the end of the stream can decode them.
 struct KeptBodies {
-  /// Bytes kept at most, all bodies together.
-  static let limit = 64 << 20
+  struct Entry {
+    var header: SectionHeader
+    /// Of the body.
+    var offset: UInt64
+    var body: [UInt8]
+  }
 
-  private(set) var entries: [(header: SectionHeader, offset: UInt64, body: [UInt8])] = []
-  /// Bodies that came after the limit.
+  /// Bytes kept at most, all bodies together.
+  static let limit = 32 << 20
+  /// Bytes of a body that is kept: as JSON it takes three times as many.
+  static let bodyLimit = 2 << 20
+
+  private(set) var entries: [Entry] = []
+  /// Bodies that are too long, or came after the limit.
   private(set) var omitted = 0
-  private var size = 0
+  /// Bytes of all that are kept.
+  private(set) var size = 0
 
   mutating func keep(_ header: SectionHeader, at offset: UInt64, _ body: Span<UInt8>) {
-    guard body.count <= Self.limit - size else {
+    guard body.count <= Self.bodyLimit, body.count <= Self.limit - size else {
       omitted += 1
       return
     }
     size += body.count
-    entries.append((header, offset, Array(copying: body)))
+    entries.append(Entry(header: header, offset: offset, body: Array(copying: body)))
   }
 }
 

@@ -113,11 +113,14 @@ final class QEMUImport {
 
   private func vcpus(_ description: VMDescription?) throws(MigrationError) -> [VCPUState] {
     if let given = additions.vcpus { return given }
+    let described = description.map(DescribedSections.init)
+    let sections = machine.sections.filter { $0.header.name == "cpu" }
+    var budget = ElementBudget(bytes: sections.reduce(0) { $0 + $1.body.count })
     var found: [VCPUState] = []
-    for (index, section) in machine.sections.filter({ $0.header.name == "cpu" }).enumerated() {
+    for (index, section) in sections.enumerated() {
       do {
         let state = try decode(
-          section.header, section.body.span, at: section.offset, by: description)
+          section.header, section.body.span, at: section.offset, by: described, &budget)
         found.append(try VCPUState(apicID: UInt32(index), qemu: state))
       } catch {
         throw error.inSection("cpu")
@@ -133,14 +136,14 @@ final class QEMUImport {
   /// The fields of a `cpu` section.
   private func decode(
     _ header: SectionHeader, _ body: Span<UInt8>, at offset: UInt64,
-    by description: VMDescription?
+    by described: DescribedSections?, _ budget: inout ElementBudget
   ) throws(MigrationError) -> JSON {
-    if let description {
-      guard let device = description.device(header.name, instance: header.instance) else {
+    if let described {
+      guard let device = described[header.key] else {
         throw MigrationError(
           .vmdescriptionMismatch, "VM description lacks a section", at: header.offset)
       }
-      return try device.body.decode(body, at: offset)
+      return try device.body.decode(body, at: offset, &budget)
     }
     let fixed = VMDescription.Body.x86CPU
     guard header.version == VMDescription.Body.x86CPUVersion, let size = fixed.size,
@@ -150,7 +153,7 @@ final class QEMUImport {
         .vmdescriptionMissing, "a vCPU of this version is read by a VM description only",
         at: header.offset, expected: "a description, or --vmsa", got: "version \(header.version)")
     }
-    return try fixed.decode(body.extracting(first: size), at: offset)
+    return try fixed.decode(body.extracting(first: size), at: offset, &budget)
   }
 
   private func describe(

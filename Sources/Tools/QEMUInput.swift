@@ -131,7 +131,9 @@ struct QEMUInput {
     var span = tail.mutableSpan
     try positions.read(at: positions.size - UInt64(count), into: &span)
     guard let range = VMDescription.locate(inTail: tail.span) else { return nil }
-    return (try? VMDescription(parsing: Array(tail[range]))).map { ($0, range.count) }
+    // In place: it may be as long as a description can be.
+    tail.removeFirst(range.lowerBound)
+    return (try? VMDescription(parsing: tail)).map { ($0, range.count) }
   }
 
   /// Adds to a refusal of what is no stream what it seems to be, or where in the file one seems to
@@ -199,6 +201,10 @@ final class FilePositions: PositionedSource {
 
   func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(MigrationError) {
     try file.read(at: offset, into: &buffer)
+  }
+
+  func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
+    try file.nextData(from: offset)
   }
 
   func source(from offset: UInt64) -> any ByteSource { Rest(file, from: offset, to: size) }

@@ -4,6 +4,14 @@
 /// are a stranger's, and a terminal obeys control characters.
 package struct RenderedText {
   private(set) var text = ""
+  /// Bytes of `text`.
+  var size: Int { text.utf8.count }
+
+  /// The text so far, which is forgotten here.
+  mutating func takeText() -> String {
+    defer { text = "" }
+    return text
+  }
 
   /// Appends one line, control characters made visible.
   mutating func line(_ content: String = "") {

@@ -42,6 +42,40 @@ import Testing
     #expect(code == .recipePlace)
   }
 
+  @Test("A recipe has so many operations, and no more")
+  func operationsAreCounted() throws {
+    let lines = Array(repeating: "append 00", count: 4097)
+    _ = try Recipe(parsing: lines.dropLast().joined(separator: "\n"))
+    do {
+      _ = try Recipe(parsing: lines.joined(separator: "\n"))
+      Issue.record("taken")
+    } catch let error as MigrationError {
+      #expect(error.code == .recipeSyntax && error.section == "line 4097")
+    }
+  }
+
+  @Test("A vector that makes too long a file is refused before it is made whole")
+  func aVectorsFileHasALimit() throws {
+    let text = """
+      svsm-migration vector 1
+      name: long
+      what: a file of some gigabytes
+      subject: recipe
+      input: golden/mixed/stream.mig
+      verdict: refused
+      code: RECIPE-SYNTAX
+      recipe:
+      """
+    let recipe = String(repeating: "\ncopy 0 after end", count: 4000)
+    let vector = try Vector(parsing: text + recipe + "\n", fileName: "long")
+    let code = refusalCode {
+      _ = try vector.make { (path) throws(MigrationError) in
+        try Vector.fixture(Repository.path("Fixtures/\(path)"))
+      }
+    }
+    #expect(code == .recipeSyntax)
+  }
+
   @Test("Bytes move before a repair, not behind it")
   func nothingMovesBehindARepair() throws {
     let code = refusalCode {

@@ -3,6 +3,19 @@ import Testing
 
 @Suite struct JSONTests {
   /// RFC 8259 texts: value, and the compact text that must come back.
+  /// Each value takes more memory than its text.
+  @Test func valuesAreCounted() throws {
+    func text(_ count: Int) -> [UInt8] {
+      Array("[0".utf8) + Array(repeatElement(Array(",0".utf8), count: count - 2).joined())
+        + Array("]".utf8)
+    }
+    #expect(try JSON(parsing: text(JSON.valueLimit)).array?.count == JSON.valueLimit - 1)
+    let refusal = #expect(throws: MigrationError.self) {
+      try JSON(parsing: text(JSON.valueLimit + 1))
+    }
+    #expect(refusal?.code == .json && refusal?.what == "too many values")
+  }
+
   @Test(arguments: [
     ("null", "null"), (" \t\r\n true ", "true"), ("false", "false"),
     ("0", "0"), ("18446744073709551615", "18446744073709551615"),

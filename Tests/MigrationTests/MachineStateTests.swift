@@ -88,6 +88,39 @@ import Testing
     }
   }
 
+  /// Each device is described, each is looked up when it is saved, and put in its place by a load.
+  @Test func aMachineOfManyDevicesTravels() throws {
+    var state = MachineState(machine: "pc")
+    var described = VMDescription()
+    for index in 0..<20_000 {
+      let name = SectionName("d\(index)") ?? "d"
+      let kept = index % 4 == 0 ? SectionName("tpm-\(index)") ?? "d" : name
+      state.entries.append(
+        .section(
+          SectionHeader(
+            .full, id: UInt32(index + 9), name: kept, instance: UInt32(index), version: 1),
+          body: [UInt8(truncatingIfNeeded: index)]))
+      described.devices.append(
+        .init(
+          name: "\(kept)", instance: UInt32(index),
+          body: .init("x", version: 1, fields: [.init("a", type: "uint8", size: 1)])))
+    }
+    var record: [UInt8] = []
+    record.append(described)
+    state.description = Array(record.dropFirst(5))
+    let scratch = try Scratch()
+    let raw = try GuestReader(
+      rawImage: try scratch.write("ram", [UInt8](repeating: 3, count: 8192)))
+    var description = raw.description
+    description.machineState = state.encoded
+    let destination = try Lab.instance(1)
+    let stream = try Lab.save(
+      try TemporaryMemory(blockSizes: [8192]).guest(description), to: destination)
+    let loaded = try Lab.load(stream, for: destination, to: scratch["out"])
+    #expect(loaded.guest.machineState == state.encoded)
+    #expect(try Lab.verifier().verify(StreamInput(ArraySource(stream))).refusal == nil)
+  }
+
   @Test func aChangedByteOfAMachineIsRefused() throws {
     let (whole, destination) = try stream()
     let machine = try #require(whole.firstRange(of: Array("snp-machine".utf8))).lowerBound

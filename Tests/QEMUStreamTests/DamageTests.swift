@@ -42,13 +42,14 @@ import Testing
       let range = VMDescription.locate(inTail: tail.span)
       let text = range.map { Array(tail[$0]) }
       let description = try? text.map { try VMDescription(parsing: $0) }
+      let described = description.map(DescribedSections.init)
       var reader = QEMUStreamReader(StreamInput(source), description: description)
       let assembly = RAMAssembly(channels: channels)
       while true {
         switch try reader.next() {
         case .section(let header) where header.name != RAMSection.name:
           let size = try reader.requireBody()
-          if let device = description?.device(header.name, instance: header.instance) {
+          if let device = described?[header.key] {
             _ = try? device.body.decode(reader.input.bytes.extracting(first: size))
           }
         case .ram(.blockList):

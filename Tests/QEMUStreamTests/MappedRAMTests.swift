@@ -17,6 +17,10 @@ final class ArrayFile: PositionedSource {
     for index in buffer.indices { buffer[index] = bytes[Int(offset) + index] }
   }
 
+  func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
+    offset < size ? offset..<size : nil
+  }
+
   func source(from offset: UInt64) -> any ByteSource { ArraySource(Array(bytes[Int(offset)...])) }
 }
 

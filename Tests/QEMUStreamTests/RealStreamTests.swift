@@ -109,8 +109,9 @@ import Testing
     #expect(guest.devices.map(\.header.name.description) == description.devices.map(\.name))
     let analysed = try json("\(name)/analyze.json.xz")
     #expect(analysed.members?.count == guest.devices.count + 1)
+    let described = DescribedSections(description)
     for (header, body) in guest.devices {
-      let device = try #require(description.device(header.name, instance: header.instance))
+      let device = try #require(described[header.key])
       #expect(device.body.size == body.count)
       #expect(device.body.version == nil || device.body.version == header.version)
       let decoded = try device.body.decode(body.span)
@@ -125,8 +126,9 @@ import Testing
     let guest = try read(try stream(name), description: nil)
     let description = try #require(guest.description)
     #expect(guest.devices.count > 20)
+    let described = DescribedSections(description)
     for (header, body) in guest.devices {
-      let device = try #require(description.device(header.name, instance: header.instance))
+      let device = try #require(described[header.key])
       #expect(device.body.size == body.count, "\(header.name)")
     }
   }

@@ -122,6 +122,18 @@ enum SmallStreams {
   }
 }
 
+extension VMDescription.Body {
+  /// The values of one section alone.
+  func state(of bytes: Span<UInt8>, at base: UInt64 = 0) throws(MigrationError) -> DeviceState {
+    var budget = ElementBudget(bytes: bytes.count)
+    return try self.state(of: bytes, at: base, &budget)
+  }
+
+  func decode(_ bytes: Span<UInt8>, at base: UInt64 = 0) throws(MigrationError) -> JSON {
+    try state(of: bytes, at: base).fields
+  }
+}
+
 extension RAMEncoder {
   /// A whole page record: of a page with content, or without any, hence zero.
   mutating func append(_ page: RAMPage, _ content: [UInt8]? = nil, to output: inout [UInt8]) {

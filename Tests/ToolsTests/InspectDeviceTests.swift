@@ -1,5 +1,6 @@
 import Bytes
 import Cryptography
+import QEMUStream
 import TestSupport
 import Testing
 
@@ -90,5 +91,68 @@ import Testing
     #expect(text.contains("  not decoded: [VMDESC-MISSING]"))
     let first = try #require(devices.first)
     #expect(text.contains("\(first["size"]?.int ?? 0), SHA-256 \(first["sha256"]?.string ?? "")\n"))
+  }
+
+  /// A stream of `count` sections of no bytes, each described as an array of 65536 elements of none.
+  private func emptySections(_ count: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.appendFileHeader()
+    bytes.append(Configuration(machine: "none"))
+    var devices: [VMDescription.Device] = []
+    for index in 0..<count {
+      let name = SectionName("d\(index)") ?? "d"
+      bytes.append(SectionHeader(.full, id: UInt32(index), name: name, version: 1))
+      bytes.appendFooter(id: UInt32(index))
+      let field = VMDescription.Field("a", type: "uint8", size: 0, run: .array(65536))
+      devices.append(.init(name: "d\(index)", body: .init("x", version: 1, fields: [field])))
+    }
+    bytes.appendEOF()
+    bytes.append(VMDescription(devices: devices))
+    return bytes
+  }
+
+  /// What a small file describes has one measure for the whole call: what is cut says so.
+  @Test func elementsWithoutBytesAreShownOnce() throws {
+    let shop = try Workshop()
+    try shop.write("stream", emptySections(2000))
+    let outcome = try shop.must("inspect", "@stream --devices --json")
+    let devices = try #require(try outcome.json["devices"]?.array)
+    #expect(devices.count == 2000)
+    let shown = devices.filter { $0["fields"] != nil }
+    #expect(shown.count == 1 && shown.first?["fields"]?["a"]?.array?.count == 65536)
+    #expect(devices.last?["error"]?["what"] == "VM description has too many elements")
+    #expect(outcome.text.utf8.count < 4 << 20)
+    let text = try shop.must("inspect", "@stream --devices").text
+    #expect(text.split(separator: "\n").count { $0.contains("too many elements") } == 1999)
+  }
+
+  /// A body of megabytes is counted, not shown.
+  @Test func aBodyThatIsTooLongIsCounted() throws {
+    let shop = try Workshop()
+    var bytes: [UInt8] = []
+    bytes.appendFileHeader()
+    bytes.append(Configuration(machine: "none"))
+    var devices: [VMDescription.Device] = []
+    for (index, size) in [2 << 20, 2 << 20 + 1].enumerated() {
+      bytes.append(
+        SectionHeader(
+          .full, id: UInt32(index), name: "d", instance: UInt32(index), version: 1))
+      bytes += [UInt8](repeating: 0x5A, count: size)
+      bytes.appendFooter(id: UInt32(index))
+      devices.append(
+        .init(
+          name: "d", instance: UInt32(index),
+          body: .init(
+            "d", version: 1, fields: [.init("raw", type: "buffer", size: UInt64(size))])))
+    }
+    bytes.appendEOF()
+    bytes.append(VMDescription(devices: devices))
+    try shop.write("stream", bytes)
+    let text = try shop.must("inspect", "@stream --devices").text
+    #expect(text.hasSuffix("\n1 section too large to be kept\n"))
+    let found = try inspect(shop)
+    #expect(found["devicesOmitted"] == 1)
+    #expect(
+      found["devices"]?.array?.map { $0["fields"]?["raw"]?.string?.utf8.count } == [6_291_455])
   }
 }

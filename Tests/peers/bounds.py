@@ -1,0 +1,224 @@
+#!/usr/bin/env python3
+"""Measures what small files cost that are made to cost much. Started by Tests/run.
+
+Each input is a plain QEMU stream, an SNP stream or a vector that describes far more than it holds, or
+makes a reader look for each thing among all others. A tool that reads one must stay below a limit of
+memory, whatever it says of the input; a limit of processor time ends one that would run for hours.
+The table says what each cost.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import subprocess
+import sys
+import tempfile
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+MEMORY = 96 << 20
+SECONDS = 120
+
+
+def be(size, value):
+    return value.to_bytes(size, "big")
+
+
+def name(text):
+    return be(1, len(text)) + text.encode()
+
+
+HEADER = b"QEVM" + be(4, 3) + b"\x07" + be(4, 13) + b"pc-i440fx-7.2"
+END = be(8, 0x10)
+
+
+def section(kind, number, title=None, instance=0, version=1, body=b""):
+    head = name(title) + be(4, instance) + be(4, version) if kind in (1, 4) else b""
+    return be(1, kind) + be(4, number) + head + body + b"\x7e" + be(4, number)
+
+
+def ram(blocks):
+    total = sum(size for _, size in blocks)
+    listed = b"".join(name(block) + be(8, size) for block, size in blocks)
+    return section(1, 2, "ram", 0, 4, be(8, total | 4) + listed + END)
+
+
+def described(devices):
+    text = devices if isinstance(devices, bytes) else json.dumps(
+        {"page_size": 4096, "devices": devices}).encode()
+    return b"\x06" + be(4, len(text)) + text
+
+
+def plain(sections, devices):
+    page = be(8, 2) + name("pc.ram") + b"\0" + END
+    return (HEADER + ram([("pc.ram", 4096)]) + section(3, 2, body=page) + sections + b"\0"
+            + described(devices))
+
+
+def device(title, fields):
+    return {"name": title, "instance_id": 0, "vmsd_name": "x", "version": 1, "fields": fields}
+
+
+def empty_arrays(count):
+    """Sections of no bytes, each an array of 65536 elements of none."""
+    field = {"name": "a", "array_len": 65536, "type": "uint8", "size": 0}
+    return plain(b"".join(section(4, 10 + i, f"d{i}") for i in range(count)),
+                 [device(f"d{i}", [field]) for i in range(count)])
+
+
+def many_sections(count):
+    """Sections of distinct names, each described."""
+    field = {"name": "a", "type": "uint8", "size": 1}
+    return plain(b"".join(section(4, 10 + i, f"d{i}", body=b"x") for i in range(count)),
+                 [device(f"d{i}", [field]) for i in range(count)])
+
+
+def deep(size, depth):
+    """One body, described as a part of a part of a part."""
+    field = {"name": "f", "type": "buffer", "size": size}
+    for _ in range(depth):
+        field = {"name": "f", "type": "tmp", "vmsd_name": "t", "version": 1, "fields": [field],
+                 "size": size}
+    return plain(section(4, 10, "d", body=b"\x5a" * size), [device("d", [field])])
+
+
+def description(element, size):
+    """A description that is one array of small values."""
+    text = b'{"devices": [], "x": [' + b",".join([element] * (size // (len(element) + 1))) + b"]}"
+    return plain(b"", text)
+
+
+def discards(regions, ranges):
+    """A page in each of many regions, and a command that takes all back, again and again."""
+    size = 1 << 42
+    pages = b"".join(
+        be(8, (i << 21) | (0x22 if i else 2)) + (b"" if i else name("pc.ram")) + b"\0"
+        for i in range(regions))
+    payload = b"\0" + name("pc.ram") + b"\0" + (be(8, size // 2) + be(8, size // 2)) * ranges
+    command = b"\x08" + be(2, 6) + be(2, len(payload)) + payload
+    return (HEADER + ram([("pc.ram", size)]) + section(2, 2, body=pages + END) + command * 10
+            + section(3, 2, body=END) + b"\0")
+
+
+def named_pages(blocks, pages):
+    """Page records that each name the last of many blocks."""
+    listed = [(f"b{i}", 4096) for i in range(blocks)]
+    record = be(8, 2) + name(listed[-1][0]) + b"\0"
+    return (HEADER + ram(listed) + section(2, 2, body=record * pages + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def machine(count):
+    """A golden stream whose machine has many sections, in front of its seal."""
+    whole = (REPOSITORY / "Fixtures/golden/tiny/stream.mig").read_bytes()
+    place = whole.find(b"\x08snp-vcpu") - 5
+    entries = b"".join(
+        bytes([4, 1, len(f"d{k}"), 0]) + be(4, k + 1000) + be(4, 0) + be(4, 1) + be(4, 0)
+        + f"d{k}".encode() for k in range(count))
+    entries += b"".join(
+        bytes([k, 3, 3, 0]) + be(4, 2) + be(4, 0) + be(4, 4) + be(4, 0) + b"ram" for k in (1, 2, 3))
+    body = be(2, 1) + be(2, 1) + be(4, count + 3) + be(4, 0) * 3 + entries
+    sections = section(4, 0x500000, "snp-machine", 0, 1, be(4, len(body)) + body)
+    sections += b"".join(section(4, 0x1000000 + k, f"d{k}") for k in range(count))
+    return whole[:place] + sections + whole[place:]
+
+
+def sparse(path, size):
+    """A mapped-ram file with one block that is one hole."""
+    words = b"QEVM" + be(4, 3) + b"\x07" + be(4, 11) + b"pc-q35-10.0"
+    words += b"\x05" + name("configuration/capabilities") + be(4, 1) + be(4, 1) + name("mapped-ram")
+    words += be(1, 1) + be(4, 2) + name("ram") + be(4, 0) + be(4, 4) + be(8, size | 4)
+    words += name("pc.ram") + be(8, size) + be(4, 1) + be(8, 4096)
+    bitmap = (len(words) + 16 + 4095) & ~4095
+    pages = (bitmap + size // 4096 // 8 + (1 << 20)) & ~4095
+    words += be(8, bitmap) + be(8, pages)
+    rest = END + b"\x7e" + be(4, 2) + section(3, 2, body=END) + b"\0"
+    with path.open("wb") as file:
+        file.write(words)
+        file.seek(pages + size)
+        file.write(rest)
+
+
+def vector(copies):
+    lines = ["svsm-migration vector 1", "name: long", "what: a file of gigabytes",
+             "subject: recipe", "input: golden/mixed/stream.mig", "verdict: refused",
+             "code: RECIPE-SYNTAX", "recipe:"] + ["  copy 0 after end"] * copies
+    return "\n".join(lines) + "\n"
+
+
+def write(path, content):
+    """Writes what `content` makes; in a process of its own, since a program that is measured counts
+    with the memory of the process that started it."""
+    child = os.fork()
+    if child == 0:
+        try:
+            path.write_bytes(content())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+
+
+def measure(words, folder):
+    """Status, processor time and peak memory of a command."""
+    with (folder / "said").open("wb") as said:
+        child = subprocess.Popen(
+            [str(word) for word in words], stdout=said, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS)))
+        _, status, usage = os.wait4(child.pid, 0)
+    return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--tools", type=pathlib.Path, required=True)
+    options = parser.parse_args()
+    failed = 0
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
+        folder = pathlib.Path(scratch)
+        golden = REPOSITORY / "Fixtures/golden"
+        shown = [["inspect", "--devices"], ["inspect", "--devices", "--json"]]
+        load = ["load", "--instance", folder / "instance", "--trust", golden / "root.pem",
+                "--accept-seeded", "-o", folder / "guest", "--force"]
+        cases = [
+            ("empty arrays", lambda: empty_arrays(2000), shown),
+            ("many sections", lambda: many_sections(60000), shown + [["verify"]]),
+            ("parts in parts", lambda: deep(2 << 20, 28), shown),
+            ("small arrays", lambda: description(b"[0]", 4 << 20), [["inspect"], ["verify"]]),
+            ("more small arrays", lambda: description(b"[0]", 16_000_000),
+             [["inspect"], ["verify"]]),
+            ("discards", lambda: discards(100_000, 4090),
+             [["verify"], ["inspect", "--ram-hashes"]]),
+            ("named pages", lambda: named_pages(4096, 1_000_000), [["verify"]]),
+            ("machine", lambda: machine(60000), [load, ["verify"]]),
+        ]
+        for title, content, calls in cases:
+            write(folder / "input", content)
+            size = (folder / "input").stat().st_size
+            for tool, *arguments in calls:
+                failed += report(title, options.tools, tool, arguments, folder, size)
+        sparse(folder / "input", 4 << 40)
+        failed += report("sparse", options.tools, "inspect", [], folder, 4096)
+        (folder / "vectors").mkdir()
+        (folder / "golden").symlink_to(golden)
+        for copies in (4000, 20000):
+            (folder / "vectors/long.vector").write_text(vector(copies))
+            failed += report(f"{copies} copies", options.tools, "verify",
+                             ["--jobs", "1", "--vectors", folder / "vectors"], folder, 17 * copies)
+    sys.exit(1 if failed else 0)
+
+
+def report(title, tools, tool, arguments, folder, size):
+    instance = REPOSITORY / "Fixtures/golden/destination.svsm"
+    (folder / "instance").write_bytes(instance.read_bytes())
+    inputs = [] if "--vectors" in arguments else [folder / "input"]
+    status, seconds, memory = measure([tools / f"svsm-mig-{tool}", *inputs, *arguments], folder)
+    is_good = 0 <= status <= 65 and memory <= MEMORY
+    call = " ".join([tool] + [word for word in arguments if str(word).startswith("--")][:2])
+    print(f"{'ok' if is_good else 'BAD':4} {title:18} {call:28} {size / 1024:9.0f} KiB  "
+          f"status {status:3}  {seconds:6.1f} s  {memory / (1 << 20):7.0f} MiB", flush=True)
+    return not is_good
+
+
+if __name__ == "__main__":
+    main()
