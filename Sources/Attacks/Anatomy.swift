@@ -1,4 +1,6 @@
+internal import Bytes
 internal import Guest
+internal import QEMUStream
 
 /// Where everything lies in a valid SNP stream: an index of its records, made in one pass.
 ///
@@ -64,7 +66,7 @@ public struct Anatomy: Sendable {
     public var runEnd: UInt64 { start + size * UInt64(count) }
     /// Bytes of the body.
     public var bodySize: UInt64 { end - body - (kind.isSection ? Self.footerSize : 0) }
-    static let footerSize: UInt64 = 5
+    static let footerSize = UInt64(StreamGrammar.footerLayout.size)
 
     /// The one of number `index` alone.
     func alone(_ index: Int) -> Part {

@@ -79,7 +79,8 @@ private struct AnatomyBuilder {
     switch record {
     case .configuration:
       begin(.file, at: 0, body: 0)
-      begin(.configuration, at: 8, body: 8)
+      let start = UInt64(StreamGrammar.headerLayout.size)
+      begin(.configuration, at: start, body: start)
     case .guestMap(let map): anatomy.map = map
     case .pages(let count):
       guard var first = open else { break }

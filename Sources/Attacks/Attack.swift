@@ -23,26 +23,6 @@ public struct Attack: Sendable {
     case other
   }
 
-  /// What each check may say; nil is "not refused".
-  public struct Expectation: Sendable, Equatable {
-    /// `svsm-mig-verify` without keys. Of an offer or a source: nothing.
-    public var keyless: Set<ErrorCode?>
-    /// `svsm-mig-verify` with the destination's instance.
-    public var keyed: Set<ErrorCode?>
-    /// `svsm-mig-load`; of an offer or a source, `svsm-mig-save`.
-    public var loaded: Set<ErrorCode?>
-
-    /// - Parameter loaded: nil when it is as with keys.
-    init(
-      _ keyless: Set<ErrorCode?>, _ keyed: Set<ErrorCode?>, loaded: Set<ErrorCode?>? = nil
-    ) {
-      (self.keyless, self.keyed, self.loaded) = (keyless, keyed, loaded ?? keyed)
-    }
-
-    /// Of an offer or a source.
-    init(saved: Set<ErrorCode?>) { self.init([], [], loaded: saved) }
-  }
-
   public let name: String
   /// Rows of the threat table, `Formats/threats.md`.
   public let threats: [Int]
@@ -71,10 +51,12 @@ public struct Attack: Sendable {
   }
 
   /// The attack's recipe.
-  /// - Parameter isMended: whether the host mends what it can afterwards.
+  /// - Parameter isMended: whether the host mends what it can afterwards, where the recipe does not say
+  ///   that itself.
   /// - Throws: `RECIPE-SYNTAX` when the catalogue is wrong.
   public func recipe(mended isMended: Bool = false) throws(MigrationError) -> Recipe {
-    try Recipe(parsing: isMended ? text + "\nrepair resign" : text)
+    let plain = try Recipe(parsing: text)
+    return isMended && !plain.mends ? try Recipe(parsing: text + "\nrepair resign") : plain
   }
 
   /// What it needs beside the stream: "second stream", "instance", "offer".

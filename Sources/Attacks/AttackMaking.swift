@@ -9,12 +9,19 @@ extension Attack {
   /// - Parameters:
   ///   - materials: what it is made from.
   ///   - isMended: whether the host then mends all that needs no key.
-  /// - Throws: `ATTACK-NEEDS` when the materials do not have what it is about; `IO-READ`, `IO-WRITE`.
+  /// - Throws: `ATTACK-NEEDS` when the materials do not have what it is about, or are already as it would
+  ///   make them; `IO-READ`, `IO-WRITE`.
   public func make(
     from materials: Materials, mended isMended: Bool = false, to output: any ByteOutput
   ) throws(MigrationError) {
     do throws(MigrationError) {
-      try recipe(mended: isMended).make(from: materials, to: output)
+      let recipe = try recipe(mended: isMended)
+      let isChange = try recipe.make(from: materials, to: output)
+      guard isChange || text.isEmpty else {
+        throw MigrationError(
+          .attackNeeds, "the stream is already as \(name) would make it",
+          expected: "another stream, or another seed")
+      }
     } catch {
       var error = error
       if error.code == .recipePlace {

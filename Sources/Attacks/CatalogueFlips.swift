@@ -8,15 +8,17 @@ extension Attack {
       plain: .init([.streamMagic], [.streamMagic]), mended: .init([.streamMagic], [.streamMagic])),
     Attack(
       "flip-machine-name", [1], "one bit of the machine's name",
-      "flip configuration.name+? mask=?", plain: .init([.sealChunk], [.configuration]),
-      mended: .init([.sealSigner], [.configuration])),
+      "flip configuration.name+? mask=?",
+      // Another name, or no text any more.
+      plain: .init([.sealChunk], [.sealChunk]).or([.sealChunk], [.configuration]),
+      mended: .init([.sealSigner], [.sealSigner]).or([.sealSigner], [.configuration])),
     Attack(
       "flip-section-name", [1], "one bit of a section's name",
       "flip header(epochs.start).name+? mask=?",
       plain: .init([.sectionUnknown], [.sectionUnknown]),
       mended: .init([.sectionUnknown], [.sectionUnknown])),
     Attack(
-      "flip-section-id", [1], "one bit of a section's id", "flip header(page[?]).id+? mask=?",
+      "flip-section-id", [1], "one bit of a section's id", "flip header(page[?]).id mask=?",
       plain: .init([.sectionID], [.sectionID]), mended: .init([.sectionID], [.sectionID])),
     Attack(
       "flip-footer", [1], "one bit of a footer", "flip footer(page[?])+? mask=?",
@@ -44,8 +46,10 @@ extension Attack {
     Attack(
       "flip-source-signature", [1, 21], "one bit of the signature of the source's report",
       "flip session.report.SIGNATURE_R+? mask=?",
-      plain: .init([.epochTranscript], [.reportSignature]),
-      mended: .init([.sealSigner], [.reportSignature])),
+      // The number, or the zeros behind it.
+      plain: .init([.epochTranscript], [.reportSignature])
+        .or([.epochTranscript], [.reportReserved]),
+      mended: .init([.sealSigner], [.reportSignature]).or([.sealSigner], [.reportReserved])),
     Attack(
       "flip-source-certificates", [1, 24], "one bit of a certificate of the source",
       "flip session.certificates+1200 mask=?",
@@ -53,19 +57,27 @@ extension Attack {
       mended: .init([.sealSigner], [.certificateChain])),
     Attack(
       "flip-guest-map", [1], "one bit of where RAM lies", "flip map.entry[?].gpa+? mask=?",
-      plain: .init([.guestMap], [.guestMap]), mended: .init([.guestMap], [.guestMap])),
+      // A place where no RAM can lie, or another one.
+      plain: .init([.guestMap], [.guestMap])
+        .or([.sealChunk], [.guestMap, .mapSharedAtPrivate, .sealChunk]),
+      mended: .init([.guestMap], [.guestMap])
+        .or([.sealSigner], [.guestMap, .mapSharedAtPrivate, .sealSigner])),
     Attack(
       "flip-shared-memory", [1], "one bit of shared memory",
       "flip ram.content[?].content+? mask=?", plain: .init([.sealChunk], [.sealChunk]),
       mended: .init([.sealSigner], [.sealSigner])),
     Attack(
       "flip-page-metadata", [1], "one bit of a page's address", "flip page[?].gpa+? mask=?",
-      plain: .init([.pageAddress], [.pageTag]), mended: .init([.pageAddress], [.pageTag])),
+      // No page's address, one that no other record has, or that of another record.
+      plain: .init(
+        [.pageAddress, .epochTranscript, .pageRepeated, .pageOperation], [.pageTag]),
+      mended: .init([.pageAddress, .sealSigner, .pageRepeated, .pageOperation], [.pageTag])),
     Attack(
       "flip-page-tag", [1], "one bit of a page's tag", "flip page[?].tag+? mask=?",
       plain: .init([.epochTranscript], [.pageTag]), mended: .init([.sealSigner], [.pageTag])),
     Attack(
-      "flip-page-content", [1], "one bit of a page's ciphertext", "flip page[?].content+? mask=?",
+      "flip-page-content", [1], "one bit of a page's ciphertext",
+      "flip page.once[?].content+? mask=?",
       plain: .init([.sealChunk], [.pageTag]), mended: .init([.sealSigner], [.pageTag])),
     Attack(
       "flip-token-counts", [1], "one bit of an epoch token's counts",
@@ -97,7 +109,7 @@ extension Attack {
       mended: .init([.sealSigner], [.finalTag])),
     Attack(
       "flip-machine-state", [1], "one bit of what the VMM keeps of its devices",
-      "flip machine.length+? mask=?", plain: .init([.machineSyntax], [.machineSyntax]),
+      "flip machine.version+? mask=?", plain: .init([.machineSyntax], [.machineSyntax]),
       mended: .init([.machineSyntax], [.machineSyntax])),
     Attack(
       "flip-device", [1], "one bit of a device's state", "flip body(device[?])+? mask=?",

@@ -1,6 +1,22 @@
 internal import Bytes
 
 extension Attack {
+  /// A part of shared memory, with one record for the address of a page, right behind that page.
+  static let sharedBehindPage = """
+    copy footer(ram.part[0]) after page.once[?]
+    insert after page.once[?] hex:0000000000000010
+    insert after page.once[?] shared-record page.once[?]
+    copy header(ram.part[0]) after page.once[?]
+    """
+
+  /// The same right before the page.
+  static let sharedBeforePage = """
+    copy header(ram.part[0]) before page.once[?]
+    insert before page.once[?] shared-record page.once[?]
+    insert before page.once[?] hex:0000000000000010
+    copy footer(ram.part[0]) before page.once[?]
+    """
+
   /// Page records, tokens and shared memory rearranged.
   static let pages: [Attack] = [
     Attack(
@@ -45,21 +61,29 @@ extension Attack {
       add page[?].sequence 1
       add page[?+1].sequence -1
       """,
-      plain: .init([.epochTranscript], [.pageTag]), mended: .init([.sealSigner], [.pageTag])),
+      // Of one epoch, or of two.
+      plain: .init([.epochTranscript], [.pageTag]).or([.pageEpoch], [.pageTag]),
+      mended: .init([.sealSigner], [.pageTag]).or([.pageEpoch], [.pageTag])),
     Attack(
       "reorder-tokens", [3], "two epoch tokens in each other's place", "swap token[?] token[?+1]",
       plain: .init([.epochOrder], [.epochTag]), mended: .init([.epochOrder], [.epochTag])),
     Attack(
       "drop-page", [4], "a page left out", "cut page[?]",
-      plain: .init([.pageSequence], [.pageSequence]),
-      mended: .init([.pageSequence], [.pageSequence])),
+      // Another page follows in its epoch, or its token does.
+      plain: .init([.pageSequence], [.pageSequence]).or([.epochCount], [.epochCount]),
+      mended: .init([.pageSequence], [.pageSequence])
+        .or([.pageSequence, .sealSigner], [.epochTag])),
     Attack(
       "drop-page-renumbered", [4], "a page left out and the next one numbered for it",
       """
       cut page[?]
       add page[?+1].sequence -1
       """,
-      plain: .init([.pageSequence], [.pageTag]), mended: .init([.pageSequence], [.pageTag])),
+      // Another page follows the renumbered one, its token does, or the token came before it.
+      plain: .init([.pageSequence], [.pageTag]).or([.epochCount], [.pageTag])
+        .or([.epochCount], [.epochCount]),
+      mended: .init([.pageSequence, .sealSigner], [.pageTag])
+        .or([.pageSequence, .pageOperation, .sealSigner], [.epochTag])),
     Attack(
       "drop-token", [4, 12], "an epoch token left out", "cut token[?]",
       plain: .init([.finalOrder, .pageEpoch, .epochOrder], [.finalOrder, .pageEpoch, .epochTag]),
@@ -102,19 +126,22 @@ extension Attack {
     Attack(
       "cross-page-vcpu", [7], "a vCPU's ciphertext as a page's",
       """
-      set page[?].content from vcpu[?].ciphertext+16
-      set page[?].tag from vcpu[?].tag
+      set page.once[?].content from vcpu[?].ciphertext+16
+      set page.once[?].tag from vcpu[?].tag
       """,
       plain: .init([.epochTranscript], [.pageTag]), mended: .init([.sealSigner], [.pageTag])),
     Attack(
-      "remap-page", [8], "a page at the next one's address", "set page[?].gpa from page[?+1].gpa",
-      plain: .init([.pageRepeated], [.pageTag]), mended: .init([.pageRepeated], [.pageTag])),
+      "remap-page", [8], "a page at the next one's address",
+      "set page.once[?].gpa from page.once[?+1].gpa",
+      // The next one comes in the same epoch, or in a later one.
+      plain: .init([.pageRepeated, .pageOperation], [.pageTag]),
+      mended: .init([.pageRepeated, .pageOperation], [.pageTag])),
     Attack(
       "remap-two-pages", [8], "two pages with each other's address",
       """
-      copy page[?] before page[?] as old
-      set page[?].gpa from page[?+1].gpa
-      set page[?+1].gpa from old.gpa
+      copy page.once[?] before page.once[?] as old
+      set page.once[?].gpa from page.once[?+1].gpa
+      set page.once[?+1].gpa from old.gpa
       cut old
       """,
       plain: .init([.epochTranscript], [.pageTag]), mended: .init([.sealSigner], [.pageTag])),
@@ -134,7 +161,7 @@ extension Attack {
       plain: .init([.epochTranscript], [.pageTag]), mended: .init([.sealSigner], [.pageTag])),
     Attack(
       "page-permissions", [8, 29], "a page that VMPL3 may do everything with",
-      "set page[?].vmpl_permissions 0f0f0f0f", plain: .init([.epochTranscript], [.pageTag]),
+      "set page.once[?].vmpl_permissions 0f0f0f0f", plain: .init([.epochTranscript], [.pageTag]),
       mended: .init([.sealSigner], [.pageTag])),
     Attack(
       "page-length", [8, 38], "a page of another length", "add page[?].length 1",
@@ -152,24 +179,18 @@ extension Attack {
       plain: .init([.guestMap], [.guestMap]), mended: .init([.guestMap], [.guestMap])),
     Attack(
       "private-to-shared", [10], "a page in the clear instead of wrapped",
-      """
-      insert before ram.page[0] shared-record page[?]
-      cut page[?]
-      """,
-      plain: .init([.pageSequence], [.pageSequence]),
-      mended: .init([.pageSequence], [.pageSequence])),
+      sharedBeforePage + "\ncut page.once[?]",
+      // As "drop-page".
+      plain: .init([.pageSequence], [.pageSequence]).or([.epochCount], [.epochCount]),
+      mended: .init([.pageSequence], [.pageSequence])
+        .or([.pageSequence, .sealSigner], [.epochTag])),
     Attack(
-      "shared-over-private", [11], "the host's bytes over a private page",
-      "insert before ram.page[0] shared-record page[?]",
+      "shared-over-private", [11], "the host's bytes over a private page", sharedBehindPage,
       plain: .init([.sealLength], [.mapSharedAtPrivate]),
       mended: .init([.sealSigner], [.mapSharedAtPrivate])),
     Attack(
       "shared-before-private", [11],
-      "the host's bytes at a private address, before the page comes",
-      """
-      move ram.part[0] before page[0]
-      insert before ram.page[0] shared-record page[?]
-      """,
+      "the host's bytes at a private address, before the page comes", sharedBeforePage,
       plain: .init([.sealLength], [.mapSharedAtPrivate]),
       mended: .init([.sealSigner], [.mapSharedAtPrivate])),
     Attack(

@@ -117,7 +117,7 @@ extension Attack {
       forge states.run[0].state 03
       forge states.run[0].permissions zero
       """,
-      plain: .init([nil], [.mapUnexpectedPage, .mapSharedAtPrivate])),
+      plain: .init([nil], [.mapUnexpectedPage, .mapSharedAtPrivate, .mapSyntax])),
     Attack(
       "rogue-page-at-shared", [10, 12], "a private page where shared memory is",
       """
@@ -144,7 +144,11 @@ extension Attack {
       plain: .init([nil], [.mapSyntax])),
     Attack(
       "rogue-run-size", [9], "a run of large pages that is not aligned",
-      "forge states.run[?].size 01", plain: .init([nil], [.mapSyntax])),
+      """
+      forge states.run[?].size 01
+      forge states.run[?].pages =1
+      """,
+      plain: .init([nil], [.mapSyntax])),
     Attack(
       "rogue-two-secrets", [33], "another secrets page than the guest's",
       "forge states.run[?].state 04", plain: .init([nil], [.mapSyntax, .secretsPage])),
@@ -200,10 +204,7 @@ extension Attack {
     Attack(
       "rogue-shared-over-private", [11],
       "the host's bytes over a private page, sealed by the source",
-      """
-      insert before ram.page[0] shared-record page[?]
-      rogue
-      """,
+      sharedBehindPage + "\nrogue",
       plain: .init([nil], [.mapSharedAtPrivate])),
     Attack(
       "rogue-cancel-omitted", [12], "a withdrawal left out, consistently",
@@ -211,6 +212,7 @@ extension Attack {
       cut page.withdrawn[?]
       rogue
       """,
-      plain: .init([nil], [.mapSharedAtPrivate])),
+      // The guest shares the page since, or has freed it.
+      plain: .init([nil], [.mapSharedAtPrivate, .mapUnexpectedPage])),
   ]
 }

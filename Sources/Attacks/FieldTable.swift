@@ -1,6 +1,8 @@
 internal import Bytes
+internal import Cryptography
 internal import Guest
 internal import Migration
+internal import QEMUStream
 internal import SEVSNP
 internal import SVSM
 
@@ -17,6 +19,11 @@ struct FieldTable {
     self.input = input
     self.part = part
   }
+
+  /// Names of which a part may have several.
+  private static let repeated: Set<String> = ["entry", "leaf"]
+  /// Names that have fields of their own.
+  private static let nested: Set<String> = ["entry", "report"]
 
   /// A field of a section's header: type, id, name, instance, version.
   func header(_ name: String) -> Range<UInt64>? {
@@ -35,20 +42,18 @@ struct FieldTable {
   func find(_ steps: [Step], _ choose: Chooser) throws(MigrationError) -> Range<UInt64>? {
     guard let first = steps.first else { return part.start..<part.end }
     let rest = steps.dropFirst().first
+    // Only entries and leaves are several, and only entries and a report have fields of their own.
+    guard first.index == nil || Self.repeated.contains(first.name), rest?.index == nil,
+      steps.count <= (Self.nested.contains(first.name) ? 2 : 1)
+    else { return nil }
     let body = part.body
     let bodyEnd = body + part.bodySize
     switch part.kind {
     case .session:
-      if let range = try evidence(
-        TransferData.layout, first, rest, lengths: "report_length", end: bodyEnd)
-      {
-        return range
-      }
-      return field(TransferData.layout, first, at: body)
+      return try evidence(TransferData.layout, first, rest)
+        ?? field(TransferData.layout, first, at: body)
     case .map:
-      if first.name == "entry" {
-        return try entry(GuestMap.entryLayout, first, rest, from: body + 8, to: bodyEnd, choose)
-      }
+      if first.name == "entry" { return try mapEntry(first, rest, choose) }
       return field(GuestMap.headerLayout, first, at: body)
     case .page: return field(PageMetadata.recordLayout, first, at: body)
     case .token: return field(EpochToken.layout, first, at: body)
@@ -58,45 +63,17 @@ struct FieldTable {
       }
       return field(MachineState.layout, first, at: body)
     case .vcpu, .service, .secrets, .states:
-      if first.name == "ciphertext" { return body + 40..<bodyEnd }
+      if first.name == "ciphertext" { return body + UInt64(FinalRecord.layout.size)..<bodyEnd }
       return field(FinalRecord.layout, first, at: body)
     case .commit: return field(CommitRecord.layout, first, at: body)
-    case .seal:
-      let fixed = UInt64(Seal.layout.size)
-      let leaves = UInt64(input.anatomy.leafCount * 32)
-      switch first.name {
-      case "leaf":
-        guard let index = try choose(first, input.anatomy.leafCount) else { return nil }
-        let start = body + fixed + UInt64(index * 32)
-        return start..<start + 32
-      case "leaves": return body + fixed..<body + fixed + leaves
-      case "signature": return body + fixed + leaves..<bodyEnd
-      default: return field(Seal.layout, first, at: body)
-      }
-    case .file:
-      switch first.name {
-      case "magic": return body..<body + 4
-      case "version": return body + 4..<body + 8
-      default: return nil
-      }
-    case .configuration, .description:
-      switch first.name {
-      case "type": return body..<body + 1
-      case "length": return body + 1..<body + 5
-      case part.kind == .configuration ? "name" : "text": return body + 5..<bodyEnd
-      default: return nil
-      }
+    case .seal: return try seal(first, choose)
+    case .file: return field(StreamGrammar.headerLayout, first, at: body)
+    case .configuration: return try tagged(first, text: "name")
+    case .description: return try tagged(first, text: "text")
     case .offer:
-      if let range = try evidence(
-        MigrationData.layout, first, rest, lengths: "report_length", end: bodyEnd)
-      {
-        return range
-      }
-      return field(MigrationData.layout, first, at: body)
-    case .instance:
-      if first.name == "offer" { return body + 304..<bodyEnd - 32 }
-      if first.name == "checksum" { return bodyEnd - 32..<bodyEnd }
-      return field(SVSMInstance.layout, first, at: body)
+      return try evidence(MigrationData.layout, first, rest)
+        ?? field(MigrationData.layout, first, at: body)
+    case .instance: return try instance(first)
     case .optional:
       return first.name == "length" ? body..<body + 4 : nil
     case .device, .ramStart, .ramPart, .ramEnd, .pagesStart, .pagesEnd, .epochsStart, .epochsEnd,
@@ -108,38 +85,83 @@ struct FieldTable {
   private func field(
     _ layout: RecordLayout, _ step: Step, at start: UInt64
   ) -> Range<UInt64>? {
-    guard step.index == nil, let field = layout.fields.first(where: { $0.name == step.name })
-    else { return nil }
-    return start + UInt64(field.offset)..<start + UInt64(field.offset + field.size)
+    layout.range(of: step.name)?.moved(by: start)
   }
 
-  private func number(at offset: UInt64, size: UInt64) throws(MigrationError) -> Int {
-    try input.store.read(offset..<offset + size).reduce(0) { $0 << 8 | Int($1) }
+  /// A record that is no section: a type byte, a 4-byte length, and so many bytes of `text`.
+  private func tagged(_ step: Step, text: String) throws(MigrationError) -> Range<UInt64>? {
+    let (length, start) = (part.body + 1, part.body + 5)
+    switch step.name {
+    case "type": return part.body..<length
+    case "length": return length..<start
+    // Of a configuration QEMU's subsections may follow.
+    case text: return start..<start + UInt64(bigEndianBytes: try input.store.read(length..<start))
+    default: return nil
+    }
+  }
+
+  private func seal(_ step: Step, _ choose: Chooser) throws(MigrationError) -> Range<UInt64>? {
+    let leaves = part.body + UInt64(Seal.layout.size)
+    let signature = leaves + UInt64(input.anatomy.leafCount * SHA256.size)
+    switch step.name {
+    case "leaf":
+      guard let index = try choose(step, input.anatomy.leafCount) else { return nil }
+      let start = leaves + UInt64(index * SHA256.size)
+      return start..<start + UInt64(SHA256.size)
+    case "leaves": return leaves..<signature
+    case "signature": return signature..<part.body + part.bodySize
+    default: return field(Seal.layout, step, at: part.body)
+    }
+  }
+
+  /// The offer follows the fixed part of an instance, which says how long it is; the checksum is last.
+  private func instance(_ step: Step) throws(MigrationError) -> Range<UInt64>? {
+    let layout = SVSMInstance.layout
+    let end = part.body + part.bodySize
+    switch step.name {
+    case "offer":
+      guard let length = try number(layout["offer_length"]) else { return nil }
+      let start = part.body + UInt64(layout.size)
+      return start..<start + length
+    case "checksum":
+      let size = UInt64(SHA256.size)
+      return part.bodySize < size ? nil : end - size..<end
+    default: return field(layout, step, at: part.body)
+    }
+  }
+
+  /// The number in a field of the fixed part; nil when the part ends before.
+  private func number(_ field: Range<Int>) throws(MigrationError) -> UInt64? {
+    guard UInt64(field.upperBound) <= part.bodySize else { return nil }
+    return try input.store.number(in: field, from: part.body)
   }
 
   /// `report`, a field of it, and `certificates`, which follow a fixed part.
   private func evidence(
-    _ layout: RecordLayout, _ first: Step, _ rest: Step?, lengths: String, end: UInt64
+    _ layout: RecordLayout, _ first: Step, _ rest: Step?
   ) throws(MigrationError) -> Range<UInt64>? {
     guard first.name == "report" || first.name == "certificates",
-      let length = layout.fields.first(where: { $0.name == lengths })
+      let length = try number(layout["report_length"])
     else { return nil }
-    let start = part.body + UInt64(layout.size)
-    let report = try number(at: part.body + UInt64(length.offset), size: 4)
-    let border = start + UInt64(report)
+    let (start, end) = (part.body + UInt64(layout.size), part.body + part.bodySize)
+    let border = start + length
+    guard border <= end else { return nil }
     if first.name == "certificates" { return border < end ? border..<end : nil }
-    guard let rest else { return report > 0 ? start..<border : nil }
-    return report > 0 ? field(AttestationReport.layout, rest, at: start) : nil
+    guard length > 0 else { return nil }
+    guard let rest else { return start..<border }
+    return field(AttestationReport.layout, rest, at: start)
   }
 
-  private func entry(
-    _ layout: RecordLayout, _ step: Step, _ rest: Step?, from: UInt64, to: UInt64,
-    _ choose: Chooser
+  private func mapEntry(
+    _ step: Step, _ rest: Step?, _ choose: Chooser
   ) throws(MigrationError) -> Range<UInt64>? {
-    let size = UInt64(layout.size)
-    guard let index = try choose(step, Int((to - from) / size)) else { return nil }
-    let start = from + UInt64(index) * size
-    guard let rest else { return start..<start + size }
+    let layout = GuestMap.entryLayout
+    let head = GuestMap.headerLayout.size
+    guard let index = try choose(step, (Int(part.bodySize) - head) / layout.size) else {
+      return nil
+    }
+    let start = part.body + UInt64(head + index * layout.size)
+    guard let rest else { return start..<start + UInt64(layout.size) }
     return field(layout, rest, at: start)
   }
 
@@ -147,27 +169,30 @@ struct FieldTable {
   private func machineEntry(
     _ step: Step, _ rest: Step?, _ choose: Chooser
   ) throws(MigrationError) -> Range<UInt64>? {
-    let body = part.body
-    let count = try number(at: body + 8, size: 4)
-    var next =
-      try body + 24 + UInt64(number(at: body + 12, size: 4) + number(at: body + 16, size: 4))
-    var found: [(start: UInt64, name: UInt64, end: UInt64)] = []
-    for _ in 0..<count {
-      let head = try input.store.read(next..<next + 20)
-      let name = Int(head[2])
-      let isInline = head[1] == 0
-      let length = head[16..<20].reduce(0) { $0 << 8 | Int($1) }
-      let end = next + 20 + UInt64(name + (isInline ? length : 0))
-      if step.name == "entry" || head[1] == MachineState.sealedPlace {
-        found.append((next, next + 20 + UInt64(name), end))
+    let (layout, fixed) = (MachineState.layout, MachineState.entryLayout)
+    let store = input.store
+    var next = part.body + UInt64(layout.size)
+    next += try store.number(in: layout["configuration_length"], from: part.body)
+    next += try store.number(in: layout["description_length"], from: part.body)
+    var found: [(start: UInt64, data: UInt64, end: UInt64)] = []
+    for _ in 0..<(try store.number(in: layout["count"], from: part.body)) {
+      guard next + UInt64(fixed.size) <= part.end else { return nil }
+      let place = try store.number(in: fixed["place"], from: next)
+      let data = try next + UInt64(fixed.size) + store.number(in: fixed["name_length"], from: next)
+      // Place 0: the body stands after the name.
+      let end = place == 0 ? try data + store.number(in: fixed["length"], from: next) : data
+      if step.name == "entry" || place == MachineState.sealedPlace {
+        found.append((next, data, end))
       }
       next = end
     }
     guard let index = try choose(step, found.count) else { return nil }
     let entry = found[index]
-    guard let rest else { return entry.start..<entry.end }
-    if rest.name == "name" { return entry.start + 20..<entry.name }
-    if rest.name == "data" { return entry.name..<entry.end }
-    return field(MachineState.entryLayout, rest, at: entry.start)
+    switch rest?.name {
+    case nil: return entry.start..<entry.end
+    case "name": return entry.start + UInt64(fixed.size)..<entry.data
+    case "data": return entry.data..<entry.end
+    default: return rest.flatMap { field(fixed, $0, at: entry.start) }
+    }
   }
 }

@@ -16,90 +16,82 @@ extension Scene {
   func forgeTarget(_ place: PlaceSyntax) throws(MigrationError) -> ForgeTarget {
     guard place.part == nil, place.shift != .chosen else { throw missing(place) }
     let (named, rest) = try find(place, input: 0)
-    let part = named.part
-    var shift = 0
-    if case .bytes(let bytes) = place.shift {
-      guard let small = Int(exactly: bytes) else { throw missing(place) }
-      shift = small
-    }
     let steps = Array(rest)
-    guard let first = steps.first else { throw missing(place) }
-    let body = Int(part.body - part.start)
-    func target(
-      _ make: (Range<Int>) -> LateEdit.Area, _ range: Range<Int>?
-    ) throws(MigrationError) -> ForgeTarget {
-      guard let range, shift < range.count else { throw missing(place) }
-      let shifted = range.lowerBound + shift..<range.upperBound
-      return ForgeTarget(part: named, area: make(shifted), size: shifted.count)
+    guard let first = steps.first, let area = try forgeArea(named.part, first, steps, place) else {
+      throw missing(place)
     }
-    func inPart(_ layout: RecordLayout) throws(MigrationError) -> ForgeTarget {
-      let range = Self.range(layout, first)
-      return try target({ .part($0) }, range.map { $0.lowerBound + body..<$0.upperBound + body })
+    let size = area.range?.count ?? Int(named.part.bodySize) - FinalRecord.layout.size
+    guard case .bytes(let bytes) = place.shift else {
+      return ForgeTarget(part: named, area: area, size: size)
     }
-    switch part.kind {
-    case .page where first.name == "content": return try target({ .plaintext($0) }, 0..<4096)
-    case .page: return try inPart(PageMetadata.recordLayout)
-    case .token: return try inPart(EpochToken.layout)
-    case .commit: return try inPart(CommitRecord.layout)
-    case .session where first.name == "report" && steps.count == 2:
-      return try target({ .report($0) }, Self.range(AttestationReport.layout, steps[1]))
-    case .vcpu, .service, .secrets, .states:
-      if first.name == "plaintext", steps.count == 1 {
-        return ForgeTarget(part: named, area: .wholePlaintext, size: Int(part.bodySize) - 40)
-      }
-      // Under "plaintext." stand fields whose names the record outside has, too.
-      let fields = first.name == "plaintext" ? Array(steps.dropFirst()) : steps
-      if fields.count == steps.count, Self.range(FinalRecord.layout, first) != nil {
-        return try inPart(FinalRecord.layout)
-      }
-      let length = Int(part.bodySize) - FinalRecord.layout.size
-      if let range = Self.plaintext(part.kind, fields, length: length) {
-        return try target({ .plaintext($0) }, range)
-      }
-      return try target(
-        { .plaintext($0) }, stateRun(part, fields[0], fields.dropFirst().first, place))
-    default: throw missing(place)
-    }
+    guard let shift = Int(exactly: bytes), shift < size else { throw missing(place) }
+    return ForgeTarget(part: named, area: area.dropping(shift, of: size), size: size - shift)
   }
 
-  private static func range(_ layout: RecordLayout, _ step: PlaceSyntax.Step) -> Range<Int>? {
-    guard let field = layout.fields.first(where: { $0.name == step.name }) else { return nil }
-    return field.offset..<field.offset + field.size
+  private func forgeArea(
+    _ part: Anatomy.Part, _ first: PlaceSyntax.Step, _ steps: [PlaceSyntax.Step],
+    _ place: PlaceSyntax
+  ) throws(MigrationError) -> LateEdit.Area? {
+    let layout: RecordLayout
+    switch part.kind {
+    case .session:
+      guard steps.count == 2, first == .init(name: "report"), steps[1].index == nil else {
+        return nil
+      }
+      return AttestationReport.layout.range(of: steps[1].name).map { .report($0) }
+    case .vcpu, .service, .secrets, .states:
+      let isInside = first == .init(name: "plaintext")
+      if isInside, steps.count == 1 { return .wholePlaintext }
+      guard !isInside, steps.count == 1, FinalRecord.layout.range(of: first.name) != nil else {
+        // Under "plaintext." stand fields whose names the record outside has, too.
+        let fields = isInside ? Array(steps.dropFirst()) : steps
+        return try plaintext(part, fields, place).map { .plaintext($0) }
+      }
+      layout = FinalRecord.layout
+    case .page where first == .init(name: "content"):
+      return steps.count == 1 ? .plaintext(0..<PageMetadata.pageSize) : nil
+    case .page: layout = PageMetadata.recordLayout
+    case .token: layout = EpochToken.layout
+    case .commit: layout = CommitRecord.layout
+    default: return nil
+    }
+    // A tag is made when all else is said.
+    guard steps.count == 1, first.index == nil, first.name != "tag" else { return nil }
+    return layout.range(of: first.name).map { .part($0.moved(by: Int(part.body - part.start))) }
   }
 
   /// A field of what is encrypted, and a field within it.
-  private static func plaintext(
-    _ kind: Anatomy.Kind, _ steps: [PlaceSyntax.Step], length: Int
-  ) -> Range<Int>? {
+  private func plaintext(
+    _ part: Anatomy.Part, _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax
+  ) throws(MigrationError) -> Range<Int>? {
+    if part.kind == .states { return try stateRun(part, steps, place) }
+    guard steps.count <= 2, steps.allSatisfy({ $0.index == nil }) else { return nil }
     let layouts: (RecordLayout, inner: (name: String, RecordLayout)?)
-    switch kind {
+    switch part.kind {
     case .vcpu: layouts = (VCPUPlaintext.layout, ("vmsa", VMSA.layout))
     case .secrets: layouts = (SecretsPlaintext.layout, ("facts", SecretsPageFacts.layout))
-    case .service:
-      if steps[0].name == "blob" { return ServicePlaintext.layout.size..<length }
+    default:
+      if steps.map(\.name) == ["blob"] {
+        return ServicePlaintext.layout.size..<Int(part.bodySize) - FinalRecord.layout.size
+      }
       layouts = (ServicePlaintext.layout, nil)
-    default: return nil
     }
-    guard let outer = range(layouts.0, steps[0]) else { return nil }
+    guard let outer = layouts.0.range(of: steps[0].name) else { return nil }
     guard steps.count > 1 else { return outer }
-    guard let inner = layouts.inner, inner.name == steps[0].name,
-      let found = range(inner.1, steps[1])
-    else { return nil }
-    return outer.lowerBound + found.lowerBound..<outer.lowerBound + found.upperBound
+    guard let inner = layouts.inner, inner.name == steps[0].name else { return nil }
+    return inner.1.range(of: steps[1].name)?.moved(by: outer.lowerBound)
   }
 
   /// `run[2]` or a field of it.
   private func stateRun(
-    _ part: Anatomy.Part, _ step: PlaceSyntax.Step, _ field: PlaceSyntax.Step?,
-    _ place: PlaceSyntax
+    _ part: Anatomy.Part, _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax
   ) throws(MigrationError) -> Range<Int>? {
-    guard part.kind == .states, step.name == "run" else { return nil }
+    guard steps[0].name == "run", steps.count <= 2 else { return nil }
     let size = PageStateMap.runLayout.size
     let count = (Int(part.bodySize) - FinalRecord.layout.size) / size
-    let start = try index(step.index, of: count, "run", place) * size
-    guard let field else { return start..<start + size }
-    return Self.range(PageStateMap.runLayout, field).map {
-      start + $0.lowerBound..<start + $0.upperBound
-    }
+    let start = try index(steps[0].index, of: count, "run", place) * size
+    guard steps.count > 1 else { return start..<start + size }
+    guard steps[1].index == nil else { return nil }
+    return PageStateMap.runLayout.range(of: steps[1].name)?.moved(by: start)
   }
 }

@@ -46,6 +46,25 @@ struct LateEdit: Sendable {
     case wholePlaintext
     /// Bytes of the source's report, before it is signed.
     case report(Range<Int>)
+
+    /// The bytes meant; nil where it is all there are.
+    var range: Range<Int>? {
+      switch self {
+      case .part(let range), .plaintext(let range), .report(let range): range
+      case .wholePlaintext: nil
+      }
+    }
+
+    /// The same without its first bytes.
+    /// - Parameter size: how many there are in all.
+    func dropping(_ count: Int, of size: Int) -> Area {
+      switch self {
+      case .part(let range): .part(range.dropFirst(count))
+      case .plaintext(let range): .plaintext(range.dropFirst(count))
+      case .report(let range): .report(range.dropFirst(count))
+      case .wholePlaintext: .plaintext(count..<size)
+      }
+    }
   }
 
   var area: Area
@@ -56,13 +75,18 @@ struct LateEdit: Sendable {
   var isAfterTags = false
 
   /// Makes the edit in `target`, whose bytes from `range` on are meant.
-  func apply(to target: inout [UInt8], _ range: Range<Int>) throws(MigrationError) {
+  /// - Returns: whether other bytes stood there.
+  func apply(to target: inout [UInt8], _ range: Range<Int>) throws(MigrationError) -> Bool {
     guard range.lowerBound >= 0, range.lowerBound + bytes.count <= target.count else {
       throw MigrationError(.recipePlace, "an edit reaches behind what is edited")
     }
+    var isChange = false
     for (index, byte) in bytes.enumerated() {
       let place = range.lowerBound + index
-      target[place] = isMask ? target[place] ^ byte : byte
+      let new = isMask ? target[place] ^ byte : byte
+      isChange = isChange || target[place] != new
+      target[place] = new
     }
+    return isChange
   }
 }

@@ -8,9 +8,10 @@ extension Rewriter {
   mutating func mendSession(_ bytes: inout [UInt8], _ body: Int) throws(MigrationError) {
     guard !books.hasBegun else { return }
     if let rogue {
-      bytes = Array(bytes[..<body]) + rogue.transferData.encoded + bytes.suffix(5)
+      bytes =
+        bytes[..<body] + rogue.transferData.encoded + bytes.suffix(Int(Anatomy.Part.footerSize))
     } else if repair == .consistent(.session) {
-      put(hostKey.point, in: &bytes, body, TransferData.layout, "source_key")
+      put(hostKey.point, in: &bytes, body, TransferData.layout["source_key"])
     }
   }
 
@@ -19,35 +20,41 @@ extension Rewriter {
   ) throws(MigrationError) {
     guard let rogue else { return }
     let body = Int(named.part.body - named.part.start)
-    let isCancel = bytes[body + 20] == PageMetadata.Operation.cancel.rawValue
+    let layout = PageMetadata.recordLayout
+    let operation = body + layout["operation"].lowerBound
+    let isCancel = bytes[operation] == PageMetadata.Operation.cancel.rawValue
     let input = scene.spaces[named.space]
     var page =
       isCancel ? [] : try rogue.openPage(named.part, of: scene.inputs[input], input: input)
-    put(books.lastSequence &+ 1, in: &bytes, body)
-    put(books.epoch, in: &bytes, body + 16)
+    put(books.lastSequence &+ 1, in: &bytes, body, layout["sequence"])
+    put(books.epoch, in: &bytes, body, layout["epoch"])
     if isCancel {
-      bytes[body + 22] = 0
-      bytes.replaceSubrange(body + 24..<body + 32, with: repeatElement(0, count: 8))
+      put(UInt8(0), in: &bytes, body, layout["validated"])
+      put(UInt32(0), in: &bytes, body, layout["vmpl_permissions"])
+      put(UInt32(0), in: &bytes, body, layout["length"])
     } else {
-      var gpa: UInt64 = 0
-      for index in 8..<16 { gpa = gpa << 8 | UInt64(bytes[body + index]) }
+      let gpa = UInt64(bigEndianBytes: bytes[layout["gpa"].moved(by: body)])
       let again = books.isPresent(gpa)
-      let operation: PageMetadata.Operation = again ? .migrateAgain : .migrate
-      bytes[body + 20] = operation.rawValue
+      let says: PageMetadata.Operation = again ? .migrateAgain : .migrate
+      bytes[operation] = says.rawValue
     }
     for edit in late where !edit.isAfterTags {
       switch edit.area {
-      case .part(let range): try edit.apply(to: &bytes, range)
-      case .plaintext(let range): try edit.apply(to: &page, range)
+      case .part(let range): try apply(edit, to: &bytes, range)
+      case .plaintext(let range): try apply(edit, to: &page, range)
       case .wholePlaintext, .report: break
       }
     }
     let head = Array(bytes[body..<body + PageMetadata.encodedSize])
     var sealer = try rogue.keys.pageSealer()
     let sealed = try sealer.seal(
-      page, nonce: AEADNonce(sequence: Self.number(head[0..<8])), associatedData: head)
-    let content = sealed.ciphertext + [UInt8](repeating: 0, count: 4096 - sealed.ciphertext.count)
-    bytes.replaceSubrange(body + 32..<body + 48 + 4096, with: sealed.tag + content)
+      page, nonce: AEADNonce(sequence: UInt64(bigEndianBytes: head[layout["sequence"]])),
+      associatedData: head)
+    put(sealed.tag, in: &bytes, body, layout["tag"])
+    let padding = PageMetadata.pageSize - sealed.ciphertext.count
+    put(
+      sealed.ciphertext + [UInt8](repeating: 0, count: padding), in: &bytes, body,
+      layout["content"])
   }
 
   mutating func mendToken(
@@ -55,19 +62,19 @@ extension Rewriter {
   ) throws(MigrationError) {
     guard repair != .none else { return }
     let layout = EpochToken.layout
-    put(books.counts.total ?? 0, in: &bytes, body, layout, "records")
-    put(books.firstSequence, in: &bytes, body, layout, "first_sequence")
-    put(books.counts.migrated, in: &bytes, body, layout, "migrated")
-    put(books.counts.migratedAgain, in: &bytes, body, layout, "migrated_again")
-    put(books.counts.cancelled, in: &bytes, body, layout, "cancelled")
-    put(try books.transcript(), in: &bytes, body, layout, "transcript")
+    put(books.counts.total ?? 0, in: &bytes, body, layout["records"])
+    put(books.firstSequence, in: &bytes, body, layout["first_sequence"])
+    put(books.counts.migrated, in: &bytes, body, layout["migrated"])
+    put(books.counts.migratedAgain, in: &bytes, body, layout["migrated_again"])
+    put(books.counts.cancelled, in: &bytes, body, layout["cancelled"])
+    put(try books.transcript(), in: &bytes, body, layout["transcript"])
     guard let rogue else { return }
-    put(books.epoch, in: &bytes, body, layout, "epoch")
-    put(UInt32(books.nextTokenIsLast ? 1 : 0), in: &bytes, body, layout, "flags")
+    put(books.epoch, in: &bytes, body, layout["epoch"])
+    put(UInt32(books.nextTokenIsLast ? 1 : 0), in: &bytes, body, layout["flags"])
     try applyBeforeTags(late, to: &bytes)
     let token = Array(bytes[body..<body + EpochToken.authenticatedSize])
-    let epoch = UInt32(truncatingIfNeeded: Self.number(token[0..<4]))
-    put(try rogue.keys.tag(ofToken: token, epoch: epoch), in: &bytes, body, layout, "tag")
+    let epoch = UInt32(truncatingIfNeeded: UInt64(bigEndianBytes: token[layout["epoch"]]))
+    put(try rogue.keys.tag(ofToken: token, epoch: epoch), in: &bytes, body, layout["tag"])
   }
 
   mutating func mendFinal(
@@ -78,8 +85,11 @@ extension Rewriter {
     let input = scene.spaces[named.space]
     var plaintext = try rogue.openFinal(named.part, of: scene.inputs[input], input: input)
     for edit in late where !edit.isAfterTags {
-      if edit.area == .wholePlaintext { plaintext = edit.bytes }
-      if case .plaintext(let range) = edit.area { try edit.apply(to: &plaintext, range) }
+      if edit.area == .wholePlaintext {
+        isEdited = isEdited || plaintext != edit.bytes
+        plaintext = edit.bytes
+      }
+      if case .plaintext(let range) = edit.area { try apply(edit, to: &plaintext, range) }
     }
     let kind: FinalRecord.Kind =
       switch named.part.kind {
@@ -91,17 +101,20 @@ extension Rewriter {
     let record = FinalRecord(
       kind: kind, index: books.final[kind], sequence: books.final.total + 1,
       length: UInt32(plaintext.count))
-    put(record.index, in: &bytes, body - 8)
+    // A section's header ends with its instance and its version.
+    put(record.index, in: &bytes, body, -8..<(-4))
+    let layout = FinalRecord.layout
+    let room = [UInt8](repeating: 0, count: layout["tag"].count + plaintext.count)
     bytes =
-      bytes[..<body] + record.encoded + [UInt8](repeating: 0, count: 16)
-      + [UInt8](repeating: 0, count: plaintext.count) + bytes.suffix(5)
+      bytes[..<body] + record.encoded + room + bytes.suffix(Int(Anatomy.Part.footerSize))
     try applyBeforeTags(late, to: &bytes)
     let head = Array(bytes[body..<body + FinalRecord.authenticatedSize])
     var sealer = try rogue.keys.finalSealer()
     let sealed = try sealer.seal(
-      plaintext, nonce: AEADNonce(sequence: Self.number(head[8..<16])), associatedData: head)
-    bytes.replaceSubrange(
-      body + 24..<body + 40 + plaintext.count, with: sealed.tag + sealed.ciphertext)
+      plaintext, nonce: AEADNonce(sequence: UInt64(bigEndianBytes: head[layout["sequence"]])),
+      associatedData: head)
+    put(sealed.tag, in: &bytes, body, layout["tag"])
+    put(sealed.ciphertext, in: &bytes, body, layout.size..<layout.size + plaintext.count)
   }
 
   mutating func mendCommit(
@@ -116,7 +129,7 @@ extension Rewriter {
     guard let rogue else { return }
     try applyBeforeTags(late, to: &bytes)
     let signed = Array(bytes[body..<body + CommitRecord.authenticatedSize])
-    put(try rogue.keys.tag(ofCommit: signed), in: &bytes, body, layout, "tag")
+    put(try rogue.keys.tag(ofCommit: signed), in: &bytes, body, layout["tag"])
   }
 
   mutating func mendSeal(_ bytes: inout [UInt8]) throws(MigrationError) {
@@ -125,16 +138,14 @@ extension Rewriter {
     let old = bytes
     var trailer: [UInt8] = []
     if let text = trailing() { trailer = try description.text(text) }
-    let fields = Seal.layout.fields
     var signer: [UInt8]?
     switch repair {
     case .none, .consistent(.none): signer = nil
     case .consistent(.own), .consistent(.session): signer = hostKey.point
     case .rogue: signer = rogue?.transferData.sourceKey
     case .consistent(.kept):
-      guard let field = fields.first(where: { $0.name == "signer" }), old.count >= Seal.layout.size
-      else { break }
-      signer = Array(old[field.offset..<field.offset + field.size])
+      guard old.count >= Seal.layout.size else { break }
+      signer = Array(old[Seal.layout["signer"]])
     }
     let seal = try Seal(
       coveredLength: output.offset, root: HashTree.root(of: leaves), trailer: trailer,
@@ -152,40 +163,28 @@ extension Rewriter {
 
   // MARK: Fields
 
-  private func applyBeforeTags(
+  private mutating func applyBeforeTags(
     _ late: [LateEdit], to bytes: inout [UInt8]
   ) throws(MigrationError) {
     for edit in late where !edit.isAfterTags {
-      if case .part(let range) = edit.area { try edit.apply(to: &bytes, range) }
+      if case .part(let range) = edit.area { try apply(edit, to: &bytes, range) }
     }
   }
 
-  private static func number(_ bytes: ArraySlice<UInt8>) -> UInt64 {
-    bytes.reduce(0) { $0 << 8 | UInt64($1) }
-  }
-
+  /// Writes a number over a field of the record that begins at `body`.
   private func put(
-    _ value: some FixedWidthInteger & UnsignedInteger, in bytes: inout [UInt8], _ offset: Int
+    _ value: some FixedWidthInteger & UnsignedInteger, in bytes: inout [UInt8], _ body: Int,
+    _ field: Range<Int>
   ) {
     var encoded: [UInt8] = []
     encoded.append(bigEndian: value)
-    bytes.replaceSubrange(offset..<offset + encoded.count, with: encoded)
+    put(encoded, in: &bytes, body, field)
   }
 
   private func put(
-    _ value: some FixedWidthInteger & UnsignedInteger, in bytes: inout [UInt8], _ body: Int,
-    _ layout: RecordLayout, _ name: String
+    _ value: [UInt8], in bytes: inout [UInt8], _ body: Int, _ field: Range<Int>
   ) {
-    guard let field = layout.fields.first(where: { $0.name == name }) else { return }
-    put(value, in: &bytes, body + field.offset)
-  }
-
-  private func put(
-    _ value: [UInt8], in bytes: inout [UInt8], _ body: Int, _ layout: RecordLayout, _ name: String
-  ) {
-    guard let field = layout.fields.first(where: { $0.name == name }) else { return }
-    bytes.replaceSubrange(
-      body + field.offset..<body + field.offset + field.size, with: value.prefix(field.size))
+    bytes.replaceSubrange(field.moved(by: body), with: value)
   }
 }
 

@@ -25,11 +25,13 @@ struct PageRevisions {
   init(_ input: Materials.Input) throws(MigrationError) {
     var latest: [UInt64: Int] = [:]
     var repeated: Set<UInt64> = []
+    let layout = PageMetadata.recordLayout
     for index in 0..<input.anatomy.count(.page) {
       guard let part = input.anatomy.part(.page, index) else { continue }
-      let head = try input.store.read(part.body + 8..<part.body + 21)
-      let gpa = head[0..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-      switch PageMetadata.Operation(rawValue: head[12]) {
+      let head = try input.store.read(
+        part.body..<part.body + UInt64(PageMetadata.encodedSize))
+      let gpa = UInt64(bigEndianBytes: head[layout["gpa"]])
+      switch PageMetadata.Operation(rawValue: head[layout["operation"].lowerBound]) {
       case .migrateAgain:
         again.append(index)
         if let before = latest[gpa] { older.append(before) }

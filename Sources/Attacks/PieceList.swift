@@ -72,6 +72,16 @@ public struct PieceList: Sendable {
     return bytes
   }
 
+  /// Whether the bytes of `location` still stand together.
+  mutating func holds(_ location: Location) -> Bool {
+    do throws(MigrationError) {
+      _ = try claim(location)
+      return true
+    } catch {
+      return false
+    }
+  }
+
   /// Writes the whole.
   /// - Throws: `IO-READ`, `IO-WRITE`.
   public func write(to output: any ByteOutput) throws(MigrationError) {

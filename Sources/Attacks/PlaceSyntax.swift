@@ -79,10 +79,11 @@ struct PlaceSyntax: Hashable, Sendable {
 
   /// Digits, or 0x and hex digits.
   static func number(_ text: Substring) -> UInt64? {
-    guard let first = text.utf8.first, UInt8(ascii: "0")...UInt8(ascii: "9") ~= first else {
-      return nil
-    }
-    return text.hasPrefix("0x") ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)
+    let isHex = text.hasPrefix("0x")
+    let digits = isHex ? text.dropFirst(2) : text
+    // A sign would be read, too.
+    guard digits.first != "+", digits.first != "-" else { return nil }
+    return UInt64(digits, radix: isHex ? 16 : 10)
   }
 
   private static func steps(_ text: Substring) -> [Step]? {

@@ -1,4 +1,5 @@
 public import Bytes
+internal import SEVSNP
 
 /// A text of one operation a line that says how to make a damaged or forged stream from a good one
 /// (`Formats/vectors.md`, "Recipes").
@@ -29,7 +30,7 @@ public struct Recipe: Sendable {
     case set(PlaceSyntax, Value)
     /// A mask; nil is one bit that the seed chooses.
     case flip(PlaceSyntax, mask: [UInt8]?)
-    case add(PlaceSyntax, Int64)
+    case add(PlaceSyntax, UInt64, isNegative: Bool)
     case cut(PlaceSyntax, count: UInt64?)
     case insert(Side, PlaceSyntax, Value)
     case copy(PlaceSyntax, isSecond: Bool, Side, PlaceSyntax, label: String?)
@@ -60,13 +61,21 @@ public struct Recipe: Sendable {
   /// Operations of one recipe.
   static let operationLimit = 4096
 
+  /// Reads the file of a recipe.
+  /// - Throws: `RECIPE-SYNTAX`; the section names the line.
+  public init(_ bytes: [UInt8]) throws(MigrationError) {
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw MigrationError(.recipeSyntax, "recipe is not UTF-8")
+    }
+    try self.init(parsing: text)
+  }
+
   /// Reads a recipe.
   /// - Throws: `RECIPE-SYNTAX`; the section names the line.
   public init(parsing text: String) throws(MigrationError) {
     var lines: [Line] = []
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-    {
-      var parser = RecipeLine(line, number: index + 1)
+    for (index, line) in text.lines.enumerated() {
+      var parser = try RecipeLine(line, number: index + 1)
       if let operation = try parser.parse() {
         // Each is looked for among the pieces that those before it have made.
         guard lines.count < Self.operationLimit else {
@@ -88,6 +97,11 @@ public struct Recipe: Sendable {
       default: false
       }
     }
+  }
+
+  /// Whether it says itself what is mended.
+  var mends: Bool {
+    lines.contains { if case .repair = $0.operation { true } else { false } } || forges
   }
 
   /// Whether it needs another destination's offer.
@@ -115,10 +129,16 @@ private struct RecipeLine {
   private var words: ArraySlice<String>
   private let number: Int
 
-  init(_ line: Substring, number: Int) {
-    let code = line.prefix { $0 != "#" }
-    words = code.split { $0 == " " || $0 == "\t" || $0 == "\r" }.map(String.init)[...]
+  init(_ line: Substring, number: Int) throws(MigrationError) {
     self.number = number
+    words = []
+    let bytes = line.endsInCarriageReturn ? line.utf8.dropLast() : line.utf8
+    let tab = UInt8(ascii: "\t")
+    guard bytes.allSatisfy({ $0 >= UInt8(ascii: " ") && $0 != 0x7F || $0 == tab }) else {
+      throw refusal("a control character")
+    }
+    let code = bytes.prefix { $0 != UInt8(ascii: "#") }
+    words = code.split { $0 == UInt8(ascii: " ") || $0 == tab }.map { String(Substring($0)) }[...]
   }
 
   private func refusal(_ what: String, _ got: String? = nil) -> MigrationError {
@@ -140,6 +160,15 @@ private struct RecipeLine {
     let text = try word("a place")
     guard let place = PlaceSyntax(text) else { throw refusal("not a place", text) }
     return place
+  }
+
+  /// A name for a copy: one that a place can begin with, and that means nothing else.
+  private mutating func label() throws(MigrationError) -> String {
+    let text = try word("a label")
+    guard let place = PlaceSyntax(text), place.base == .path([.init(name: text)]),
+      !Anatomy.Kind.allCases.contains(where: { $0.rawValue.split(separator: ".")[0] == text })
+    else { throw refusal("not a label", text) }
+    return text
   }
 
   private mutating func side() throws(MigrationError) -> Recipe.Side {
@@ -166,7 +195,9 @@ private struct RecipeLine {
       return .place(try place(), isSecond: isSecond)
     default: break
     }
-    if text.hasPrefix("text:") { return .bytes(Array(text.utf8.dropFirst(5))) }
+    if text.hasPrefix("text:"), text.utf8.count > 5 {
+      return .bytes(Array(text.utf8.dropFirst(5)))
+    }
     if text.hasPrefix("=") {
       guard let number = PlaceSyntax.number(text.dropFirst()) else {
         throw refusal("not a number", text)
@@ -215,8 +246,10 @@ private struct RecipeLine {
     case "add":
       let place = try place()
       let text = try word("a number")
-      guard let number = Int64(text), number != 0 else { throw refusal("not a number", text) }
-      return .add(place, number)
+      let isNegative = text.hasPrefix("-")
+      guard let number = PlaceSyntax.number(isNegative ? text.dropFirst() : text[...]), number > 0
+      else { throw refusal("not a number that changes anything", text) }
+      return .add(place, number, isNegative: isNegative)
     case "cut":
       let place = try place()
       guard let text = option("count") else { return .cut(place, count: nil) }
@@ -228,7 +261,7 @@ private struct RecipeLine {
     case "copy":
       let isSecond = take("second")
       let (source, side, target) = (try place(), try side(), try place())
-      let label = take("as") ? try word("a label") : nil
+      let label = take("as") ? try label() : nil
       return .copy(source, isSecond: isSecond, side, target, label: label)
     case "move": return .move(try place(), try side(), try place())
     case "swap": return .swap(try place(), try place())
@@ -248,8 +281,10 @@ private struct RecipeLine {
     case "sign":
       guard take("report") else { throw refusal("\"report\" is missing") }
       guard let chip = option("chip") else { return .signReport(chip: 0) }
-      guard let number = Int(chip) else { throw refusal("not a number", String(chip)) }
-      return .signReport(chip: number)
+      guard let number = PlaceSyntax.number(chip), number < Platform.modelChips else {
+        throw refusal("no model chip", String(chip))
+      }
+      return .signReport(chip: Int(number))
     case "bind":
       guard take("report") else { throw refusal("\"report\" is missing") }
       return .bindReport

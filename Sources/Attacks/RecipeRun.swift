@@ -7,24 +7,30 @@ internal import SVSM
 
 extension Recipe {
   /// Makes what the recipe describes.
+  /// - Returns: whether it did anything but mend: where what it puts somewhere stands there already, it
+  ///   did not.
   /// - Throws: `RECIPE-SYNTAX`, `RECIPE-PLACE`, `ATTACK-NEEDS`, `IO-READ`, `IO-WRITE`.
+  @discardableResult
   public func make(
     from materials: Materials, to output: any ByteOutput
-  ) throws(MigrationError) {
+  ) throws(MigrationError) -> Bool {
     var run = RecipeRun(materials)
     try run.perform(lines)
     try run.write(to: output)
+    return run.isChange
   }
 }
 
 /// A recipe that is being followed.
-private struct RecipeRun {
-  private let materials: Materials
-  private var scene: Scene
-  private var list: PieceList
+struct RecipeRun {
+  let materials: Materials
+  var scene: Scene
+  var list: PieceList
   private var repair = Repair.none
   private var isMended = false
   private var edits: [PartKey: [LateEdit]] = [:]
+  /// Whether anything was done but mending.
+  private(set) var isChange = false
 
   init(_ materials: Materials) {
     self.materials = materials
@@ -51,26 +57,40 @@ private struct RecipeRun {
     case .flip(let place, let mask):
       let location = try scene.locate(place)
       try flip(location, mask, place)
-    case .add(let place, let number): try add(number, to: place)
+    case .add(let place, let number, let isNegative): try add(number, isNegative, to: place)
     case .forge(let place, let value):
       try forge(place, mask: false) { (run, size) throws(MigrationError) in
         try run.bytes(value, size: size)
       }
     case .forgeMask(let place, let mask): try forge(place, mask: true) { (_, _) in mask }
-    case .repair(let repair):
-      (self.repair, isMended) = (repair, true)
+    case .repair(let repair): try mend(repair)
     case .attack(let name):
       guard let attack = Attack.named(name) else {
         throw MigrationError(.recipeSyntax, "no such attack", got: name)
       }
-      try perform(attack.recipe().lines)
+      for line in try attack.recipe().lines { try perform(line.operation) }
     default:
       guard !isMended else {
         throw MigrationError(
           .recipeSyntax, "bytes come and go before a repair",
-          expected: "set, flip, add or forge behind it")
+          expected: "set, flip or forge behind it")
       }
       try rearrange(operation)
+      isChange = true
+    }
+  }
+
+  /// What is mended is said once: of two lines the second would undo what the first stands for.
+  private mutating func mend(_ repair: Repair) throws(MigrationError) {
+    guard !isMended else {
+      throw MigrationError(
+        .recipeSyntax, "a recipe is mended once",
+        expected: "one line of repair or rogue, before any forge")
+    }
+    (self.repair, isMended) = (repair, true)
+    switch repair {
+    case .none, .consistent(.kept), .consistent(.own), .rogue(isMutual: true): break
+    case .consistent(.session), .consistent(.none), .rogue(isMutual: false): isChange = true
     }
   }
 
@@ -108,7 +128,7 @@ private struct RecipeRun {
     }
   }
 
-  private func second() throws(MigrationError) -> Int {
+  func second() throws(MigrationError) -> Int {
     guard scene.inputs.count > 1 else {
       throw MigrationError(.attackNeeds, "a second stream is needed", expected: "--second STREAM")
     }
@@ -160,17 +180,17 @@ private struct RecipeRun {
     guard isMended else {
       var part = location
       part.size = UInt64(bytes.count)
+      let old = try list.read(part)
       var bytes = bytes
-      if isMask {
-        let old = try list.read(part)
-        for index in bytes.indices { bytes[index] ^= old[index] }
-      }
+      if isMask { for index in bytes.indices { bytes[index] ^= old[index] } }
+      isChange = isChange || bytes != old
       return try list.set(part, to: bytes)
     }
     let anatomy = scene.inputs[scene.spaces[location.space]].anatomy
     guard let part = anatomy.part(at: location.offset),
       location.offset + UInt64(bytes.count) <= part.end
     else { throw MigrationError(.recipePlace, "no part lies here", at: location.offset) }
+    try requireWhole(NamedPart(space: location.space, part: part))
     let start = Int(location.offset - part.start)
     edits[PartKey(space: location.space, part: part), default: []].append(
       LateEdit(
@@ -184,7 +204,18 @@ private struct RecipeRun {
     try change(location, to: mask ?? [1 << bit], isMask: true)
   }
 
-  private mutating func add(_ number: Int64, to place: PlaceSyntax) throws(MigrationError) {
+  /// Only a record that stands as a whole is mended, and edited on the way.
+  private mutating func requireWhole(_ named: NamedPart) throws(MigrationError) {
+    let part = named.part
+    guard list.holds(Location(space: named.space, offset: part.start, size: part.size)) else {
+      throw MigrationError(
+        .recipePlace, "a line before has taken this record apart", at: part.start)
+    }
+  }
+
+  private mutating func add(
+    _ number: UInt64, _ isNegative: Bool, to place: PlaceSyntax
+  ) throws(MigrationError) {
     let location = try scene.locate(place)
     guard 1...8 ~= location.size, !isMended else {
       throw MigrationError(
@@ -192,115 +223,38 @@ private struct RecipeRun {
         expected: "1 to 8 bytes, before a repair",
         got: "\(location.size)")
     }
-    let old = try list.read(location).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-    let sum = old &+ UInt64(bitPattern: number)
-    try list.set(location, to: Self.encode(sum, in: Int(location.size)))
+    let size = Int(location.size)
+    let step = UInt64(bigEndianBytes: try Self.encode(number, in: size))
+    let old = UInt64(bigEndianBytes: try list.read(location))
+    // It wraps at the place's own size.
+    let sum = (isNegative ? old &- step : old &+ step) << UInt64(64 - 8 * size)
+    try list.set(location, to: Self.encode(sum >> UInt64(64 - 8 * size), in: size))
+    isChange = true
   }
 
   private mutating func forge(
     _ place: PlaceSyntax, mask isMask: Bool,
     _ value: (inout RecipeRun, UInt64) throws(MigrationError) -> [UInt8]
   ) throws(MigrationError) {
-    if case .rogue = repair {} else { (repair, isMended) = (.rogue(isMutual: true), true) }
-    let target = try scene.forgeTarget(place)
+    if !isMended { try mend(.rogue(isMutual: true)) }
+    guard case .rogue(let isMutual) = repair else {
+      throw MigrationError(
+        .recipeSyntax, "a host that mends forges nothing", expected: "forge without repair")
+    }
+    var target = try scene.forgeTarget(place)
+    if case .report = target.area, !isMutual { throw scene.missing(place) }
+    try requireWhole(target.part)
+    // A mask changes what is there: it is no new plaintext.
+    if isMask, target.area == .wholePlaintext { target.area = .plaintext(0..<target.size) }
     let bytes = try value(&self, UInt64(target.size))
     guard target.area == .wholePlaintext || bytes.count <= target.size else {
       throw MigrationError(
         .recipePlace, "more bytes than the place has", expected: "at most \(target.size)",
         got: "\(bytes.count)")
     }
+    if case .report = target.area { isChange = true }
     edits[PartKey(target.part), default: []].append(
       LateEdit(area: target.area, bytes: bytes, isMask: isMask))
-  }
-
-  // MARK: Values
-
-  private static func encode(_ number: UInt64, in size: Int) -> [UInt8] {
-    (0..<size).reversed().map { $0 < 8 ? UInt8(truncatingIfNeeded: number >> UInt64(8 * $0)) : 0 }
-  }
-
-  /// - Parameter size: bytes of the place; nil where the value alone decides.
-  private mutating func bytes(
-    _ value: Recipe.Value, size: UInt64?
-  ) throws(MigrationError) -> [UInt8] {
-    func sized() throws(MigrationError) -> Int {
-      guard let size, size <= 64 << 20 else {
-        throw MigrationError(.recipeSyntax, "a value of no length", expected: "bytes in hex")
-      }
-      return Int(size)
-    }
-    switch value {
-    case .bytes(let bytes): return bytes
-    case .number(let number): return Self.encode(number, in: try sized())
-    case .zero: return [UInt8](repeating: 0, count: try sized())
-    case .ones: return [UInt8](repeating: 0xFF, count: try sized())
-    case .random: return try random(sized())
-    case .place(let place, let isSecond):
-      if isSecond {
-        let location = try scene.locate(place, input: second())
-        return try scene.inputs[1].store.read(
-          location.offset..<location.offset + min(location.size, size ?? location.size))
-      }
-      var location = try scene.locate(place)
-      location.size = min(location.size, size ?? location.size)
-      return try list.read(location)
-    case .offerDigest:
-      guard let offer = materials.offer else {
-        throw MigrationError(
-          .attackNeeds, "another destination's offer is needed", expected: "--offer OFFER")
-      }
-      return try offer.digest()
-    case .sharedRecord(let place): return try sharedRecord(place)
-    case .hostKey: return try HostKey(seed: scene.seed).point
-    case .secretsAddress: return try secretsAddress()
-    case .sharedAddress: return try sharedAddress()
-    }
-  }
-
-  /// The first record of shared memory names its block.
-  private func sharedAddress() throws(MigrationError) -> [UInt8] {
-    let input = scene.inputs[0]
-    let missing = MigrationError(.recipePlace, "there is no shared memory at an address")
-    guard let run = input.anatomy.ramRuns.first, run.nameSize > 1 else { throw missing }
-    let word = try input.store.read(run.start..<run.start + 8)
-    let name = try input.store.read(run.start + 9..<run.start + 8 + run.nameSize)
-    let offset = word.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } & ~0xFFF
-    guard let block = input.anatomy.blocks.firstIndex(where: { Array($0.name.utf8) == name }),
-      let gpa = input.anatomy.map.gpa(block: block, offset: offset)
-    else { throw missing }
-    return Self.encode(gpa, in: 8)
-  }
-
-  private func secretsAddress() throws(MigrationError) -> [UInt8] {
-    guard let part = scene.inputs[0].anatomy.part(.secrets) else {
-      throw MigrationError(.recipePlace, "there is no secrets page")
-    }
-    let plaintext = try makeRogue(true).openFinal(part, of: scene.inputs[0], input: 0)
-    return Array(plaintext.prefix(8))
-  }
-
-  private func random(_ count: Int) throws(MigrationError) -> [UInt8] {
-    var bytes: [UInt8] = []
-    while bytes.count < count {
-      bytes += try RandomSource.seeded(scene.seed).bytes(
-        min(4096, count - bytes.count), for: "bytes from \(bytes.count)")
-    }
-    return bytes
-  }
-
-  /// A record of shared memory that puts bytes of the attacker's at a private page's address.
-  private func sharedRecord(_ place: PlaceSyntax) throws(MigrationError) -> [UInt8] {
-    let named = try scene.part(place)
-    guard named.part.kind == .page else { throw scene.missing(place) }
-    let input = scene.inputs[scene.spaces[named.space]]
-    let gpa = try input.store.read(named.part.body + 8..<named.part.body + 16).reduce(UInt64(0)) {
-      $0 << 8 | UInt64($1)
-    }
-    guard let found = input.anatomy.map.locate(gpa) else { throw scene.missing(place) }
-    let name = Array(input.anatomy.blocks[found.block].name.utf8)
-    var bytes: [UInt8] = []
-    bytes.append(bigEndian: found.offset | 0x008)
-    return try bytes + [UInt8(name.count)] + name + random(4096)
   }
 
   // MARK: Offers and instances
@@ -330,7 +284,7 @@ private struct RecipeRun {
 
   // MARK: The end
 
-  func write(to output: any ByteOutput) throws(MigrationError) {
+  mutating func write(to output: any ByteOutput) throws(MigrationError) {
     guard isMended else { return try list.write(to: output) }
     guard scene.inputs[0].anatomy.part(.session) != nil else {
       throw MigrationError(.attackNeeds, "only a stream is repaired or forged")
@@ -340,9 +294,10 @@ private struct RecipeRun {
     var rewriter = try Rewriter(
       list, scene, repair: repair, rogue: rogue, edits: edits, to: output)
     try rewriter.run()
+    isChange = isChange || rewriter.isEdited
   }
 
-  private func makeRogue(_ isMutual: Bool) throws(MigrationError) -> RogueSource {
+  func makeRogue(_ isMutual: Bool) throws(MigrationError) -> RogueSource {
     guard let instance = materials.instance else {
       throw MigrationError(
         .attackNeeds, "the destination's instance is needed", expected: "--instance INSTANCE")
@@ -362,7 +317,7 @@ private struct RecipeRun {
     ) { (report) throws(MigrationError) in
       var report = report
       for edit in reportEdits {
-        if case .report(let range) = edit.area { try edit.apply(to: &report, range) }
+        if case .report(let range) = edit.area { _ = try edit.apply(to: &report, range) }
       }
       return report
     }

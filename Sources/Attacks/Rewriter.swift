@@ -16,6 +16,8 @@ struct Rewriter: ~Copyable {
   var output: SealedOutput
   var books: RewriterBooks
   var description: DescriptionMender
+  /// Whether one of the edits found other bytes than it left.
+  var isEdited = false
   private var ids: Set<UInt32> = []
   private var nextID: UInt32 = 0x2000_0000
   /// Where in `pieces` the next byte is.
@@ -149,11 +151,19 @@ struct Rewriter: ~Copyable {
     default: break
     }
     for edit in late where edit.isAfterTags {
-      if case .part(let range) = edit.area { try edit.apply(to: &bytes, range) }
+      if case .part(let range) = edit.area { try apply(edit, to: &bytes, range) }
     }
     try transcribe(part.kind, bytes, body)
-    description.note(named, bodySize: bytes.count - body - (part.kind.isSection ? 5 : 0), bytes)
+    let footer = part.kind.isSection ? Int(Anatomy.Part.footerSize) : 0
+    description.note(named, bodySize: bytes.count - body - footer, bytes)
     try output.write(bytes)
+  }
+
+  mutating func apply(
+    _ edit: LateEdit, to target: inout [UInt8], _ range: Range<Int>
+  ) throws(MigrationError) {
+    let isChange = try edit.apply(to: &target, range)
+    isEdited = isEdited || isChange
   }
 
   /// A section that comes a second time gets an id of its own.
@@ -174,7 +184,8 @@ struct Rewriter: ~Copyable {
     _ kind: Anatomy.Kind, _ bytes: [UInt8], _ body: Int
   ) throws(MigrationError) {
     switch kind {
-    case .session: try books.begin(with: Array(bytes[body..<bytes.count - 5]))
+    case .session:
+      try books.begin(with: Array(bytes[body..<bytes.count - Int(Anatomy.Part.footerSize)]))
     case .page: try books.admit(page: Array(bytes[body..<body + PageMetadata.contentOffset]))
     case .token: try books.admit(token: Array(bytes[body..<body + EpochToken.layout.size]))
     case .vcpu, .service, .secrets, .states:

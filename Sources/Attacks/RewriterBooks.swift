@@ -43,12 +43,10 @@ struct RewriterBooks: ~Copyable {
 
   /// - Parameter page: the first 48 bytes of a record.
   mutating func admit(page: [UInt8]) throws(MigrationError) {
-    let span = page.span
-    var cursor = ByteCursor(span)
-    lastSequence = try cursor.read()
-    let gpa = try cursor.read(UInt64.self)
-    _ = try cursor.read(UInt32.self)
-    let operation = PageMetadata.Operation(rawValue: try cursor.read())
+    let layout = PageMetadata.recordLayout
+    lastSequence = UInt64(bigEndianBytes: page[layout["sequence"]])
+    let gpa = UInt64(bigEndianBytes: page[layout["gpa"]])
+    let operation = PageMetadata.Operation(rawValue: page[layout["operation"].lowerBound])
     if let operation { counts.add(operation) }
     tracker.note(gpa, isPresent: operation != .cancel)
     pages += 1

@@ -56,13 +56,17 @@ struct RogueSource: Sendable {
     keys = try SessionKeys(transportKey: transportKey, transferData: transferData.encoded)
   }
 
-  /// The report with the signature of a model chip over its first 0x2A0 bytes, whatever they say.
+  /// The report with the signature of a model chip over its signed bytes, whatever they say.
   static func sign(_ report: [UInt8], by platform: Platform) throws(MigrationError) -> [UInt8] {
     let signed = Array(report.prefix(AttestationReport.signedSize))
     let signature = try platform.endorsementKey.sign(message: signed)
-    let half = [UInt8](repeating: 0, count: 24)
-    return signed + signature.r.reversed() + half + signature.s.reversed() + half
-      + report.dropFirst(0x330)
+    let layout = AttestationReport.layout
+    func field(_ value: [UInt8], _ place: Range<Int>) -> [UInt8] {
+      value.reversed() + [UInt8](repeating: 0, count: place.count - value.count)
+    }
+    let s = layout["SIGNATURE_S"]
+    return signed + field(signature.r, layout["SIGNATURE_R"]) + field(signature.s, s)
+      + report.dropFirst(s.upperBound)
   }
 
   private static func open(
@@ -91,7 +95,7 @@ struct RogueSource: Sendable {
       part.body..<part.body + UInt64(PageMetadata.recordSize))
     var opener = try inputKeys[input].pageOpener()
     return try open(
-      record, sequence: record[0..<8], data: PageMetadata.encodedSize,
+      record, sequence: PageMetadata.recordLayout["sequence"], data: PageMetadata.encodedSize,
       head: PageMetadata.contentOffset, with: &opener, at: part.body)
   }
 
@@ -103,19 +107,19 @@ struct RogueSource: Sendable {
     let record = try source.store.read(part.body..<part.body + part.bodySize)
     var opener = try inputKeys[input].finalOpener()
     return try open(
-      record, sequence: record[8..<16], data: FinalRecord.authenticatedSize,
+      record, sequence: FinalRecord.layout["sequence"], data: FinalRecord.authenticatedSize,
       head: FinalRecord.layout.size, with: &opener, at: part.body)
   }
 
   private func open(
-    _ record: [UInt8], sequence: ArraySlice<UInt8>, data: Int, head: Int,
+    _ record: [UInt8], sequence: Range<Int>, data: Int, head: Int,
     with opener: inout AEADOpener, at offset: UInt64
   ) throws(MigrationError) -> [UInt8] {
     let span = record.span
     guard
       let plaintext = opener.open(
         span.extracting(droppingFirst: head),
-        nonce: AEADNonce(sequence: sequence.reduce(0) { $0 << 8 | UInt64($1) }),
+        nonce: AEADNonce(sequence: UInt64(bigEndianBytes: record[sequence])),
         associatedData: span.extracting(first: data), tag: span.extracting(data..<head))
     else {
       throw MigrationError(

@@ -80,9 +80,11 @@ struct Scene {
       throw missing(place)
     }
     let anatomy = inputs[input].anatomy
-    if let labelled = labels[first.name] { return (labelled, steps.dropFirst()) }
+    if first.index == nil, let labelled = labels[first.name] {
+      return (labelled, steps.dropFirst())
+    }
     // What has a name of two steps comes first: "ram.part[2]".
-    if first.name == "page", steps.count >= 2,
+    if first == .init(name: "page"), steps.count >= 2,
       let revision = PageRevisions.Name(rawValue: steps[1].name)
     {
       let found = try PageRevisions(inputs[input])[revision]
@@ -90,7 +92,7 @@ struct Scene {
       guard let part = anatomy.part(.page, found[index]) else { throw missing(place) }
       return (NamedPart(space: 0, part: part), steps.dropFirst(2))
     }
-    if steps.count >= 2,
+    if first.index == nil, steps.count >= 2,
       let kind = Anatomy.Kind(rawValue: "\(first.name).\(steps[1].name)")
     {
       let index = try index(steps[1].index, of: anatomy.count(kind), kind.rawValue, place)
@@ -110,17 +112,14 @@ struct Scene {
     switch place.shift {
     case nil: break
     case .bytes(let shift):
-      let (offset, overflow) = found.offset.addingReportingOverflow(shift)
-      guard !overflow else { throw missing(place) }
-      found.offset = offset
-      found.size -= min(shift, found.size)
+      guard shift <= found.size else { throw missing(place) }
+      found.offset += shift
+      found.size -= shift
     case .chosen:
       let shift = try choose(place.text, below: found.size)
       found.offset += shift
       found.size -= shift
     }
-    let shown = found.space == 0 ? input : spaces[found.space]
-    guard found.offset <= inputs[shown].store.size else { throw missing(place) }
     return found
   }
 
@@ -130,10 +129,11 @@ struct Scene {
     let size = inputs[input].store.size
     switch place.base {
     case .absolute(let offset):
-      return Location(space: 0, offset: offset, size: size - min(size, offset))
+      guard offset <= size else { throw missing(place) }
+      return Location(space: 0, offset: offset, size: size - offset)
     case .end: return Location(space: 0, offset: size, size: 0)
     case .path(let steps):
-      if place.part == nil, steps.count >= 2, steps[0].name == "ram",
+      if place.part == nil, steps.count >= 2, steps[0] == .init(name: "ram"),
         Self.ramNames.contains(steps[1].name)
       {
         return try locateRAM(steps, place, inputs[input].anatomy)
@@ -149,7 +149,8 @@ struct Scene {
       guard part.kind.isSection, rest.isEmpty else { throw missing(place) }
       range = part.start..<part.body
       if let field = place.inner.first {
-        guard let found = fields.header(field.name) else { throw missing(place) }
+        guard place.inner.count == 1, field.index == nil, let found = fields.header(field.name)
+        else { throw missing(place) }
         range = found
       }
     case .footer:
@@ -187,6 +188,9 @@ struct Scene {
         range = found
       }
     }
+    // Of an offer or an instance nobody has looked yet whether it is as long as it says.
+    let shown = inputs[named.space == 0 ? input : spaces[named.space]]
+    guard range.upperBound <= shown.store.size else { throw missing(place) }
     return Location(
       space: named.space, offset: range.lowerBound, size: UInt64(range.count))
   }
@@ -218,7 +222,9 @@ struct Scene {
     let content = name + run.nameSize
     let end = start + run.size
     let range: Range<UInt64>
-    switch steps.dropFirst(2).first?.name {
+    let rest = steps.dropFirst(2)
+    guard rest.count <= 1, rest.first?.index == nil else { throw missing(place) }
+    switch rest.first?.name {
     case nil: range = start..<end
     case "word": range = start..<name
     case "name" where run.nameSize > 0: range = name..<content

@@ -66,6 +66,15 @@ public struct Vector: Sendable {
   /// Bytes a vector's file may have.
   public static let maximumSize = 1 << 20
 
+  /// Reads the file of a vector.
+  /// - Throws: as the same of its text; `VECTOR-SYNTAX` when it is none.
+  public init(_ bytes: [UInt8], fileName: String) throws(MigrationError) {
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw MigrationError(.vectorSyntax, "vector is not UTF-8", section: fileName)
+    }
+    try self.init(parsing: text, fileName: fileName)
+  }
+
   /// Reads a vector.
   /// - Parameter fileName: the file's name without its ending, which must be the vector's name.
   /// - Throws: `VECTOR-SYNTAX`; the section names file and line.

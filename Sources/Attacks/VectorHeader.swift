@@ -7,10 +7,15 @@ struct VectorHeader {
   private var lines: [Vector.Key: Int] = [:]
   private let fileName: String
 
-  /// - Throws: `VECTOR-SYNTAX` for a line that is none, an unknown key, one that comes twice.
+  /// - Throws: `VECTOR-SYNTAX` for a line that is none or ends with a carriage return, an unknown key, one
+  ///   that comes twice.
   init(_ text: String, fileName: String) throws(MigrationError) {
     self.fileName = fileName
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+    let lines = text.lines
+    if let index = lines.firstIndex(where: \.endsInCarriageReturn) {
+      throw refusal(
+        line: index + 1, "a line ends with a carriage return", expected: "line feeds alone")
+    }
     guard lines[0] == Vector.firstLine else {
       throw refusal(line: 1, "no vector of a known version", expected: Vector.firstLine)
     }
@@ -43,10 +48,11 @@ struct VectorHeader {
   private func block(_ lines: ArraySlice<Substring>) throws(MigrationError) -> String {
     var text = ""
     for index in lines.indices where index < lines.endIndex - 1 || !lines[index].isEmpty {
-      guard lines[index].hasPrefix("  ") || lines[index].isEmpty else {
+      let bytes = lines[index].utf8
+      guard bytes.starts(with: "  ".utf8) || bytes.isEmpty else {
         throw refusal(line: index + 1, "a line is not indented by two spaces")
       }
-      text += lines[index].dropFirst(2) + "\n"
+      text += Substring(bytes.dropFirst(2)) + "\n"
     }
     return text
   }

@@ -69,7 +69,7 @@ public struct MachineState: Sendable, Equatable {
   }
 
   /// Number of the place of what the SVSM carries.
-  package static let sealedPlace = Place.sealed.rawValue
+  package static let sealedPlace = UInt64(Place.sealed.rawValue)
 
   /// Where an entry's body goes in an SNP stream: nowhere else is it taken from.
   static func place(of entry: Entry) -> Place {

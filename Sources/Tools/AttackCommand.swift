@@ -131,7 +131,7 @@ public struct AttackCommand: ToolCommand {
     let file = try OutputFile(output, force: outputs.force, permissions: .private)
     if let recipe {
       let text = try readSmallFile(recipe, limit: Self.recipeLimit)
-      try Recipe(parsing: String(decoding: text, as: UTF8.self)).make(from: materials, to: file)
+      try Recipe(text).make(from: materials, to: file)
     } else if let name, let attack = Attack.named(name) {
       guard attack.subject != .source else {
         throw MigrationError(
@@ -186,10 +186,10 @@ public struct AttackCommand: ToolCommand {
       offer: try offer.map { (path) throws(MigrationError) in
         try MigrationData(readSmallFile(path, limit: MigrationData.maximumSize))
       }, seed: seed?.bytes ?? [0])
-    let progress = console.startProgress("attacking", total: nil)
-    let outcomes = try AttackMatrix(streams, setting).run(jobs.crew) { (done, _) in
-      progress.update(UInt64(done))
-    }
+    let matrix = try AttackMatrix(streams, setting)
+    let progress = console.startProgress(
+      "attacking", total: UInt64(matrix.count), unit: .each("attacks"))
+    let outcomes = try matrix.run(jobs.crew) { progress.update(UInt64($0)) }
     let table = AttackTable(outcomes)
     if json {
       try console.write(table.json)

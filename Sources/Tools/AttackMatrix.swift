@@ -60,21 +60,18 @@ struct AttackMatrix {
       let expected = isMended ? attack.mended : attack.plain
       guard let expected, leftovers.isEmpty else { return false }
       if attack.subject != .stream { return expected.loaded.contains(loaded) }
-      return expected.keyless.contains(keyless) && expected.keyed.contains(keyed)
-        && (isException || expected.loaded.contains(loaded))
+      return expected.allows(
+        keyless: keyless, keyed: keyed, loaded: loaded, isLoadedFreely: isException)
     }
   }
 
-  private let setting: Setting
-  private let streams: [Stream]
+  private let trials: [AttackTrial]
 
-  init(_ streams: [Stream], _ setting: Setting) {
-    (self.streams, self.setting) = (streams, setting)
-  }
+  /// How many attacks there are to make.
+  var count: Int { trials.count }
 
-  /// Makes every trial, with all threads of `crew`.
-  /// - Throws: only what is no refusal, and what is wrong with the streams as they are.
-  func run(_ crew: WorkCrew, progress: (Int, Int) -> Void) throws(MigrationError) -> [Outcome] {
+  /// - Throws: what is wrong with the streams as they are.
+  init(_ streams: [Stream], _ setting: Setting) throws(MigrationError) {
     var setting = setting
     // Another destination, and one that has loaded the stream: each made for this run.
     let other = try SVSMInstance(
@@ -93,6 +90,13 @@ struct AttackMatrix {
     for attack in Attack.all where attack.subject != .stream {
       trials.append(AttackTrial(attack, isMended: false, offers))
     }
+    self.trials = trials
+  }
+
+  /// Makes every trial, with all threads of `crew`.
+  /// - Parameter progress: takes the number of attacks that are done.
+  /// - Throws: only what is no refusal.
+  func run(_ crew: WorkCrew, progress: (Int) -> Void) throws(MigrationError) -> [Outcome] {
     for trial in trials { crew.submit(trial) }
     var outcomes: [Outcome] = []
     var failure: MigrationError?
@@ -100,7 +104,7 @@ struct AttackMatrix {
       crew.finish(trial)
       outcomes.append(trial.outcome)
       failure = failure ?? trial.failure
-      progress(outcomes.count, trials.count)
+      progress(outcomes.count)
     }
     if let failure { throw failure }
     return outcomes

@@ -62,11 +62,15 @@ public final class Console {
   }
 
   /// Starts a progress line. There is one at a time, and only on a terminal.
-  /// - Parameter total: bytes in all, when that is known.
-  public func startProgress(_ verb: String, total: UInt64?) -> Progress {
+  /// - Parameters:
+  ///   - total: how much there is in all, when that is known.
+  ///   - unit: what it is counted in.
+  public func startProgress(
+    _ verb: String, total: UInt64?, unit: Progress.Unit = .bytes
+  ) -> Progress {
     endProgress()
     let progress = Progress(
-      verb, total: total, isShown: !isQuiet && StandardStream.error.isTerminal)
+      verb, total: total, unit: unit, isShown: !isQuiet && StandardStream.error.isTerminal)
     self.progress = progress
     return progress
   }

@@ -5,30 +5,48 @@ internal import FileIO
 /// It is overwritten in place about five times a second. In a pipe or under `--quiet` nothing is
 /// ever written.
 public final class Progress {
+  /// What is counted.
+  public enum Unit: Sendable {
+    /// Bytes, spelled as sizes.
+    case bytes
+    /// Things of this name, in the plural.
+    case each(String)
+
+    /// An amount in words: "412.0 MiB", "183 attacks".
+    fileprivate func text(_ amount: UInt64) -> String {
+      switch self {
+      case .bytes: Spelled.size(amount)
+      case .each(let name): "\(amount) \(name)"
+      }
+    }
+  }
+
   private static let interval = Duration.milliseconds(200)
 
   private let verb: String
   private let total: UInt64?
+  private let unit: Unit
   private let isShown: Bool
   private let start = ContinuousClock.now
   private var next: ContinuousClock.Instant
   private var width = 0
 
-  init(_ verb: String, total: UInt64?, isShown: Bool) {
+  init(_ verb: String, total: UInt64?, unit: Unit, isShown: Bool) {
     self.verb = verb
     self.total = total
+    self.unit = unit
     self.isShown = isShown
     // A tool that is done at once shows no line at all.
     next = start + Progress.interval
   }
 
-  /// Says that `done` bytes are done.
+  /// Says that `done` of the unit are done.
   public func update(_ done: UInt64) {
     guard isShown else { return }
     let now = ContinuousClock.now
     guard now >= next else { return }
     next = now + Progress.interval
-    show(Progress.line(verb, done: done, total: total, after: start.duration(to: now)))
+    show(Progress.line(verb, done: done, total: total, unit, after: start.duration(to: now)))
   }
 
   /// Removes the line.
@@ -43,17 +61,21 @@ public final class Progress {
     width = line.count
   }
 
-  /// The text of the line: `saving  412.0 MiB of 2.0 GiB  20 %  310.5 MiB/s  5 s left`.
-  static func line(_ verb: String, done: UInt64, total: UInt64?, after time: Duration) -> String {
+  /// The text of the line: `saving  412.0 MiB of 2.0 GiB  20 %  310.5 MiB/s  5 s left`,
+  /// `attacking  183 of 359 attacks  50 %  35 attacks/s  5 s left`.
+  static func line(
+    _ verb: String, done: UInt64, total: UInt64?, _ unit: Unit, after time: Duration
+  ) -> String {
     let seconds = Double(time.components.seconds) + Double(time.components.attoseconds) / 1e18
-    let rate = seconds > 0 ? Double(done) / seconds : 0
-    var parts = ["\(verb)  \(Spelled.size(done))"]
+    let rate = seconds > 0 ? min(Double(done) / seconds, 1e18) : 0
+    var parts = ["\(verb)  \(unit.text(done))"]
     if let total, total > 0 {
-      parts[0] += " of \(Spelled.size(total))"
+      if case .each = unit { parts[0] = "\(verb)  \(done)" }
+      parts[0] += " of \(unit.text(total))"
       parts.append("\(Int(100 * min(1, Double(done) / Double(total)))) %")
     }
-    parts.append("\(Spelled.size(UInt64(min(rate, 1e18))))/s")
-    if let total, total > done, rate > 1 {
+    parts.append("\(unit.text(UInt64(rate)))/s")
+    if let total, total > done, rate > 0 {
       parts.append("\(durationText(Double(total - done) / rate)) left")
     }
     return parts.joined(separator: "  ")

@@ -89,7 +89,7 @@ struct AttackTable {
       let expected = outcome.isMended ? outcome.attack.mended : outcome.attack.plain
       text.line(
         "unexpected: \(outcome.attack.name), \(Self.mode(outcome)), of \(outcome.stream): "
-          + Self.verdict(outcome) + "; expected " + (expected.map(Self.expectation) ?? "nothing"),
+          + Self.verdict(outcome) + "; expected " + (expected?.text ?? "nothing"),
         as: style.bad)
     }
     for outcome in exceptions {
@@ -109,13 +109,6 @@ struct AttackTable {
     let words = [outcome.keyless, outcome.keyed, outcome.loaded].map { $0?.rawValue ?? "-" }
     let left = outcome.leftovers.isEmpty ? "" : ", left behind: \(outcome.leftovers)"
     return words.joined(separator: ", ") + left
-  }
-
-  private static func expectation(_ expected: Attack.Expectation) -> String {
-    [expected.keyless, expected.keyed, expected.loaded].map { set in
-      set.map { $0?.rawValue ?? "-" }.sorted().joined(separator: "/")
-    }
-    .joined(separator: ", ")
   }
 
   /// Schema `svsm-migration/attack-matrix/1` (`Formats/json.md`).

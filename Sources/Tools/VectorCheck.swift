@@ -69,7 +69,7 @@ struct VectorCheck {
       }
     case .vector:
       return try refusal { () throws(MigrationError) in
-        _ = try Vector(parsing: String(decoding: files.bytes, as: UTF8.self), fileName: vector.name)
+        _ = try Vector(files.bytes, fileName: vector.name)
       }
     // A recipe says what it has to while it is followed; the others are not files.
     case .recipe, .command, .library: return Said(nil)

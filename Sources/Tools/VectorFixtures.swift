@@ -30,10 +30,7 @@ extension Vector {
     var vectors: [Vector] = []
     for name in try fileNames(in: folder) where name.hasSuffix(".vector") {
       let text = try readSmallFile("\(folder)/\(name)", limit: maximumSize)
-      vectors.append(
-        try Vector(
-          parsing: String(decoding: text, as: UTF8.self),
-          fileName: String(name.dropLast(".vector".count))))
+      vectors.append(try Vector(text, fileName: String(name.dropLast(".vector".count))))
     }
     guard !vectors.isEmpty else {
       throw MigrationError(.vectorSyntax, "no vector is there", section: folder)

@@ -38,7 +38,8 @@ struct VectorRun {
   func run(_ console: Console, _ crew: WorkCrew) throws {
     let trials = vectors.map { VectorTrial($0, setting) }
     for trial in trials { crew.submit(trial) }
-    let progress = console.startProgress("vectors", total: nil)
+    let progress = console.startProgress(
+      "vectors", total: UInt64(trials.count), unit: .each("vectors"))
     for (index, trial) in trials.enumerated() {
       crew.finish(trial)
       progress.update(UInt64(index + 1))

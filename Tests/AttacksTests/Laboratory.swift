@@ -41,7 +41,8 @@ enum Laboratory {
     try Lab.verifier().verify(StreamInput(ArraySource(bytes)), for: destination()).refusal?.code
   }
 
-  private final class Output: ByteOutput {
+  /// Collects what is written.
+  final class Output: ByteOutput {
     var bytes: [UInt8] = []
     func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
   }

@@ -17,6 +17,9 @@ import Testing
       "splice page[0] from page[0]", "truncate page[0]", "repair all", "rogue two-way",
       "forge page[0]", "attack", "set page[0] 00 00", "sign offer", "set . 00", "set page[-1] 00",
       "set page[99999999999999999999] 00", "cut page[0]+x", "attack nothing", "append zero",
+      "add page[0] +5", "set page[0].gpa =0x+5", "set page[0] text:", "flip page[0]\u{1}",
+      "sign report chip=2", "sign report chip=+1", "copy page[0] after page[0] as page",
+      "copy page[0] after page[0] as a.b", "copy page[0] after page[0] as ram",
     ])
   func aWrongLineIsNamed(line: String) throws {
     do {
@@ -35,7 +38,14 @@ import Testing
       "cut 0xffffffff", "set header(seal) 00", "set vcpu.vmsa 00", "cut page[0]\ncut page[0]",
       "cut page[0]+10 count=10\nswap page[0] page[1]", "swap page[0] page[0]+9",
       "forge page[0].tag+16 00", "forge map.count 00", "forge vcpu.vmsa.NOTHING 00",
-      "add commit.transcript 1",
+      "add commit.transcript 1", "set page[0].operation =256", "add page[0].operation 256",
+      "add page[0].operation -256", "set end =1", "set page[0].gpa+9 zero",
+      "forge vcpu.vmpl =256", "forge page[0].tag zero", "forge vcpu.tag zero",
+      "set page[0].gpa.epoch zero", "set page[0].gpa[0] zero", "set header(page[0]).id[0] zero",
+      "set ram[1].page[0] zero", "forge vcpu.vmsa.EFER.x zero", "forge page[0].gpa[0] zero",
+      "cut vcpu[0]\nforge vcpu[0].vmpl 00", "insert after vcpu.tag 00\nforge vcpu.vmpl 00",
+      "cut page[0]\nrepair\nset page[0].gpa zero",
+      "rogue one-way\nforge session.report.VMPL 01",
     ])
   func aMissingPlaceIsRefused(recipe: String) throws {
     let code = refusalCode { _ = try Laboratory.make(recipe, of: try Laboratory.stream("tiny")) }
@@ -84,6 +94,31 @@ import Testing
     #expect(code == .recipeSyntax)
   }
 
+  @Test(
+    "A recipe is mended once: by a host, or by a source that lies",
+    arguments: [
+      "rogue\nrepair", "repair\nrepair resign", "repair\nrogue", "forge page[0].gpa ones\nrepair",
+      "forge page[0].gpa ones\nrogue one-way", "repair\nforge page[0].gpa ones",
+      "attack rogue-efer\nrepair resign", "repair\nattack rogue-efer",
+    ])
+  func aRecipeIsMendedOnce(recipe: String) throws {
+    do {
+      _ = try Laboratory.make(recipe, of: Laboratory.stream("tiny"))
+      Issue.record("taken")
+    } catch let error as MigrationError {
+      #expect(error.code == .recipeSyntax)
+      #expect(error.section == "line 2")
+    }
+  }
+
+  @Test("Lines may end with carriage return and line feed")
+  func carriageReturnsEndLines() throws {
+    let made = try Laboratory.make("flip 9\r\n\r\n# a comment\r\nflip 11 mask=02\r\n", of: offer)
+    #expect(try made == Laboratory.make("flip 9\nflip 11 mask=02", of: offer))
+    #expect(refusalCode { _ = try Recipe(Array("flip 9 \r flip".utf8)) } == .recipeSyntax)
+    #expect(refusalCode { _ = try Recipe([0x23, 0xff]) } == .recipeSyntax)
+  }
+
   @Test("What is missing beside the stream is named")
   func needsAreNamed() throws {
     let stream = try Laboratory.stream("tiny")
@@ -107,6 +142,8 @@ import Testing
     ("flip offer.flags+3 mask=f0", { $0[19] ^= 0xf0 }),
     ("flip 9\nflip 9", { _ in }),
     ("add offer.version -2", { $0.replaceSubrange(8..<10, with: [0xff, 0xff]) }),
+    ("add offer.version 0xffff", { $0.replaceSubrange(8..<10, with: [0, 0]) }),
+    ("set offer.version =0xffff", { $0.replaceSubrange(8..<10, with: [0xff, 0xff]) }),
     ("cut 3 count=2", { $0.removeSubrange(3..<5) }),
     (
       "cut 3 count=2\nset 8 77",

@@ -84,6 +84,26 @@ import Testing
     }
   }
 
+  @Test(
+    "A lie about a part of what is encrypted leaves the rest as it is",
+    arguments: ["forge vcpu.plaintext+4 00", "forge vcpu.plaintext mask=0000000001"])
+  func aLieAboutAPartLeavesTheRest(recipe: String) throws {
+    // The level is another, and nothing else: the record is well formed.
+    let made = try Laboratory.make(recipe, of: try Laboratory.stream("tiny"))
+    #expect(try Laboratory.refusal(of: made) == .vcpuVMPL)
+  }
+
+  @Test("A source that lies has mended all: a host has nothing to add")
+  func aSourceThatLiesHasMendedAll() throws {
+    let attack = try #require(Attack.named("rogue-efer"))
+    var materials = Materials(try Materials.Input(Laboratory.stream("tiny")))
+    materials.instance = try Laboratory.destination()
+    let (plain, mended) = (Laboratory.Output(), Laboratory.Output())
+    try attack.make(from: materials, to: plain)
+    try attack.make(from: materials, mended: true, to: mended)
+    #expect(plain.bytes == mended.bytes)
+  }
+
   @Test("Without keys to the stream nothing is forged")
   func onlyTheDestinationsInstanceServes() throws {
     var materials = Materials(try Materials.Input(Laboratory.stream("tiny")))

@@ -32,6 +32,17 @@ import Testing
     #expect((json["agree"]?.int ?? 0) >= 500)
   }
 
+  /// `script` gives the tool a terminal.
+  @Test("Progress counts vectors, of how many there are")
+  func progressCountsVectors() throws {
+    let line =
+      "\(Program.tool("svsm-mig-verify")) --vectors \(Fixture.path("vectors")) "
+      + "--against 'sleep 0.05; false # {}' --subject offer --jobs 1"
+    let outcome = try #require(Program.run(["script", "-q", "-e", "-c", line, "/dev/null"]))
+    #expect(outcome.text.contains(#/vectors  \d+ of \d+ vectors  \d+ %  \d+ vectors/s/#))
+    #expect(!outcome.text.contains("bytes/s"))
+  }
+
   @Test("Lines for the shell are not run unasked")
   func commandsAreNotRunUnasked() throws {
     let outcome = try run(["--subject", "command", "--json"])
