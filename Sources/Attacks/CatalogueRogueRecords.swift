@@ -58,6 +58,9 @@ extension Attack {
       "rogue-page-unexpected", [10, 12], "a page at an address that is not private",
       "forge page.once[?].gpa =0x100000000000", plain: .init([nil], [.guestMap])),
     Attack(
+      "rogue-page-beyond", [8, 38], "a page at the end of 64 bits",
+      "forge page[?].gpa fffffffffffff000", plain: .init([.pageAddress], [.pageAddress])),
+    Attack(
       "rogue-sequence-again", [2, 35], "a sequence number used twice",
       "forge page[?+1].sequence =1", plain: .init([.pageSequence], [.pageSequence])),
     Attack(
