@@ -136,7 +136,7 @@ extension StreamAudit {
           expected: "0", got: "\(record[stray])"))
     }
     try books.admit(metadata, record: head, at: offset, refuse: refuse)
-    if auditor != nil { try host.take(metadata, at: offset, refuse: refuse) }
+    try host.take(metadata, at: offset, refuse: refuse)
   }
 
   /// Passes over a record of which it is not known what it did to which page.
