@@ -15,7 +15,8 @@ extension Attack {
       plain: .init([.finalOrder], [.finalOrder]), mended: .init([.finalOrder], [.finalOrder])),
     Attack(
       "drop-states", [4, 10], "the page-state map left out", "cut states[last]",
-      plain: .init([.commitTotals], [.commitTotals]), mended: .init([.sealSigner], [.commitTag])),
+      plain: .init([.commitTotals], [.commitTotals]),
+      mended: .init([.sealSigner, .sectionLength], [.commitTag])),
     Attack(
       "drop-secrets", [4, 33], "the secrets record left out", "cut secrets",
       plain: .init([.finalOrder], [.finalOrder]), mended: .init([.finalOrder], [.finalOrder])),
@@ -103,8 +104,8 @@ extension Attack {
     Attack(
       "page-after-last-token", [30, 14], "memory that is newer than the vCPUs",
       "move page[last] after token[last]",
-      plain: .init([.epochCount], [.epochCount, .mapSharedAtPrivate]),
-      mended: .init([.epochOrder], [.epochTag, .mapSharedAtPrivate])),
+      plain: .init([.epochCount, .mapSharedAtPrivate], [.epochCount, .mapSharedAtPrivate]),
+      mended: .init([.epochOrder, .mapSharedAtPrivate], [.epochTag, .mapSharedAtPrivate])),
     Attack(
       "late-page", [30, 14], "a page twice, the second time behind the last token",
       """

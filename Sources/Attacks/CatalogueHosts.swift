@@ -12,8 +12,11 @@ extension Attack {
     Attack(
       "host-rewrites-map", [8, 9], "another place of RAM mapped",
       "add map.entry[last].gpa 4096",
-      plain: .init([.sealChunk], [.guestMap, .mapSharedAtPrivate, .sealChunk]),
-      mended: .init([.sealSigner], [.guestMap, .mapSharedAtPrivate, .sealSigner])),
+      plain: .init(
+        [.guestMap, .mapSharedAtPrivate, .sealChunk], [.guestMap, .mapSharedAtPrivate, .sealChunk]),
+      mended: .init(
+        [.guestMap, .mapSharedAtPrivate, .sealSigner],
+        [.guestMap, .mapSharedAtPrivate, .sealSigner])),
     Attack(
       "host-renames-block", [8], "a RAM block with another name",
       "flip body(ram.start)+9 mask=01",

@@ -148,8 +148,11 @@ extension Attack {
     Attack(
       "remap-ram", [8], "RAM at another address, in the host's map",
       "add map.entry[last].gpa 4096",
-      plain: .init([.sealChunk], [.guestMap, .mapSharedAtPrivate, .sealChunk]),
-      mended: .init([.sealSigner], [.guestMap, .mapSharedAtPrivate, .sealSigner])),
+      plain: .init(
+        [.guestMap, .mapSharedAtPrivate, .sealChunk], [.guestMap, .mapSharedAtPrivate, .sealChunk]),
+      mended: .init(
+        [.guestMap, .mapSharedAtPrivate, .sealSigner],
+        [.guestMap, .mapSharedAtPrivate, .sealSigner])),
     Attack(
       "page-beyond", [8], "a page beyond 52 bits", "set page[?].gpa 0010000000000000",
       plain: .init([.pageAddress], [.pageTag]), mended: .init([.pageAddress], [.pageTag])),
@@ -186,13 +189,13 @@ extension Attack {
         .or([.pageSequence, .sealSigner], [.epochTag])),
     Attack(
       "shared-over-private", [11], "the host's bytes over a private page", sharedBehindPage,
-      plain: .init([.sealLength], [.mapSharedAtPrivate]),
-      mended: .init([.sealSigner], [.mapSharedAtPrivate])),
+      plain: .init([.mapSharedAtPrivate], [.mapSharedAtPrivate]),
+      mended: .init([.mapSharedAtPrivate], [.mapSharedAtPrivate])),
     Attack(
       "shared-before-private", [11],
       "the host's bytes at a private address, before the page comes", sharedBeforePage,
-      plain: .init([.sealLength], [.mapSharedAtPrivate]),
-      mended: .init([.sealSigner], [.mapSharedAtPrivate])),
+      plain: .init([.mapSharedAtPrivate], [.mapSharedAtPrivate]),
+      mended: .init([.mapSharedAtPrivate], [.mapSharedAtPrivate])),
     Attack(
       "shared-to-private", [11], "a record under no key for a page of shared memory",
       """
@@ -201,12 +204,15 @@ extension Attack {
       add made.gpa 4096
       set made.content random
       """,
-      plain: .init([.epochCount, .pageOperation, .sectionReserved], [.pageTag]),
-      mended: .init([.sealSigner, .pageOperation, .sectionReserved], [.pageTag])),
+      plain: .init(
+        [.epochCount, .guestMap, .mapSharedAtPrivate, .pageOperation, .sectionReserved], [.pageTag]),
+      mended: .init(
+        [.sealSigner, .guestMap, .mapSharedAtPrivate, .pageOperation, .sectionReserved], [.pageTag])
+    ),
     Attack(
       "omit-cancel", [12], "a withdrawal left out", "cut page.cancel[?]",
-      plain: .init([.epochCount, .pageSequence], [.mapSharedAtPrivate, .pageSequence]),
-      mended: .init([.sealSigner, .pageSequence], [.mapSharedAtPrivate, .pageSequence])),
+      plain: .init([.mapSharedAtPrivate, .pageSequence], [.mapSharedAtPrivate, .pageSequence]),
+      mended: .init([.mapSharedAtPrivate, .pageSequence], [.mapSharedAtPrivate, .pageSequence])),
     Attack(
       "cancel-to-migrate", [12], "a withdrawal that says migrate again",
       "set page.cancel[?].operation 02", plain: .init([.pageOperation], [.pageTag]),

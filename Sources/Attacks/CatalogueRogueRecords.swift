@@ -14,6 +14,13 @@ extension Attack {
       """,
       plain: .init([nil], [.vcpuVMPL])),
     Attack(
+      "rogue-vmpl-mixed", [29], "two vCPUs of one guest at two levels",
+      """
+      forge vcpu[1].vmpl 03
+      forge vcpu[1].vmsa.VMPL 03
+      """,
+      plain: .init([nil], [.vcpuVMPL])),
+    Attack(
       "rogue-features", [29, 40], "a vCPU with other SEV features",
       "forge vcpu[?].vmsa.SEV_FEATURES 2100000000000000", plain: .init([nil], [.vcpuFeatures])),
     Attack(
@@ -32,14 +39,14 @@ extension Attack {
     Attack(
       "rogue-vcpu-short", [29, 38], "a VMSA that is cut short",
       "forge vcpu[?].plaintext hex:000000000200000000000000000000000102",
-      plain: .init([nil], [.vcpuSyntax])),
+      plain: .init([.vcpuSyntax], [.vcpuSyntax])),
     Attack(
       "rogue-no-vcpu", [28], "a guest without a vCPU",
       """
       cut all(vcpu)
       rogue
       """,
-      plain: .init([nil], [.vcpuCount])),
+      plain: .init([.vcpuCount], [.vcpuCount])),
     Attack(
       "rogue-page-dropped", [4], "a validated page that never comes, consistently",
       """
@@ -56,7 +63,10 @@ extension Attack {
       plain: .init([.pageRepeated], [.pageRepeated])),
     Attack(
       "rogue-page-unexpected", [10, 12], "a page at an address that is not private",
-      "forge page.once[?].gpa =0x100000000000", plain: .init([nil], [.guestMap])),
+      "forge page.once[?].gpa =0x100000000000", plain: .init([.guestMap], [.guestMap])),
+    Attack(
+      "rogue-page-beyond", [8, 38], "a page at the end of 64 bits",
+      "forge page[?].gpa fffffffffffff000", plain: .init([.pageAddress], [.pageAddress])),
     Attack(
       "rogue-sequence-again", [2, 35], "a sequence number used twice",
       "forge page[?+1].sequence =1", plain: .init([.pageSequence], [.pageSequence])),
@@ -125,7 +135,7 @@ extension Attack {
       set made.gpa shared-address
       rogue
       """,
-      plain: .init([nil], [.mapSharedAtPrivate, .mapUnexpectedPage])),
+      plain: .init([.mapSharedAtPrivate, nil], [.mapSharedAtPrivate, .mapUnexpectedPage])),
     Attack(
       "rogue-late-page", [30, 14], "a page behind the last token, under a good tag",
       """
@@ -167,6 +177,24 @@ extension Attack {
       "rogue-secrets-vmpl", [33, 29], "a guest OS at VMPL 0 in the secrets page",
       "forge secrets.facts.guest_vmpl 00", plain: .init([nil], [.secretsPage])),
     Attack(
+      "rogue-secrets-level", [33, 29],
+      "a secrets page of a level above the vCPUs', whose key stays in it",
+      "forge secrets.facts.guest_vmpl 01", plain: .init([nil], [.vcpuVMPL])),
+    Attack(
+      "rogue-svsm-over-guest", [33, 9], "memory of the SVSM where pages of the guest are",
+      """
+      forge secrets.facts.svsm_base zero
+      forge secrets.facts.svsm_size =0x8000000000
+      """,
+      plain: .init([nil], [.secretsPage])),
+    Attack(
+      "rogue-calling-area", [33], "a calling area in the memory of the SVSM",
+      """
+      forge secrets.facts.svsm_size =0x100000000000
+      forge secrets.facts.svsm_calling_area =0x8000001000
+      """,
+      plain: .init([nil], [.secretsPage])),
+    Attack(
       "rogue-secrets-dropped", [33], "no secrets record for the secrets page",
       """
       cut secrets
@@ -205,14 +233,14 @@ extension Attack {
       "rogue-shared-over-private", [11],
       "the host's bytes over a private page, sealed by the source",
       sharedBehindPage + "\nrogue",
-      plain: .init([nil], [.mapSharedAtPrivate])),
+      plain: .init([.mapSharedAtPrivate], [.mapSharedAtPrivate])),
     Attack(
       "rogue-cancel-omitted", [12], "a withdrawal left out, consistently",
       """
       cut page.withdrawn[?]
       rogue
       """,
-      // The guest shares the page since, or has freed it.
-      plain: .init([nil], [.mapSharedAtPrivate, .mapUnexpectedPage])),
+      // The guest shares the page since, or has freed it, which only its page states tell.
+      plain: .init([.mapSharedAtPrivate], [.mapSharedAtPrivate]).or([nil], [.mapUnexpectedPage])),
   ]
 }

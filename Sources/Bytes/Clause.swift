@@ -44,13 +44,15 @@ extension ErrorCode {
     switch (self, section) {
     case (.sectionReserved, "snp-private-pages"): Clause("stream.md", "7")
     case (.sectionReserved, "snp-epochs"): Clause("stream.md", "8")
-    case (.sectionReserved, "snp-commit"): Clause("stream.md", "14")
+    case (.sectionReserved, "snp-commit"): Clause("stream.md", "14", rule: 2)
     case (.sectionReserved, "snp-session"): Clause("stream.md", "4")
     case (.guestMap, "snp-private-pages"): Clause("stream.md", "7", rule: 8)
     case (.mapMissingPage, "ram"): Clause("stream.md", "5")
-    case (.finalOrder, "snp-commit"), (.sessionVersion, "snp-commit"):
-      Clause("stream.md", "14", rule: self == .finalOrder ? 4 : nil)
-    case (.secretsPage, "page states"): Clause("stream.md", "14", rule: 7)
+    case (.sessionVersion, "snp-commit"): Clause("stream.md", "14", rule: 2)
+    case (.finalOrder, "snp-commit"): Clause("stream.md", "14", rule: 3)
+    case (.sectionLength, "snp-commit"): Clause("stream.md", "14", rule: 7)
+    case (.secretsPage, "page states"), (.secretsPage, "snp-commit"), (.vcpuVMPL, "snp-commit"):
+      Clause("stream.md", "14", rule: 9)
     default: nil
     }
   }
@@ -68,7 +70,8 @@ extension ErrorCode {
     case .sectionMissing: Clause("stream.md", "3.2", rule: 6)
     case .sectionUnknown: Clause("stream.md", "3.3")
     case .sectionLength: Clause("stream.md", "17")
-    case .sectionReserved, .finalTag, .finalOrder: Clause("stream.md", "9")
+    case .sectionReserved, .finalOrder: Clause("stream.md", "9")
+    case .finalTag: Clause("stream.md", "9", rule: 2)
     case .vmdescriptionMissing, .vmdescriptionSyntax, .vmdescriptionMismatch:
       Clause("stream.md", "15")
     case .json: Clause("json.md", "1")
@@ -118,18 +121,18 @@ extension ErrorCode {
     case .epochTranscript: Clause("stream.md", "8", rule: 5)
     case .guestMap, .guestShape: Clause("stream.md", "6")
     case .mapSyntax: Clause("stream.md", "13")
-    case .mapMissingPage, .mapUnexpectedPage: Clause("stream.md", "14", rule: 6)
+    case .mapMissingPage, .mapUnexpectedPage: Clause("stream.md", "14", rule: 8)
     case .machineSyntax: Clause("stream.md", "8.1")
     case .vcpuSyntax, .vcpuRepeated: Clause("stream.md", "10")
     case .vcpuVMPL: Clause("stream.md", "10", rule: 1)
     case .vcpuFeatures: Clause("stream.md", "10", rule: 2)
     case .vcpuEFER: Clause("stream.md", "10", rule: 4)
-    case .vcpuCount: Clause("stream.md", "14", rule: 5)
+    case .vcpuCount: Clause("stream.md", "14", rule: 6)
     case .serviceSyntax, .serviceUnknown: Clause("stream.md", "11")
     case .secretsPage: Clause("stream.md", "12")
     case .commitTag: Clause("stream.md", "14", rule: 1)
-    case .commitTotals: Clause("stream.md", "14", rule: 2)
-    case .commitTranscript: Clause("stream.md", "14", rule: 3)
+    case .commitTotals: Clause("stream.md", "14", rule: 4)
+    case .commitTranscript: Clause("stream.md", "14", rule: 5)
     case .sealMissing: Clause("stream.md", "16", rule: 1)
     case .sealSyntax: Clause("stream.md", "16", rule: 2)
     case .sealLength: Clause("stream.md", "16", rule: 3)

@@ -44,14 +44,8 @@ public struct GuestDescription: Sendable, Hashable {
   /// - Throws: `GUEST-SHAPE`; `MAP-LAYOUT` for a map that does not fit the blocks; `VCPU-VMPL`,
   ///   `VCPU-REPEATED`, `SERVICE-SYNTAX`, `SECRETS-PAGE` for more than one.
   public func validate() throws(MigrationError) {
-    guard (1...Self.maximumMachineLength).contains(machine.utf8.count) else {
-      throw MigrationError(
-        .guestShape, "name of the machine has a wrong length",
-        expected: "1 to \(Self.maximumMachineLength) bytes", got: "\(machine.utf8.count)")
-    }
-    try limit("RAM blocks", ramBlocks.count, RAMBlock.maximumCount)
-    try limit("vCPUs", vcpus.count, Self.maximumVCPUs)
-    try limit("services", services.count, Self.maximumServices)
+    try Self.requireLimits(
+      machine: machine, ramBlocks: ramBlocks.count, vcpus: vcpus.count, services: services.count)
     guard machineState.map({ 1...Self.maximumMachineStateSize ~= $0.count }) ?? true else {
       throw MigrationError(
         .guestShape, "machine state has a wrong length",
@@ -100,8 +94,20 @@ public struct GuestDescription: Sendable, Hashable {
     }
   }
 
-  private func limit(_ what: String, _ count: Int, _ most: Int) throws(MigrationError) {
-    guard count <= most else {
+  /// Whether a guest can have a machine of this name and so many parts.
+  /// - Throws: `GUEST-SHAPE`.
+  public static func requireLimits(
+    machine: String, ramBlocks: Int, vcpus: Int, services: Int
+  ) throws(MigrationError) {
+    guard (1...maximumMachineLength).contains(machine.utf8.count) else {
+      throw MigrationError(
+        .guestShape, "name of the machine has a wrong length",
+        expected: "1 to \(maximumMachineLength) bytes", got: "\(machine.utf8.count)")
+    }
+    for (what, count, most) in [
+      ("RAM blocks", ramBlocks, RAMBlock.maximumCount), ("vCPUs", vcpus, maximumVCPUs),
+      ("services", services, maximumServices),
+    ] where count > most {
       throw MigrationError(
         .guestShape, "guest has too many \(what)", expected: "at most \(most)", got: "\(count)")
     }

@@ -130,7 +130,9 @@ struct SyntheticPages {
   ) throws(MigrationError) {
     var numbers = seed.generator(.secrets)
     var facts = SecretsPageFacts()
-    facts.svsmBase = 0x80_0000_0000
+    // Above a guest that reaches so far.
+    let end = guest.map.ranges.last?.end ?? 0
+    facts.svsmBase = max(0x80_0000_0000, ((end + (1 << 30) - 1) >> 30) << 30)
     facts.svsmSize = 16 << 20
     facts.svsmCallingArea = gpa + 0x2000
     facts.svsmMaxVersion = 1

@@ -125,14 +125,10 @@ extension StreamAudit {
     } catch {
       if findings.hasStopped { throw error }
       try refuse(error)
-      findings.obstruct(
-        .epochOrder, .counts, .pageStates,
-        reason: "the page record at byte 0x\(String(offset, radix: 16)) cannot be read",
-        needs: "that record as it was made")
-      var number = ByteCursor(head, at: offset)
-      try books.skip(unreadable: head, sequence: try number.read())
-      return
+      return try passOver(head, at: offset)
     }
+    // An address that was refused goes into no book.
+    guard PageMetadata.isAddress(metadata.gpa) else { return try passOver(head, at: offset) }
     if metadata.operation == .cancel, let stray = PageMetadata.strayByte(inCancel: record) {
       try refuse(
         MigrationError(
@@ -140,6 +136,16 @@ extension StreamAudit {
           expected: "0", got: "\(record[stray])"))
     }
     try books.admit(metadata, record: head, at: offset, refuse: refuse)
-    if auditor != nil { try host.take(metadata, at: offset, refuse: refuse) }
+    try host.take(metadata, at: offset, refuse: refuse)
+  }
+
+  /// Passes over a record of which it is not known what it did to which page.
+  private mutating func passOver(_ head: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    findings.obstruct(
+      .epochOrder, .counts, .pageStates,
+      reason: "the page record at byte 0x\(String(offset, radix: 16)) cannot be read",
+      needs: "that record as it was made")
+    var number = ByteCursor(head, at: offset)
+    try books.skip(unreadable: head, sequence: try number.read())
   }
 }

@@ -67,11 +67,7 @@ public struct DestinationVMM: ~Copyable {
     guard case .configuration(let configuration) = try reader.next() else {
       throw MigrationError(.internal, "reader did not begin with the configuration")
     }
-    guard let name = String(validating: configuration.machine, as: UTF8.self) else {
-      throw MigrationError(
-        .configuration, "machine name is not UTF-8", at: 8, got: configuration.machineText)
-    }
-    machine = name
+    machine = String(decoding: configuration.machine, as: UTF8.self)
     guard case .session(let transferData) = try reader.next() else {
       throw MigrationError(.internal, "reader did not give the session")
     }
@@ -159,7 +155,8 @@ public struct DestinationVMM: ~Copyable {
       let token = try svsm.processEpochToken(reader.payload, at: reader.payloadOffset)
       epochs = token.epoch
       if !token.isLast { books.beginEpoch() }
-    case .final: try svsm.processFinalState(reader.payload, at: reader.payloadOffset)
+    case .final(let place):
+      try svsm.processFinalState(reader.payload, in: place, at: reader.payloadOffset)
     case .commit:
       let state = try svsm.processCommit(reader.payload, at: reader.payloadOffset)
       try place(state.secretsPage)

@@ -53,6 +53,25 @@ struct HostAudit {
     _ = books.noteShared(page.block, page.offset)
   }
 
+  /// What must hold whatever the final state says.
+  /// - Parameters:
+  ///   - final: final records of the stream.
+  ///   - offset: of what was read last.
+  /// - Throws: `MACHINE-SYNTAX`, `GUEST-SHAPE`, `MAP-MISSING-PAGE`.
+  mutating func checkAlone(_ final: FinalCounts, at offset: UInt64) throws(MigrationError) {
+    guard !isUnknown, let map, let machine else { return }
+    if final.services == 0, frame?.lacksSealed == true || !sealedBlocks.isEmpty {
+      throw MigrationError(
+        .machineSyntax, "no service carries what is sealed of the machine", section: "snp-machine",
+        expected: "a service", got: "none")
+    }
+    // One service may be the machine's, and none of the guest's own.
+    try GuestDescription.requireLimits(
+      machine: machine, ramBlocks: blocks.count, vcpus: Int(final.vcpus),
+      services: max(Int(final.services), 1) - 1)
+    try books.checkUnmapped(by: map, at: offset)
+  }
+
   private static func sharedAtPrivate(_ gpa: UInt64, at offset: UInt64) -> MigrationError {
     MigrationError(
       .mapSharedAtPrivate, "shared content comes for a private page", at: offset,
@@ -60,23 +79,8 @@ struct HostAudit {
   }
 }
 
-extension FindingLedger {
-  /// Takes the machine's name, which a guest needs.
-  func nameMachine(
-    _ configuration: Configuration, _ host: inout HostAudit
-  ) throws(MigrationError) {
-    host.machine = String(validating: configuration.machine, as: UTF8.self)
-    guard host.machine == nil else { return }
-    try note(
-      MigrationError(
-        .configuration, "machine name is not UTF-8", at: 8, expected: "UTF-8",
-        got: configuration.machineText))
-  }
-}
-
 extension StreamAudit {
   mutating func take(_ record: RAMRecord) throws(MigrationError) {
-    guard instance != nil else { return }
     if case .blockList = record {
       host.blocks = reader.guestBlocks
       host.books = SharedPageBooks(blocks: host.blocks)
@@ -99,8 +103,16 @@ extension StreamAudit {
     }
   }
 
-  /// Holds what a destination would restore against what the host knows, as a load does at its end.
+  /// Holds what a destination would restore against what the host knows, as a load does at its end;
+  /// without keys, as much of that as is in the clear.
   mutating func checkHost() throws(MigrationError) {
+    if isFollowed, instance == nil {
+      do throws(MigrationError) {
+        try host.checkAlone(books.final, at: reader.payloadOffset)
+      } catch {
+        try findings.note(error)
+      }
+    }
     guard let restored, isFollowed else { return }
     guard !host.isUnknown, let map = host.map, let machine = host.machine else {
       return findings.obstruct(

@@ -30,6 +30,9 @@ public struct MachineFrame: Sendable, Equatable {
     }
   }
 
+  /// Whether the SVSM must have carried a body.
+  var lacksSealed: Bool { missing.contains { $0.place == .sealed } }
+
   /// Puts a body in.
   /// - Throws: `MACHINE-SYNTAX` when no body of this length is missing there.
   mutating func fill(

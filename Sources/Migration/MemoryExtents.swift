@@ -35,15 +35,29 @@ struct MemoryExtents {
   /// are sealed, by block and ascending offset. Parts of other blocks that no address reaches are the
   /// host's, hence shared.
   func shared(_ blocks: [Guest.RAMBlock]) -> [BlockExtent] {
-    let sealed = map.sealedBlocks(of: blocks)
-    var isPrivate = [[BlockExtent]](repeating: [], count: blocks.count)
-    for extent in extents(where: { $0.isPrivate }) {
-      isPrivate[extent.place.block].append(extent.place)
-    }
+    map.rest(of: blocks, without: extents(where: { $0.isPrivate }).lazy.map(\.place))
+  }
+}
+
+extension GuestMap {
+  /// What of the RAM blocks no address reaches, but the blocks that are sealed: shared in any case.
+  func unmapped(of blocks: [Guest.RAMBlock]) -> [BlockExtent] {
+    rest(
+      of: blocks,
+      without: ranges.lazy.map { BlockExtent(block: $0.block, offset: $0.offset, size: $0.size) })
+  }
+
+  /// All of the RAM blocks but `excluded` and the blocks that are sealed, by block and ascending offset.
+  fileprivate func rest(
+    of blocks: [Guest.RAMBlock], without excluded: some Sequence<BlockExtent>
+  ) -> [BlockExtent] {
+    let sealed = sealedBlocks(of: blocks)
+    var isExcluded = [[BlockExtent]](repeating: [], count: blocks.count)
+    for place in excluded { isExcluded[place.block].append(place) }
     var found: [BlockExtent] = []
     for (block, size) in blocks.map(\.size).enumerated() where !sealed.contains(block) {
       var next: UInt64 = 0
-      for extent in isPrivate[block].sorted(by: { $0.offset < $1.offset }) {
+      for extent in isExcluded[block].sorted(by: { $0.offset < $1.offset }) {
         if extent.offset > next {
           found.append(BlockExtent(block: block, offset: next, size: extent.offset - next))
         }

@@ -78,9 +78,4 @@ public enum SNPSection: Int, Sendable, CaseIterable, Comparable {
     case .pageStates: self = .pageStates
     }
   }
-
-  /// The kind of final record the section carries.
-  var finalKind: FinalRecord.Kind? {
-    FinalRecord.Kind.allCases.first { SNPSection($0) == self }
-  }
 }

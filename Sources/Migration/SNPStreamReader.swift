@@ -31,8 +31,8 @@ public struct SNPStreamReader: ~Copyable {
     case machine(MachineFrame)
     /// A section of the machine's own: its body is the payload.
     case device(entry: Int)
-    /// A final record: fixed part and ciphertext are the payload.
-    case final(FinalRecord)
+    /// A final record at this place: fixed part and ciphertext are the payload.
+    case final(FinalRecord.Place)
     /// The commit: `CommitRecord.layout.size` bytes of payload.
     case commit
     /// A section that need not be understood; in an audit also one whose body was refused.
@@ -187,6 +187,12 @@ public struct SNPStreamReader: ~Copyable {
             .configuration, "configuration asks for capabilities an SNP stream has not", at: start,
             expected: "none", got: configuration.capabilities == nil ? "page bits" : "capabilities")
         )
+      }
+      if String(validating: configuration.machine, as: UTF8.self) == nil {
+        try refuse(
+          MigrationError(
+            .configuration, "machine name is not UTF-8", at: start, expected: "UTF-8",
+            got: configuration.machineText))
       }
       phase = .sections
       return .configuration(configuration)

@@ -65,8 +65,21 @@ struct SharedPageBooks {
           at: offset, got: "gpa 0x\(String(gpa + (page - place.offset), radix: 16))")
       }
     }
+    return try requireShared(extents.shared(blocks), at: offset)
+  }
+
+  /// Every page that no address reaches came as shared memory: what must hold whatever the page states
+  /// are.
+  /// - Throws: `MAP-MISSING-PAGE`.
+  mutating func checkUnmapped(by map: GuestMap, at offset: UInt64) throws(MigrationError) {
+    _ = try requireShared(map.unmapped(of: blocks), at: offset)
+  }
+
+  private mutating func requireShared(
+    _ extents: [BlockExtent], at offset: UInt64
+  ) throws(MigrationError) -> UInt64 {
     var pages: UInt64 = 0
-    for extent in extents.shared(blocks) {
+    for extent in extents {
       pages += extent.size / 4096
       for page in stride(from: 0, to: extent.size, by: 4096)
       where !trackers[extent.block].bits(of: extent.offset + page).isPresent {

@@ -110,14 +110,14 @@ struct StreamAudit: ~Copyable {
   private mutating func take(_ record: SNPStreamReader.Record) throws(MigrationError) {
     switch record {
     case .configuration(let configuration):
-      if instance != nil { try findings.nameMachine(configuration, &host) }
+      host.machine = String(validating: configuration.machine, as: UTF8.self)
     case .session(let data): try begin(data)
     case .ram(let record): try take(record)
     case .guestMap(let map): host.map = map
     case .machine(let frame): host.frame = frame
     case .device(let entry): try takeDevice(entry)
     case .token: try takeToken()
-    case .final(let header): try take(header)
+    case .final(let place): try take(place)
     case .commit: try takeCommit()
     case .eof: endRecords()
     case .seal:

@@ -18,22 +18,33 @@ extension StreamAudit {
     if !token.isLast { host.books.beginEpoch() }
   }
 
-  mutating func take(_ header: FinalRecord) throws(MigrationError) {
+  mutating func take(_ place: FinalRecord.Place) throws(MigrationError) {
     guard session != nil else { return }
     let offset = reader.payloadOffset
-    let refuse = refuse
-    guard auditor != nil else {
-      let head = Array(copying: reader.payload.extracting(first: FinalRecord.layout.size))
-      return try books.admit(header, header: head.span, at: offset, refuse: refuse)
-    }
     let (findings, name) = (findings, reader.section?.name.description)
     let about = VerificationReport.Property(of: named(MigrationError(.finalTag, "")))
+    let refuse: MigrationError.Refusal = { error throws(MigrationError) in
+      // What is wrong with a piece is said of what it is a piece of; not so its place and its form.
+      let isOfPlace = error.code == .finalOrder || error.code == .sectionReserved
+      try findings.note(
+        name.map { error.inSection($0) } ?? error, about: isOfPlace ? nil : about)
+    }
     let record = Array(copying: reader.payload)
-    try auditor?.open(header, record.span, &books, at: offset) {
-      (error) throws(MigrationError) in
-      // What is wrong with a piece is said of what it is a piece of.
-      if error.code == .finalOrder { return try refuse(error) }
-      try findings.note(name.map { error.inSection($0) } ?? error, about: about)
+    guard auditor == nil else {
+      try auditor?.open(record.span, in: place, &books, at: offset, refuse: refuse)
+      return
+    }
+    var cursor = ByteCursor(record.span, at: offset)
+    let header = try FinalRecord(from: &cursor, in: place, refuse: refuse)
+    let headSize = FinalRecord.layout.size
+    try books.admit(
+      header, header: record.span.extracting(first: headSize), at: offset, refuse: refuse)
+    do throws(MigrationError) {
+      try header.kind.requireLength(record.count - headSize)
+    } catch {
+      var error = error
+      error.offset = offset
+      try refuse(error)
     }
   }
 

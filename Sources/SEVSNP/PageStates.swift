@@ -181,6 +181,17 @@ public struct PageStateMap: Sendable, Hashable {
     return runs[low]
   }
 
+  /// The first page that has a state and lies in `addresses`, at least in part; nil when none does.
+  public func firstPage(in addresses: Range<UInt64>) -> UInt64? {
+    guard !addresses.isEmpty else { return nil }
+    let start = addresses.lowerBound & ~4095
+    if self.run(at: start) != nil { return start }
+    guard let next = runs.first(where: { $0.gpa > start }), next.gpa < addresses.upperBound else {
+      return nil
+    }
+    return next.gpa
+  }
+
   private static func check(
     _ run: PageRun, after last: PageRun?, at offset: UInt64?
   ) throws(MigrationError) {

@@ -131,26 +131,27 @@ public struct DestinationSVSM: ~Copyable {
   }
 
   /// Processes one piece of final state: fixed part and ciphertext.
-  /// - Throws: `FINAL-TAG`; then what the piece's own decoder and `RecordLedger` refuse, and the
-  ///   checks a vCPU must pass again: `VCPU-VMPL`, `VCPU-EFER`, `VCPU-FEATURES`.
+  /// - Parameters:
+  ///   - place: where the stream has it, as the VMM says.
+  ///   - offset: of the record in the stream.
+  /// - Throws: `SECTION-LENGTH`, `FINAL-TAG`; then what `FinalRecord`, `RecordLedger` and the piece's
+  ///   own decoder refuse, and the checks a vCPU must pass again: `VCPU-VMPL`, `VCPU-EFER`,
+  ///   `VCPU-FEATURES`.
   public mutating func processFinalState(
-    _ record: Span<UInt8>, at offset: UInt64
+    _ record: Span<UInt8>, in place: FinalRecord.Place, at offset: UInt64
   ) throws(MigrationError) {
     try enter()
-    let headSize = FinalRecord.layout.size
-    guard record.count >= headSize else {
-      throw MigrationError(.sectionLength, "final record is too short", at: offset)
-    }
     var cursor = ByteCursor(record, at: offset)
-    let header = try FinalRecord(from: &cursor)
-    guard
-      var plaintext = finalOpener.open(
-        record.extracting(droppingFirst: headSize), nonce: AEADNonce(sequence: header.sequence),
-        associatedData: record.extracting(first: FinalRecord.authenticatedSize),
-        tag: record.extracting(FinalRecord.authenticatedSize..<headSize))
-    else { throw MigrationError(.finalTag, "final record does not authenticate", at: offset) }
+    guard try FinalRecord.size(at: cursor) == record.count else {
+      throw MigrationError(.sectionLength, "final record has another length", at: offset + 16)
+    }
+    guard var plaintext = finalOpener.openFinal(record) else {
+      throw MigrationError(.finalTag, "final record does not authenticate", at: offset)
+    }
     defer { wipe(&plaintext) }
-    try ledger.admit(header, header: record.extracting(first: headSize), at: offset)
+    let header = try FinalRecord(from: &cursor, in: place)
+    try ledger.admit(
+      header, header: record.extracting(first: FinalRecord.layout.size), at: offset)
     do {
       try state.take(header.kind, plaintext.span)
     } catch {
@@ -164,7 +165,7 @@ public struct DestinationSVSM: ~Copyable {
 
   /// Processes the commit of 144 bytes: the guest becomes runnable.
   /// - Throws: `COMMIT-TAG`, `COMMIT-TOTALS`, `COMMIT-TRANSCRIPT`, `VCPU-COUNT`, `SECTION-LENGTH`,
-  ///   `SECRETS-PAGE`, `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`.
+  ///   `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`, `SECRETS-PAGE`, `VCPU-VMPL`.
   public mutating func processCommit(
     _ record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) -> RestoredState {
@@ -179,17 +180,8 @@ public struct DestinationSVSM: ~Copyable {
     }
     var cursor = ByteCursor(body, at: offset)
     try ledger.admit(try CommitRecord(from: &cursor), at: offset)
-    guard !state.guest.vcpus.isEmpty else {
-      throw MigrationError(
-        .vcpuCount, "no vCPU came with the guest", at: offset, expected: "at least 1", got: "0")
-    }
-    guard !state.guest.pageStates.runs.isEmpty else {
-      throw MigrationError(
-        .sectionLength, "no page states came with the guest", at: offset,
-        expected: "at least 1 part", got: "none")
-    }
     try ledger.compare(with: state.guest.pageStates, naming: 1, at: offset)
-    try state.checkSecretsPage(at: offset)
+    try state.requireAgreement(at: offset)
     let restored = try state.restored(on: instance)
     leave()
     return restored

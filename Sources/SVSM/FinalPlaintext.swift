@@ -27,7 +27,7 @@ public enum VCPUPlaintext {
     let apicID = try cursor.read(UInt32.self)
     let vmpl = try cursor.read(UInt8.self)
     let reserved = try cursor.takeArray(11)
-    guard reserved.allSatisfy({ $0 == 0 }), cursor.remaining == 4096 else {
+    guard reserved.allSatisfy({ $0 == 0 }) else {
       throw MigrationError(.vcpuSyntax, "vCPU record is not well formed")
     }
     return try VCPUState(apicID: apicID, vmpl: vmpl, vmsa: try cursor.takeArray(4096))
@@ -78,5 +78,37 @@ public enum ServicePlaintext {
     return try ServiceState(
       kind: kind, isMandatory: flags == 1, version: version, generation: generation,
       blob: try cursor.takeArray(Int(length)))
+  }
+}
+
+extension FinalRecord.Kind {
+  /// Whether a piece of this kind can have `count` bytes. A ciphertext is as long as its plaintext: who
+  /// has no key knows that too.
+  /// - Throws: `VCPU-SYNTAX`, `SECRETS-PAGE`; `STREAM-TRUNCATED` for a piece that ends inside of a part.
+  public func requireLength(_ count: Int) throws(MigrationError) {
+    func refusal(_ code: ErrorCode, _ what: String, _ expected: String) -> MigrationError {
+      MigrationError(code, what, expected: "\(expected) bytes", got: "\(count)")
+    }
+    switch self {
+    case .vcpu:
+      let size = VCPUPlaintext.layout.size
+      if count != size { throw refusal(.vcpuSyntax, "vCPU record has another length", "\(size)") }
+    case .service:
+      let size = ServicePlaintext.headerSize
+      if count < size {
+        throw refusal(.streamTruncated, "service ends in its fixed part", "at least \(size)")
+      }
+    case .secrets:
+      let size = SecretsPlaintext.layout.size
+      if count != size {
+        throw refusal(
+          .secretsPage, "record of the secrets page has another length", "\(size)")
+      }
+    case .pageStates:
+      let size = PageStateMap.runLayout.size
+      if count % size != 0 {
+        throw refusal(.streamTruncated, "page states end inside of a run", "a multiple of \(size)")
+      }
+    }
   }
 }

@@ -42,13 +42,38 @@ public struct FinalRecord: Sendable, Hashable {
     self.length = length
   }
 
-  /// Decodes the 24 authenticated bytes; tag and ciphertext follow.
+  /// Where a stream has a record: what its section is for, and the section's instance.
+  public struct Place: Sendable, Hashable {
+    public var kind: Kind
+    public var index: UInt32
+
+    public init(_ kind: Kind, _ index: UInt32) { (self.kind, self.index) = (kind, index) }
+  }
+
+  /// Bytes of the record that begins at `cursor`, fixed part and ciphertext: all that is judged of it
+  /// before its tag, since it says where the record ends.
+  /// - Throws: `SECTION-LENGTH`; `STREAM-TRUNCATED` when the fixed part is not whole.
+  public static func size(at cursor: ByteCursor) throws(MigrationError) -> Int {
+    let start = cursor.offset
+    var cursor = cursor
+    _ = try cursor.take(16)
+    let length = try cursor.read(UInt32.self)
+    guard length > 0, length <= maximumLength else {
+      throw MigrationError(
+        .sectionLength, "impossible length of a final record", at: start + 16,
+        expected: "1 to \(maximumLength)", got: "\(length)")
+    }
+    return layout.size + Int(length)
+  }
+
+  /// Decodes the 24 authenticated bytes; tag and ciphertext follow. A destination has checked the tag.
   /// - Parameters:
-  ///   - presumed: the kind of a record whose own is unknown, once that was refused.
+  ///   - place: where the stream has it. A record of unknown kind is taken for one of this kind, once
+  ///     that was refused.
   ///   - refuse: takes what breaks a rule and leaves the record readable.
-  /// - Throws: `FINAL-ORDER` for an unknown kind, `SECTION-RESERVED`, `SECTION-LENGTH`.
+  /// - Throws: `FINAL-ORDER` when it belongs elsewhere, `SECTION-RESERVED`.
   public init(
-    from cursor: inout ByteCursor, presuming presumed: Kind? = nil,
+    from cursor: inout ByteCursor, in place: Place,
     refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) {
     let start = cursor.offset
@@ -59,26 +84,24 @@ public struct FinalRecord: Sendable, Hashable {
     length = try cursor.read()
     let reserved2 = try cursor.read(UInt32.self)
     let known = Kind(rawValue: code)
-    if known == nil {
+    kind = known ?? place.kind
+    if known != place.kind {
       try refuse(
         MigrationError(
-          .finalOrder, "unknown kind of final record", at: start, expected: "1 to 4",
-          got: "\(code)"))
+          .finalOrder, "final record is not of its section", at: start,
+          expected: "kind \(place.kind.rawValue), \(place.kind)", got: "\(code)"))
     }
-    guard let kind = known ?? presumed else {
-      throw MigrationError(.finalOrder, "unknown kind of final record", at: start)
-    }
-    self.kind = kind
     if reserved != 0 || reserved2 != 0 {
       try refuse(
         MigrationError(
           .sectionReserved, "reserved bytes are not zero", at: start + (reserved == 0 ? 20 : 2),
           expected: "0", got: "\(reserved == 0 ? reserved2 : UInt32(reserved))"))
     }
-    guard length > 0, length <= Self.maximumLength else {
-      throw MigrationError(
-        .sectionLength, "impossible length of a final record", at: start + 16,
-        expected: "1 to \(Self.maximumLength)", got: "\(length)")
+    if index != place.index {
+      try refuse(
+        MigrationError(
+          .finalOrder, "final record has another index than its section", at: start + 4,
+          expected: "\(place.index)", got: "\(index)"))
     }
   }
 

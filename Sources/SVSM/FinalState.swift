@@ -31,6 +31,7 @@ public struct TrustedGuestState: Sendable, Hashable {
         throw MigrationError(.vcpuRepeated, "two vCPUs have one APIC id", got: "\(vcpu.apicID)")
       }
     }
+    try requireOneLevel()
     var kinds: Set<ServiceState.Kind> = []
     for service in services {
       guard service.kind.isKnown || !service.isMandatory else {
@@ -72,11 +73,6 @@ public enum SecretsPlaintext {
   static func decode(
     _ bytes: Span<UInt8>
   ) throws(MigrationError) -> (gpa: UInt64, facts: SecretsPageFacts) {
-    guard bytes.count == layout.size else {
-      throw MigrationError(
-        .secretsPage, "record of the secrets page has another length",
-        expected: "\(layout.size) bytes", got: "\(bytes.count)")
-    }
     var cursor = ByteCursor(bytes)
     return (try cursor.read(UInt64.self), try SecretsPageFacts(from: &cursor))
   }

@@ -19,6 +19,7 @@ struct ImportedState {
   mutating func take(
     _ kind: FinalRecord.Kind, _ plaintext: Span<UInt8>
   ) throws(MigrationError) {
+    try kind.requireLength(plaintext.count)
     switch kind {
     case .vcpu:
       let vcpu = try VCPUPlaintext.decode(plaintext)
@@ -50,18 +51,15 @@ struct ImportedState {
     }
   }
 
-  /// Whether record and page states name the same secrets page, or none.
-  /// - Throws: `SECRETS-PAGE`.
-  func checkSecretsPage(at offset: UInt64) throws(MigrationError) {
-    guard secrets?.gpa == guest.secretsPage else {
-      func place(_ gpa: UInt64?) -> String {
-        gpa.map { "gpa 0x\(String($0, radix: 16))" } ?? "none"
-      }
-      throw MigrationError(
-        .secretsPage, "secrets page and page-state map disagree", section: "page states",
-        at: offset, expected: "\(place(guest.secretsPage)), as in the map",
-        got: place(secrets?.gpa))
-    }
+  /// Whether what the pieces say of one thing agrees.
+  /// - Parameters:
+  ///   - offset: of the commit.
+  ///   - refuse: takes each rule that is broken.
+  /// - Throws: `SECRETS-PAGE`, `VCPU-VMPL`.
+  func requireAgreement(
+    at offset: UInt64, refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) {
+    try guest.requireAgreement(with: secrets, at: offset, refuse: refuse)
   }
 
   /// What `instance` restores of it.

@@ -51,25 +51,26 @@ public struct MigrationAuditor: ~Copyable {
   ///
   /// - Parameters:
   ///   - record: fixed part and ciphertext.
+  ///   - place: where the stream has it.
   ///   - books: of the stream's records, which it is held against before its content is judged.
   ///   - refuse: takes each rule that is broken.
-  /// - Throws: `FINAL-TAG`; what `ImportedState` refuses, with the record's place.
+  /// - Throws: `FINAL-TAG`; what `FinalRecord`, `RecordLedger` and `ImportedState` refuse, with the
+  ///   record's place.
   public mutating func open(
-    _ header: FinalRecord, _ record: Span<UInt8>, _ books: inout RecordLedger, at offset: UInt64,
-    refuse: MigrationError.Refusal
+    _ record: Span<UInt8>, in place: FinalRecord.Place, _ books: inout RecordLedger,
+    at offset: UInt64, refuse: MigrationError.Refusal
   ) throws(MigrationError) {
-    let headSize = FinalRecord.layout.size
-    let head = record.extracting(first: headSize)
-    let opened = opener.open(
-      record.extracting(droppingFirst: headSize), nonce: AEADNonce(sequence: header.sequence),
-      associatedData: record.extracting(first: FinalRecord.authenticatedSize),
-      tag: record.extracting(FinalRecord.authenticatedSize..<headSize))
-    guard var plaintext = opened else {
-      try refuse(MigrationError(.finalTag, "final record does not authenticate", at: offset))
-      return try books.admit(header, header: head, at: offset, refuse: refuse)
-    }
+    // A record has a byte of content at least: none says that it does not authenticate.
+    var plaintext = opener.openFinal(record) ?? []
     defer { wipe(&plaintext) }
-    try books.admit(header, header: head, at: offset, refuse: refuse)
+    if plaintext.isEmpty {
+      try refuse(MigrationError(.finalTag, "final record does not authenticate", at: offset))
+    }
+    var cursor = ByteCursor(record, at: offset)
+    let header = try FinalRecord(from: &cursor, in: place, refuse: refuse)
+    try books.admit(
+      header, header: record.extracting(first: FinalRecord.layout.size), at: offset, refuse: refuse)
+    guard !plaintext.isEmpty else { return }
     do {
       try state.take(header.kind, plaintext.span)
       taken.add(header.kind)
@@ -94,32 +95,17 @@ public struct MigrationAuditor: ~Copyable {
   ///   - limit: missing pages that are named at most.
   ///   - refuse: takes each rule that is broken.
   /// - Returns: how many pages are missing beside those named.
-  /// - Throws: `VCPU-COUNT`, `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`, `SECRETS-PAGE`.
+  /// - Throws: `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`, `SECRETS-PAGE`, `VCPU-VMPL`.
   public func finish(
     _ commit: CommitRecord, _ books: inout RecordLedger, naming limit: Int, at offset: UInt64,
     refuse: MigrationError.Refusal
   ) throws(MigrationError) -> UInt64 {
-    if commit.final.vcpus == 0 {
-      try refuse(
-        MigrationError(
-          .vcpuCount, "no vCPU came with the guest", at: offset, expected: "at least 1", got: "0"))
-    }
-    if commit.final.mapParts == 0 {
-      try refuse(
-        MigrationError(
-          .sectionLength, "no page states came with the guest", at: offset,
-          expected: "at least 1 part", got: "none"))
-    }
     // What a piece that was refused would have said is not missed.
     guard isComplete(.pageStates, by: commit) else { return 0 }
     let more = try books.compare(
       with: state.guest.pageStates, naming: limit, at: offset, refuse: refuse)
-    guard isComplete(.secrets, by: commit) else { return more }
-    do throws(MigrationError) {
-      try state.checkSecretsPage(at: offset)
-    } catch {
-      try refuse(error)
-    }
+    guard isComplete(.secrets, by: commit), isComplete(.vcpu, by: commit) else { return more }
+    try state.requireAgreement(at: offset, refuse: refuse)
     return more
   }
 

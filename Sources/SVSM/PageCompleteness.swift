@@ -34,8 +34,9 @@ extension RecordLedger {
     var cursor = PageStateCursor(states)
     var expected: UInt64 = 0
     for region in regions {
-      for gpa in stride(from: region, to: region + PageTracker.regionSize, by: 4096)
-      where isPresent(gpa) {
+      for page in 0..<PageTracker.regionSize / 4096 {
+        let gpa = region + page * 4096
+        guard isPresent(gpa) else { continue }
         if cursor.run(at: gpa)?.state == .validated {
           expected += 1
           continue

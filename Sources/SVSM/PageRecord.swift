@@ -66,13 +66,19 @@ public struct PageMetadata: Sendable, Hashable {
     self.permissions = permissions
   }
 
+  /// Whether a page can be at `gpa`: a multiple of 4096 below 2^52.
+  public static func isAddress(_ gpa: UInt64) -> Bool {
+    gpa % UInt64(pageSize) == 0 && gpa < PageStateMap.addressLimit
+  }
+
   /// Bytes of plaintext under the tag.
   public var length: Int { operation == .cancel ? 0 : Self.pageSize }
 
-  /// Decodes the first 32 bytes of a record that is not the no-operation record.
+  /// Decodes the first 32 bytes of a record that is not the no-operation record, field by field in the
+  /// order of the layout.
   /// - Parameter refuse: takes what breaks a rule and leaves the fields readable.
-  /// - Throws: `PAGE-OPERATION`, `PAGE-ADDRESS`, `PAGE-SIZE`, `PAGE-PERMISSIONS`,
-  ///   `SECTION-RESERVED`, each with the offset of its field.
+  /// - Throws: `PAGE-ADDRESS`, `PAGE-OPERATION`, `PAGE-SIZE`, `SECTION-RESERVED`,
+  ///   `PAGE-PERMISSIONS`, each with the offset of its field.
   public init(
     from cursor: inout ByteCursor, refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) {
@@ -86,6 +92,12 @@ public struct PageMetadata: Sendable, Hashable {
     let reserved = try cursor.read(UInt8.self)
     permissions = VMPLPermissions(rawValue: try cursor.read())
     let length = try cursor.read(UInt32.self)
+    if !Self.isAddress(gpa) {
+      try refuse(
+        MigrationError(
+          .pageAddress, "guest-physical address is unaligned or beyond 52 bits", at: start + 8,
+          expected: "a multiple of 0x1000 below 2^52", got: "0x\(String(gpa, radix: 16))"))
+    }
     guard let operation = Operation(rawValue: code) else {
       throw MigrationError(
         .pageOperation, "unknown page operation", at: start + 20, expected: "1, 2 or 3",
@@ -97,23 +109,17 @@ public struct PageMetadata: Sendable, Hashable {
     }
     self.operation = operation
     self.size = size
-    if gpa % UInt64(Self.pageSize) != 0 || gpa >= PageStateMap.addressLimit {
+    if validated != (operation == .cancel ? 0 : 1) {
       try refuse(
         MigrationError(
-          .pageAddress, "guest-physical address is unaligned or beyond 52 bits", at: start + 8,
-          expected: "a multiple of 0x1000 below 2^52", got: "0x\(String(gpa, radix: 16))"))
+          .pageOperation, "a page that was never validated is not sent", at: start + 22,
+          expected: operation == .cancel ? "0" : "1", got: "\(validated)"))
     }
     if reserved != 0 {
       try refuse(
         MigrationError(
           .sectionReserved, "reserved byte is not zero", at: start + 23, expected: "0",
           got: "\(reserved)"))
-    }
-    if validated != (operation == .cancel ? 0 : 1) {
-      try refuse(
-        MigrationError(
-          .pageOperation, "a page that was never validated is not sent", at: start + 22,
-          expected: operation == .cancel ? "0" : "1", got: "\(validated)"))
     }
     if !permissions.isValid || operation == .cancel && permissions != .none {
       try refuse(

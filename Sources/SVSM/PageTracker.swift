@@ -12,8 +12,9 @@ public struct PageTracker: Sendable {
   /// The round in which each region's touched pages were touched; those of older rounds are none.
   private var rounds: [UInt32] = []
   private var indexOfRegion: [UInt64: Int] = [:]
+  /// The region that was looked for last, and its index; nil when no page came from it.
   private var lastNumber: UInt64?
-  private var lastIndex = 0
+  private var lastIndex: Int?
   private var round: UInt32 = 0
 
   /// Pages present now.
@@ -74,17 +75,13 @@ public struct PageTracker: Sendable {
 
   private mutating func region(of address: UInt64, creating: Bool) -> Int? {
     let number = address >> 21
-    if lastNumber == number { return lastIndex }
-    if let index = indexOfRegion[number] {
-      (lastNumber, lastIndex) = (number, index)
-      return index
+    if lastNumber != number { (lastNumber, lastIndex) = (number, indexOfRegion[number]) }
+    if creating, lastIndex == nil {
+      lastIndex = rounds.count
+      indexOfRegion[number] = rounds.count
+      rounds.append(round)
+      words.append(contentsOf: repeatElement(0, count: 2 * Self.regionWords))
     }
-    guard creating else { return nil }
-    let index = rounds.count
-    rounds.append(round)
-    words.append(contentsOf: repeatElement(0, count: 2 * Self.regionWords))
-    indexOfRegion[number] = index
-    (lastNumber, lastIndex) = (number, index)
-    return index
+    return lastIndex
   }
 }

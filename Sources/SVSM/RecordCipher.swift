@@ -37,4 +37,17 @@ extension AEADOpener {
       tag: record.extracting(PageMetadata.encodedSize..<PageMetadata.contentOffset), into: &page,
       at: position)
   }
+
+  /// Opens a whole final record, whatever its fixed part says; nothing of it is judged before the tag.
+  /// - Returns: the plaintext; nil when it does not authenticate.
+  mutating func openFinal(_ record: Span<UInt8>) -> [UInt8]? {
+    let headSize = FinalRecord.layout.size
+    guard record.count > headSize else { return nil }
+    var sequence: UInt64 = 0
+    for index in 8..<16 { sequence = sequence << 8 | UInt64(record[index]) }
+    return open(
+      record.extracting(droppingFirst: headSize), nonce: AEADNonce(sequence: sequence),
+      associatedData: record.extracting(first: FinalRecord.authenticatedSize),
+      tag: record.extracting(FinalRecord.authenticatedSize..<headSize))
+  }
 }

@@ -325,7 +325,7 @@ public struct RecordLedger: ~Copyable {
 
   /// Admits the commit.
   /// - Parameter refuse: takes each rule that is broken.
-  /// - Throws: `FINAL-ORDER`, `COMMIT-TOTALS`, `COMMIT-TRANSCRIPT`.
+  /// - Throws: `FINAL-ORDER`, `COMMIT-TOTALS`, `COMMIT-TRANSCRIPT`, `VCPU-COUNT`, `SECTION-LENGTH`.
   public mutating func admit(
     _ commit: CommitRecord, at offset: UInt64,
     refuse: MigrationError.Refusal = MigrationError.refuse
@@ -353,6 +353,17 @@ public struct RecordLedger: ~Copyable {
         Self.difference(
           .commitTranscript, "commit's transcript differs from the stream", at: offset + 48,
           commit.transcript, mine.transcript))
+    }
+    if commit.final.vcpus == 0 {
+      try refuse(
+        MigrationError(
+          .vcpuCount, "no vCPU came with the guest", at: offset, expected: "at least 1", got: "0"))
+    }
+    if commit.final.mapParts == 0 {
+      try refuse(
+        MigrationError(
+          .sectionLength, "no page states came with the guest", at: offset,
+          expected: "at least 1 part", got: "none"))
     }
     isCommitted = true
   }

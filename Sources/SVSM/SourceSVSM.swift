@@ -298,7 +298,7 @@ public struct SourceSVSM: ~Copyable {
   /// - Parameters:
   ///   - secretsPage: content of the guest's secrets page, when it has one: 4096 bytes.
   ///   - emit: takes each record.
-  /// - Throws: `SECRETS-PAGE`, `SESSION-STATE`; what `emit` throws.
+  /// - Throws: `SECRETS-PAGE`, `VCPU-VMPL`, `SERVICE-SYNTAX`, `SESSION-STATE`; what `emit` throws.
   public mutating func packageFinalState(
     secretsPage: [UInt8]?,
     emit: (FinalRecord, [UInt8]) throws(MigrationError) -> Void
@@ -306,6 +306,9 @@ public struct SourceSVSM: ~Copyable {
     guard !finalStateIsPackaged else {
       throw MigrationError(.sessionState, "final state was packaged before")
     }
+    let secrets = try secretsRecord(of: secretsPage)
+    // What a destination refuses must not leave: this source is over with its commit.
+    try guest.requireAgreement(with: secrets)
     finalStateIsPackaged = true
     var sealer = try keys.finalSealer()
     for vcpu in guest.vcpus {
@@ -320,12 +323,9 @@ public struct SourceSVSM: ~Copyable {
       next.generation += 1
       try package(.service, ServicePlaintext.encode(next), &sealer, emit)
     }
-    if let gpa = guest.secretsPage {
-      guard let secretsPage else {
-        throw MigrationError(.secretsPage, "content of the secrets page is missing")
-      }
-      let facts = try SecretsPage(secretsPage).facts
-      try package(.secrets, SecretsPlaintext.encode(gpa: gpa, facts: facts), &sealer, emit)
+    if let secrets {
+      let plaintext = SecretsPlaintext.encode(gpa: secrets.gpa, facts: secrets.facts)
+      try package(.secrets, plaintext, &sealer, emit)
     }
     var rest = guest.pageStates.runs[...]
     repeat {
@@ -333,6 +333,17 @@ public struct SourceSVSM: ~Copyable {
       rest = rest.dropFirst(part.count)
       try package(.pageStates, PageStateMap.encode(part), &sealer, emit)
     } while !rest.isEmpty
+  }
+
+  /// What travels of the secrets page; nil when the guest has none.
+  private func secretsRecord(
+    of page: [UInt8]?
+  ) throws(MigrationError) -> (gpa: UInt64, facts: SecretsPageFacts)? {
+    guard let gpa = guest.secretsPage else { return nil }
+    guard let page else {
+      throw MigrationError(.secretsPage, "content of the secrets page is missing")
+    }
+    return (gpa, try SecretsPage(page).facts)
   }
 
   /// Commits: totals and transcript, 144 bytes. The guest must not run here afterwards.

@@ -40,7 +40,8 @@ extension Explanation {
     causes: [
       "two files joined",
       "something appended on the way",
-      "a length in the VM description's head that was lowered",
+      "in a plain stream, a length in the VM description's head that was lowered: of an SNP "
+        + "stream its seal tells first",
     ],
     remedy: "cut them off, or find out who added them")
 
@@ -89,7 +90,7 @@ extension Explanation {
     remedy: "use a newer version of the tools")
 
   static let sectionID = Explanation(
-    meaning: "an id used twice, a part of a section never started, or too many sections",
+    meaning: "an id used twice, a part of a section never opened, or too many sections",
     causes: [
       "a section was repeated or spliced in",
       "damage in an id",
@@ -199,7 +200,7 @@ extension Explanation {
     remedy: "the offset names the place")
 
   static let ramList = Explanation(
-    meaning: "the block list is missing, repeated, misplaced or does not add up",
+    meaning: "the block list is missing, repeated, misplaced, has an empty name or does not add up",
     causes: [
       "damage in the block list",
       "a list that was edited and does not add up any more",
@@ -207,7 +208,8 @@ extension Explanation {
     remedy: "get the stream again")
 
   static let ramBlock = Explanation(
-    meaning: "a block that is not listed, not named, or has an unusable name",
+    meaning:
+      "a page's block that is not listed or not named, or a listed one whose name is unusable",
     causes: [
       "damage in a block's name",
       "a page of another guest spliced in",

@@ -43,12 +43,14 @@ extension Explanation {
     remedy: "fix the bundle; in a stream: a source bug")
 
   static let vcpuVMPL = Explanation(
-    meaning: "a vCPU's level is not the guest's, or is 0",
+    meaning:
+      "a vCPU's level is not the guest's, as its other vCPUs and its secrets page name it, or is 0",
     causes: [
       "a VMSA that would give the guest the SVSM's level",
-      "a bundle made for another level",
+      "a secrets page made for another level",
+      "VMSAs of two guests in one bundle",
     ],
-    remedy: "the guest would run as the SVSM: refused for good")
+    remedy: "the guest would have a level, or a key, that is not its own: refused for good")
 
   static let vcpuEFER = Explanation(
     meaning: "EFER.SVME is clear in a VMSA",
@@ -83,9 +85,11 @@ extension Explanation {
 
   static let secretsPage = Explanation(
     meaning:
-      "the secrets page, or its record, is missing, not well formed, or not where the map says",
+      "the secrets page, or its record, is missing, not well formed, or does not fit the map of "
+      + "the guest's pages",
     causes: [
       "map and record name different places",
+      "the page says that the SVSM lies where the guest's pages are",
       "a secrets page copied raw",
       "a bundle that was edited",
     ],

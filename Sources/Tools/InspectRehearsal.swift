@@ -54,8 +54,10 @@ final class Rehearsal {
     try svsm.processEpochToken(record, at: offset)
   }
 
-  func open(final record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
-    try svsm.processFinalState(record, at: offset)
+  func open(
+    final record: Span<UInt8>, in place: FinalRecord.Place, at offset: UInt64
+  ) throws(MigrationError) {
+    try svsm.processFinalState(record, in: place, at: offset)
   }
 
   /// - Returns: what a load would restore.

@@ -113,16 +113,17 @@ private final class Collector {
       }
     case .machine, .device: keepBody(section, payload, at: offset)
     case .token:
-      found.epochs.append(try EpochToken(from: &cursor))
+      // With keys nothing is shown of a record whose tag is wrong, as nothing is loaded of it.
       try rehearsal?.open(token: payload, at: offset)
-    case .final(let final):
-      found.finals.append((final, offset))
+      found.epochs.append(try EpochToken(from: &cursor))
+    case .final(let place):
+      try rehearsal?.open(final: payload, in: place, at: offset)
+      found.finals.append((try FinalRecord(from: &cursor, in: place), offset))
       keepBody(section, payload, at: offset)
-      try rehearsal?.open(final: payload, at: offset)
     case .commit:
+      found.state = try rehearsal?.open(commit: payload, at: offset)
       found.commit = try CommitRecord(from: &cursor)
       keepBody(section, payload, at: offset)
-      found.state = try rehearsal?.open(commit: payload, at: offset)
     case .seal(let seal): found.seal = seal
     case .vmdescription:
       found.descriptionSize = payload.count
@@ -147,10 +148,10 @@ private final class Collector {
   }
 
   private func takePage(_ record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    try rehearsal?.open(page: record, at: offset)
     var cursor = ByteCursor(record, at: offset)
     let page = try PageMetadata(from: &cursor)
     found.privatePages.note(page)
-    try rehearsal?.open(page: record, at: offset)
     guard page.gpa == options.page else { return }
     found.page?.plaintext = page.operation == .cancel ? nil : rehearsal?.page
     let content = record.extracting(droppingFirst: PageMetadata.contentOffset)

@@ -35,7 +35,7 @@ import Testing
   @Test(
     "What a host mends is right by all checks that need no key, but for whose seal it is",
     arguments: [
-      "flip page[1].tag", "splice page[1] from second page[1]", "cut states[last]",
+      "flip page[1].tag", "splice page[1] from second page[1]", "set states[last].ciphertext zero",
       "splice vcpu from second vcpu", "flip ram.content[0].content",
       "set vcpu.ciphertext zero",
     ])

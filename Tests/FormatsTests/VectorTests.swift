@@ -75,4 +75,20 @@ import Testing
     let text = Documents.lines(of: "vectors.md").joined(separator: "\n")
     #expect(text.contains("```\n\(try Fixture.text("vectors/page-tag-one-bit.vector"))```\n"))
   }
+
+  @Test("A reader without keys misses only what stream.md says that it cannot know")
+  func keylessReadersMissWhatTheTableSays() {
+    let rows = Table.all(in: Documents.lines(of: "stream.md"), first: "rule").flatMap(\.rows)
+    #expect(rows.count > 30 && rows.allSatisfy { $0.count == 5 && $0[3] == "yes" })
+    let hidden = Set(rows.filter { $0[2] == "no" }.flatMap { $0[1].components(separatedBy: ", ") })
+    for row in rows {
+      for code in row[1].components(separatedBy: ", ") where !code.hasSuffix("…") {
+        #expect(ErrorCode(rawValue: code) != nil, "\(code)")
+      }
+    }
+    for vector in vectors where vector.subject == .stream {
+      guard case .refused(let code, nil, _) = vector.verdict else { continue }
+      #expect(hidden.contains(code.rawValue), "\(vector.name)")
+    }
+  }
 }

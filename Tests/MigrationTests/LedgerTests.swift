@@ -137,6 +137,25 @@ import Testing
     }
   }
 
+  /// An address that is refused is none: what stands on it must not be computed with.
+  @Test(
+    arguments: [.max, .max - 4095, .max - 0x1fff, .max - 0x1f_ffff, 1 << 52, 8] as [UInt64])
+  func aPageAtNoAddressIsRefusedAndInNoBook(gpa: UInt64) throws {
+    for index in [0, 31] {
+      var stream = whole.stream
+      var bytes: [UInt8] = []
+      bytes.append(bigEndian: gpa)
+      stream.replaceSubrange(page(index) + 8..<page(index) + 16, with: bytes)
+      let report = try audit(stream)
+      #expect(report.refusal?.code == .pageTag)
+      #expect(report.refusal?.offset == UInt64(page(index)))
+      #expect(codes(report, .structure) == [.pageAddress])
+      // The page that should have come there is missed; no other is known.
+      #expect(codes(report, .pageStates) == [.mapMissingPage])
+      #expect(try audit(stream, withKeys: false).refusal?.code == .pageAddress)
+    }
+  }
+
   @Test func aPipeIsReadOnceAndGivesTheSame() throws {
     var stream = golden
     stream[golden.count / 3] ^= 1

@@ -260,4 +260,26 @@ import Testing
     let refused = try json([path, "--instance", guest.instancePath], status: 65)
     #expect(refused["code"]?.string == "STREAM-KIND")
   }
+
+  /// Rows: what a recipe damages, what its tag says, and its field.
+  @Test(arguments: [
+    ("set page[1].gpa ones", ErrorCode.pageTag, ErrorCode.pageAddress),
+    ("set token[0].reserved ones", .epochTag, .sectionReserved),
+    ("set vcpu[0].kind zero", .finalTag, .finalOrder),
+    ("set commit.reserved ones", .commitTag, .sectionReserved),
+  ])
+  func withKeysATagIsJudgedBeforeItsFields(
+    recipe: String, tag: ErrorCode, field: ErrorCode
+  ) throws {
+    let shop = try Workshop()
+    for name in ["destination.svsm", "root.pem", "mixed/stream.mig"] {
+      let file = name.split(separator: "/").last.map(String.init) ?? name
+      try shop.write(file, try Fixture.read("golden/\(name)"))
+    }
+    try shop.write("recipe", Array("\(recipe)\n".utf8))
+    try shop.must("attack", "--recipe @recipe @stream.mig -o @damaged")
+    try shop.run("inspect", "@damaged").requireRefusal(field)
+    let keys = "--instance @destination.svsm --trust @root.pem"
+    try shop.run("inspect", "@damaged \(keys)").requireRefusal(tag)
+  }
 }
