@@ -111,7 +111,7 @@ let package = Package(
       "Tools",
       [
         "Attacks", "Bytes", "Cryptography", "FileIO", "Guest", "Migration", "MigrationSupport",
-        "SEVSNP", "SVSM", "TestSupport",
+        "QEMUStream", "SEVSNP", "SVSM", "TestSupport",
         "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
         "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest", "svsm-mig-seal",
         "svsm-mig-attack",

@@ -14,7 +14,7 @@ public enum GuestLayout {
     }
   }
 
-  /// The ranges of the main RAM block: one, or two when it passes the hole below 4 GiB.
+  /// Where main memory lies: one range, or two when it passes the hole below 4 GiB.
   ///
   /// After QEMU's hw/i386 (pc_piix.c, pc_q35.c, microvm.c, pc.c) and hw/core/null-machine.c:
   ///
@@ -31,35 +31,73 @@ public enum GuestLayout {
   /// where it matters how much later, their layout is not known.
   /// - Parameters:
   ///   - machine: "q35", "pc-q35-10.0", "pc", "pc-i440fx-7.2", "isapc", "microvm", "none".
-  ///   - size: bytes of the block.
+  ///   - size: bytes of main memory.
   ///   - below4G: QEMU's `max-ram-below-4g` where it was given, at most 4 GiB. On a machine without
   ///     that option, or one that is not known here, so many bytes lie below the hole.
-  ///   - block: index of the block.
+  ///   - block: index of its only block.
   /// - Throws: `GUEST-SHAPE` when `below4G` is not in whole pages; `MAP-LAYOUT` for a machine
   ///   whose layout is not known.
   public static func ranges(
     machine: String, size: UInt64, below4G: UInt64? = nil, block: Int = 0
   ) throws(MigrationError) -> [MappedRange] {
-    if let below4G {
-      guard below4G > 0, below4G % 4096 == 0, below4G <= 4 * gibibyte else {
-        throw MigrationError(
-          .guestShape, "memory below 4 GiB is not in whole pages", expected: "4 KiB to 4 GiB",
-          got: hex(below4G))
-      }
+    guard let below = try below(machine: machine, size: size, limit: below4G) else {
+      throw unknown(machine)
     }
+    return try ranges([(block, size)], machine: machine, below: below)
+  }
+
+  /// Where main memory of several blocks lies, one after the other in this order.
+  /// - Parameter below: bytes below the hole; at most what the blocks have together.
+  /// - Throws: `MAP-LAYOUT` when it is not known where `machine` keeps the rest, and for blocks that
+  ///   reach beyond the address limit.
+  static func ranges(
+    _ blocks: [(index: Int, size: UInt64)], machine: String, below: UInt64
+  ) throws(MigrationError) -> [MappedRange] {
+    let total = blocks.reduce(0) { $0 + min($1.size, GPARange.limit) }
     let board = Board(machine)
-    guard let below = board.map({ $0.below(size: size, limit: below4G) }) ?? below4G,
-      let start = board.map({ $0.start(ofRest: size - min(below, size)) }) ?? 4 * gibibyte
-    else {
-      throw MigrationError(
-        .guestMap, "memory layout of this machine is not known",
-        expected: "q35, pc, microvm, or the bytes below 4 GiB", got: "\"\(printable(machine))\"")
+    let rest = total - min(below, total)
+    guard let start = board.map({ $0.start(ofRest: rest) }) ?? 4 * gibibyte else {
+      throw unknown(machine)
     }
-    var ranges = [MappedRange(block: block, offset: 0, gpa: 0, size: min(below, size))]
-    if below < size {
-      ranges.append(MappedRange(block: block, offset: below, gpa: start, size: size - below))
+    var ranges: [MappedRange] = []
+    var done: UInt64 = 0
+    for block in blocks {
+      let low = min(block.size, below - min(below, done))
+      if low > 0 { ranges.append(MappedRange(block: block.index, offset: 0, gpa: done, size: low)) }
+      if low < block.size {
+        let above = done + low - below
+        ranges.append(
+          MappedRange(
+            block: block.index, offset: low, gpa: start + above, size: block.size - low))
+      }
+      done += min(block.size, GPARange.limit)
     }
     return ranges
+  }
+
+  /// Bytes that `machine` keeps below the hole by its own rule; nil when that is not known.
+  /// - Parameter limit: as `below4G` above.
+  /// - Throws: `GUEST-SHAPE` when `limit` is not in whole pages.
+  static func below(
+    machine: String, size: UInt64, limit: UInt64?
+  ) throws(MigrationError) -> UInt64? {
+    if let limit {
+      guard limit > 0, limit % 4096 == 0, limit <= 4 * gibibyte else {
+        throw MigrationError(
+          .guestShape, "memory below 4 GiB is not in whole pages", expected: "4 KiB to 4 GiB",
+          got: hex(limit))
+      }
+    }
+    return (Board(machine).map { $0.below(size: size, limit: limit) } ?? limit).map {
+      min($0, size)
+    }
+  }
+
+  /// - Returns: `MAP-LAYOUT`.
+  static func unknown(_ machine: String) -> MigrationError {
+    MigrationError(
+      .guestMap, "memory layout of this machine is not known",
+      expected: "q35, pc, microvm, or the bytes below 4 GiB", got: "\"\(printable(machine))\"")
   }
 }
 

@@ -8,7 +8,7 @@ public struct RawImageOptions: Sendable {
   public var machine = "pc-q35-10.0"
   /// Bytes below the hole, where they are not the machine's usual ones.
   public var below4G: UInt64?
-  /// What is private; addresses without memory are left out.
+  /// What is private: all memory, or ranges of it.
   public var privateRanges = GPARangeSet()
   /// Without them the guest has one vCPU in reset state at VMPL 2.
   public var vcpus: [VCPUState]?
@@ -21,7 +21,7 @@ extension GuestReader {
   /// Opens a raw memory image, the content of one RAM block from its first byte to its last.
   /// Private pages are taken as validated, with the permissions an SVSM gives its guest.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`; `GUEST-SHAPE` when the image is not in whole pages;
-  ///   what `GuestLayout.ranges` throws.
+  ///   what `GuestLayout.ranges` and `GuestMap.memory` throw.
   public convenience init(
     rawImage path: String, _ options: RawImageOptions = .init()
   ) throws(MigrationError) {
@@ -32,7 +32,7 @@ extension GuestReader {
       try GuestLayout.ranges(
         machine: options.machine, size: block.size, below4G: options.below4G),
       blocks: [block])
-    let isPrivate = options.privateRanges.intersection(map.addresses)
+    let isPrivate = try map.memory(in: options.privateRanges)
     let vcpus: [VCPUState]
     if let given = options.vcpus { vcpus = given } else { vcpus = [try Self.resetVCPU()] }
     let description = GuestDescription(

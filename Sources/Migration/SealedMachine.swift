@@ -1,5 +1,5 @@
 internal import Bytes
-internal import Guest
+public import Guest
 internal import QEMUStream
 internal import SEVSNP
 
@@ -134,7 +134,7 @@ extension GuestMap {
   /// Those of `blocks` that are no memory of the guest's but the buffer of its TPM's interface: QEMU
   /// has one in a RAM block of its own (`tpm-crb-cmd`), which is mapped nowhere here. What the TPM
   /// answered last is in it. They travel sealed, and not as shared memory.
-  func sealedBlocks(of blocks: [Guest.RAMBlock]) -> Set<Int> {
+  public func sealedBlocks(of blocks: [Guest.RAMBlock]) -> Set<Int> {
     Set(blocks.indices.filter { MachineState.isOfTPM(blocks[$0].name.utf8) })
       .subtracting(ranges.map(\.block))
   }

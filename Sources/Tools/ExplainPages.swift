@@ -125,14 +125,17 @@ extension Explanation {
 
   static let guestMap = Explanation(
     meaning:
-      "the guest map is not well formed, the machine's layout is not known, or an address has "
-      + "no memory",
+      "the guest map is not well formed, where memory lies is not known, or an address has no memory",
     causes: [
       "two addresses for one place, or a range outside its block",
       "an address of a page changed",
       "a machine type whose layout is not known",
+      "a QEMU stream with memory that was plugged in, which does not say where",
+      "a private range without memory",
     ],
-    remedy: "give the map, or fix the bundle; in a stream: damaged or forged")
+    remedy:
+      "say where blocks lie (--ram, --not-ram, --below-4g), or fix the bundle; in a stream: damaged "
+      + "or forged")
 
   static let mapSyntax = Explanation(
     meaning: "page-state runs are not well formed, out of order or overlap",

@@ -95,10 +95,22 @@ public struct GuestExportCommand: ToolCommand {
       "exported \(Spelled.size(export.memorySize)) of \(description.machine)"
         + (format == .elf ? " with \(Spelled.count(description.vcpus.count, "vCPU"))" : "")
         + " to \(file.name)")
-    guard format == .elf else { return }
+    guard format == .elf else {
+      if wanted == nil { noteLeftOut(description, console) }
+      return
+    }
     for vcpu in description.vcpus where try VMSA(vcpu.vmsa).features.vmsaRegProt {
       console.note("registers of the vCPU with APIC id \(vcpu.apicID) are protected: not its own")
     }
+  }
+
+  /// Says which other memory of the guest is not in its main block.
+  private func noteLeftOut(_ guest: GuestDescription, _ console: Console) {
+    let main = guest.map.ranges.first?.block
+    let others = Set(guest.map.ranges.map(\.block)).filter { $0 != main }.sorted()
+    guard !others.isEmpty else { return }
+    let names = others.map { guest.ramBlocks[$0].name }.joined(separator: ", ")
+    console.note("a raw image is one RAM block; not in it: \(names)")
   }
 
   private func reader() throws -> GuestReader {

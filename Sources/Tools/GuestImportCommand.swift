@@ -63,10 +63,12 @@ public struct GuestImportCommand: ToolCommand {
   @Option(
     name: .customLong("below-4g"),
     help: ArgumentHelp(
-      "Bytes of memory below the hole at 4 GiB, where not the machine's usual.", valueName: "size"))
+      "QEMU's max-ram-below-4g, where it was given: most memory below the hole at 4 GiB.",
+      valueName: "size"))
   var below4G: ByteCount?
 
   @OptionGroup var qemu: QEMUInputOptions
+  @OptionGroup var ram: RAMOptions
   @OptionGroup var outputs: OutputOptions
   @OptionGroup public var common: CommonOptions
 
@@ -92,12 +94,14 @@ public struct GuestImportCommand: ToolCommand {
     guard !isStream || vcpus == nil else {
       throw ValidationError("--vcpus is for raw images; a QEMU stream has its vCPUs.")
     }
-    guard isStream || qemu.channel.isEmpty && qemu.offset == nil else {
-      throw ValidationError("--channel and --offset are for QEMU streams, not for raw images.")
+    guard isStream || qemu.channel.isEmpty && qemu.offset == nil && !ram.isGiven else {
+      throw ValidationError(
+        "--channel, --offset, --ram and --not-ram are for QEMU streams, not for raw images.")
     }
     var additions = ImportAdditions()
     additions.machine = machine
     additions.below4G = below4G?.value
+    ram.add(to: &additions)
     additions.privateRanges = privateRanges
     additions.vcpus = try givenVCPUs(isStream: isStream)
     additions.services = try services()
@@ -118,13 +122,7 @@ public struct GuestImportCommand: ToolCommand {
       guest = try RawImport(input, additions).run(into: writer) { progress.update($0) }
     }
     console.note("imported \(guest.summary) to \(output)")
-    let unmapped = guest.ramBlocks.indices.filter { index in
-      !guest.map.ranges.contains { $0.block == index }
-    }
-    if !unmapped.isEmpty {
-      let names = unmapped.map { guest.ramBlocks[$0].name }.joined(separator: ", ")
-      console.detail("blocks that no guest address reaches here: \(names)")
-    }
+    console.noteShared(guest)
   }
 
   private func givenVCPUs(isStream: Bool) throws(MigrationError) -> [VCPUState]? {
@@ -151,6 +149,9 @@ struct ImportAdditions {
   var machine: String?
   var below4G: UInt64?
   var privateRanges = GPARangeSet()
+  /// Where RAM blocks of a stream lie, and which are no memory of the guest.
+  var places: [RAMPlace] = []
+  var notRAM: [String] = []
   /// Nil to take those of the stream.
   var vcpus: [VCPUState]?
   var services: [ServiceState] = []

@@ -85,7 +85,7 @@ extension GuestReader {
   ///   `ValidationError` for options of another kind.
   static func open(
     _ path: String, as format: GuestFormat, _ raw: RawImageArguments, _ qemu: QEMUInputOptions,
-    vcpus: [VCPUState]?, progress: (UInt64) -> Void
+    _ ram: RAMOptions, vcpus: [VCPUState]?, progress: (UInt64) -> Void
   ) throws -> GuestReader {
     let isBundle = format == .bundle || format == .auto && isBundle(path)
     guard !isBundle || !raw.isGiven && vcpus == nil else {
@@ -97,8 +97,8 @@ extension GuestReader {
     if format == .auto, !isBundle {
       isStream = try qemu.offset != nil || InputFile(path).looksLikeStream()
     }
-    guard isStream || qemu.channel.isEmpty && qemu.offset == nil else {
-      throw ValidationError("--channel and --offset are for QEMU streams.")
+    guard isStream || qemu.channel.isEmpty && qemu.offset == nil && !ram.isGiven else {
+      throw ValidationError("--channel, --offset, --ram and --not-ram are for QEMU streams.")
     }
     if isBundle { return try GuestReader(bundle: path) }
     if !isStream {
@@ -109,6 +109,7 @@ extension GuestReader {
     var additions = ImportAdditions()
     additions.machine = raw.machine
     additions.below4G = raw.below4G?.value
+    ram.add(to: &additions)
     additions.privateRanges = raw.privateRanges ?? GPARangeSet()
     additions.vcpus = vcpus
     var memory: TemporaryMemory?

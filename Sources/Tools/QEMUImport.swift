@@ -164,12 +164,8 @@ final class QEMUImport {
       throw MigrationError(
         .configuration, "stream does not name its machine", at: 8, expected: "--machine")
     }
-    let main = mainBlock
-    let map = try GuestMap(
-      try GuestLayout.ranges(
-        machine: machine, size: blocks[main].size, below4G: additions.below4G, block: main),
-      blocks: blocks)
-    let isPrivate = additions.privateRanges.intersection(map.addresses)
+    let map = try placement(machine).map(blocks)
+    let isPrivate = try map.memory(in: additions.privateRanges)
     return GuestDescription(
       machine: machine, ramBlocks: blocks, map: map, attributes: isPrivate,
       pageStates: try PageStateMap(map.addresses, private: isPrivate),
@@ -177,11 +173,14 @@ final class QEMUImport {
       services: additions.services)
   }
 
-  /// The block the guest's memory is in: by QEMU's names, else the largest.
-  private var mainBlock: Int {
-    for name in GuestLayout.mainBlocks {
-      if let index = blocks.firstIndex(where: { $0.name == name }) { return index }
-    }
-    return blocks.indices.max { blocks[$0].size < blocks[$1].size } ?? 0
+  /// What the stream and the user say of where memory lies.
+  private func placement(_ name: String) throws(MigrationError) -> RAMPlacement {
+    var placement = RAMPlacement(machine: name)
+    placement.below4G = additions.below4G
+    placement.places = additions.places
+    placement.excluded = additions.notRAM
+    placement.cmos = try machine.cmosMemory()
+    placement.devices = try machine.memoryDevices()
+    return placement
   }
 }

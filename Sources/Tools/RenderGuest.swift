@@ -1,5 +1,6 @@
 internal import Bytes
 internal import Guest
+internal import Migration
 internal import SEVSNP
 
 extension GuestDescription {
@@ -91,5 +92,35 @@ extension GuestDescription {
       "version": JSON(service.version), "generation": JSON(service.generation),
       "size": JSON(service.blob.count),
     ]
+  }
+}
+
+extension Console {
+  /// Says which memory of a guest that has private memory is shared, by block.
+  func noteShared(_ guest: GuestDescription) {
+    let shared = guest.sharedMemory
+    guard guest.pageStates.runs.contains(where: { $0.state.isPrivate }), !shared.isEmpty else {
+      return
+    }
+    let blocks = shared.map { "\($0.block.name) \(Spelled.size($0.size))" }
+    note("shared memory: " + blocks.joined(separator: ", "))
+  }
+}
+
+extension GuestDescription {
+  /// Bytes of each RAM block that are not private, where there are any: those of shared pages, and those
+  /// that no guest address reaches. What travels sealed is none of it.
+  var sharedMemory: [(block: RAMBlock, size: UInt64)] {
+    var isHidden = [UInt64](repeating: 0, count: ramBlocks.count)
+    for block in map.sealedBlocks(of: ramBlocks) { isHidden[block] = ramBlocks[block].size }
+    for run in pageStates.runs where run.state.isPrivate {
+      var gpa = run.gpa
+      while gpa < run.end, let place = map.locate(gpa) {
+        let size = min(place.available, run.end - gpa)
+        isHidden[place.block] += size
+        gpa += size
+      }
+    }
+    return zip(ramBlocks, isHidden).filter { $0.size > $1 }.map { ($0, $0.size - $1) }
   }
 }

@@ -73,6 +73,7 @@ public struct SaveCommand: ToolCommand {
   @OptionGroup(title: "Raw images and QEMU streams") var raw: RawImageArguments
   @OptionGroup var vmsa: VMSAOption
   @OptionGroup(title: "QEMU streams") var qemu: QEMUInputOptions
+  @OptionGroup(title: "QEMU streams") var ram: RAMOptions
   @OptionGroup var trust: TrustOptions
   @OptionGroup var revocation: RevocationOptions
   @OptionGroup var policy: PolicyOption
@@ -143,7 +144,7 @@ public struct SaveCommand: ToolCommand {
     let vcpus = try vmsa.vcpus()
     var guests: [GuestReader] = []
     for path in [guest] + round {
-      let reader = try GuestReader.open(path, as: inputFormat, raw, qemu, vcpus: vcpus) {
+      let reader = try GuestReader.open(path, as: inputFormat, raw, qemu, ram, vcpus: vcpus) {
         reading.update($0)
       }
       do throws(MigrationError) {
@@ -214,6 +215,7 @@ public struct SaveCommand: ToolCommand {
       "saved \(summary.privatePages) private and \(summary.sharedPages + summary.zeroPages) shared "
         + "pages (\(summary.zeroPages) of them zero)\(epochs) to \(stream.name), "
         + Spelled.size(summary.bytes))
+    console.noteShared(reader.description)
     if transferData.flags.contains(.seeded) {
       console.note("keys come from a seed: they are no secret")
     }

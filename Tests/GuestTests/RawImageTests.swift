@@ -14,7 +14,7 @@ import Testing
     let path = try scratch.write("raw", String(repeating: "x", count: 0x4000))
     var options = RawImageOptions()
     options.below4G = 0x3000
-    options.privateRanges = try GPARangeSet(parsing: "0x1000-0x7fffffff")
+    options.privateRanges = try GPARangeSet(parsing: "0x1000-0x2fff")
     let reader = try GuestReader(rawImage: path, options)
     let guest = reader.description
     #expect(guest.ramBlocks == [try RAMBlock(name: "pc.ram", size: 0x4000)])
@@ -35,6 +35,15 @@ import Testing
     var span = bytes.mutableSpan
     try reader.read(gpa: 0x1_0000_0000, into: &span)
     #expect(bytes.allSatisfy { $0 == UInt8(ascii: "x") })
+  }
+
+  @Test(arguments: ["0x1000-0x3fff", "0x100001000+4K", "0xffffffffff000+4K"])
+  func aPrivateRangeWithoutMemoryIsRefused(text: String) throws {
+    let path = try scratch.write("raw", String(repeating: "x", count: 0x4000))
+    var options = RawImageOptions()
+    options.below4G = 0x3000
+    options.privateRanges = try GPARangeSet(parsing: text)
+    #expect(refusalCode { _ = try GuestReader(rawImage: path, options) } == .guestMap)
   }
 
   @Test(arguments: ["", "x", "a page and more"]) func anImageIsInWholePages(start: String) throws {

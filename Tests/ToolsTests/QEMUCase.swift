@@ -15,7 +15,8 @@ struct QEMUCase: Sendable, CustomStringConvertible {
 
   /// All that are whole.
   static let all: [QEMUCase] = [
-    .init(name: "libvirt72-pc-raw"), .init(name: "pc100-boot"), .init(name: "pc100-boot-dimm"),
+    .init(name: "libvirt72-pc-raw"), .init(name: "pc100-boot"),
+    .init(name: "pc100-boot-dimm", importOptions: " --ram d0@0x100000000 --ram d1@0x101000000"),
     .init(name: "pc100-boot-mapped"), .init(name: "pc100-boot-multifd-none"),
     .init(name: "pc100-boot-multifd-zlib"),
     .init(name: "pc100-boot-offset", options: " --offset 0x1234"),

@@ -4,11 +4,11 @@ Started by Tests/run.
 
 QEMU is the system's 7.2, and a 10 beside it (SVSM_QEMU_10 names its program). The guests are streams
 of Fixtures/qemu, and guests that run here: the boot sector from cold boot on, with and without a TPM
-(swtpm), and the small Linux of a fixture, which runs on here and is then saved anew. All RAM is
-private. What comes back is compared field by field; then the QEMU it is from loads it, and the
-registers, what QEMU saves again at once, and what the guest prints when it goes on must be right.
-Nothing of registers and TPM may be readable on the way. Each kind of check is also given something
-broken, which it must not pass. A missing program is a failure.
+(swtpm), the small Linux of a fixture, which runs on here and is then saved anew, and guests with
+several RAM blocks. All RAM is private. What comes back is compared field by field; then the QEMU it
+is from loads it, and the registers, what QEMU saves again at once, and what the guest prints when it
+goes on must be right. Nothing of registers and TPM may be readable on the way. Each kind of check is
+also given something broken, which it must not pass. A missing program is a failure.
 """
 
 import argparse
@@ -21,6 +21,7 @@ import sys
 import tempfile
 
 import clear
+import layout
 import live
 import tpm
 from check import REPOSITORY, Checks, Refused, run
@@ -32,6 +33,8 @@ CASES = ["pc72-boot", "pc72-boot-devices", "pc72-boot-novmdesc", "pc72-bios-rese
          "pc100-boot-dimm"]
 # This one's stream names no machine and describes no registers.
 OLD = "pc2.0-boot"
+# This one's memory was plugged in, which its stream does not say.
+PLUGGED = {"pc100-boot-dimm": ["--ram", "d0@0x100000000", "--ram", "d1@0x101000000"]}
 # A guest of 7.2 that 10 resumes, too.
 UPGRADED = "q35-72-tiny-smp2"
 
@@ -127,7 +130,7 @@ class Case:
         self.registers = registers.read_text() if registers.exists() else None
 
     def rewrite(self):
-        options = []
+        options = PLUGGED.get(self.name, [])
         if self.name == OLD:
             # Any VMSA does: the real registers are in what is sealed whole.
             other = self.place.new("other")
@@ -332,6 +335,16 @@ def nothing(checks, place):
                          place, guest, image, machine, size="16M", refused=True)
 
 
+def layouts(checks, place):
+    """Guests with several RAM blocks."""
+    for name, arguments, options, addresses in layout.LAYOUTS:
+        checks.check(f"a guest with {name} is private where QEMU has its memory", layout.secret,
+                     place, arguments, options, addresses)
+        if options:
+            checks.check("without a word of where that lies it is refused", layout.secret, place,
+                         arguments, [], addresses, refused=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tools", required=True, type=pathlib.Path, help="folder of our tools")
@@ -342,7 +355,7 @@ def main():
     checks = Checks()
     with tempfile.TemporaryDirectory() as folder:
         place = Place(pathlib.Path(folder), tools.absolute())
-        for part in (fixtures, damages, sealed, running, nothing):
+        for part in (fixtures, damages, sealed, layouts, running, nothing):
             part(checks, place)
     print(f"{checks.passed} passed, {checks.failed} failed")
     return 1 if checks.failed else 0

@@ -1,0 +1,85 @@
+public import ArgumentParser
+internal import Bytes
+public import Guest
+internal import Migration
+internal import QEMUStream
+
+/// Where the RAM blocks of a QEMU stream lie, which the stream does not always say: `--ram`,
+/// `--not-ram`.
+struct RAMOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "RAM block that is memory of the guest, and its guest-physical address where it was plugged "
+        + "in; without address a part of main memory, all of them in order (may be repeated).",
+      valueName: "block[@gpa]"))
+  var ram: [RAMPlace] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "RAM block that is no memory of the guest: it has no address and is shared (may be "
+        + "repeated).", valueName: "block"))
+  var notRAM: [String] = []
+
+  var isGiven: Bool { !ram.isEmpty || !notRAM.isEmpty }
+
+  func add(to additions: inout ImportAdditions) {
+    additions.places = ram
+    additions.notRAM = notRAM
+  }
+}
+
+extension RAMPlace: ExpressibleByArgument {
+  public init?(argument: String) { self.init(parsing: argument) }
+}
+
+extension MachineRecorder {
+  /// What the machine's CMOS says of its memory; nil without a section of its clock chip.
+  /// - Throws: `SECTION-LENGTH` when the section is too short to hold the CMOS.
+  func cmosMemory() throws(MigrationError) -> CMOSMemory? {
+    guard let section = sections.first(where: { $0.header.name == "mc146818rtc" }) else {
+      return nil
+    }
+    guard section.body.count >= CMOSMemory.size else {
+      throw MigrationError(
+        .sectionLength, "section is too short for the CMOS", section: "mc146818rtc",
+        at: section.offset, expected: "at least \(CMOSMemory.size) bytes",
+        got: "\(section.body.count)")
+    }
+    return CMOSMemory(section.body.span)
+  }
+
+  /// The virtio-mem devices by path, and where those of QEMU 8 and later say that their memory lies.
+  ///
+  /// Their section `PATH/virtio-mem-device-early` (hw/virtio/virtio-mem.c) begins with
+  ///
+  ///     offset  size  field
+  ///          0     8  addr         guest-physical address, big-endian
+  ///          8     8  region_size  bytes, big-endian
+  ///
+  /// In older streams the same stands behind fields of the transport that nothing describes.
+  /// - Throws: `STREAM-TRUNCATED` when a section is too short for that.
+  func memoryDevices() throws(MigrationError) -> [String: MemoryDevice] {
+    var devices: [String: MemoryDevice] = [:]
+    for section in sections {
+      let name = "\(section.header.name)"
+      if let path = name.path(before: "/virtio-mem-device-early") {
+        do throws(MigrationError) {
+          var cursor = ByteCursor(section.body.span, at: section.offset)
+          devices[path] = MemoryDevice(gpa: try cursor.read(), size: try cursor.read())
+        } catch {
+          throw error.inSection(name)
+        }
+      } else if let path = name.path(before: "/virtio-mem"), devices[path] == nil {
+        devices[path] = MemoryDevice()
+      }
+    }
+    return devices
+  }
+}
+
+extension String {
+  /// What is before `suffix`; nil when it does not end so.
+  fileprivate func path(before suffix: String) -> String? {
+    hasSuffix(suffix) ? String(dropLast(suffix.count)) : nil
+  }
+}
