@@ -134,7 +134,8 @@ public struct DocumentValue: Sendable {
   /// `count` bytes as a string: two hex digits each.
   public func bytes(_ count: Int) throws(MigrationError) -> [UInt8] {
     guard let text = json.string, text.utf8.count == 2 * count, let bytes = Hex.decode(text) else {
-      throw wrong("a string of \(count) bytes in hex")
+      let hint = json.string?.hasPrefix("0x") == true ? ", without 0x" : ""
+      throw wrong("a string of \(count) bytes in hex\(hint)")
     }
     return bytes
   }
