@@ -1,5 +1,4 @@
 public import Bytes
-internal import Cryptography
 public import SEVSNP
 
 /// What a party believes when the other shows its attestation report, roots and the time, and what it
@@ -39,7 +38,7 @@ public struct Trust: Sendable {
       var verifier = verifier(demanding: reportData)
       verifier.requirements.guestPolicy = guestPolicy
       let result = verifier.verify(
-        report: report, certificates: try CertificateTable(certificates).certificates())
+        report: report, supplied: try SuppliedCertificates(CertificateTable(certificates)))
       _ = try result.requireAccepted()
       return result
     } catch {
@@ -53,13 +52,13 @@ public struct Trust: Sendable {
     report: [UInt8], certificates: [UInt8], reportData: [UInt8], of section: String,
     at offset: UInt64, refuse: MigrationError.Refusal
   ) throws(MigrationError) {
-    var table: [X509Certificate] = []
+    var supplied = SuppliedCertificates()
     do throws(MigrationError) {
-      table = try CertificateTable(certificates).certificates()
+      supplied = try SuppliedCertificates(CertificateTable(certificates))
     } catch {
       return try refuse(Self.locate(error, in: section, at: offset))
     }
-    let result = verifier(demanding: reportData).verify(report: report, certificates: table)
+    let result = verifier(demanding: reportData).verify(report: report, supplied: supplied)
     for check in result.checks {
       if case .failed(let error) = check.outcome {
         try refuse(Self.locate(error, in: section, at: offset))
