@@ -93,7 +93,8 @@ extension ErrorCode {
     case .sessionOneWay: Clause("stream.md", "4.3", rule: 4)
     case .sessionKey: Clause("stream.md", "4.3", rule: 5)
     case .sessionState: Clause("stream.md", "14")
-    case .reportLength, .reportVersion, .reportReserved: Clause("amd-structures.md", "1")
+    case .reportLength: Clause("amd-structures.md", "1.6")
+    case .reportVersion, .reportReserved: Clause("amd-structures.md", "1")
     case .reportPolicy: Clause("amd-structures.md", "1.2")
     case .reportSigningKey: Clause("amd-structures.md", "1.3")
     case .reportProduct: Clause("amd-structures.md", "1.5")
@@ -102,10 +103,11 @@ extension ErrorCode {
     case .policySyntax: Clause("policy.md", "1")
     case .reportMeasurement, .reportIdentity, .reportPlatform: Clause("policy.md", "2")
     case .reportDebug, .reportMigrationAgent, .reportVMPL, .reportAlgorithm, .reportSignature,
-      .reportChip, .certificateSyntax, .certificateMissing, .certificateRoot, .certificateChain,
+      .reportChip, .certificateMissing, .certificateRoot, .certificateChain,
       .certificateAlgorithm, .certificateName, .certificateExtension, .certificateDate,
       .certificateRevoked:
       Clause("amd-structures.md", "1.1")
+    case .certificateSyntax: Clause("amd-structures.md", "1.7")
     case .certificateTable: Clause("amd-structures.md", "3")
     case .pageTag: Clause("stream.md", "7", rule: 1)
     case .pageAddress, .pageSize, .pagePermissions: Clause("stream.md", "7", rule: 2)

@@ -152,7 +152,9 @@ public struct DocumentValue: Sendable {
     guard let text = json.string, counts.contains(where: { text.utf8.count == 2 * $0 }),
       let bytes = Hex.decode(text)
     else {
-      throw wrong("a string of \(counts.map(String.init).joined(separator: " or ")) bytes in hex")
+      let hint = json.string?.hasPrefix("0x") == true ? ", without 0x" : ""
+      throw wrong(
+        "a string of \(counts.map(String.init).joined(separator: " or ")) bytes in hex\(hint)")
     }
     return bytes
   }

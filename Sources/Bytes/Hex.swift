@@ -44,6 +44,11 @@ public enum Hex {
     return high == nil ? bytes : nil
   }
 
+  /// The same, with `0x` before the digits or without.
+  public static func decode(prefixed text: some StringProtocol) -> [UInt8]? {
+    decode(text.hasPrefix("0x") || text.hasPrefix("0X") ? text.dropFirst(2) : text[...])
+  }
+
   private static func value(of character: UInt8) -> UInt8? {
     switch character {
     case UInt8(ascii: "0")...UInt8(ascii: "9"): character - UInt8(ascii: "0")

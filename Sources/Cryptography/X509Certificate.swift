@@ -66,15 +66,24 @@ public struct X509Certificate: Equatable, Sendable {
   }
 
   /// Every certificate in `bytes`: one in DER, or any number in PEM.
-  /// - Throws: `CERT-SYNTAX`, also when there is none.
+  /// - Throws: `CERT-SYNTAX`, also when there is none; it says what stands there instead.
   public static func read(_ bytes: [UInt8]) throws(MigrationError) -> [X509Certificate] {
-    guard PEM.isText(bytes) else { return [try X509Certificate(der: bytes)] }
+    guard PEM.isText(bytes) else {
+      guard DERValue.isSequence(bytes) else {
+        throw MigrationError(
+          .certificateSyntax, "neither a certificate in DER nor PEM text",
+          got: "\(Likeness(bytes))")
+      }
+      return [try X509Certificate(der: bytes)]
+    }
     var certificates: [X509Certificate] = []
     for der in try PEM.blocks("CERTIFICATE", in: bytes) {
       certificates.append(try X509Certificate(der: der))
     }
     guard !certificates.isEmpty else {
-      throw MigrationError(.certificateSyntax, "PEM text holds no certificate")
+      throw MigrationError(
+        .certificateSyntax, "PEM text holds no certificate", expected: "CERTIFICATE",
+        got: PEM.otherContent(bytes))
     }
     return certificates
   }

@@ -41,7 +41,7 @@ public struct DERValue: Equatable, Sendable {
     return values
   }
 
-  private static func length(_ cursor: inout ByteCursor) throws(MigrationError) -> Int {
+  static func length(_ cursor: inout ByteCursor) throws(MigrationError) -> Int {
     let first: UInt8 = try cursor.read()
     if first < 0x80 { return Int(first) }
     switch first {

@@ -24,7 +24,8 @@ internal import CLibCrypto
     // What libcrypto notes about a refusal would otherwise be met by the next caller that asks.
     ERR_clear_error()
     guard let pointer = unsafe pointer else {
-      throw MigrationError(.certificateSyntax, "not one whole certificate in DER")
+      throw MigrationError(
+        .certificateSyntax, "not one whole certificate in DER", got: DERValue.otherContent(der))
     }
     unsafe self.pointer = pointer
   }

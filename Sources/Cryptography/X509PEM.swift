@@ -5,10 +5,12 @@ public enum PEM {
   /// Bytes of text that are read at most.
   public static let limit = 1 << 16
 
-  /// True when `bytes` hold a BEGIN line, so that they are PEM and not DER.
+  private static let begin = "-----BEGIN "
+
+  /// True when `bytes` begin as text and hold a BEGIN line: binary files, such as certificate
+  /// tables, may hold PEM as well.
   public static func isText(_ bytes: [UInt8]) -> Bool {
-    guard bytes.first != 0x30, bytes.count <= limit else { return false }
-    return lines(bytes).contains { $0.hasPrefix("-----BEGIN ") }
+    bytes.isText && lines(bytes).contains { $0.hasPrefix(begin) }
   }
 
   /// The DER of every block labelled `label`, in order; text between blocks and blocks with
@@ -27,7 +29,7 @@ public enum PEM {
     for line in lines(bytes) {
       if let block = open {
         if line == "-----END \(block.label)-----" {
-          guard let der = decode(block.base64) else { throw malformed("bad Base64") }
+          guard let der = Base64.decode(block.base64) else { throw malformed("bad Base64") }
           if block.label == label { found.append(der) }
           open = nil
         } else if line.hasPrefix("-----") {
@@ -35,18 +37,36 @@ public enum PEM {
         } else {
           open?.base64 += Array(line.utf8)
         }
-      } else if line.hasPrefix("-----BEGIN "), line.hasSuffix("-----") {
-        open = (line.dropFirst("-----BEGIN ".count).dropLast("-----".count), [])
+      } else if let label = self.label(of: line) {
+        open = (label, [])
       }
     }
     guard open == nil else { throw malformed("block has no end") }
     return found
   }
 
+  private static func label(of line: Substring) -> Substring? {
+    guard line.hasPrefix(begin), line.hasSuffix("-----") else { return nil }
+    return line.dropFirst(begin.count).dropLast("-----".count)
+  }
+
+  /// What PEM text holds instead of a certificate, and what makes one of it, for a message.
+  static func otherContent(_ bytes: [UInt8]) -> String {
+    guard let line = lines(bytes).first(where: { $0.hasPrefix(begin) }) else { return "no block" }
+    switch label(of: line) {
+    case "PKCS7", "CMS": return "PKCS #7: openssl pkcs7 -print_certs writes its certificates"
+    case "TRUSTED CERTIFICATE": return "TRUSTED CERTIFICATE: openssl x509 writes a plain one"
+    case "X509 CRL": return "a revocation list"
+    case let label?: return printable(label)
+    case nil where line.contains(#"\n"#): return #"line ends that are written as \n"#
+    case nil: return "a BEGIN line that does not end with its dashes"
+    }
+  }
+
   /// One block, lines of 64 characters, with a newline at the end.
   public static func encode(_ label: String, _ der: [UInt8]) -> String {
     var text = "-----BEGIN \(label)-----\n"
-    let base64 = encode(der)
+    let base64 = Base64.encode(der)
     for start in stride(from: 0, to: base64.count, by: 64) {
       let line = base64[start..<min(start + 64, base64.count)]
       text += String(decoding: line, as: UTF8.self) + "\n"
@@ -59,61 +79,13 @@ public enum PEM {
   }
 
   private static func lines(_ bytes: [UInt8]) -> [Substring] {
-    String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline).map { line in
+    let text = String(decoding: bytes.withoutByteOrderMark, as: UTF8.self)
+    return text.split(whereSeparator: \.isNewline).map { line in
       line.drop { $0 == " " || $0 == "\t" }
     }.map { line in
       var line = line
       while let last = line.last, last == " " || last == "\t" { line.removeLast() }
       return line
-    }
-  }
-
-  private static let alphabet = Array(
-    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
-  private static func encode(_ bytes: [UInt8]) -> [UInt8] {
-    var text: [UInt8] = []
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-      let group = bytes[start..<min(start + 3, bytes.count)]
-      let word = group.reduce(0) { $0 << 8 | Int($1) } << (8 * (3 - group.count))
-      for place in 0..<4 {
-        text.append(
-          place <= group.count
-            ? alphabet[word >> (18 - 6 * place) & 63] : UInt8(ascii: "="))
-      }
-    }
-    return text
-  }
-
-  /// nil unless `text` is whole groups of four with padding only, and rightly, at the end.
-  private static func decode(_ text: [UInt8]) -> [UInt8]? {
-    guard text.count % 4 == 0 else { return nil }
-    let padding = text.reversed().prefix { $0 == UInt8(ascii: "=") }.count
-    guard padding <= 2 else { return nil }
-    var bytes: [UInt8] = []
-    var word = 0
-    var bits = 0
-    for character in text.dropLast(padding) {
-      guard let digit = value(of: character) else { return nil }
-      word = (word << 6 | digit) & 0xFFFF
-      bits += 6
-      if bits >= 8 {
-        bits -= 8
-        bytes.append(UInt8(word >> bits & 0xFF))
-      }
-    }
-    // The bits left over must be zero, or one content would have several texts.
-    return word & (1 << bits - 1) == 0 ? bytes : nil
-  }
-
-  private static func value(of character: UInt8) -> Int? {
-    switch character {
-    case UInt8(ascii: "A")...UInt8(ascii: "Z"): Int(character - UInt8(ascii: "A"))
-    case UInt8(ascii: "a")...UInt8(ascii: "z"): Int(character - UInt8(ascii: "a")) + 26
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): Int(character - UInt8(ascii: "0")) + 52
-    case UInt8(ascii: "+"): 62
-    case UInt8(ascii: "/"): 63
-    default: nil
     }
   }
 }

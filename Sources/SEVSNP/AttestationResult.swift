@@ -4,7 +4,7 @@ public import Cryptography
 /// Everything a verifier found out about a report.
 public struct AttestationResult: Sendable {
   /// One for each name, in order.
-  public let checks: [AttestationCheck]
+  public internal(set) var checks: [AttestationCheck]
   /// nil when the bytes are no report at all.
   public let report: AttestationReport?
   /// Known once the certificate's extensions are read; the layout of TCB versions follows it.

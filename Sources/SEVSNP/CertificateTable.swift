@@ -31,6 +31,11 @@ public struct CertificateTable: Equatable, Sendable {
 
     /// 16 bytes.
     public var guid: [UInt8] { Hex.decode(rawValue) ?? [] }
+
+    fileprivate init?(mixedEndian guid: [UInt8]) {
+      let order = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15]
+      self.init(rawValue: Hex.encode(order.map { guid[$0] }))
+    }
   }
 
   public struct Entry: Equatable, Sendable {
@@ -38,6 +43,9 @@ public struct CertificateTable: Equatable, Sendable {
     public let guid: [UInt8]
     /// nil for a GUID that is not known.
     public let kind: Kind?
+    /// Whether the GUID is a known one whose first three numbers are little-endian, as some hosts
+    /// write it. AMD's order is that of the text: such an entry is of no kind.
+    public var isMixedEndian: Bool { Kind(mixedEndian: guid) != nil }
     /// Certificates are DER or PEM.
     public var content: [UInt8]
 
@@ -59,6 +67,20 @@ public struct CertificateTable: Equatable, Sendable {
 
   public init(_ entries: [Entry]) { self.entries = entries }
 
+  /// Whether `bytes` are meant to be a table, well-formed or not: an entry of a known kind, in
+  /// either order of a GUID, is in the list, or the list is empty.
+  public static func isMeant(_ bytes: [UInt8]) -> Bool {
+    let end = min(bytes.count, limit) - layout.size
+    guard end >= 0 else { return false }
+    for start in stride(from: 0, through: end, by: layout.size) {
+      let guid = Array(bytes[start..<start + 16])
+      if guid.allSatisfy({ $0 == 0 }) { return start == 0 }
+      if Kind(rawValue: Hex.encode(guid)) ?? Kind(mixedEndian: guid) != nil { return true }
+    }
+    return false
+  }
+
+  /// An entry without content, which has none to lie wrong, is one that the host does not have.
   /// - Throws: `CERT-TABLE` for a table that is too long, has no end, repeats a GUID, or whose
   ///   contents lie outside it, inside the list, or in one another.
   public init(_ bytes: [UInt8]) throws(MigrationError) {
@@ -93,13 +115,14 @@ public struct CertificateTable: Equatable, Sendable {
           .certificateTable, "content lies beyond the table", at: offset + 16,
           expected: "at most \(bytes.count)", got: "\(start + length)")
       }
-      guard !places.contains(where: { start < $0.end && $0.start < start + length }) else {
+      let isOverlapping = places.contains { start < $0.end && $0.start < start + length }
+      guard length == 0 || !isOverlapping else {
         throw MigrationError(.certificateTable, "contents overlap", at: offset + 16)
       }
       places.append((guid, start, start + length))
     }
     let listEnd = cursor.offset
-    guard places.allSatisfy({ $0.start >= listEnd }) else {
+    guard places.allSatisfy({ $0.start >= listEnd || $0.start == $0.end }) else {
       throw MigrationError(.certificateTable, "content lies inside the list of entries")
     }
     entries = places.map { place in
@@ -130,11 +153,14 @@ public struct CertificateTable: Equatable, Sendable {
     return bytes
   }
 
-  /// Every certificate of the VCEK, VLEK, ASK and ARK entries, in table order.
+  /// Entries whose GUID is not known.
+  public var unknownEntries: [Entry] { entries.filter { $0.kind == nil } }
+
+  /// Every certificate of the VCEK, VLEK, ASK and ARK entries that have content, in table order.
   /// - Throws: `CERT-SYNTAX`.
   public func certificates() throws(MigrationError) -> [X509Certificate] {
     var certificates: [X509Certificate] = []
-    for entry in entries {
+    for entry in entries where !entry.content.isEmpty {
       switch entry.kind {
       case .vcek, .vlek, .ask, .ark: certificates += try X509Certificate.read(entry.content)
       case .crl, .extra, nil: break

@@ -43,7 +43,7 @@ public struct Trust: Sendable {
       var verifier = verifier(demanding: reportData)
       verifier.requirements.guestPolicy = guestPolicy
       let result = verifier.verify(
-        report: report, certificates: try CertificateTable(certificates).certificates())
+        report: report, supplied: try SuppliedCertificates(CertificateTable(certificates)))
       _ = try result.requireAccepted()
       return result
     } catch {
@@ -57,13 +57,13 @@ public struct Trust: Sendable {
     report: [UInt8], certificates: [UInt8], reportData: [UInt8], of section: String,
     at offset: UInt64, refuse: MigrationError.Refusal
   ) throws(MigrationError) {
-    var table: [X509Certificate] = []
+    var supplied = SuppliedCertificates()
     do throws(MigrationError) {
-      table = try CertificateTable(certificates).certificates()
+      supplied = try SuppliedCertificates(CertificateTable(certificates))
     } catch {
       return try refuse(Self.locate(error, in: section, at: offset))
     }
-    let result = verifier(demanding: reportData).verify(report: report, certificates: table)
+    let result = verifier(demanding: reportData).verify(report: report, supplied: supplied)
     for check in result.checks {
       if case .failed(let error) = check.outcome {
         try refuse(Self.locate(error, in: section, at: offset))

@@ -1,6 +1,7 @@
 public import ArgumentParser
 internal import Bytes
 public import Cryptography
+internal import FileIO
 public import Guest
 public import Threads
 
@@ -45,13 +46,48 @@ public struct JobsOption: ParsableArguments {
   }
 }
 
-/// Bytes in hex on the command line.
+/// Bytes in hex on the command line, `0x` before them or not.
 public struct HexBytes: ExpressibleByArgument, Sendable {
   public var bytes: [UInt8]
 
   public init?(argument: String) {
-    guard let bytes = Hex.decode(argument), !bytes.isEmpty else { return nil }
+    guard let bytes = Hex.decode(prefixed: argument), !bytes.isEmpty else { return nil }
     self.bytes = bytes
+  }
+}
+
+/// Bytes of a known count on the command line: in hex, in Base64, or `@` and the path of a file
+/// that holds them, as they are or written so.
+public enum BytesArgument: ExpressibleByArgument, Sendable {
+  case bytes([UInt8])
+  case file(String)
+
+  public init?(argument: String) {
+    if argument.hasPrefix("@") {
+      self = .file(String(argument.dropFirst()))
+    } else if let text = BinaryText(Array(argument.utf8)) {
+      self = .bytes(text.bytes)
+    } else {
+      return nil
+    }
+  }
+
+  /// Whether these may be `count` bytes; what is in a file is not known yet.
+  func mayBe(_ count: Int) -> Bool {
+    if case .bytes(let bytes) = self { bytes.count == count } else { true }
+  }
+
+  /// The bytes; nil when they are not `count`.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ` for a file.
+  func read(_ count: Int) throws(MigrationError) -> [UInt8]? {
+    let bytes: [UInt8]
+    switch self {
+    case .bytes(let given): bytes = given
+    case .file(let path):
+      let content = try readSmallFile(path, limit: 1 << 12)
+      bytes = content.count == count ? content : BinaryText(content)?.bytes ?? []
+    }
+    return bytes.count == count ? bytes : nil
   }
 }
 

@@ -1,6 +1,5 @@
 public import ArgumentParser
 internal import Bytes
-internal import Cryptography
 internal import SEVSNP
 internal import SVSM
 
@@ -10,8 +9,9 @@ public struct AttestCommand: ParsableCommand {
     commandName: "svsm-mig-attest",
     abstract: "Show or verify an SEV-SNP attestation report.",
     discussion: """
-      A report is a file of 1184 bytes, the firmware's answer it came in (MSG_REPORT_RSP), or an \
-      offer made by svsm-mig-prepare.
+      A report is a file of 1184 bytes, the firmware's answer it came in (MSG_REPORT_RSP), either \
+      with a certificate table after it or without, the report of a vTPM on Azure, or an offer made \
+      by svsm-mig-prepare. Reports may be written in hex, Base64 or JSON.
       """,
     version: Toolkit.version, subcommands: [AttestShowCommand.self, AttestVerifyCommand.self])
 
@@ -65,7 +65,7 @@ public struct AttestVerifyCommand: ToolCommand {
     help: ArgumentHelp(
       "Certificates of the signing key and its issuers: DER, PEM or a GHCB certificate table "
         + "(may be repeated).",
-      discussion: "AMD's own issuers are built in. An offer brings its certificates along.",
+      discussion: "AMD's own issuers are built in. What comes with the report is taken too.",
       valueName: "file"), completion: .file())
   public var certificateFiles: [String] = []
 
@@ -74,11 +74,14 @@ public struct AttestVerifyCommand: ToolCommand {
   @OptionGroup public var policy: PolicyOption
 
   @Option(
-    help: ArgumentHelp("Demand this REPORT_DATA: 64 bytes.", valueName: "hex"))
-  public var reportData: HexBytes?
+    help: ArgumentHelp(
+      "Demand this REPORT_DATA: 64 bytes in hex or Base64, or @FILE.", valueName: "bytes"))
+  public var reportData: BytesArgument?
 
-  @Option(help: ArgumentHelp("Demand this MEASUREMENT: 48 bytes.", valueName: "hex"))
-  public var measurement: HexBytes?
+  @Option(
+    help: ArgumentHelp(
+      "Demand this MEASUREMENT: 48 bytes in hex or Base64, or @FILE.", valueName: "bytes"))
+  public var measurement: BytesArgument?
 
   @Option(
     help: ArgumentHelp(
@@ -116,12 +119,8 @@ public struct AttestVerifyCommand: ToolCommand {
   public func validate() throws {
     try policy.validate(
       beside: [report] + certificateFiles + trust.trustedFiles + revocation.listFiles)
-    guard reportData.map({ $0.bytes.count == 64 }) ?? true else {
-      throw ValidationError("--report-data takes 64 bytes, 128 hex digits.")
-    }
-    guard measurement.map({ $0.bytes.count == 48 }) ?? true else {
-      throw ValidationError("--measurement takes 48 bytes, 96 hex digits.")
-    }
+    guard reportData?.mayBe(64) ?? true else { throw Self.wrongCount("--report-data", 64) }
+    guard measurement?.mayBe(48) ?? true else { throw Self.wrongCount("--measurement", 48) }
     guard at.map({ AttestationTime($0) != nil }) ?? true else {
       throw ValidationError("--at takes YYYY-MM-DD, seconds since 1970, or \"issue\".")
     }
@@ -130,22 +129,25 @@ public struct AttestVerifyCommand: ToolCommand {
     }
   }
 
+  private static func wrongCount(_ option: String, _ count: Int) -> ValidationError {
+    ValidationError("\(option) takes \(count) bytes: \(2 * count) hex digits, Base64 or @FILE.")
+  }
+
   public func execute(_ console: Console) throws {
     let file = try ReportFile(reading: report)
-    var certificates: [X509Certificate] = []
-    for path in certificateFiles { certificates += try X509Certificate.all(inFile: path) }
-    if let offer = file.offer {
-      certificates += try CertificateTable(offer.certificates).certificates()
-    }
+    var supplied = SuppliedCertificates()
+    for path in certificateFiles { supplied.append(try SuppliedCertificates(inFile: path)) }
+    supplied.append(try file.certificates())
     let verifier = AttestationVerifier(
       trust: try trust.anchors(), requirements: try requirements(for: file),
       time: at.flatMap { AttestationTime($0) }?.time ?? .at(TrustOptions.now),
       revocationLists: try revocation.lists())
-    let result = verifier.verify(report: file.report, certificates: certificates)
+    let result = verifier.verify(report: file.report, supplied: supplied)
     if json {
-      try console.write(AttestationJSON.verdict(of: result) { console.refusal($0) })
+      try console.write(
+        AttestationJSON.verdict(of: result, file, supplied) { console.refusal($0) })
     } else {
-      try console.write(AttestationText.verdict(of: result, style: console.style))
+      try console.write(AttestationText.verdict(of: result, file, supplied, console.style))
     }
     try result.requireAccepted()
   }
@@ -158,16 +160,31 @@ public struct AttestVerifyCommand: ToolCommand {
     if allowMigrationAgent { requirements.allowsMigrationAgent = true }
     if allowMaskedChip { requirements.allowsMaskedChip = true }
     if let vmpl { requirements.vmpl = UInt32(vmpl) }
-    // An offer stands or falls with the report's word for its key.
-    requirements.reportData = try file.offer?.expectedReportData()
-    if let reportData { requirements.reportData = reportData.bytes }
+    requirements.reportData = try demandedReportData(for: file)
     requirements.policy = try policy.load()
-    if let measurement = measurement?.bytes {
+    if let argument = measurement {
+      guard let measurement = try argument.read(48) else {
+        throw Self.wrongCount("--measurement", 48)
+      }
       guard requirements.policy.measurements?.contains(measurement) ?? true else {
         throw ValidationError("--measurement is none that the policy takes.")
       }
       requirements.policy.measurements = [measurement]
     }
     return requirements
+  }
+
+  /// An offer stands or falls with the report's word for its key, and so do a vTPM's claims,
+  /// whatever else is demanded.
+  private func demandedReportData(for file: ReportFile) throws -> [UInt8]? {
+    let bound = try file.expectedReportData()
+    guard let reportData else { return bound }
+    guard let given = try reportData.read(64) else { throw Self.wrongCount("--report-data", 64) }
+    guard bound ?? given == given else {
+      throw MigrationError(
+        .reportData, "what is demanded is not what the report has to bind", section: "report",
+        at: 0x050, expected: Hex.encode(given), got: bound.map { Hex.encode($0) })
+    }
+    return given
   }
 }

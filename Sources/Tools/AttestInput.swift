@@ -4,61 +4,67 @@ internal import FileIO
 package import SEVSNP
 internal import SVSM
 
-/// An attestation report in a file of one of the kinds it comes in.
+/// An attestation report in a file of any form it travels in.
 struct ReportFile {
-  enum Kind: String {
-    /// The 1184 bytes alone.
-    case report
-    /// MSG_REPORT_RSP, as firmware answers and Linux hands it on.
-    case response
-    /// An offer of ours, with certificates.
-    case offer
-  }
-
   /// Bytes a file may have.
   static let limit = 1 << 20
 
-  let kind: Kind
+  /// 1184 bytes.
   let report: [UInt8]
-  /// The offer the report stands in.
+  /// The offer of ours that the report stands in.
   let offer: MigrationData?
+  /// What else the report stands in; nil for an offer.
+  let container: ReportContainer?
 
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; what `init(_:)` refuses.
   init(reading path: String) throws(MigrationError) {
     try self.init(readSmallFile(path, limit: Self.limit))
   }
 
-  /// - Throws: `REPORT-LENGTH` for a file that holds no report; what an offer refuses.
+  /// - Throws: `REPORT-LENGTH` for a file that holds no report; what an offer and
+  ///   `ReportContainer` refuse.
   init(_ bytes: [UInt8]) throws(MigrationError) {
     if bytes.starts(with: "SVSMOFFR".utf8) {
       let offer = try MigrationData(bytes)
-      (kind, report, self.offer) = (.offer, offer.report, offer)
-      return
+      (report, self.offer, container) = (offer.report, offer, nil)
+    } else {
+      let container = try ReportContainer(bytes)
+      (report, offer, self.container) = (container.report, nil, container)
     }
-    offer = nil
-    if let report = try ReportResponse.report(in: bytes) {
-      (kind, self.report) = (.response, report)
-      return
-    }
-    guard bytes.count == AttestationReport.size else {
-      throw MigrationError(
-        .reportLength, "file holds no attestation report", section: "report",
-        expected: "\(AttestationReport.size) bytes, a MSG_REPORT_RSP or an offer",
-        got: "\(bytes.count) bytes")
-    }
-    (kind, report) = (.report, bytes)
   }
+
+  /// The certificates that came with the report.
+  /// - Throws: `CERT-TABLE`, `CERT-SYNTAX`.
+  func certificates() throws(MigrationError) -> SuppliedCertificates {
+    if let container { return container.certificates }
+    guard let offer else { return SuppliedCertificates() }
+    return try SuppliedCertificates(CertificateTable(offer.certificates))
+  }
+
+  /// REPORT_DATA that binds what came with the report: an offer's key, a vTPM's claims.
+  func expectedReportData() throws(MigrationError) -> [UInt8]? {
+    if let offer { return try offer.expectedReportData() }
+    return container?.hcl?.reportData
+  }
+
+  /// Whether REPORT_DATA is the hash of the claims.
+  func bindsClaims(of hcl: HCLReport) -> Bool {
+    let start = 0x050
+    return report[start..<start + 64].elementsEqual(hcl.reportData)
+  }
+
+  /// The form, as JSON names it.
+  var form: String { container?.form.rawValue ?? "offer" }
+  var coding: ReportContainer.Coding { container?.coding ?? .binary }
 }
 
-extension X509Certificate {
-  /// Every certificate in a file: DER, PEM with any number, or a GHCB certificate table.
+extension SuppliedCertificates {
+  /// What a file holds.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`, `CERT-TABLE`.
-  static func all(inFile path: String) throws(MigrationError) -> [X509Certificate] {
+  init(inFile path: String) throws(MigrationError) {
     let bytes = try readSmallFile(path, limit: TrustOptions.fileLimit)
     do {
-      // A certificate is a SEQUENCE; no GUID of a table begins with that tag.
-      if PEM.isText(bytes) || bytes.first == 0x30 { return try read(bytes) }
-      return try CertificateTable(bytes).certificates()
+      try self.init(file: bytes)
     } catch {
       throw error.inSection(path)
     }

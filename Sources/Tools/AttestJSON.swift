@@ -11,9 +11,8 @@ enum AttestationJSON {
   static let verdictSchema = "svsm-migration/attestation/1"
 
   static func show(_ file: ReportFile, _ report: AttestationReport) throws(MigrationError) -> JSON {
-    var members: [JSON.Member] = [
-      .init("schema", .string(reportSchema)), .init("source", .string(file.kind.rawValue)),
-    ]
+    var members: [JSON.Member] = [.init("schema", .string(reportSchema))]
+    members += try source(of: file, file.certificates())
     if let offer = file.offer {
       members.append(
         .init(
@@ -37,17 +36,43 @@ enum AttestationJSON {
     return .object(members)
   }
 
+  /// The form the report came in, and what came with it.
+  private static func source(
+    of file: ReportFile, _ supplied: SuppliedCertificates
+  ) -> [JSON.Member] {
+    var members: [JSON.Member] = [
+      .init("source", .string(file.form)), .init("coding", .string(file.coding.rawValue)),
+      .init("supplied", JSON(supplied.certificates.count)),
+      .init("unknownEntries", JSON(supplied.unknownEntries)),
+    ]
+    if let hcl = file.container?.hcl {
+      members.append(
+        .init(
+          "claims",
+          [
+            "bytes": JSON(hcl.claims.count), "hash": .string(hcl.hashName),
+            "bound": .bool(file.bindsClaims(of: hcl)),
+          ]))
+    }
+    return members
+  }
+
   private static func fields(of report: AttestationReport) -> JSON {
     .object(ReportField.all(of: report).map { .init($0.name, $0.json) })
   }
 
-  /// - Parameter refusal: how a refusal is written.
+  /// - Parameters:
+  ///   - supplied: the certificates that the report was verified with.
+  ///   - refusal: how a refusal is written.
   static func verdict(
-    of result: AttestationResult, refusal: (MigrationError) -> JSON
+    of result: AttestationResult, _ file: ReportFile, _ supplied: SuppliedCertificates,
+    refusal: (MigrationError) -> JSON
   ) -> JSON {
     let verdict = result.isGenuine ? "genuine" : result.isAccepted ? "accepted" : "refused"
-    var members: [JSON.Member] = [
-      .init("schema", .string(verdictSchema)), .init("verdict", .string(verdict)),
+    var members: [JSON.Member] = [.init("schema", .string(verdictSchema))]
+    members += source(of: file, supplied)
+    members += [
+      .init("verdict", .string(verdict)),
       .init("genuine", .bool(result.isGenuine)),
       .init("root", result.anchor.map { .string($0.description) } ?? .null),
       .init("product", result.product.map { .string($0.rawValue) } ?? .null),

@@ -23,6 +23,7 @@ enum AttestationText {
         "report data", isBound ? "binds the public key" : "does not bind the public key", indent: 2)
       out.line()
     }
+    source(of: file, try file.certificates(), into: &out)
     out.line("Attestation report")
     for field in ReportField.all(of: report) {
       for (index, line) in field.lines.enumerated() {
@@ -61,9 +62,42 @@ enum AttestationText {
     return remarks
   }
 
+  /// What the report came in, unless it came alone; and what was passed over.
+  private static func source(
+    of file: ReportFile, _ supplied: SuppliedCertificates, into out: inout RenderedText
+  ) {
+    guard let container = file.container else { return }
+    let isPlain = container.form == .report && container.coding == .binary
+    guard !isPlain || supplied.note != nil || container.certificates != SuppliedCertificates()
+    else { return }
+    out.line("Source")
+    let form =
+      switch container.form {
+      case .report: "report"
+      case .response: "the firmware's response, MSG_REPORT_RSP"
+      case .hcl: "the report of a vTPM on Azure"
+      }
+    out.field("form", "\(form), \(container.coding.description)", width: 16, indent: 2)
+    if let hcl = container.hcl {
+      let verb = file.bindsClaims(of: hcl) ? "is" : "is NOT"
+      out.field(
+        "claims", "\(hcl.claims.count) bytes; REPORT_DATA \(verb) their \(hcl.hashName)",
+        width: 16, indent: 2)
+    }
+    out.field(
+      "certificates", "\(container.certificates.certificates.count)", width: 16, indent: 2)
+    if let note = supplied.note { out.field("note", note, width: 16, indent: 2) }
+    out.line()
+  }
+
   /// The check list and the verdict.
-  static func verdict(of result: AttestationResult, style: Style) -> String {
+  /// - Parameter supplied: the certificates that the report was verified with.
+  static func verdict(
+    of result: AttestationResult, _ file: ReportFile, _ supplied: SuppliedCertificates,
+    _ style: Style
+  ) -> String {
     var out = RenderedText()
+    source(of: file, supplied, into: &out)
     if !result.chain.isEmpty {
       out.line("Certificates")
       for certificate in result.chain {

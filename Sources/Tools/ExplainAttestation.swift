@@ -1,12 +1,14 @@
 /// What is said of codes about reports and certificates.
 extension Explanation {
   static let reportLength = Explanation(
-    meaning: "the attestation report is not 1184 bytes long",
+    meaning: "no attestation report of 1184 bytes is found in the file, or something that does not "
+      + "belong there follows it",
     causes: [
-      "the response of the firmware given with its header cut wrongly",
-      "a file that is no report",
+      "a file that is no report, or was cut",
+      "an answer of the firmware that is a status and no report",
+      "bytes after a report that are neither zero nor a certificate table",
     ],
-    remedy: "give the raw report, nothing around it")
+    remedy: "give the report as it was got; the message says what the file looks like")
 
   static let reportVersion = Explanation(
     meaning: "the attestation report is of a version other than 2 to 5",
@@ -17,7 +19,9 @@ extension Explanation {
     remedy: "a newer firmware needs newer tools; svsm-mig-attest show shows what they know of it")
 
   static let reportReserved = Explanation(
-    meaning: "a reserved byte, or reserved bit of KEY_INFO, is set",
+    meaning:
+      "a reserved byte of the report or of the response it came in, or a reserved bit of KEY_INFO, "
+      + "is set",
     causes: [
       "damage",
       "a field that newer firmware fills in",
@@ -135,17 +139,19 @@ extension Explanation {
   static let certificateSyntax = Explanation(
     meaning: "not a well-formed certificate, PEM text or private key",
     causes: [
-      "a file that is no certificate",
+      "a server's answer kept as a certificate: not found, too many requests",
+      "another container, such as PKCS #7, or another encoding, such as UTF-16",
       "damage in the encoding",
     ],
-    remedy: "give X.509 in DER or PEM")
+    remedy: "give X.509 in DER or PEM, or the certificate table; the message says what the file "
+      + "looks like")
 
   static let certificateMissing = Explanation(
     meaning:
       "the certificate of the key that signed the report, or its issuer, is neither supplied "
       + "nor known; or no revocation list is that of the chain's root",
     causes: [
-      "the host gave no certificates",
+      "the host gave no certificates, or a table of entries that are not known",
       "only the chip's own was supplied",
       "--crl with the list of another product",
     ],
@@ -218,8 +224,8 @@ extension Explanation {
     meaning: "the certificate table is too long, has no end, repeats an entry, or its contents lie "
       + "wrong",
     causes: [
-      "damage in the table",
+      "damage in the table, or a part of it",
       "a table padded beyond 16 KiB",
     ],
-    remedy: "have the host configure its certificates again")
+    remedy: "get the table whole; if it was, have the host configure its certificates again")
 }

@@ -57,7 +57,7 @@ struct VectorCheck {
       }
     case .table:
       return try refusal { () throws(MigrationError) in
-        _ = try CertificateTable(files.bytes).certificates()
+        _ = try SuppliedCertificates(CertificateTable(files.bytes))
       }
     case .policy:
       return try refusal { () throws(MigrationError) in
@@ -155,15 +155,17 @@ struct VectorCheck {
 
   private func checkReport(_ path: String, certificates paths: [String]) throws(MigrationError) {
     let file = try ReportFile(reading: path)
-    var certificates: [X509Certificate] = []
-    for path in paths { certificates += try X509Certificate.all(inFile: path) }
+    // A vector names the certificates of an offer's report: one may stand for another.
+    var supplied = file.container?.certificates ?? SuppliedCertificates()
+    for path in paths { supplied.append(try SuppliedCertificates(inFile: path)) }
     let time = vector.words[.at].flatMap { AttestationTime($0)?.time }
     var verifier = AttestationVerifier(
       trust: try files.anchors(),
       requirements: vector.words[.demands] == nil ? .anyGuest : .init(),
       time: time ?? .at(TrustOptions.now), revocationLists: try files.revocationLists())
     verifier.requirements.policy = try files.policy()
-    try verifier.verify(report: file.report, certificates: certificates).requireAccepted()
+    verifier.requirements.reportData = file.container?.hcl?.reportData
+    try verifier.verify(report: file.report, supplied: supplied).requireAccepted()
   }
 }
 

@@ -15,7 +15,7 @@ let allLayouts: [RecordLayout] = [
   VCPUPlaintext.layout, ServicePlaintext.layout, SecretsPlaintext.layout,
   SecretsPageFacts.layout, PageStateMap.runLayout, GuestMap.headerLayout, GuestMap.entryLayout,
   MachineState.layout, MachineState.entryLayout, MachineState.sealedLayout, Seal.layout,
-  AttestationReport.layout, ReportResponse.layout, CertificateTable.layout,
+  AttestationReport.layout, ReportResponse.layout, HCLReport.layout, CertificateTable.layout,
   VMSA.layout, SecretsPage.layout, ELFCoreNotes.prstatusLayout, ELFCoreNotes.cpuStateLayout,
 ]
 

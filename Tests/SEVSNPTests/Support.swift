@@ -1,3 +1,4 @@
+import Bytes
 import Cryptography
 import TestSupport
 import Testing
@@ -9,4 +10,14 @@ func certificate(_ path: String) throws -> X509Certificate {
 /// Runs the `openssl` command; in `line`, `@name` is a path in `scratch`.
 func openssl(_ line: String, in scratch: Scratch) throws -> Program.Outcome {
   try #require(Program.run(["openssl"] + scratch.words(line)))
+}
+
+/// What `body` refuses.
+func refusal(_ body: () throws -> Void) -> MigrationError? {
+  do {
+    try body()
+  } catch {
+    return error as? MigrationError
+  }
+  return nil
 }

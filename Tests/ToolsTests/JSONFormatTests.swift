@@ -76,6 +76,8 @@ import Testing
     (report, "attest", "show @turin --json", 0),
     (report, "attest", "show @destination.offer --json", 0),
     (report, "attest", "show @odd --json", 0),
+    (report, "attest", "show @hcl --json", 0),
+    (attestation, "attest", "verify @hcl --json", 65),
     (attestation, "attest", "verify @milan --json --cert @milan.der --at issue", 0),
     (attestation, "attest", "verify @milan --json --cert @milan.der --at 2001-01-01", 65),
     (attestation, "attest", "verify @odd --json --cert @milan.der --at issue", 65),
@@ -140,6 +142,7 @@ import Testing
     try shop.write("odd", odd)
     odd[0] = 99
     try shop.write("unknown", odd)
+    try shop.write("hcl", ReportForms.hcl())
     return try calls.map { call in
       let outcome = try shop.run(call.tool, call.line)
       let name = "\(call.tool) \(call.line)"
