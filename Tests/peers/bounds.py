@@ -95,7 +95,7 @@ def discards(regions, ranges):
     pages = b"".join(
         be(8, (i << 21) | (0x22 if i else 2)) + (b"" if i else name("pc.ram")) + b"\0"
         for i in range(regions))
-    payload = b"\0" + name("pc.ram") + b"\0" + (be(8, size // 2) + be(8, size // 2)) * ranges
+    payload = b"\0" + name("pc.ram") + b"\0" + (be(8, 0) + be(8, size)) * ranges
     command = b"\x08" + be(2, 6) + be(2, len(payload)) + payload
     return (HEADER + ram([("pc.ram", size)]) + section(2, 2, body=pages + END) + command * 10
             + section(3, 2, body=END) + b"\0")
