@@ -47,17 +47,17 @@ public struct CMOSMemory: Sendable, Hashable {
   /// Bytes below the hole.
   /// - Parameters:
   ///   - total: bytes of all main memory.
-  ///   - rule: bytes that lie below the hole by the machine's rule, where that is known. It decides
-  ///     what was rounded down.
+  ///   - rule: bytes that lie below the hole by the machine's rule. It decides what was rounded
+  ///     down.
   /// - Returns: nil when main memory of this size is not what is counted here.
-  func below(of total: UInt64, by rule: UInt64?) -> UInt64? {
+  func below(of total: UInt64, by rule: UInt64) -> UInt64? {
     let first = (below.lowerBound + 4095) / 4096 * 4096
     let fitting = stride(from: first, to: below.upperBound, by: 4096).filter {
       // No machine has less than a unit above 4 GiB.
       $0 == total && above == 0
         || $0 < total && total - $0 >= Self.unit && (total - $0) / Self.unit & 0xff_ffff == above
     }
-    if let rule, fitting.contains(rule) { return rule }
+    if fitting.contains(rule) { return rule }
     if fitting.contains(total) { return total }
     return fitting.count == 1 ? fitting[0] : nil
   }

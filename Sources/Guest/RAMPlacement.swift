@@ -203,22 +203,24 @@ public struct RAMPlacement: Sendable {
     _ main: [Int], _ blocks: [RAMBlock], isTold: Bool
   ) throws(MigrationError) -> [MappedRange] {
     let total = main.reduce(0) { $0 + blocks[$1].size }
-    let rule = try GuestLayout.below(machine: machine, size: total, limit: below4G)
+    guard
+      let rule = try GuestLayout.below(machine: machine, size: total, limit: below4G)
+    else { throw GuestLayout.unknown(machine) }
     var below = rule
     // Who says both knows better than a guest's CMOS.
     if let cmos, !(isTold && below4G != nil) {
-      below = cmos.below(of: total, by: rule)
-      guard let below, below4G == nil || below == rule else {
+      let counted = cmos.below(of: total, by: rule)
+      guard let counted, below4G == nil || counted == rule else {
         throw MigrationError(
           .guestMap,
-          below == nil
+          counted == nil
             ? "main memory is not what the machine's CMOS counts"
             : "--below-4g is not what the machine's CMOS says",
           section: "mc146818rtc", expected: "\(cmos)",
           got: "\(hex(total)) bytes in \(Self.list(main.map { blocks[$0].name }))")
       }
+      below = counted
     }
-    guard let below else { throw GuestLayout.unknown(machine) }
     return try GuestLayout.ranges(
       main.map { ($0, blocks[$0].size) }, machine: machine, below: below)
   }

@@ -98,10 +98,9 @@ extension GuestDescription {
 extension Console {
   /// Says which memory of a guest that has private memory is shared, by block.
   func noteShared(_ guest: GuestDescription) {
+    guard !isQuiet, guest.pageStates.runs.contains(where: { $0.state.isPrivate }) else { return }
     let shared = guest.sharedMemory
-    guard guest.pageStates.runs.contains(where: { $0.state.isPrivate }), !shared.isEmpty else {
-      return
-    }
+    guard !shared.isEmpty else { return }
     let blocks = shared.map { "\($0.block.name) \(Spelled.size($0.size))" }
     note("shared memory: " + blocks.joined(separator: ", "))
   }

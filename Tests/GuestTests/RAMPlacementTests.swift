@@ -126,8 +126,9 @@ import Testing
     let map = try placement("q35").map(blocks)
     #expect(ranges(map, blocks) == ["pc.ram+0M=0M+2048M", "pc.ram+2048M=4096M+1024M"])
     #expect(refusalCode { _ = try placement("virt").map(blocks) } == .guestMap)
-    // With it a machine need not be known.
-    let known = try placement("virt", cmos: (1 << 30, 2 << 30)).map(blocks)
+    let counted = try placement("virt", cmos: (1 << 30, 2 << 30))
+    #expect(refusalCode { _ = try counted.map(blocks) } == .guestMap)
+    let known = try placement("q35", cmos: (1 << 30, 2 << 30)).map(blocks)
     #expect(ranges(known, blocks) == ["pc.ram+0M=0M+1024M", "pc.ram+1024M=4096M+2048M"])
   }
 
@@ -159,12 +160,12 @@ import Testing
     ] as [(UInt64, UInt64)])
   func theCMOSTellsWhereMemoryIsCut(below: UInt64, above: UInt64) throws {
     let blocks = [try RAMBlock(name: "pc.ram", size: (below + above) << 10)]
-    let map = try placement("not known", cmos: (below << 10, above << 10)).map(blocks)
+    let map = try placement("q35", cmos: (below << 10, above << 10)).map(blocks)
     #expect(map.ranges[0].size == below << 10)
     #expect(map.ranges.dropFirst().first?.size == (above == 0 ? nil : above << 10))
     // Below 1 MiB the CMOS does not tell one size from another.
     let less = [try RAMBlock(name: "pc.ram", size: (below + above - 64) << 10)]
-    let placement = try placement("not known", cmos: (below << 10, above << 10))
+    let placement = try placement("q35", cmos: (below << 10, above << 10))
     if below > 1100 { #expect(refusalCode { _ = try placement.map(less) } == .guestMap) }
   }
 
