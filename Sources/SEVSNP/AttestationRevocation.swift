@@ -2,6 +2,9 @@ internal import Bytes
 internal import Cryptography
 
 extension AttestationVerifier {
+  /// Section of what is wrong with a revocation list: a file of its own, not a part of the input.
+  public static let revocationSection = "revocation list"
+
   /// Holds the authorities of a chain against the lists of its root. AMD's root lists what it has
   /// issued and taken back; the chip's own certificate is on no list.
   func checkRevocation(_ chain: AttestationChain, _ ledger: inout AttestationLedger) {
@@ -17,7 +20,7 @@ extension AttestationVerifier {
       guard !own.isEmpty else {
         throw MigrationError(
           .certificateMissing, "no revocation list is that of the chain's root",
-          section: "revocation list", expected: "a list of \(root.subject)",
+          section: Self.revocationSection, expected: "a list of \(root.subject)",
           got: revocationLists.map { "\($0.issuer)" }.joined(separator: "; "))
       }
       for list in own {
@@ -26,7 +29,7 @@ extension AttestationVerifier {
           throw MigrationError(
             .certificateRevoked,
             "\(certificate.subject.commonName ?? "an authority") is revoked",
-            section: "revocation list",
+            section: Self.revocationSection,
             got: "serial number \(Hex.encode(certificate.serialNumber ?? []))")
         }
       }
@@ -37,7 +40,7 @@ extension AttestationVerifier {
   private static func require(
     _ list: X509RevocationList, by root: X509Certificate, at time: Int64
   ) throws(MigrationError) {
-    let section = "revocation list"
+    let section = revocationSection
     guard try root.maySignRevocationLists() else {
       throw MigrationError(
         .certificateExtension, "the root may not sign revocation lists", section: section,

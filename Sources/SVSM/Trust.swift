@@ -77,10 +77,12 @@ public struct Trust: Sendable {
       time: .at(time), revocationLists: revocationLists)
   }
 
-  /// A report's offsets count from its first byte, those of certificates from their table's.
+  /// A report's offsets count from its first byte, those of certificates from their table's. A
+  /// revocation list lies in neither.
   private static func locate(
     _ error: MigrationError, in section: String, at offset: UInt64
   ) -> MigrationError {
+    guard error.section != AttestationVerifier.revocationSection else { return error }
     var located = error
     let start = error.section == "report" ? offset : offset + UInt64(AttestationReport.size)
     located.offset = start + (error.offset ?? 0)
