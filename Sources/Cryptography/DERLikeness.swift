@@ -27,7 +27,7 @@ extension DERValue {
     // A list's body is version, algorithm, issuer, time; a certificate has its number first, and
     // two times in the fourth place.
     if let body = try? first.children(), body.count > 3, [0x17, 0x18].contains(body[3].tag) {
-      return "a revocation list"
+      return "a revocation list: --crl takes it"
     }
     return nil
   }

@@ -56,7 +56,7 @@ public enum PEM {
     switch label(of: line) {
     case "PKCS7", "CMS": return "PKCS #7: openssl pkcs7 -print_certs writes its certificates"
     case "TRUSTED CERTIFICATE": return "TRUSTED CERTIFICATE: openssl x509 writes a plain one"
-    case "X509 CRL": return "a revocation list"
+    case "X509 CRL": return "a revocation list: --crl takes it"
     case let label?: return printable(label)
     case nil where line.contains(#"\n"#): return #"line ends that are written as \n"#
     case nil: return "a BEGIN line that does not end with its dashes"

@@ -60,13 +60,22 @@ public struct X509RevocationList: Equatable, Sendable {
   /// Every list in `bytes`: one in DER, or any number in PEM.
   /// - Throws: `CERT-SYNTAX`, also when there is none.
   public static func read(_ bytes: [UInt8]) throws(MigrationError) -> [X509RevocationList] {
-    guard PEM.isText(bytes) else { return [try X509RevocationList(der: bytes)] }
+    guard PEM.isText(bytes) else {
+      guard DERValue.isSequence(bytes) else {
+        throw MigrationError(
+          .certificateSyntax, "neither a revocation list in DER nor PEM text",
+          got: "\(Likeness(bytes))")
+      }
+      return [try X509RevocationList(der: bytes)]
+    }
     var lists: [X509RevocationList] = []
     for der in try PEM.blocks("X509 CRL", in: bytes) {
       lists.append(try X509RevocationList(der: der))
     }
     guard !lists.isEmpty else {
-      throw MigrationError(.certificateSyntax, "PEM text holds no revocation list")
+      throw MigrationError(
+        .certificateSyntax, "PEM text holds no revocation list", expected: "X509 CRL",
+        got: PEM.otherContent(bytes))
     }
     return lists
   }

@@ -41,6 +41,11 @@ struct ReportFile {
     return try SuppliedCertificates(CertificateTable(offer.certificates))
   }
 
+  /// The same for who only looks: those that cannot be read are none.
+  var readableCertificates: SuppliedCertificates {
+    (try? certificates()) ?? SuppliedCertificates()
+  }
+
   /// REPORT_DATA that binds what came with the report: an offer's key, a vTPM's claims.
   func expectedReportData() throws(MigrationError) -> [UInt8]? {
     if let offer { return try offer.expectedReportData() }

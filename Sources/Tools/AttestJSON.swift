@@ -12,7 +12,7 @@ enum AttestationJSON {
 
   static func show(_ file: ReportFile, _ report: AttestationReport) throws(MigrationError) -> JSON {
     var members: [JSON.Member] = [.init("schema", .string(reportSchema))]
-    members += try source(of: file, file.certificates())
+    members += source(of: file, file.readableCertificates)
     if let offer = file.offer {
       members.append(
         .init(

@@ -23,7 +23,7 @@ enum AttestationText {
         "report data", isBound ? "binds the public key" : "does not bind the public key", indent: 2)
       out.line()
     }
-    source(of: file, try file.certificates(), into: &out)
+    source(of: file, file.readableCertificates, into: &out)
     out.line("Attestation report")
     for field in ReportField.all(of: report) {
       for (index, line) in field.lines.enumerated() {

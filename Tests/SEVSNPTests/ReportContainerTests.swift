@@ -147,7 +147,8 @@ import Testing
       (#"{"outblob": "AA==", "outblob": "AA=="}"#, "twice"),
       (#"{"outblob": "AA==", "provider": "tdx_guest"}"#, "another provider"),
       (#"{"attestation_report": {"version": 2}}"#, "attestation_report is not bytes"),
-      ("00000000: 0300 0000 0a00 0000 1f00  ....", "xxd -r"), ("00ff", "hex"), ("nothing here", "text:"),
+      ("00000000: 0300 0000 0a00 0000 1f00  ....", "xxd -r"), ("00ff", "hex"),
+      ("nothing here", "text:"),
     ])
   func whatHoldsNoReportIsSaid(text: String, said: String) {
     let found = refusal { _ = try ReportContainer(Array(text.utf8)) }

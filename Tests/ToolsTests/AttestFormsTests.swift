@@ -52,6 +52,17 @@ import Testing
     }
   }
 
+  @Test func anOfferIsShownWhateverItsTable() throws {
+    var offer = try Fixture.read("golden/destination.offer")
+    let vcek: [UInt8] = [0x63, 0xDA, 0x75, 0x8D, 0xE6, 0x64, 0x45, 0x64]
+    let entry = try #require(offer.firstRange(of: vcek))
+    offer[entry.lowerBound + 19] = 0xFF
+    try shop.write("offer", offer)
+    #expect(try shop.must("attest", "show @offer --json").json["supplied"]?.int == 0)
+    try shop.must("attest", "show @offer")
+    try shop.run("attest", "verify @offer").requireRefusal(.certificateTable)
+  }
+
   @Test func unknownEntriesOfATableAreSaid() throws {
     var table = try Fixture.read("\(genoa).certtable.bin")
     table[48] ^= 1
