@@ -21,9 +21,9 @@ struct FieldTable {
   }
 
   /// Names of which a part may have several.
-  private static let repeated: Set<String> = ["entry", "leaf"]
+  private static let repeated: Set<String> = ["entry", "leaf", "sealed"]
   /// Names that have fields of their own.
-  private static let nested: Set<String> = ["entry", "report"]
+  private static let nested: Set<String> = ["entry", "report", "sealed"]
 
   /// A field of a section's header: type, id, name, instance, version.
   func header(_ name: String) -> Range<UInt64>? {
@@ -42,7 +42,7 @@ struct FieldTable {
   func find(_ steps: [Step], _ choose: Chooser) throws(MigrationError) -> Range<UInt64>? {
     guard let first = steps.first else { return part.start..<part.end }
     let rest = steps.dropFirst().first
-    // Only entries and leaves are several, and only entries and a report have fields of their own.
+    // Entries and leaves alone are several; entries and a report alone have fields of their own.
     guard first.index == nil || Self.repeated.contains(first.name), rest?.index == nil,
       steps.count <= (Self.nested.contains(first.name) ? 2 : 1)
     else { return nil }
