@@ -127,7 +127,7 @@ import Testing
     let outcome = try shop.run("attack", "--name \u{1b}[31m @stream -o @out")
     #expect(outcome.status != 0)
     #expect(!outcome.errors.contains("\u{1b}"))
-    let usage = try shop.run("verify", "--no-such-\u{1b}[31m")
+    let usage = try shop.run("verify", "stream --no-such-\u{1b}[31m")
     #expect(usage.status == 64)
     #expect(usage.errors.contains("\\u{1b}[31m"), "\(usage.errors)")
   }

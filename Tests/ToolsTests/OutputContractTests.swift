@@ -150,7 +150,10 @@ import Testing
       os.chdir(sys.argv[1])
       resource.setrlimit(resource.RLIMIT_CORE, resource.getrlimit(resource.RLIMIT_CORE)[1:] * 2)
       tool = subprocess.Popen(sys.argv[2:], stdin=subprocess.PIPE)
-      while "0000000000004003" not in open(f"/proc/{tool.pid}/status").read():
+      def blocked():
+          lines = open(f"/proc/{tool.pid}/status").read().split("\\n")
+          return int(next(line for line in lines if line.startswith("SigBlk")).split()[1], 16)
+      while not blocked() >> 14 & 1:  # SIGTERM: the tool is past what it asks for itself
           time.sleep(0.05)
       tool.send_signal(11)
       print(os.WCOREDUMP(os.waitpid(tool.pid, 0)[1]))
