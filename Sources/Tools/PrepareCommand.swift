@@ -89,9 +89,9 @@ public struct PrepareCommand: ToolCommand {
     try rootFile?.write(text: platform.ark.pem)
     try offerFile.write(made.offer.encoded)
     // The offer comes last: without it nobody can address the instance.
-    let outputs = [instanceFile] + [rootFile].compactMap { $0 } + [offerFile]
+    let files = [instanceFile] + [rootFile].compactMap { $0 } + [offerFile]
     try LockedInstance.replacing(instance, console) { () throws(MigrationError) in
-      try OutputFile.commitAll(outputs)
+      try OutputFile.commitAll(files)
     }
     say(made, console)
   }
