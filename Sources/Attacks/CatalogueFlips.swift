@@ -10,8 +10,8 @@ extension Attack {
       "flip-machine-name", [1], "one bit of the machine's name",
       "flip configuration.name+? mask=?",
       // Another name, or no text any more.
-      plain: .init([.sealChunk], [.sealChunk]).or([.sealChunk], [.configuration]),
-      mended: .init([.sealSigner], [.sealSigner]).or([.sealSigner], [.configuration])),
+      plain: .init([.sealChunk], [.sealChunk]).or([.configuration], [.configuration]),
+      mended: .init([.sealSigner], [.sealSigner]).or([.configuration], [.configuration])),
     Attack(
       "flip-section-name", [1], "one bit of a section's name",
       "flip header(epochs.start).name+? mask=?",
@@ -59,19 +59,29 @@ extension Attack {
       "flip-guest-map", [1], "one bit of where RAM lies", "flip map.entry[?].gpa+? mask=?",
       // A place where no RAM can lie, or another one.
       plain: .init([.guestMap], [.guestMap])
-        .or([.sealChunk], [.guestMap, .mapSharedAtPrivate, .sealChunk]),
+        .or(
+          [.guestMap, .mapSharedAtPrivate, .sealChunk],
+          [.guestMap, .mapSharedAtPrivate, .sealChunk]),
       mended: .init([.guestMap], [.guestMap])
-        .or([.sealSigner], [.guestMap, .mapSharedAtPrivate, .sealSigner])),
+        .or(
+          [.guestMap, .mapSharedAtPrivate, .sealSigner],
+          [.guestMap, .mapSharedAtPrivate, .sealSigner])),
     Attack(
       "flip-shared-memory", [1], "one bit of shared memory",
       "flip ram.content[?].content+? mask=?", plain: .init([.sealChunk], [.sealChunk]),
       mended: .init([.sealSigner], [.sealSigner])),
     Attack(
       "flip-page-metadata", [1], "one bit of a page's address", "flip page[?].gpa+? mask=?",
-      // No page's address, one that no other record has, or that of another record.
+      // No page's address, one without memory or of shared memory, or that of another record.
       plain: .init(
-        [.pageAddress, .epochTranscript, .pageRepeated, .pageOperation], [.pageTag]),
-      mended: .init([.pageAddress, .sealSigner, .pageRepeated, .pageOperation], [.pageTag])),
+        [
+          .pageAddress, .guestMap, .mapSharedAtPrivate, .epochTranscript, .pageRepeated,
+          .pageOperation,
+        ], [.pageTag]),
+      mended: .init(
+        [
+          .pageAddress, .guestMap, .mapSharedAtPrivate, .sealSigner, .pageRepeated, .pageOperation,
+        ], [.pageTag])),
     Attack(
       "flip-page-tag", [1], "one bit of a page's tag", "flip page[?].tag+? mask=?",
       plain: .init([.epochTranscript], [.pageTag]), mended: .init([.sealSigner], [.pageTag])),

@@ -31,7 +31,7 @@ public struct MachineFrame: Sendable, Equatable {
   }
 
   /// Whether the SVSM must have carried a body.
-  var lacksSealed: Bool { missing.contains { $0.place == .sealed } }
+  var lacksSealed: Bool { missing.values.contains { $0.place == .sealed } }
 
   /// Puts a body in.
   /// - Throws: `MACHINE-SYNTAX` when no body of this length is missing there.

@@ -41,7 +41,9 @@ extension MachineState {
           "registers of a vCPU are cut off", "cpu \(header.instance)", "\(body.count) bytes")
       }
       let vmsa = vcpus[found].vmsa
-      let section = CPUSection(try fixed.decode(body.span.extracting(first: size), at: 0))
+      var budget = ElementBudget(bytes: size)
+      let section = CPUSection(
+        try fixed.decode(body.span.extracting(first: size), at: 0, &budget))
       guard try section.registers(over: VMSA(vmsa)) == vmsa else {
         throw refusal(
           "sealed registers of a vCPU are not those of its VMSA", "vCPU \(found)",

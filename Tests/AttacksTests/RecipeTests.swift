@@ -76,7 +76,7 @@ import Testing
       code: RECIPE-SYNTAX
       recipe:
       """
-    let recipe = String(repeating: "\ncopy 0 after end", count: 4000)
+    let recipe = String(repeating: "\n  copy 0 after end", count: 4000)
     let vector = try Vector(parsing: text + recipe + "\n", fileName: "long")
     let code = refusalCode {
       _ = try vector.make { (path) throws(MigrationError) in
