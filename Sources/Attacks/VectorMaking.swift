@@ -42,7 +42,7 @@ extension Vector {
   /// - Parameter path: where it is.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `IMAGE-DATA`, `STREAM-TRUNCATED`.
   public static func fixture(_ path: String) throws(MigrationError) -> [UInt8] {
-    let bytes = try readSmallFile(path, limit: fileLimit)
+    let bytes = try readSmallFile(path, limit: fileLimit, .regular)
     guard path.hasSuffix(".xz") else { return bytes }
     let input = try StreamInput.unpackingXZ(StreamInput(ArraySource(bytes)))
     var content: [UInt8] = []

@@ -31,8 +31,17 @@ public struct MigrationError: Error, Equatable, Sendable {
   /// The refusal of all but an audit: the first broken rule ends it.
   public static func refuse(_ error: MigrationError) throws(MigrationError) { throw error }
 
-  /// The same error with the section named, unless a deeper layer named it already.
+  /// The same error, with what it leaves.
+  public func adding(_ consequence: String) -> MigrationError {
+    var copy = self
+    copy.what += "; " + consequence
+    return copy
+  }
+
+  /// The same error with the section named, unless a deeper layer named it already. One of a file that
+  /// could not be opened, made, read or written has none: it names the file, and its byte is the file's.
   public func inSection(_ name: String) -> MigrationError {
+    if [66, 73, 74].contains(code.exitStatus) { return self }
     var copy = self
     if copy.section == nil { copy.section = name }
     return copy

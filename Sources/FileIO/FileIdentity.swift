@@ -11,6 +11,12 @@ public struct FileIdentity: Sendable, Hashable {
     inode = UInt64(truncatingIfNeeded: status.inode.rawValue)
   }
 
+  /// The folder that the file at `path` is in, every link to the file followed; nil when there is none.
+  public static func ofFolder(of path: String) -> FileIdentity? {
+    guard let file = try? SystemCall.realPath(FilePath(path)) else { return nil }
+    return (try? Stat(file.removingLastComponent())).map { FileIdentity($0) }
+  }
+
   /// The regular file or folder at `path`, or nil when there is none. "-" is standard output.
   public static func ofOutput(_ path: String) -> FileIdentity? {
     let status = path == "-" ? try? Stat(FileDescriptor.standardOutput) : try? Stat(FilePath(path))

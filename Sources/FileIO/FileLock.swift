@@ -6,24 +6,31 @@ internal import SystemPackage
 ///
 /// Meant for files that are replaced as a whole: whoever waited looks at the file that stands there
 /// then. On a file system without locks `body` runs without one.
-/// - Throws: `INPUT-OPEN` when the file cannot be opened; what `body` throws.
+/// - Parameter waiting: called before the lock is waited for, when another has it.
+/// - Throws: `INPUT-OPEN` when the file cannot be opened; `INPUT-KIND` when it is no regular file; what
+///   `body` throws.
 public func withLockedFile<Value>(
-  _ path: String, _ body: (LockedFile) throws(MigrationError) -> Value
+  _ path: String, waiting: () -> Void = {},
+  _ body: (LockedFile) throws(MigrationError) -> Value
 ) throws(MigrationError) -> Value {
   while true {
     let descriptor: FileDescriptor
     let held: FileIdentity
     do {
       descriptor = try SystemCall.typed {
-        try FileDescriptor.open(FilePath(path), .readOnly, options: [.closeOnExec])
+        try FileDescriptor.open(FilePath(path), .readOnly, options: [.closeOnExec, .nonBlocking])
       }
-      held = FileIdentity(try Stat(descriptor))
     } catch {
       throw MigrationError(.inputOpen, "cannot open", displayName(path), error)
     }
     // Closing gives the lock back.
     defer { try? descriptor.close() }
-    FileLock.take(descriptor)
+    guard let status = try? Stat(descriptor), status.type == .regular else {
+      throw MigrationError(
+        .inputKind, "cannot lock and replace \(displayName(path))", expected: "a regular file")
+    }
+    held = FileIdentity(status)
+    FileLock.take(descriptor, waiting: waiting)
     guard FileIdentity.ofOutput(path) == held else { continue }
     let file = LockedFile(path)
     defer { file.release() }
@@ -58,7 +65,10 @@ public final class LockedFile {
 
 enum FileLock {
   /// flock(2), waiting for it.
-  static func take(_ descriptor: FileDescriptor) {
+  /// - Parameter waiting: called before that, when another has it.
+  static func take(_ descriptor: FileDescriptor, waiting: () -> Void = {}) {
+    if flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 { return }
+    if errno == EWOULDBLOCK { waiting() }
     while flock(descriptor.rawValue, LOCK_EX) == -1, errno == EINTR {}
   }
 }

@@ -12,11 +12,16 @@ public func fileNames(in folder: String) throws(MigrationError) -> [String] {
 }
 
 /// `path` from the root of the file system on, every symbolic link followed.
-/// - Throws: `INPUT-OPEN` when nothing is there.
+/// - Throws: `INPUT-OPEN` when nothing is there, or what is there has a name that is not UTF-8.
 public func realPath(of path: String) throws(MigrationError) -> String {
+  let found: FilePath
   do {
-    return try SystemCall.realPath(FilePath(path)).string
+    found = try SystemCall.realPath(FilePath(path))
   } catch {
     throw MigrationError(.inputOpen, "cannot open", displayName(path), error)
   }
+  guard let text = String(validating: found) else {
+    throw MigrationError(.inputOpen, "path of \(displayName(path)) is not UTF-8")
+  }
+  return text
 }

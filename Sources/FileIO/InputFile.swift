@@ -14,6 +14,17 @@ public final class InputFile: Sendable {
     case characterDevice
   }
 
+  /// What may stand at a name that is opened.
+  public enum Demand: Sendable {
+    /// All that can be read. The open of a fifo waits for a writer, as who names one wants.
+    case anyKind
+    /// A regular file, or a link to one. Nothing is waited for.
+    case regular
+    /// A regular file and no link: what belongs to a folder that somebody else may have filled, and
+    /// whose links may lead to files of ours.
+    case member
+  }
+
   /// The path as messages show it, or "standard input".
   public let name: String
   public let kind: Kind
@@ -24,8 +35,30 @@ public final class InputFile: Sendable {
   private let descriptor: FileDescriptor
 
   /// Opens `path` for reading.
-  /// - Throws: `INPUT-OPEN`; `INPUT-KIND` for a folder or block device.
-  public init(_ path: String) throws(MigrationError) {
+  /// - Throws: `INPUT-OPEN`; `INPUT-KIND` for a folder or block device, and what is not demanded.
+  public convenience init(
+    _ path: String, _ demand: Demand = .anyKind
+  ) throws(MigrationError) {
+    try self.init(path, demand, missing: .inputOpen, unfit: .inputKind)
+  }
+
+  /// Opens a file that `folder` must hold, a regular one and no link.
+  /// - Parameters:
+  ///   - name: a name of the program's own, never one that was read from an input.
+  ///   - code: what the folder is refused with when there is no such file.
+  /// - Throws: `code`; `INPUT-OPEN` when the system does not open what is there.
+  public convenience init(
+    _ name: String, of folder: String, refusing code: ErrorCode
+  ) throws(MigrationError) {
+    try self.init("\(folder)/\(name)", .member, missing: code, unfit: code)
+  }
+
+  /// - Parameters:
+  ///   - missing: code of a name at which nothing stands.
+  ///   - unfit: code of what is none of the files that are demanded.
+  private init(
+    _ path: String, _ demand: Demand, missing: ErrorCode, unfit: ErrorCode
+  ) throws(MigrationError) {
     let isStandard = path == "-"
     let name = isStandard ? "standard input" : displayName(path)
     let descriptor: FileDescriptor
@@ -35,11 +68,18 @@ public final class InputFile: Sendable {
         isStandard
         ? .standardInput
         : try SystemCall.typed {
-          try FileDescriptor.open(FilePath(path), .readOnly, options: [.closeOnExec])
+          try FileDescriptor.open(FilePath(path), .readOnly, options: demand.options)
         }
       status = try Stat(descriptor)
+    } catch Errno.tooManySymbolicLinkLevels where demand == .member {
+      throw MigrationError(
+        unfit, "cannot read \(name)", expected: "a regular file", got: "a symbolic link")
+    } catch Errno.noSuchAddressOrDevice where demand != .anyKind {
+      throw MigrationError(
+        unfit, "cannot read \(name)", expected: demand.words, got: "a socket or a device")
     } catch {
-      throw MigrationError(.inputOpen, "cannot open", name, error)
+      let code = error == .noSuchFileOrDirectory ? missing : .inputOpen
+      throw MigrationError(code, "cannot open", name, error)
     }
     let kind: Kind? =
       switch status.type {
@@ -48,11 +88,15 @@ public final class InputFile: Sendable {
       case .characterSpecial: .characterDevice
       default: nil
       }
-    guard let kind else {
+    guard let kind, kind == .regular || demand == .anyKind else {
       if !isStandard { try? descriptor.close() }
-      throw MigrationError(
-        .inputKind, "cannot read \(name)", expected: "a file",
-        got: status.type == .directory ? "a folder" : "a device")
+      let got =
+        switch status.type {
+        case .directory: "a folder"
+        case .fifo, .socket: "a pipe"
+        default: "a device"
+        }
+      throw MigrationError(unfit, "cannot read \(name)", expected: demand.words, got: got)
     }
     (self.name, self.kind, self.descriptor) = (name, kind, descriptor)
     size = kind == .regular ? UInt64(status.size) : nil
@@ -188,5 +232,19 @@ public final class InputFile: Sendable {
 
   private func tooShort(at offset: UInt64) -> MigrationError {
     MigrationError(.readFailed, "\(name) is shorter than it was or should be", at: offset)
+  }
+}
+
+extension InputFile.Demand {
+  /// What a refusal calls it.
+  fileprivate var words: String { self == .anyKind ? "a file" : "a regular file" }
+
+  fileprivate var options: FileDescriptor.OpenOptions {
+    switch self {
+    case .anyKind: [.closeOnExec]
+    // Regular files know no waiting; all else is open at once, and looked at.
+    case .regular: [.closeOnExec, .nonBlocking]
+    case .member: [.closeOnExec, .nonBlocking, .noFollow]
+    }
   }
 }

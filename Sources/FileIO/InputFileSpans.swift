@@ -49,8 +49,12 @@ extension InputFile {
 }
 
 /// Reads a whole small file; "-" is standard input.
-/// - Parameter limit: bytes it may have at most.
+/// - Parameters:
+///   - limit: bytes it may have at most.
+///   - demand: what may stand there.
 /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`.
-public func readSmallFile(_ path: String, limit: Int) throws(MigrationError) -> [UInt8] {
-  try InputFile(path).readAll(limit: limit)
+public func readSmallFile(
+  _ path: String, limit: Int, _ demand: InputFile.Demand = .anyKind
+) throws(MigrationError) -> [UInt8] {
+  try InputFile(path, demand).readAll(limit: limit)
 }

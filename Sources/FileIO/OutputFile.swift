@@ -24,8 +24,7 @@ public final class OutputFile: ByteOutput, Sendable {
   /// A temporary file and what becomes of it.
   private struct Pending {
     var path: FilePath
-    var target: FilePath
-    var mayReplace: Bool
+    var place: OutputPlace
     var key: UInt64
   }
 
@@ -39,20 +38,24 @@ public final class OutputFile: ByteOutput, Sendable {
   /// Whether what is written is seen at once: standard output, a device, a fifo.
   public var isDirect: Bool { pending == nil }
 
+  /// Where it gets its name; nil for what is seen at once.
+  var place: OutputPlace? { pending?.place }
+
   /// Opens the output. Nothing appears at `path` before `commit()`.
   /// - Parameters:
   ///   - path: where the output goes; a symbolic link is followed.
   ///   - force: whether an existing file may be replaced.
+  ///   - mustStay: whether it is needed later, so that a device or fifo will not do.
   /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-TERMINAL`, `OUTPUT-CREATE`.
   public init(
     _ path: String, force: Bool = false, content: Content = .binary,
-    permissions: Permissions = .public
+    permissions: Permissions = .public, mustStay: Bool = false
   ) throws(MigrationError) {
     if path == "-" {
       descriptor = OutputDescriptor(.standardOutput, name: "standard output")
       pending = nil
     } else {
-      let opened = try Self.open(FilePath(path), force: force, permissions)
+      let opened = try Self.open(FilePath(path), force: force, permissions, mustStay: mustStay)
       (descriptor, pending) = opened
     }
     if pending == nil, content == .binary, isTerminal(descriptor.raw) {
@@ -68,11 +71,11 @@ public final class OutputFile: ByteOutput, Sendable {
   ) throws(MigrationError) {
     let name = displayName(path)
     do {
-      let (target, mayReplace) = try Self.resolve(FilePath(path), force: force)
-      guard let target else { throw Self.noFile(name) }
+      guard path != "-", let place = try OutputPlace.ofFile(FilePath(path), force: force) else {
+        throw OutputPlace.noFile(path == "-" ? "standard output" : name)
+      }
       descriptor = OutputDescriptor(try unnamed.open(), name: name)
-      pending = Pending(
-        path: unnamed.filePath, target: target, mayReplace: mayReplace, key: Registry.noKey)
+      pending = Pending(path: unnamed.filePath, place: place, key: Registry.noKey)
     } catch let refusal as MigrationError {
       throw refusal
     } catch {
@@ -142,7 +145,8 @@ public final class OutputFile: ByteOutput, Sendable {
 
   /// Makes the output durable and gives it its name. To be called once.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`; `OUTPUT-EXISTS` when a file of that name has appeared
-  ///   meanwhile. The temporary file is gone then.
+  ///   meanwhile. The temporary file is gone then, unless `isNamed`: the output stands, and only its name
+  ///   may not be on the disk.
   public func commit() throws(MigrationError) {
     guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else {
       throw MigrationError(.internal, "\(name) was finished before")
@@ -155,7 +159,38 @@ public final class OutputFile: ByteOutput, Sendable {
       Registry.shared.discard(pending.key)
       throw error
     }
-    try OutputDescriptor.synchronize(folder: pending.target.removingLastComponent())
+    try pending.place.synchronize(name)
+  }
+
+  /// Whether the output stands under its name.
+  public var isNamed: Bool {
+    guard let place, let made = try? Stat(descriptor.raw),
+      let found = try? Stat(place.path, followTargetSymlink: false)
+    else { return false }
+    return FileIdentity(made) == FileIdentity(found)
+  }
+
+  /// Gives the output its name in a way that can be undone; nil for what is seen at once. The
+  /// temporary name stays noted until that is settled.
+  func naming() throws(MigrationError) -> Naming? {
+    guard !isFinished.load(ordering: .acquiring) else {
+      throw MigrationError(.internal, "\(name) was finished before")
+    }
+    guard let pending else { return nil }
+    var old: FilePath?
+    do {
+      if pending.place.replaces {
+        old = try pending.place.exchange(pending.path)
+      } else {
+        try pending.place.take(pending.path)
+      }
+    } catch Errno.fileExists {
+      throw OutputPlace.exists(name)
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", name, error)
+    }
+    return Naming(
+      name: name, place: pending.place, temporary: pending.path, old: old, key: pending.key)
   }
 
   /// Gives the output up and removes the temporary file. Does nothing after `commit()`.
@@ -165,19 +200,18 @@ public final class OutputFile: ByteOutput, Sendable {
   }
 
   private static func open(
-    _ path: FilePath, force: Bool, _ permissions: Permissions
+    _ path: FilePath, force: Bool, _ permissions: Permissions, mustStay: Bool
   ) throws(MigrationError) -> (OutputDescriptor, Pending?) {
     let name = displayName(path.string)
     do {
-      let (target, mayReplace) = try resolve(path, force: force)
-      guard let target else {
+      guard let place = try OutputPlace.ofFile(path, force: force) else {
+        guard !mustStay else { throw OutputPlace.noFile(name) }
         let descriptor = try SystemCall.typed {
-          try FileDescriptor.open(
-            path, .writeOnly, options: [.closeOnExec])
+          try FileDescriptor.open(path, .writeOnly, options: [.closeOnExec])
         }
         return (OutputDescriptor(descriptor, name: name), nil)
       }
-      guard let temporary = target.beside("partial") else { throw Errno.invalidArgument }
+      guard let temporary = place.path.beside("partial") else { throw Errno.invalidArgument }
       var descriptor: FileDescriptor?
       let key = try Registry.shared.add(.init(files: [temporary])) { () throws(Errno) in
         descriptor = try SystemCall.typed {
@@ -189,7 +223,7 @@ public final class OutputFile: ByteOutput, Sendable {
       guard let descriptor else { throw Errno.ioError }
       return (
         OutputDescriptor(descriptor, name: name),
-        Pending(path: temporary, target: target, mayReplace: mayReplace, key: key)
+        Pending(path: temporary, place: place, key: key)
       )
     } catch let refusal as MigrationError {
       throw refusal
@@ -199,69 +233,15 @@ public final class OutputFile: ByteOutput, Sendable {
     }
   }
 
-  /// Where an output at `path` goes, and whether something is replaced there. No target for a device
-  /// or fifo, which is written directly.
-  private static func resolve(
-    _ path: FilePath, force: Bool
-  ) throws -> (target: FilePath?, mayReplace: Bool) {
-    guard let existing = try existingTarget(path) else { return (path, false) }
-    let name = displayName(path.string)
-    if existing.type != .regular, existing.type != .symbolicLink {
-      guard existing.type == .characterSpecial || existing.type == .fifo else {
-        throw noFile(name)
-      }
-      return (nil, false)
-    }
-    guard force else { throw exists(name) }
-    return (try SystemCall.realPath(path), true)
-  }
-
-  /// What stands at `path`: the thing a link leads to, the link itself when it leads nowhere.
-  private static func existingTarget(_ path: FilePath) throws(Errno) -> Stat? {
-    do {
-      return try Stat(path)
-    } catch Errno.noSuchFileOrDirectory {
-      do {
-        return try Stat(path, followTargetSymlink: false)
-      } catch Errno.noSuchFileOrDirectory {
-        return nil
-      }
-    }
-  }
-
   private static func rename(_ pending: Pending, name: String) throws(MigrationError) {
     do {
       try Registry.shared.settle(pending.key) { () throws(Errno) in
-        try pending.path.move(to: pending.target, mayReplace: pending.mayReplace)
+        try pending.place.take(pending.path)
       }
     } catch Errno.fileExists {
-      throw exists(name)
+      throw OutputPlace.exists(name)
     } catch {
       throw MigrationError(.outputCreate, "cannot create", name, error)
-    }
-  }
-
-  private static func noFile(_ name: String) -> MigrationError {
-    MigrationError(
-      .outputExists, "\(name) exists and is not a file", expected: "a new name")
-  }
-
-  static func exists(_ name: String) -> MigrationError {
-    MigrationError(
-      .outputExists, "\(name) exists already", expected: "a new name, or --force")
-  }
-}
-
-extension FilePath {
-  /// Gives a finished file or folder its name.
-  func move(to target: FilePath, mayReplace: Bool) throws(Errno) {
-    if mayReplace { return try SystemCall.rename(self, to: target, .replace) }
-    do {
-      try SystemCall.rename(self, to: target, .keepExisting)
-    } catch Errno.invalidArgument, Errno.noFunction {
-      // A file system without that mode: looking first is the best that is left.
-      guard (try? Stat(target, followTargetSymlink: false)) == nil else { throw .fileExists }
-      try SystemCall.rename(self, to: target, .replace)
     }
   }
 }

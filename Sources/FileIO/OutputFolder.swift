@@ -56,9 +56,8 @@ public final class OutputFolder: Sendable {
 
   /// The path as messages show it.
   public let name: String
-  private let target: FilePath
+  private let place: OutputPlace
   private let temporary: FilePath
-  private let replaces: Bool
   private let key: UInt64
   private let permissions: OutputFile.Permissions
   private let isFinished = Atomic<Bool>(false)
@@ -66,7 +65,7 @@ public final class OutputFolder: Sendable {
   /// Makes the temporary folder.
   /// - Parameters:
   ///   - force: whether an existing folder may be replaced. Only one is that holds `marker` and
-  ///     nothing but files whose names `isOurs` accepts: nothing else is ever removed.
+  ///     nothing but regular files whose names `isOurs` accepts: nothing else is ever removed.
   ///   - marker: name of the file that tells such a folder.
   ///   - isOurs: whether a name is one this program makes.
   /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`.
@@ -77,8 +76,8 @@ public final class OutputFolder: Sendable {
     name = displayName(path)
     self.permissions = permissions
     do {
-      (target, replaces) = try Self.resolve(path, force: force, marker: marker, isOurs: isOurs)
-      guard let temporary = target.beside("partial") else { throw Errno.invalidArgument }
+      place = try OutputPlace.ofFolder(path, force: force, marker: marker, isOurs: isOurs)
+      guard let temporary = place.path.beside("partial") else { throw Errno.invalidArgument }
       self.temporary = temporary
       let bits = permissions.bits.asFolder
       key = try Registry.shared.add(.init(folder: temporary)) { () throws(Errno) in
@@ -103,7 +102,7 @@ public final class OutputFolder: Sendable {
     key = Registry.noKey
     temporary = unnamed.filePath
     do {
-      (target, replaces) = try Self.resolve(path, force: force, marker: marker, isOurs: isOurs)
+      place = try OutputPlace.ofFolder(path, force: force, marker: marker, isOurs: isOurs)
       try unnamed.open().close()
     } catch let refusal as MigrationError {
       throw refusal
@@ -171,7 +170,7 @@ public final class OutputFolder: Sendable {
       Registry.shared.discard(key)
       throw error
     }
-    try OutputDescriptor.synchronize(folder: target.removingLastComponent())
+    try place.synchronize(name)
   }
 
   /// Gives the folder up and removes its files. Does nothing after `commit()`.
@@ -184,11 +183,11 @@ public final class OutputFolder: Sendable {
     var old: FilePath?
     do {
       try Registry.shared.settle(key) { () throws(Errno) in
-        guard replaces else { return try temporary.move(to: target, mayReplace: false) }
-        old = try exchange()
+        guard place.replaces else { return try place.take(temporary) }
+        old = try place.exchange(temporary)
       }
     } catch Errno.fileExists, Errno.directoryNotEmpty {
-      throw OutputFile.exists(name)
+      throw OutputPlace.exists(name)
     } catch {
       throw MigrationError(.outputCreate, "cannot create", name, error)
     }
@@ -196,58 +195,6 @@ public final class OutputFolder: Sendable {
     if let old {
       let files = (try? SystemCall.entries(of: old)) ?? []
       Registry.Entry(files: files.map { old.appending($0) }, folder: old).remove()
-    }
-  }
-
-  /// Puts the new folder in the old one's place.
-  /// - Returns: where the old one is now.
-  private func exchange() throws(Errno) -> FilePath {
-    do {
-      try SystemCall.rename(temporary, to: target, .exchange)
-      return temporary
-    } catch Errno.invalidArgument, Errno.noFunction {
-      // A file system without that mode: between two renames no folder stands at the target.
-      guard let aside = target.beside("replaced") else { throw .invalidArgument }
-      try SystemCall.rename(target, to: aside, .replace)
-      do {
-        try SystemCall.rename(temporary, to: target, .replace)
-      } catch {
-        try? SystemCall.rename(aside, to: target, .replace)
-        throw error
-      }
-      return aside
-    }
-  }
-
-  /// Where a folder at `path` goes, and whether one is replaced there.
-  private static func resolve(
-    _ path: String, force: Bool, marker: String, isOurs: (String) -> Bool
-  ) throws -> (target: FilePath, replaces: Bool) {
-    let (name, path) = (displayName(path), FilePath(path))
-    guard try existing(path) != nil else { return (path, false) }
-    guard force else { throw OutputFile.exists(name) }
-    try requireReplaceable(path, name: name, marker: marker, isOurs: isOurs)
-    return (try SystemCall.realPath(path), true)
-  }
-
-  private static func existing(_ path: FilePath) throws(Errno) -> Stat? {
-    do {
-      return try Stat(path, followTargetSymlink: false)
-    } catch Errno.noSuchFileOrDirectory {
-      return nil
-    }
-  }
-
-  private static func requireReplaceable(
-    _ path: FilePath, name: String, marker: String, isOurs: (String) -> Bool
-  ) throws(MigrationError) {
-    let entries = (try? SystemCall.entries(of: path)) ?? []
-    guard entries.contains(marker), entries.allSatisfy(isOurs) else {
-      let foreign = entries.first { !isOurs($0) }
-      throw MigrationError(
-        .outputExists, "\(name) is not replaced: it is not one of ours",
-        expected: "a folder with \(marker) and nothing foreign",
-        got: foreign.map { "one with \(displayName($0))" })
     }
   }
 }

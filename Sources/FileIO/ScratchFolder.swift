@@ -1,5 +1,4 @@
 public import Bytes
-internal import Glibc
 internal import SystemPackage
 
 /// A folder for files that are only needed for a while; it goes with the object, files and all.
@@ -12,9 +11,7 @@ public final class ScratchFolder: Sendable {
 
   /// - Throws: `OUTPUT-CREATE`.
   public init() throws(MigrationError) {
-    // The environment's string is copied before anything can change it.
-    let named = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? ""
-    let parent = FilePath(named.isEmpty ? "/var/tmp" : named)
+    let parent = try temporaryFolder()
     guard let folder = parent.appending("svsm-migration").beside("scratch") else {
       throw MigrationError(.internal, "scratch folder has no name")
     }

@@ -82,6 +82,31 @@ enum SystemCall {
     return unsafe FilePath(platformString: resolved)
   }
 
+  /// readlink(2): where the link at `path` leads in the end, when nothing stands there.
+  static func end(ofLink path: FilePath) throws(Errno) -> FilePath {
+    var end = path
+    // As many links as the system follows itself.
+    for _ in 0..<40 {
+      guard let next = try target(ofLink: end) else { return end }
+      end = end.removingLastComponent().pushing(next)
+    }
+    throw .tooManySymbolicLinkLevels
+  }
+
+  /// - Returns: nil when there is no link.
+  private static func target(ofLink path: FilePath) throws(Errno) -> FilePath? {
+    let room = 4096
+    // One byte of the text stays zero, and ends it.
+    let text = UnsafeMutablePointer<CChar>.allocate(capacity: room)
+    defer { unsafe text.deallocate() }
+    unsafe text.initialize(repeating: 0, count: room)
+    let count = unsafe path.withPlatformString { unsafe readlink($0, text, room - 1) }
+    if count >= 0 { return unsafe FilePath(platformString: text) }
+    let failure = Errno(rawValue: errno)
+    guard failure == .invalidArgument || failure == .noSuchFileOrDirectory else { throw failure }
+    return nil
+  }
+
   /// readdir(3): the names in a folder without "." and "..", in no order.
   static func entries(of folder: FilePath) throws(Errno) -> [String] {
     let stream = unsafe folder.withPlatformString { unsafe opendir($0) }

@@ -1,5 +1,4 @@
 public import Bytes
-internal import Glibc
 internal import SystemPackage
 
 /// A file without a name, for what is too large for memory. Its space is free again when the object
@@ -12,9 +11,7 @@ public final class TemporaryFile: Sendable {
   /// - Parameter size: bytes. What is not written reads as zero and takes no space.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
   public init(size: UInt64) throws(MigrationError) {
-    // The environment's string is copied before anything can change it.
-    let named = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? ""
-    let folder = FilePath(named.isEmpty ? "/var/tmp" : named)
+    let folder = try temporaryFolder()
     guard let path = folder.appending("svsm-migration").beside("temporary") else {
       throw MigrationError(.internal, "temporary file has no name")
     }

@@ -59,7 +59,8 @@ public struct UnnamedOutput: Sendable, Hashable {
   /// Opens what lies under the hidden name.
   func open() throws -> FileDescriptor {
     let descriptor = try SystemCall.typed {
-      try FileDescriptor.open(filePath, .readOnly, options: [.closeOnExec])
+      try FileDescriptor.open(
+        filePath, .readOnly, options: [.closeOnExec, .nonBlocking, .noFollow])
     }
     guard isThere else {
       try descriptor.close()

@@ -28,8 +28,8 @@ public final class GuestReader: Sendable {
   public static func isBundle(_ path: String) -> Bool { isFolder(path) }
 
   /// Opens a bundle. Every file it must have is opened and its size checked.
-  /// - Throws: `INPUT-OPEN` when there is no such folder; `GUEST-MANIFEST`; `GUEST-FILE` when a
-  ///   file is missing or has the wrong size; what `GuestDescription.validate` and the decoding of
+  /// - Throws: `INPUT-OPEN` when there is no such folder, or the system does not open a file of it;
+  ///   `GUEST-MANIFEST`; `GUEST-FILE` when a file is missing, no regular file or has the wrong size; what `GuestDescription.validate` and the decoding of
   ///   page states throw; `IO-READ`.
   public convenience init(bundle path: String) throws(MigrationError) {
     guard isFolder(path) else {
@@ -148,27 +148,21 @@ public final class GuestReader: Sendable {
 
 extension GuestReader {
   private static func manifest(in path: String) throws(MigrationError) -> [UInt8] {
+    let file = try InputFile(GuestBundle.manifest, of: path, refusing: .guestManifest)
     do {
-      return try readSmallFile(
-        "\(path)/\(GuestBundle.manifest)", limit: GuestBundle.maximumManifestSize)
+      return try file.readAll(limit: GuestBundle.maximumManifestSize)
     } catch {
-      throw error.code == .readFailed ? error : error.as(.guestManifest)
+      throw error.code == .inputKind ? error.as(.guestManifest) : error
     }
   }
 
   /// Opens a file of the bundle.
-  /// - Throws: `GUEST-FILE` when it is missing or has another size.
+  /// - Throws: `GUEST-FILE` when it is missing, no regular file or has another size; `INPUT-OPEN`.
   private static func open(
     _ folder: String, _ name: String, size: UInt64
   ) throws(MigrationError) -> InputFile {
-    let found: UInt64
-    let file: InputFile
-    do {
-      file = try InputFile("\(folder)/\(name)")
-      found = try file.regularSize()
-    } catch {
-      throw error.as(.guestFile)
-    }
+    let file = try InputFile(name, of: folder, refusing: .guestFile)
+    let found = try file.regularSize()
     guard found == size else {
       throw MigrationError(
         .guestFile, "\(file.name) has the wrong size", expected: "\(size) bytes", got: "\(found)")

@@ -129,16 +129,7 @@ public final class GuestBundleMemory: GuestMemoryOutput {
     guard guest.ramBlocks.map(\.size) == sizes else {
       throw MigrationError(.guestShape, "RAM blocks are not those whose memory was written")
     }
-    let manifest = Manifest(guest).bytes
-    let states = PageStateMap.encode(guest.pageStates.runs)
-    guard manifest.count <= GuestBundle.maximumManifestSize,
-      states.count <= GuestBundle.maximumPageStatesSize
-    else {
-      throw MigrationError(
-        .guestShape, "private and shared memory of the guest alternate too often for a bundle",
-        expected: "a manifest of at most \(GuestBundle.maximumManifestSize) bytes",
-        got: "\(manifest.count)")
-    }
+    let (manifest, states) = try guest.tables()
     for file in files { try file.synchronize() }
     for (index, vcpu) in guest.vcpus.enumerated() {
       try add(GuestBundle.vcpu(index), vcpu.vmsa)

@@ -1,4 +1,4 @@
-internal import Bytes
+public import Bytes
 internal import SEVSNP
 
 /// The manifest of a bundle: the description without what lies in files of its own
@@ -140,5 +140,33 @@ struct Manifest {
       members.append(.init("machine_state_size", JSON(machineStateSize)))
     }
     return JSON.object(members).pretty + Array("\n".utf8)
+  }
+}
+
+extension GuestDescription {
+  /// What a bundle says of the guest: its manifest and page states.
+  /// - Throws: `GUEST-SHAPE` when either is too long for a reader.
+  func tables() throws(MigrationError) -> (manifest: [UInt8], pageStates: [UInt8]) {
+    let manifest = Manifest(self).bytes
+    let states = PageStateMap.encode(pageStates.runs)
+    guard manifest.count <= GuestBundle.maximumManifestSize,
+      states.count <= GuestBundle.maximumPageStatesSize
+    else {
+      throw MigrationError(
+        .guestShape, "private and shared memory of the guest alternate too often for a bundle",
+        expected: "a manifest of at most \(GuestBundle.maximumManifestSize) bytes",
+        got: "\(manifest.count)")
+    }
+    return (manifest, states)
+  }
+
+  /// Makes sure that a destination can write the guest as a bundle, whatever form it is read from: a
+  /// manifest that was written in fewer bytes than ours takes more of them there.
+  /// - Throws: `GUEST-SHAPE`.
+  public func requireManifest() throws(MigrationError) {
+    var later = self
+    // It rises with the migration, and its digits with it.
+    for index in later.services.indices { later.services[index].generation = .max }
+    _ = try later.tables()
   }
 }

@@ -25,7 +25,7 @@ extension GuestReader {
   public convenience init(
     rawImage path: String, _ options: RawImageOptions = .init()
   ) throws(MigrationError) {
-    let file = try InputFile(path)
+    let file = try InputFile(path, .regular)
     let block = try RAMBlock(
       name: GuestLayout.mainBlock(of: options.machine), size: try file.regularSize())
     let map = try GuestMap(

@@ -21,9 +21,28 @@ protocol Unpacker: AnyObject {
   /// Begins another stream behind one that has ended.
   /// - Returns: whether there can be one.
   func restart() -> Bool
+
+  /// The limit that the last step ended at, where the bytes were not at fault.
+  var exceededLimit: String? { get }
+
+  /// Zero bytes that may stand behind a packed stream.
+  var padding: Padding { get }
+}
+
+/// Zero bytes behind a packed stream.
+enum Padding {
+  case none
+  /// Any number of them, and nothing behind them: what gzip passes over, a tape's.
+  case toTheEnd
+  /// A multiple of four, also between two streams (the .xz file format, section 2.2).
+  case inFours
 }
 
 extension Unpacker {
+  var exceededLimit: String? { nil }
+
+  var padding: Padding { .none }
+
   /// Unpacks as `step` does.
   func step(_ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>) -> UnpackedPiece? {
     // Both regions are borrowed for the call, and their lengths go with them.

@@ -6,6 +6,8 @@ internal import CLZMA
   private static let memoryLimit: UInt64 = 256 << 20
 
   private let stream: UnsafeMutablePointer<lzma_stream>
+  private(set) var exceededLimit: String?
+  let padding = Padding.inFours
 
   /// - Throws: `INTERNAL` when liblzma cannot be set up.
   init() throws(MigrationError) {
@@ -30,6 +32,9 @@ internal import CLZMA
     unsafe stream.pointee.next_out = output.baseAddress
     unsafe stream.pointee.avail_out = output.count
     let status = unsafe lzma_code(stream, LZMA_RUN)
+    if status == LZMA_MEMLIMIT_ERROR {
+      exceededLimit = "at most \(Self.memoryLimit >> 20) MiB, the dictionary's with it"
+    }
     guard status == LZMA_OK || status == LZMA_STREAM_END || status == LZMA_BUF_ERROR else {
       return nil
     }

@@ -10,6 +10,7 @@ internal import CZlib
   }
 
   private let stream: UnsafeMutablePointer<z_stream>
+  let padding: Padding
 
   /// - Throws: `INTERNAL` when zlib cannot be set up.
   init(_ wrapper: Wrapper) throws(MigrationError) {
@@ -23,6 +24,7 @@ internal import CZlib
       throw MigrationError(.internal, "zlib refused inflateInit2")
     }
     unsafe self.stream = stream
+    padding = wrapper == .gzip ? .toTheEnd : .none
   }
 
   deinit {

@@ -4,6 +4,7 @@ internal import CZstd
 /// Unpacks frames of zstd (RFC 8878), with windows up to 128 MiB.
 @safe final class ZstdUnpacker: Unpacker {
   private let stream: OpaquePointer
+  private(set) var exceededLimit: String?
 
   /// - Throws: `INTERNAL` when zstd cannot be set up.
   init() throws(MigrationError) {
@@ -22,7 +23,12 @@ internal import CZstd
     var input = unsafe ZSTD_inBuffer(src: packed.baseAddress, size: packed.count, pos: 0)
     var target = unsafe ZSTD_outBuffer(dst: output.baseAddress, size: output.count, pos: 0)
     let status = unsafe ZSTD_decompressStream(stream, &target, &input)
-    guard ZSTD_isError(status) == 0 else { return nil }
+    guard ZSTD_isError(status) == 0 else {
+      if ZSTD_getErrorCode(status) == ZSTD_error_frameParameter_windowTooLarge {
+        exceededLimit = "a window of at most 128 MiB"
+      }
+      return nil
+    }
     return unsafe UnpackedPiece(consumed: input.pos, produced: target.pos, isEnd: status == 0)
   }
 

@@ -148,6 +148,7 @@ public struct AttackCommand: ToolCommand {
     }
     try file.commit()
     console.note("made \(name ?? "the recipe's stream") from \(path): \(file.name)")
+    console.noteLeftovers(of: [output])
     if materials.instance != nil { console.noteModel() }
   }
 
@@ -156,7 +157,7 @@ public struct AttackCommand: ToolCommand {
 
   /// Indexes a stream, or takes an offer or an instance whole.
   static func input(_ path: String) throws(MigrationError) -> Materials.Input {
-    let file = try InputFile(path)
+    let file = try InputFile(path, .regular)
     let size = try file.regularSize()
     let limit = max(MigrationData.maximumSize, SVSMInstance.maximumSize)
     if size <= UInt64(limit) {

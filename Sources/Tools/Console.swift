@@ -51,6 +51,15 @@ public final class Console {
     if isVerbose { say(RenderedText.printable(line)) }
   }
 
+  /// Says what killed runs left beside outputs: it may hold keys or a guest's memory.
+  public func noteLeftovers(of outputs: [String]) {
+    for output in outputs where output != "-" {
+      for name in leftovers(of: output) {
+        note("\(name) is left of a run that was killed; remove it unless a load is to name it")
+      }
+    }
+  }
+
   /// The one line that every tool with model keys in hand says.
   public func noteModel() {
     note("model keys: shows the mechanics, protects nothing")

@@ -261,7 +261,8 @@ extension Explanation {
   static let imageFormat = Explanation(
     meaning: "the image is packed in a way that is not unpacked here",
     causes: [
-      "save_image_format in qemu.conf names bzip2 or lzop"
+      "save_image_format in qemu.conf names bzip2 or lzop",
+      "xz with a dictionary of 256 MiB or more, zstd with a window above 128 MiB",
     ],
     remedy: "unpack the bytes from the offset on with the program named, and give the result")
 

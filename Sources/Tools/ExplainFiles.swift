@@ -9,10 +9,11 @@ extension Explanation {
     remedy: "the message names the place as a JSON pointer")
 
   static let guestFile = Explanation(
-    meaning: "a file of the bundle is missing, no file, or has a wrong size",
+    meaning: "a file of the bundle is missing, no regular file, or has a wrong size",
     causes: [
       "a bundle that was copied in part",
       "a file that was truncated",
+      "a fifo or symbolic link in a bundle of somebody else",
     ],
     remedy: "restore it, or fix the manifest")
 
@@ -31,22 +32,27 @@ extension Explanation {
       "a misspelt name",
       "no permission",
       "a file that went away",
+      "too many open files",
     ],
     remedy: "check name and permissions")
 
   static let inputKind = Explanation(
-    meaning: "an input is a folder, has no positions, or is too long for what it should be",
+    meaning:
+      "an input is a folder, no regular file where one is wanted, or too long for what it should be",
     causes: [
       "a folder where a file is wanted",
       "a pipe where positions are wanted",
+      "a fifo in a folder of vectors or of a platform",
       "a large file where an offer or instance is wanted",
     ],
     remedy: "give a file of the right kind")
 
   static let outputExists = Explanation(
-    meaning: "the output exists, and is not replaced unasked",
+    meaning: "the output exists, and is not replaced unasked or not by this",
     causes: [
-      "an earlier run made it"
+      "an earlier run made it",
+      "a folder that is no bundle, or holds more than one",
+      "a device where a file is needed",
     ],
     remedy: "give another name, or --force")
 
@@ -59,7 +65,8 @@ extension Explanation {
     remedy: "check folder, permissions and space")
 
   static let outputSame = Explanation(
-    meaning: "input and output are one file",
+    meaning:
+      "input and output, or two outputs, are one file; or the input lies in the bundle that is replaced",
     causes: [
       "one name given twice, or a link to the input"
     ],

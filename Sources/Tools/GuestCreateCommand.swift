@@ -88,5 +88,6 @@ public struct GuestCreateCommand: ToolCommand {
     let progress = console.startProgress("making", total: total)
     try guest.create(at: output, force: outputs.force) { progress.update($0) }
     console.note("made \(try guest.description().summary) in \(output)")
+    console.noteLeftovers(of: [output])
   }
 }

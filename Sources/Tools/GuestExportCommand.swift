@@ -95,6 +95,7 @@ public struct GuestExportCommand: ToolCommand {
       "exported \(Spelled.size(export.memorySize)) of \(description.machine)"
         + (format == .elf ? " with \(Spelled.count(description.vcpus.count, "vCPU"))" : "")
         + " to \(file.name)")
+    console.noteLeftovers(of: [output])
     guard format == .elf else {
       if wanted == nil { noteLeftOut(description, console) }
       return

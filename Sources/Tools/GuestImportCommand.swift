@@ -85,9 +85,10 @@ public struct GuestImportCommand: ToolCommand {
   }
 
   public func execute(_ console: Console) throws {
-    let file = try InputFile(input)
+    let file = try InputFile(input, format == .raw ? .regular : .anyKind)
     try refuseSame(file.identity, as: output)
-    try refuseSame(inputs: qemu.channel, as: output)
+    try refuseSame(
+      inputs: [input] + qemu.channel + vmsa.files + [vtpm].compactMap { $0 }, as: output)
     let isStream =
       try format == .qemu
       || format == .auto && (qemu.offset != nil || file.looksLikeStream())
@@ -123,6 +124,7 @@ public struct GuestImportCommand: ToolCommand {
     }
     console.note("imported \(guest.summary) to \(output)")
     console.noteShared(guest)
+    console.noteLeftovers(of: [output])
   }
 
   private func givenVCPUs(isStream: Bool) throws(MigrationError) -> [VCPUState]? {

@@ -93,14 +93,16 @@ extension GuestReader {
         "--private, --machine, --below-4g and --vmsa describe a raw image or a QEMU stream; a "
           + "bundle has them itself.")
     }
+    // Opened once: what a pipe has given it does not give again.
+    let file = try isBundle ? nil : InputFile(path, format == .raw ? .regular : .anyKind)
     var isStream = format == .qemu
-    if format == .auto, !isBundle {
-      isStream = try qemu.offset != nil || InputFile(path).looksLikeStream()
+    if format == .auto, let file {
+      isStream = try qemu.offset != nil || file.looksLikeStream()
     }
     guard isStream || qemu.channel.isEmpty && qemu.offset == nil && !ram.isGiven else {
       throw ValidationError("--channel, --offset, --ram and --not-ram are for QEMU streams.")
     }
-    if isBundle { return try GuestReader(bundle: path) }
+    guard let file else { return try GuestReader(bundle: path) }
     if !isStream {
       var options = raw.options
       options.vcpus = vcpus
@@ -113,7 +115,7 @@ extension GuestReader {
     additions.privateRanges = raw.privateRanges ?? GPARangeSet()
     additions.vcpus = vcpus
     var memory: TemporaryMemory?
-    let guest = try QEMUImport(QEMUInput(InputFile(path), qemu), additions).run(
+    let guest = try QEMUImport(QEMUInput(file, qemu), additions).run(
       memory: { (sizes) throws(MigrationError) in
         let made = try TemporaryMemory(blockSizes: sizes)
         memory = made
@@ -128,7 +130,7 @@ extension GuestReader {
   /// A stream taken for an image would be migrated as the memory it is not.
   /// - Throws: `INPUT-KIND` for a QEMU stream.
   static func refuseStream(_ path: String) throws(MigrationError) {
-    let file = try InputFile(path)
+    let file = try InputFile(path, .regular)
     guard let size = file.size, size >= 4 else { return }
     var magic = [UInt8](repeating: 0, count: 4)
     var span = magic.mutableSpan
@@ -142,13 +144,16 @@ extension GuestReader {
   }
 }
 
-/// Refuses an output that is one of the inputs, or a file of a guest that is read.
+/// Refuses an output that is one of the inputs, a folder one of them is in, or a file of a guest that is
+/// read.
 /// - Throws: `OUTPUT-SAME`.
 func refuseSame(
   inputs: [String], guest: GuestReader? = nil, at folder: String? = nil, as output: String
 ) throws(MigrationError) {
   for input in inputs where input != "-" {
     try refuseSame(FileIdentity.ofOutput(input), as: output)
+    // A bundle that is replaced takes all that is in it along.
+    try refuseSame(FileIdentity.ofFolder(of: input), as: output)
   }
   guard let guest else { return }
   try refuseSame(guest.identity, as: output)

@@ -1,5 +1,5 @@
 public import Bytes
-internal import FileIO
+public import FileIO
 public import SVSM
 
 /// The file an SVSM instance lives in. It holds private keys: mode 0600.
@@ -8,10 +8,13 @@ public struct InstanceFile: Sendable {
   public let instance: SVSMInstance
 
   /// Reads an instance file.
+  /// - Parameter demand: what may stand there; only a regular file can be stored again.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `INSTANCE-SYNTAX` and what an offer refuses.
-  public init(reading path: String) throws(MigrationError) {
+  public init(
+    reading path: String, _ demand: InputFile.Demand = .anyKind
+  ) throws(MigrationError) {
     self.path = path
-    instance = try SVSMInstance(readSmallFile(path, limit: SVSMInstance.maximumSize))
+    instance = try SVSMInstance(readSmallFile(path, limit: SVSMInstance.maximumSize, demand))
   }
 }
 
@@ -22,15 +25,17 @@ final class LockedInstance {
   private let path: String
   private let file: LockedFile
 
-  /// Runs `body` with the instance at `path`, as it stands there once nobody else changes it.
+  /// Runs `body` with the instance at `path`, as it stands there once nobody else changes it. Says
+  /// so when that has to be waited for.
   /// - Parameter opened: the instance that was read there before; nil takes whichever stands there. It
   ///   may have come further meanwhile, but another one has served nothing.
   /// - Throws: what reading an instance file throws; `INSTANCE-CHANGED`; what `body` throws.
   static func with<Value>(
-    _ path: String, still opened: SVSMInstance? = nil,
+    _ path: String, _ console: Console, still opened: SVSMInstance? = nil,
     _ body: (LockedInstance) throws(MigrationError) -> Value
   ) throws(MigrationError) -> Value {
-    try withLockedFile(path) { (file) throws(MigrationError) in
+    let waiting = { console.note("waiting for the lock of \(path)") }
+    return try withLockedFile(path, waiting: waiting) { (file) throws(MigrationError) in
       let locked = try LockedInstance(path, file)
       guard opened.map({ $0.offer.encoded == locked.instance.offer.encoded }) ?? true else {
         throw MigrationError(
@@ -45,12 +50,12 @@ final class LockedInstance {
   /// guest: of a source that handed one over, of a destination whose guest waits for its name.
   /// - Throws: `OUTPUT-EXISTS`; what `body` throws.
   static func replacing<Value>(
-    _ path: String, _ body: () throws(MigrationError) -> Value
+    _ path: String, _ console: Console, _ body: () throws(MigrationError) -> Value
   ) throws(MigrationError) -> Value {
-    guard let bytes = try? readSmallFile(path, limit: SVSMInstance.maximumSize),
+    guard let bytes = try? readSmallFile(path, limit: SVSMInstance.maximumSize, .regular),
       (try? SVSMInstance(bytes)) != nil
     else { return try body() }
-    return try with(path) { (file) throws(MigrationError) in
+    return try with(path, console) { (file) throws(MigrationError) in
       let stage = file.instance.stage
       guard stage != .exported, stage != .restoring else {
         throw MigrationError(
@@ -64,7 +69,7 @@ final class LockedInstance {
 
   private init(_ path: String, _ file: LockedFile) throws(MigrationError) {
     (self.path, self.file) = (path, file)
-    instance = try InstanceFile(reading: path).instance
+    instance = try InstanceFile(reading: path, .regular).instance
   }
 
   /// Stores the instance as it is next. After a crash at any point the file is as before or as after.
@@ -76,8 +81,9 @@ final class LockedInstance {
       try file.replace(with: next.encoded(), permissions: .private)
       instance = next
     } catch {
-      instance = (try? InstanceFile(reading: path).instance) ?? next
-      throw error
+      instance = (try? InstanceFile(reading: path, .regular).instance) ?? next
+      guard instance.state == next.state else { throw error }
+      throw error.adding("\(path) is \(next.stage) all the same")
     }
   }
 }

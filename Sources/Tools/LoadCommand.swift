@@ -52,10 +52,10 @@ public struct LoadCommand: ToolCommand {
     help: ArgumentHelp(
       "What the guest is written as.",
       discussion: """
-        A raw image holds memory alone. qemu is a plain QEMU stream, which a stock QEMU resumes when \
+        A bundle unless told otherwise. A raw image holds memory alone. qemu is a plain QEMU stream, which a stock QEMU resumes when \
         the guest came from one.
         """))
-  var outputFormat = Format.bundle
+  var outputFormat: Format?
 
   @Flag(help: "Accept a source that does not prove itself.")
   var oneWay = false
@@ -93,22 +93,23 @@ public struct LoadCommand: ToolCommand {
   }
 
   public func execute(_ console: Console) throws {
-    let destination = try InstanceFile(reading: instance)
+    let destination = try InstanceFile(reading: instance, .regular)
     if abort { return try giveUp(console) }
     if destination.instance.stage == .restoring {
       return try endInterruptedLoad(of: destination.instance, console)
     }
+    // Said before anything is said of an output that stands: it may be this instance's guest.
+    try destination.instance.requireReady(as: .destination)
     guard let stream else {
-      try destination.instance.requireReady(as: .destination)
       throw ValidationError("Missing the stream to load.")
     }
     let trust = try trust.load(demanding: policy.load(), revocation)
     let file = try InputFile(stream)
     try refuseSame(file.identity, as: output)
     try refuseSame(
-      inputs: [instance] + [policy.path].compactMap { $0 } + self.trust.trustedFiles
+      inputs: [stream, instance] + [policy.path].compactMap { $0 } + self.trust.trustedFiles
         + revocation.listFiles, as: output)
-    let target = try LoadTarget(output, as: outputFormat, force: outputs.force)
+    let target = try LoadTarget(output, as: outputFormat ?? .bundle, force: outputs.force)
     let input = try StreamInput(opening: file)
     let crew = jobs.crew
     var vmm = DestinationVMM(input, crew: crew)
@@ -123,7 +124,7 @@ public struct LoadCommand: ToolCommand {
           at: offset)
       }, memory: target.begin, progress: { progress.update($0) })
     try target.complete(summary.guest, crew)
-    try name(target, of: summary.transferData, for: destination.instance)
+    try name(target, of: summary.transferData, for: destination.instance, console)
     do throws(MigrationError) {
       try report(summary, console)
     } catch {
@@ -141,11 +142,12 @@ public struct LoadCommand: ToolCommand {
     if outputFormat == .raw {
       console.note("a raw image holds memory alone: vCPUs and services are not in it")
     }
+    console.noteLeftovers(of: [output, instance])
     console.noteModel()
     guard json else { return }
     try console.write([
       "schema": "svsm-migration/load/1", "tool": .string(console.tool), "status": "done",
-      "guest": .string(output), "format": .string(outputFormat.rawValue),
+      "guest": .string(output), "format": .string((outputFormat ?? .bundle).rawValue),
       "machine": .string(guest.machine), "privatePages": JSON(summary.privatePages),
       "sharedPages": JSON(summary.sharedPages), "vcpus": JSON(guest.vcpus.count),
       "services": .array(guest.services.map { .string($0.kind.name) }),

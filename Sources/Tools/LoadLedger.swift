@@ -1,3 +1,4 @@
+internal import ArgumentParser
 internal import Bytes
 internal import FileIO
 internal import Guest
@@ -17,13 +18,14 @@ extension LoadCommand {
   /// - Parameter opened: the instance that the session was opened with.
   /// - Throws: what storing and naming throw; `INSTANCE-CHANGED`.
   func name(
-    _ target: LoadTarget, of session: TransferData, for opened: SVSMInstance
+    _ target: LoadTarget, of session: TransferData, for opened: SVSMInstance,
+    _ console: Console
   ) throws(MigrationError) {
     let unnamed = try target.unnamed()
     let consequence =
       unnamed.map { "the guest is whole, as \($0.name): load again to give it a name" }
       ?? "\(instance) has restored its guest and will not load again"
-    try LockedInstance.with(instance, still: opened) { (file) throws(MigrationError) in
+    try LockedInstance.with(instance, console, still: opened) { (file) throws(MigrationError) in
       let next = try file.instance.restoring(
         by: session, unnamed: unnamed.map { .init(path: $0.path, inode: $0.inode, birth: $0.birth) }
       )
@@ -40,7 +42,8 @@ extension LoadCommand {
       do throws(MigrationError) {
         try target.commit()
       } catch {
-        throw error.adding(consequence)
+        let isNamed = unnamed?.isNamed(output) ?? false
+        throw error.adding(isNamed ? "load again to end the load" : consequence)
       }
       do throws(MigrationError) {
         try file.store(file.instance.imported())
@@ -53,8 +56,9 @@ extension LoadCommand {
   /// Ends a load that was interrupted behind the point where the instance was stored as restoring:
   /// nothing is restored again, the guest that lies there gets its name.
   func endInterruptedLoad(of opened: SVSMInstance, _ console: Console) throws {
+    if case .restoring(_, let guest) = opened.state { try requireFit(of: guest) }
     let session = try stream.map { (path) throws(MigrationError) in try Self.session(of: path) }
-    try LockedInstance.with(instance, still: opened) { (file) throws(MigrationError) in
+    try LockedInstance.with(instance, console, still: opened) { (file) throws(MigrationError) in
       guard case .restoring(let restored, let guest) = file.instance.state else {
         // Another run has ended it meanwhile.
         return try file.instance.requireReady(as: .destination)
@@ -68,12 +72,28 @@ extension LoadCommand {
       try file.store(file.instance.imported())
     }
     console.note("ended an interrupted load: the guest is \(output)")
+    console.noteLeftovers(of: [output, instance])
     console.noteModel()
     guard json else { return }
     try console.write([
       "schema": "svsm-migration/named/1", "tool": .string(console.tool), "status": "done",
       "guest": .string(output), "exitStatus": 0,
     ])
+  }
+
+  /// A guest that waits for its name is as it was written, and where it was written.
+  /// - Throws: `ValidationError` for options that ask for something else.
+  private func requireFit(of guest: SVSMInstance.UnnamedGuest?) throws {
+    guard output != "-" else {
+      throw ValidationError("The guest waits for a name, and standard output is none.")
+    }
+    guard let outputFormat, let guest else { return }
+    let unnamed = UnnamedOutput(path: guest.path, inode: guest.inode, birth: guest.birth)
+    guard !unnamed.isThere || (outputFormat == .bundle) == unnamed.isFolder else {
+      throw ValidationError(
+        "The guest that waits for its name is \(unnamed.isFolder ? "a bundle" : "a file"): it only gets "
+          + "a name, and no other format.")
+    }
   }
 
   private func name(_ guest: SVSMInstance.UnnamedGuest?) throws(MigrationError) {
@@ -102,14 +122,21 @@ extension LoadCommand {
     let session = try stream.map { (path) throws(MigrationError) in try Self.session(of: path) }
     try refuseSame(inputs: [instance] + [stream].compactMap { $0 }, as: output)
     let file = try OutputFile(output, force: outputs.force)
-    let token = try LockedInstance.with(instance) { (file) throws(MigrationError) in
+    let token = try LockedInstance.with(instance, console) { (file) throws(MigrationError) in
       if let session {
         try session.data.requireAnswer(to: file.instance.offer, at: session.offset)
       }
       let digest = try session?.data.digest()
       let next = try file.instance.giving(up: digest)
       // Stored before it is signed: whoever sees the abort can rely on it.
-      if file.instance.state != next.state { try file.store(next) }
+      if file.instance.state != next.state {
+        do throws(MigrationError) {
+          try file.store(next)
+        } catch {
+          guard file.instance.state == next.state else { throw error }
+          throw error.adding("run it again for its abort")
+        }
+      }
       return try file.instance.abortToken(naming: digest)
     }
     do throws(MigrationError) {
@@ -147,14 +174,5 @@ extension LoadCommand {
       default: throw MigrationError(.internal, "reader did not give the session")
       }
     }
-  }
-}
-
-extension MigrationError {
-  /// The same error, with what it leaves behind.
-  func adding(_ consequence: String) -> MigrationError {
-    var error = self
-    error.what += "; " + consequence
-    return error
   }
 }

@@ -27,12 +27,18 @@ public struct PlatformOptions: ParsableArguments {
     }
   }
 
+  /// Paths of the files of a platform of one's own.
+  var files: [String] {
+    guard let platform else { return [] }
+    return ["ark.der", "ask.der", "vcek.der", "vcek.key"].map { "\(platform)/\($0)" }
+  }
+
   /// - Parameter defaultChip: the model chip when nothing is named.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; what `Platform` refuses.
   public func load(defaultChip: Int) throws(MigrationError) -> Platform {
     guard let platform else { return try .model(chip: chip ?? defaultChip) }
     func file(_ name: String) throws(MigrationError) -> [UInt8] {
-      try readSmallFile("\(platform)/\(name)", limit: 1 << 20)
+      try readSmallFile("\(platform)/\(name)", limit: 1 << 20, .regular)
     }
     return try Platform(
       ark: file("ark.der"), ask: file("ask.der"), vcek: file("vcek.der"), key: file("vcek.key"))

@@ -14,6 +14,8 @@ public struct PrepareCommand: ToolCommand {
       Makes a key pair and an attestation report that binds the public key. The instance file is \
       private; the offer goes to whoever saves a guest for this instance. An instance serves one \
       migration.
+
+      --existing makes no instance: it writes the offer of one that has served none once more.
       """,
     version: Toolkit.version)
 
@@ -34,8 +36,12 @@ public struct PrepareCommand: ToolCommand {
   var rootOut: String?
 
   @Option(
-    help: ArgumentHelp("SEV_FEATURES its guest must run with.", valueName: "number"))
-  var sevFeatures = Number(SEVFeatures.snp.rawValue)
+    help: ArgumentHelp(
+      "SEV_FEATURES its guest must run with; 0x1 by default.", valueName: "number"))
+  var sevFeatures: Number?
+
+  @Flag(help: "Write the offer, and the root, of an instance that exists and is ready.")
+  var existing = false
 
   @OptionGroup var seed: SeedOption
   @OptionGroup(title: "Platform") var platform: PlatformOptions
@@ -52,33 +58,73 @@ public struct PrepareCommand: ToolCommand {
     guard Set(paths).count == paths.count else {
       throw ValidationError("Instance, offer and root need a file each.")
     }
+    guard
+      !existing
+        || seed.seed == nil && sevFeatures == nil && platform.platform == nil
+          && platform.chip == nil
+    else {
+      throw ValidationError("--existing makes no keys: the instance has its own.")
+    }
   }
 
   public func execute(_ console: Console) throws {
+    if existing { return try publish(console) }
     let force = outputs.force
+    try refuseSame(inputs: platform.files, as: instance)
+    for path in [output, rootOut].compactMap({ $0 }) {
+      try refuseSame(inputs: platform.files, as: path)
+    }
     let platform = try platform.load(defaultChip: 0)
-    // All outputs are opened and written before the first one gets its name: all or none.
-    let instanceFile = try OutputFile(instance, force: force, permissions: .private)
+    // All outputs are opened and written before the first one gets its name.
+    let instanceFile = try OutputFile(
+      instance, force: force, permissions: .private, mustStay: true)
     let offerFile = try OutputFile(output, force: force)
     let rootFile = try rootOut.map { (path) throws(MigrationError) in
       try OutputFile(path, force: force, content: .text)
     }
     let made = try SVSMInstance(
-      on: platform, features: SEVFeatures(rawValue: sevFeatures.value), random: seed.source)
+      on: platform, features: sevFeatures.map { SEVFeatures(rawValue: $0.value) } ?? .snp,
+      random: seed.source)
     try instanceFile.write(made.encoded())
     try rootFile?.write(text: platform.ark.pem)
     try offerFile.write(made.offer.encoded)
-    try instanceFile.synchronize()
-    try rootFile?.synchronize()
-    try offerFile.synchronize()
     // The offer comes last: without it nobody can address the instance.
-    try LockedInstance.replacing(instance) { () throws(MigrationError) in
-      try instanceFile.commit()
-      try rootFile?.commit()
-      try offerFile.commit()
+    let files = [instanceFile] + [rootFile].compactMap { $0 } + [offerFile]
+    try LockedInstance.replacing(instance, console) { () throws(MigrationError) in
+      try OutputFile.commitAll(files)
     }
+    say(made, console)
+  }
+
+  /// Writes what an instance that exists shows others.
+  private func publish(_ console: Console) throws {
+    let made = try InstanceFile(reading: instance, .regular).instance
+    // An offer of one that is used would lose the guest that is saved for it.
+    try made.requireReady(as: .destination)
+    try refuseSame(inputs: [instance], as: output)
+    if let rootOut { try refuseSame(inputs: [instance], as: rootOut) }
+    let offerFile = try OutputFile(output, force: outputs.force)
+    let rootFile = try rootOut.map { (path) throws(MigrationError) in
+      try OutputFile(path, force: outputs.force, content: .text)
+    }
+    if let rootFile {
+      let table = try CertificateTable(made.offer.certificates)
+      let root = table.entries.first { $0.kind == .ark }?.content ?? []
+      guard let ark = try X509Certificate.read(root).first else {
+        throw MigrationError(
+          .certificateMissing, "the offer holds no root certificate", section: "offer")
+      }
+      try rootFile.write(text: ark.pem)
+    }
+    try offerFile.write(made.offer.encoded)
+    try OutputFile.commitAll([rootFile].compactMap { $0 } + [offerFile])
+    say(made, console)
+  }
+
+  private func say(_ made: SVSMInstance, _ console: Console) {
     if made.isSeeded { console.note("keys come from a seed: they are no secret") }
     console.note("instance \(instance), offer \(output)")
+    console.noteLeftovers(of: [instance, output] + [rootOut].compactMap { $0 })
     console.noteModel()
   }
 }

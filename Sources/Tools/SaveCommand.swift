@@ -126,7 +126,7 @@ public struct SaveCommand: ToolCommand {
   /// Makes a source ready again.
   private func resume(_ source: String, after abort: String, _ console: Console) throws {
     let token = try AbortToken(readSmallFile(abort, limit: AbortToken.layout.size))
-    try LockedInstance.with(source) { (file) throws(MigrationError) in
+    try LockedInstance.with(source, console) { (file) throws(MigrationError) in
       try file.store(file.instance.resumed(after: token, acceptsSeeded: acceptSeeded))
     }
     console.note("\(source) is ready again: its destination will never restore the guest")
@@ -136,10 +136,15 @@ public struct SaveCommand: ToolCommand {
   private func save(
     _ guest: String, _ output: String, _ to: String, _ console: Console
   ) throws {
-    let source = try from.map { (path) throws(MigrationError) in try InstanceFile(reading: path) }
+    let source = try from.map { (path) throws(MigrationError) in
+      try InstanceFile(reading: path, .regular)
+    }
+    // Said before anything is said of an output that stands: it may be this instance's stream.
+    try source?.instance.requireReady(as: .source)
     let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
     let trust = try trust.load(demanding: policy.load(), revocation)
-    try refuseSame(inputs: [guest] + round + qemu.channel, as: output)
+    try refuseSame(
+      inputs: [guest] + round + qemu.channel + vmsa.files + platform.files, as: output)
     let reading = console.startProgress("reading", total: nil)
     let vcpus = try vmsa.vcpus()
     var guests: [GuestReader] = []
@@ -158,8 +163,11 @@ public struct SaveCommand: ToolCommand {
         guest: reader, at: path, as: output)
       guests.append(reader)
     }
+    // What a destination could not write as a bundle is not given away.
+    try guests.last?.description.requireManifest()
     let reader = guests.removeFirst()
-    let stream = try OutputFile(output, force: outputs.force)
+    // It holds the guest's shared memory in clear.
+    let stream = try OutputFile(output, force: outputs.force, permissions: .private)
 
     let svsm = try SourceSVSM(
       instance: try source?.instance ?? newInstance(for: reader.description),
@@ -184,7 +192,7 @@ public struct SaveCommand: ToolCommand {
         return summary
       }
       if let source {
-        summary = try LockedInstance.with(source.path, still: source.instance) {
+        summary = try LockedInstance.with(source.path, console, still: source.instance) {
           (file) throws(MigrationError) in
           let next = try file.instance.exported(by: transferData, to: offer)
           func step() throws(MigrationError) -> SaveSummary {
@@ -200,7 +208,8 @@ public struct SaveCommand: ToolCommand {
         summary = try handOver()
       }
     } catch {
-      guard handedOver, let from else { throw error }
+      // A stream that stands can be loaded.
+      guard handedOver, !stream.isNamed, let from else { throw error }
       var error = error
       error.what +=
         "; \(from) may have issued its commit and will not save again: ask the destination for an "
@@ -216,6 +225,7 @@ public struct SaveCommand: ToolCommand {
         + "pages (\(summary.zeroPages) of them zero)\(epochs) to \(stream.name), "
         + Spelled.size(summary.bytes))
     console.noteShared(reader.description)
+    console.noteLeftovers(of: [output, from].compactMap { $0 })
     if transferData.flags.contains(.seeded) {
       console.note("keys come from a seed: they are no secret")
     }

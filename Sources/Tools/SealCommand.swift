@@ -74,6 +74,7 @@ public struct SealCommand: ToolCommand {
     console.note(
       "sealed \(Spelled.size(seal.coveredLength)) in "
         + "\(Spelled.count(seal.chunkCount, "chunk")) to \(sealed.name)")
+    console.noteLeftovers(of: [output])
     if sealer.missingPages > 0 {
       console.note(
         "\(Spelled.count(sealer.missingPages, "page")) of the guest are not in this stream: what "

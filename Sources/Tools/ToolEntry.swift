@@ -11,8 +11,30 @@ public enum ToolEntry {
   /// Parses the arguments of this process, runs the command and ends the process.
   public static func main(_ root: any ParsableCommand.Type) -> Never {
     StandardStream.occupyClosed()
+    ProcessLimits.forbidCoreDumps()
+    ProcessLimits.allowManyFiles()
     TerminationCleanup.install()
-    exit(run(root, arguments: Array(CommandLine.arguments.dropFirst())))
+    do {
+      exit(run(root, arguments: try arguments()))
+    } catch {
+      exit(report(error, of: root))
+    }
+  }
+
+  /// The arguments of this process. Those that are not UTF-8 would become other names.
+  /// - Throws: `ValidationError` for such a one.
+  private static func arguments() throws -> [String] {
+    var arguments: [String] = []
+    for index in 1..<max(1, Int(CommandLine.argc)) {
+      // C strings that live as long as the process.
+      guard let argument = unsafe CommandLine.unsafeArgv[index] else { break }
+      guard let text = unsafe String(validatingCString: argument) else {
+        let shown = unsafe String(cString: argument)
+        throw ValidationError("Argument \(index) is not UTF-8: \(shown)")
+      }
+      arguments.append(text)
+    }
+    return arguments
   }
 
   private static func run(_ root: any ParsableCommand.Type, arguments: [String]) -> Int32 {
@@ -51,7 +73,10 @@ public enum ToolEntry {
     let status = command.exitCode(for: error).rawValue
     let message = command.fullMessage(for: error)
     guard status == 0 else {
-      StandardStream.error.say(message + "\n")
+      // It quotes what was given.
+      let lines = message.split(separator: "\n", omittingEmptySubsequences: false)
+        .map { RenderedText.printable(String($0)) }
+      StandardStream.error.say(lines.joined(separator: "\n") + "\n")
       return status
     }
     do {

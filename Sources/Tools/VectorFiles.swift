@@ -29,7 +29,7 @@ final class VectorFiles {
     var paths: [String] = []
     for (index, name) in (vector.paths[key] ?? []).enumerated() {
       guard name.hasSuffix(".xz") else {
-        paths.append(fixtures.path(name))
+        paths.append(try fixtures.path(name))
         continue
       }
       let unpacked = "\(key.rawValue)-\(index)"

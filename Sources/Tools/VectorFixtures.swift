@@ -11,13 +11,19 @@ final class VectorFixtures: Sendable {
   /// - Throws: `INPUT-OPEN` when there is no such folder.
   init(_ folder: String) throws(MigrationError) { self.folder = try realPath(of: folder) }
 
-  func path(_ name: String) -> String { "\(folder)/\(name)" }
+  /// Path of a fixture that is given to others by its name.
+  /// - Throws: `INPUT-OPEN`; `INPUT-KIND` for anything but a regular file, which nobody then waits for.
+  func path(_ name: String) throws(MigrationError) -> String {
+    let path = "\(folder)/\(name)"
+    _ = try InputFile(path, .regular)
+    return path
+  }
 
   /// A fixture whole, unpacked.
   /// - Throws: what `Vector.fixture` refuses.
   func read(_ name: String) throws(MigrationError) -> [UInt8] {
     if let known = contents.withLock({ $0[name] }) { return known }
-    let bytes = try Vector.fixture(path(name))
+    let bytes = try Vector.fixture("\(folder)/\(name)")
     contents.withLock { $0[name] = bytes }
     return bytes
   }
@@ -29,7 +35,7 @@ extension Vector {
   static func all(in folder: String) throws(MigrationError) -> [Vector] {
     var vectors: [Vector] = []
     for name in try fileNames(in: folder) where name.hasSuffix(".vector") {
-      let text = try readSmallFile("\(folder)/\(name)", limit: maximumSize)
+      let text = try readSmallFile("\(folder)/\(name)", limit: maximumSize, .regular)
       vectors.append(try Vector(text, fileName: String(name.dropLast(".vector".count))))
     }
     guard !vectors.isEmpty else {

@@ -77,6 +77,23 @@ import Testing
     #expect(bytes.suffix(0x700).allSatisfy { $0 == 0 })
   }
 
+  /// A manifest in one line takes fewer bytes than the lines that a destination writes.
+  @Test func aGuestThatNoDestinationCouldWriteIsRefused() throws {
+    let pages: UInt64 = 5 << 18
+    let blocks = [try RAMBlock(name: "pc.ram", size: pages * 4096)]
+    let map = try GuestMap(
+      [MappedRange(block: 0, offset: 0, gpa: 0, size: pages * 4096)], blocks: blocks)
+    var guest = try example()
+    (guest.ramBlocks, guest.map) = (blocks, map)
+    try guest.requireManifest()
+    guest.attributes = GPARangeSet(
+      try stride(from: 0, to: pages, by: 2).map {
+        try GPARange(start: $0 * 4096, end: $0 * 4096 + 4096)
+      })
+    let error = #expect(throws: MigrationError.self) { try guest.requireManifest() }
+    #expect(error?.code == .guestShape)
+  }
+
   @Test func memoryIsReadByAddress() throws {
     try write(try example())
     let reader = try GuestReader(bundle: scratch["guest"])

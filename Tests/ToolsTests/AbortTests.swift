@@ -236,6 +236,21 @@ extension Scratch {
     #expect(!shop.exists(".hidden"))
   }
 
+  @Test(
+    "a guest that waits for its name gets no other form",
+    arguments: ["-o @out --output-format raw", "-o - --output-format qemu"])
+  func endingWritesNoOtherFormat(options: String) throws {
+    let shop = try interrupted()
+    let before = try shop.read("there.svsm")
+    let words = ["sh", "-c", "cd $0; exec \"$@\"", shop.path]
+    let outcome = try #require(
+      Program.run(words + shop.words("load", "@stream --instance @there.svsm \(options)")))
+    #expect(outcome.status == 64, "\(outcome.errors)")
+    #expect(shop.exists(".hidden") && !shop.exists("out") && !shop.exists("-"))
+    #expect(try shop.read("there.svsm") == before)
+    try shop.must("load", "--instance @there.svsm -o @out --output-format bundle")
+  }
+
   @Test("another stream does not end an interrupted load")
   func anotherStreamDoesNotEndIt() throws {
     let shop = try interrupted()

@@ -82,6 +82,43 @@ import Testing
     #expect(trailing["refusal"]?["code"] == "IMAGE-DATA")
   }
 
+  /// Rows: format, program, zero bytes behind what it packed, whether they may stand there.
+  @Test(
+    arguments: [
+      (1, ["gzip", "-c"], 5, true), (1, ["gzip", "-c"], 70_000, true),
+      (3, ["xz", "-0c"], 8, true), (3, ["xz", "-0c"], 6, false), (5, ["zstd", "-qc"], 4, false),
+    ] as [(UInt8, [String], Int, Bool)])
+  func zeroBytesBehindAPackedStreamAreAsItsProgramTakesThem(
+    format: UInt8, command: [String], zeros: Int, isTaken: Bool
+  ) throws {
+    let padded =
+      try packed(format, by: command) + [UInt8](repeating: 0, count: zeros)
+    let shown = try inspect(padded, status: isTaken ? 0 : 65)
+    if isTaken {
+      #expect(QEMUCase.blocks(in: shown) == (try guest.blocks))
+      // Nothing but zero bytes: between two streams only xz has padding.
+      let again = try #require(Program.run(command + ["/dev/null"]))
+      let more = try inspect(padded + again.output, status: format == 3 ? 0 : 65)
+      if format != 3 { #expect(more["refusal"]?["code"] == "IMAGE-DATA") }
+    } else {
+      #expect((shown["refusal"]?["code"] ?? shown["code"]) == "IMAGE-DATA")
+    }
+  }
+
+  /// Rows: format, program with a window that is not given, the limit in the refusal.
+  @Test(
+    arguments: [
+      (3, ["xz", "-c", "--lzma2=dict=256MiB,mode=fast,mf=hc3"], "256 MiB"),
+      // From a pipe: of a file whose length it knows zstd takes a window of that length.
+      (5, ["sh", "-c", "zstd -qc --long=28 < \"$0\""], "128 MiB"),
+    ] as [(UInt8, [String], String)])
+  func aLimitOfUnpackingIsNamed(format: UInt8, command: [String], limit: String) throws {
+    let shown = try inspect(try packed(format, by: command), status: 65)
+    let refusal = shown["refusal"] ?? shown
+    #expect(refusal["code"] == "IMAGE-FORMAT")
+    #expect(refusal["expected"]?.string?.contains(limit) == true)
+  }
+
   @Test func anImageThatWasNotFinishedIsRefused() throws {
     var part = image
     part.replaceSubrange(12..<16, with: Array("Part".utf8))

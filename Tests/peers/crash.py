@@ -179,6 +179,22 @@ def after_resume(place, line):
     return stage
 
 
+def after_prepare(place, line):
+    """An instance and its offer: killed between the two names the offer can be written again."""
+    if place.has("new.offer"):
+        require(place.has("new.svsm"), "an offer without its instance")
+    elif place.has("new.svsm"):
+        place.must(f"{line} --existing")
+    else:
+        place.must(line)
+        place.must("load --abort --instance new.svsm -o abort --quiet")
+        return "nothing"
+    require(place.stage("new.svsm") == "ready", "a new instance that is not ready")
+    place.must(f"save guest -o new.mig --to new.offer {' '.join(OPTIONS)}")
+    place.must(f"load new.mig --instance new.svsm -o new {' '.join(OPTIONS)}")
+    return "instance there"
+
+
 def prepare(tools, folder):
     """What every place begins with."""
     blank = folder.parent / "blank"
@@ -219,6 +235,7 @@ def main():
         ("load, guest taken away", load, False, after_lost),
         ("abort", abort, False, after_abort),
         ("resume", resume, False, after_resume),
+        ("prepare", "prepare --instance new.svsm --output new.offer --quiet", False, after_prepare),
     ]
     failures = 0
     with tempfile.TemporaryDirectory(prefix="svsm-crash-") as scratch:
