@@ -56,10 +56,10 @@ import Testing
   func operationsAreCounted() throws {
     let lines = Array(repeating: "append 00", count: 4097)
     _ = try Recipe(parsing: lines.dropLast().joined(separator: "\n"))
-    do {
+    do throws(MigrationError) {
       _ = try Recipe(parsing: lines.joined(separator: "\n"))
       Issue.record("taken")
-    } catch let error as MigrationError {
+    } catch {
       #expect(error.code == .recipeSyntax && error.section == "line 4097")
     }
   }
