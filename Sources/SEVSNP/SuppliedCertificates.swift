@@ -77,10 +77,13 @@ public struct SuppliedCertificates: Equatable, Sendable {
   }
 
   /// nil for what is not meant to be a table; what begins as text or DER is one only if it is
-  /// well-formed.
+  /// well-formed, and DER, which may read so by its zeros, only if an entry is known.
   private static func table(_ bytes: [UInt8]) throws(MigrationError) -> CertificateTable? {
     if CertificateTable.isMeant(bytes) { return try CertificateTable(bytes) }
-    return try? CertificateTable(bytes)
+    guard let table = try? CertificateTable(bytes),
+      !DERValue.isSequence(bytes) || table.entries.count > table.unknownEntries.count
+    else { return nil }
+    return table
   }
 
   private static func isJSON(_ bytes: [UInt8]) -> Bool {

@@ -213,6 +213,7 @@ struct PlaceReader {
     var place = try body + Self.size(of: "machine")
     place += try number("configuration_length", of: "machine", at: body)
     place += try number("description_length", of: "machine", at: body)
+    var sealed = 0
     for index in 0..<(try number("count", of: "machine", at: body)) {
       let name = try place + Self.size(of: "machine-entry")
       let data = try name + number("name_length", of: "machine-entry", at: place)
@@ -220,10 +221,17 @@ struct PlaceReader {
       let kind = try number("place", of: "machine-entry", at: place)
       let end = kind == 0 ? data + length : data
       if kind == 1 { devices.append(length) }
-      try note("machine.entry[\(index)]", place..<end)
-      try noteFields("machine.entry[\(index)]", of: "machine-entry", at: place)
-      try note("machine.entry[\(index)].name", name..<data)
-      try note("machine.entry[\(index)].data", data..<end)
+      var names = ["machine.entry[\(index)]"]
+      if kind == 2 {
+        names.append("machine.sealed[\(sealed)]")
+        sealed += 1
+      }
+      for entry in names {
+        try note(entry, place..<end)
+        try noteFields(entry, of: "machine-entry", at: place)
+        try note("\(entry).name", name..<data)
+        try note("\(entry).data", data..<end)
+      }
       place = end
     }
   }

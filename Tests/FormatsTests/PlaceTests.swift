@@ -53,7 +53,7 @@ import Testing
   private static func machine() throws -> [UInt8] {
     var state = MachineState(machine: "pc")
     state.entries.append(
-      .section(SectionHeader(.full, id: 9, name: "cpu", version: 12), body: [1, 2, 3, 4]))
+      .section(SectionHeader(.full, id: 9, name: "tpm-tis", version: 0), body: [1, 2, 3, 4]))
     state.entries.append(
       .section(SectionHeader(.full, id: 10, name: "vga", version: 2), body: [5, 6, 7]))
     let small = try SmallGuest.make([(.validated, 1), (.shared, 2), (.validated, 3), (.shared, 0)])
@@ -111,6 +111,7 @@ import Testing
     let fields = [
       "session.report.MEASUREMENT", "session.certificates", "offer.report.CHIP_ID",
       "map.entry.gpa", "machine.entry.place", "machine.entry.name", "machine.entry.data",
+      "machine.sealed", "machine.sealed.place", "machine.sealed.name", "machine.sealed.data",
       "vcpu.ciphertext", "seal.leaf", "seal.leaves", "seal.signature", "description.text",
       "optional.length", "instance.offer", "instance.checksum", "ram.content.word",
       "ram.content.name", "ram.content.content", "ram.zero.fill", "configuration.length",
