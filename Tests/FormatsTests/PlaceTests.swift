@@ -65,7 +65,7 @@ import Testing
     let stream = try Lab.save(memory.guest(description), to: Lab.instance(1))
     return try make(
       "insert before vcpu hex:"
-        + "040000038409782d756e6b6e6f776e0000000080000001000000030102037e00000384\nrepair",
+        + "040000038409782d756e6b6e6f776e0000000080000001000000030102037e00000384\nrepair resign session",
       of: Materials(Materials.Input(stream)))
   }
 

@@ -61,9 +61,10 @@ import Testing
   @Test func unknownEntriesAreCountedAndSaid() throws {
     var bytes = try Fixture.read("\(name).certtable.bin")
     for start in [0, 24, 48] {
-      bytes.replaceSubrange(start..<start + 4, with: bytes[start..<start + 4].reversed())
-      bytes.replaceSubrange(start + 4..<start + 6, with: bytes[start + 4..<start + 6].reversed())
-      bytes.replaceSubrange(start + 6..<start + 8, with: bytes[start + 6..<start + 8].reversed())
+      let guid = Array(bytes[start..<start + 8])
+      for (place, other) in [3, 2, 1, 0, 5, 4, 7, 6].enumerated() {
+        bytes[start + place] = guid[other]
+      }
     }
     let supplied = try SuppliedCertificates(file: bytes)
     #expect(supplied.certificates.isEmpty)
