@@ -19,7 +19,7 @@ internal import Glibc
     let memory = unsafe mmap(
       nil, max(count, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let memory = unsafe memory, unsafe memory != MAP_FAILED else {
-      fatalError("no memory for \(count) bytes")
+      preconditionFailure("no memory for \(count) bytes")
     }
     unsafe base = memory.bindMemory(to: UInt8.self, capacity: count)
   }

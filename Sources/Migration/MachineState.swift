@@ -90,16 +90,20 @@ public struct MachineState: Sendable, Equatable {
   /// Whether the entries are those of one stream: RAM starts once before its pages and its end, parts
   /// follow their starts, no section comes twice or bears a name of ours, and what is the guest's own
   /// stands alone, since parts are not sealed.
+  /// - Parameter places: where each entry was read, for errors; none of a state that was not read.
   /// - Throws: `MACHINE-SYNTAX`.
-  func validate() throws(MigrationError) {
+  func validate(at places: [UInt64] = []) throws(MigrationError) {
+    var place: UInt64?
     func refusal(_ what: String, _ header: SectionHeader? = nil) -> MigrationError {
       MigrationError(
-        .machineSyntax, what, got: header.map { "\($0.kind) \($0.name) \($0.instance)" })
+        .machineSyntax, what, at: place,
+        got: header.map { "\($0.kind) \($0.name) \($0.instance)" })
     }
     guard entries.count <= Self.maximumCount else { throw refusal("too many entries") }
     var table = SectionTable()
     var ram: [SectionHeader.Kind] = []
     for (index, entry) in entries.enumerated() {
+      if index < places.count { place = places[index] }
       let header: SectionHeader
       switch entry {
       case .command: continue

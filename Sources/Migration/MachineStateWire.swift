@@ -213,8 +213,9 @@ extension MachineFrame {
   /// - Throws: `MACHINE-SYNTAX`, with offsets.
   init(from cursor: inout ByteCursor, isWhole: Bool) throws(MigrationError) {
     do {
-      try self.init(reading: &cursor, isWhole: isWhole)
-      try state.validate()
+      var places: [UInt64] = []
+      try self.init(reading: &cursor, isWhole: isWhole, &places)
+      try state.validate(at: places)
     } catch {
       guard error.code == .streamTruncated else { throw error }
       var error = error
@@ -223,7 +224,10 @@ extension MachineFrame {
     }
   }
 
-  private init(reading cursor: inout ByteCursor, isWhole: Bool) throws(MigrationError) {
+  /// - Parameter places: takes where each entry begins.
+  private init(
+    reading cursor: inout ByteCursor, isWhole: Bool, _ places: inout [UInt64]
+  ) throws(MigrationError) {
     let start = cursor.offset
     func refusal(_ what: String, _ field: UInt64, _ got: String? = nil) -> MigrationError {
       MigrationError(.machineSyntax, what, at: start + field, got: got)
@@ -256,6 +260,7 @@ extension MachineFrame {
     var missing: [Int: Missing] = [:]
     var total = 0
     for index in 0..<Int(count) {
+      places.append(cursor.offset)
       let entry = try Self.entry(from: &cursor, index, isWhole: isWhole, &missing)
       switch entry {
       case .section(_, let body), .rest(let body): total += body.count
