@@ -29,6 +29,8 @@ struct StreamAudit: ~Copyable {
   var hasSeal = false
   /// Where they could not be followed any further.
   var stop: MigrationError?
+  /// Of each report that was judged, whether its chain was held against a revocation list.
+  private var chainsHeld: [Bool] = []
 
   init(
     _ input: StreamInput, offer: MigrationData?, instance: SVSMInstance?, trust: Trust,
@@ -50,6 +52,12 @@ struct StreamAudit: ~Copyable {
     if instance == nil { try checkSource() }
     try checkOffer()
     noteFreshness()
+  }
+
+  /// What is known of the revocation of those who vouch for the parties.
+  var revocation: VerificationReport.Revocation {
+    if trust.revocationLists.isEmpty { return .noList }
+    return chainsHeld.isEmpty || chainsHeld.contains(false) ? .noChain : .checked
   }
 
   /// Takes record after record, to the end or to where they cannot be followed.
@@ -158,7 +166,7 @@ struct StreamAudit: ~Copyable {
   }
 
   /// Checks the source's proof: without keys last, so that damage is called damage and not a forgery.
-  private func checkSource() throws(MigrationError) {
+  private mutating func checkSource() throws(MigrationError) {
     guard let session, session.data.flags.contains(.mutual) else { return }
     try check(
       session.data.report, session.data.certificates, session.data.expectedReportData(),
@@ -166,7 +174,7 @@ struct StreamAudit: ~Copyable {
       .sourceAttestation)
   }
 
-  private func checkOffer() throws(MigrationError) {
+  private mutating func checkOffer() throws(MigrationError) {
     guard let offer else { return }
     try check(
       offer.report, offer.certificates, offer.expectedReportData(), in: "offer",
@@ -182,14 +190,15 @@ struct StreamAudit: ~Copyable {
     findings.look(at: .keyBinding)
   }
 
-  private func check(
+  private mutating func check(
     _ report: [UInt8], _ certificates: [UInt8], _ reportData: [UInt8], in section: String,
     at offset: UInt64, _ property: VerificationReport.Property
   ) throws(MigrationError) {
     var errors: [MigrationError] = []
-    try trust.audit(
+    let isHeld = try trust.audit(
       report: report, certificates: certificates, reportData: reportData, of: section, at: offset
     ) { (error) throws(MigrationError) in errors.append(error) }
+    chainsHeld.append(isHeld)
     // A root that nobody named, or a certificate that is not at hand, proves nothing wrong.
     let unknown: [ErrorCode] = [.certificateRoot, .certificateMissing]
     let isUnknown = errors.allSatisfy { unknown.contains($0.code) || $0.code == .reportData }

@@ -53,7 +53,7 @@ public struct StreamVerifier {
       guard error.code.exitStatus == 65 else { throw error }
     }
     var report = audit.report()
-    report.checksRevocation = !trust.revocationLists.isEmpty
+    report.revocation = audit.revocation
     return report
   }
 }

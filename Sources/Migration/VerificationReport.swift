@@ -34,8 +34,17 @@ public struct VerificationReport: Sendable {
   public let outcomes: [(property: Property, outcome: Outcome)]
   /// What was refused first: what a load refuses the stream with.
   public let refusal: MigrationError?
-  /// Whether the chains of reports were held against revocation lists; nil of a stream that has none.
-  public internal(set) var checksRevocation: Bool?
+  /// nil of a stream that has no reports.
+  public internal(set) var revocation: Revocation?
+
+  /// Whether the chains of a stream's reports were held against revocation lists.
+  public enum Revocation: Sendable {
+    /// Each of them was, against one of its root.
+    case checked
+    case noList
+    /// Lists are there. A chain is not, or ends before a root whose list could be asked.
+    case noChain
+  }
 
   /// How `property` came out.
   public func outcome(of property: Property) -> Outcome? {

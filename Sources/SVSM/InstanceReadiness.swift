@@ -24,7 +24,7 @@ extension SVSMInstance {
     case (.exported, .destination), (.resumed, .destination):
       (
         .instanceUsed,
-        "this instance is a source and never loads; an abort of this stream gives its guest back"
+        "this instance is a source and never loads; an abort gives back the guest of a stream for it"
       )
     case (.imported, .source):
       (.instanceUsed, "this instance is a destination that has restored a guest; it does not save")

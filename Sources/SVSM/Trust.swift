@@ -53,21 +53,28 @@ public struct Trust: Sendable {
 
   /// The same for an audit: every check that fails is named.
   /// - Parameter refuse: takes each failure.
+  /// - Returns: whether the chain was held against a revocation list of its root.
   public func audit(
     report: [UInt8], certificates: [UInt8], reportData: [UInt8], of section: String,
     at offset: UInt64, refuse: MigrationError.Refusal
-  ) throws(MigrationError) {
+  ) throws(MigrationError) -> Bool {
     var supplied = SuppliedCertificates()
     do throws(MigrationError) {
       supplied = try SuppliedCertificates(CertificateTable(certificates))
     } catch {
-      return try refuse(Self.locate(error, in: section, at: offset))
+      try refuse(Self.locate(error, in: section, at: offset))
+      return false
     }
     let result = verifier(demanding: reportData).verify(report: report, supplied: supplied)
     for check in result.checks {
       if case .failed(let error) = check.outcome {
         try refuse(Self.locate(error, in: section, at: offset))
       }
+    }
+    return switch result.checks.first(where: { $0.name == .revocation })?.outcome {
+    case .passed: true
+    case .failed(let error): error.code != .certificateMissing
+    case .notAsked, .notReached, nil: false
     }
   }
 

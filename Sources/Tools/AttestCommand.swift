@@ -63,8 +63,8 @@ public struct AttestVerifyCommand: ToolCommand {
   @Option(
     name: .customLong("cert"),
     help: ArgumentHelp(
-      "Certificates of the signing key and its issuers: DER, PEM or a GHCB certificate table "
-        + "(may be repeated).",
+      "Certificates of the signing key and its issuers: DER, PEM, a GHCB certificate table or "
+        + "Azure's THIM JSON, or hex or Base64 of one (may be repeated).",
       discussion: "AMD's own issuers are built in. What comes with the report is taken too.",
       valueName: "file"), completion: .file())
   public var certificateFiles: [String] = []

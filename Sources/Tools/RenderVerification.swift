@@ -50,8 +50,14 @@ extension VerificationReport {
         text += Self.wrapped("needs \(needs)", indent: width + 17)
       }
     }
-    if checksRevocation == false {
-      text += "\(style.doubtful("not checked  "))  revocation: no --crl is given\n"
+    let unchecked: String? =
+      switch revocation {
+      case .noList: "no --crl is given"
+      case .noChain: "a chain of certificates was held against no list of its root"
+      case .checked, nil: nil
+      }
+    if let unchecked {
+      text += "\(style.doubtful("not checked  "))  revocation: \(unchecked)\n"
     }
     return text + style.strong(verdict) + "\n"
   }
@@ -109,8 +115,8 @@ extension VerificationReport {
       .init("notCheckable", JSON(counts.notCheckable)), .init("properties", .array(properties)),
       .init("refusal", refusal.map { .object($0.jsonMembers) } ?? .null),
     ]
-    if let checksRevocation {
-      members.append(.init("revocation", checksRevocation ? "checked" : "not-checked"))
+    if let revocation {
+      members.append(.init("revocation", revocation == .checked ? "checked" : "not-checked"))
     }
     if kind == .qemu {
       members.append(.init("signerSHA256", signerHash.map { .hex(bytes: $0) } ?? .null))

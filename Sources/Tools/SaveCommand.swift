@@ -56,7 +56,7 @@ public struct SaveCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Save nothing; make the instance of --from ready again, by the abort that the destination signed.",
+      "Save nothing; let the instance of --from save again, by the abort that the destination signed.",
       valueName: "abort"),
     completion: .file())
   var resumeAfter: String?
@@ -123,13 +123,13 @@ public struct SaveCommand: ToolCommand {
     try save(guest, output, to, console)
   }
 
-  /// Makes a source ready again.
+  /// Lets a source save again.
   private func resume(_ source: String, after abort: String, _ console: Console) throws {
     let token = try AbortToken(readSmallFile(abort, limit: AbortToken.layout.size))
     try LockedInstance.with(source, console) { (file) throws(MigrationError) in
       try file.store(file.instance.resumed(after: token, acceptsSeeded: acceptSeeded))
     }
-    console.note("\(source) is ready again: its destination will never restore the guest")
+    console.note("\(source) may save again: its destination will never restore the guest")
     console.noteModel()
   }
 

@@ -46,6 +46,11 @@ import Testing
     #expect(try shop.run("verify", "\(verify) --json").json["revocation"]?.string == "not-checked")
     let checked = try shop.run("verify", "\(verify) --json \(list("none"))").json
     #expect(checked["revocation"]?.string == "checked")
+    // A root that nobody names ends the chain before its list could be asked.
+    let unknown = try shop.run("verify", "@stream --json \(list("none"))").json
+    #expect(unknown["revocation"]?.string == "not-checked")
+    let said = try shop.run("verify", "@stream \(list("none"))").text
+    #expect(said.contains("\nnot checked    revocation: a chain of certificates was held against no"))
     let attest = try shop.must("attest", "verify @there.offer --trust @root.pem").text
     #expect(attest.contains("  not checked  revocation "))
   }
