@@ -145,24 +145,7 @@ public struct SaveCommand: ToolCommand {
     let trust = try trust.load(demanding: policy.load(), revocation)
     try refuseSame(
       inputs: [guest] + round + qemu.channel + vmsa.files + platform.files, as: output)
-    let reading = console.startProgress("reading", total: nil)
-    let vcpus = try vmsa.vcpus()
-    var guests: [GuestReader] = []
-    for path in [guest] + round {
-      let reader = try GuestReader.open(path, as: inputFormat, raw, qemu, ram, vcpus: vcpus) {
-        reading.update($0)
-      }
-      do throws(MigrationError) {
-        try guests.first?.description.requireSameShape(as: reader.description)
-      } catch {
-        throw error.inSection(path)
-      }
-      try refuseSame(
-        inputs: [to] + [from, policy.path].compactMap { $0 } + self.trust.trustedFiles
-          + revocation.listFiles,
-        guest: reader, at: path, as: output)
-      guests.append(reader)
-    }
+    var guests = try openGuests(guest, output, to, console)
     // What a destination could not write as a bundle is not given away.
     try guests.last?.description.requireManifest()
     let reader = guests.removeFirst()
@@ -216,20 +199,49 @@ public struct SaveCommand: ToolCommand {
         + "abort, and resume after it"
       throw error
     }
-    let epochs =
-      summary.epochs == 1
-      ? ""
-      : ", \(summary.cancelledPages) withdrawn, in \(summary.epochs) epochs"
-    console.note(
-      "saved \(summary.privatePages) private and \(summary.sharedPages + summary.zeroPages) shared "
-        + "pages (\(summary.zeroPages) of them zero)\(epochs) to \(stream.name), "
-        + Spelled.size(summary.bytes))
+    say(summary, stream.name, console)
     console.noteShared(reader.description)
     console.noteLeftovers(of: [output, from].compactMap { $0 })
     if transferData.flags.contains(.seeded) {
       console.note("keys come from a seed: they are no secret")
     }
     console.noteModel()
+  }
+
+  /// The guest, and the same guest at its later times.
+  private func openGuests(
+    _ guest: String, _ output: String, _ to: String, _ console: Console
+  ) throws -> [GuestReader] {
+    let reading = console.startProgress("reading", total: nil)
+    let vcpus = try vmsa.vcpus()
+    var guests: [GuestReader] = []
+    for path in [guest] + round {
+      let reader = try GuestReader.open(path, as: inputFormat, raw, qemu, ram, vcpus: vcpus) {
+        reading.update($0)
+      }
+      do throws(MigrationError) {
+        try guests.first?.description.requireSameShape(as: reader.description)
+      } catch {
+        throw error.inSection(path)
+      }
+      try refuseSame(
+        inputs: [to] + [from, policy.path].compactMap { $0 } + self.trust.trustedFiles
+          + revocation.listFiles,
+        guest: reader, at: path, as: output)
+      guests.append(reader)
+    }
+    return guests
+  }
+
+  private func say(_ summary: SaveSummary, _ stream: String, _ console: Console) {
+    let epochs =
+      summary.epochs == 1
+      ? ""
+      : ", \(summary.cancelledPages) withdrawn, in \(summary.epochs) epochs"
+    console.note(
+      "saved \(summary.privatePages) private and \(summary.sharedPages + summary.zeroPages) shared "
+        + "pages (\(summary.zeroPages) of them zero)\(epochs) to \(stream), "
+        + Spelled.size(summary.bytes))
   }
 
   /// A source of its own for this one save, with the SEV features its guest runs with. Its keys
