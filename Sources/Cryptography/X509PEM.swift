@@ -45,6 +45,11 @@ public enum PEM {
     return found
   }
 
+  /// The labels of all blocks, in order.
+  static func labels(in bytes: [UInt8]) -> [String] {
+    lines(bytes).compactMap { label(of: $0).map(String.init) }
+  }
+
   private static func label(of line: Substring) -> Substring? {
     guard line.hasPrefix(begin), line.hasSuffix("-----") else { return nil }
     return line.dropFirst(begin.count).dropLast("-----".count)

@@ -77,6 +77,12 @@ public struct X509RevocationList: Equatable, Sendable {
         .certificateSyntax, "PEM text holds no revocation list", expected: "X509 CRL",
         got: PEM.otherContent(bytes))
     }
+    // A list that is passed over would be a revocation that is not seen.
+    if let other = PEM.labels(in: bytes).first(where: { $0 != "X509 CRL" }) {
+      throw MigrationError(
+        .certificateSyntax, "PEM text holds something beside revocation lists",
+        expected: "X509 CRL", got: printable(other))
+    }
     return lists
   }
 

@@ -60,6 +60,13 @@ public final class LockedFile {
     try output.commit()
   }
 
+  /// Waits until what stands there now is on the disk under its name: another run may have been ended
+  /// between naming it and that.
+  /// - Throws: `IO-WRITE`.
+  public func synchronizeName() throws(MigrationError) {
+    try OutputDescriptor.synchronize(folder: FilePath(path).removingLastComponent())
+  }
+
   fileprivate func release() { replacements = [] }
 }
 

@@ -13,26 +13,41 @@ public enum BlockRole: Sendable, Hashable {
   /// Not known: a memory backend's id.
   case backend
 
-  /// Names of firmware and device memory in QEMU's hw/i386, hw/display and hw/tpm, behind the path of
-  /// the device where it has one.
-  private static let deviceNames: Set<String> = [
-    "pc.bios", "pc.rom", "isa-bios", "system.flash0", "system.flash1", "vga.vram",
-    "bochs-display-vram", "qxl.vrom", "qxl.vram", "qxl.vgavram", "vmsvga.fifo", "tpm-ppi",
-    "tpm-crb-cmd",
+  /// Names of firmware and device memory in QEMU's hw/i386 and hw/tpm. The machine has them itself, and
+  /// QEMU gives no second block a name that there is.
+  private static let machineNames: Set<String> = [
+    "pc.bios", "pc.rom", "isa-bios", "system.flash0", "system.flash1", "tpm-ppi", "tpm-crb-cmd",
+  ]
+  /// Names of video memory in QEMU's hw/display, after the path of the device.
+  private static let displayNames: Set<String> = [
+    "vga.vram", "bochs-display-vram", "qxl.vrom", "qxl.vram", "qxl.vgavram", "vmsvga.fifo",
   ]
 
-  public init(ofBlock name: String) {
+  /// - Parameter machine: machine type: before 4.1 a backend's block is called `/objects/ID`, so that a
+  ///   name without a path is never a backend's. Of later machines it may be, and those give the path of
+  ///   the device to the names of video memory.
+  public init(ofBlock name: String, on machine: String) {
     if GuestLayout.mainBlocks.contains(name) {
       self = .main
       return
     }
-    let backend = name.hasPrefix("/objects/") ? String(name.dropFirst("/objects/".count)) : name
-    if backend.hasPrefix("ram-node"), let node = UInt32(backend.dropFirst("ram-node".count)) {
+    let isBackend = name.hasPrefix("/objects/")
+    let id = isBackend ? String(name.dropFirst("/objects/".count)) : name
+    if id.hasPrefix("ram-node"), let node = UInt32(id.dropFirst("ram-node".count)) {
       self = .node(node)
       return
     }
+    guard !isBackend else {
+      self = .backend
+      return
+    }
     let last = name.split(separator: "/", omittingEmptySubsequences: false).last.map(String.init)
-    let isROM = name.hasPrefix("/rom@") || last != name && last?.hasSuffix(".rom") == true
-    self = isROM || Self.deviceNames.contains(last ?? name) ? .device : .backend
+    let hasPath = last != name
+    let isROM = name.hasPrefix("/rom@") || hasPath && last?.hasSuffix(".rom") == true
+    let isDisplay =
+      Self.displayNames.contains(last ?? name)
+      && (hasPath || GuestLayout.namesBackendsByPath(machine))
+    self =
+      isROM || isDisplay || Self.machineNames.contains(last ?? name) ? .device : .backend
   }
 }

@@ -101,6 +101,14 @@ public enum GuestLayout {
   }
 }
 
+extension GuestLayout {
+  /// Whether blocks of memory backends are called `/objects/ID`, as on QEMU's machines before 4.1
+  /// (`x-use-canonical-path-for-ramblock-id`, hw/core/machine.c). False where the version is not known.
+  static func namesBackendsByPath(_ machine: String) -> Bool {
+    Board(machine)?.isBefore(4, 1) ?? false
+  }
+}
+
 private let gibibyte: UInt64 = 1 << 30
 
 /// A machine type, as far as its memory is concerned.
@@ -163,6 +171,12 @@ private struct Board {
       let minor = numbers[1]
     else { return nil }
     return .number(major: major, minor: minor)
+  }
+
+  /// Whether the version is known and is an older one.
+  func isBefore(_ major: UInt16, _ minor: UInt16) -> Bool {
+    if case .number = version { return !version.isAtLeast(major, minor) }
+    return false
   }
 
   /// Bytes below the hole, if there are so many.

@@ -75,9 +75,10 @@ public struct RAMPlacement: Sendable {
     if !isTold, places.isEmpty || !open.isEmpty { main = mainMemory(among: &open, blocks) }
     if !main.isEmpty { ranges += try mainRanges(main, blocks, isTold: isTold) }
     if let block = open.first { throw unplaced(blocks, open, block, main) }
-    guard !ranges.isEmpty else {
+    // Main memory begins at address 0 on every machine: without it a block was left out.
+    guard ranges.contains(where: { $0.gpa == 0 }) else {
       throw MigrationError(
-        .guestMap, "no RAM block is memory of the guest", expected: "--ram BLOCK",
+        .guestMap, "no RAM block is main memory of the guest", expected: "--ram BLOCK",
         got: Self.list(blocks.map(\.name)))
     }
     return try GuestMap(ranges.sorted { $0.gpa < $1.gpa }, blocks: blocks)
@@ -110,7 +111,7 @@ public struct RAMPlacement: Sendable {
   }
 
   private func isDevice(_ block: RAMBlock) -> Bool {
-    BlockRole(ofBlock: block.name) == .device && device(of: block) == nil
+    BlockRole(ofBlock: block.name, on: machine) == .device && device(of: block) == nil
   }
 
   private static func list(_ names: [String]) -> String {
@@ -183,7 +184,7 @@ public struct RAMPlacement: Sendable {
   /// Takes the blocks of main memory out of those that may be.
   /// - Returns: the blocks in order; none when that is not known.
   private func mainMemory(among open: inout [Int], _ blocks: [RAMBlock]) -> [Int] {
-    let roles = open.map { (index: $0, role: BlockRole(ofBlock: blocks[$0].name)) }
+    let roles = open.map { (index: $0, role: BlockRole(ofBlock: blocks[$0].name, on: machine)) }
     let whole = roles.filter { $0.role == .main }
     let nodes = roles.compactMap { index, role -> (index: Int, node: UInt32)? in
       if case .node(let node) = role { (index, node) } else { nil }

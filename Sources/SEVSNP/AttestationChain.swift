@@ -194,6 +194,15 @@ struct AttestationChain {
         .certificateExtension, "\(name) may not sign certificates", section: "certificate",
         expected: "keyUsage keyCertSign")
     }
+    // basicConstraints and keyUsage were read; a critical one that was not may forbid what is done.
+    let read = ["2.5.29.19", "2.5.29.15"]
+    if let unread = certificate.extensions.first(where: {
+      $0.isCritical && !read.contains($0.identifier)
+    }) {
+      throw MigrationError(
+        .certificateExtension, "\(name) has a critical extension that is not known",
+        section: "certificate", got: unread.identifier)
+    }
   }
 
   /// Common names after the root's, all other fields the root's; under AMD's roots the place of

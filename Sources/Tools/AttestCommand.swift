@@ -74,14 +74,16 @@ public struct AttestVerifyCommand: ToolCommand {
   @OptionGroup public var policy: PolicyOption
 
   @Option(
+    name: .customLong("report-data"),
     help: ArgumentHelp(
       "Demand this REPORT_DATA: 64 bytes in hex or Base64, or @FILE.", valueName: "bytes"))
-  public var reportData: BytesArgument?
+  var reportDataOptions: [BytesArgument] = []
 
   @Option(
+    name: .customLong("measurement"),
     help: ArgumentHelp(
       "Demand this MEASUREMENT: 48 bytes in hex or Base64, or @FILE.", valueName: "bytes"))
-  public var measurement: BytesArgument?
+  var measurementOptions: [BytesArgument] = []
 
   @Option(
     help: ArgumentHelp(
@@ -89,8 +91,10 @@ public struct AttestVerifyCommand: ToolCommand {
         + "the signing key's certificate was issued. Now by default.", valueName: "date"))
   public var at: String?
 
-  @Option(help: ArgumentHelp("Demand this VMPL, 0 to 3, or \"any\".", valueName: "level"))
-  public var vmpl: String?
+  @Option(
+    name: .customLong("vmpl"),
+    help: ArgumentHelp("Demand this VMPL, 0 to 3, or \"any\".", valueName: "level"))
+  var vmplOptions: [String] = []
 
   @Flag(help: "Demand what a migration demands of its peer.")
   public var forMigration = false
@@ -116,7 +120,15 @@ public struct AttestVerifyCommand: ToolCommand {
 
   public var wantsJSON: Bool { json }
 
+  private var reportData: BytesArgument? { reportDataOptions.first }
+  private var measurement: BytesArgument? { measurementOptions.first }
+  private var vmpl: String? { vmplOptions.first }
+
   public func validate() throws {
+    // Of two values one would not be heard.
+    guard reportDataOptions.count < 2, measurementOptions.count < 2, vmplOptions.count < 2 else {
+      throw ValidationError("--report-data, --measurement and --vmpl come once each.")
+    }
     try policy.validate(
       beside: [report] + certificateFiles + trust.trustedFiles + revocation.listFiles)
     guard reportData?.mayBe(64) ?? true else { throw Self.wrongCount("--report-data", 64) }

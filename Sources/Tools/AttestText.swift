@@ -134,6 +134,11 @@ enum AttestationText {
       }
     }
     out.line()
+    if !result.checks.contains(where: { $0.name == .signature && $0.outcome == .passed }) {
+      out.line(
+        "No good signature holds this report: what passed is what it says, and nobody vouches for it.",
+        as: style.doubtful)
+    }
     for warning in Self.warnings(of: result) {
       out.line("warning: \(warning)", as: style.doubtful)
     }

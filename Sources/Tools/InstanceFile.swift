@@ -72,6 +72,11 @@ final class LockedInstance {
     instance = try InstanceFile(reading: path, .regular).instance
   }
 
+  /// Makes sure that the stage outlasts a power failure, before anything is done that relies on it: it may
+  /// have been stored by a run that was ended before its folder was on the disk.
+  /// - Throws: `IO-WRITE`.
+  func makeDurable() throws(MigrationError) { try file.synchronizeName() }
+
   /// Stores the instance as it is next. After a crash at any point the file is as before or as after.
   ///
   /// After an error `instance` is what stands in the file; where that cannot be told, what should.

@@ -68,6 +68,7 @@ extension LoadCommand {
           .instanceRestoring, "the guest that waits for its name came by another stream",
           section: "instance", at: 248)
       }
+      try file.makeDurable()
       try name(guest)
       try file.store(file.instance.imported())
     }
@@ -136,6 +137,8 @@ extension LoadCommand {
           guard file.instance.state == next.state else { throw error }
           throw error.adding("run it again for its abort")
         }
+      } else {
+        try file.makeDurable()
       }
       return try file.instance.abortToken(naming: digest)
     }

@@ -12,7 +12,10 @@ public struct PolicyOption: ParsableArguments {
       discussion: "Formats/policy.md lists its keys. - is standard input, where no other input is.",
       valueName: "policy"),
     completion: .file(extensions: ["json"]))
-  public var path: String?
+  var paths: [String] = []
+
+  /// The file of the policy; nil without one.
+  public var path: String? { paths.first }
 
   public init() {}
 
@@ -24,8 +27,12 @@ public struct PolicyOption: ParsableArguments {
       parsing: readSmallFile(path, limit: AttestationPolicy.maximumSize))
   }
 
-  /// Refuses a policy from standard input beside another input from there.
+  /// Refuses a second policy, whose demands would not be heard, and a policy from standard input beside
+  /// another input from there.
   func validate(beside inputs: [String?]) throws {
+    guard paths.count < 2 else {
+      throw ValidationError("--policy comes twice: one policy makes all demands.")
+    }
     guard path != "-" || !inputs.contains("-") else {
       throw ValidationError("Only one input can come from standard input.")
     }

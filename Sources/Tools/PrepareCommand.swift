@@ -98,7 +98,14 @@ public struct PrepareCommand: ToolCommand {
 
   /// Writes what an instance that exists shows others.
   private func publish(_ console: Console) throws {
-    let made = try InstanceFile(reading: instance, .regular).instance
+    let made = try LockedInstance.with(instance, console) { (file) throws(MigrationError) in
+      try publish(file.instance)
+      return file.instance
+    }
+    say(made, console)
+  }
+
+  private func publish(_ made: SVSMInstance) throws(MigrationError) {
     // An offer of one that is used would lose the guest that is saved for it.
     try made.requireReady(as: .destination)
     try refuseSame(inputs: [instance], as: output)
@@ -118,7 +125,6 @@ public struct PrepareCommand: ToolCommand {
     }
     try offerFile.write(made.offer.encoded)
     try OutputFile.commitAll([rootFile].compactMap { $0 } + [offerFile])
-    say(made, console)
   }
 
   private func say(_ made: SVSMInstance, _ console: Console) {

@@ -63,7 +63,11 @@ import Testing
       ("pc", 32, 0, "shmem=128M pc.ram=32M", "!shmem", "pc.ram+0M=0M+32M"),
       ("pc", 32, 0, "m1=128M mem0=32M", "mem0 m1@4G", "mem0+0M=0M+32M m1+0M=4096M+128M"),
       ("pc", 32, 0, "m1=128M mem0=32M", "m1@4G", "mem0+0M=0M+32M m1+0M=4096M+128M"),
-      ("pc", 1, 0, "m1=128M mem0=32M", "m1@8M mem0@4G", "m1+0M=8M+128M mem0+0M=4096M+32M"),
+      ("pc", 1, 0, "m1=128M mem0=32M", "m1@0 mem0@4G", "m1+0M=0M+128M mem0+0M=4096M+32M"),
+      (
+        "pc-i440fx-7.2", 8, 0, "vga.vram=8M d0=8M", "d0@4G",
+        "vga.vram+0M=0M+8M d0+0M=4096M+8M"
+      ),
     ] as [(String, UInt64, UInt64, String, String, String)])
   func aMapIsWhatTheStreamAndTheUserSay(
     machine: String, below: UInt64, above: UInt64, text: String, words: String, expected: String
@@ -91,7 +95,14 @@ import Testing
       ("pc", 32, 0, "pc.ram=32M", "nothing@1G", "no RAM block has this name"),
       ("pc", 32, 0, "pc.ram=32M", "pc.ram pc.ram", "two options"),
       ("pc", 32, 0, "pc.ram=32M", "pc.ram !pc.ram", "two options"),
-      ("pc", 32, 0, "pc.ram=32M", "!pc.ram", "no RAM block is memory"),
+      ("pc", 32, 0, "pc.ram=32M", "!pc.ram", "no RAM block is main memory"),
+      ("pc-i440fx-7.2", 8, 0, "vga.vram=8M d0=8M", "", "--ram BLOCK for each"),
+      ("pc-i440fx-7.2", 16, 0, "vga.vram=8M m1=8M d0=8M", "m1@8M d0@4G", "CMOS counts"),
+      (
+        "pc-i440fx-3.1", 8, 0, "/objects/m0=8M /objects/pc.bios=8M pc.bios=256K", "",
+        "--ram BLOCK for each"
+      ),
+      ("pc", 8, 0, "m0=8M d0=8M", "d0@4G !m0", "no RAM block is main memory"),
       ("pc", 32, 0, "pc.ram=32M m1=32M", "m1@16M", "overlap"),
       ("pc", 32, 0, "pc.ram=32M m1=32M", "m1@0x100000001", "whole pages"),
       ("pc", 32, 0, "pc.ram=32M x.rom=1M", "", "--not-ram x.rom"),
@@ -173,14 +184,23 @@ import Testing
     ("pc.ram", BlockRole.main), ("microvm.ram", .main), ("ram", .main), ("ram-node0", .node(0)),
     ("ram-node12", .node(12)), ("/objects/ram-node1", .node(1)), ("ram-node", .backend),
     ("ram-node-1", .backend), ("ram-nodex", .backend), ("ram-node99999999999", .backend),
-    ("pc.bios", .device), ("pc.rom", .device), ("vga.vram", .device),
+    ("pc.bios", .device), ("pc.rom", .device), ("vga.vram", .backend),
+    ("/objects/pc.bios", .backend), ("/objects/tpm-ppi", .backend),
     ("0000:00:02.0/vga.vram", .device), ("0000:00:01.1:00.0/vga.rom", .device),
     ("0000:00:03.0/e1000.rom", .device), ("e1000.rom", .backend), ("/rom@etc/acpi/tables", .device),
     ("system.flash0", .device), ("tpm-ppi", .device), ("0000:00:02.0/m0", .backend),
     ("memdimm0", .backend), ("/objects/mem0", .backend), ("vga.vram0", .backend), ("/", .backend),
   ])
   func aNameSaysWhatABlockIs(name: String, role: BlockRole) {
-    #expect(BlockRole(ofBlock: name) == role)
+    #expect(BlockRole(ofBlock: name, on: "pc-q35-7.2") == role)
+  }
+
+  @Test(
+    "Video memory has no path where no backend's block has its bare id", arguments: ["2.4", "4.0"])
+  func videoMemoryOfOldMachines(version: String) {
+    let machine = "pc-i440fx-\(version)"
+    #expect(BlockRole(ofBlock: "vga.vram", on: machine) == .device)
+    #expect(BlockRole(ofBlock: "/objects/vga.vram", on: machine) == .backend)
   }
 
   @Test func aPlaceIsReadFromText() {

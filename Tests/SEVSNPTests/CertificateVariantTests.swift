@@ -52,7 +52,7 @@ import Testing
     #expect(result.firstFailure?.code == code)
   }
 
-  @Test(arguments: ["ask-no-ca", "ask-no-cert-sign"])
+  @Test(arguments: ["ask-no-ca", "ask-no-cert-sign", "ask-critical"])
   func anIntermediateMustBeAllowedToSign(name: String) throws {
     var verifier = verifier
     verifier.trust = try TrustAnchor.named([certificate("model-platform/ark.der")])

@@ -24,6 +24,19 @@ import Testing
     return (result, result.checks.first { $0.name == .revocation }?.outcome)
   }
 
+  @Test("A block that may be a list under another label is not passed over")
+  func noBlockIsPassedOver() throws {
+    let text = { (label: String) throws in
+      PEM.encode(label, try Fixture.read("model-platform/revoked/none.crl"))
+    }
+    let lists = try X509RevocationList.read(Array((text("X509 CRL") + text("X509 CRL")).utf8))
+    #expect(lists.count == 2)
+    let code = refusalCode {
+      _ = try X509RevocationList.read(Array((text("X509 CRL") + text("CRL")).utf8))
+    }
+    #expect(code == .certificateSyntax)
+  }
+
   @Test("Without a list revocation is not checked, and the ledger says so")
   func withoutAListNothingIsSaidOfRevocation() throws {
     let (result, outcome) = try outcome([])

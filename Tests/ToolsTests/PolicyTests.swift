@@ -45,6 +45,17 @@ import Testing
 
   // MARK: Demands
 
+  @Test("A demand that comes twice is a mistake of the call: one would not be heard")
+  func noDemandIsDropped() throws {
+    let digests = ["11", "22"].map { String(repeating: $0, count: 48) }
+    for words in [
+      "--policy @one.json --policy @two.json",
+      "--measurement \(digests[0]) --measurement \(digests[1])", "--vmpl 0 --vmpl any",
+    ] {
+      #expect(try shop.run("attest", "verify @rich.offer --trust @root.pem \(words)").status == 64)
+    }
+  }
+
   private static func tcb(_ key: String, snp: Int = 24, microcode: Int = 219) -> String {
     """
     "\(key)": [{"product": "Genoa", "bootLoader": 0, "tee": 0, "snp": 0, "microcode": 0},

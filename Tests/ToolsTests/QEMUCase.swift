@@ -27,7 +27,7 @@ struct QEMUCase: Sendable, CustomStringConvertible {
     .init(name: "pc72-boot-dirty-bitmaps"), .init(name: "pc72-boot-live"),
     .init(name: "pc72-boot-live-multifd"),
     .init(name: "pc72-boot-live-xbzrle"),
-    .init(name: "pc72-boot-novmdesc", importOptions: withoutDescription),
+    .init(name: "pc72-boot-novmdesc"),
     .init(name: "pc72-boot-uuid"), .init(name: "pc72-tiny"), .init(name: "pc72-tiny-compress"),
     .init(name: "q35-100-boot-mapped-multifd"), .init(name: "q35-72-boot"),
     .init(name: "q35-72-boot-multifd-none"), .init(name: "q35-72-boot-multifd-zstd"),
