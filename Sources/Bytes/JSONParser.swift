@@ -8,12 +8,15 @@ extension JSON {
   /// - Parameters:
   ///   - bytes: UTF-8.
   ///   - base: offset in the stream or file of the first byte, for errors.
+  ///   - depthLimit, valueLimit: for a text that is not a hostile one's.
   /// - Throws: `JSON-SYNTAX` at the byte that is not JSON, not UTF-8, nested too deep, or one
   ///   of more values than `valueLimit`.
   public init(
-    parsing bytes: [UInt8], at base: UInt64 = 0, depthLimit: Int = JSON.depthLimit
+    parsing bytes: [UInt8], at base: UInt64 = 0, depthLimit: Int = JSON.depthLimit,
+    valueLimit: Int = JSON.valueLimit
   ) throws(MigrationError) {
-    var parser = JSONParser(bytes: bytes, base: base, depthLimit: depthLimit)
+    var parser = JSONParser(
+      bytes: bytes, base: base, depthLimit: depthLimit, valueLimit: valueLimit)
     self = try parser.document()
   }
 
@@ -29,6 +32,7 @@ private struct JSONParser {
   let bytes: [UInt8]
   let base: UInt64
   let depthLimit: Int
+  let valueLimit: Int
   var next = 0
   var depth = 0
   var values = 0
@@ -43,7 +47,7 @@ private struct JSONParser {
   private mutating func value() throws(MigrationError) -> JSON {
     skipSpace()
     guard let first = peek() else { throw refused("a value is missing") }
-    guard values < JSON.valueLimit else { throw refused("too many values") }
+    guard values < valueLimit else { throw refused("too many values") }
     values += 1
     switch first {
     case UInt8(ascii: "{"):

@@ -9,8 +9,8 @@ import SVSM
 import TestSupport
 
 extension Program.Outcome {
-  /// Standard output as JSON.
-  var json: JSON { get throws { try JSON(parsing: output) } }
+  /// Standard output as JSON, of a guest of whatever size.
+  var json: JSON { get throws { try JSON(parsing: output, valueLimit: .max) } }
 }
 
 extension Program {
