@@ -97,11 +97,9 @@ struct AttackMatrix {
   /// - Parameter progress: takes the number of attacks that are done.
   /// - Throws: only what is no refusal.
   func run(_ crew: WorkCrew, progress: (Int) -> Void) throws(MigrationError) -> [Outcome] {
-    for trial in trials { crew.submit(trial) }
     var outcomes: [Outcome] = []
     var failure: MigrationError?
-    for trial in trials {
-      crew.finish(trial)
+    crew.performAll(trials) { trial in
       outcomes.append(trial.outcome)
       failure = failure ?? trial.failure
       progress(outcomes.count)

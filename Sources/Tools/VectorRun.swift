@@ -37,12 +37,12 @@ struct VectorRun {
   ///   must, or none was run.
   func run(_ console: Console, _ crew: WorkCrew) throws {
     let trials = vectors.map { VectorTrial($0, setting) }
-    for trial in trials { crew.submit(trial) }
     let progress = console.startProgress(
       "vectors", total: UInt64(trials.count), unit: .each("vectors"))
-    for (index, trial) in trials.enumerated() {
-      crew.finish(trial)
-      progress.update(UInt64(index + 1))
+    var count: UInt64 = 0
+    crew.performAll(trials) { _ in
+      count += 1
+      progress.update(count)
     }
     for trial in trials { if let failure = trial.failure { throw failure } }
     let table = VectorTable(trials)
