@@ -1,6 +1,6 @@
 extension JSON {
   /// Values one text may have, those in others counted: each takes some ten times the memory of its text.
-  public static let valueLimit = 1 << 20
+  public static let valueLimit = 3 << 18
   /// How deep arrays and objects may lie in each other.
   public static let depthLimit = 64
 
