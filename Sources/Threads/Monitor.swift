@@ -5,14 +5,14 @@ internal import Glibc
 /// A POSIX mutex and not `Synchronization.Mutex`: that one has no condition, and the thread sanitizer
 /// reports races where there are none. Both live in memory of their own, because they must not
 /// move.
-@safe public final class Monitor: @unchecked Sendable {
+@safe package final class Monitor: @unchecked Sendable {
   /// What a thread waits for; the monitor has as many as it was made with.
   private let conditions: UnsafeMutablePointer<pthread_cond_t>
   private let conditionCount: Int
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
   /// - Parameter conditions: how many conditions there are, numbered from 0.
-  public init(conditions count: Int = 0) {
+  package init(conditions count: Int = 0) {
     // Freed in deinit, when nobody can hold or wait any more.
     unsafe mutex = .allocate(capacity: 1)
     unsafe mutex.initialize(to: pthread_mutex_t())
@@ -32,24 +32,24 @@ internal import Glibc
     unsafe mutex.deallocate()
   }
 
-  public func lock() { unsafe pthread_mutex_lock(mutex) }
-  public func unlock() { unsafe pthread_mutex_unlock(mutex) }
+  package func lock() { unsafe pthread_mutex_lock(mutex) }
+  package func unlock() { unsafe pthread_mutex_unlock(mutex) }
 
   /// Gives the lock up until the condition is signalled, and takes it again. May return without a
   /// signal: ask in a loop. Precondition: the lock is held, and there is such a condition.
-  public func wait(for condition: Int) {
+  package func wait(for condition: Int) {
     precondition(0..<conditionCount ~= condition)
     unsafe pthread_cond_wait(conditions + condition, mutex)
   }
 
   /// Wakes one thread that waits for the condition.
-  public func signal(_ condition: Int) {
+  package func signal(_ condition: Int) {
     precondition(0..<conditionCount ~= condition)
     unsafe pthread_cond_signal(conditions + condition)
   }
 
   /// Wakes all threads that wait for the condition.
-  public func broadcast(_ condition: Int) {
+  package func broadcast(_ condition: Int) {
     precondition(0..<conditionCount ~= condition)
     unsafe pthread_cond_broadcast(conditions + condition)
   }

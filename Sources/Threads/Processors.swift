@@ -2,10 +2,10 @@ internal import CLinux
 internal import Glibc
 
 /// The processors this process may run on.
-public enum Processors {
+package enum Processors {
   /// How many there are: sched_getaffinity(2), as nproc(1) counts them, so that a container or
   /// taskset(1) is respected; 1 when the system does not tell.
-  public static var available: Int {
+  package static var available: Int {
     var set = [UInt](repeating: 0, count: 1024 / UInt.bitWidth)
     let size = set.count * MemoryLayout<UInt>.size
     // The kernel writes at most `size` bytes into the array and says nothing of the rest.

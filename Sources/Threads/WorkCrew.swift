@@ -11,7 +11,7 @@ open class WorkItem: @unchecked Sendable {
   /// Guarded by the crew's monitor.
   fileprivate var stage = Stage.idle
 
-  public init() {}
+  package init() {}
 
   /// Does the work. What goes wrong is kept for the owner, who looks after `finish`.
   open func perform() {}
@@ -22,18 +22,18 @@ open class WorkItem: @unchecked Sendable {
 /// The owner submits items and does the rest in order himself; whenever he waits for an item he
 /// works too, oldest item first. So one job needs no thread at all, and no job is ever idle while
 /// there is work. All methods are for the owner's thread.
-public final class WorkCrew {
+package final class WorkCrew {
   /// Threads that work, the owner's included.
-  public let jobs: Int
+  package let jobs: Int
   /// Jobs there may be.
-  public static let maximumJobs = 256
+  package static let maximumJobs = 256
 
   private let queue = WorkQueue()
   private var threads: [pthread_t] = []
 
   /// - Parameter jobs: threads that work, the owner's included; where the system gives fewer, fewer
   ///   work.
-  public init(jobs: Int) {
+  package init(jobs: Int) {
     let wanted = min(max(jobs, 1), Self.maximumJobs)
     for _ in 1..<wanted {
       guard let thread = queue.startThread() else { break }
@@ -49,13 +49,13 @@ public final class WorkCrew {
 
   /// Hands an item over. Alone, the owner does it at once, while its data are in the cache.
   /// Precondition: the item is not with a crew.
-  public func submit(_ item: WorkItem) {
+  package func submit(_ item: WorkItem) {
     guard jobs > 1 else { return item.perform() }
     queue.add(item)
   }
 
   /// Returns once the item is done, and does other work while it is not.
-  public func finish(_ item: WorkItem) {
+  package func finish(_ item: WorkItem) {
     guard jobs > 1 else { return }
     queue.finish(item)
   }

@@ -1,37 +1,38 @@
-public import ArgumentParser
-internal import Bytes
-public import Cryptography
+package import ArgumentParser
+package import Cryptography
+internal import Errors
 internal import FileIO
-public import Guest
-public import Threads
+package import Guest
+package import Threads
+internal import Wire
 
 /// Where a tool's keys come from: `--seed`.
-public struct SeedOption: ParsableArguments {
+package struct SeedOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Take all keys from this seed, for reproducible tests: then they are no secret.",
       valueName: "hex"))
-  public var seed: HexBytes?
+  package var seed: HexBytes?
 
-  public init() {}
+  package init() {}
 
-  public var source: RandomSource {
+  package var source: RandomSource {
     if let seed { .seeded(seed.bytes) } else { .system }
   }
 }
 
 /// How many threads a tool works with: `--jobs`.
-public struct JobsOption: ParsableArguments {
+package struct JobsOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Threads to work with; by default as many as there are processors for this process. "
         + "The result does not depend on it.",
       valueName: "number"))
-  public var jobs: Int?
+  package var jobs: Int?
 
-  public init() {}
+  package init() {}
 
-  public func validate() throws {
+  package func validate() throws {
     guard jobs.map({ 1...WorkCrew.maximumJobs ~= $0 }) ?? true else {
       throw ValidationError("--jobs takes 1 to \(WorkCrew.maximumJobs).")
     }
@@ -41,16 +42,16 @@ public struct JobsOption: ParsableArguments {
   private static let defaultLimit = 8
 
   /// The threads.
-  public var crew: WorkCrew {
+  package var crew: WorkCrew {
     WorkCrew(jobs: jobs ?? min(Processors.available, Self.defaultLimit))
   }
 }
 
 /// Bytes in hex on the command line, `0x` before them or not.
-public struct HexBytes: ExpressibleByArgument, Sendable {
-  public var bytes: [UInt8]
+package struct HexBytes: ExpressibleByArgument, Sendable {
+  package var bytes: [UInt8]
 
-  public init?(argument: String) {
+  package init?(argument: String) {
     guard let bytes = Hex.decode(prefixed: argument), !bytes.isEmpty else { return nil }
     self.bytes = bytes
   }
@@ -58,11 +59,11 @@ public struct HexBytes: ExpressibleByArgument, Sendable {
 
 /// Bytes of a known count on the command line: in hex, in Base64, or `@` and the path of a file
 /// that holds them, as they are or written so.
-public enum BytesArgument: ExpressibleByArgument, Sendable {
+package enum BytesArgument: ExpressibleByArgument, Sendable {
   case bytes([UInt8])
   case file(String)
 
-  public init?(argument: String) {
+  package init?(argument: String) {
     if argument.hasPrefix("@") {
       self = .file(String(argument.dropFirst()))
     } else if let text = BinaryText(Array(argument.utf8)) {
@@ -92,22 +93,22 @@ public enum BytesArgument: ExpressibleByArgument, Sendable {
 }
 
 /// A number of bytes on the command line: decimal or 0x digits, then K, M, G or T at will.
-public struct ByteCount: ExpressibleByArgument, Sendable {
-  public var value: UInt64
+package struct ByteCount: ExpressibleByArgument, Sendable {
+  package var value: UInt64
 
-  public init?(argument: String) {
+  package init?(argument: String) {
     guard let value = byteCount(argument) else { return nil }
     self.value = value
   }
 }
 
 /// A number in decimal or 0x digits on the command line.
-public struct Number: ExpressibleByArgument, Sendable {
-  public var value: UInt64
+package struct Number: ExpressibleByArgument, Sendable {
+  package var value: UInt64
 
-  public init(_ value: UInt64) { self.value = value }
+  package init(_ value: UInt64) { self.value = value }
 
-  public init?(argument: String) {
+  package init?(argument: String) {
     let isHex = argument.hasPrefix("0x") || argument.hasPrefix("0X")
     guard let first = argument.utf8.first, UInt8(ascii: "0")...UInt8(ascii: "9") ~= first,
       let value = isHex ? UInt64(argument.dropFirst(2), radix: 16) : UInt64(argument)
@@ -115,11 +116,11 @@ public struct Number: ExpressibleByArgument, Sendable {
     self.value = value
   }
 
-  public var defaultValueDescription: String { "0x\(String(value, radix: 16))" }
+  package var defaultValueDescription: String { "0x\(String(value, radix: 16))" }
 }
 
 extension GPARangeSet: ExpressibleByArgument {
-  public init?(argument: String) {
+  package init?(argument: String) {
     guard let set = try? GPARangeSet(parsing: argument) else { return nil }
     self = set
   }

@@ -1,13 +1,14 @@
-public import ArgumentParser
+package import ArgumentParser
 internal import Attacks
-internal import Bytes
+internal import Errors
 internal import FileIO
+internal import JSON
 internal import QEMUStream
 internal import SVSM
 
 /// `svsm-mig-attack`: makes the streams and offers that the other tools must refuse.
-public struct AttackCommand: ToolCommand {
-  public static let configuration = CommandConfiguration(
+package struct AttackCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-attack",
     abstract: "Make the streams of a hostile host, and see each of them refused.",
     discussion: """
@@ -69,13 +70,13 @@ public struct AttackCommand: ToolCommand {
   @OptionGroup var trust: TrustOptions
   @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public var wantsJSON: Bool { json }
+  package var wantsJSON: Bool { json }
 
-  public func validate() throws {
+  package func validate() throws {
     let modes = [list, name != nil, recipe != nil, matrix].count { $0 }
     guard modes == 1 else {
       throw ValidationError("One of --list, --name, --recipe and --matrix is needed.")
@@ -103,7 +104,7 @@ public struct AttackCommand: ToolCommand {
     }
   }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     if list {
       return json
         ? try console.write(Attack.listJSON) : try console.write(Attack.listText(console.style))

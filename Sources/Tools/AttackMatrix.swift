@@ -1,13 +1,14 @@
 internal import ArgumentParser
 internal import Attacks
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import FileIO
 internal import Migration
 internal import QEMUStream
 internal import SEVSNP
 internal import SVSM
 internal import Threads
+internal import Wire
 
 /// Every attack on every stream, and what each check says to it.
 ///

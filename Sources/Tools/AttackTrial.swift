@@ -1,6 +1,6 @@
 internal import Attacks
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import FileIO
 internal import Migration
 internal import QEMUStream

@@ -1,11 +1,13 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
+internal import Errors
+internal import JSON
 internal import SEVSNP
 internal import SVSM
+internal import Wire
 
 /// `svsm-mig-attest`: shows or verifies an SNP attestation report.
-public struct AttestCommand: ParsableCommand {
-  public static let configuration = CommandConfiguration(
+package struct AttestCommand: ParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-attest",
     abstract: "Show or verify an SEV-SNP attestation report.",
     discussion: """
@@ -15,27 +17,27 @@ public struct AttestCommand: ParsableCommand {
       """,
     version: Toolkit.version, subcommands: [AttestShowCommand.self, AttestVerifyCommand.self])
 
-  public init() {}
+  package init() {}
 }
 
 /// `svsm-mig-attest show`: every field, whoever signed it.
-public struct AttestShowCommand: ToolCommand {
-  public static let configuration = CommandConfiguration(
+package struct AttestShowCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show every field of a report. Nothing is verified.")
 
   @Argument(help: "Report to read; - is standard input.", completion: .file())
-  public var report: String
+  package var report: String
 
   @Flag(help: "Print JSON instead of text.")
-  public var json = false
+  package var json = false
 
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public var wantsJSON: Bool { json }
+  package var wantsJSON: Bool { json }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     let file = try ReportFile(reading: report)
     let report = try AttestationReport(unchecked: file.report)
     if json {
@@ -47,8 +49,8 @@ public struct AttestShowCommand: ToolCommand {
 }
 
 /// `svsm-mig-attest verify`: is it genuine, and is it what is wanted?
-public struct AttestVerifyCommand: ToolCommand {
-  public static let configuration = CommandConfiguration(
+package struct AttestVerifyCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Verify a report against certificates and trusted roots.",
     discussion: """
       Without --for-migration any guest on a genuine processor is accepted, with warnings for what \
@@ -58,7 +60,7 @@ public struct AttestVerifyCommand: ToolCommand {
       """)
 
   @Argument(help: "Report to read; - is standard input.", completion: .file())
-  public var report: String
+  package var report: String
 
   @Option(
     name: .customLong("cert"),
@@ -67,11 +69,11 @@ public struct AttestVerifyCommand: ToolCommand {
         + "Azure's THIM JSON, or hex or Base64 of one (may be repeated).",
       discussion: "AMD's own issuers are built in. What comes with the report is taken too.",
       valueName: "file"), completion: .file())
-  public var certificateFiles: [String] = []
+  package var certificateFiles: [String] = []
 
-  @OptionGroup public var trust: TrustOptions
-  @OptionGroup public var revocation: RevocationOptions
-  @OptionGroup public var policy: PolicyOption
+  @OptionGroup package var trust: TrustOptions
+  @OptionGroup package var revocation: RevocationOptions
+  @OptionGroup package var policy: PolicyOption
 
   @Option(
     name: .customLong("report-data"),
@@ -89,7 +91,7 @@ public struct AttestVerifyCommand: ToolCommand {
     help: ArgumentHelp(
       "When certificates must be valid: YYYY-MM-DD, seconds since 1970, or \"issue\" for the day "
         + "the signing key's certificate was issued. Now by default.", valueName: "date"))
-  public var at: String?
+  package var at: String?
 
   @Option(
     name: .customLong("vmpl"),
@@ -97,34 +99,34 @@ public struct AttestVerifyCommand: ToolCommand {
   var vmplOptions: [String] = []
 
   @Flag(help: "Demand what a migration demands of its peer.")
-  public var forMigration = false
+  package var forMigration = false
 
   @Flag(help: "With --for-migration: take a guest that the host may debug.")
-  public var allowDebug = false
+  package var allowDebug = false
 
   @Flag(name: .customLong("allow-vlek"), help: "With --for-migration: take a VLEK's signature.")
-  public var allowVLEK = false
+  package var allowVLEK = false
 
   @Flag(help: "With --for-migration: take a guest that firmware may migrate.")
-  public var allowMigrationAgent = false
+  package var allowMigrationAgent = false
 
   @Flag(help: "With --for-migration: take a report that does not name its chip.")
-  public var allowMaskedChip = false
+  package var allowMaskedChip = false
 
   @Flag(help: "Print JSON instead of text.")
-  public var json = false
+  package var json = false
 
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public var wantsJSON: Bool { json }
+  package var wantsJSON: Bool { json }
 
   private var reportData: BytesArgument? { reportDataOptions.first }
   private var measurement: BytesArgument? { measurementOptions.first }
   private var vmpl: String? { vmplOptions.first }
 
-  public func validate() throws {
+  package func validate() throws {
     // Of two values one would not be heard.
     guard reportDataOptions.count < 2, measurementOptions.count < 2, vmplOptions.count < 2 else {
       throw ValidationError("--report-data, --measurement and --vmpl come once each.")
@@ -145,7 +147,7 @@ public struct AttestVerifyCommand: ToolCommand {
     ValidationError("\(option) takes \(count) bytes: \(2 * count) hex digits, Base64 or @FILE.")
   }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     let file = try ReportFile(reading: report)
     var supplied = SuppliedCertificates()
     for path in certificateFiles { supplied.append(try SuppliedCertificates(inFile: path)) }

@@ -1,5 +1,6 @@
-internal import Bytes
+internal import JSON
 internal import SEVSNP
+internal import Wire
 
 /// One field of a report, named as in AMD's table.
 struct ReportField {

@@ -1,6 +1,7 @@
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import FileIO
+internal import JSON
 package import SEVSNP
 internal import SVSM
 

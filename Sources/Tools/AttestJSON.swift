@@ -1,5 +1,6 @@
-internal import Bytes
 internal import Cryptography
+internal import Errors
+internal import JSON
 internal import SEVSNP
 internal import SVSM
 

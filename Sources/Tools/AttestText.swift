@@ -1,7 +1,8 @@
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import SEVSNP
 internal import SVSM
+internal import Wire
 
 /// A report and what a verifier made of it, as text.
 enum AttestationText {

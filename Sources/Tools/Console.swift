@@ -1,19 +1,21 @@
-public import Bytes
+package import Errors
 internal import FileIO
+package import JSON
+internal import Wire
 
 /// What a tool says and shows: results on standard output, everything else on standard error.
 ///
 /// What it says may quote its input, and a terminal obeys control characters: they are made visible.
-public final class Console {
+package final class Console {
   /// The tool's name, at the head of each message: "svsm-mig-load".
-  public let tool: String
-  public let isQuiet: Bool
-  public let isVerbose: Bool
-  public let wantsJSON: Bool
+  package let tool: String
+  package let isQuiet: Bool
+  package let isVerbose: Bool
+  package let wantsJSON: Bool
   private var hasWritten = false
   private var progress: Progress?
 
-  public init(tool: String, common: CommonOptions, wantsJSON: Bool = false) {
+  package init(tool: String, common: CommonOptions, wantsJSON: Bool = false) {
     self.tool = tool
     isQuiet = common.quiet
     isVerbose = common.verbose
@@ -23,11 +25,11 @@ public final class Console {
   // MARK: Results
 
   /// Colours for text on standard output.
-  public var style: Style { Style(for: .output) }
+  package var style: Style { Style(for: .output) }
 
   /// Writes a result as it is to standard output.
   /// - Throws: `IO-WRITE`.
-  public func write(_ text: String) throws(MigrationError) {
+  package func write(_ text: String) throws(MigrationError) {
     endProgress()
     hasWritten = true
     try OutputFile("-", content: .text).write(text: text)
@@ -35,24 +37,24 @@ public final class Console {
 
   /// Writes a JSON document and a newline to standard output.
   /// - Throws: `IO-WRITE`.
-  public func write(_ json: JSON) throws(MigrationError) {
+  package func write(_ json: JSON) throws(MigrationError) {
     try write(String(decoding: json.pretty, as: UTF8.self) + "\n")
   }
 
   // MARK: Messages
 
   /// Says a line on standard error, unless quiet.
-  public func note(_ line: String) {
+  package func note(_ line: String) {
     if !isQuiet { say(RenderedText.printable(line)) }
   }
 
   /// Says a line on standard error when the user wants to know more.
-  public func detail(_ line: String) {
+  package func detail(_ line: String) {
     if isVerbose { say(RenderedText.printable(line)) }
   }
 
   /// Says what killed runs left beside outputs: it may hold keys or a guest's memory.
-  public func noteLeftovers(of outputs: [String]) {
+  package func noteLeftovers(of outputs: [String]) {
     for output in outputs where output != "-" {
       for name in leftovers(of: output) {
         note("\(name) is left of a run that was killed; remove it unless a load is to name it")
@@ -61,7 +63,7 @@ public final class Console {
   }
 
   /// The one line that every tool with model keys in hand says.
-  public func noteModel() {
+  package func noteModel() {
     note("model keys: shows the mechanics, protects nothing")
   }
 
@@ -74,7 +76,7 @@ public final class Console {
   /// - Parameters:
   ///   - total: how much there is in all, when that is known.
   ///   - unit: what it is counted in.
-  public func startProgress(
+  package func startProgress(
     _ verb: String, total: UInt64?, unit: Progress.Unit = .bytes
   ) -> Progress {
     endProgress()
@@ -85,7 +87,7 @@ public final class Console {
   }
 
   /// Takes the progress line away.
-  public func endProgress() {
+  package func endProgress() {
     progress?.end()
     progress = nil
   }
@@ -95,7 +97,7 @@ public final class Console {
   /// Says why the tool stops: one line on standard error, and under `--json` the same as fields on
   /// standard output when no result stands there yet.
   /// - Returns: the exit status.
-  public func report(_ error: MigrationError) -> Int32 {
+  package func report(_ error: MigrationError) -> Int32 {
     let status = error.code.exitStatus
     let style = Style(for: .error)
     let verdict = Console.verdict(of: error)
@@ -111,7 +113,7 @@ public final class Console {
   }
 
   /// A refusal as JSON (`Formats/json.md`).
-  public func refusal(_ error: MigrationError) -> JSON {
+  package func refusal(_ error: MigrationError) -> JSON {
     var members: [JSON.Member] = [
       .init("tool", .string(tool)), .init("status", .string(Console.verdict(of: error))),
     ]
@@ -124,7 +126,7 @@ public final class Console {
 extension MigrationError {
   /// The fields of the error, those that are there: `code`, `what`, `section`, `offset`,
   /// `expected`, `got`. The offset is a number of bytes in decimal digits, as a string.
-  public var jsonMembers: [JSON.Member] {
+  package var jsonMembers: [JSON.Member] {
     var members: [JSON.Member] = [
       .init("code", .string(code.rawValue)), .init("what", .string(what)),
     ]

@@ -1,19 +1,19 @@
-public import Bytes
+package import Errors
 
 /// A stable code in a few lines, by somebody who has met it: what it means, where it comes from, what to
 /// do. `Formats/errors.md` says the same; a test holds both together.
-public struct Explanation: Sendable {
+package struct Explanation: Sendable {
   /// What is the case.
-  public var meaning: String
+  package var meaning: String
   /// What it usually comes from, the likeliest first.
-  public var causes: [String]
+  package var causes: [String]
   /// What to do about it.
-  public var remedy: String
+  package var remedy: String
 }
 
 extension ErrorCode {
   /// What `svsm-mig-verify --explain` says of the code.
-  public var explanation: Explanation {
+  package var explanation: Explanation {
     switch self {
     // The container.
     case .streamEmpty: .streamEmpty

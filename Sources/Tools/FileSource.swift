@@ -1,14 +1,14 @@
-public import Bytes
-public import FileIO
-public import QEMUStream
+package import Errors
+package import FileIO
+package import QEMUStream
 
 /// A stream that comes from a file or pipe.
-public final class FileSource: ByteSource {
-  public let file: InputFile
+package final class FileSource: ByteSource {
+  package let file: InputFile
 
-  public init(_ file: InputFile) { self.file = file }
+  package init(_ file: InputFile) { self.file = file }
 
-  @unsafe public func read(
+  @unsafe package func read(
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(MigrationError) -> Int {
     try unsafe file.read(into: buffer)
@@ -18,7 +18,7 @@ public final class FileSource: ByteSource {
 extension StreamInput {
   /// A window over a file or pipe, at its start; "-" is standard input.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`; `STREAM-EMPTY` for a file of no bytes.
-  public convenience init(opening file: InputFile) throws(MigrationError) {
+  package convenience init(opening file: InputFile) throws(MigrationError) {
     self.init(FileSource(file))
     guard try !isAtEnd() else {
       throw MigrationError(.streamEmpty, "\(file.name) is empty", at: 0)

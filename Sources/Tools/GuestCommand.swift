@@ -1,8 +1,8 @@
-public import ArgumentParser
+package import ArgumentParser
 
 /// `svsm-mig-guest`: makes and shows guests at rest.
-public struct GuestCommand: ParsableCommand {
-  public static let configuration = CommandConfiguration(
+package struct GuestCommand: ParsableCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-guest",
     abstract: "Make, show or export guests at rest.",
     discussion: """
@@ -15,5 +15,5 @@ public struct GuestCommand: ParsableCommand {
       GuestExportCommand.self,
     ])
 
-  public init() {}
+  package init() {}
 }

@@ -1,10 +1,9 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
 internal import Guest
 
 /// `svsm-mig-guest create`: a made-up guest.
-public struct GuestCreateCommand: ToolCommand {
-  public static let configuration = CommandConfiguration(
+package struct GuestCreateCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "create",
     abstract: "Make a synthetic guest.",
     discussion: """
@@ -68,11 +67,11 @@ public struct GuestCreateCommand: ToolCommand {
   var secretsPage = Number(SyntheticGuest.usualSecretsPage)
 
   @OptionGroup var outputs: OutputOptions
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     var guest = SyntheticGuest(memory: memory.value)
     guest.vcpus = vcpus
     guest.privateFraction = privateFraction

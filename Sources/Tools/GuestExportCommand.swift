@@ -1,17 +1,16 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
 internal import FileIO
-public import Guest
+package import Guest
 internal import SEVSNP
 
 /// `svsm-mig-guest export`: the memory of a guest as a file that other programs read.
-public struct GuestExportCommand: ToolCommand {
-  public enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
+package struct GuestExportCommand: ToolCommand {
+  package enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
     case raw
     case elf
   }
 
-  public static let configuration = CommandConfiguration(
+  package static let configuration = CommandConfiguration(
     commandName: "export",
     abstract: "Write the memory of a guest as a raw image or an ELF core.",
     discussion: """
@@ -57,11 +56,11 @@ public struct GuestExportCommand: ToolCommand {
   var below4G: ByteCount?
 
   @OptionGroup var outputs: OutputOptions
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public func validate() throws {
+  package func validate() throws {
     guard range == nil || page == nil else {
       throw ValidationError("--range and --page exclude each other.")
     }
@@ -76,7 +75,7 @@ public struct GuestExportCommand: ToolCommand {
     return ByteRange(start: page.value & ~4095, size: 4096)
   }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     let reader = try self.reader()
     try refuseSame(inputs: [guest], guest: reader, at: guest, as: output)
     let export: MemoryExport
@@ -133,5 +132,5 @@ public struct GuestExportCommand: ToolCommand {
 }
 
 extension ByteRange: ExpressibleByArgument {
-  public init?(argument: String) { self.init(parsing: argument) }
+  package init?(argument: String) { self.init(parsing: argument) }
 }

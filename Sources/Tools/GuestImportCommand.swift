@@ -1,19 +1,19 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
+internal import Errors
 internal import FileIO
 internal import Guest
 internal import QEMUStream
 internal import SEVSNP
 
 /// `svsm-mig-guest import`: a bundle from what other programs saved.
-public struct GuestImportCommand: ToolCommand {
-  public enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
+package struct GuestImportCommand: ToolCommand {
+  package enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
     case auto
     case raw
     case qemu
   }
 
-  public static let configuration = CommandConfiguration(
+  package static let configuration = CommandConfiguration(
     commandName: "import",
     abstract: "Make a guest bundle of a raw memory image or a plain QEMU stream.",
     discussion: """
@@ -70,11 +70,11 @@ public struct GuestImportCommand: ToolCommand {
   @OptionGroup var qemu: QEMUInputOptions
   @OptionGroup var ram: RAMOptions
   @OptionGroup var outputs: OutputOptions
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public func validate() throws {
+  package func validate() throws {
     try qemu.validate(with: input)
     guard vcpus == nil || vmsa.files.isEmpty else {
       throw ValidationError("--vcpus and --vmsa exclude each other.")
@@ -84,7 +84,7 @@ public struct GuestImportCommand: ToolCommand {
     }
   }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     let file = try InputFile(input, format == .raw ? .regular : .anyKind)
     try refuseSame(file.identity, as: output)
     try refuseSame(

@@ -1,11 +1,12 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
+internal import Errors
 internal import FileIO
-public import Guest
+package import Guest
 internal import SEVSNP
+internal import Wire
 
 /// What a guest is given as.
-public enum GuestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
+package enum GuestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
   /// A folder is a bundle; a file is a QEMU stream when it begins as one, else a raw image.
   case auto
   case bundle
@@ -14,29 +15,29 @@ public enum GuestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
 }
 
 /// What a raw memory image or a QEMU stream does not say of itself.
-public struct RawImageArguments: ParsableArguments {
+package struct RawImageArguments: ParsableArguments {
   @Option(
     name: .customLong("private"),
     help: ArgumentHelp(
       "Guest-physical memory that is private, of a raw image or QEMU stream: all, none, or "
         + "FIRST-LAST and FIRST+LENGTH, joined by commas.",
       valueName: "ranges"))
-  public var privateRanges: GPARangeSet?
+  package var privateRanges: GPARangeSet?
 
   @Option(
     help: ArgumentHelp(
       "Machine type, which decides where memory lies; a QEMU stream names its own.",
       valueName: "name"))
-  public var machine: String?
+  package var machine: String?
 
   @Option(
     name: .customLong("below-4g"),
     help: ArgumentHelp(
       "QEMU's max-ram-below-4g, where it was given: most memory below the hole at 4 GiB.",
       valueName: "size"))
-  public var below4G: ByteCount?
+  package var below4G: ByteCount?
 
-  public init() {}
+  package init() {}
 
   /// Whether anything is given.
   var isGiven: Bool { privateRanges != nil || machine != nil || below4G != nil }

@@ -1,10 +1,10 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
 internal import Guest
+internal import JSON
 
 /// `svsm-mig-guest show`: what is in a bundle.
-public struct GuestShowCommand: ToolCommand {
-  public static let configuration = CommandConfiguration(
+package struct GuestShowCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show what a guest bundle holds.")
 
   @Argument(help: "Folder of the bundle.", completion: .directory)
@@ -13,13 +13,13 @@ public struct GuestShowCommand: ToolCommand {
   @Flag(help: "Print JSON instead of text.")
   var json = false
 
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public var wantsJSON: Bool { json }
+  package var wantsJSON: Bool { json }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     let description = try GuestReader(bundle: guest).description
     if json {
       try console.write(description.json)

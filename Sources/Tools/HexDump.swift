@@ -1,4 +1,4 @@
-internal import Bytes
+internal import Wire
 
 /// Bytes as `hexdump -C` shows them, equal lines left out.
 package enum HexDump {

@@ -1,13 +1,15 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
+internal import Errors
 internal import FileIO
 internal import Guest
+internal import JSON
 internal import QEMUStream
 internal import SEVSNP
+internal import Wire
 
 /// `svsm-mig-inspect`: what is in a stream.
-public struct InspectCommand: ToolCommand {
-  public static let configuration = CommandConfiguration(
+package struct InspectCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-inspect",
     abstract: "Show what a migration stream holds.",
     discussion: """
@@ -21,19 +23,19 @@ public struct InspectCommand: ToolCommand {
     version: Toolkit.version)
 
   @Argument(help: "Stream to read; - is standard input.", completion: .file())
-  public var stream: String
+  package var stream: String
 
   @Flag(help: "Print JSON instead of text.")
-  public var json = false
+  package var json = false
 
   @Flag(help: "List all sections; with --verbose each part of one by itself.")
-  public var sections = false
+  package var sections = false
 
   @Flag(help: "Show the fields of each device section, named by the VM description.")
-  public var devices = false
+  package var devices = false
 
   @Flag(help: "List runs of private and shared pages.")
-  public var pages = false
+  package var pages = false
 
   @Flag(
     help: ArgumentHelp(
@@ -42,37 +44,37 @@ public struct InspectCommand: ToolCommand {
         The memory is put together in a file without a name, in the folder TMPDIR names, else in \
         /var/tmp.
         """))
-  public var ramHashes = false
+  package var ramHashes = false
 
   @Flag(
     help: """
       Show a stream that ends early, or lacks pages, without refusing it: exit status 0.
       """)
-  public var allowIncomplete = false
+  package var allowIncomplete = false
 
   @Option(
     help: ArgumentHelp(
       "Show all that is known of the page at this guest-physical address.",
       discussion: "Content of a private page is shown only with --instance.", valueName: "gpa"))
-  public var page: ByteCount?
+  package var page: ByteCount?
 
   @Option(
     help: ArgumentHelp(
       "Instance file of the stream's destination: shows the decoded final state.",
       valueName: "file"), completion: .file())
-  public var instance: String?
+  package var instance: String?
 
   @OptionGroup var qemu: QEMUInputOptions
-  @OptionGroup public var trust: TrustOptions
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var trust: TrustOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public func validate() throws { try qemu.validate(with: stream) }
+  package func validate() throws { try qemu.validate(with: stream) }
 
-  public var wantsJSON: Bool { json }
+  package var wantsJSON: Bool { json }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     let keys = try self.keys()
     let file = try InputFile(stream)
     let input = try QEMUInput(file, qemu)

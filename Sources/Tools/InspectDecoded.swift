@@ -1,7 +1,9 @@
-internal import Bytes
+internal import Errors
+internal import JSON
 internal import Migration
 internal import SEVSNP
 internal import SVSM
+internal import Wire
 
 /// What the destination's keys opened, field by field.
 enum DecodedState {

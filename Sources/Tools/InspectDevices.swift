@@ -1,6 +1,8 @@
-internal import Bytes
 internal import Cryptography
+internal import Errors
+internal import JSON
 internal import QEMUStream
+internal import Wire
 
 /// A section's body, its fields named by the VM description.
 struct DecodedDevice {

@@ -1,7 +1,8 @@
-internal import Bytes
+internal import Errors
 internal import Guest
 internal import Migration
 internal import QEMUStream
+internal import Wire
 
 /// Walks a plain QEMU stream and collects what is in it.
 ///

@@ -1,8 +1,9 @@
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import Migration
 internal import SEVSNP
 internal import SVSM
+internal import Wire
 
 /// Opens a stream with the keys of its destination, record by record as a load would, and restores
 /// nothing.

@@ -1,9 +1,10 @@
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import Guest
 internal import Migration
 internal import QEMUStream
 internal import SVSM
+internal import Wire
 
 /// Walks an SNP stream and collects what is in it.
 ///

@@ -1,10 +1,11 @@
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import Guest
 internal import Migration
 internal import QEMUStream
 internal import SEVSNP
 internal import SVSM
+internal import Wire
 
 /// Which parts of an inspection are shown beside the overview.
 struct InspectionParts {

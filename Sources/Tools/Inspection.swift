@@ -1,8 +1,10 @@
-internal import Bytes
+internal import Errors
 internal import Guest
+internal import JSON
 internal import Migration
 internal import QEMUStream
 internal import SVSM
+internal import Wire
 
 /// What an inspection looks for beyond the overview.
 struct InspectionOptions {

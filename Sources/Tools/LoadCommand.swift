@@ -1,21 +1,22 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
+internal import Errors
 internal import FileIO
 internal import Guest
+internal import JSON
 internal import Migration
 internal import QEMUStream
 internal import SEVSNP
 internal import SVSM
 
 /// `svsm-mig-load`: the destination of a migration.
-public struct LoadCommand: ToolCommand {
-  public enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
+package struct LoadCommand: ToolCommand {
+  package enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
     case bundle
     case raw
     case qemu
   }
 
-  public static let configuration = CommandConfiguration(
+  package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-load",
     abstract: "Load a guest from a stream.",
     discussion: """
@@ -71,13 +72,13 @@ public struct LoadCommand: ToolCommand {
   @OptionGroup var policy: PolicyOption
   @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public var wantsJSON: Bool { json }
+  package var wantsJSON: Bool { json }
 
-  public func validate() throws {
+  package func validate() throws {
     guard output != "-" || (abort || outputFormat == .qemu) && !json else {
       throw ValidationError(
         "Only a QEMU stream or an abort is written to standard output, and no JSON beside it.")
@@ -92,7 +93,7 @@ public struct LoadCommand: ToolCommand {
     try policy.validate(beside: [stream] + trust.trustedFiles + revocation.listFiles)
   }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     let destination = try InstanceFile(reading: instance, .regular)
     if abort { return try giveUp(console) }
     if destination.instance.stage == .restoring {

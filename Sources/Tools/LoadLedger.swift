@@ -1,10 +1,12 @@
 internal import ArgumentParser
-internal import Bytes
+internal import Errors
 internal import FileIO
 internal import Guest
+internal import JSON
 internal import Migration
 internal import QEMUStream
 internal import SVSM
+internal import Wire
 
 // What a destination stores, and when: the guest has a name only after its instance has said so, and
 // an abort is signed only after its instance has given up. `Formats/migration-data.md`, section 4.

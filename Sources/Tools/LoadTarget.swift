@@ -1,8 +1,9 @@
-internal import Bytes
+internal import Errors
 internal import FileIO
 internal import Guest
 internal import Migration
 internal import Threads
+internal import Wire
 
 /// Where a loaded guest goes: a bundle, the memory of its one mapped RAM block as a raw image, or a
 /// plain QEMU stream.

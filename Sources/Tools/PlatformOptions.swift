@@ -1,24 +1,24 @@
-public import ArgumentParser
-public import Bytes
+package import ArgumentParser
+package import Errors
 internal import FileIO
-public import SEVSNP
+package import SEVSNP
 
 /// The machine whose model security processor vouches for an instance.
-public struct PlatformOptions: ParsableArguments {
+package struct PlatformOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "Folder with ark.der, ask.der, vcek.der and vcek.key of a platform of your own.",
       discussion: "Certificates in DER or PEM. Without it a built-in model chip is used.",
       valueName: "folder"),
     completion: .directory)
-  public var platform: String?
+  package var platform: String?
 
   @Option(help: ArgumentHelp("Built-in model chip: 0 or 1.", valueName: "number"))
-  public var chip: Int?
+  package var chip: Int?
 
-  public init() {}
+  package init() {}
 
-  public func validate() throws {
+  package func validate() throws {
     guard platform == nil || chip == nil else {
       throw ValidationError("--platform and --chip exclude each other.")
     }
@@ -35,7 +35,7 @@ public struct PlatformOptions: ParsableArguments {
 
   /// - Parameter defaultChip: the model chip when nothing is named.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; what `Platform` refuses.
-  public func load(defaultChip: Int) throws(MigrationError) -> Platform {
+  package func load(defaultChip: Int) throws(MigrationError) -> Platform {
     guard let platform else { return try .model(chip: chip ?? defaultChip) }
     func file(_ name: String) throws(MigrationError) -> [UInt8] {
       try readSmallFile("\(platform)/\(name)", limit: 1 << 20, .regular)

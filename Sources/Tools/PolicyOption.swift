@@ -1,10 +1,11 @@
-public import ArgumentParser
-public import Bytes
+internal import ArgumentParser
+package import Errors
 internal import FileIO
-public import SEVSNP
+internal import JSON
+package import SEVSNP
 
 /// What a tool demands of an attestation report beyond what a migration demands anyway: `--policy`.
-public struct PolicyOption: ParsableArguments {
+package struct PolicyOption: ParsableArguments {
   @Option(
     name: .customLong("policy"),
     help: ArgumentHelp(
@@ -15,13 +16,13 @@ public struct PolicyOption: ParsableArguments {
   var paths: [String] = []
 
   /// The file of the policy; nil without one.
-  public var path: String? { paths.first }
+  package var path: String? { paths.first }
 
-  public init() {}
+  package init() {}
 
   /// The policy; without one, one that demands nothing.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `POLICY-SYNTAX`.
-  public func load() throws(MigrationError) -> AttestationPolicy {
+  package func load() throws(MigrationError) -> AttestationPolicy {
     guard let path else { return AttestationPolicy() }
     return try AttestationPolicy(
       parsing: readSmallFile(path, limit: AttestationPolicy.maximumSize))

@@ -1,13 +1,14 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
 internal import Cryptography
+internal import Errors
 internal import FileIO
 internal import SEVSNP
 internal import SVSM
+internal import Wire
 
 /// `svsm-mig-prepare`: starts an SVSM instance.
-public struct PrepareCommand: ToolCommand {
-  public static let configuration = CommandConfiguration(
+package struct PrepareCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-prepare",
     abstract: "Start an SVSM instance and publish its migration data.",
     discussion: """
@@ -46,11 +47,11 @@ public struct PrepareCommand: ToolCommand {
   @OptionGroup var seed: SeedOption
   @OptionGroup(title: "Platform") var platform: PlatformOptions
   @OptionGroup var outputs: OutputOptions
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public func validate() throws {
+  package func validate() throws {
     guard instance != "-" else {
       throw ValidationError("The instance file holds keys; it does not go to standard output.")
     }
@@ -67,7 +68,7 @@ public struct PrepareCommand: ToolCommand {
     }
   }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     if existing { return try publish(console) }
     let force = outputs.force
     try refuseSame(inputs: platform.files, as: instance)

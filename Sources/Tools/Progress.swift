@@ -4,9 +4,9 @@ internal import FileIO
 ///
 /// It is overwritten in place about five times a second. In a pipe or under `--quiet` nothing is
 /// ever written.
-public final class Progress {
+package final class Progress {
   /// What is counted.
-  public enum Unit: Sendable {
+  package enum Unit: Sendable {
     /// Bytes, spelled as sizes.
     case bytes
     /// Things of this name, in the plural.
@@ -41,7 +41,7 @@ public final class Progress {
   }
 
   /// Says that `done` of the unit are done.
-  public func update(_ done: UInt64) {
+  package func update(_ done: UInt64) {
     guard isShown else { return }
     let now = ContinuousClock.now
     guard now >= next else { return }

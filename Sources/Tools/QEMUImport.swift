@@ -1,6 +1,7 @@
-internal import Bytes
+internal import Errors
 internal import FileIO
 internal import Guest
+internal import JSON
 internal import Migration
 internal import QEMUStream
 internal import SEVSNP

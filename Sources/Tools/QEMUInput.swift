@@ -1,7 +1,8 @@
 internal import ArgumentParser
-internal import Bytes
+internal import Errors
 internal import FileIO
 internal import QEMUStream
+internal import Wire
 
 /// Where a QEMU stream lies, and what comes beside it.
 struct QEMUInputOptions: ParsableArguments {

@@ -1,8 +1,9 @@
-public import ArgumentParser
-internal import Bytes
-public import Guest
+internal import ArgumentParser
+internal import Errors
+package import Guest
 internal import Migration
 internal import QEMUStream
+internal import Wire
 
 /// Where the RAM blocks of a QEMU stream lie, which the stream does not always say: `--ram`,
 /// `--not-ram`.
@@ -29,7 +30,7 @@ struct RAMOptions: ParsableArguments {
 }
 
 extension RAMPlace: ExpressibleByArgument {
-  public init?(argument: String) { self.init(parsing: argument) }
+  package init?(argument: String) { self.init(parsing: argument) }
 }
 
 extension MachineRecorder {

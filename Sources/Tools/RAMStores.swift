@@ -1,7 +1,8 @@
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import Guest
 internal import QEMUStream
+internal import Wire
 
 extension RAMDecoder {
   /// Refuses a guest with more memory than any file system holds, before memory is made for it.

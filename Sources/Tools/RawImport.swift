@@ -1,5 +1,6 @@
-internal import Bytes
+internal import Errors
 internal import Guest
+internal import Wire
 
 /// Makes a bundle of a raw memory image.
 struct RawImport {

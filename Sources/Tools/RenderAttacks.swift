@@ -1,5 +1,7 @@
 internal import Attacks
-internal import Bytes
+internal import Errors
+internal import JSON
+internal import Wire
 
 extension Attack {
   /// The catalogue for people.

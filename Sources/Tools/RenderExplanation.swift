@@ -1,4 +1,5 @@
-internal import Bytes
+internal import Errors
+internal import JSON
 
 extension ErrorCode {
   /// What `svsm-mig-verify --explain` prints.

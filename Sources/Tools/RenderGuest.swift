@@ -1,5 +1,5 @@
-internal import Bytes
 internal import Guest
+internal import JSON
 internal import Migration
 internal import SEVSNP
 

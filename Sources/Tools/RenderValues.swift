@@ -1,6 +1,7 @@
-internal import Bytes
+internal import JSON
 internal import QEMUStream
 internal import SEVSNP
+internal import Wire
 
 /// How values are spelled in text and JSON.
 package enum Spelled {

@@ -1,5 +1,6 @@
 internal import Attacks
-internal import Bytes
+internal import Errors
+internal import JSON
 
 /// How vectors came out, for people and for scripts.
 struct VectorTable {

@@ -1,4 +1,5 @@
-internal import Bytes
+internal import Errors
+internal import JSON
 internal import Migration
 
 extension VerificationReport {

@@ -1,10 +1,10 @@
-public import ArgumentParser
-public import Bytes
-public import Cryptography
+package import ArgumentParser
+package import Cryptography
+package import Errors
 internal import FileIO
 
 /// Revocation lists that chains of certificates are held against: `--crl`.
-public struct RevocationOptions: ParsableArguments {
+package struct RevocationOptions: ParsableArguments {
   @Option(
     name: .customLong("crl"),
     help: ArgumentHelp(
@@ -17,12 +17,12 @@ public struct RevocationOptions: ParsableArguments {
         """,
       valueName: "list"),
     completion: .file(extensions: ["crl", "der", "pem"]))
-  public var listFiles: [String] = []
+  package var listFiles: [String] = []
 
-  public init() {}
+  package init() {}
 
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`.
-  public func lists() throws(MigrationError) -> [X509RevocationList] {
+  package func lists() throws(MigrationError) -> [X509RevocationList] {
     var lists: [X509RevocationList] = []
     for path in listFiles {
       let bytes = try readSmallFile(path, limit: X509RevocationList.limit)

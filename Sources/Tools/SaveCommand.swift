@@ -1,15 +1,16 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
 internal import Cryptography
+internal import Errors
 internal import FileIO
 internal import Guest
 internal import Migration
 internal import SEVSNP
 internal import SVSM
+internal import Wire
 
 /// `svsm-mig-save`: the source of a migration.
-public struct SaveCommand: ToolCommand {
-  public static let configuration = CommandConfiguration(
+package struct SaveCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-save",
     abstract: "Save a guest as a stream for one destination.",
     discussion: """
@@ -81,11 +82,11 @@ public struct SaveCommand: ToolCommand {
   @OptionGroup var jobs: JobsOption
   @OptionGroup(title: "Platform of the new source instance") var platform: PlatformOptions
   @OptionGroup var outputs: OutputOptions
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public func validate() throws {
+  package func validate() throws {
     guard resumeAfter == nil else {
       guard from != nil, guest == nil, output == nil, to == nil, policy.path == nil,
         revocation.listFiles.isEmpty
@@ -117,7 +118,7 @@ public struct SaveCommand: ToolCommand {
     }
   }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     if let resumeAfter, let from { return try resume(from, after: resumeAfter, console) }
     guard let guest, let output, let to else { return }
     try save(guest, output, to, console)

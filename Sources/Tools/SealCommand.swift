@@ -1,13 +1,13 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
+internal import Errors
 internal import FileIO
 internal import Migration
 internal import QEMUStream
 internal import SVSM
 
 /// `svsm-mig-seal`: puts the seal into a plain QEMU stream.
-public struct SealCommand: ToolCommand {
-  public static let configuration = CommandConfiguration(
+package struct SealCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-seal",
     abstract: "Seal a plain QEMU stream, so that damage can be found.",
     discussion: """
@@ -36,17 +36,17 @@ public struct SealCommand: ToolCommand {
 
   @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public func validate() throws {
+  package func validate() throws {
     guard stream != "-" || instance != "-" else {
       throw ValidationError("Stream and instance cannot both come from standard input.")
     }
   }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     let signer = try instance.map { (path) throws(MigrationError) in
       try InstanceFile(reading: path).instance
     }

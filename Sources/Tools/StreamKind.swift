@@ -1,6 +1,7 @@
-internal import Bytes
+internal import Errors
 internal import Migration
 internal import QEMUStream
+internal import Wire
 
 extension Inspection.Kind {
   /// Bytes in which the session of an SNP stream begins, whatever is in its configuration.

@@ -1,22 +1,22 @@
-public import FileIO
+package import FileIO
 internal import Glibc
 
 /// Colours for text, when a person reads it: on a terminal, and not under `NO_COLOR`
 /// (no-color.org) or a terminal that knows none.
-public struct Style: Sendable {
+package struct Style: Sendable {
   private let isOn: Bool
 
-  public init(for stream: StandardStream) {
+  package init(for stream: StandardStream) {
     isOn =
       stream.isTerminal && (environment("NO_COLOR") ?? "").isEmpty
       && environment("TERM") != "dumb"
   }
 
-  public func good(_ text: String) -> String { wrap(text, "32") }
-  public func bad(_ text: String) -> String { wrap(text, "31;1") }
-  public func doubtful(_ text: String) -> String { wrap(text, "33") }
-  public func strong(_ text: String) -> String { wrap(text, "1") }
-  public func dim(_ text: String) -> String { wrap(text, "2") }
+  package func good(_ text: String) -> String { wrap(text, "32") }
+  package func bad(_ text: String) -> String { wrap(text, "31;1") }
+  package func doubtful(_ text: String) -> String { wrap(text, "33") }
+  package func strong(_ text: String) -> String { wrap(text, "1") }
+  package func dim(_ text: String) -> String { wrap(text, "2") }
 
   private func wrap(_ text: String, _ code: String) -> String {
     isOn ? "\u{1b}[\(code)m\(text)\u{1b}[0m" : text

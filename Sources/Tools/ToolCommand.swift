@@ -1,10 +1,11 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
+internal import Errors
+internal import JSON
 
 /// Facts every tool shares.
-public enum Toolkit {
+package enum Toolkit {
   /// What `--version` prints.
-  public static let version = "0.1.0"
+  package static let version = "0.1.0"
 }
 
 /// A command of one of the tools.
@@ -12,7 +13,7 @@ public enum Toolkit {
 /// It declares its options, does its work in `execute` and throws what stops it: a
 /// `MigrationError`, or ArgumentParser's `ValidationError` for a wrong use that only shows at run
 /// time. `ToolEntry` turns either into a message and an exit status.
-public protocol ToolCommand: ParsableCommand {
+package protocol ToolCommand: ParsableCommand {
   var common: CommonOptions { get }
   /// Whether results and refusals are wanted as JSON. False unless the command offers it.
   var wantsJSON: Bool { get }
@@ -21,25 +22,25 @@ public protocol ToolCommand: ParsableCommand {
 }
 
 extension ToolCommand {
-  public var wantsJSON: Bool { false }
+  package var wantsJSON: Bool { false }
 
   /// Runs the command without the error handling of `ToolEntry`.
-  public func run() throws {
+  package func run() throws {
     try execute(Console(tool: Self._commandName, common: common, wantsJSON: wantsJSON))
   }
 }
 
 /// Options of every tool.
-public struct CommonOptions: ParsableArguments {
+package struct CommonOptions: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Say nothing but refusals and failures.")
-  public var quiet = false
+  package var quiet = false
 
   @Flag(name: .shortAndLong, help: "Say more of what is done.")
-  public var verbose = false
+  package var verbose = false
 
-  public init() {}
+  package init() {}
 
-  public func validate() throws {
+  package func validate() throws {
     guard !(quiet && verbose) else {
       throw ValidationError("--quiet and --verbose exclude each other.")
     }
@@ -47,9 +48,9 @@ public struct CommonOptions: ParsableArguments {
 }
 
 /// The option of tools that make files.
-public struct OutputOptions: ParsableArguments {
+package struct OutputOptions: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Replace an output that exists.")
-  public var force = false
+  package var force = false
 
-  public init() {}
+  package init() {}
 }

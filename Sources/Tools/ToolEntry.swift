@@ -1,15 +1,17 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
+internal import Errors
 internal import FileIO
 internal import Glibc
+internal import JSON
+internal import Wire
 
 /// Where every tool begins and ends.
 ///
 /// Exit status, after `sysexits.h`: 0 done, 64 wrong use, 65 the input was refused, 66 an input
 /// cannot be opened, 70 a fault of ours, 73 an output cannot be made, 74 input or output failed.
-public enum ToolEntry {
+package enum ToolEntry {
   /// Parses the arguments of this process, runs the command and ends the process.
-  public static func main(_ root: any ParsableCommand.Type) -> Never {
+  package static func main(_ root: any ParsableCommand.Type) -> Never {
     StandardStream.occupyClosed()
     ProcessLimits.forbidCoreDumps()
     ProcessLimits.allowManyFiles()

@@ -1,13 +1,13 @@
-public import ArgumentParser
-public import Bytes
+package import ArgumentParser
 internal import Cryptography
+package import Errors
 internal import FileIO
 internal import Glibc
-public import SEVSNP
-public import SVSM
+package import SEVSNP
+package import SVSM
 
 /// Whom a tool believes when it checks an attestation report.
-public struct TrustOptions: ParsableArguments {
+package struct TrustOptions: ParsableArguments {
   @Option(
     name: .customLong("trust"),
     help: ArgumentHelp(
@@ -15,9 +15,9 @@ public struct TrustOptions: ParsableArguments {
       discussion: "AMD's own roots are built in. A model's root must be named.",
       valueName: "root"),
     completion: .file(extensions: ["pem", "der", "crt"]))
-  public var trustedFiles: [String] = []
+  package var trustedFiles: [String] = []
 
-  public init() {}
+  package init() {}
 
   /// Bytes a file of certificates may have.
   static let fileLimit = 1 << 20
@@ -25,7 +25,7 @@ public struct TrustOptions: ParsableArguments {
   /// AMD's roots and those named.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`; `CERT-ROOT` when there is no
   ///   root among the certificates named.
-  public func anchors() throws(MigrationError) -> [TrustAnchor] {
+  package func anchors() throws(MigrationError) -> [TrustAnchor] {
     var certificates: [X509Certificate] = []
     for path in trustedFiles {
       let bytes = try readSmallFile(path, limit: Self.fileLimit)
@@ -44,7 +44,7 @@ public struct TrustOptions: ParsableArguments {
   ///   - policy: demands beside those of every migration.
   ///   - revocation: lists that chains are held against.
   /// - Throws: see `anchors`, and `RevocationOptions.lists`.
-  public func load(
+  package func load(
     demanding policy: AttestationPolicy = AttestationPolicy(),
     _ revocation: RevocationOptions? = nil
   ) throws(MigrationError) -> Trust {

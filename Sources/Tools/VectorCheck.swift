@@ -1,13 +1,15 @@
 internal import ArgumentParser
 internal import Attacks
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import FileIO
+internal import JSON
 internal import Migration
 internal import QEMUStream
 internal import SEVSNP
 internal import SVSM
 internal import Threads
+internal import Wire
 
 /// What our own code says of the file of a vector, by its subject.
 struct VectorCheck {

@@ -1,8 +1,9 @@
 internal import Attacks
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import FileIO
 internal import SEVSNP
+internal import Wire
 
 /// The files of one vector, in a folder that goes with it.
 final class VectorFiles {

@@ -1,5 +1,5 @@
-public import ArgumentParser
-public import Attacks
+internal import ArgumentParser
+package import Attacks
 
 /// How `svsm-mig-verify` runs vectors (`Formats/vectors.md`) instead of verifying a stream.
 struct VectorOptions: ParsableArguments {

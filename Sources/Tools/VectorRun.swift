@@ -1,6 +1,6 @@
 internal import ArgumentParser
 internal import Attacks
-internal import Bytes
+internal import Errors
 internal import FileIO
 internal import Threads
 

@@ -1,5 +1,5 @@
 internal import Attacks
-internal import Bytes
+internal import Errors
 internal import FileIO
 internal import Threads
 

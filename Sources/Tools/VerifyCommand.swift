@@ -1,13 +1,14 @@
-public import ArgumentParser
-internal import Bytes
+package import ArgumentParser
+internal import Errors
 internal import FileIO
+internal import JSON
 internal import Migration
 internal import QEMUStream
 internal import SVSM
 
 /// `svsm-mig-verify`: checks a stream and says what it could not check.
-public struct VerifyCommand: ToolCommand {
-  public static let configuration = CommandConfiguration(
+package struct VerifyCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-verify",
     abstract: "Verify a stream, restoring nothing; or explain a code.",
     discussion: """
@@ -60,11 +61,11 @@ public struct VerifyCommand: ToolCommand {
   @OptionGroup var revocation: RevocationOptions
   @OptionGroup var policy: PolicyOption
   @OptionGroup var jobs: JobsOption
-  @OptionGroup public var common: CommonOptions
+  @OptionGroup package var common: CommonOptions
 
-  public init() {}
+  package init() {}
 
-  public func validate() throws {
+  package func validate() throws {
     guard [stream, explain, vectors.vectors].count(where: { $0 != nil }) == 1 else {
       throw ValidationError("Name a stream, a code with --explain, or a folder with --vectors.")
     }
@@ -91,9 +92,9 @@ public struct VerifyCommand: ToolCommand {
     try qemu.validate(with: stream)
   }
 
-  public var wantsJSON: Bool { json }
+  package var wantsJSON: Bool { json }
 
-  public func execute(_ console: Console) throws {
+  package func execute(_ console: Console) throws {
     if let code = explain.flatMap({ ErrorCode(named: $0) }) {
       if json { return try console.write(code.explainedAsJSON) }
       return try console.write(code.explained(console.style))

@@ -1,5 +1,4 @@
 import Attacks
-import Bytes
 import TestSupport
 import Testing
 

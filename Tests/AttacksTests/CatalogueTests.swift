@@ -1,8 +1,8 @@
 import Attacks
-import Bytes
 import FileIO
 import TestSupport
 import Testing
+import Wire
 
 /// Takes what is written, and keeps nothing.
 final class Discarded: ByteOutput {

@@ -1,5 +1,5 @@
 import Attacks
-import Bytes
+import Errors
 import FileIO
 import Migration
 import MigrationSupport
@@ -7,6 +7,7 @@ import QEMUStream
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 /// The golden destination, and what recipes make of streams for it.
 enum Laboratory {

@@ -1,7 +1,8 @@
 import Attacks
-import Bytes
+import Errors
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct RecipeTests {
   private let offer: [UInt8]

@@ -1,10 +1,11 @@
 import Attacks
-import Bytes
+import Errors
 import Migration
 import MigrationSupport
 import QEMUStream
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct RepairTests {
   @Test("A host that mends a stream that is whole changes no byte", arguments: Laboratory.goldens)

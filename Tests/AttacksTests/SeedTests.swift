@@ -1,5 +1,4 @@
 import Attacks
-import Bytes
 import Migration
 import MigrationSupport
 import QEMUStream

@@ -1,6 +1,7 @@
-import Bytes
 import Cryptography
+import Errors
 import Testing
+import Wire
 
 extension PrimeCurve {
   /// The curve a vector names.

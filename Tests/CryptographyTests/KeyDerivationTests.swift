@@ -1,6 +1,7 @@
-import Bytes
 import Cryptography
+import Errors
 import Testing
+import Wire
 
 @Suite struct KeyDerivationTests {
   struct HMACRow: Decodable, Sendable, CustomTestStringConvertible {

@@ -1,6 +1,7 @@
-import Bytes
 import Cryptography
+import Errors
 import Testing
+import Wire
 
 @Suite struct P384Tests {
   static let order: [UInt8] = PrimeCurve.p384.orderBytes

@@ -1,6 +1,7 @@
-import Bytes
 import FoundationEssentials
+import JSON
 import TestSupport
+import Wire
 
 /// The rows of a file in `Fixtures/vectors-crypto`; its `README.md` says where they come from.
 func vectors<Row: Decodable>(_ name: String, of _: Row.Type = Row.self) throws -> [Row] {

@@ -1,7 +1,7 @@
-import Bytes
 import Cryptography
 import TestSupport
 import Testing
+import Wire
 
 /// Certificates themselves are tested with AMD's and the model's, in SEVSNPTests.
 @Suite struct X509Tests {

@@ -1,4 +1,4 @@
-import Bytes
+import Errors
 import FileIO
 import TestSupport
 import Testing

@@ -1,7 +1,7 @@
-import Bytes
 import FileIO
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct ScatterGatherTests {
   private let scratch: Scratch

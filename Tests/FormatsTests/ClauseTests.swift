@@ -1,4 +1,4 @@
-import Bytes
+import Errors
 import Testing
 
 /// The rules that refusals point to.

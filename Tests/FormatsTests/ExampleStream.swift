@@ -1,4 +1,3 @@
-import Bytes
 import Cryptography
 import Guest
 import Migration
@@ -6,6 +5,7 @@ import MigrationSupport
 import SEVSNP
 import SVSM
 import TestSupport
+import Wire
 
 /// The stream of the worked example in `Formats/stream.md`: four pages, the first and the last
 /// private, one vCPU, everything from seeds.

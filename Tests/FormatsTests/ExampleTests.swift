@@ -1,9 +1,9 @@
-import Bytes
 import Cryptography
 import Foundation
 import SEVSNP
 import SVSM
 import Testing
+import Wire
 
 @Suite struct ExampleTests {
   /// The example's bytes and what a reader written from the text finds in them.

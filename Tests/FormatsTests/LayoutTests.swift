@@ -1,4 +1,3 @@
-import Bytes
 import Foundation
 import Guest
 import Migration
@@ -6,6 +5,7 @@ import QEMUStream
 import SEVSNP
 import SVSM
 import Testing
+import Wire
 
 /// Every fixed layout of the code.
 let allLayouts: [RecordLayout] = [

@@ -1,5 +1,4 @@
 import Attacks
-import Bytes
 import FileIO
 import Foundation
 import Guest
@@ -10,6 +9,7 @@ import SEVSNP
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 /// A place of a recipe covers the bytes that `Formats/vectors.md` says it names.
 @Suite struct PlaceTests {

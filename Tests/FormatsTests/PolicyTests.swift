@@ -1,4 +1,3 @@
-import Bytes
 import SEVSNP
 import TestSupport
 import Testing

@@ -1,5 +1,5 @@
 import Attacks
-import Bytes
+import Errors
 import Foundation
 import TestSupport
 import Testing

@@ -1,6 +1,7 @@
-import Bytes
+import Errors
 import Guest
 import Testing
+import Wire
 
 @Suite struct GuestMapTests {
   let blocks: [RAMBlock]

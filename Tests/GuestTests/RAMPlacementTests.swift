@@ -1,4 +1,4 @@
-import Bytes
+import Errors
 import Guest
 import TestSupport
 import Testing

@@ -1,10 +1,11 @@
-import Bytes
 import Cryptography
+import Errors
 import FileIO
 import Guest
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct SyntheticGuestTests {
   let scratch: Scratch

@@ -1,20 +1,21 @@
-internal import Bytes
 internal import Cryptography
+internal import Errors
 internal import FileIO
-public import Guest
-public import Migration
+package import Guest
+package import Migration
 internal import QEMUStream
 internal import SEVSNP
-public import SVSM
+package import SVSM
 internal import Threads
+internal import Wire
 
 /// Both ends of a migration, made from seeds.
-public enum Lab {
+package enum Lab {
   /// The model platform's roots, at a time its certificates hold.
-  public static let trust = Trust(anchors: TrustAnchor.model, time: 1_800_000_000)
+  package static let trust = Trust(anchors: TrustAnchor.model, time: 1_800_000_000)
 
   /// The instance whose seed is 32 times `seed`.
-  public static func instance(_ seed: UInt8, chip: Int = 0) throws -> SVSMInstance {
+  package static func instance(_ seed: UInt8, chip: Int = 0) throws -> SVSMInstance {
     try SVSMInstance(on: .model(chip: chip), features: .snp, random: random(seed))
   }
 
@@ -22,7 +23,7 @@ public enum Lab {
   /// - Parameters:
   ///   - rounds: the same guest later, for one more epoch each.
   ///   - state: what the SVSM holds of the guest, when that is not what it should be.
-  public static func save(
+  package static func save(
     _ guest: GuestReader, rounds: [GuestReader] = [], holding state: TrustedGuestState? = nil,
     to destination: SVSMInstance,
     isMutual: Bool = true, seed: UInt8 = 9, jobs: Int = 2
@@ -41,7 +42,7 @@ public enum Lab {
 
   /// Loads `stream` into a bundle at `path`.
   @discardableResult
-  public static func load(
+  package static func load(
     _ stream: [UInt8], for destination: SVSMInstance, to path: String,
     options: DestinationSVSM.Options = .test, jobs: Int = 2
   ) throws -> LoadSummary {
@@ -63,12 +64,12 @@ public enum Lab {
   }
 
   /// Verifies with the laboratory's trust, or another.
-  public static func verifier(trust: Trust = trust, jobs: Int = 2) -> StreamVerifier {
+  package static func verifier(trust: Trust = trust, jobs: Int = 2) -> StreamVerifier {
     StreamVerifier(trust: trust, crew: WorkCrew(jobs: jobs))
   }
 
   /// Seals a plain stream, which comes in pieces of at most `pieceSize` bytes.
-  public static func seal(
+  package static func seal(
     _ stream: [UInt8], signedBy signer: SVSMInstance? = nil, jobs: Int = 2, pieceSize: Int = .max
   ) throws -> [UInt8] {
     let output = ArrayOutput()
@@ -80,7 +81,7 @@ public enum Lab {
   }
 
   /// Verifies a plain stream whose first byte is at `offset` of its file.
-  public static func verifyPlain(
+  package static func verifyPlain(
     _ stream: [UInt8], sealedBy signer: SVSMInstance? = nil, offset: UInt64 = 0, jobs: Int = 2
   ) throws -> VerificationReport {
     let input = StreamInput(ArraySource(stream), offset: offset)
@@ -96,7 +97,7 @@ public enum Lab {
 
 extension DestinationSVSM.Options {
   /// Takes what tests make: streams from seeds.
-  public static var test: Self {
+  package static var test: Self {
     var options = Self()
     options.acceptsSeeded = true
     return options

@@ -1,12 +1,12 @@
-internal import Bytes
 internal import Cryptography
 internal import Migration
 internal import QEMUStream
 internal import SVSM
+internal import Wire
 
 /// A stream whose source's VMM lies: sections are put in or taken out, and the seal is made anew and
 /// signed by the source, which cannot tell.
-public struct ResealedStream {
+package struct ResealedStream {
   private var covered: [UInt8]
   private let seal: [UInt8]
   private let trailer: [UInt8]
@@ -14,7 +14,7 @@ public struct ResealedStream {
   private static let ramID: UInt32 = 2
 
   /// - Parameter stream: of the laboratory.
-  public init(_ stream: [UInt8]) throws {
+  package init(_ stream: [UInt8]) throws {
     var reader = SNPStreamReader(StreamInput(ArraySource(stream)), checkingSealWith: nil)
     var end = 0
     while true {
@@ -34,7 +34,7 @@ public struct ResealedStream {
   ///   - byte: fills it.
   ///   - epoch: in which it comes.
   ///   - isFirst: whether it comes before the epoch's page records, or behind all of its memory.
-  public mutating func insertShared(
+  package mutating func insertShared(
     page: Int, byte: UInt8, epoch: Int, isFirst: Bool
   ) throws {
     var part: [UInt8] = []
@@ -48,7 +48,7 @@ public struct ResealedStream {
   }
 
   /// Takes all parts of `ram` out of an epoch.
-  public mutating func removeShared(epoch: Int) throws {
+  package mutating func removeShared(epoch: Int) throws {
     let place = try places(ofEpoch: epoch)
     var cuts: [Range<Int>] = []
     try walk { section, reader in
@@ -84,7 +84,7 @@ public struct ResealedStream {
   }
 
   /// The whole stream, sealed by the laboratory's source.
-  public func sealed() throws -> [UInt8] {
+  package func sealed() throws -> [UInt8] {
     let chunks = stride(from: 0, to: covered.count, by: 262_144).map {
       covered[$0..<min($0 + 262_144, covered.count)]
     }

@@ -1,11 +1,10 @@
-internal import Bytes
-public import Guest
-public import SEVSNP
+package import Guest
+package import SEVSNP
 
 /// A guest of few pages, each of which is said.
-public enum SmallGuest {
+package enum SmallGuest {
   /// - Parameter pages: state of each page, and the byte that fills it.
-  public static func make(_ pages: [(state: PageState, byte: UInt8)]) throws -> GuestReader {
+  package static func make(_ pages: [(state: PageState, byte: UInt8)]) throws -> GuestReader {
     let size = UInt64(pages.count * 4096)
     let block = try RAMBlock(name: "pc.ram", size: size)
     let memory = try TemporaryMemory(blockSizes: [size])
@@ -30,7 +29,7 @@ public enum SmallGuest {
   }
 
   /// All memory of a guest's first block.
-  public static func memory(of guest: GuestReader) throws -> [UInt8] {
+  package static func memory(of guest: GuestReader) throws -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: Int(guest.description.ramBlocks[0].size))
     var span = bytes.mutableSpan
     try guest.read(block: 0, at: 0, into: &span)

@@ -1,4 +1,4 @@
-import Bytes
+import Errors
 import Guest
 import Migration
 import MigrationSupport
@@ -6,6 +6,7 @@ import QEMUStream
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 /// One small migration, made once: four pages, two of them private.
 private let small: (stream: [UInt8], destination: SVSMInstance) = {

@@ -1,5 +1,5 @@
-import Bytes
 import Cryptography
+import Errors
 import Guest
 import Migration
 import MigrationSupport
@@ -8,6 +8,7 @@ import SEVSNP
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 /// What pieces of final state may say, of themselves and of each other, and when that is looked at.
 @Suite struct FinalStateTests {

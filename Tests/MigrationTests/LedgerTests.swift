@@ -1,4 +1,4 @@
-import Bytes
+import Errors
 import Guest
 import Migration
 import MigrationSupport
@@ -7,6 +7,7 @@ import SEVSNP
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 /// What a verifier names beyond the first finding, and what it never calls proven.
 @Suite struct LedgerTests {

@@ -1,4 +1,3 @@
-import Bytes
 import Guest
 import Migration
 import MigrationSupport
@@ -6,6 +5,7 @@ import QEMUStream
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct MachineStateTests {
   /// A state with every kind of entry.

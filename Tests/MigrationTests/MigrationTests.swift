@@ -1,4 +1,3 @@
-import Bytes
 import Guest
 import Migration
 import MigrationSupport

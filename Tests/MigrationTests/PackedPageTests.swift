@@ -1,8 +1,9 @@
-import Bytes
+import Errors
 import Migration
 import MigrationSupport
 import QEMUStream
 import Testing
+import Wire
 
 /// Pages that are packed are unpacked by whoever says that a stream is whole.
 @Suite struct PackedPageTests {

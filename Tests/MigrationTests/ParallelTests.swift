@@ -1,4 +1,3 @@
-import Bytes
 import FileIO
 import Guest
 import Migration

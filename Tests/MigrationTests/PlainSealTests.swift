@@ -1,11 +1,12 @@
-import Bytes
 import Cryptography
+import Errors
 import Migration
 import MigrationSupport
 import QEMUStream
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 /// What QEMU 7.2 wrote: three chunks, the last not full.
 private let real = Result { try Fixture.read("qemu/pc72-bios-reset/stream.xz") }

@@ -1,4 +1,4 @@
-import Bytes
+import Errors
 import Guest
 import Migration
 import MigrationSupport
@@ -7,6 +7,7 @@ import SEVSNP
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 /// Three moments of a guest in which every page takes another way through the page states: three
 /// states in each of three epochs, and for each way a content that stays, one that changes and one

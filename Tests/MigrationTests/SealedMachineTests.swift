@@ -1,4 +1,4 @@
-import Bytes
+import Errors
 import Guest
 import Migration
 import MigrationSupport
@@ -7,6 +7,7 @@ import SEVSNP
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct SealedMachineTests {
   private static let pageSize = 4096

@@ -1,5 +1,5 @@
-import Bytes
 import Cryptography
+import Errors
 import FileIO
 import Guest
 import Migration
@@ -9,6 +9,7 @@ import SEVSNP
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct SourceTests {
   private let scratch: Scratch

@@ -1,5 +1,5 @@
 import Attacks
-import Bytes
+import Errors
 import FileIO
 import Guest
 import Migration
@@ -9,6 +9,7 @@ import SEVSNP
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct SurgeryTests {
   private let destination: SVSMInstance

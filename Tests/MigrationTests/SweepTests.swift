@@ -1,4 +1,4 @@
-import Bytes
+import Errors
 import Foundation
 import Guest
 import Migration
@@ -6,6 +6,7 @@ import MigrationSupport
 import QEMUStream
 import TestSupport
 import Testing
+import Wire
 
 /// A golden stream with at most one byte changed, or cut off, without a copy of it.
 private final class VariantSource: ByteSource {

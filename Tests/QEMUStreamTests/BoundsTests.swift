@@ -1,6 +1,7 @@
-import Bytes
+import Errors
 import QEMUStream
 import Testing
+import Wire
 
 /// Inputs of a size that takes minutes where a reader looks for each thing among all others.
 @Suite struct BoundsTests {

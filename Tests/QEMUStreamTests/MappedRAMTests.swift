@@ -1,6 +1,7 @@
-import Bytes
+import Errors
 import QEMUStream
 import Testing
+import Wire
 
 /// A file in memory.
 final class ArrayFile: PositionedSource {

@@ -1,6 +1,7 @@
-import Bytes
+import Errors
 import QEMUStream
 import Testing
+import Wire
 
 /// Captures of multifd channels, small enough to write down.
 enum SmallChannel {

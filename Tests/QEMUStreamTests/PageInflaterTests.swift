@@ -1,6 +1,7 @@
-import Bytes
+import Errors
 import QEMUStream
 import Testing
+import Wire
 
 @Suite struct PageInflaterTests {
   /// Python's `zlib.compress(bytes((i*7>>3)&255 for i in range(4096)), 1)`.

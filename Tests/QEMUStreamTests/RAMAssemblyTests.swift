@@ -1,6 +1,7 @@
-import Bytes
+import Errors
 import QEMUStream
 import Testing
+import Wire
 
 /// Memory of two blocks, `pc.ram` of four pages and `pc.bios` of one.
 final class MemoryStore: RAMStore {

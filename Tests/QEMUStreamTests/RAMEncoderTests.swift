@@ -1,6 +1,6 @@
-import Bytes
 import QEMUStream
 import Testing
+import Wire
 
 @Suite struct RAMEncoderTests {
   private static let blocks = [

@@ -1,7 +1,8 @@
-import Bytes
+import JSON
 import QEMUStream
 import TestSupport
 import Testing
+import Wire
 
 /// Streams that the real QEMU wrote (`Fixtures/qemu/README.md`), against what was read from the
 /// QEMU process itself and against QEMU's own analyze-migration script.

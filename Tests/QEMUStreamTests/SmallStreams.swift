@@ -1,5 +1,7 @@
-import Bytes
+import Errors
+import JSON
 import QEMUStream
+import Wire
 
 /// Streams small enough to write down, and a walk over any stream.
 enum SmallStreams {

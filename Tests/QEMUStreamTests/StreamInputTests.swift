@@ -1,6 +1,7 @@
-import Bytes
+import Errors
 import QEMUStream
 import Testing
+import Wire
 
 @Suite struct StreamInputTests {
   private let counted = (0..<20000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) }

@@ -1,6 +1,7 @@
-import Bytes
+import Errors
 import QEMUStream
 import Testing
+import Wire
 
 @Suite struct VMDescriptionTests {
   private let description = VMDescription(devices: [SmallStreams.device])

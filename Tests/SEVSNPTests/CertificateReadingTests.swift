@@ -1,8 +1,8 @@
-import Bytes
 import Cryptography
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct CertificateReadingTests {
   @Test func aGenuineLeafIsReadInAllParts() throws {

@@ -1,8 +1,9 @@
-import Bytes
 import Cryptography
+import Errors
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 extension GenuinePair {
   fileprivate var reportBytes: [UInt8] { get throws { try Fixture.read(report) } }

@@ -1,8 +1,9 @@
-import Bytes
+import Errors
 import Foundation
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct PolicyTests {
   private func policy(_ members: String) throws(MigrationError) -> AttestationPolicy {

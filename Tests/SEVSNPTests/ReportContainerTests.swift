@@ -1,8 +1,10 @@
-import Bytes
+import Errors
 import Foundation
+import JSON
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct ReportContainerTests {
   private static let name = "attestation/genoa-v3-veraison"

@@ -1,8 +1,9 @@
-import Bytes
 import Cryptography
+import Errors
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct ReportFormTests {
   /// The code each inverted byte of a version 3 report is refused with, whatever comes first.

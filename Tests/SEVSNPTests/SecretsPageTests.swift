@@ -1,7 +1,7 @@
-import Bytes
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct SecretsPageTests {
   /// A page as firmware and a running guest leave it, every key byte telling whose it is.

@@ -1,9 +1,10 @@
-import Bytes
 import Cryptography
 import Foundation
+import JSON
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct SuppliedCertificatesTests {
   private let name = "attestation/genoa-v3-veraison"

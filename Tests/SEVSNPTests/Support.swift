@@ -1,5 +1,5 @@
-import Bytes
 import Cryptography
+import Errors
 import TestSupport
 import Testing
 

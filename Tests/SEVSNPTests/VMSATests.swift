@@ -1,7 +1,8 @@
-import Bytes
+import Errors
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct VMSATests {
   private let cpu = CPUIdentity(family: 0x19, model: 0x01, stepping: 1)

@@ -1,9 +1,9 @@
 /// The CMOS of a PC, as QEMU's `pc_cmos_init` fills it in.
-public enum CMOS {
+package enum CMOS {
   /// - Parameters:
   ///   - below: bytes of memory below the hole at 4 GiB.
   ///   - above: bytes above it.
-  public static func bytes(below: UInt64, above: UInt64) -> [UInt8] {
+  package static func bytes(below: UInt64, above: UInt64) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: 128)
     func set(_ offset: Int, _ value: UInt64, _ count: Int = 2) {
       for index in 0..<count { bytes[offset + index] = UInt8(value >> UInt64(8 * index) & 0xff) }

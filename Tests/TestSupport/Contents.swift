@@ -1,8 +1,8 @@
 private import Glibc
 
 /// What tests need and the machine does not give.
-public struct SupportFailure: Error, CustomStringConvertible {
-  public var description: String
+package struct SupportFailure: Error, CustomStringConvertible {
+  package var description: String
 }
 
 // Foundation would do, but keeps a page of every empty file it reads, which a leak checker reports.

@@ -1,21 +1,21 @@
-public import Bytes
+package import Errors
 
 /// A genuine report and its certificate of `Fixtures/attestation`; sources and independent checks
 /// are in `SOURCES.md` there.
-public struct GenuinePair: CustomStringConvertible, Sendable {
-  public var name: String
+package struct GenuinePair: CustomStringConvertible, Sendable {
+  package var name: String
   /// As AMD writes it: Milan, Genoa, Turin.
-  public var product: String
-  public var leaf = "vcek"
+  package var product: String
+  package var leaf = "vcek"
   /// What a migration's demands make of it; nil is accepted.
-  public var refusal: ErrorCode?
+  package var refusal: ErrorCode?
 
-  public var description: String { "\(name) \(leaf)" }
+  package var description: String { "\(name) \(leaf)" }
   /// Names below `Fixtures`.
-  public var report: String { "attestation/\(name).report.bin" }
-  public var certificate: String { "attestation/\(name).\(leaf).der" }
+  package var report: String { "attestation/\(name).report.bin" }
+  package var certificate: String { "attestation/\(name).\(leaf).der" }
 
-  public static let all: [GenuinePair] = [
+  package static let all: [GenuinePair] = [
     .init(name: "milan-v2-debug-gosevguest", product: "Milan", refusal: .reportDebug),
     .init(name: "milan-v2-virtee", product: "Milan"),
     .init(name: "milan-v3-ccf", product: "Milan"),

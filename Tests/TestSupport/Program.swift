@@ -2,22 +2,22 @@ private import Glibc
 private import Synchronization
 
 /// A program that tests run: `xz`, `sha256sum`, one of ours.
-public struct Program {
+package struct Program {
   /// What a finished run left.
-  public struct Outcome: Sendable {
+  package struct Outcome: Sendable {
     /// Exit status, or 128 + the signal that ended it.
-    public var status: Int32
+    package var status: Int32
     /// Standard output, where it was collected.
-    public var output: [UInt8]
+    package var output: [UInt8]
     /// Standard error.
-    public var errors: String
+    package var errors: String
 
     /// Standard output as text.
-    public var text: String { String(decoding: output, as: UTF8.self) }
+    package var text: String { String(decoding: output, as: UTF8.self) }
   }
 
   /// Where a program's standard output goes.
-  public enum Output: Sendable {
+  package enum Output: Sendable {
     case collected
     case file(String)
     /// A pipe whose reader is gone already.
@@ -25,7 +25,7 @@ public struct Program {
   }
 
   /// Where one of our own tools is: beside the test runner.
-  public static func tool(_ name: String) -> String {
+  package static func tool(_ name: String) -> String {
     var buffer = [CChar](repeating: 0, count: 4096)
     let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
     let path = String(decoding: buffer.prefix(max(0, count)).map(UInt8.init), as: UTF8.self)
@@ -38,7 +38,7 @@ public struct Program {
   ///   - arguments: its name, looked up in PATH, then its arguments.
   ///   - input: file that is its standard input.
   /// - Returns: nil when it could not be started.
-  public static func run(
+  package static func run(
     _ arguments: [String], input: String = "/dev/null", output: Output = .collected
   ) -> Outcome? {
     guard let child = Child(arguments, input: .path(input), output: output) else { return nil }
@@ -46,7 +46,7 @@ public struct Program {
   }
 
   /// SHA-256 of a file by the system's own `sha256sum`, in hex.
-  public static func sha256(of path: String) throws -> String {
+  package static func sha256(of path: String) throws -> String {
     guard let outcome = run(["sha256sum", path]), outcome.status == 0 else {
       throw SupportFailure(description: "sha256sum fails on \(path)")
     }
@@ -55,7 +55,7 @@ public struct Program {
 
   /// Runs two programs, the output of the first being the input of the second.
   /// - Returns: nil when one could not be started.
-  public static func pipe(
+  package static func pipe(
     _ first: [String], into second: [String]
   ) -> (first: Outcome, second: Outcome)? {
     guard let between = Child.makePipe() else { return nil }

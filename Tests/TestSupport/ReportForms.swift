@@ -1,14 +1,14 @@
-import Bytes
+import Wire
 
 /// Forms in which reports travel, made of genuine ones.
-public enum ReportForms {
+package enum ReportForms {
   /// MSG_REPORT_RSP: status 0, the size, reserved bytes, the report.
-  public static func response(_ report: [UInt8]) -> [UInt8] {
+  package static func response(_ report: [UInt8]) -> [UInt8] {
     [0, 0, 0, 0, 0xA0, 4, 0, 0] + [UInt8](repeating: 0, count: 24) + report
   }
 
   /// The same in the buffer of Linux.
-  public static func responseBuffer(_ report: [UInt8]) -> [UInt8] {
+  package static func responseBuffer(_ report: [UInt8]) -> [UInt8] {
     let response = response(report)
     return response + [UInt8](repeating: 0, count: 4000 - response.count)
   }
@@ -17,7 +17,7 @@ public enum ReportForms {
   /// - Parameters:
   ///   - type: 2 is SEV-SNP.
   ///   - hash: 1 is SHA-256.
-  public static func hcl(type: UInt32 = 2, hash: UInt32 = 1) throws -> [UInt8] {
+  package static func hcl(type: UInt32 = 2, hash: UInt32 = 1) throws -> [UInt8] {
     let claims = try Fixture.read("\(azure).binding.json")
     var bytes = Array("HCLA".utf8)
     for word: UInt32 in [1, 1184, 2, 0, 0, 0, 0] { bytes.append(littleEndian: word) }
@@ -28,5 +28,5 @@ public enum ReportForms {
     return bytes + claims + [UInt8](repeating: 0, count: 254)
   }
 
-  public static let azure = "attestation/milan-v2-azure-trustee"
+  package static let azure = "attestation/milan-v2-azure-trustee"
 }

@@ -1,7 +1,7 @@
 extension Fixture {
   /// A recipe that makes the golden stream `tiny` one of two epochs: page 0 comes a second time, page 1
   /// is withdrawn and shared with the host from then on.
-  public static let rounds = """
+  package static let rounds = """
     copy token[0] before token[0]
     copy page[0] before token[0]
     copy page[1] before token[0] as gone

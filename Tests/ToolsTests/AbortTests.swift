@@ -1,10 +1,11 @@
-import Bytes
+import Errors
 import Foundation
 import Migration
 import QEMUStream
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 extension Scratch {
   /// Makes of the instance `ready` one whose load of `stream` was interrupted: the guest at `guest` is

@@ -1,5 +1,6 @@
 import Attacks
-import Bytes
+import Errors
+import JSON
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
-import Bytes
 import TestSupport
 import Testing
+import Wire
 
 /// The forms in which reports, certificates and what is demanded of them reach `svsm-mig-attest`.
 @Suite struct AttestFormsTests {

@@ -1,10 +1,11 @@
-import Bytes
 import Cryptography
+import JSON
 import SEVSNP
 import SVSM
 import TestSupport
 import Testing
 import Tools
+import Wire
 
 extension GenuinePair {
   fileprivate var reportPath: String { Fixture.path(report) }

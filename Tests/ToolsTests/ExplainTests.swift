@@ -1,4 +1,4 @@
-import Bytes
+import Errors
 import TestSupport
 import Testing
 import Tools

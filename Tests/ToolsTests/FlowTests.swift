@@ -1,5 +1,5 @@
-import Bytes
 import Foundation
+import JSON
 import TestSupport
 import Testing
 

@@ -1,9 +1,10 @@
-import Bytes
 import Foundation
 import Guest
+import JSON
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct GuestToolTests {
   /// Unpacks a stream of the real QEMU.

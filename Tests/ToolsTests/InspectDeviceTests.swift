@@ -1,8 +1,9 @@
-import Bytes
 import Cryptography
+import JSON
 import QEMUStream
 import TestSupport
 import Testing
+import Wire
 
 /// `svsm-mig-inspect --devices` on streams of the real QEMU.
 @Suite struct InspectDeviceTests {

@@ -1,7 +1,8 @@
-import Bytes
 import Cryptography
+import Errors
 import Glibc
 import Guest
+import JSON
 import Migration
 import MigrationSupport
 import SEVSNP

@@ -1,10 +1,12 @@
-import Bytes
 import Cryptography
+import Errors
 import Guest
+import JSON
 import SEVSNP
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct InspectTests {
   private let guest: SavedGuest

@@ -1,7 +1,8 @@
-import Bytes
 import Foundation
+import JSON
 import TestSupport
 import Testing
+import Wire
 
 /// `Formats/json.md` and what the tools print say the same.
 @Suite struct JSONFormatTests {

@@ -1,5 +1,5 @@
-import Bytes
 import Foundation
+import JSON
 import TestSupport
 
 /// Holds JSON against a schema of the draft 2020-12, as far as the schemas in `Formats` go: a keyword that

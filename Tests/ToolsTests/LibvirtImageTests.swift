@@ -1,4 +1,5 @@
-import Bytes
+import Errors
+import JSON
 import TestSupport
 import Testing
 

@@ -1,6 +1,6 @@
-import Bytes
 import QEMUStream
 import TestSupport
+import Wire
 
 /// A guest of a plain QEMU stream, every page of which bears its own mark.
 struct MarkedGuest: Sendable, CustomStringConvertible {

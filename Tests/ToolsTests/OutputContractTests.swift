@@ -1,6 +1,6 @@
-import Bytes
 import TestSupport
 import Testing
+import Wire
 
 /// After any status but 0 there is no output, and what an output is made of is its owner's alone.
 @Suite struct OutputContractTests {

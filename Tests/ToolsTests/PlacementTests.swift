@@ -1,4 +1,3 @@
-import Bytes
 import Guest
 import TestSupport
 import Testing

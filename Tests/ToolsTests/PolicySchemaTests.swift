@@ -1,6 +1,7 @@
 import Attacks
-import Bytes
+import Errors
 import Foundation
+import JSON
 import SEVSNP
 import TestSupport
 import Testing

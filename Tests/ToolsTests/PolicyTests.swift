@@ -1,9 +1,10 @@
-import Bytes
+import Errors
 import Foundation
 import SEVSNP
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 /// `--policy` of the tools.
 @Suite struct PolicyTests {

@@ -1,4 +1,5 @@
-import Bytes
+import Errors
+import JSON
 import TestSupport
 
 /// A guest that the real QEMU saved (`Fixtures/qemu/README.md`), and what is known of it.

@@ -1,4 +1,4 @@
-import Bytes
+import JSON
 import TestSupport
 import Testing
 

@@ -1,7 +1,9 @@
-import Bytes
+import Errors
 import Guest
+import JSON
 import TestSupport
 import Testing
+import Wire
 
 /// What the real QEMU wrote, read by the tools.
 @Suite struct QEMUStreamToolTests {

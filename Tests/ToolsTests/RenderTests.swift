@@ -1,4 +1,4 @@
-import Bytes
+import JSON
 import Testing
 import Tools
 

@@ -1,5 +1,6 @@
-import Bytes
+import Errors
 import Guest
+import JSON
 import TestSupport
 import Testing
 

@@ -1,7 +1,8 @@
 import Attacks
-import Bytes
+import JSON
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct VectorTests {
   private let shop: Workshop

@@ -1,0 +1,160 @@
+internal import Guest
+internal import QEMUStream
+internal import Wire
+
+/// Where everything lies in a valid SNP stream: an index of its records, made in one pass.
+///
+/// It holds no content. Private pages and the records of shared memory are kept as runs, so that it
+/// does not grow with the guest's memory but with its fragmentation.
+package struct Anatomy: Sendable {
+  /// What a part of a stream is. The raw value is its name in a place ("page[3]").
+  package enum Kind: String, Sendable, CaseIterable {
+    case file, configuration, session, map, machine, device, vcpu, service, secrets, states, commit
+    case ramStart = "ram.start"
+    case ramPart = "ram.part"
+    case ramEnd = "ram.end"
+    case pagesStart = "pages.start"
+    case page
+    case pagesEnd = "pages.end"
+    case epochsStart = "epochs.start"
+    case token
+    case epochsEnd = "epochs.end"
+    case optional, eof, seal, description
+    /// An offer or an instance file, whole: such a file has no other part.
+    case offer, instance
+
+    /// Whether it is a section: with a header in front and a footer behind.
+    package var isSection: Bool {
+      switch self {
+      case .file, .configuration, .eof, .seal, .description, .offer, .instance: false
+      default: true
+      }
+    }
+
+    /// Whether it is a final record's.
+    package var isFinal: Bool {
+      self == .vcpu || self == .service || self == .secrets || self == .states
+    }
+
+    /// Whether its header is type and id alone.
+    var hasShortHeader: Bool {
+      switch self {
+      case .ramPart, .ramEnd, .page, .pagesEnd, .token, .epochsEnd: true
+      default: false
+      }
+    }
+  }
+
+  /// One part of the stream, from its first byte to the end of its footer; or several pages that
+  /// follow each other, each `end - start` bytes after the one before.
+  package struct Part: Sendable, Hashable {
+    package var kind: Kind
+    /// Number of the first among its kind, from 0.
+    package var first: Int
+    /// More than one only for pages.
+    package var count: Int
+    /// Offset of the first byte: the type byte of a section.
+    package var start: UInt64
+    /// Offset of the body.
+    package var body: UInt64
+    /// Behind the footer.
+    package var end: UInt64
+
+    /// Bytes of one.
+    package var size: UInt64 { end - start }
+    /// Behind the last.
+    package var runEnd: UInt64 { start + size * UInt64(count) }
+    /// Bytes of the body.
+    package var bodySize: UInt64 { end - body - (kind.isSection ? Self.footerSize : 0) }
+    static let footerSize = UInt64(StreamGrammar.footerLayout.size)
+
+    /// The one of number `index` alone.
+    func alone(_ index: Int) -> Part {
+      let shift = size * UInt64(index - first)
+      return Part(
+        kind: kind, first: index, count: 1, start: start + shift, body: body + shift,
+        end: end + shift)
+    }
+  }
+
+  /// Records of shared memory that follow each other: equal in kind and size.
+  struct RAMRun: Sendable {
+    var first: Int
+    var count: Int
+    var start: UInt64
+    /// Bytes of one.
+    var size: UInt64
+    /// Bytes of the block's name with its length byte; 0 for "the same block".
+    var nameSize: UInt64
+    var isZero: Bool
+  }
+
+  /// In stream order, without gaps.
+  package internal(set) var parts: [Part] = []
+  var ramRuns: [RAMRun] = []
+  /// Bytes of the stream.
+  package internal(set) var size: UInt64 = 0
+  /// Bytes of the leaves of the seal.
+  var leafCount: Int = 0
+  /// Name and size of each RAM block; where they are mapped.
+  var blocks: [(name: String, size: UInt64)] = []
+  var map = GuestMap()
+  /// Parts of each kind: their places in `parts`.
+  private var places: [Kind: [Int]] = [:]
+
+  init() {}
+
+  /// An offer or an instance file of `size` bytes.
+  init(_ kind: Kind, size: UInt64) {
+    self.size = size
+    append(Part(kind: kind, first: 0, count: 1, start: 0, body: 0, end: size))
+  }
+
+  /// A file of which nothing but its size is known.
+  init(plainSize size: UInt64) { self.size = size }
+
+  /// How many there are of `kind`.
+  package func count(_ kind: Kind) -> Int {
+    guard let last = places[kind]?.last else { return 0 }
+    return parts[last].first + parts[last].count
+  }
+
+  /// Records of shared memory.
+  package var ramRecords: Int { ramRuns.last.map { $0.first + $0.count } ?? 0 }
+
+  /// The part of `kind` with this number, alone; nil when there is none.
+  package func part(_ kind: Kind, _ index: Int = 0) -> Part? {
+    guard let places = places[kind], index >= 0, index < count(kind) else { return nil }
+    // The last run that begins at or before it.
+    var (low, high) = (0, places.count)
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if parts[places[middle]].first <= index { low = middle } else { high = middle }
+    }
+    return parts[places[low]].alone(index)
+  }
+
+  /// The part that holds the byte at `offset`, alone; nil behind the end.
+  package func part(at offset: UInt64) -> Part? {
+    var (low, high) = (0, parts.count)
+    guard high > 0, offset < size else { return nil }
+    while high - low > 1 {
+      let middle = (low + high) / 2
+      if parts[middle].start <= offset { low = middle } else { high = middle }
+    }
+    let part = parts[low]
+    guard part.size > 0 else { return part }
+    return part.alone(part.first + Int((offset - part.start) / part.size))
+  }
+
+  mutating func append(_ part: Part) {
+    if let last = parts.last, last.kind == .page, part.kind == .page, last.runEnd == part.start,
+      last.size == part.size, last.body - last.start == part.body - part.start
+    {
+      parts[parts.count - 1].count += part.count
+      return
+    }
+    places[part.kind, default: []].append(parts.count)
+    parts.append(part)
+  }
+}

@@ -1,0 +1,46 @@
+package import Errors
+package import FileIO
+
+/// Bytes that can be read at any place, again and again: what an attack is made from.
+package protocol ByteStore: AnyObject, Sendable {
+  /// Bytes there are.
+  var size: UInt64 { get }
+  /// The bytes of `range`, which lies in the store.
+  /// - Throws: `IO-READ`.
+  func read(_ range: Range<UInt64>) throws(MigrationError) -> [UInt8]
+}
+
+/// Bytes in memory.
+package final class StoredBytes: ByteStore {
+  private let bytes: [UInt8]
+
+  package init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  package var size: UInt64 { UInt64(bytes.count) }
+
+  package func read(_ range: Range<UInt64>) throws(MigrationError) -> [UInt8] {
+    guard range.upperBound <= size else {
+      throw MigrationError(.internal, "read behind the end of the bytes", at: range.upperBound)
+    }
+    return Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
+  }
+}
+
+/// A regular file.
+package final class StoredFile: ByteStore {
+  private let file: InputFile
+  package let size: UInt64
+
+  /// - Throws: `INPUT-KIND` for what has no size.
+  package init(_ file: InputFile) throws(MigrationError) {
+    self.file = file
+    size = try file.regularSize()
+  }
+
+  package func read(_ range: Range<UInt64>) throws(MigrationError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: range.count)
+    var span = bytes.mutableSpan
+    try file.read(at: range.lowerBound, into: &span)
+    return bytes
+  }
+}

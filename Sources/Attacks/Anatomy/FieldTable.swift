@@ -1,0 +1,199 @@
+internal import Cryptography
+internal import Errors
+internal import Guest
+internal import Migration
+internal import QEMUStream
+internal import SEVSNP
+internal import SVSM
+internal import Wire
+
+/// The fields of one part of a stream, by the layouts that are declared for it.
+struct FieldTable {
+  typealias Step = PlaceSyntax.Step
+  /// Turns a step's index into a number below a count; nil when there is none.
+  typealias Chooser = (Step, Int) throws(MigrationError) -> Int?
+
+  private let input: Scene.Input
+  private let part: Anatomy.Part
+
+  init(_ input: Scene.Input, part: Anatomy.Part) {
+    self.input = input
+    self.part = part
+  }
+
+  /// Names of which a part may have several.
+  private static let repeated: Set<String> = ["entry", "leaf", "sealed"]
+  /// Names that have fields of their own.
+  private static let nested: Set<String> = ["entry", "report", "sealed"]
+
+  /// A field of a section's header: type, id, name, instance, version.
+  func header(_ name: String) -> Range<UInt64>? {
+    let start = part.start
+    switch name {
+    case "type": return start..<start + 1
+    case "id": return start + 1..<start + 5
+    case "name" where !part.kind.hasShortHeader: return start + 5..<part.body - 8
+    case "instance" where !part.kind.hasShortHeader: return part.body - 8..<part.body - 4
+    case "version" where !part.kind.hasShortHeader: return part.body - 4..<part.body
+    default: return nil
+    }
+  }
+
+  /// The field that `steps` name, from the outside in.
+  func find(_ steps: [Step], _ choose: Chooser) throws(MigrationError) -> Range<UInt64>? {
+    guard let first = steps.first else { return part.start..<part.end }
+    let rest = steps.dropFirst().first
+    // Entries and leaves alone are several; entries and a report alone have fields of their own.
+    guard first.index == nil || Self.repeated.contains(first.name), rest?.index == nil,
+      steps.count <= (Self.nested.contains(first.name) ? 2 : 1)
+    else { return nil }
+    let body = part.body
+    let bodyEnd = body + part.bodySize
+    switch part.kind {
+    case .session:
+      return try evidence(TransferData.layout, first, rest)
+        ?? field(TransferData.layout, first, at: body)
+    case .map:
+      if first.name == "entry" { return try mapEntry(first, rest, choose) }
+      return field(GuestMap.headerLayout, first, at: body)
+    case .page: return field(PageMetadata.recordLayout, first, at: body)
+    case .token: return field(EpochToken.layout, first, at: body)
+    case .machine:
+      if first.name == "entry" || first.name == "sealed" {
+        return try machineEntry(first, rest, choose)
+      }
+      return field(MachineState.layout, first, at: body)
+    case .vcpu, .service, .secrets, .states:
+      if first.name == "ciphertext" { return body + UInt64(FinalRecord.layout.size)..<bodyEnd }
+      return field(FinalRecord.layout, first, at: body)
+    case .commit: return field(CommitRecord.layout, first, at: body)
+    case .seal: return try seal(first, choose)
+    case .file: return field(StreamGrammar.headerLayout, first, at: body)
+    case .configuration: return try tagged(first, text: "name")
+    case .description: return try tagged(first, text: "text")
+    case .offer:
+      return try evidence(MigrationData.layout, first, rest)
+        ?? field(MigrationData.layout, first, at: body)
+    case .instance: return try instance(first)
+    case .optional:
+      return first.name == "length" ? body..<body + 4 : nil
+    case .device, .ramStart, .ramPart, .ramEnd, .pagesStart, .pagesEnd, .epochsStart, .epochsEnd,
+      .eof:
+      return nil
+    }
+  }
+
+  private func field(
+    _ layout: RecordLayout, _ step: Step, at start: UInt64
+  ) -> Range<UInt64>? {
+    layout.range(of: step.name)?.moved(by: start)
+  }
+
+  /// A record that is no section: a type byte, a 4-byte length, and so many bytes of `text`.
+  private func tagged(_ step: Step, text: String) throws(MigrationError) -> Range<UInt64>? {
+    let (length, start) = (part.body + 1, part.body + 5)
+    switch step.name {
+    case "type": return part.body..<length
+    case "length": return length..<start
+    // Of a configuration QEMU's subsections may follow.
+    case text: return start..<start + UInt64(bigEndianBytes: try input.store.read(length..<start))
+    default: return nil
+    }
+  }
+
+  private func seal(_ step: Step, _ choose: Chooser) throws(MigrationError) -> Range<UInt64>? {
+    let leaves = part.body + UInt64(Seal.layout.size)
+    let signature = leaves + UInt64(input.anatomy.leafCount * SHA256.size)
+    switch step.name {
+    case "leaf":
+      guard let index = try choose(step, input.anatomy.leafCount) else { return nil }
+      let start = leaves + UInt64(index * SHA256.size)
+      return start..<start + UInt64(SHA256.size)
+    case "leaves": return leaves..<signature
+    case "signature": return signature..<part.body + part.bodySize
+    default: return field(Seal.layout, step, at: part.body)
+    }
+  }
+
+  /// The offer follows the fixed part of an instance, which says how long it is; the checksum is last.
+  private func instance(_ step: Step) throws(MigrationError) -> Range<UInt64>? {
+    let layout = SVSMInstance.layout
+    let end = part.body + part.bodySize
+    switch step.name {
+    case "offer":
+      guard let length = try number(layout["offer_length"]) else { return nil }
+      let start = part.body + UInt64(layout.size)
+      return start..<start + length
+    case "checksum":
+      let size = UInt64(SHA256.size)
+      return part.bodySize < size ? nil : end - size..<end
+    default: return field(layout, step, at: part.body)
+    }
+  }
+
+  /// The number in a field of the fixed part; nil when the part ends before.
+  private func number(_ field: Range<Int>) throws(MigrationError) -> UInt64? {
+    guard UInt64(field.upperBound) <= part.bodySize else { return nil }
+    return try input.store.number(in: field, from: part.body)
+  }
+
+  /// `report`, a field of it, and `certificates`, which follow a fixed part.
+  private func evidence(
+    _ layout: RecordLayout, _ first: Step, _ rest: Step?
+  ) throws(MigrationError) -> Range<UInt64>? {
+    guard first.name == "report" || first.name == "certificates",
+      let length = try number(layout["report_length"])
+    else { return nil }
+    let (start, end) = (part.body + UInt64(layout.size), part.body + part.bodySize)
+    let border = start + length
+    guard border <= end else { return nil }
+    if first.name == "certificates" { return border < end ? border..<end : nil }
+    guard length > 0 else { return nil }
+    guard let rest else { return start..<border }
+    return field(AttestationReport.layout, rest, at: start)
+  }
+
+  private func mapEntry(
+    _ step: Step, _ rest: Step?, _ choose: Chooser
+  ) throws(MigrationError) -> Range<UInt64>? {
+    let layout = GuestMap.entryLayout
+    let head = GuestMap.headerLayout.size
+    guard let index = try choose(step, (Int(part.bodySize) - head) / layout.size) else {
+      return nil
+    }
+    let start = part.body + UInt64(head + index * layout.size)
+    guard let rest else { return start..<start + UInt64(layout.size) }
+    return field(layout, rest, at: start)
+  }
+
+  /// An entry of the machine, of all or of those that are sealed: entries differ in length.
+  private func machineEntry(
+    _ step: Step, _ rest: Step?, _ choose: Chooser
+  ) throws(MigrationError) -> Range<UInt64>? {
+    let (layout, fixed) = (MachineState.layout, MachineState.entryLayout)
+    let store = input.store
+    var next = part.body + UInt64(layout.size)
+    next += try store.number(in: layout["configuration_length"], from: part.body)
+    next += try store.number(in: layout["description_length"], from: part.body)
+    var found: [(start: UInt64, data: UInt64, end: UInt64)] = []
+    for _ in 0..<(try store.number(in: layout["count"], from: part.body)) {
+      guard next + UInt64(fixed.size) <= part.end else { return nil }
+      let place = try store.number(in: fixed["place"], from: next)
+      let data = try next + UInt64(fixed.size) + store.number(in: fixed["name_length"], from: next)
+      // Place 0: the body stands after the name.
+      let end = place == 0 ? try data + store.number(in: fixed["length"], from: next) : data
+      if step.name == "entry" || place == MachineState.sealedPlace {
+        found.append((next, data, end))
+      }
+      next = end
+    }
+    guard let index = try choose(step, found.count) else { return nil }
+    let entry = found[index]
+    switch rest?.name {
+    case nil: return entry.start..<entry.end
+    case "name": return entry.start + UInt64(fixed.size)..<entry.data
+    case "data": return entry.data..<entry.end
+    default: return rest.flatMap { field(fixed, $0, at: entry.start) }
+    }
+  }
+}

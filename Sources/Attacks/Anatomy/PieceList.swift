@@ -1,0 +1,247 @@
+package import Errors
+internal import FileIO
+package import Wire
+
+/// A stream that is put together from pieces of others and from bytes of its own.
+///
+/// It holds no content of its inputs: memory follows the number of edits. Pieces of the input keep
+/// their offsets there, so that what an edit names stays findable wherever it was moved to.
+package struct PieceList: Sendable {
+  enum Content: Sendable {
+    /// Bytes of an input from an offset on.
+    case stored(input: Int, at: UInt64)
+    case literal([UInt8])
+  }
+
+  struct Piece: Sendable {
+    var content: Content
+    var count: UInt64
+    /// Whose offsets `origin` are; nil for bytes that show nothing of an input.
+    var space: Int?
+    var origin: UInt64
+
+    /// The first `count` bytes, or what is behind them.
+    func front(_ count: UInt64) -> Piece {
+      var piece = self
+      piece.count = count
+      if case .literal(let bytes) = content {
+        piece.content = .literal(Array(bytes.prefix(Int(count))))
+      }
+      return piece
+    }
+
+    func back(from count: UInt64) -> Piece {
+      var piece = self
+      piece.count -= count
+      piece.origin += count
+      switch content {
+      case .stored(let input, let offset):
+        piece.content = .stored(input: input, at: offset + count)
+      case .literal(let bytes): piece.content = .literal(Array(bytes.dropFirst(Int(count))))
+      }
+      return piece
+    }
+  }
+
+  let stores: [any ByteStore]
+  private(set) var pieces: [Piece]
+
+  /// The first of `stores` as it is.
+  init(_ stores: [any ByteStore]) {
+    self.stores = stores
+    let size = stores[0].size
+    pieces =
+      size == 0
+      ? [] : [Piece(content: .stored(input: 0, at: 0), count: size, space: 0, origin: 0)]
+  }
+
+  // MARK: Reading
+
+  func bytes(of piece: Piece) throws(MigrationError) -> [UInt8] {
+    switch piece.content {
+    case .literal(let bytes): return bytes
+    case .stored(let input, let offset):
+      return try stores[input].read(offset..<offset + piece.count)
+    }
+  }
+
+  /// The bytes that now stand for those of `location`, as far as they are still there.
+  mutating func read(_ location: Location) throws(MigrationError) -> [UInt8] {
+    let range = try claim(location)
+    var bytes: [UInt8] = []
+    for piece in pieces[range] { bytes += try self.bytes(of: piece) }
+    return bytes
+  }
+
+  /// Whether the bytes of `location` still stand together.
+  mutating func holds(_ location: Location) -> Bool {
+    do throws(MigrationError) {
+      _ = try claim(location)
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// Writes the whole.
+  /// - Throws: `IO-READ`, `IO-WRITE`.
+  package func write(to output: any ByteOutput) throws(MigrationError) {
+    for piece in pieces { try write(piece, to: output) }
+  }
+
+  func write(_ piece: Piece, to output: any ByteOutput) throws(MigrationError) {
+    guard case .stored(let input, let start) = piece.content else {
+      return try output.write(bytes(of: piece))
+    }
+    var next = start
+    while next < start + piece.count {
+      let end = min(next + 256 << 10, start + piece.count)
+      try output.write(stores[input].read(next..<end))
+      next = end
+    }
+  }
+
+  // MARK: Editing
+
+  /// Makes a border between pieces at `offset` of `space`.
+  private mutating func split(_ space: Int, at offset: UInt64) {
+    for index in pieces.indices {
+      let piece = pieces[index]
+      guard piece.space == space, piece.origin < offset, offset < piece.origin + piece.count else {
+        continue
+      }
+      pieces[index] = piece.front(offset - piece.origin)
+      pieces.insert(piece.back(from: offset - piece.origin), at: index + 1)
+      return
+    }
+  }
+
+  /// The pieces that stand for `location`, which must be whole and in one place.
+  /// - Throws: `RECIPE-PLACE` when an edit before has taken them apart.
+  private mutating func claim(_ location: Location) throws(MigrationError) -> Range<Int> {
+    let end = location.offset + location.size
+    split(location.space, at: location.offset)
+    split(location.space, at: end)
+    guard location.size > 0 else {
+      let next = try index(of: location)
+      return next..<next
+    }
+    let taken = MigrationError(
+      .recipePlace, "an edit before has taken these bytes apart", at: location.offset)
+    guard
+      let first = pieces.firstIndex(where: {
+        $0.space == location.space && $0.origin == location.offset
+      })
+    else { throw taken }
+    var (next, index) = (location.offset, first)
+    while next < end {
+      guard index < pieces.count, pieces[index].space == location.space,
+        pieces[index].origin == next
+      else { throw taken }
+      next += pieces[index].count
+      index += 1
+    }
+    return first..<index
+  }
+
+  /// Where a piece that begins at `location` stands, or would.
+  private mutating func index(
+    of location: Location, _ side: Recipe.Side = .before
+  ) throws(MigrationError) -> Int {
+    split(location.space, at: location.offset)
+    if side == .before,
+      let index = pieces.firstIndex(where: {
+        $0.space == location.space && $0.origin == location.offset
+      })
+    {
+      return index
+    }
+    // Nothing begins there any more: behind what ends there.
+    if let index = pieces.lastIndex(where: {
+      $0.space == location.space && $0.origin + $0.count == location.offset
+    }) {
+      return index + 1
+    }
+    if side == .after { return try index(of: location) }
+    if pieces.isEmpty { return 0 }
+    throw MigrationError(
+      .recipePlace, "an edit before has cut this place out", at: location.offset)
+  }
+
+  /// Replaces the bytes of `location`, as many as there are in `bytes`.
+  mutating func set(_ location: Location, to bytes: [UInt8]) throws(MigrationError) {
+    guard !bytes.isEmpty else { return }
+    let part = Location(
+      space: location.space, offset: location.offset, size: UInt64(bytes.count))
+    let range = try claim(part)
+    pieces.replaceSubrange(
+      range,
+      with: [
+        Piece(
+          content: .literal(bytes), count: UInt64(bytes.count), space: part.space,
+          origin: part.offset)
+      ])
+  }
+
+  mutating func cut(_ location: Location) throws(MigrationError) {
+    pieces.removeSubrange(try claim(location))
+  }
+
+  /// Takes away all from `location` on.
+  mutating func truncate(at location: Location) throws(MigrationError) {
+    let start = try index(of: location)
+    pieces.removeSubrange(start...)
+  }
+
+  /// Puts bytes of their own at `location`, beside what stands on one side of it.
+  mutating func insert(
+    _ bytes: [UInt8], at location: Location, _ side: Recipe.Side
+  ) throws(MigrationError) {
+    let place = try index(of: location, side)
+    pieces.insert(
+      Piece(content: .literal(bytes), count: UInt64(bytes.count), space: nil, origin: 0),
+      at: place)
+  }
+
+  mutating func append(_ bytes: [UInt8]) {
+    pieces.append(
+      Piece(content: .literal(bytes), count: UInt64(bytes.count), space: nil, origin: 0))
+  }
+
+  /// Puts `range` of an input at `location`, to be called `space` from now on.
+  mutating func insert(
+    input: Int, _ range: Range<UInt64>, as space: Int, at location: Location, _ side: Recipe.Side
+  ) throws(MigrationError) {
+    let place = try index(of: location, side)
+    pieces.insert(
+      Piece(
+        content: .stored(input: input, at: range.lowerBound), count: UInt64(range.count),
+        space: space, origin: range.lowerBound), at: place)
+  }
+
+  /// Moves the bytes of `location` to `target`.
+  mutating func move(
+    _ location: Location, to target: Location, _ side: Recipe.Side
+  ) throws(MigrationError) {
+    _ = try index(of: target, side)
+    let range = try claim(location)
+    let moved = Array(pieces[range])
+    pieces.removeSubrange(range)
+    let place = try index(of: target, side)
+    pieces.insert(contentsOf: moved, at: place)
+  }
+
+  /// Puts each of two ranges where the other is.
+  mutating func swap(_ first: Location, _ second: Location) throws(MigrationError) {
+    _ = try claim(first)
+    let late = try claim(second)
+    let early = try claim(first)
+    guard !early.overlaps(late) else {
+      throw MigrationError(.recipePlace, "the two places overlap", at: first.offset)
+    }
+    let (low, high) = early.lowerBound < late.lowerBound ? (early, late) : (late, early)
+    let (lowPieces, highPieces) = (Array(pieces[low]), Array(pieces[high]))
+    pieces.replaceSubrange(high, with: lowPieces)
+    pieces.replaceSubrange(low, with: highPieces)
+  }
+}

@@ -1,0 +1,98 @@
+internal import Errors
+internal import SEVSNP
+internal import SVSM
+internal import Wire
+
+/// What a `forge` line is about: a field under a tag, or encrypted bytes.
+struct ForgeTarget {
+  var part: NamedPart
+  var area: LateEdit.Area
+  /// Bytes of the place.
+  var size: Int
+}
+
+extension Scene {
+  /// Finds what `place` names in what a source seals.
+  /// - Throws: `RECIPE-PLACE`.
+  func forgeTarget(_ place: PlaceSyntax) throws(MigrationError) -> ForgeTarget {
+    guard place.part == nil, place.shift != .chosen else { throw missing(place) }
+    let (named, rest) = try find(place, input: 0)
+    let steps = Array(rest)
+    guard let first = steps.first, let area = try forgeArea(named.part, first, steps, place) else {
+      throw missing(place)
+    }
+    let size = area.range?.count ?? Int(named.part.bodySize) - FinalRecord.layout.size
+    guard case .bytes(let bytes) = place.shift else {
+      return ForgeTarget(part: named, area: area, size: size)
+    }
+    guard let shift = Int(exactly: bytes), shift < size else { throw missing(place) }
+    return ForgeTarget(part: named, area: area.dropping(shift, of: size), size: size - shift)
+  }
+
+  private func forgeArea(
+    _ part: Anatomy.Part, _ first: PlaceSyntax.Step, _ steps: [PlaceSyntax.Step],
+    _ place: PlaceSyntax
+  ) throws(MigrationError) -> LateEdit.Area? {
+    let layout: RecordLayout
+    switch part.kind {
+    case .session:
+      guard steps.count == 2, first == .init(name: "report"), steps[1].index == nil else {
+        return nil
+      }
+      return AttestationReport.layout.range(of: steps[1].name).map { .report($0) }
+    case .vcpu, .service, .secrets, .states:
+      let isInside = first == .init(name: "plaintext")
+      if isInside, steps.count == 1 { return .wholePlaintext }
+      guard !isInside, steps.count == 1, FinalRecord.layout.range(of: first.name) != nil else {
+        // Under "plaintext." stand fields whose names the record outside has, too.
+        let fields = isInside ? Array(steps.dropFirst()) : steps
+        return try plaintext(part, fields, place).map { .plaintext($0) }
+      }
+      layout = FinalRecord.layout
+    case .page where first == .init(name: "content"):
+      return steps.count == 1 ? .plaintext(0..<PageMetadata.pageSize) : nil
+    case .page: layout = PageMetadata.recordLayout
+    case .token: layout = EpochToken.layout
+    case .commit: layout = CommitRecord.layout
+    default: return nil
+    }
+    // A tag is made when all else is said.
+    guard steps.count == 1, first.index == nil, first.name != "tag" else { return nil }
+    return layout.range(of: first.name).map { .part($0.moved(by: Int(part.body - part.start))) }
+  }
+
+  /// A field of what is encrypted, and a field within it.
+  private func plaintext(
+    _ part: Anatomy.Part, _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax
+  ) throws(MigrationError) -> Range<Int>? {
+    if part.kind == .states { return try stateRun(part, steps, place) }
+    guard steps.count <= 2, steps.allSatisfy({ $0.index == nil }) else { return nil }
+    let layouts: (RecordLayout, inner: (name: String, RecordLayout)?)
+    switch part.kind {
+    case .vcpu: layouts = (VCPUPlaintext.layout, ("vmsa", VMSA.layout))
+    case .secrets: layouts = (SecretsPlaintext.layout, ("facts", SecretsPageFacts.layout))
+    default:
+      if steps.map(\.name) == ["blob"] {
+        return ServicePlaintext.layout.size..<Int(part.bodySize) - FinalRecord.layout.size
+      }
+      layouts = (ServicePlaintext.layout, nil)
+    }
+    guard let outer = layouts.0.range(of: steps[0].name) else { return nil }
+    guard steps.count > 1 else { return outer }
+    guard let inner = layouts.inner, inner.name == steps[0].name else { return nil }
+    return inner.1.range(of: steps[1].name)?.moved(by: outer.lowerBound)
+  }
+
+  /// `run[2]` or a field of it.
+  private func stateRun(
+    _ part: Anatomy.Part, _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax
+  ) throws(MigrationError) -> Range<Int>? {
+    guard steps[0].name == "run", steps.count <= 2 else { return nil }
+    let size = PageStateMap.runLayout.size
+    let count = (Int(part.bodySize) - FinalRecord.layout.size) / size
+    let start = try index(steps[0].index, of: count, "run", place) * size
+    guard steps.count > 1 else { return start..<start + size }
+    guard steps[1].index == nil else { return nil }
+    return PageStateMap.runLayout.range(of: steps[1].name)?.moved(by: start)
+  }
+}

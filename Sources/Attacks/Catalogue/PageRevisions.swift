@@ -1,0 +1,57 @@
+internal import Errors
+internal import SVSM
+internal import Wire
+
+/// Which page records are about a page that came before: found by looking at the head of each.
+struct PageRevisions {
+  enum Name: String {
+    /// Records of a page that comes once.
+    case once
+    /// Records that say "migrate again".
+    case again
+    /// Of each of those, the record that it makes old.
+    case older
+    /// Records that withdraw a page.
+    case cancel
+    /// Those of them behind which the page does not come again.
+    case withdrawn
+  }
+
+  private var once: [Int] = []
+  private var again: [Int] = []
+  private var older: [Int] = []
+  private var cancel: [Int] = []
+  private var withdrawn: [Int] = []
+
+  init(_ input: Materials.Input) throws(MigrationError) {
+    var latest: [UInt64: Int] = [:]
+    var repeated: Set<UInt64> = []
+    let layout = PageMetadata.recordLayout
+    for index in 0..<input.anatomy.count(.page) {
+      guard let part = input.anatomy.part(.page, index) else { continue }
+      let head = try input.store.read(
+        part.body..<part.body + UInt64(PageMetadata.encodedSize))
+      let gpa = UInt64(bigEndianBytes: head[layout["gpa"]])
+      switch PageMetadata.Operation(rawValue: head[layout["operation"].lowerBound]) {
+      case .migrateAgain:
+        again.append(index)
+        if let before = latest[gpa] { older.append(before) }
+      case .cancel: cancel.append(index)
+      default: break
+      }
+      if latest.updateValue(index, forKey: gpa) != nil { repeated.insert(gpa) }
+    }
+    once = latest.filter { !repeated.contains($0.key) }.values.sorted()
+    withdrawn = cancel.filter(Set(latest.values).contains)
+  }
+
+  subscript(name: Name) -> [Int] {
+    switch name {
+    case .once: once
+    case .again: again
+    case .older: older
+    case .cancel: cancel
+    case .withdrawn: withdrawn
+    }
+  }
+}

@@ -1,0 +1,297 @@
+package import Errors
+internal import SEVSNP
+internal import Wire
+
+/// A text of one operation a line that says how to make a damaged or forged stream from a good one
+/// (`Formats/vectors.md`, "Recipes").
+package struct Recipe: Sendable {
+  enum Side: String, Sendable { case before, after }
+
+  /// Bytes that a line names.
+  enum Value: Sendable {
+    case bytes([UInt8])
+    /// In as many bytes as the place has, most significant first.
+    case number(UInt64)
+    case zero, ones, random
+    /// What another place holds.
+    case place(PlaceSyntax, isSecond: Bool)
+    /// The public key that the attacker made for itself.
+    case hostKey
+    /// Where the guest's secrets page lies: known to who has the keys.
+    case secretsAddress
+    /// Where the first record of shared memory lies in the guest.
+    case sharedAddress
+    /// SHA-384 of the other destination's offer.
+    case offerDigest
+    /// A record of shared memory for the address of a page record.
+    case sharedRecord(PlaceSyntax)
+  }
+
+  enum Operation: Sendable {
+    case set(PlaceSyntax, Value)
+    /// A mask; nil is one bit that the seed chooses.
+    case flip(PlaceSyntax, mask: [UInt8]?)
+    case add(PlaceSyntax, UInt64, isNegative: Bool)
+    case cut(PlaceSyntax, count: UInt64?)
+    case insert(Side, PlaceSyntax, Value)
+    case copy(PlaceSyntax, isSecond: Bool, Side, PlaceSyntax, label: String?)
+    case move(PlaceSyntax, Side, PlaceSyntax)
+    case swap(PlaceSyntax, PlaceSyntax)
+    case splice(PlaceSyntax, from: PlaceSyntax)
+    case truncate(PlaceSyntax)
+    case append(Value)
+    case repair(Repair)
+    case forge(PlaceSyntax, Value)
+    case forgeMask(PlaceSyntax, [UInt8])
+    /// Signs the report of an offer again, with a model chip's key.
+    case signReport(chip: Int)
+    /// Makes the report of an offer bind what the offer says now.
+    case bindReport
+    /// Computes the checksum of an instance again.
+    case checksum
+    case attack(String)
+  }
+
+  struct Line: Sendable {
+    var number: Int
+    var operation: Operation
+  }
+
+  let lines: [Line]
+
+  /// Operations of one recipe.
+  static let operationLimit = 4096
+
+  /// Reads the file of a recipe.
+  /// - Throws: `RECIPE-SYNTAX`; the section names the line.
+  package init(_ bytes: [UInt8]) throws(MigrationError) {
+    guard let text = String(validating: bytes, as: UTF8.self) else {
+      throw MigrationError(.recipeSyntax, "recipe is not UTF-8")
+    }
+    try self.init(parsing: text)
+  }
+
+  /// Reads a recipe.
+  /// - Throws: `RECIPE-SYNTAX`; the section names the line.
+  package init(parsing text: String) throws(MigrationError) {
+    var lines: [Line] = []
+    for (index, line) in text.lines.enumerated() {
+      var parser = try RecipeLine(line, number: index + 1)
+      if let operation = try parser.parse() {
+        // Each is looked for among the pieces that those before it have made.
+        guard lines.count < Self.operationLimit else {
+          throw MigrationError(
+            .recipeSyntax, "recipe has too many operations", section: "line \(index + 1)",
+            expected: "at most \(Self.operationLimit)")
+        }
+        lines.append(Line(number: index + 1, operation: operation))
+      }
+    }
+    self.lines = lines
+  }
+
+  /// Whether it needs keys: it has a rogue source.
+  var forges: Bool {
+    lines.contains {
+      switch $0.operation {
+      case .repair(.rogue), .forge, .forgeMask: true
+      default: false
+      }
+    }
+  }
+
+  /// Whether it says itself what is mended.
+  var mends: Bool {
+    lines.contains { if case .repair = $0.operation { true } else { false } } || forges
+  }
+
+  /// Whether it needs another destination's offer.
+  var needsOffer: Bool {
+    lines.contains { if case .set(_, .offerDigest) = $0.operation { true } else { false } }
+  }
+
+  /// Whether it needs a second stream.
+  var needsSecond: Bool {
+    lines.contains {
+      switch $0.operation {
+      case .copy(_, let isSecond, _, _, _): isSecond
+      case .splice: true
+      case .set(_, .place(_, let isSecond)), .insert(_, _, .place(_, let isSecond)),
+        .append(.place(_, let isSecond)), .forge(_, .place(_, let isSecond)):
+        isSecond
+      default: false
+      }
+    }
+  }
+}
+
+/// One line of a recipe, word by word.
+private struct RecipeLine {
+  private var words: ArraySlice<String>
+  private let number: Int
+
+  init(_ line: Substring, number: Int) throws(MigrationError) {
+    self.number = number
+    words = []
+    let bytes = line.endsInCarriageReturn ? line.utf8.dropLast() : line.utf8
+    let tab = UInt8(ascii: "\t")
+    guard bytes.allSatisfy({ $0 >= UInt8(ascii: " ") && $0 != 0x7F || $0 == tab }) else {
+      throw refusal("a control character")
+    }
+    let code = bytes.prefix { $0 != UInt8(ascii: "#") }
+    words = code.split { $0 == UInt8(ascii: " ") || $0 == tab }.map { String(Substring($0)) }[...]
+  }
+
+  private func refusal(_ what: String, _ got: String? = nil) -> MigrationError {
+    MigrationError(.recipeSyntax, what, section: "line \(number)", got: got)
+  }
+
+  private mutating func word(_ what: String) throws(MigrationError) -> String {
+    guard let word = words.popFirst() else { throw refusal("\(what) is missing") }
+    return word
+  }
+
+  private mutating func take(_ word: String) -> Bool {
+    guard words.first == word else { return false }
+    words.removeFirst()
+    return true
+  }
+
+  private mutating func place() throws(MigrationError) -> PlaceSyntax {
+    let text = try word("a place")
+    guard let place = PlaceSyntax(text) else { throw refusal("not a place", text) }
+    return place
+  }
+
+  /// A name for a copy: one that a place can begin with, and that means nothing else.
+  private mutating func label() throws(MigrationError) -> String {
+    let text = try word("a label")
+    guard let place = PlaceSyntax(text), place.base == .path([.init(name: text)]),
+      !Anatomy.Kind.allCases.contains(where: { $0.rawValue.split(separator: ".")[0] == text })
+    else { throw refusal("not a label", text) }
+    return text
+  }
+
+  private mutating func side() throws(MigrationError) -> Recipe.Side {
+    let text = try word("before or after")
+    guard let side = Recipe.Side(rawValue: text) else {
+      throw refusal("neither before nor after", text)
+    }
+    return side
+  }
+
+  private mutating func value() throws(MigrationError) -> Recipe.Value {
+    let text = try word("a value")
+    switch text {
+    case "zero": return .zero
+    case "ones": return .ones
+    case "random": return .random
+    case "offer-digest": return .offerDigest
+    case "host-key": return .hostKey
+    case "secrets-address": return .secretsAddress
+    case "shared-address": return .sharedAddress
+    case "shared-record": return .sharedRecord(try place())
+    case "from":
+      let isSecond = take("second")
+      return .place(try place(), isSecond: isSecond)
+    default: break
+    }
+    if text.hasPrefix("text:"), text.utf8.count > 5 {
+      return .bytes(Array(text.utf8.dropFirst(5)))
+    }
+    if text.hasPrefix("=") {
+      guard let number = PlaceSyntax.number(text.dropFirst()) else {
+        throw refusal("not a number", text)
+      }
+      return .number(number)
+    }
+    let digits = text.hasPrefix("hex:") ? text.dropFirst(4) : text[...]
+    guard let bytes = Hex.decode(digits), !bytes.isEmpty else {
+      throw refusal("not a value", text)
+    }
+    return .bytes(bytes)
+  }
+
+  /// An option like `count=3`.
+  private mutating func option(_ name: String) -> Substring? {
+    guard let first = words.first, first.hasPrefix(name + "=") else { return nil }
+    words.removeFirst()
+    return first.dropFirst(name.utf8.count + 1)
+  }
+
+  mutating func parse() throws(MigrationError) -> Recipe.Operation? {
+    guard let name = words.popFirst() else { return nil }
+    let operation = try operation(name)
+    if let rest = words.first { throw refusal("too many words", rest) }
+    return operation
+  }
+
+  private mutating func operation(_ name: String) throws(MigrationError) -> Recipe.Operation {
+    switch name {
+    case "set": return .set(try place(), try value())
+    case "forge":
+      let place = try place()
+      guard let mask = option("mask") else { return .forge(place, try value()) }
+      guard let bytes = Hex.decode(mask), bytes.contains(where: { $0 != 0 }) else {
+        throw refusal("not a mask that changes anything", String(mask))
+      }
+      return .forgeMask(place, bytes)
+    case "flip":
+      let place = try place()
+      guard let mask = option("mask") else { return .flip(place, mask: [1]) }
+      if mask == "?" { return .flip(place, mask: nil) }
+      guard let bytes = Hex.decode(mask), bytes.contains(where: { $0 != 0 }) else {
+        throw refusal("not a mask that changes anything", String(mask))
+      }
+      return .flip(place, mask: bytes)
+    case "add":
+      let place = try place()
+      let text = try word("a number")
+      let isNegative = text.hasPrefix("-")
+      guard let number = PlaceSyntax.number(isNegative ? text.dropFirst() : text[...]), number > 0
+      else { throw refusal("not a number that changes anything", text) }
+      return .add(place, number, isNegative: isNegative)
+    case "cut":
+      let place = try place()
+      guard let text = option("count") else { return .cut(place, count: nil) }
+      guard let count = PlaceSyntax.number(text), count > 0 else {
+        throw refusal("not a number of bytes", String(text))
+      }
+      return .cut(place, count: count)
+    case "insert": return .insert(try side(), try place(), try value())
+    case "copy":
+      let isSecond = take("second")
+      let (source, side, target) = (try place(), try side(), try place())
+      let label = take("as") ? try label() : nil
+      return .copy(source, isSecond: isSecond, side, target, label: label)
+    case "move": return .move(try place(), try side(), try place())
+    case "swap": return .swap(try place(), try place())
+    case "splice":
+      let place = try place()
+      guard take("from"), take("second") else { throw refusal("\"from second\" is missing") }
+      return .splice(place, from: try self.place())
+    case "truncate":
+      guard take("at") else { throw refusal("\"at\" is missing") }
+      return .truncate(try place())
+    case "append": return .append(try value())
+    case "repair":
+      if take("unsigned") { return .repair(.consistent(.none)) }
+      guard take("resign") else { return .repair(.consistent(.kept)) }
+      return .repair(.consistent(take("session") ? .session : .own))
+    case "rogue": return .repair(.rogue(isMutual: !take("one-way")))
+    case "sign":
+      guard take("report") else { throw refusal("\"report\" is missing") }
+      guard let chip = option("chip") else { return .signReport(chip: 0) }
+      guard let number = PlaceSyntax.number(chip), number < Platform.modelChips else {
+        throw refusal("no model chip", String(chip))
+      }
+      return .signReport(chip: Int(number))
+    case "bind":
+      guard take("report") else { throw refusal("\"report\" is missing") }
+      return .bindReport
+    case "checksum": return .checksum
+    case "attack": return .attack(try word("a name"))
+    default: throw refusal("no such operation", name)
+    }
+  }
+}

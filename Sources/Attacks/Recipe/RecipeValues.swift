@@ -1,0 +1,104 @@
+internal import Cryptography
+internal import Errors
+internal import Guest
+internal import SVSM
+internal import Wire
+
+// The values of a recipe, as bytes.
+extension RecipeRun {
+  /// A number, big-endian, in `size` bytes.
+  /// - Throws: `RECIPE-PLACE` when it does not fit.
+  static func encode(_ number: UInt64, in size: Int) throws(MigrationError) -> [UInt8] {
+    guard size >= 8 || number >> UInt64(8 * size) == 0 else {
+      throw MigrationError(
+        .recipePlace, "a number that does not fit its place", expected: "\(size) bytes",
+        got: "\(number)")
+    }
+    return (0..<size).reversed().map {
+      $0 < 8 ? UInt8(truncatingIfNeeded: number >> UInt64(8 * $0)) : 0
+    }
+  }
+
+  /// - Parameter size: bytes of the place; nil where the value alone decides.
+  mutating func bytes(
+    _ value: Recipe.Value, size: UInt64?
+  ) throws(MigrationError) -> [UInt8] {
+    func sized() throws(MigrationError) -> Int {
+      guard let size, size <= 64 << 20 else {
+        throw MigrationError(.recipeSyntax, "a value of no length", expected: "bytes in hex")
+      }
+      return Int(size)
+    }
+    switch value {
+    case .bytes(let bytes): return bytes
+    case .number(let number): return try Self.encode(number, in: sized())
+    case .zero: return [UInt8](repeating: 0, count: try sized())
+    case .ones: return [UInt8](repeating: 0xFF, count: try sized())
+    case .random: return try random(sized())
+    case .place(let place, let isSecond):
+      if isSecond {
+        let location = try scene.locate(place, input: second())
+        return try scene.inputs[1].store.read(
+          location.offset..<location.offset + min(location.size, size ?? location.size))
+      }
+      var location = try scene.locate(place)
+      location.size = min(location.size, size ?? location.size)
+      return try list.read(location)
+    case .offerDigest:
+      guard let offer = materials.offer else {
+        throw MigrationError(
+          .attackNeeds, "another destination's offer is needed", expected: "--offer OFFER")
+      }
+      return try offer.digest()
+    case .sharedRecord(let place): return try sharedRecord(place)
+    case .hostKey: return try HostKey(seed: scene.seed).point
+    case .secretsAddress: return try secretsAddress()
+    case .sharedAddress: return try sharedAddress()
+    }
+  }
+
+  /// The first record of shared memory names its block.
+  private func sharedAddress() throws(MigrationError) -> [UInt8] {
+    let input = scene.inputs[0]
+    let missing = MigrationError(.recipePlace, "there is no shared memory at an address")
+    guard let run = input.anatomy.ramRuns.first, run.nameSize > 1 else { throw missing }
+    let word = try input.store.read(run.start..<run.start + 8)
+    let name = try input.store.read(run.start + 9..<run.start + 8 + run.nameSize)
+    let offset = UInt64(bigEndianBytes: word) & ~0xFFF
+    guard let block = input.anatomy.blocks.firstIndex(where: { Array($0.name.utf8) == name }),
+      let gpa = input.anatomy.map.gpa(block: block, offset: offset)
+    else { throw missing }
+    return try Self.encode(gpa, in: 8)
+  }
+
+  private func secretsAddress() throws(MigrationError) -> [UInt8] {
+    guard let part = scene.inputs[0].anatomy.part(.secrets) else {
+      throw MigrationError(.recipePlace, "there is no secrets page")
+    }
+    let plaintext = try makeRogue(true).openFinal(part, of: scene.inputs[0], input: 0)
+    return Array(plaintext[SecretsPlaintext.layout["gpa"]])
+  }
+
+  private func random(_ count: Int) throws(MigrationError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    while bytes.count < count {
+      bytes += try RandomSource.seeded(scene.seed).bytes(
+        min(4096, count - bytes.count), for: "bytes from \(bytes.count)")
+    }
+    return bytes
+  }
+
+  /// A record of shared memory that puts bytes of the attacker's at a private page's address.
+  private func sharedRecord(_ place: PlaceSyntax) throws(MigrationError) -> [UInt8] {
+    let named = try scene.part(place)
+    guard named.part.kind == .page else { throw scene.missing(place) }
+    let input = scene.inputs[scene.spaces[named.space]]
+    let gpa = try input.store.number(
+      in: PageMetadata.recordLayout["gpa"], from: named.part.body)
+    guard let found = input.anatomy.map.locate(gpa) else { throw scene.missing(place) }
+    let name = Array(input.anatomy.blocks[found.block].name.utf8)
+    var bytes: [UInt8] = []
+    bytes.append(bigEndian: found.offset | 0x008)
+    return try bytes + [UInt8(name.count)] + name + random(PageMetadata.pageSize)
+  }
+}

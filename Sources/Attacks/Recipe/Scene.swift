@@ -1,0 +1,238 @@
+internal import Cryptography
+internal import Errors
+internal import Guest
+internal import Migration
+internal import SEVSNP
+internal import SVSM
+internal import Wire
+
+/// Bytes of one space: the input itself (0), or a copy that a recipe put in.
+struct Location: Hashable, Sendable {
+  var space: Int
+  /// Offset in the store that the space shows.
+  var offset: UInt64
+  var size: UInt64
+}
+
+/// A part of a stream as a recipe names it, and the space it is meant in.
+struct NamedPart: Hashable, Sendable {
+  var space: Int
+  var part: Anatomy.Part
+}
+
+/// The inputs of a recipe, and what places in them are called.
+struct Scene {
+  typealias Input = Materials.Input
+
+  var inputs: [Input]
+  /// Which input each space shows. Space 0 is the first input.
+  var spaces: [Int] = [0]
+  /// Copies that have a name.
+  var labels: [String: NamedPart] = [:]
+  /// What the places that are not named depend on.
+  var seed: [UInt8]
+
+  init(_ inputs: [Input], seed: [UInt8]) {
+    self.inputs = inputs
+    self.seed = seed
+  }
+
+  // MARK: Choices
+
+  /// A number below `count` that follows from the seed and `what`.
+  func choose(_ what: String, below count: UInt64) throws(MigrationError) -> UInt64 {
+    guard count > 0 else { return 0 }
+    let digest = try SHA256.hash(seed + Array(what.utf8))
+    return digest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } % count
+  }
+
+  func index(
+    _ index: PlaceSyntax.Index?, of count: Int, _ name: String, _ place: PlaceSyntax
+  ) throws(MigrationError) -> Int {
+    let value: Int
+    switch index {
+    case nil: value = 0
+    case .number(let number): value = number
+    case .last: value = count - 1
+    case .chosen(let step):
+      // One choice for all lines, and never the last: so there is a next one, if there are two.
+      value = Int(try choose(name, below: UInt64(max(count - 1, 1)))) + step
+    }
+    guard value >= 0, value < count else { throw missing(place) }
+    return value
+  }
+
+  func missing(_ place: PlaceSyntax) -> MigrationError {
+    MigrationError(.recipePlace, "there is no \(place.text)")
+  }
+
+  // MARK: Places
+
+  /// The part a place names or lies in.
+  /// - Parameter input: which input unlabelled places are in; space 0 shows input 0 only.
+  func part(_ place: PlaceSyntax, input: Int = 0) throws(MigrationError) -> NamedPart {
+    try find(place, input: input).part
+  }
+
+  func find(
+    _ place: PlaceSyntax, input: Int
+  ) throws(MigrationError) -> (part: NamedPart, rest: ArraySlice<PlaceSyntax.Step>) {
+    guard case .path(let steps) = place.base, let first = steps.first else {
+      throw missing(place)
+    }
+    let anatomy = inputs[input].anatomy
+    if first.index == nil, let labelled = labels[first.name] {
+      return (labelled, steps.dropFirst())
+    }
+    // What has a name of two steps comes first: "ram.part[2]".
+    if first == .init(name: "page"), steps.count >= 2,
+      let revision = PageRevisions.Name(rawValue: steps[1].name)
+    {
+      let found = try PageRevisions(inputs[input])[revision]
+      let index = try index(steps[1].index, of: found.count, "page.\(revision.rawValue)", place)
+      guard let part = anatomy.part(.page, found[index]) else { throw missing(place) }
+      return (NamedPart(space: 0, part: part), steps.dropFirst(2))
+    }
+    if first.index == nil, steps.count >= 2,
+      let kind = Anatomy.Kind(rawValue: "\(first.name).\(steps[1].name)")
+    {
+      let index = try index(steps[1].index, of: anatomy.count(kind), kind.rawValue, place)
+      guard let part = anatomy.part(kind, index) else { throw missing(place) }
+      return (NamedPart(space: 0, part: part), steps.dropFirst(2))
+    }
+    guard let kind = Anatomy.Kind(rawValue: first.name) else { throw missing(place) }
+    let index = try index(first.index, of: anatomy.count(kind), kind.rawValue, place)
+    guard let part = anatomy.part(kind, index) else { throw missing(place) }
+    return (NamedPart(space: 0, part: part), steps.dropFirst())
+  }
+
+  /// The bytes a place names.
+  /// - Throws: `RECIPE-PLACE` when the input has no such place.
+  func locate(_ place: PlaceSyntax, input: Int = 0) throws(MigrationError) -> Location {
+    var found = try locateBase(place, input: input)
+    switch place.shift {
+    case nil: break
+    case .bytes(let shift):
+      guard shift <= found.size else { throw missing(place) }
+      found.offset += shift
+      found.size -= shift
+    case .chosen:
+      let shift = try choose(place.text, below: found.size)
+      found.offset += shift
+      found.size -= shift
+    }
+    return found
+  }
+
+  private func locateBase(
+    _ place: PlaceSyntax, input: Int
+  ) throws(MigrationError) -> Location {
+    let size = inputs[input].store.size
+    switch place.base {
+    case .absolute(let offset):
+      guard offset <= size else { throw missing(place) }
+      return Location(space: 0, offset: offset, size: size - offset)
+    case .end: return Location(space: 0, offset: size, size: 0)
+    case .path(let steps):
+      if place.part == nil, steps.count >= 2, steps[0] == .init(name: "ram"),
+        Self.ramNames.contains(steps[1].name)
+      {
+        return try locateRAM(steps, place, inputs[input].anatomy)
+      }
+    }
+    let (named, rest) = try find(place, input: input)
+    let part = named.part
+    let fields = FieldTable(
+      inputs[named.space == 0 ? input : spaces[named.space]], part: part)
+    var range: Range<UInt64>
+    switch place.part {
+    case .header:
+      guard part.kind.isSection, rest.isEmpty else { throw missing(place) }
+      range = part.start..<part.body
+      if let field = place.inner.first {
+        guard place.inner.count == 1, field.index == nil, let found = fields.header(field.name)
+        else { throw missing(place) }
+        range = found
+      }
+    case .footer:
+      guard part.kind.isSection, rest.isEmpty, place.inner.isEmpty else { throw missing(place) }
+      range = part.body + part.bodySize..<part.end
+    case .all:
+      let anatomy = inputs[named.space == 0 ? input : spaces[named.space]].anatomy
+      guard rest.isEmpty, place.inner.isEmpty,
+        let first = anatomy.part(part.kind, 0),
+        let last = anatomy.part(part.kind, anatomy.count(part.kind) - 1)
+      else { throw missing(place) }
+      range = first.start..<last.end
+    case .rest:
+      guard rest.isEmpty, place.inner.isEmpty else { throw missing(place) }
+      range = part.start..<inputs[named.space == 0 ? input : spaces[named.space]].store.size
+    case .body:
+      guard rest.isEmpty, place.inner.isEmpty else { throw missing(place) }
+      range = part.body..<part.body + part.bodySize
+    case nil:
+      range = part.start..<part.end
+      if !rest.isEmpty {
+        var error: MigrationError?
+        guard
+          let found = try fields.find(
+            Array(rest),
+            { (step, count) in
+              do throws(MigrationError) {
+                return try index(step.index, of: count, step.name, place)
+              } catch let refusal {
+                error = refusal
+                return nil
+              }
+            })
+        else { throw error ?? missing(place) }
+        range = found
+      }
+    }
+    // Of an offer or an instance nobody has looked yet whether it is as long as it says.
+    let shown = inputs[named.space == 0 ? input : spaces[named.space]]
+    guard range.upperBound <= shown.store.size else { throw missing(place) }
+    return Location(
+      space: named.space, offset: range.lowerBound, size: UInt64(range.count))
+  }
+
+  private static let ramNames = ["page", "content", "zero"]
+
+  /// `ram.page[5]`, of all records; `ram.content[5]`, of those with content; `ram.zero[5]`, of the
+  /// others; and of each `.content`, `.word`, `.name`, `.fill`.
+  private func locateRAM(
+    _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax, _ anatomy: Anatomy
+  ) throws(MigrationError) -> Location {
+    let name = steps[1].name
+    let runs = anatomy.ramRuns.filter { name == "page" || $0.isZero == (name == "zero") }
+    let count = runs.reduce(0) { $0 + $1.count }
+    var left = try index(steps[1].index, of: count, "ram.\(name)", place)
+    var found: Anatomy.RAMRun?
+    for run in runs where found == nil {
+      if left < run.count { found = run } else { left -= run.count }
+    }
+    guard let run = found else { throw missing(place) }
+    let start = run.start + run.size * UInt64(left)
+    return try locateRAM(steps, place, run, start)
+  }
+
+  private func locateRAM(
+    _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax, _ run: Anatomy.RAMRun, _ start: UInt64
+  ) throws(MigrationError) -> Location {
+    let name = start + 8
+    let content = name + run.nameSize
+    let end = start + run.size
+    let range: Range<UInt64>
+    let rest = steps.dropFirst(2)
+    guard rest.count <= 1, rest.first?.index == nil else { throw missing(place) }
+    switch rest.first?.name {
+    case nil: range = start..<end
+    case "word": range = start..<name
+    case "name" where run.nameSize > 0: range = name..<content
+    case "content" where !run.isZero: range = content..<end
+    case "fill" where run.isZero: range = content..<end
+    default: throw missing(place)
+    }
+    return Location(space: 0, offset: range.lowerBound, size: UInt64(range.count))
+  }
+}

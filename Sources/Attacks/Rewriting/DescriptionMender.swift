@@ -1,0 +1,80 @@
+internal import Errors
+internal import QEMUStream
+
+/// Keeps the VM description in step: one entry for each section that is described, in the order in
+/// which they are written.
+struct DescriptionMender {
+  /// What an input's description says, and of which parts.
+  private struct Original {
+    var text: [UInt8]
+    var description: VMDescription
+    /// Number of the device, by the part's offset.
+    var devices: [UInt64: Int]
+  }
+
+  private var originals: [Original?] = []
+  private let spaces: [Int]
+  private var devices: [VMDescription.Device] = []
+  private var isKnown = true
+
+  init(_ scene: Scene) throws(MigrationError) {
+    spaces = scene.spaces
+    for input in scene.inputs { originals.append(try Self.read(input)) }
+  }
+
+  private static func read(_ input: Scene.Input) throws(MigrationError) -> Original? {
+    guard let part = input.anatomy.part(.description) else { return nil }
+    let text = try input.store.read(part.start..<part.end)
+    guard let description = try? VMDescription(parsing: Array(text.dropFirst(5))) else {
+      return nil
+    }
+    let described = input.anatomy.parts.filter { isDescribed($0.kind) }
+    guard described.count == description.devices.count else { return nil }
+    var devices: [UInt64: Int] = [:]
+    for (index, part) in described.enumerated() { devices[part.start] = index }
+    return Original(text: text, description: description, devices: devices)
+  }
+
+  private static func isDescribed(_ kind: Anatomy.Kind) -> Bool {
+    switch kind {
+    case .session, .map, .pagesStart, .epochsStart, .machine, .device, .vcpu, .service, .secrets,
+      .states, .commit:
+      true
+    default: false
+    }
+  }
+
+  /// A part is written, as `bytes`.
+  mutating func note(_ named: NamedPart, bodySize: Int, _ bytes: [UInt8]) {
+    let part = named.part
+    guard isKnown, Self.isDescribed(part.kind) else { return }
+    guard let original = originals[spaces[named.space]], let index = original.devices[part.start]
+    else {
+      isKnown = false
+      return
+    }
+    var device = original.description.devices[index]
+    let header = Int(part.body - part.start)
+    device.instance = bytes[header - 8..<header - 4].reduce(0) { $0 << 8 | UInt32($1) }
+    let (before, now) = (part.bodySize, UInt64(bodySize))
+    if before != now, let last = device.body.fields.last {
+      // The size is what the text says, and may be any number: it wraps rather than overflows.
+      device.body.fields[device.body.fields.count - 1].size =
+        now > before ? last.size &+ (now - before) : last.size - min(last.size, before - now)
+    }
+    devices.append(device)
+  }
+
+  /// The description record of what was written. One that was edited by hand stays as it is.
+  /// - Parameter bytes: the record as the edits have left it.
+  func text(_ bytes: [UInt8]) throws(MigrationError) -> [UInt8] {
+    guard isKnown, let original = originals[0], bytes == original.text,
+      devices != original.description.devices
+    else { return bytes }
+    var description = original.description
+    description.devices = devices
+    var record: [UInt8] = []
+    record.append(description)
+    return record
+  }
+}

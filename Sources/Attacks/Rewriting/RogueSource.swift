@@ -1,0 +1,137 @@
+internal import Cryptography
+internal import Errors
+internal import SEVSNP
+internal import SVSM
+internal import Wire
+
+/// A source that lies: an SVSM of the model with a session of its own to the destination, in which it
+/// can say what it likes under good tags, a good transcript and a good seal.
+///
+/// It opens the records of another session with the destination's keys and seals them again. It can only
+/// ever stand on the model platform, whose keys are public: it shows what a destination refuses of a
+/// source whose proof it accepts, and gives no power over a real guest.
+struct RogueSource: Sendable {
+  let transferData: TransferData
+  let keys: SessionKeys
+  private let instance: SVSMInstance
+  /// Of each input: the keys its records are under.
+  let inputKeys: [SessionKeys]
+
+  /// - Parameters:
+  ///   - destination: opens the inputs' sessions, and is who the new session is for.
+  ///   - sessions: the transfer data of each input.
+  ///   - isMutual: whether it shows a report.
+  ///   - seed: all its keys come from here.
+  ///   - editReport: changes the report's signed bytes before they are signed, by the model's chip.
+  /// - Throws: `ATTACK-NEEDS` when the inputs are not for `destination`.
+  init(
+    for destination: SVSMInstance, sessions: [TransferData], isMutual: Bool, seed: [UInt8],
+    editReport: ([UInt8]) throws(MigrationError) -> [UInt8]
+  ) throws(MigrationError) {
+    let platform = try Platform.model(chip: 1)
+    let random = RandomSource.seeded(seed + Array("rogue source".utf8))
+    instance = try SVSMInstance(on: platform, features: destination.features, random: random)
+    var opened: [SessionKeys] = []
+    for session in sessions { opened.append(try Self.open(session, with: destination)) }
+    inputKeys = opened
+
+    let flags: ProtocolFlags = isMutual ? [.mutual, .seeded] : .seeded
+    let digest = try destination.offer.digest()
+    let transportKey = try random.bytes(32, for: "transport key")
+    var wrap = try HPKE.migration.sender(
+      to: destination.offer.publicKey,
+      info: Label.transportKey + TransferData.wrapInfo(flags: flags, offerDigest: digest),
+      ephemeral: random.bytes(48, for: "transport key encapsulation"))
+    let bound = TransferData.bound(
+      flags: flags, offerDigest: digest, encapsulatedKey: wrap.encapsulatedKey,
+      wrappedKey: try wrap.context.seal(transportKey, associatedData: []),
+      sourceKey: try instance.publicKey())
+    var report: [UInt8] = []
+    if isMutual {
+      let honest = try instance.report(over: SHA512.hash(Label.sourceReport + bound))
+      report = try Self.sign(editReport(honest), by: platform)
+    }
+    transferData = try TransferData(
+      bound: bound, report: report,
+      certificates: isMutual ? platform.certificateTable.bytes() : [])
+    keys = try SessionKeys(transportKey: transportKey, transferData: transferData.encoded)
+  }
+
+  /// The report with the signature of a model chip over its signed bytes, whatever they say.
+  static func sign(_ report: [UInt8], by platform: Platform) throws(MigrationError) -> [UInt8] {
+    let signed = Array(report.prefix(AttestationReport.signedSize))
+    let signature = try platform.endorsementKey.sign(message: signed)
+    let layout = AttestationReport.layout
+    func field(_ value: [UInt8], _ place: Range<Int>) -> [UInt8] {
+      value.reversed() + [UInt8](repeating: 0, count: place.count - value.count)
+    }
+    let s = layout["SIGNATURE_S"]
+    return signed + field(signature.r, layout["SIGNATURE_R"]) + field(signature.s, s)
+      + report.dropFirst(s.upperBound)
+  }
+
+  private static func open(
+    _ session: TransferData, with destination: SVSMInstance
+  ) throws(MigrationError) -> SessionKeys {
+    let info =
+      Label.transportKey
+      + TransferData.wrapInfo(flags: session.flags, offerDigest: session.offerDigest)
+    guard
+      let key = try destination.unwrap(
+        session.wrappedKey, encapsulatedKey: session.encapsulatedKey, info: info)
+    else {
+      throw MigrationError(
+        .attackNeeds, "the stream is not for this instance", section: "snp-session",
+        expected: "the instance whose offer the source got")
+    }
+    return try SessionKeys(transportKey: key, transferData: session.encoded)
+  }
+
+  /// A page as the source of an input sealed it.
+  /// - Throws: `ATTACK-NEEDS` when it does not authenticate.
+  func openPage(
+    _ part: Anatomy.Part, of source: Materials.Input, input: Int
+  ) throws(MigrationError) -> [UInt8] {
+    let record = try source.store.read(
+      part.body..<part.body + UInt64(PageMetadata.recordSize))
+    var opener = try inputKeys[input].pageOpener()
+    return try open(
+      record, sequence: PageMetadata.recordLayout["sequence"], data: PageMetadata.encodedSize,
+      head: PageMetadata.contentOffset, with: &opener, at: part.body)
+  }
+
+  /// A final record's plaintext.
+  /// - Throws: `ATTACK-NEEDS` when it does not authenticate.
+  func openFinal(
+    _ part: Anatomy.Part, of source: Materials.Input, input: Int
+  ) throws(MigrationError) -> [UInt8] {
+    let record = try source.store.read(part.body..<part.body + part.bodySize)
+    var opener = try inputKeys[input].finalOpener()
+    return try open(
+      record, sequence: FinalRecord.layout["sequence"], data: FinalRecord.authenticatedSize,
+      head: FinalRecord.layout.size, with: &opener, at: part.body)
+  }
+
+  private func open(
+    _ record: [UInt8], sequence: Range<Int>, data: Int, head: Int,
+    with opener: inout AEADOpener, at offset: UInt64
+  ) throws(MigrationError) -> [UInt8] {
+    let span = record.span
+    guard
+      let plaintext = opener.open(
+        span.extracting(droppingFirst: head),
+        nonce: AEADNonce(sequence: UInt64(bigEndianBytes: record[sequence])),
+        associatedData: span.extracting(first: data), tag: span.extracting(data..<head))
+    else {
+      throw MigrationError(
+        .attackNeeds, "a record of the stream does not authenticate", at: offset,
+        expected: "a stream that is whole")
+    }
+    return plaintext
+  }
+
+  /// Signs a seal: r and s, 48 bytes each.
+  func signSeal(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {
+    try instance.signSeal(message)
+  }
+}

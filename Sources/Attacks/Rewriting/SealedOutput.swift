@@ -1,0 +1,38 @@
+internal import Cryptography
+internal import Errors
+internal import FileIO
+internal import Migration
+internal import Wire
+
+/// Counts and hashes what goes out, so that the seal can be made anew.
+struct SealedOutput: ~Copyable {
+  private let output: any ByteOutput
+  private var chunk: [UInt8] = []
+  /// Of the chunks that are full.
+  private(set) var leaves: [UInt8] = []
+  private(set) var offset: UInt64 = 0
+  private var isHashing = true
+
+  init(_ output: any ByteOutput) { self.output = output }
+
+  mutating func write(_ bytes: [UInt8]) throws(MigrationError) {
+    try output.write(bytes)
+    offset += UInt64(bytes.count)
+    guard isHashing else { return }
+    chunk += bytes
+    var next = 0
+    while chunk.count - next >= LeafHasher.chunkSize {
+      leaves += try SHA256.hash([0] + chunk[next..<next + LeafHasher.chunkSize])
+      next += LeafHasher.chunkSize
+    }
+    chunk.removeFirst(next)
+  }
+
+  /// The leaves of all that was written; what follows is not hashed.
+  mutating func finishHashing() throws(MigrationError) -> [UInt8] {
+    if !chunk.isEmpty { leaves += try SHA256.hash([0] + chunk) }
+    chunk = []
+    isHashing = false
+    return leaves
+  }
+}

@@ -1,0 +1,46 @@
+package import Errors
+
+/// HKDF (RFC 5869): keys from keying material.
+package enum HKDF {
+  /// A pseudorandom key, as long as a digest (RFC 5869 section 2.2).
+  ///
+  /// - Parameter salt: empty means a digest's length of zeros.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY` when libcrypto fails.
+  package static func extract(
+    _ keyingMaterial: [UInt8], salt: [UInt8], using algorithm: DigestAlgorithm
+  ) throws(MigrationError) -> [UInt8] {
+    // HMAC's own padding makes the empty salt and the zero salt one key.
+    try HMAC.authenticate(keyingMaterial, key: salt, using: algorithm)
+  }
+
+  /// `count` bytes of output (RFC 5869 section 2.3).
+  ///
+  /// - Parameters:
+  ///   - pseudorandomKey: what `extract` gave, or a uniform key at least as long as a digest.
+  ///   - info: what the output is for.
+  ///   - count: at most 255 digests.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY` when `count` is too large or libcrypto fails.
+  package static func expand(
+    _ pseudorandomKey: [UInt8], info: [UInt8], count: Int, using algorithm: DigestAlgorithm
+  ) throws(MigrationError) -> [UInt8] {
+    guard count >= 0, count <= 255 * algorithm.size else {
+      throw MigrationError(
+        .cryptography, "HKDF cannot give so many bytes",
+        expected: "at most \(255 * algorithm.size)", got: "\(count)")
+    }
+    var output: [UInt8] = []
+    output.reserveCapacity(count)
+    var block: [UInt8] = []
+    var counter: UInt8 = 1
+    defer { wipe(&block) }
+    while output.count < count {
+      var input = block + info + [counter]
+      defer { wipe(&input) }
+      wipe(&block)
+      block = try HMAC.authenticate(input, key: pseudorandomKey, using: algorithm)
+      output += block.prefix(count - output.count)
+      counter &+= 1
+    }
+    return output
+  }
+}

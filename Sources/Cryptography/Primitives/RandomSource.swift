@@ -1,0 +1,32 @@
+internal import CLibCrypto
+package import Errors
+
+/// Where keys come from.
+package enum RandomSource: Sendable {
+  /// libcrypto's generator for private values.
+  case system
+  /// Reproducible values. With the same seed each label gives the same bytes, whatever else was
+  /// drawn before, on every machine and with every OpenSSL:
+  /// `HKDF-Expand(HKDF-Extract(salt: "svsm-migration v1 seed" 00, seed), label, count)` with SHA-384.
+  case seeded([UInt8])
+
+  /// Whether others who know the seed know every value.
+  package var isSeeded: Bool { if case .seeded = self { true } else { false } }
+
+  /// `count` bytes for the purpose `label` names; each purpose is drawn once.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
+  package func bytes(_ count: Int, for label: String) throws(MigrationError) -> [UInt8] {
+    switch self {
+    case .system:
+      var bytes = [UInt8](repeating: 0, count: count)
+      // Writes exactly `count` bytes.
+      try check(unsafe RAND_priv_bytes(&bytes, Int32(count)), "RAND_priv_bytes")
+      return bytes
+    case .seeded(let seed):
+      let salt = Array("svsm-migration v1 seed".utf8) + [0]
+      var prk = try HKDF.extract(seed, salt: salt, using: .sha384)
+      defer { wipe(&prk) }
+      return try HKDF.expand(prk, info: Array(label.utf8), count: count, using: .sha384)
+    }
+  }
+}

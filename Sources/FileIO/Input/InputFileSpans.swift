@@ -1,0 +1,60 @@
+package import Errors
+
+// The same reads for callers that hold spans and arrays: the bytes are borrowed for the call.
+extension InputFile {
+  /// Reads what is at hand next; see `read(into:)`.
+  /// - Throws: `IO-READ`.
+  package func read(into buffer: inout MutableSpan<UInt8>) throws(MigrationError) -> Int {
+    try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
+      try unsafe read(into: bytes)
+    }
+  }
+
+  /// Reads the next bytes until `buffer` is full or the input ends; see `readFully(into:)`.
+  /// - Throws: `IO-READ`.
+  package func readFully(into buffer: inout MutableSpan<UInt8>) throws(MigrationError) -> Int {
+    try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
+      try unsafe readFully(into: bytes)
+    }
+  }
+
+  /// Fills `buffer` with the bytes from `offset` on; see `read(at:into:)`.
+  /// - Throws: `IO-READ`.
+  package func read(
+    at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
+      try unsafe read(at: offset, into: bytes)
+    }
+  }
+
+  /// Reads everything that is left, for small inputs.
+  /// - Parameter limit: bytes the input may have at most.
+  /// - Throws: `IO-READ`; `INPUT-KIND` when more than `limit` bytes come.
+  package func readAll(limit: Int) throws(MigrationError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: min(limit + 1, 64 << 10))
+    while true {
+      var span = chunk.mutableSpan
+      let count = try read(into: &span)
+      if count == 0 { return bytes }
+      guard count <= limit - bytes.count else {
+        throw MigrationError(
+          .inputKind, "\(name) is too long", expected: "at most \(limit) bytes",
+          got: size.map { "\($0)" } ?? "more")
+      }
+      bytes.append(contentsOf: chunk[..<count])
+    }
+  }
+}
+
+/// Reads a whole small file; "-" is standard input.
+/// - Parameters:
+///   - limit: bytes it may have at most.
+///   - demand: what may stand there.
+/// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`.
+package func readSmallFile(
+  _ path: String, limit: Int, _ demand: InputFile.Demand = .anyKind
+) throws(MigrationError) -> [UInt8] {
+  try InputFile(path, demand).readAll(limit: limit)
+}

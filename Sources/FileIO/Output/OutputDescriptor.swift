@@ -1,0 +1,113 @@
+internal import Errors
+internal import SystemPackage
+internal import Wire
+
+/// An open descriptor that is written to, and the name messages give it. Closed by its owner's end.
+final class OutputDescriptor: Sendable {
+  let name: String
+  let raw: FileDescriptor
+
+  init(_ raw: FileDescriptor, name: String) {
+    (self.raw, self.name) = (raw, name)
+  }
+
+  deinit {
+    if raw != .standardOutput { try? raw.close() }
+  }
+
+  /// Writes all of `bytes` behind what was written before.
+  func write(_ bytes: Span<UInt8>) throws(MigrationError) {
+    do {
+      try unsafe bytes.withUnsafeBytes { (bytes) throws(Errno) in
+        var sent = 0
+        while sent < bytes.count {
+          sent += try SystemCall.typed {
+            try unsafe raw.write(.init(rebasing: bytes[sent...]))
+          }
+        }
+      }
+    } catch {
+      throw MigrationError(.writeFailed, "cannot write", name, error)
+    }
+  }
+
+  /// Writes all of `bytes` at `offset`.
+  func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    do {
+      try unsafe bytes.withUnsafeBytes { (bytes) throws(Errno) in
+        var sent = 0
+        while sent < bytes.count {
+          guard let position = Int64(exactly: offset &+ UInt64(sent)) else { throw .fileTooLarge }
+          sent += try SystemCall.typed {
+            try unsafe raw.write(toAbsoluteOffset: position, .init(rebasing: bytes[sent...]))
+          }
+        }
+      }
+    } catch {
+      throw MigrationError(.writeFailed, "cannot write", name, error, at: offset)
+    }
+  }
+
+  /// Writes the pieces of `bytes` one behind the other from `offset` on.
+  func write(
+    _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
+  ) throws(MigrationError) {
+    do {
+      try SystemCall.write(raw, at: offset, bytes, pieces)
+    } catch {
+      throw MigrationError(.writeFailed, "cannot write", name, error, at: offset)
+    }
+  }
+
+  /// Fills `buffer` with what was written at `offset`.
+  func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(MigrationError) {
+    do {
+      try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(Errno) in
+        var filled = 0
+        while filled < bytes.count {
+          guard let position = Int64(exactly: offset &+ UInt64(filled)) else { throw .ioError }
+          let count = try SystemCall.typed {
+            try unsafe raw.read(
+              fromAbsoluteOffset: position, into: .init(rebasing: bytes[filled...]))
+          }
+          guard count > 0 else { throw .ioError }
+          filled += count
+        }
+      }
+    } catch {
+      throw MigrationError(.readFailed, "cannot read back", name, error, at: offset)
+    }
+  }
+
+  /// Makes the file `size` bytes long; what was not written reads as zero and takes no space.
+  func resize(to size: UInt64) throws(MigrationError) {
+    do {
+      guard let size = Int64(exactly: size) else { throw Errno.fileTooLarge }
+      try SystemCall.typed { try raw.resize(to: size) }
+    } catch let failure as Errno {
+      throw MigrationError(.writeFailed, "cannot set the size of", name, failure)
+    } catch {
+      throw MigrationError(.writeFailed, "cannot set the size of", name, .ioError)
+    }
+  }
+
+  /// Waits until the bytes are on the disk. What has no disk is done at once.
+  func synchronize() throws(MigrationError) {
+    do {
+      try SystemCall.synchronize(raw)
+    } catch Errno.invalidArgument, Errno.notSupported, Errno.readOnlyFileSystem {
+      return  // a pipe or device
+    } catch {
+      throw MigrationError(.writeFailed, "cannot write", name, error)
+    }
+  }
+
+  /// Waits until a folder's names are on the disk. A folder that may not be opened is left to the
+  /// system.
+  static func synchronize(folder: FilePath) throws(MigrationError) {
+    let path = folder.isEmpty ? FilePath(".") : folder
+    let descriptor = try? FileDescriptor.open(path, .readOnly, options: [.directory, .closeOnExec])
+    guard let descriptor else { return }
+    try OutputDescriptor(descriptor, name: displayName(path.string)).synchronize()
+  }
+}

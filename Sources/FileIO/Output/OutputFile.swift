@@ -1,0 +1,248 @@
+package import Errors
+internal import Synchronization
+internal import SystemPackage
+package import Wire
+
+/// An output that appears whole or not at all; "-" is standard output.
+///
+/// The bytes go to a temporary file beside the target, which gets its name in `commit()`. Without
+/// that, by `discard()`, the end of this object's life or a termination signal, the temporary
+/// file is removed and whatever stood at the target stands there still. Standard output, devices
+/// and fifos are written directly: what they got they keep.
+package final class OutputFile: ByteOutput, Sendable {
+  /// What will be written. Binary data is not sent to a terminal.
+  package enum Content: Sendable { case binary, text }
+
+  /// Access rights of a new file, masked by the process's umask.
+  package struct Permissions: Sendable {
+    let bits: FilePermissions
+    /// 0644.
+    package static let `public` = Permissions(bits: [.ownerReadWrite, .groupRead, .otherRead])
+    /// 0600, for files that hold keys or private memory.
+    package static let `private` = Permissions(bits: .ownerReadWrite)
+  }
+
+  /// A temporary file and what becomes of it.
+  private struct Pending {
+    var path: FilePath
+    var place: OutputPlace
+    var key: UInt64
+  }
+
+  /// The path as messages show it, or "standard output".
+  package var name: String { descriptor.name }
+  private let descriptor: OutputDescriptor
+  private let pending: Pending?
+  /// Whether `commit` or `discard` has been called.
+  private let isFinished = Atomic<Bool>(false)
+
+  /// Whether what is written is seen at once: standard output, a device, a fifo.
+  package var isDirect: Bool { pending == nil }
+
+  /// Where it gets its name; nil for what is seen at once.
+  var place: OutputPlace? { pending?.place }
+
+  /// Opens the output. Nothing appears at `path` before `commit()`.
+  /// - Parameters:
+  ///   - path: where the output goes; a symbolic link is followed.
+  ///   - force: whether an existing file may be replaced.
+  ///   - mustStay: whether it is needed later, so that a device or fifo will not do.
+  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-TERMINAL`, `OUTPUT-CREATE`.
+  package init(
+    _ path: String, force: Bool = false, content: Content = .binary,
+    permissions: Permissions = .public, mustStay: Bool = false
+  ) throws(MigrationError) {
+    if path == "-" {
+      descriptor = OutputDescriptor(.standardOutput, name: "standard output")
+      pending = nil
+    } else {
+      let opened = try Self.open(FilePath(path), force: force, permissions, mustStay: mustStay)
+      (descriptor, pending) = opened
+    }
+    if pending == nil, content == .binary, isTerminal(descriptor.raw) {
+      throw MigrationError(
+        .outputTerminal, "binary output is not written to a terminal (\(descriptor.name))")
+    }
+  }
+
+  /// Takes up a finished file that has no name yet, so that `commit` can give it one.
+  /// - Throws: `OUTPUT-EXISTS`; `OUTPUT-CREATE` when the file is not there any more.
+  package init(
+    resuming unnamed: UnnamedOutput, as path: String, force: Bool
+  ) throws(MigrationError) {
+    let name = displayName(path)
+    do {
+      guard path != "-", let place = try OutputPlace.ofFile(FilePath(path), force: force) else {
+        throw OutputPlace.noFile(path == "-" ? "standard output" : name)
+      }
+      descriptor = OutputDescriptor(try unnamed.open(), name: name)
+      pending = Pending(path: unnamed.filePath, place: place, key: Registry.noKey)
+    } catch let refusal as MigrationError {
+      throw refusal
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", name, (error as? Errno) ?? .ioError)
+    }
+  }
+
+  deinit { discard() }
+
+  /// Writes all of `bytes` behind what was written before.
+  /// - Throws: `IO-WRITE`.
+  package func write(_ bytes: Span<UInt8>) throws(MigrationError) {
+    try descriptor.write(bytes)
+  }
+
+  /// Writes all of `bytes` at `offset`; the place of sequential writes stays.
+  /// - Throws: `IO-WRITE`, also when the output has no positions.
+  package func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    try descriptor.write(bytes, at: offset)
+  }
+
+  /// Writes the pieces of `bytes` one behind the other from `offset` on.
+  /// - Throws: `IO-WRITE`, also when the output has no positions.
+  package func write(
+    _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
+  ) throws(MigrationError) {
+    try descriptor.write(bytes, pieces, at: offset)
+  }
+
+  /// Fills `buffer` with what was written at `offset`.
+  /// - Throws: `IO-READ`, also when the file is not that long.
+  package func read(
+    at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    try descriptor.read(at: offset, into: &buffer)
+  }
+
+  /// Makes the file `size` bytes long; what was not written reads as zero and takes no space.
+  /// - Throws: `IO-WRITE`.
+  package func resize(to size: UInt64) throws(MigrationError) {
+    try descriptor.resize(to: size)
+  }
+
+  /// Waits until the bytes are on the disk, so that little is left for `commit` to fail at.
+  /// - Throws: `IO-WRITE`.
+  package func synchronize() throws(MigrationError) {
+    try descriptor.synchronize()
+  }
+
+  /// Makes the output durable where it lies without a name. To be called after the last write.
+  /// - Returns: where that is; nil for what is seen at once.
+  /// - Throws: `IO-WRITE`; `OUTPUT-CREATE` when it cannot be found.
+  package func unnamed() throws(MigrationError) -> UnnamedOutput? {
+    try descriptor.synchronize()
+    guard let pending else { return nil }
+    try OutputDescriptor.synchronize(folder: pending.path.removingLastComponent())
+    return try UnnamedOutput(pending.path, name: name)
+  }
+
+  /// Leaves the output on the disk from now on, also when it never gets its name.
+  package func keep() {
+    if let pending { Registry.shared.forget(pending.key) }
+  }
+
+  /// Lets nobody else hold the file with `withLockedFile`, for as long as this object lives.
+  func lock() { FileLock.take(descriptor.raw) }
+
+  /// Makes the output durable and gives it its name. To be called once.
+  /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`; `OUTPUT-EXISTS` when a file of that name has appeared
+  ///   meanwhile. The temporary file is gone then, unless `isNamed`: the output stands, and only its name
+  ///   may not be on the disk.
+  package func commit() throws(MigrationError) {
+    guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else {
+      throw MigrationError(.internal, "\(name) was finished before")
+    }
+    guard let pending else { return try descriptor.synchronize() }
+    do {
+      try descriptor.synchronize()
+      try Self.rename(pending, name: name)
+    } catch {
+      Registry.shared.discard(pending.key)
+      throw error
+    }
+    try pending.place.synchronize(name)
+  }
+
+  /// Whether the output stands under its name.
+  package var isNamed: Bool {
+    guard let place, let made = try? Stat(descriptor.raw),
+      let found = try? Stat(place.path, followTargetSymlink: false)
+    else { return false }
+    return FileIdentity(made) == FileIdentity(found)
+  }
+
+  /// Gives the output its name in a way that can be undone; nil for what is seen at once. The
+  /// temporary name stays noted until that is settled.
+  func naming() throws(MigrationError) -> Naming? {
+    guard !isFinished.load(ordering: .acquiring) else {
+      throw MigrationError(.internal, "\(name) was finished before")
+    }
+    guard let pending else { return nil }
+    var old: FilePath?
+    do {
+      if pending.place.replaces {
+        old = try pending.place.exchange(pending.path)
+      } else {
+        try pending.place.take(pending.path)
+      }
+    } catch Errno.fileExists {
+      throw OutputPlace.exists(name)
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", name, error)
+    }
+    return Naming(
+      name: name, place: pending.place, temporary: pending.path, old: old, key: pending.key)
+  }
+
+  /// Gives the output up and removes the temporary file. Does nothing after `commit()`.
+  package func discard() {
+    guard !isFinished.exchange(true, ordering: .acquiringAndReleasing), let pending else { return }
+    Registry.shared.discard(pending.key)
+  }
+
+  private static func open(
+    _ path: FilePath, force: Bool, _ permissions: Permissions, mustStay: Bool
+  ) throws(MigrationError) -> (OutputDescriptor, Pending?) {
+    let name = displayName(path.string)
+    do {
+      guard let place = try OutputPlace.ofFile(path, force: force) else {
+        guard !mustStay else { throw OutputPlace.noFile(name) }
+        let descriptor = try SystemCall.typed {
+          try FileDescriptor.open(path, .writeOnly, options: [.closeOnExec])
+        }
+        return (OutputDescriptor(descriptor, name: name), nil)
+      }
+      guard let temporary = place.path.beside("partial") else { throw Errno.invalidArgument }
+      var descriptor: FileDescriptor?
+      let key = try Registry.shared.add(.init(files: [temporary])) { () throws(Errno) in
+        descriptor = try SystemCall.typed {
+          try FileDescriptor.open(
+            temporary, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
+            permissions: permissions.bits)
+        }
+      }
+      guard let descriptor else { throw Errno.ioError }
+      return (
+        OutputDescriptor(descriptor, name: name),
+        Pending(path: temporary, place: place, key: key)
+      )
+    } catch let refusal as MigrationError {
+      throw refusal
+    } catch {
+      throw MigrationError(
+        .outputCreate, "cannot create", name, (error as? Errno) ?? .ioError)
+    }
+  }
+
+  private static func rename(_ pending: Pending, name: String) throws(MigrationError) {
+    do {
+      try Registry.shared.settle(pending.key) { () throws(Errno) in
+        try pending.place.take(pending.path)
+      }
+    } catch Errno.fileExists {
+      throw OutputPlace.exists(name)
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", name, error)
+    }
+  }
+}

@@ -1,0 +1,211 @@
+package import Errors
+internal import Synchronization
+internal import SystemPackage
+package import Wire
+
+/// A folder of files that appears whole or not at all.
+///
+/// The files are made in a temporary folder beside the target, which gets its name in `commit()`;
+/// otherwise all is removed again, as with `OutputFile`. All names in it are the program's own.
+package final class OutputFolder: Sendable {
+  /// One file of the folder. Its bytes count once the folder is committed.
+  package final class File: ByteOutput, Sendable {
+    let descriptor: OutputDescriptor
+
+    init(_ descriptor: OutputDescriptor) { self.descriptor = descriptor }
+
+    /// Writes all of `bytes` behind what was written before.
+    /// - Throws: `IO-WRITE`.
+    package func write(_ bytes: Span<UInt8>) throws(MigrationError) {
+      try descriptor.write(bytes)
+    }
+
+    /// Writes all of `bytes` at `offset`; the place of sequential writes stays.
+    /// - Throws: `IO-WRITE`.
+    package func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+      try descriptor.write(bytes, at: offset)
+    }
+
+    /// Writes the pieces of `bytes` one behind the other from `offset` on.
+    /// - Throws: `IO-WRITE`, also when the output has no positions.
+    package func write(
+      _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
+    ) throws(MigrationError) {
+      try descriptor.write(bytes, pieces, at: offset)
+    }
+
+    /// Fills `buffer` with what was written at `offset`.
+    /// - Throws: `IO-READ`, also when the file is not that long.
+    package func read(
+      at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+    ) throws(MigrationError) {
+      try descriptor.read(at: offset, into: &buffer)
+    }
+
+    /// Makes the file `size` bytes long; what was not written reads as zero and takes no space.
+    /// - Throws: `IO-WRITE`.
+    package func resize(to size: UInt64) throws(MigrationError) {
+      try descriptor.resize(to: size)
+    }
+
+    /// Waits until the bytes are on the disk.
+    /// - Throws: `IO-WRITE`.
+    package func synchronize() throws(MigrationError) {
+      try descriptor.synchronize()
+    }
+  }
+
+  /// The path as messages show it.
+  package let name: String
+  private let place: OutputPlace
+  private let temporary: FilePath
+  private let key: UInt64
+  private let permissions: OutputFile.Permissions
+  private let isFinished = Atomic<Bool>(false)
+
+  /// Makes the temporary folder.
+  /// - Parameters:
+  ///   - force: whether an existing folder may be replaced. Only one is that holds `marker` and
+  ///     nothing but regular files whose names `isOurs` accepts: nothing else is ever removed.
+  ///   - marker: name of the file that tells such a folder.
+  ///   - isOurs: whether a name is one this program makes.
+  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`.
+  package init(
+    _ path: String, force: Bool = false, marker: String,
+    permissions: OutputFile.Permissions = .public, isOurs: (String) -> Bool
+  ) throws(MigrationError) {
+    name = displayName(path)
+    self.permissions = permissions
+    do {
+      place = try OutputPlace.ofFolder(path, force: force, marker: marker, isOurs: isOurs)
+      guard let temporary = place.path.beside("partial") else { throw Errno.invalidArgument }
+      self.temporary = temporary
+      let bits = permissions.bits.asFolder
+      key = try Registry.shared.add(.init(folder: temporary)) { () throws(Errno) in
+        try SystemCall.makeFolder(temporary, bits)
+      }
+    } catch let refusal as MigrationError {
+      throw refusal
+    } catch {
+      throw MigrationError(
+        .outputCreate, "cannot create", displayName(path), (error as? Errno) ?? .ioError)
+    }
+  }
+
+  /// Takes up a finished folder that has no name yet, so that `commit` can give it one.
+  /// - Throws: `OUTPUT-EXISTS`; `OUTPUT-CREATE` when the folder is not there any more.
+  package init(
+    resuming unnamed: UnnamedOutput, as path: String, force: Bool, marker: String,
+    isOurs: (String) -> Bool
+  ) throws(MigrationError) {
+    name = displayName(path)
+    permissions = .private
+    key = Registry.noKey
+    temporary = unnamed.filePath
+    do {
+      place = try OutputPlace.ofFolder(path, force: force, marker: marker, isOurs: isOurs)
+      try unnamed.open().close()
+    } catch let refusal as MigrationError {
+      throw refusal
+    } catch {
+      throw MigrationError(
+        .outputCreate, "cannot create", displayName(path), (error as? Errno) ?? .ioError)
+    }
+  }
+
+  deinit { discard() }
+
+  /// Makes an empty file in the folder. `file` is a name of the program's own, never one that was
+  /// read from an input.
+  /// - Throws: `OUTPUT-CREATE`.
+  package func create(_ file: String) throws(MigrationError) -> File {
+    guard let component = FilePath.Component(file), component.kind == .regular,
+      !isFinished.load(ordering: .acquiring)
+    else {
+      throw MigrationError(.internal, "no file can be made in \(name)")
+    }
+    let path = temporary.appending(component)
+    let shown = "\(name)/\(file)"
+    do {
+      var descriptor: FileDescriptor?
+      let bits = permissions.bits
+      try Registry.shared.add(file: path, to: key) { () throws(Errno) in
+        descriptor = try SystemCall.typed {
+          try FileDescriptor.open(
+            path, .readWrite, options: [.create, .exclusiveCreate, .closeOnExec],
+            permissions: bits)
+        }
+      }
+      guard let descriptor else { throw Errno.ioError }
+      return File(OutputDescriptor(descriptor, name: shown))
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", shown, (error as? Errno) ?? .ioError)
+    }
+  }
+
+  /// Makes the folder durable where it lies without a name. To be called after each file was
+  /// synchronized.
+  /// - Returns: where that is.
+  /// - Throws: `IO-WRITE`; `OUTPUT-CREATE` when it cannot be found.
+  package func unnamed() throws(MigrationError) -> UnnamedOutput {
+    try OutputDescriptor.synchronize(folder: temporary)
+    try OutputDescriptor.synchronize(folder: temporary.removingLastComponent())
+    return try UnnamedOutput(temporary, name: name)
+  }
+
+  /// Leaves the folder on the disk from now on, also when it never gets its name.
+  package func keep() { Registry.shared.forget(key) }
+
+  /// Makes the folder durable and gives it its name. To be called once, after each file was
+  /// synchronized.
+  /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`; `OUTPUT-EXISTS` when something of that name has
+  ///   appeared meanwhile. The temporary folder is gone then.
+  package func commit() throws(MigrationError) {
+    guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else {
+      throw MigrationError(.internal, "\(name) was finished before")
+    }
+    do {
+      try OutputDescriptor.synchronize(folder: temporary)
+      try rename()
+    } catch {
+      Registry.shared.discard(key)
+      throw error
+    }
+    try place.synchronize(name)
+  }
+
+  /// Gives the folder up and removes its files. Does nothing after `commit()`.
+  package func discard() {
+    guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    Registry.shared.discard(key)
+  }
+
+  private func rename() throws(MigrationError) {
+    var old: FilePath?
+    do {
+      try Registry.shared.settle(key) { () throws(Errno) in
+        guard place.replaces else { return try place.take(temporary) }
+        old = try place.exchange(temporary)
+      }
+    } catch Errno.fileExists, Errno.directoryNotEmpty {
+      throw OutputPlace.exists(name)
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", name, error)
+    }
+    // The new folder stands. The old one is only clutter now: a leftover is no failure.
+    if let old {
+      let files = (try? SystemCall.entries(of: old)) ?? []
+      Registry.Entry(files: files.map { old.appending($0) }, folder: old).remove()
+    }
+  }
+}
+
+extension FilePermissions {
+  /// These rights for a folder: who may read may also enter.
+  var asFolder: FilePermissions {
+    var bits = self.union(.ownerExecute)
+    if contains(.groupRead) { bits.insert(.groupExecute) }
+    if contains(.otherRead) { bits.insert(.otherExecute) }
+    return bits
+  }
+}

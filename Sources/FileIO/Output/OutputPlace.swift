@@ -1,0 +1,128 @@
+internal import Errors
+internal import SystemPackage
+
+/// Where a finished file or folder gets its name.
+struct OutputPlace {
+  /// Every link at its end followed.
+  let path: FilePath
+  /// Whether something stands there that is replaced.
+  let replaces: Bool
+
+  /// Where a file at `path` goes.
+  /// - Returns: nil for a device or fifo, which is written directly.
+  static func ofFile(_ path: FilePath, force: Bool) throws -> OutputPlace? {
+    guard let found = try existing(path) else { return OutputPlace(path: path, replaces: false) }
+    let name = displayName(path.string)
+    switch found.type {
+    case .regular:
+      guard force else { throw exists(name) }
+      return OutputPlace(path: try SystemCall.realPath(path), replaces: true)
+    case .symbolicLink:
+      guard force else { throw exists(name) }
+      return OutputPlace(path: try SystemCall.end(ofLink: path), replaces: false)
+    case .characterSpecial, .fifo: return nil
+    default: throw noFile(name)
+    }
+  }
+
+  /// Where a folder of files goes.
+  /// - Parameters:
+  ///   - force: whether an existing folder may be replaced. Only one is that holds `marker` and nothing
+  ///     but regular files whose names `isOurs` accepts.
+  static func ofFolder(
+    _ text: String, force: Bool, marker: String, isOurs: (String) -> Bool
+  ) throws -> OutputPlace {
+    guard text != "-" else {
+      throw MigrationError(
+        .outputCreate, "a folder is not written to standard output", expected: "a folder's name")
+    }
+    let name = displayName(text)
+    let path = FilePath(text)
+    guard try standing(at: path) != nil else { return OutputPlace(path: path, replaces: false) }
+    guard force else { throw exists(name) }
+    let entries = (try? SystemCall.entries(of: path)) ?? []
+    let foreign = entries.first { !isOurs($0) || !isFile($0, in: path) }
+    guard entries.contains(marker), foreign == nil else {
+      throw MigrationError(
+        .outputExists, "\(name) is not replaced: it is not one of ours",
+        expected: "a folder with \(marker) and nothing foreign",
+        got: foreign.map { "one with \(displayName($0))" })
+    }
+    return OutputPlace(path: try SystemCall.realPath(path), replaces: true)
+  }
+
+  /// Whether a regular file of this name stands in `folder`, and no link to one.
+  private static func isFile(_ name: String, in folder: FilePath) -> Bool {
+    (try? standing(at: folder.appending(name)))?.type == .regular
+  }
+
+  /// What stands at `path`: the thing a link leads to, the link itself when it leads nowhere.
+  private static func existing(_ path: FilePath) throws(Errno) -> Stat? {
+    do {
+      return try Stat(path)
+    } catch Errno.noSuchFileOrDirectory {
+      return try standing(at: path)
+    }
+  }
+
+  /// What stands at `path`, a link itself and not what it leads to.
+  private static func standing(at path: FilePath) throws(Errno) -> Stat? {
+    do {
+      return try Stat(path, followTargetSymlink: false)
+    } catch Errno.noSuchFileOrDirectory {
+      return nil
+    }
+  }
+
+  /// Gives what lies at `temporary` its name. What it replaces is gone.
+  func take(_ temporary: FilePath) throws(Errno) {
+    if replaces { return try SystemCall.rename(temporary, to: path, .replace) }
+    do {
+      try SystemCall.rename(temporary, to: path, .keepExisting)
+    } catch Errno.invalidArgument, Errno.noFunction {
+      // A file system without that mode: looking first is the best that is left.
+      guard (try? Stat(path, followTargetSymlink: false)) == nil else { throw .fileExists }
+      try SystemCall.rename(temporary, to: path, .replace)
+    }
+  }
+
+  /// Gives what lies at `temporary` its name, and keeps what it replaces.
+  /// - Returns: where the old one is now.
+  func exchange(_ temporary: FilePath) throws(Errno) -> FilePath {
+    do {
+      try SystemCall.rename(temporary, to: path, .exchange)
+      return temporary
+    } catch Errno.invalidArgument, Errno.noFunction {
+      // A file system without that mode: between two renames nothing stands at the target.
+      guard let aside = path.beside("replaced") else { throw .invalidArgument }
+      try SystemCall.rename(path, to: aside, .replace)
+      do {
+        try SystemCall.rename(temporary, to: path, .replace)
+      } catch {
+        try? SystemCall.rename(aside, to: path, .replace)
+        throw error
+      }
+      return aside
+    }
+  }
+
+  /// Waits until the name is on the disk.
+  /// - Throws: `IO-WRITE`: the output stands all the same, and the error says so.
+  func synchronize(_ name: String) throws(MigrationError) {
+    do throws(MigrationError) {
+      try OutputDescriptor.synchronize(folder: path.removingLastComponent())
+    } catch {
+      throw error.adding("\(name) stands there, whole; whether it outlasts a power failure is open")
+    }
+  }
+
+  static func noFile(_ name: String) -> MigrationError {
+    MigrationError(
+      .outputExists, "\(name) exists and is not a file", expected: "a new name")
+  }
+
+  static func exists(_ name: String) -> MigrationError {
+    MigrationError(
+      .outputExists, "\(name) exists already", expected: "a new name, or --force")
+  }
+}

@@ -1,0 +1,170 @@
+package import Errors
+internal import Glibc
+internal import Synchronization
+internal import SystemPackage
+internal import Threads
+
+/// Removes unfinished outputs when a signal ends the process.
+///
+/// Every temporary file and folder is noted here while it exists. A thread of its own waits for
+/// the signals, so that the clean-up is ordinary code and not a signal handler; a signal that
+/// reaches another thread is handed on to it.
+package enum TerminationCleanup {
+  /// Prepares for SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE and SIGXFSZ so that a closed pipe
+  /// and a file that may not grow are write errors. To be called at the start of a tool, before other threads: they inherit the blocked
+  /// signals.
+  /// A signal that was ignored before (as under nohup) stays ignored.
+  package static func install() {
+    _ = installed
+  }
+
+  private static let installed: Void = {
+    signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
+    var awaited = sigset_t()
+    unsafe sigemptyset(&awaited)
+    for number in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(number) {
+      unsafe sigaddset(&awaited, number)
+    }
+    unsafe pthread_sigmask(SIG_BLOCK, &awaited, nil)
+    let box = UnsafeMutablePointer<sigset_t>.allocate(capacity: 1)
+    unsafe box.initialize(to: awaited)
+    var thread = pthread_t()
+    let status = unsafe pthread_create(
+      &thread, nil,
+      { argument in
+        // The set belongs to this thread, which lives as long as the process.
+        if let set = unsafe argument?.assumingMemoryBound(to: sigset_t.self) {
+          unsafe TerminationCleanup.waitAndDie(of: set)
+        }
+        return nil
+      }, box)
+    if status == 0 {
+      pthread_detach(thread)
+      waiter.store(UInt(thread), ordering: .releasing)
+      for number in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(number) {
+        // pthread_kill is one of the few calls a signal handler may make.
+        signal(number) { _ = pthread_kill(pthread_t(waiter.load(ordering: .acquiring)), $0) }
+      }
+    } else {
+      // Without the thread the signals must keep their usual effect.
+      unsafe pthread_sigmask(SIG_UNBLOCK, &awaited, nil)
+    }
+  }()
+
+  /// Runs `body`; a signal that falls into it takes effect only behind it. For a step that makes an
+  /// unfinished output one to be kept: it must not be removed half way.
+  package static func delayed<Value>(
+    _ body: () throws(MigrationError) -> Value
+  ) throws(MigrationError) -> Value {
+    try Registry.shared.withoutRemoval(body)
+  }
+
+  /// The thread that waits.
+  private static let waiter = Atomic<UInt>(0)
+
+  private static func isIgnored(_ number: CInt) -> Bool {
+    var action = sigaction()
+    guard unsafe sigaction(number, nil, &action) == 0 else { return false }
+    let handler = unsafe action.__sigaction_handler.sa_handler
+    return unsafe unsafeBitCast(handler, to: Int.self) == 1  // SIG_IGN
+  }
+
+  private static func waitAndDie(of set: UnsafeMutablePointer<sigset_t>) {
+    var number: CInt = 0
+    while unsafe sigwait(set, &number) != 0 {}
+    Registry.shared.removeAllForEver()
+    // The same signal once more with its usual effect, so that the parent sees what ended us.
+    signal(number, SIG_DFL)
+    unsafe pthread_sigmask(SIG_UNBLOCK, set, nil)
+    kill(getpid(), number)
+  }
+}
+
+/// The temporary outputs of this process.
+final class Registry: @unchecked Sendable {
+  static let shared = Registry()
+
+  /// One output not finished yet: files, then the folder that holds them if it is ours too.
+  struct Entry {
+    var files: [FilePath] = []
+    var folder: FilePath?
+
+    /// Removes what is there; what is not, is gone already.
+    func remove() {
+      for file in files { try? SystemCall.unlink(file) }
+      if let folder { try? SystemCall.removeFolder(folder) }
+    }
+  }
+
+  /// A key that no entry has.
+  static let noKey: UInt64 = 0
+
+  // Guards both variables.
+  private let monitor = Monitor()
+  // Held by a step that the final removal must wait for; taken before the other.
+  private let step = Monitor()
+  private var entries: [UInt64: Entry] = [:]
+  private var nextKey: UInt64 = 0
+
+  private init() {}
+
+  /// Runs `create` and notes what it made, with no gap between in which a signal could fall.
+  func add(_ entry: Entry, _ create: () throws(Errno) -> Void) throws(Errno) -> UInt64 {
+    monitor.lock()
+    defer { monitor.unlock() }
+    try create()
+    nextKey += 1
+    entries[nextKey] = entry
+    return nextKey
+  }
+
+  /// Runs `create` and notes one more file of an entry.
+  func add(
+    file: FilePath, to key: UInt64, _ create: () throws(Errno) -> Void
+  ) throws(Errno) {
+    monitor.lock()
+    defer { monitor.unlock() }
+    try create()
+    entries[key]?.files.append(file)
+  }
+
+  /// Runs `finish`, which gives the output its final name, and forgets the entry when it succeeds.
+  func settle(_ key: UInt64, _ finish: () throws(Errno) -> Void) throws(Errno) {
+    monitor.lock()
+    defer { monitor.unlock() }
+    try finish()
+    entries[key] = nil
+  }
+
+  /// Forgets an entry: its files stay.
+  func forget(_ key: UInt64) {
+    monitor.lock()
+    defer { monitor.unlock() }
+    entries[key] = nil
+  }
+
+  /// Runs `body`, and the final removal not before it has ended.
+  func withoutRemoval<Value>(
+    _ body: () throws(MigrationError) -> Value
+  ) throws(MigrationError) -> Value {
+    step.lock()
+    defer { step.unlock() }
+    return try body()
+  }
+
+  /// Removes one entry's files, once.
+  func discard(_ key: UInt64) {
+    monitor.lock()
+    defer { monitor.unlock() }
+    entries.removeValue(forKey: key)?.remove()
+  }
+
+  /// Removes everything and keeps both locks, so that nothing new is made or renamed: the process is
+  /// about to end.
+  func removeAllForEver() {
+    step.lock()
+    monitor.lock()
+    for entry in entries.values { entry.remove() }
+  }
+}

@@ -1,0 +1,30 @@
+/// The files of a guest bundle (`Formats/guest-bundle.md`). Every name follows from an index;
+/// none is ever read from an input.
+package enum GuestBundle {
+  /// Schema name in the manifest. The number after the last slash is the major version.
+  package static let schema = "svsm-migration/guest-bundle/1"
+  package static let manifest = "guest.json"
+  package static let pageStates = "page-states.bin"
+  package static let machineState = "machine-state.bin"
+  package static func ram(_ index: Int) -> String { "ram-\(index).bin" }
+  package static func vcpu(_ index: Int) -> String { "vcpu-\(index).vmsa" }
+  package static func service(_ index: Int) -> String { "service-\(index).bin" }
+
+  /// Bytes a manifest may have.
+  package static let maximumManifestSize = 16 << 20
+  /// Bytes the page states may have: 2.7 million runs.
+  package static let maximumPageStatesSize = 64 << 20
+
+  /// Whether a file of this name can be a bundle's.
+  package static func isFileName(_ name: String) -> Bool {
+    if [manifest, pageStates, machineState].contains(name) { return true }
+    let patterns = [("ram-", ".bin"), ("vcpu-", ".vmsa"), ("service-", ".bin")]
+    return patterns.contains { prefix, suffix in
+      guard name.hasPrefix(prefix), name.hasSuffix(suffix),
+        name.utf8.count > prefix.utf8.count + suffix.utf8.count
+      else { return false }
+      let index = name.dropFirst(prefix.count).dropLast(suffix.count)
+      return UInt32(index).map(String.init) == String(index)
+    }
+  }
+}

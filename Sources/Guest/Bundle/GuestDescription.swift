@@ -1,0 +1,138 @@
+package import Errors
+internal import JSON
+package import SEVSNP
+
+/// Everything of a guest at rest but the bytes of its memory.
+package struct GuestDescription: Sendable, Hashable {
+  /// Most vCPUs and services a guest may have, and bytes of a machine's name.
+  package static let maximumVCPUs = 4096
+  package static let maximumServices = 64
+  package static let maximumMachineLength = 255
+  /// Bytes of machine state.
+  package static let maximumMachineStateSize = 64 << 20
+
+  /// QEMU's name of the machine type: "pc-q35-10.0".
+  package var machine: String
+  package var ramBlocks: [RAMBlock]
+  package var map: GuestMap
+  /// What the VMM's KVM attributes call private. Says which memory an access reaches, and is the
+  /// host's word: the SVSM believes `pageStates`.
+  package var attributes: GPARangeSet
+  /// What the SVSM knows of each page.
+  package var pageStates: PageStateMap
+  package var vcpus: [VCPUState]
+  package var services: [ServiceState]
+  /// What the VMM keeps of its devices, as module Migration encodes it (`MachineState`); nothing
+  /// here looks into it. Nil when it is not known.
+  package var machineState: [UInt8]?
+
+  package init(
+    machine: String, ramBlocks: [RAMBlock], map: GuestMap, attributes: GPARangeSet,
+    pageStates: PageStateMap, vcpus: [VCPUState], services: [ServiceState]
+  ) {
+    self.machine = machine
+    self.ramBlocks = ramBlocks
+    self.map = map
+    self.attributes = attributes
+    self.pageStates = pageStates
+    self.vcpus = vcpus
+    self.services = services
+  }
+
+  /// Whether the parts fit each other. It is not asked whether the host's attributes agree with
+  /// the page states (`PageStateMap.firstDisagreement`), nor what is in a VMSA: that is the SVSM's to
+  /// refuse.
+  /// - Throws: `GUEST-SHAPE`; `MAP-LAYOUT` for a map that does not fit the blocks; `VCPU-VMPL`,
+  ///   `VCPU-REPEATED`, `SERVICE-SYNTAX`, `SECRETS-PAGE` for more than one.
+  package func validate() throws(MigrationError) {
+    try Self.requireLimits(
+      machine: machine, ramBlocks: ramBlocks.count, vcpus: vcpus.count, services: services.count)
+    guard machineState.map({ 1...Self.maximumMachineStateSize ~= $0.count }) ?? true else {
+      throw MigrationError(
+        .guestShape, "machine state has a wrong length",
+        expected: "1 to \(Self.maximumMachineStateSize) bytes",
+        got: "\(machineState?.count ?? 0)")
+    }
+    if let name = firstRepeated(ramBlocks.map(\.name)) {
+      throw MigrationError(
+        .guestShape, "two RAM blocks have one name", got: "\"\(printable(name))\"")
+    }
+    _ = try GuestMap(map.ranges, blocks: ramBlocks)
+    try validateStates()
+    for vcpu in vcpus where !(1...3).contains(vcpu.vmpl) {
+      throw MigrationError(
+        .vcpuVMPL, "vCPU runs at a level that is not a guest's", expected: "VMPL 1 to 3",
+        got: "VMPL \(vcpu.vmpl)")
+    }
+    if let id = firstRepeated(vcpus.map(\.apicID)) {
+      throw MigrationError(.vcpuRepeated, "two vCPUs have one APIC id", got: "\(id)")
+    }
+    guard !services.contains(where: { $0.kind == .machine }) else {
+      throw MigrationError(
+        .serviceSyntax, "sections of the machine are no service of the guest", got: "kind 2")
+    }
+    if let kind = firstRepeated(services.map(\.kind)) {
+      throw MigrationError(.serviceSyntax, "a service occurs twice", got: kind.name)
+    }
+  }
+
+  /// Every mapped page has a state, and no other.
+  private func validateStates() throws(MigrationError) {
+    var known = GPARangeSet()
+    for run in pageStates.runs { known.append(GPARange(unchecked: run.gpa, run.end)) }
+    let mapped = map.addresses
+    if known != mapped {
+      let (place, isMapped) = mapped.firstDifference(from: known)
+      throw MigrationError(
+        .guestShape,
+        isMapped ? "a mapped page has no state" : "a page has a state but no memory",
+        got: "guest-physical \(hex(place))")
+    }
+    guard pageStates.pages(in: .secrets) <= 1 else {
+      throw MigrationError(
+        .secretsPage, "guest has more than one secrets page", expected: "at most 1",
+        got: "\(pageStates.pages(in: .secrets))")
+    }
+  }
+
+  /// Whether a guest can have a machine of this name and so many parts.
+  /// - Throws: `GUEST-SHAPE`.
+  package static func requireLimits(
+    machine: String, ramBlocks: Int, vcpus: Int, services: Int
+  ) throws(MigrationError) {
+    guard (1...maximumMachineLength).contains(machine.utf8.count) else {
+      throw MigrationError(
+        .guestShape, "name of the machine has a wrong length",
+        expected: "1 to \(maximumMachineLength) bytes", got: "\(machine.utf8.count)")
+    }
+    for (what, count, most) in [
+      ("RAM blocks", ramBlocks, RAMBlock.maximumCount), ("vCPUs", vcpus, maximumVCPUs),
+      ("services", services, maximumServices),
+    ] where count > most {
+      throw MigrationError(
+        .guestShape, "guest has too many \(what)", expected: "at most \(most)", got: "\(count)")
+    }
+  }
+
+  private func firstRepeated<Value: Hashable>(_ values: [Value]) -> Value? {
+    var seen: Set<Value> = []
+    return values.first { !seen.insert($0).inserted }
+  }
+}
+
+extension GPARangeSet {
+  /// The first address that is in one of two unequal sets only, and whether it is in this one.
+  func firstDifference(from other: GPARangeSet) -> (gpa: UInt64, isHere: Bool) {
+    var index = 0
+    while index < ranges.count, index < other.ranges.count, ranges[index] == other.ranges[index] {
+      index += 1
+    }
+    guard index < other.ranges.count else { return (ranges[index].start, true) }
+    guard index < ranges.count else { return (other.ranges[index].start, false) }
+    let (mine, theirs) = (ranges[index], other.ranges[index])
+    if mine.start != theirs.start {
+      return (min(mine.start, theirs.start), mine.start < theirs.start)
+    }
+    return (min(mine.end, theirs.end), mine.end > theirs.end)
+  }
+}

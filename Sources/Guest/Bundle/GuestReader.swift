@@ -1,0 +1,225 @@
+package import Errors
+package import FileIO
+internal import SEVSNP
+package import Wire
+
+/// A guest at rest that is read: its description, and its memory by block and offset.
+///
+/// Reads may come from several threads at once; none allocates.
+package final class GuestReader: Sendable {
+  package let description: GuestDescription
+  /// What the guest is read from, to tell whether an output is the same.
+  package let identity: FileIdentity?
+  /// Where the memory of a RAM block is.
+  struct Memory {
+    var file: InputFile
+    /// Byte of the file at which the block begins.
+    var start: UInt64 = 0
+  }
+  /// Of each RAM block.
+  private let memory: [Memory]
+
+  init(_ description: GuestDescription, memory: [Memory], identity: FileIdentity?) {
+    self.description = description
+    self.memory = memory
+    self.identity = identity
+  }
+
+  /// Whether `path` is a folder, and so a bundle if it is a guest at all.
+  package static func isBundle(_ path: String) -> Bool { isFolder(path) }
+
+  /// Opens a bundle. Every file it must have is opened and its size checked.
+  /// - Throws: `INPUT-OPEN` when there is no such folder, or the system does not open a file of it;
+  ///   `GUEST-MANIFEST`; `GUEST-FILE` when a file is missing, no regular file or has the wrong size; what `GuestDescription.validate` and the decoding of
+  ///   page states throw; `IO-READ`.
+  package convenience init(bundle path: String) throws(MigrationError) {
+    guard isFolder(path) else {
+      // The reason the folder is none: missing, or something else.
+      let file = try InputFile(path)
+      throw MigrationError(
+        .guestManifest, "\(file.name) is not a guest bundle", expected: "a folder", got: "a file")
+    }
+    let manifest = try Manifest(parsing: try Self.manifest(in: path))
+    var files: [InputFile] = []
+    for (index, block) in manifest.ramBlocks.enumerated() {
+      files.append(try Self.open(path, GuestBundle.ram(index), size: block.size))
+    }
+    var description = GuestDescription(
+      machine: manifest.machine, ramBlocks: manifest.ramBlocks, map: manifest.map,
+      attributes: manifest.attributes, pageStates: try Self.pageStates(path, manifest),
+      vcpus: try Self.vcpus(path, manifest), services: try Self.services(path, manifest))
+    if let size = manifest.machineStateSize {
+      description.machineState = try Self.open(path, GuestBundle.machineState, size: UInt64(size))
+        .readAll(limit: size)
+    }
+    try description.validate()
+    self.init(description, memory: files.map { Memory(file: $0) }, identity: .ofOutput(path))
+  }
+
+  /// Fills `buffer` with memory from `offset` of a RAM block on.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
+  package func read(
+    block: Int, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
+  ) throws(MigrationError) {
+    let memory = try memory(of: block)
+    try unsafe memory.file.read(at: memory.start + offset, into: buffer)
+  }
+
+  /// Fills `buffer` with memory from `offset` of a RAM block on.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
+  package func read(
+    block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    let memory = try memory(of: block)
+    try memory.file.read(at: memory.start + offset, into: &buffer)
+  }
+
+  /// Fills `buffer` with memory from guest-physical address `gpa` on.
+  /// - Throws: `MAP-LAYOUT` when an address is not mapped; `IO-READ`.
+  package func read(
+    gpa: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    var filled = 0
+    while filled < buffer.count {
+      let address = gpa &+ UInt64(filled)
+      guard let place = description.map.locate(address) else {
+        throw MigrationError(.guestMap, "no memory is mapped at \(hex(address))")
+      }
+      let count = Int(min(UInt64(buffer.count - filled), place.available))
+      // The part is within the buffer: `count` is what is left of it at most.
+      try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
+        try unsafe read(
+          block: place.block, at: place.offset,
+          into: .init(rebasing: bytes[filled..<filled + count]))
+      }
+      filled += count
+    }
+  }
+
+  /// Fills the pieces of `buffer` with memory from `offset` of a RAM block on.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
+  package func read(
+    block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>, _ pieces: SpacedPieces
+  ) throws(MigrationError) {
+    let memory = try memory(of: block)
+    try memory.file.read(at: memory.start + offset, into: &buffer, pieces)
+  }
+
+  /// Bytes a hole must have to be left out of reading: to read a small one costs less than to ask
+  /// for it.
+  private static let smallestHole: UInt64 = 256 << 10
+
+  /// What lies in a RAM block from `offset` on, at most to `end`: a stretch that is to be read, or one
+  /// that its file does not store and that is all zero.
+  ///
+  /// `offset` and `end` are in whole pages, and so is where the stretch ends.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
+  package func stretch(
+    block: Int, from offset: UInt64, to end: UInt64
+  ) throws(MigrationError) -> (end: UInt64, isHole: Bool) {
+    let memory = try memory(of: block)
+    let (file, limit) = (memory.file, memory.start + end)
+    guard let data = try file.nextData(from: memory.start + offset), data.lowerBound < limit else {
+      return (end, true)
+    }
+    let first = data.lowerBound - memory.start
+    if first - offset >= Self.smallestHole { return (first & ~4095, true) }
+    var last = data.upperBound
+    while last < limit, let next = try file.nextData(from: last),
+      next.lowerBound - last < Self.smallestHole
+    {
+      last = next.upperBound
+    }
+    return (min((last - memory.start + 4095) & ~4095, end), false)
+  }
+
+  /// Makes sure that no file of memory has become shorter since it was opened.
+  /// - Throws: `IO-READ`.
+  package func requireSizes() throws(MigrationError) {
+    for memory in memory { try memory.file.requireSize() }
+  }
+
+  private func memory(of block: Int) throws(MigrationError) -> Memory {
+    guard memory.indices.contains(block) else {
+      throw MigrationError(.internal, "guest has no RAM block \(block)")
+    }
+    return memory[block]
+  }
+}
+
+extension GuestReader {
+  private static func manifest(in path: String) throws(MigrationError) -> [UInt8] {
+    let file = try InputFile(GuestBundle.manifest, of: path, refusing: .guestManifest)
+    do {
+      return try file.readAll(limit: GuestBundle.maximumManifestSize)
+    } catch {
+      throw error.code == .inputKind ? error.as(.guestManifest) : error
+    }
+  }
+
+  /// Opens a file of the bundle.
+  /// - Throws: `GUEST-FILE` when it is missing, no regular file or has another size; `INPUT-OPEN`.
+  private static func open(
+    _ folder: String, _ name: String, size: UInt64
+  ) throws(MigrationError) -> InputFile {
+    let file = try InputFile(name, of: folder, refusing: .guestFile)
+    let found = try file.regularSize()
+    guard found == size else {
+      throw MigrationError(
+        .guestFile, "\(file.name) has the wrong size", expected: "\(size) bytes", got: "\(found)")
+    }
+    return file
+  }
+
+  private static func pageStates(
+    _ path: String, _ manifest: Manifest
+  ) throws(MigrationError) -> PageStateMap {
+    let size = manifest.pageStateRuns * PageStateMap.runLayout.size
+    let bytes = try open(path, GuestBundle.pageStates, size: UInt64(size)).readAll(limit: size)
+    var states = PageStateMap()
+    let span = bytes.span
+    var cursor = ByteCursor(span)
+    do {
+      try states.appendRuns(from: &cursor)
+    } catch {
+      throw error.inSection(GuestBundle.pageStates)
+    }
+    return states
+  }
+
+  private static func vcpus(
+    _ path: String, _ manifest: Manifest
+  ) throws(MigrationError) -> [VCPUState] {
+    var vcpus: [VCPUState] = []
+    for (index, vcpu) in manifest.vcpus.enumerated() {
+      let file = try open(path, GuestBundle.vcpu(index), size: UInt64(VMSA.size))
+      vcpus.append(
+        try VCPUState(
+          apicID: vcpu.apicID, vmpl: vcpu.vmpl, vmsa: try file.readAll(limit: VMSA.size)))
+    }
+    return vcpus
+  }
+
+  private static func services(
+    _ path: String, _ manifest: Manifest
+  ) throws(MigrationError) -> [ServiceState] {
+    var services: [ServiceState] = []
+    for (index, service) in manifest.services.enumerated() {
+      let file = try open(path, GuestBundle.service(index), size: UInt64(service.size))
+      services.append(
+        try ServiceState(
+          kind: service.kind, isMandatory: service.isMandatory, version: service.version,
+          generation: service.generation, blob: try file.readAll(limit: service.size)))
+    }
+    return services
+  }
+}
+
+extension MigrationError {
+  /// The same refusal under another code.
+  func `as`(_ code: ErrorCode) -> MigrationError {
+    var copy = self
+    copy.code = code
+    return copy
+  }
+}

@@ -1,0 +1,174 @@
+package import Errors
+internal import JSON
+internal import SEVSNP
+internal import Wire
+
+/// The manifest of a bundle: the description without what lies in files of its own
+/// (`Formats/guest-bundle.md`, section 2).
+struct Manifest {
+  struct VCPU {
+    var apicID: UInt32
+    var vmpl: UInt8
+  }
+
+  struct Service {
+    var kind: ServiceState.Kind
+    var isMandatory: Bool
+    var version: UInt32
+    var generation: UInt64
+    var size: Int
+  }
+
+  var machine: String
+  var ramBlocks: [RAMBlock]
+  var map: GuestMap
+  var attributes: GPARangeSet
+  var pageStateRuns: Int
+  var vcpus: [VCPU]
+  var services: [Service]
+  /// Bytes; nil when there is none.
+  var machineStateSize: Int?
+
+  private static let kind = DocumentValue.Kind(
+    .guestManifest, section: GuestBundle.manifest, name: "manifest")
+
+  init(_ guest: GuestDescription) {
+    machine = guest.machine
+    ramBlocks = guest.ramBlocks
+    map = guest.map
+    attributes = guest.attributes
+    pageStateRuns = guest.pageStates.runs.count
+    vcpus = guest.vcpus.map { VCPU(apicID: $0.apicID, vmpl: $0.vmpl) }
+    services = guest.services.map {
+      Service(
+        kind: $0.kind, isMandatory: $0.isMandatory, version: $0.version,
+        generation: $0.generation, size: $0.blob.count)
+    }
+    machineStateSize = guest.machineState?.count
+  }
+
+  /// - Throws: `GUEST-MANIFEST`; `MAP-LAYOUT` for a map that maps a page twice or out of order.
+  init(parsing bytes: [UInt8]) throws(MigrationError) {
+    let root = try DocumentValue(document: bytes, of: Self.kind)
+    let schema = try root.member("schema")
+    guard try schema.string() == GuestBundle.schema else {
+      throw schema.wrong("\"\(GuestBundle.schema)\"")
+    }
+    machine = try root.member("machine").string()
+
+    ramBlocks = []
+    for block in try root.member("ram").elements(limit: RAMBlock.maximumCount) {
+      let name = try block.member("name").string()
+      let size = try block.member("size").hexadecimal()
+      ramBlocks.append(
+        try block.checked { () throws(MigrationError) in try RAMBlock(name: name, size: size) })
+    }
+
+    var ranges: [MappedRange] = []
+    for range in try root.member("map").elements(limit: GuestMap.maximumCount) {
+      ranges.append(
+        MappedRange(
+          block: try range.member("block").number(RAMBlock.maximumCount - 1),
+          offset: try range.member("offset").hexadecimal(),
+          gpa: try range.member("gpa").hexadecimal(),
+          size: try range.member("size").hexadecimal()))
+    }
+    do {
+      map = try GuestMap(ranges, blocks: ramBlocks)
+    } catch {
+      throw error.inSection(GuestBundle.manifest)
+    }
+
+    attributes = GPARangeSet()
+    for element in try root.member("private").elements(limit: .max) {
+      let text = try element.string()
+      let range = try element.checked { () throws(MigrationError) in try GPARange(parsing: text) }
+      guard range.description == text, attributes.ranges.last.map({ $0.end < range.start }) ?? true
+      else { throw element.wrong("0xFIRST-0xLAST, ascending, apart from the range before it") }
+      attributes.append(range)
+    }
+
+    let most = GuestBundle.maximumPageStatesSize / PageStateMap.runLayout.size
+    pageStateRuns = try root.member("page_state_runs").number(most)
+
+    vcpus = []
+    for vcpu in try root.member("vcpus").elements(limit: GuestDescription.maximumVCPUs) {
+      vcpus.append(
+        VCPU(apicID: try vcpu.member("apic_id").number(), vmpl: try vcpu.member("vmpl").number(3)))
+    }
+
+    services = []
+    for service in try root.member("services").elements(limit: GuestDescription.maximumServices) {
+      services.append(
+        Service(
+          kind: .init(rawValue: try service.member("kind").number()),
+          isMandatory: try service.member("mandatory").bool(),
+          version: try service.member("version").number(),
+          generation: try service.member("generation").hexadecimal(),
+          size: try service.member("size").number(ServiceState.maximumSize)))
+    }
+    machineStateSize = try root.optional("machine_state_size")?.number(
+      GuestDescription.maximumMachineStateSize)
+  }
+
+  /// The manifest's text.
+  var bytes: [UInt8] {
+    let document: JSON = [
+      "schema": .string(GuestBundle.schema),
+      "machine": .string(machine),
+      "ram": .array(
+        ramBlocks.map { ["name": .string($0.name), "size": .string(hex($0.size))] }),
+      "map": .array(
+        map.ranges.map {
+          [
+            "block": JSON($0.block), "offset": .string(hex($0.offset)),
+            "gpa": .string(hex($0.gpa)), "size": .string(hex($0.size)),
+          ]
+        }),
+      "private": .array(attributes.ranges.map { .string($0.description) }),
+      "page_state_runs": JSON(pageStateRuns),
+      "vcpus": .array(vcpus.map { ["apic_id": JSON($0.apicID), "vmpl": JSON($0.vmpl)] }),
+      "services": .array(
+        services.map {
+          [
+            "kind": JSON($0.kind.rawValue), "mandatory": .bool($0.isMandatory),
+            "version": JSON($0.version), "generation": .string(hex($0.generation)),
+            "size": JSON($0.size),
+          ]
+        }),
+    ]
+    var members = document.members ?? []
+    if let machineStateSize {
+      members.append(.init("machine_state_size", JSON(machineStateSize)))
+    }
+    return JSON.object(members).pretty + Array("\n".utf8)
+  }
+}
+
+extension GuestDescription {
+  /// What a bundle says of the guest: its manifest and page states.
+  /// - Throws: `GUEST-SHAPE` when either is too long for a reader.
+  func tables() throws(MigrationError) -> (manifest: [UInt8], pageStates: [UInt8]) {
+    let manifest = Manifest(self).bytes
+    let states = PageStateMap.encode(pageStates.runs)
+    guard manifest.count <= GuestBundle.maximumManifestSize,
+      states.count <= GuestBundle.maximumPageStatesSize
+    else {
+      throw MigrationError(
+        .guestShape, "private and shared memory of the guest alternate too often for a bundle",
+        expected: "a manifest of at most \(GuestBundle.maximumManifestSize) bytes",
+        got: "\(manifest.count)")
+    }
+    return (manifest, states)
+  }
+
+  /// Makes sure that a destination can write the guest as a bundle, whatever form it is read from: a
+  /// manifest that was written in fewer bytes than ours takes more of them there.
+  /// - Throws: `GUEST-SHAPE`.
+  package func requireManifest() throws(MigrationError) {
+    var later = self
+    // It rises with the migration, and its digits with it.
+    for index in later.services.indices { later.services[index].generation = .max }
+    _ = try later.tables()
+  }
+}

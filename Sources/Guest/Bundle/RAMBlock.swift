@@ -1,0 +1,33 @@
+package import Errors
+
+/// One block of guest RAM, as QEMU names and sizes it: "pc.ram".
+package struct RAMBlock: Sendable, Hashable {
+  /// Bytes of a name: QEMU's limit.
+  package static let maximumNameLength = 255
+  /// Blocks a guest may have.
+  package static let maximumCount = 1024
+
+  /// 1 to 255 bytes of UTF-8. A label only: never a file name.
+  package let name: String
+  /// Bytes; a multiple of 4096, not zero, at most 2^52.
+  package let size: UInt64
+
+  /// - Throws: `GUEST-SHAPE` when the name or size is not as above.
+  package init(name: String, size: UInt64) throws(MigrationError) {
+    guard (1...Self.maximumNameLength).contains(name.utf8.count) else {
+      throw MigrationError(
+        .guestShape, "name of a RAM block has a wrong length",
+        expected: "1 to \(Self.maximumNameLength) bytes", got: "\(name.utf8.count)")
+    }
+    guard size > 0, size % 4096 == 0, size <= GPARange.limit else {
+      throw MigrationError(
+        .guestShape, "size of a RAM block cannot be",
+        expected: "whole pages, 4 KiB to 2^52 bytes", got: hex(size))
+    }
+    self.name = name
+    self.size = size
+  }
+}
+
+/// `value` as addresses are printed: 0x and lower-case digits.
+func hex(_ value: UInt64) -> String { "0x\(String(value, radix: 16))" }

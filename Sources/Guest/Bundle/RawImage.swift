@@ -1,0 +1,70 @@
+package import Errors
+internal import FileIO
+package import SEVSNP
+
+/// What a raw memory image does not say of itself.
+package struct RawImageOptions: Sendable {
+  /// Decides where the memory lies, together with `below4G`.
+  package var machine = "pc-q35-10.0"
+  /// Bytes below the hole, where they are not the machine's usual ones.
+  package var below4G: UInt64?
+  /// What is private: all memory, or ranges of it.
+  package var privateRanges = GPARangeSet()
+  /// Without them the guest has one vCPU in reset state at VMPL 2.
+  package var vcpus: [VCPUState]?
+  package var services: [ServiceState] = []
+
+  package init() {}
+}
+
+extension GuestReader {
+  /// Opens a raw memory image, the content of one RAM block from its first byte to its last.
+  /// Private pages are taken as validated, with the permissions an SVSM gives its guest.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`; `GUEST-SHAPE` when the image is not in whole pages;
+  ///   what `GuestLayout.ranges` and `GuestMap.memory` throw.
+  package convenience init(
+    rawImage path: String, _ options: RawImageOptions = .init()
+  ) throws(MigrationError) {
+    let file = try InputFile(path, .regular)
+    let block = try RAMBlock(
+      name: GuestLayout.mainBlock(of: options.machine), size: try file.regularSize())
+    let map = try GuestMap(
+      try GuestLayout.ranges(
+        machine: options.machine, size: block.size, below4G: options.below4G),
+      blocks: [block])
+    let isPrivate = try map.memory(in: options.privateRanges)
+    let vcpus: [VCPUState]
+    if let given = options.vcpus { vcpus = given } else { vcpus = [try Self.resetVCPU()] }
+    let description = GuestDescription(
+      machine: options.machine, ramBlocks: [block], map: map, attributes: isPrivate,
+      pageStates: try PageStateMap(map.addresses, private: isPrivate), vcpus: vcpus,
+      services: options.services)
+    try description.validate()
+    self.init(description, memory: [Memory(file: file)], identity: file.identity)
+  }
+
+  /// A first vCPU where a processor starts.
+  package static func resetVCPU() throws(MigrationError) -> VCPUState {
+    let cpu = CPUIdentity(family: 0x19, model: 0x01, stepping: 1)
+    return try VCPUState(apicID: 0, vmpl: 2, vmsa: VMSA.reset(vmpl: 2, cpu: cpu).bytes)
+  }
+}
+
+extension PageStateMap {
+  /// The states of pages of which only private and shared is known.
+  /// - Parameters:
+  ///   - mapped: every page there is.
+  ///   - isPrivate: a part of `mapped`: validated, in 4 KiB pages, with default permissions.
+  /// - Throws: nothing when `isPrivate` is a part of `mapped`; else `MAP-SYNTAX`.
+  package init(_ mapped: GPARangeSet, private isPrivate: GPARangeSet) throws(MigrationError) {
+    var isShared = mapped
+    for range in isPrivate.ranges { isShared.remove(range) }
+    var runs = isShared.ranges.map { PageRun(gpa: $0.start, pages: $0.pages, state: .shared) }
+    runs += isPrivate.ranges.map {
+      PageRun(
+        gpa: $0.start, pages: $0.pages, state: .validated, permissions: .guestDefault)
+    }
+    runs.sort { $0.gpa < $1.gpa }
+    try self.init(joining: runs)
+  }
+}

@@ -1,0 +1,72 @@
+package import Errors
+internal import FileIO
+package import Wire
+
+/// Memory of a guest in a file without a name: for a guest that is only passed on or looked at.
+package final class TemporaryMemory: GuestMemoryOutput {
+  /// Bytes of all blocks together that are put together at most: what file systems can hold.
+  package static let limit: UInt64 = 8 << 40
+
+  private let file: TemporaryFile
+  private let sizes: [UInt64]
+  /// Where each block begins in the file.
+  private let starts: [UInt64]
+
+  /// - Parameter blockSizes: bytes of each block; all zero.
+  /// - Throws: `GUEST-SHAPE` for more memory than `limit`; `OUTPUT-CREATE`, `IO-WRITE`.
+  package init(blockSizes: [UInt64]) throws(MigrationError) {
+    var starts: [UInt64] = []
+    var end: UInt64 = 0
+    for size in blockSizes {
+      guard size <= Self.limit - end else {
+        throw MigrationError(
+          .guestShape, "guest has more memory than is put together here",
+          expected: "at most \(Self.limit >> 40) TiB")
+      }
+      starts.append(end)
+      end += size
+    }
+    file = try TemporaryFile(size: end)
+    (sizes, self.starts) = (blockSizes, starts)
+  }
+
+  package func write(
+    block: Int, at offset: UInt64, _ bytes: Span<UInt8>
+  ) throws(MigrationError) {
+    try file.write(bytes, at: place(block, offset, bytes.count))
+  }
+
+  package func write(
+    block: Int, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces
+  ) throws(MigrationError) {
+    try file.write(bytes, pieces, at: place(block, offset, pieces.total))
+  }
+
+  package func read(
+    block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    try file.read(at: place(block, offset, buffer.count), into: &buffer)
+  }
+
+  /// The guest whose memory this is.
+  /// - Throws: `INPUT-OPEN`; `GUEST-SHAPE` when the RAM blocks are others; what
+  ///   `GuestDescription.validate` throws.
+  package func guest(_ description: GuestDescription) throws(MigrationError) -> GuestReader {
+    try description.validate()
+    guard description.ramBlocks.map(\.size) == sizes else {
+      throw MigrationError(.guestShape, "RAM blocks are not those whose memory was written")
+    }
+    let input = try file.input()
+    return GuestReader(
+      description, memory: starts.map { .init(file: input, start: $0) }, identity: nil)
+  }
+
+  private func place(
+    _ block: Int, _ offset: UInt64, _ count: Int
+  ) throws(MigrationError) -> UInt64 {
+    try requireInside(
+      sizes.indices.contains(block) ? sizes[block] : nil, block: block, offset: offset,
+      count: count)
+    return starts[block] + offset
+  }
+}

@@ -1,0 +1,203 @@
+package import Errors
+package import FileIO
+internal import SEVSNP
+internal import Wire
+
+/// A file to be made of a guest's memory: bytes of RAM blocks, one piece behind the other, and what
+/// stands in front of them. What is zero becomes a hole.
+package struct MemoryExport {
+  private static let pageSize = 4096
+  /// Bytes read at once.
+  private static let batchSize = 1 << 20
+
+  /// Bytes of a RAM block and their place in the file.
+  struct Piece: Equatable {
+    var block: Int
+    /// In the block.
+    var offset: UInt64
+    var size: UInt64
+    /// In the file. Pieces are ascending by it and do not overlap.
+    var target: UInt64
+  }
+
+  let guest: GuestReader
+  let head: [UInt8]
+  let pieces: [Piece]
+  /// Bytes of the file.
+  package let size: UInt64
+  /// Bytes of memory in it.
+  package var memorySize: UInt64 { pieces.reduce(0) { $0 + $1.size } }
+
+  private init(_ guest: GuestReader, head: [UInt8] = [], _ pieces: [Piece], size: UInt64) {
+    (self.guest, self.head, self.pieces, self.size) = (guest, head, pieces, size)
+  }
+
+  /// The main RAM block, from its first byte to its last: the one that backs the lowest address.
+  /// - Throws: `MAP-LAYOUT` when no memory is mapped.
+  package static func mainBlock(of guest: GuestReader) throws(MigrationError) -> MemoryExport {
+    guard let first = guest.description.map.ranges.first else {
+      throw MigrationError(.guestMap, "guest has no memory that is mapped")
+    }
+    let size = guest.description.ramBlocks[first.block].size
+    return MemoryExport(
+      guest, [Piece(block: first.block, offset: 0, size: size, target: 0)], size: size)
+  }
+
+  /// Guest-physical memory as it lies there.
+  /// - Throws: `MAP-LAYOUT` when an address of the range is not mapped.
+  package static func memory(
+    _ range: ByteRange, of guest: GuestReader
+  ) throws(MigrationError) -> MemoryExport {
+    var pieces: [Piece] = []
+    var done: UInt64 = 0
+    while done < range.size {
+      guard let place = guest.description.map.locate(range.start + done) else {
+        throw MigrationError(.guestMap, "no memory is mapped at \(hex(range.start + done))")
+      }
+      let size = min(place.available, range.size - done)
+      pieces.append(Piece(block: place.block, offset: place.offset, size: size, target: done))
+      done += size
+    }
+    return MemoryExport(guest, pieces, size: done)
+  }
+
+  /// An ELF core: every mapped range is a segment, at its guest-physical address.
+  /// - Parameter range: nil for all memory; else what of it is mapped.
+  /// - Throws: `MAP-LAYOUT` when no memory is mapped, or none of the range.
+  package static func core(
+    _ range: ByteRange? = nil, of guest: GuestReader
+  ) throws(MigrationError) -> MemoryExport {
+    var segments: [(gpa: UInt64, block: Int, offset: UInt64, size: UInt64)] = []
+    for mapped in guest.description.map.ranges {
+      let start = max(mapped.gpa, range?.start ?? 0)
+      let end = min(mapped.end, range?.end ?? .max)
+      guard start < end else { continue }
+      segments.append((start, mapped.block, mapped.offset + (start - mapped.gpa), end - start))
+    }
+    guard !segments.isEmpty else {
+      throw MigrationError(
+        .guestMap, "no memory is mapped there",
+        got: range.map { "\(hex($0.start)) and \(hex($0.size)) bytes" })
+    }
+    var vmsas: [VMSA] = []
+    for vcpu in guest.description.vcpus { vmsas.append(try VMSA(vcpu.vmsa)) }
+    let core = ELFCore(
+      notes: ELFCoreNotes.encode(vmsas), segments: segments.map { ($0.gpa, $0.size) })
+    let pieces = zip(segments, core.offsets).map { segment, target in
+      Piece(block: segment.block, offset: segment.offset, size: segment.size, target: target)
+    }
+    return MemoryExport(guest, head: core.head, pieces, size: core.size)
+  }
+
+  /// Writes the file; the caller commits it.
+  /// - Parameters:
+  ///   - isSequential: whether the output has no positions: then zeros are written, not left out.
+  ///   - progress: told the bytes of memory done.
+  /// - Throws: `IO-READ`, `IO-WRITE`.
+  package func write(
+    to output: OutputFile, isSequential: Bool, progress: (UInt64) -> Void = { _ in }
+  ) throws(MigrationError) {
+    var sink = SparseSink(output, isSequential: isSequential)
+    try sink.write(head.span, at: 0)
+    let buffer = PageBuffer(count: Self.batchSize)
+    var before: UInt64 = 0
+    for piece in pieces {
+      let end = piece.offset + piece.size
+      var next = piece.offset
+      while next < end {
+        let stretch = try guest.stretch(block: piece.block, from: next, to: end)
+        while !stretch.isHole, next < stretch.end {
+          let count = Int(min(UInt64(Self.batchSize), stretch.end - next))
+          var span = buffer.mutableSpan(0..<count)
+          try guest.read(block: piece.block, at: next, into: &span)
+          try sink.writeData(
+            buffer.span.extracting(first: count), at: piece.target + (next - piece.offset))
+          next += UInt64(count)
+          progress(before + (next - piece.offset))
+        }
+        next = stretch.end
+      }
+      before += piece.size
+      progress(before)
+    }
+    try sink.end(at: size)
+  }
+
+  /// Writes ascending pieces of a file, and makes what lies between zero.
+  private struct SparseSink {
+    private static let zeros = [UInt8](repeating: 0, count: 1 << 16)
+    private let output: OutputFile
+    private let isSequential: Bool
+    /// Bytes written to a sequential output.
+    private var position: UInt64 = 0
+
+    init(_ output: OutputFile, isSequential: Bool) {
+      (self.output, self.isSequential) = (output, isSequential)
+    }
+
+    mutating func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+      guard isSequential else { return try output.write(bytes, at: offset) }
+      try fill(to: offset)
+      try output.write(bytes)
+      position += UInt64(bytes.count)
+    }
+
+    /// Writes what is not zero, page by page, pages side by side at once.
+    mutating func writeData(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+      var start = 0
+      var next = 0
+      while next < bytes.count {
+        let end = min(next + MemoryExport.pageSize, bytes.count)
+        if bytes.extracting(next..<end).isAllZero {
+          if start < next {
+            try write(bytes.extracting(start..<next), at: offset + UInt64(start))
+          }
+          start = end
+        }
+        next = end
+      }
+      if start < next { try write(bytes.extracting(start..<next), at: offset + UInt64(start)) }
+    }
+
+    mutating func end(at size: UInt64) throws(MigrationError) {
+      if isSequential { try fill(to: size) } else { try output.resize(to: size) }
+    }
+
+    private mutating func fill(to offset: UInt64) throws(MigrationError) {
+      while position < offset {
+        let count = min(UInt64(Self.zeros.count), offset - position)
+        try output.write(Self.zeros.span.extracting(first: Int(count)))
+        position += count
+      }
+    }
+  }
+}
+
+/// Guest-physical addresses by the byte.
+package struct ByteRange: Sendable, Hashable {
+  package let start: UInt64
+  /// At least 1; the range ends at or below 2^52.
+  package let size: UInt64
+  /// First address behind it.
+  package var end: UInt64 { start + size }
+
+  /// - Returns: nil when the range is empty or reaches beyond the address limit.
+  package init?(start: UInt64, size: UInt64) {
+    guard size > 0, size <= GPARange.limit, start <= GPARange.limit - size else { return nil }
+    (self.start, self.size) = (start, size)
+  }
+
+  /// - Parameter text: `FIRST-LAST` or `FIRST+LENGTH`, numbers as `byteCount` reads them.
+  /// - Returns: nil when it is neither.
+  package init?(parsing text: String) {
+    guard let mark = text.firstIndex(where: { $0 == "-" || $0 == "+" }),
+      let first = byteCount(text[..<mark]), let second = byteCount(text[text.index(after: mark)...])
+    else { return nil }
+    if text[mark] == "+" {
+      self.init(start: first, size: second)
+    } else {
+      guard second >= first, second < GPARange.limit else { return nil }
+      self.init(start: first, size: second - first + 1)
+    }
+  }
+}

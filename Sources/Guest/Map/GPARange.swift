@@ -1,0 +1,32 @@
+package import Errors
+
+/// Guest-physical addresses from `start` up to, not including, `end`; whole 4 KiB pages.
+package struct GPARange: Sendable, Hashable {
+  /// First address that is none: 2^52, the architectural limit.
+  package static let limit: UInt64 = 1 << 52
+
+  /// 4 KiB aligned.
+  package let start: UInt64
+  /// First address after the range, 4 KiB aligned, above `start`.
+  package let end: UInt64
+
+  /// - Throws: `GUEST-SHAPE` when the range is empty, not in whole pages or beyond the limit.
+  package init(start: UInt64, end: UInt64) throws(MigrationError) {
+    guard start < end, end <= Self.limit, (start | end) % 4096 == 0 else {
+      throw MigrationError(
+        .guestShape, "address range is empty, beyond the limit or not in whole pages",
+        expected: "4 KiB aligned, below 2^52", got: "\(hex(start)) up to \(hex(end))")
+    }
+    (self.start, self.end) = (start, end)
+  }
+
+  /// A range that is known to be well formed.
+  init(unchecked start: UInt64, _ end: UInt64) { (self.start, self.end) = (start, end) }
+
+  /// Bytes.
+  package var size: UInt64 { end - start }
+  /// 4 KiB pages.
+  package var pages: UInt64 { size / 4096 }
+
+  package func contains(_ gpa: UInt64) -> Bool { start <= gpa && gpa < end }
+}

@@ -1,0 +1,145 @@
+package import Errors
+
+/// A stretch of guest-physical memory and the place in a RAM block that backs it.
+package struct MappedRange: Sendable, Hashable {
+  /// Index of the RAM block.
+  package var block: Int
+  /// Bytes from the start of the block.
+  package var offset: UInt64
+  /// Guest-physical address.
+  package var gpa: UInt64
+  /// Bytes.
+  package var size: UInt64
+
+  package init(block: Int, offset: UInt64, gpa: UInt64, size: UInt64) {
+    self.block = block
+    self.offset = offset
+    self.gpa = gpa
+    self.size = size
+  }
+
+  /// First guest-physical address after the range.
+  package var end: UInt64 { gpa + size }
+  /// First place in the block after the range.
+  package var offsetEnd: UInt64 { offset + size }
+}
+
+/// Where the RAM blocks of a guest lie in guest-physical memory.
+///
+/// Ranges are ascending by address; no address and no byte of a block is mapped twice, so a page
+/// has one address and one place. Parts of a block may be mapped nowhere.
+package struct GuestMap: Sendable, Hashable {
+  /// Ranges a map may have.
+  package static let maximumCount = 4096
+
+  /// Ascending by guest-physical address.
+  package let ranges: [MappedRange]
+  /// Indices of `ranges`, ascending by block and offset.
+  private let byPlace: [Int]
+
+  /// The map of nothing.
+  package init() { (ranges, byPlace) = ([], []) }
+
+  /// - Parameters:
+  ///   - ranges: ascending by address.
+  ///   - blocks: what they lie in.
+  /// - Throws: `MAP-LAYOUT` when a range is empty, not in whole pages, outside its block or the
+  ///   address space, or when two overlap or are out of order.
+  package init(_ ranges: [MappedRange], blocks: [RAMBlock]) throws(MigrationError) {
+    try self.init(ranges, blocks: blocks) { _ in nil }
+  }
+
+  /// - Parameter place: offset in the input of a range, for errors.
+  init(
+    _ ranges: [MappedRange], blocks: [RAMBlock], at place: (Int) -> UInt64?
+  ) throws(MigrationError) {
+    guard ranges.count <= Self.maximumCount else {
+      throw MigrationError(
+        .guestMap, "guest map has too many ranges", expected: "at most \(Self.maximumCount)",
+        got: "\(ranges.count)")
+    }
+    for (index, range) in ranges.enumerated() {
+      try Self.check(range, blocks: blocks, at: place(index))
+      if index > 0, ranges[index - 1].end > range.gpa {
+        throw MigrationError(
+          .guestMap, "ranges of the guest map overlap or are out of order", at: place(index),
+          expected: "\(hex(ranges[index - 1].end)) or above", got: hex(range.gpa))
+      }
+    }
+    let byPlace = ranges.indices.sorted {
+      (ranges[$0].block, ranges[$0].offset) < (ranges[$1].block, ranges[$1].offset)
+    }
+    for (index, next) in zip(byPlace, byPlace.dropFirst())
+    where ranges[index].block == ranges[next].block
+      && ranges[index].offsetEnd > ranges[next].offset
+    {
+      throw MigrationError(
+        .guestMap, "one place of a RAM block is mapped at two addresses", at: place(next),
+        got: "\(hex(ranges[index].gpa)) and \(hex(ranges[next].gpa))")
+    }
+    (self.ranges, self.byPlace) = (ranges, byPlace)
+  }
+
+  /// Every mapped address.
+  package var addresses: GPARangeSet {
+    var set = GPARangeSet()
+    for range in ranges { set.append(GPARange(unchecked: range.gpa, range.end)) }
+    return set
+  }
+
+  /// The place that backs `gpa`, and how many bytes from there on lie side by side; nil where no
+  /// RAM is mapped.
+  package func locate(_ gpa: UInt64) -> (block: Int, offset: UInt64, available: UInt64)? {
+    var (low, high) = (0, ranges.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if ranges[middle].end <= gpa { low = middle + 1 } else { high = middle }
+    }
+    guard low < ranges.count, ranges[low].gpa <= gpa else { return nil }
+    let into = gpa - ranges[low].gpa
+    return (ranges[low].block, ranges[low].offset + into, ranges[low].size - into)
+  }
+
+  /// The address at which a place of a block is mapped; nil when it is not.
+  package func gpa(block: Int, offset: UInt64) -> UInt64? {
+    var (low, high) = (0, byPlace.count)
+    while low < high {
+      let middle = (low + high) / 2
+      let range = ranges[byPlace[middle]]
+      let isBefore =
+        range.block < block || (range.block == block && range.offsetEnd <= offset)
+      if isBefore { low = middle + 1 } else { high = middle }
+    }
+    guard low < byPlace.count else { return nil }
+    let range = ranges[byPlace[low]]
+    guard range.block == block, range.offset <= offset else { return nil }
+    return range.gpa + (offset - range.offset)
+  }
+
+  private static func check(
+    _ range: MappedRange, blocks: [RAMBlock], at place: UInt64?
+  ) throws(MigrationError) {
+    guard blocks.indices.contains(range.block) else {
+      throw MigrationError(
+        .guestMap, "guest map names a RAM block that is not there", at: place,
+        expected: "below \(blocks.count)", got: "\(range.block)")
+    }
+    guard range.size > 0, (range.size | range.offset | range.gpa) % 4096 == 0 else {
+      throw MigrationError(
+        .guestMap, "range of the guest map is empty or not in whole pages", at: place,
+        got: "\(hex(range.size)) bytes at \(hex(range.gpa)), offset \(hex(range.offset))")
+    }
+    let size = blocks[range.block].size
+    guard range.size <= size, range.offset <= size - range.size else {
+      throw MigrationError(
+        .guestMap, "range of the guest map reaches out of its RAM block", at: place,
+        expected: "within \(hex(size)) bytes",
+        got: "\(hex(range.size)) from \(hex(range.offset))")
+    }
+    guard range.size <= GPARange.limit, range.gpa <= GPARange.limit - range.size else {
+      throw MigrationError(
+        .guestMap, "range of the guest map is beyond the address limit", at: place,
+        expected: "below \(hex(GPARange.limit))", got: hex(range.gpa))
+    }
+  }
+}

@@ -1,0 +1,76 @@
+internal import Errors
+internal import SEVSNP
+
+/// Pages that a synthetic guest has shared, freed or accepted since round 0. The state of a page
+/// follows from the seed, its address and the last round it was converted in.
+struct SyntheticConversions {
+  private let seed: GuestSeed
+  private let round: UInt64
+  /// A page is converted in a round when its number for the round is below this.
+  private let limit: UInt64
+
+  init(_ options: SyntheticGuest) {
+    seed = options.seedRoot
+    round = UInt64(options.round)
+    // In 32 bits, so that a fraction of 1 has a limit that fits.
+    limit = UInt64(options.convertedFraction * 4_294_967_296)
+  }
+
+  /// The page states of now. The secrets page stays what it is; a page of 2 MiB of which a part is
+  /// converted falls apart.
+  /// - Parameter states: those of round 0.
+  func apply(to states: PageStateMap) throws(MigrationError) -> PageStateMap {
+    guard round > 0, limit > 0 else { return states }
+    var runs: [PageRun] = []
+    for run in states.runs {
+      if run.state == .secrets {
+        runs.append(run)
+        continue
+      }
+      for gpa in stride(from: run.gpa, to: run.end, by: Int(run.size.bytes)) {
+        let pages = stride(from: gpa, to: gpa + run.size.bytes, by: 4096)
+        let isWhole = pages.allSatisfy { state(of: $0) == nil }
+        var piece = run
+        (piece.gpa, piece.pages) = (gpa, run.size.bytes / 4096)
+        if isWhole {
+          Self.add(piece, to: &runs)
+          continue
+        }
+        for page in pages {
+          var piece = PageRun(gpa: page, pages: 1, state: run.state, permissions: run.permissions)
+          if let state = state(of: page) {
+            piece.state = state
+            piece.permissions = state == .validated ? .guestDefault : .none
+          }
+          Self.add(piece, to: &runs)
+        }
+      }
+    }
+    return try PageStateMap(joining: runs)
+  }
+
+  private static func add(_ run: PageRun, to runs: inout [PageRun]) {
+    if let last = runs.last, last.isContinued(by: run) {
+      runs[runs.count - 1].pages += run.pages
+    } else {
+      runs.append(run)
+    }
+  }
+
+  /// What a page was converted to last; nil when it never was.
+  private func state(of gpa: UInt64) -> PageState? {
+    var last = round
+    while last > 0 {
+      let number = seed.number(.conversion, gpa / 4096, last)
+      if number >> 32 < limit {
+        return switch number & 15 {
+        case 0..<7: .shared
+        case 7..<13: .validated
+        default: .unaccepted
+        }
+      }
+      last -= 1
+    }
+    return nil
+  }
+}

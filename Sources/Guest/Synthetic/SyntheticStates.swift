@@ -1,0 +1,104 @@
+internal import Errors
+internal import SEVSNP
+
+/// Lays private and shared runs over the memory of a synthetic guest, with an exact number of
+/// private pages.
+struct SyntheticStates {
+  private let addresses: GPARangeSet
+  private let secretsPage: UInt64?
+  private var generator: SeededGenerator
+  /// Longest run: a small guest gets several runs too.
+  private let longest: UInt64
+  private var pagesLeft: UInt64
+  private var privateLeft: UInt64
+  private var runs: [PageRun] = []
+
+  /// - Parameter privateFraction: 0 to 1.
+  init(
+    addresses: GPARangeSet, privateFraction: Double, secretsPage: UInt64?,
+    generator: SeededGenerator
+  ) {
+    self.addresses = addresses
+    self.generator = generator
+    pagesLeft = addresses.pages
+    privateLeft = UInt64((privateFraction * Double(pagesLeft)).rounded())
+    longest = max(pagesLeft / 32, pagesLeft >= 4096 ? 512 : 1)
+    let hasSecrets = secretsPage.map { addresses.contains($0) && $0 % 4096 == 0 } ?? false
+    self.secretsPage = hasSecrets && privateLeft > 0 ? secretsPage : nil
+    if self.secretsPage != nil {
+      pagesLeft -= 1
+      privateLeft -= 1
+    }
+  }
+
+  /// - Throws: nothing; the runs are well formed.
+  mutating func make() throws(MigrationError) -> PageStateMap {
+    for range in addresses.ranges {
+      guard let secretsPage, range.contains(secretsPage) else {
+        lay(from: range.start, to: range.end)
+        continue
+      }
+      lay(from: range.start, to: secretsPage)
+      runs.append(PageRun(gpa: secretsPage, pages: 1, state: .secrets))
+      lay(from: secretsPage + 4096, to: range.end)
+    }
+    return try PageStateMap(joining: runs)
+  }
+
+  private mutating func lay(from start: UInt64, to end: UInt64) {
+    var gpa = start
+    while gpa < end {
+      // Drawn without putting back, so that the number of private pages comes out exactly.
+      let isPrivate = generator.next(below: pagesLeft) < privateLeft
+      let available = isPrivate ? privateLeft : pagesLeft - privateLeft
+      let pages = min((end - gpa) / 4096, available, longest, drawLength(at: gpa))
+      if isPrivate {
+        layPrivate(gpa, pages)
+        privateLeft -= pages
+      } else {
+        runs.append(PageRun(gpa: gpa, pages: pages, state: .shared))
+      }
+      pagesLeft -= pages
+      gpa += pages * 4096
+    }
+  }
+
+  /// Single pages most often, then short and long runs, and runs that end at a 2 MiB border.
+  private mutating func drawLength(at gpa: UInt64) -> UInt64 {
+    let toBorder = 512 - gpa / 4096 % 512
+    return switch generator.next(below: 16) {
+    case 0..<4: 1
+    case 4..<8: 2 + generator.next(below: 15)
+    case 8..<11: 16 + generator.next(below: 241)
+    case 11..<14: toBorder
+    default: toBorder + 512 * generator.next(below: 4)
+    }
+  }
+
+  private mutating func layPrivate(_ gpa: UInt64, _ pages: UInt64) {
+    let isUnaccepted = generator.once(in: 8)
+    let state: PageState = isUnaccepted ? .unaccepted : .validated
+    let permissions: VMPLPermissions = isUnaccepted ? .none : .guestDefault
+    var (gpa, pages) = (gpa, pages)
+    if gpa % RMPPageSize.size2M.bytes == 0, pages >= 512, generator.once(in: 2) {
+      let large = pages / 512 * 512
+      runs.append(
+        PageRun(gpa: gpa, pages: large, state: state, size: .size2M, permissions: permissions))
+      gpa += large * 4096
+      pages -= large
+    } else if !isUnaccepted, generator.once(in: 6) {
+      // Read-only, or readable and executable, for the guest's level.
+      let special = min(pages, 1 + generator.next(below: 3))
+      let lesser: UInt32 = generator.once(in: 2) ? 0x0f0f_0100 : 0x0f0f_0d00
+      runs.append(
+        PageRun(
+          gpa: gpa, pages: special, state: state,
+          permissions: VMPLPermissions(rawValue: lesser)))
+      gpa += special * 4096
+      pages -= special
+    }
+    if pages > 0 {
+      runs.append(PageRun(gpa: gpa, pages: pages, state: state, permissions: permissions))
+    }
+  }
+}

@@ -1,0 +1,201 @@
+package import Errors
+internal import Wire
+
+/// One value of a JSON document that is read strictly, and where it stands, as a JSON pointer
+/// (RFC 6901): "/ram/0/size".
+///
+/// Whatever is wrong with the document is refused with one code, and the place.
+package struct DocumentValue: Sendable {
+  /// A kind of document: how its refusals look.
+  package struct Kind: Sendable {
+    /// Code of every refusal.
+    package var code: ErrorCode
+    /// The section they name: "guest.json".
+    package var section: String
+    /// What the document is: "manifest".
+    package var name: String
+
+    package init(_ code: ErrorCode, section: String, name: String) {
+      self.code = code
+      self.section = section
+      self.name = name
+    }
+  }
+
+  private let json: JSON
+  private let place: String
+  private let kind: Kind
+
+  /// The whole document.
+  /// - Throws: the kind's code when it is no JSON object, with the byte when it is no JSON.
+  package init(document bytes: [UInt8], of kind: Kind) throws(MigrationError) {
+    do {
+      json = try JSON(parsing: bytes)
+    } catch {
+      throw MigrationError(
+        kind.code, error.what, section: kind.section, at: error.offset, expected: error.expected,
+        got: error.got)
+    }
+    place = ""
+    self.kind = kind
+    guard json.members != nil else { throw wrong("an object") }
+    try requireEachKeyOnce(in: json, at: "")
+  }
+
+  /// Refuses a key that comes twice in its object, wherever that lies and whether or not it is known:
+  /// of two values readers would take different ones.
+  private func requireEachKeyOnce(in json: JSON, at place: String) throws(MigrationError) {
+    if let members = json.members {
+      var seen: Set<[UInt8]> = []
+      for member in members {
+        let place = "\(place)/\(Self.step(member.key))"
+        guard seen.insert(Array(member.key.utf8)).inserted else {
+          throw refusal("\(place) is there twice")
+        }
+        try requireEachKeyOnce(in: member.value, at: place)
+      }
+    }
+    for (index, element) in (json.array ?? []).enumerated()
+    where element.array != nil || element.members != nil {
+      try requireEachKeyOnce(in: element, at: "\(place)/\(index)")
+    }
+  }
+
+  private init(_ json: JSON, _ place: String, _ kind: Kind) {
+    (self.json, self.place, self.kind) = (json, place, kind)
+  }
+
+  // MARK: Objects
+
+  /// The member `key`.
+  /// - Throws: the kind's code when it is missing, or this is no object.
+  package func member(_ key: String) throws(MigrationError) -> DocumentValue {
+    guard let value = try optional(key) else { throw refusal("\(place)/\(key) is missing") }
+    return value
+  }
+
+  /// The member `key`; nil when there is none.
+  /// - Throws: the kind's code when this is no object.
+  package func optional(_ key: String) throws(MigrationError) -> DocumentValue? {
+    guard json.members != nil else { throw wrong("an object") }
+    return json[key].map { DocumentValue($0, "\(place)/\(key)", kind) }
+  }
+
+  /// Refuses every key but `known`.
+  /// - Throws: the kind's code, with the place of the first such key.
+  package func requireKeys(_ known: [String]) throws(MigrationError) {
+    guard let members = json.members else { throw wrong("an object") }
+    for member in members where !known.contains(where: member.isNamed) {
+      throw refusal(
+        "\(place)/\(Self.step(member.key)) is not known",
+        expected: "one of \(known.joined(separator: ", "))")
+    }
+  }
+
+  /// A key as a step of a JSON pointer.
+  private static func step(_ key: String) -> String {
+    var step = ""
+    for character in printable(key) {
+      switch character {
+      case "~": step += "~0"
+      case "/": step += "~1"
+      default: step.append(character)
+      }
+    }
+    return step
+  }
+
+  // MARK: Values
+
+  /// The elements of an array of `least` to `limit`.
+  package func elements(
+    atLeast least: Int = 0, limit: Int
+  ) throws(MigrationError) -> [DocumentValue] {
+    guard let elements = json.array, elements.count >= least, elements.count <= limit else {
+      throw wrong("an array of \(least == 0 ? "at most" : "\(least) to") \(limit)")
+    }
+    return elements.enumerated().map { DocumentValue($1, "\(place)/\($0)", kind) }
+  }
+
+  package func string() throws(MigrationError) -> String {
+    guard let text = json.string else { throw wrong("a string") }
+    return text
+  }
+
+  package func bool() throws(MigrationError) -> Bool {
+    guard let flag = json.bool else { throw wrong("true or false") }
+    return flag
+  }
+
+  /// A number of `least` to `limit`.
+  package func number<Value: FixedWidthInteger>(
+    atLeast least: Value = 0, _ limit: Value = .max
+  ) throws(MigrationError) -> Value {
+    guard let number = json.uint, let value = Value(exactly: number), value >= least,
+      value <= limit
+    else { throw wrong("a number from \(least) to \(limit)") }
+    return value
+  }
+
+  /// A 64-bit number as a string: 0x and 1 to 16 hex digits.
+  package func hexadecimal() throws(MigrationError) -> UInt64 {
+    guard let text = json.string, text.hasPrefix("0x"), (3...18).contains(text.utf8.count),
+      text.utf8.dropFirst(2).allSatisfy({ UInt8(ascii: "+") != $0 && UInt8(ascii: "-") != $0 }),
+      let value = UInt64(text.dropFirst(2), radix: 16)
+    else { throw wrong("a string of 0x and hex digits") }
+    return value
+  }
+
+  /// `count` bytes as a string: two hex digits each.
+  package func bytes(_ count: Int) throws(MigrationError) -> [UInt8] { try bytes([count]) }
+
+  /// Bytes as a string: two hex digits each.
+  /// - Parameter counts: how many there may be.
+  package func bytes(_ counts: [Int]) throws(MigrationError) -> [UInt8] {
+    guard let text = json.string, counts.contains(where: { text.utf8.count == 2 * $0 }),
+      let bytes = Hex.decode(text)
+    else {
+      let hint = json.string?.hasPrefix("0x") == true ? ", without 0x" : ""
+      throw wrong(
+        "a string of \(counts.map(String.init).joined(separator: " or ")) bytes in hex\(hint)")
+    }
+    return bytes
+  }
+
+  // MARK: Refusals
+
+  /// Runs `make`, whose refusal is one of this place.
+  package func checked<Value>(
+    _ make: () throws(MigrationError) -> Value
+  ) throws(MigrationError) -> Value {
+    do {
+      return try make()
+    } catch {
+      throw refusal("\(place): \(error.what)", expected: error.expected, got: error.got)
+    }
+  }
+
+  /// The refusal of this value.
+  /// - Parameter expected: what should stand here.
+  package func wrong(_ expected: String) -> MigrationError {
+    let got =
+      switch json {
+      case .null: "null"
+      case .bool(let flag): "\(flag)"
+      case .unsigned(let value): "\(value)"
+      case .negative(let value): "\(value)"
+      case .decimal(let text): printable(text)
+      case .string(let text): "\"\(printable(text))\""
+      case .array(let elements): "an array of \(elements.count)"
+      case .object: "an object"
+      }
+    return refusal(
+      "\(place.isEmpty ? kind.name : place) is not valid", expected: expected, got: got)
+  }
+
+  private func refusal(
+    _ what: String, expected: String? = nil, got: String? = nil
+  ) -> MigrationError {
+    MigrationError(kind.code, what, section: kind.section, expected: expected, got: got)
+  }
+}

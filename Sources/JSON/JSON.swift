@@ -1,0 +1,110 @@
+/// A JSON value (RFC 8259) that keeps what QEMU's descriptions carry in it.
+///
+/// Why not a library's: the order of keys is part of a VM description, QEMU may repeat a key within
+/// one object (lists of more than one element), 64-bit integers must stay exact, errors must name
+/// the byte, and text that golden files hold must not change with the version of a toolchain.
+package enum JSON: Hashable, Sendable {
+  case null
+  case bool(Bool)
+  /// An integer from 0 to 2^64 - 1.
+  case unsigned(UInt64)
+  /// An integer from -2^63 to -1.
+  case negative(Int64)
+  /// Any other number, as it was spelled: `1.5`, `-0`, `1e9`.
+  case decimal(String)
+  case string(String)
+  case array([JSON])
+  /// Members in the order they were written; a key may occur again.
+  case object([Member])
+
+  /// One key and its value.
+  package struct Member: Hashable, Sendable {
+    package var key: String
+    package var value: JSON
+
+    package init(_ key: String, _ value: JSON) {
+      self.key = key
+      self.value = value
+    }
+
+    /// Whether its key is `name`, byte for byte. As strings also keys are equal that are spelled with
+    /// other characters: the kelvin sign is a K.
+    package func isNamed(_ name: String) -> Bool { key.utf8.elementsEqual(name.utf8) }
+  }
+}
+
+extension JSON {
+  /// Any integer that fits 64 bits, exactly.
+  package init(_ value: some BinaryInteger) {
+    if let value = UInt64(exactly: value) {
+      self = .unsigned(value)
+    } else if let value = Int64(exactly: value) {
+      self = .negative(value)
+    } else {
+      self = .decimal(String(value))
+    }
+  }
+
+  /// The first value under `key`, or nil when there is none or this is not an object.
+  package subscript(key: String) -> JSON? {
+    members?.first { $0.isNamed(key) }?.value
+  }
+
+  /// Every value under `key`, in order.
+  package func values(under key: String) -> [JSON] {
+    members?.filter { $0.isNamed(key) }.map(\.value) ?? []
+  }
+
+  /// Keys and values of an object, nil for anything else.
+  package var members: [Member]? {
+    if case .object(let members) = self { members } else { nil }
+  }
+
+  /// Elements of an array, nil for anything else.
+  package var array: [JSON]? {
+    if case .array(let elements) = self { elements } else { nil }
+  }
+
+  /// A string, nil for anything else.
+  package var string: String? {
+    if case .string(let text) = self { text } else { nil }
+  }
+
+  /// `true` or `false`, nil for anything else.
+  package var bool: Bool? {
+    if case .bool(let flag) = self { flag } else { nil }
+  }
+
+  /// An integer from 0 to 2^64 - 1.
+  package var uint: UInt64? {
+    if case .unsigned(let value) = self { value } else { nil }
+  }
+
+  /// An integer that fits `Int`.
+  package var int: Int? {
+    switch self {
+    case .unsigned(let value): Int(exactly: value)
+    case .negative(let value): Int(exactly: value)
+    default: nil
+    }
+  }
+
+  /// Whether this is `null`.
+  package var isNull: Bool { self == .null }
+}
+
+extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+  ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral,
+  ExpressibleByNilLiteral
+{
+  package init(stringLiteral value: String) { self = .string(value) }
+  package init(integerLiteral value: Int64) { self.init(value) }
+  package init(booleanLiteral value: Bool) { self = .bool(value) }
+  package init(arrayLiteral elements: JSON...) { self = .array(elements) }
+  package init(nilLiteral: ()) { self = .null }
+
+  /// Members keep the order of the literal, and repeated keys.
+  package init(dictionaryLiteral elements: (String, JSON)...) {
+    self = .object(elements.map { Member($0.0, $0.1) })
+  }
+}

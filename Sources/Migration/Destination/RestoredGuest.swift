@@ -1,0 +1,92 @@
+internal import Errors
+internal import Guest
+internal import QEMUStream
+internal import SEVSNP
+internal import SVSM
+
+extension GuestDescription {
+  /// The guest that comes out of a migration: what its SVSM restored, together with what the host knows.
+  /// - Parameters:
+  ///   - frame: what the VMM keeps of the machine; nil when the stream has nothing of it.
+  ///   - placeBlock: takes the number and the content of a RAM block that the SVSM carried.
+  /// - Throws: `MACHINE-SYNTAX`, `GUEST-SHAPE`, and what `validate` refuses.
+  init(
+    _ restored: RestoredState, machine: String, blocks: [Guest.RAMBlock], map: GuestMap,
+    frame: MachineFrame?, placeBlock: (Int, [UInt8]) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    var attributes = GPARangeSet()
+    for run in restored.guest.pageStates.runs where run.state.isPrivate {
+      attributes.insert(try GPARange(start: run.gpa, end: run.end))
+    }
+    self.init(
+      machine: machine, ramBlocks: blocks, map: map, attributes: attributes,
+      pageStates: restored.guest.pageStates, vcpus: restored.guest.vcpus,
+      services: restored.guest.services.filter { $0.kind != .machine })
+    let state = try Self.machineState(
+      restored, frame, blocks, missing: map.sealedBlocks(of: blocks), placeBlock)
+    try state?.requireRegisters(of: vcpus)
+    machineState = state?.encoded
+    try validate()
+  }
+
+  /// Puts in place what the SVSM carried of the machine.
+  /// - Parameter missing: RAM blocks that the SVSM must have carried.
+  /// - Returns: what the VMM keeps of the machine, whole; nil when none came.
+  /// - Throws: `MACHINE-SYNTAX` when it is not just what is missing.
+  private static func machineState(
+    _ restored: RestoredState, _ frame: MachineFrame?, _ blocks: [Guest.RAMBlock],
+    missing: Set<Int>, _ placeBlock: (Int, [UInt8]) throws(MigrationError) -> Void
+  ) throws(MigrationError) -> MachineState? {
+    func refusal(_ what: String, _ expected: String, _ got: String) -> MigrationError {
+      MigrationError(.machineSyntax, what, section: "snp-machine", expected: expected, got: got)
+    }
+    let pieces = try pieces(of: restored.guest.services)
+    var frame = frame
+    var missing = missing
+    for piece in pieces {
+      switch piece.owner {
+      case .entry(let index):
+        guard frame != nil else {
+          throw refusal(
+            "SVSM carried sections of a machine that did not come", "a section snp-machine",
+            "entry \(index) alone")
+        }
+        try frame?.fill(index, piece)
+      case .block(let block):
+        guard missing.remove(block) != nil, piece.content.count == blocks[block].size,
+          piece.identity == .init(blocks[block])
+        else {
+          throw refusal(
+            "SVSM carried what is no sealed RAM block",
+            "each sealed block once, whole, by its name",
+            "block \(block), \(piece.content.count) bytes")
+        }
+        try placeBlock(block, piece.content)
+      }
+    }
+    if let block = missing.min() {
+      throw refusal("a sealed RAM block never came", "\(blocks[block].name)", "nothing")
+    }
+    return try frame?.whole()
+  }
+
+  /// The pieces that the SVSM carried: none without the service.
+  /// - Throws: `SERVICE-UNKNOWN` for another version of their list; `SERVICE-SYNTAX` for a service that no
+  ///   source of ours makes; `MACHINE-SYNTAX`.
+  private static func pieces(
+    of services: [ServiceState]
+  ) throws(MigrationError) -> [SealedMachine.Piece] {
+    guard let service = services.first(where: { $0.kind == .machine }) else { return [] }
+    guard service.version == SealedMachine.version else {
+      throw MigrationError(
+        .serviceUnknown, "version of what the SVSM carries of the machine is not known here",
+        expected: "\(SealedMachine.version)", got: "\(service.version)")
+    }
+    guard service.isMandatory, service.generation == 1, !service.blob.isEmpty else {
+      throw MigrationError(
+        .serviceSyntax, "what the SVSM carries of the machine is made anew by each source",
+        expected: "mandatory, generation 1, with content", got: "generation \(service.generation)")
+    }
+    return try SealedMachine(service.blob).pieces
+  }
+}

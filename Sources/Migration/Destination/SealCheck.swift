@@ -1,0 +1,200 @@
+internal import Cryptography
+package import Errors
+package import QEMUStream
+internal import Threads
+internal import Wire
+
+/// Hashes a stream while it is read, then holds its seal against it.
+final class SealCheck {
+  private let follower: ChunkFollower
+  private var seal: Seal?
+
+  /// Begins to hash everything `input` consumes from now on, its first byte.
+  init(_ input: StreamInput, crew: WorkCrew) {
+    follower = ChunkFollower(input, crew: crew)
+  }
+
+  /// Stream offset from which on `advance` has something to do; none once the stream has ended.
+  var due: UInt64 { follower.due }
+
+  /// Hands over the chunks that are consumed. To be called often: until then they take memory.
+  func advance() throws(MigrationError) { try follower.advance() }
+
+  /// Consumes what lies before `offset`, and hands it over.
+  func consume(upTo offset: UInt64) throws(MigrationError) { try follower.consume(upTo: offset) }
+
+  /// The covered bytes end here.
+  func streamEnds() throws(MigrationError) { try follower.end() }
+
+  /// Nothing is hashed any more: there is no seal to hold it against.
+  func giveUp() { follower.stop() }
+
+  /// Reads a seal at the input's place; with a `check` also holds it against the stream.
+  /// - Parameters:
+  ///   - kind: of the stream.
+  ///   - signer: key that must have signed it; nil takes whose ever, and none.
+  ///   - streamStart: offset of the stream's first byte.
+  ///   - refuse: takes each check that fails, and each damaged chunk.
+  /// - Throws: `SEAL-MISSING`, `SEAL-SYNTAX`, `SEAL-LENGTH`, `SEAL-ROOT`, `SEAL-CHUNK`,
+  ///   `SEAL-SIGNER`, `SEAL-SIGNATURE`.
+  static func read(
+    from input: StreamInput, of kind: Seal.Kind, check: SealCheck?, signer: [UInt8]?,
+    streamStart: UInt64 = 0,
+    refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) -> Seal {
+    let start = input.offset
+    guard try Seal.begins(input) else {
+      throw MigrationError(
+        .sealMissing, "no seal after the end of the sections", at: start, expected: "SVSMSEAL",
+        got: try input.nextText())
+    }
+    let fixed = try input.readArray(Seal.layout.size)
+    let span = fixed.span
+    var cursor = ByteCursor(span, at: start)
+    let seal = try Seal(from: &cursor)
+    if seal.coveredLength != start - streamStart {
+      let error = MigrationError(
+        .sealLength, "seal covers another length", section: "seal", at: start + 24,
+        expected: "\(start - streamStart)", got: "\(seal.coveredLength)")
+      // So many leaves are read at most as the bytes before the seal bear out.
+      guard seal.coveredLength / 2 <= start - streamStart else { throw error }
+      try refuse(error)
+    }
+    let leavesOffset = input.offset
+    let leaves = try readLeaves(seal.chunkCount, from: input)
+    let signatureOffset = input.offset
+    let signature = seal.signer == nil ? [] : try input.readArray(Seal.signatureSize)
+    let root = try HashTree.root(of: leaves)
+    if root != seal.root {
+      try refuse(
+        MigrationError(
+          .sealRoot, "seal's leaves do not give its root", section: "seal", at: leavesOffset,
+          expected: short(seal.root), got: short(root)))
+    }
+    if let check {
+      // Leaves that are damaged say nothing of chunks whose root is right.
+      let own = check.follower.leaves
+      let isWhole = try (own == leaves ? root : HashTree.root(of: own)) == seal.root
+      if root == seal.root || !isWhole {
+        try check.compare(leaves, covering: seal.coveredLength, refuse)
+      }
+      check.seal = seal
+    }
+    if signer != nil, seal.signer != signer {
+      try refuse(
+        MigrationError(
+          .sealSigner, seal.signer == nil ? "seal is not signed" : "seal is signed by another key",
+          section: "seal", at: start + 112, expected: signer.map { "key \(short($0))" },
+          got: seal.signer.map { "key \(short($0))" } ?? "none"))
+    }
+    let isGood = seal.signer == nil ? true : try seal.isSigned(signature, as: kind)
+    if !isGood {
+      try refuse(
+        MigrationError(
+          .sealSignature, "seal's signature is wrong", section: "seal", at: signatureOffset))
+    }
+    return seal
+  }
+
+  /// Reads the leaves piece by piece, so that nothing is allocated for leaves that are not there.
+  private static func readLeaves(
+    _ count: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> [UInt8] {
+    var leaves: [UInt8] = []
+    var left = count
+    while left > 0 {
+      let step = min(left, 2048)
+      leaves += try input.readArray(Int(step) * LeafHasher.hashSize)
+      left -= step
+    }
+    return leaves
+  }
+
+  private static func short(_ bytes: [UInt8]) -> String { "\(Hex.encode(bytes.prefix(8)))…" }
+
+  /// Names each chunk whose leaf is another. Where bytes are missing or too many all behind them is
+  /// moved: only the first chunk is named then.
+  private func compare(
+    _ leaves: [UInt8], covering length: UInt64, _ refuse: MigrationError.Refusal
+  ) throws(MigrationError) {
+    let mine = follower.leaves
+    let size = LeafHasher.hashSize
+    let isMoved = length != follower.length
+    for start in stride(from: 0, to: min(leaves.count, mine.count), by: size)
+    where leaves[start..<start + size] != mine[start..<start + size] {
+      let first = follower.start + UInt64(start / size * LeafHasher.chunkSize)
+      let last = min(first + UInt64(LeafHasher.chunkSize), follower.start + length)
+      try refuse(
+        MigrationError(
+          .sealChunk, "bytes up to 0x\(String(last, radix: 16)) are not those that were sealed",
+          section: "seal", at: first,
+          expected: "SHA-256 \(Self.short(Array(leaves[start..<start + size])))",
+          got: Self.short(Array(mine[start..<start + size]))))
+      if isMoved { return }
+    }
+  }
+
+  /// Holds the VM description record against the seal.
+  /// - Throws: `SEAL-TRAILER`.
+  func checkTrailer(
+    length: Int, text: Span<UInt8>, at offset: UInt64,
+    refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) {
+    var hash = try SHA256()
+    var head = [RecordType.vmdescription.rawValue]
+    head.append(bigEndian: UInt32(truncatingIfNeeded: length))
+    try hash.update(head)
+    try hash.update(text)
+    let digest = try hash.finish()
+    if seal?.trailerLength != UInt64(length) + 5 || digest != seal?.trailerHash {
+      try refuse(
+        MigrationError(
+          .sealTrailer, "VM description is not the one that was sealed", at: offset,
+          expected:
+            "\(seal?.trailerLength ?? 0) bytes, SHA-256 \(Self.short(seal?.trailerHash ?? []))",
+          got: "\(UInt64(length) + 5), \(Self.short(digest))"))
+    }
+  }
+
+  /// Holds it against the seal that no VM description follows.
+  /// - Throws: `SEAL-TRAILER`.
+  func checkNoTrailer(
+    at offset: UInt64, refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) {
+    let digest = try SHA256.hash([] as [UInt8])
+    if seal?.trailerLength != 0 || digest != seal?.trailerHash {
+      try refuse(
+        MigrationError(
+          .sealTrailer, "VM description that was sealed is not there", at: offset,
+          expected: "\(seal?.trailerLength ?? 0) bytes", got: "none"))
+    }
+  }
+}
+
+extension StreamInput {
+  /// What comes next, as an error says it.
+  func nextText() throws(MigrationError) -> String {
+    guard let byte = try peekByte() else { return "the end" }
+    return "byte 0x\(String(byte, radix: 16))"
+  }
+}
+
+extension Seal {
+  /// Whether the next byte of `input`, behind the end of the sections, is a seal's.
+  static func begins(_ input: StreamInput) throws(MigrationError) -> Bool {
+    try input.peekByte() == magic[0]
+  }
+
+  /// Reads the seal that may stand behind the sections of a plain QEMU stream. What it covers is not
+  /// hashed; its signature is checked, whose ever it is.
+  /// - Parameter streamStart: offset of the stream's first byte.
+  /// - Returns: nil when none stands there.
+  /// - Throws: `SEAL-SYNTAX`, `SEAL-LENGTH`, `SEAL-ROOT`, `SEAL-SIGNATURE`.
+  package static func readIfPresent(
+    from input: StreamInput, streamStart: UInt64
+  ) throws(MigrationError) -> Seal? {
+    guard try begins(input) else { return nil }
+    return try SealCheck.read(
+      from: input, of: .plain, check: nil, signer: nil, streamStart: streamStart)
+  }
+}

@@ -1,0 +1,138 @@
+internal import Errors
+internal import Guest
+internal import SEVSNP
+internal import SVSM
+
+/// The VMM's own books of which pages came as shared memory, in which block.
+///
+/// With them the destination tells a missing shared page from one that came, and a shared page at a
+/// private address from a private one. A page that was shared while the guest ran may be private when
+/// it is paused: what came in the last epoch is held against the page states, what came before is
+/// overwritten or made zero.
+struct SharedPageBooks {
+  /// Whether a page holds shared content, and whether anything came for it at all.
+  private var trackers: [PageTracker]
+  /// Pages for which shared content came in the epoch that is open; nil in the first epoch, in which
+  /// `trackers` tell.
+  private var current: [PageTracker]?
+  private let blocks: [Guest.RAMBlock]
+
+  init(blocks: [Guest.RAMBlock]) {
+    self.blocks = blocks
+    trackers = [PageTracker](repeating: PageTracker(), count: blocks.count)
+  }
+
+  /// Begins the next epoch.
+  mutating func beginEpoch() {
+    current = [PageTracker](repeating: PageTracker(), count: blocks.count)
+  }
+
+  /// Notes that shared content for a page came.
+  /// - Returns: whether anything came for the page before.
+  mutating func noteShared(_ block: Int, _ offset: UInt64) -> Bool {
+    let wasTouched = trackers[block].bits(of: offset).isCurrent
+    trackers[block].note(offset, isPresent: true)
+    current?[block].note(offset, isPresent: true)
+    return wasTouched
+  }
+
+  /// Notes that a page came as a private one, or was withdrawn.
+  /// - Returns: whether anything came for the page before; whether it was shared content, and in the
+  ///   epoch that is open.
+  mutating func notePrivate(
+    _ block: Int, _ offset: UInt64
+  ) -> (wasTouched: Bool, isSharedNow: Bool) {
+    let known = trackers[block].bits(of: offset)
+    let isSharedNow = current?[block].bits(of: offset).isPresent ?? known.isPresent
+    trackers[block].note(offset, isPresent: false)
+    return (known.isCurrent, isSharedNow)
+  }
+
+  /// Holds the books against the trusted page states: every shared page came as shared memory, and in
+  /// the last epoch no private one did.
+  /// - Returns: number of shared pages.
+  /// - Throws: `MAP-SHARED-AT-PRIVATE`, `MAP-MISSING-PAGE`.
+  mutating func check(
+    _ extents: MemoryExtents, at offset: UInt64
+  ) throws(MigrationError) -> UInt64 {
+    var latest = current ?? trackers
+    let regions = latest.map(\.regions)
+    for extent in extents.extents(where: { $0.isPrivate }) {
+      let (place, gpa) = (extent.place, extent.gpa)
+      if let page = Self.first(&latest[place.block], in: place, regions: regions[place.block]) {
+        throw MigrationError(
+          .mapSharedAtPrivate, "shared content came for a private page", section: "ram",
+          at: offset, got: "gpa 0x\(String(gpa + (page - place.offset), radix: 16))")
+      }
+    }
+    return try requireShared(extents.shared(blocks), at: offset)
+  }
+
+  /// Every page that no address reaches came as shared memory: what must hold whatever the page states
+  /// are.
+  /// - Throws: `MAP-MISSING-PAGE`.
+  mutating func checkUnmapped(by map: GuestMap, at offset: UInt64) throws(MigrationError) {
+    _ = try requireShared(map.unmapped(of: blocks), at: offset)
+  }
+
+  private mutating func requireShared(
+    _ extents: [BlockExtent], at offset: UInt64
+  ) throws(MigrationError) -> UInt64 {
+    var pages: UInt64 = 0
+    for extent in extents {
+      pages += extent.size / 4096
+      for page in stride(from: 0, to: extent.size, by: 4096)
+      where !trackers[extent.block].bits(of: extent.offset + page).isPresent {
+        throw MigrationError(
+          .mapMissingPage, "a shared page never came", section: "ram", at: offset,
+          got: "\(blocks[extent.block].name) offset 0x\(String(extent.offset + page, radix: 16))")
+      }
+    }
+    return pages
+  }
+
+  /// Calls `body` with each page that was never accepted and holds shared content of an epoch that
+  /// was not the last.
+  mutating func leftovers(
+    _ extents: MemoryExtents, _ body: (BlockExtent) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    guard current != nil else { return }
+    let regions = trackers.map(\.regions)
+    for extent in extents.extents(where: { $0 == .unaccepted }) {
+      var rest = extent.place
+      while let page = Self.first(&trackers[rest.block], in: rest, regions: regions[rest.block]) {
+        try body(BlockExtent(block: rest.block, offset: page, size: 4096))
+        rest.size = rest.end - (page + 4096)
+        rest.offset = page + 4096
+      }
+    }
+  }
+
+  /// The first page of an extent that a tracker calls present. Looks only where pages came at all: an
+  /// extent may be as long as an address can say, and costs its stream one run.
+  /// - Parameter regions: of the tracker, which is that of the extent's block.
+  private static func first(
+    _ tracker: inout PageTracker, in extent: BlockExtent, regions: [UInt64]
+  ) -> UInt64? {
+    var low = 0
+    var high = regions.count
+    while low < high {
+      let middle = (low + high) / 2
+      if regions[middle] + PageTracker.regionSize <= extent.offset {
+        low = middle + 1
+      } else {
+        high = middle
+      }
+    }
+    while low < regions.count, regions[low] < extent.end {
+      let start = max(regions[low], extent.offset)
+      let end = min(regions[low] + PageTracker.regionSize, extent.end)
+      for page in stride(from: start, to: end, by: 4096)
+      where tracker.bits(of: page).isPresent {
+        return page
+      }
+      low += 1
+    }
+    return nil
+  }
+}

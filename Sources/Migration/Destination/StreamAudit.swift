@@ -1,0 +1,229 @@
+internal import Errors
+internal import QEMUStream
+internal import SVSM
+internal import Threads
+internal import Wire
+
+/// One pass of a verifier over an SNP stream.
+///
+/// It takes the records in stream order, in the order of a destination's checks, and notes whatever is
+/// wrong. With keys, tags are checked by all threads of a crew. Nothing is restored.
+struct StreamAudit: ~Copyable {
+  let findings: FindingLedger
+  let trust: Trust
+  let offer: MigrationData?
+  let instance: SVSMInstance?
+  var reader: SNPStreamReader
+  var pages: AuditedPages
+  /// What the session says, and where its payload begins.
+  var session: (data: TransferData, offset: UInt64)?
+  /// With keys that fit.
+  var auditor: MigrationAuditor?
+  /// The rules of the records; nothing without a session.
+  var books: RecordLedger
+  var host = HostAudit()
+  /// What a destination would restore; nil before a commit that bears it out.
+  var restored: RestoredState?
+  /// Whether the records were followed to their end.
+  var isFollowed = false
+  /// Whether a seal was read.
+  var hasSeal = false
+  /// Where they could not be followed any further.
+  var stop: MigrationError?
+  /// Of each report that was judged, whether its chain was held against a revocation list.
+  private var chainsHeld: [Bool] = []
+
+  init(
+    _ input: StreamInput, offer: MigrationData?, instance: SVSMInstance?, trust: Trust,
+    crew: WorkCrew, noting findings: FindingLedger
+  ) throws(MigrationError) {
+    books = try RecordLedger(transferData: [])
+    self.findings = findings
+    (self.trust, self.offer, self.instance) = (trust, offer, instance)
+    reader = SNPStreamReader(input, checkingSealWith: crew, noting: findings)
+    pages = AuditedPages(crew)
+  }
+
+  /// Reads the whole stream, as far as that goes.
+  /// - Throws: what is no refusal; the first refusal when the pass is to end there.
+  mutating func run() throws(MigrationError) {
+    try walk()
+    if stop != nil, try reader.resumeAtSeal() { try walk() }
+    try checkHost()
+    if instance == nil { try checkSource() }
+    try checkOffer()
+    noteFreshness()
+  }
+
+  /// What is known of the revocation of those who vouch for the parties.
+  var revocation: VerificationReport.Revocation {
+    if trust.revocationLists.isEmpty { return .noList }
+    return chainsHeld.isEmpty || chainsHeld.contains(false) ? .noChain : .checked
+  }
+
+  /// Takes record after record, to the end or to where they cannot be followed.
+  private mutating func walk() throws(MigrationError) {
+    while true {
+      let record: SNPStreamReader.Record
+      do throws(MigrationError) {
+        record = try reader.next()
+      } catch {
+        // What came before is named first.
+        try finishPages()
+        try findings.release()
+        if findings.hasStopped { throw error }
+        if stop == nil { stop = named(error) }
+        return try findings.note(error)
+      }
+      if pages.areOnTheirWay, findings.holdsSome {
+        try finishPages()
+        try findings.release()
+      }
+      if case .pages(let count) = record {
+        try take(pages: count)
+        continue
+      }
+      try finishPages()
+      if case .end = record { return findings.look(at: .structure) }
+      do throws(MigrationError) {
+        try take(record)
+      } catch {
+        guard error.code.exitStatus == 65, !findings.hasStopped else { throw error }
+        // A record that could not be read at all: what it would have said is missing.
+        try findings.note(named(error))
+        findings.obstruct(
+          .counts, .transcript, .epochOrder, reason: "a record \(place(error)) cannot be read",
+          needs: "that record as it was made")
+      }
+    }
+  }
+
+  /// The refusal with the section it lies in.
+  func named(_ error: MigrationError) -> MigrationError {
+    reader.section.map { error.inSection($0.name.description) } ?? error
+  }
+
+  /// Where a refusal stands, as a clause.
+  func place(_ error: MigrationError) -> String {
+    error.offset.map { "at byte 0x\(String($0, radix: 16))" } ?? "of the stream"
+  }
+
+  /// Takes what is wrong with the record that was read last.
+  var refuse: MigrationError.Refusal {
+    let (findings, name) = (findings, reader.section?.name.description)
+    return { error throws(MigrationError) in
+      try findings.note(name.map { error.inSection($0) } ?? error)
+    }
+  }
+
+  private mutating func take(_ record: SNPStreamReader.Record) throws(MigrationError) {
+    switch record {
+    case .configuration(let configuration):
+      host.machine = String(validating: configuration.machine, as: UTF8.self)
+    case .session(let data): try begin(data)
+    case .ram(let record): try take(record)
+    case .guestMap(let map): host.map = map
+    case .machine(let frame): host.frame = frame
+    case .device(let entry): try takeDevice(entry)
+    case .token: try takeToken()
+    case .final(let place): try take(place)
+    case .commit: try takeCommit()
+    case .eof: endRecords()
+    case .seal:
+      hasSeal = true
+      if session != nil { findings.look(at: .sealSigner) }
+    case .vmdescription: findings.look(at: .seal)
+    case .skipped(let header):
+      // An audit's reader passes over a map that it refused.
+      if header.name == SNPSection.guestMap.name { host.isUnknown = true }
+    case .pages, .end: break
+    }
+  }
+
+  // MARK: The session
+
+  private mutating func begin(_ data: TransferData) throws(MigrationError) {
+    guard session == nil else { return }
+    let offset = reader.payloadOffset
+    session = (data, offset)
+    books = try RecordLedger(transferData: data.encoded)
+    var isRecipient = true
+    if let offer {
+      findings.look(at: .recipient)
+      do throws(MigrationError) {
+        try data.requireAnswer(to: offer, at: offset)
+      } catch {
+        isRecipient = false
+        try findings.note(error)
+      }
+    }
+    guard let instance else { return }
+    try checkSource()
+    // The key wrap binds the offer's digest: the key of another does not unwrap.
+    guard isRecipient else { return }
+    auditor = try MigrationAuditor(instance: instance, transferData: data)
+    guard auditor != nil else { return try findings.note(TransferData.unwrapError(at: offset)) }
+    findings.look(at: .transportKey)
+  }
+
+  /// Checks the source's proof: without keys last, so that damage is called damage and not a forgery.
+  private mutating func checkSource() throws(MigrationError) {
+    guard let session, session.data.flags.contains(.mutual) else { return }
+    try check(
+      session.data.report, session.data.certificates, session.data.expectedReportData(),
+      in: "snp-session", at: session.offset + UInt64(TransferData.layout.size),
+      .sourceAttestation)
+  }
+
+  private mutating func checkOffer() throws(MigrationError) {
+    guard let offer else { return }
+    try check(
+      offer.report, offer.certificates, offer.expectedReportData(), in: "offer",
+      at: UInt64(MigrationData.layout.size), .destinationAttestation)
+    // With one half missing, or a report that proves nothing, nothing is bound.
+    guard session?.data.flags.contains(.mutual) == true else { return }
+    for half in [VerificationReport.Property.sourceAttestation, .destinationAttestation]
+    where findings.isOpen(half) {
+      findings.obstruct(
+        .keyBinding, reason: "\(half.rawValue) is not proven: that report binds nothing",
+        needs: "a report under a trusted root")
+    }
+    findings.look(at: .keyBinding)
+  }
+
+  private mutating func check(
+    _ report: [UInt8], _ certificates: [UInt8], _ reportData: [UInt8], in section: String,
+    at offset: UInt64, _ property: VerificationReport.Property
+  ) throws(MigrationError) {
+    var errors: [MigrationError] = []
+    let isHeld = try trust.audit(
+      report: report, certificates: certificates, reportData: reportData, of: section, at: offset
+    ) { (error) throws(MigrationError) in errors.append(error) }
+    chainsHeld.append(isHeld)
+    // A root that nobody named, or a certificate that is not at hand, proves nothing wrong.
+    let unknown: [ErrorCode] = [.certificateRoot, .certificateMissing]
+    let isUnknown = errors.allSatisfy { unknown.contains($0.code) || $0.code == .reportData }
+    for error in errors {
+      if error.code == .reportData {
+        try findings.note(error, about: .keyBinding)
+      } else if isUnknown {
+        try findings.note(
+          error, unknownTo: property, reason: Self.unknown(error),
+          needs: error.code == .certificateRoot
+            ? "that root, named with --trust, if it is to be trusted" : error.expected ?? "it")
+      } else {
+        try findings.note(error, about: property)
+      }
+    }
+    findings.look(at: property)
+  }
+
+  private static func unknown(_ error: MigrationError) -> String {
+    guard error.code == .certificateRoot, let root = error.got else { return error.what }
+    return "the chain ends in a root that is not trusted: \(root)"
+  }
+
+  private func noteFreshness() {
+    if auditor != nil, instance?.stage == .ready { findings.look(at: .freshness) }
+  }
+}

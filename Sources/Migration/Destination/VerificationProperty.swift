@@ -1,0 +1,110 @@
+internal import Errors
+internal import QEMUStream
+internal import SVSM
+
+extension VerificationReport {
+  /// A property a stream can have. Its raw value is stable and shown by tools.
+  package enum Property: String, Sendable, CaseIterable {
+    case structure
+    case order
+    case counts
+    case transcript
+    case seal
+    case sealSigner = "seal-signer"
+    case sourceAttestation = "source-attestation"
+    case destinationAttestation = "destination-attestation"
+    case keyBinding = "key-binding"
+    case recipient
+    case transportKey = "transport-key"
+    case pageTags = "page-tags"
+    case pageSequence = "page-sequence"
+    case epochOrder = "epoch-order"
+    case epochTags = "epoch-tags"
+    case pageStates = "page-states"
+    case vcpus
+    case svsmState = "svsm-state"
+    case machineState = "machine-state"
+    case commit
+    case freshness
+
+    /// What it is about, whatever came out.
+    package func question(of kind: Kind) -> String { "whether \(meaning(of: kind))" }
+
+    /// What holds when the property is proven of a stream of this kind. It is said of no property that
+    /// is not.
+    package func meaning(of kind: Kind) -> String {
+      switch self {
+      case .structure where kind == .qemu: "records are well formed to the last byte; all RAM came"
+      case .order where kind == .qemu: "sections and their parts are in order"
+      case .seal where kind == .qemu: "every byte, channels aside, is what was sealed"
+      case .sealSigner where kind == .qemu: "the seal is signed by the key of the instance"
+      case .structure: "every record is well formed, to the last byte"
+      case .order: "sections and final records are in order"
+      case .counts: "epoch tokens and commit count what is there"
+      case .transcript: "tokens and commit name the transcript of what is there"
+      case .seal: "every byte is what was sealed"
+      case .sealSigner: "the seal is signed by the key the session names"
+      case .sourceAttestation: "an SVSM under a trusted root made the session"
+      case .destinationAttestation: "an SVSM under a trusted root made the offer"
+      case .keyBinding: "the reports bind session, offer and their keys"
+      case .recipient: "the session answers this destination's offer"
+      case .transportKey: "the transport key unwraps"
+      case .pageTags: "every private page authenticates, with its metadata"
+      case .pageSequence: "no page record is missing, repeated or moved"
+      case .epochOrder: "epochs follow each other; a page comes once in each"
+      case .epochTags: "every epoch token authenticates"
+      case .pageStates: "the trusted page-state map names the pages that came"
+      case .vcpus: "all vCPUs came, authentic, and may run"
+      case .svsmState: "all services and the secrets page came, authentic"
+      case .machineState: "what there is of the machine's devices is whole"
+      case .commit: "the source's commit authenticates"
+      case .freshness: "the destination has not served a migration"
+      }
+    }
+
+    /// What only the keys of the destination show.
+    static let keyed: Set<Property> = [
+      .transportKey, .pageTags, .epochTags, .pageStates, .vcpus, .svsmState, .machineState,
+      .commit, .freshness,
+    ]
+
+    /// The property that a refusal is about.
+    init(of error: MigrationError) {
+      let area = error.code.rawValue.prefix { $0 != "-" }
+      switch (area, error.code) {
+      case ("SEAL", .sealSigner), ("SEAL", .sealSignature): self = .sealSigner
+      case ("SEAL", _): self = .seal
+      case (_, .reportData): self = .keyBinding
+      case ("REPORT", _), ("CERT", _), (_, .sessionOneWay): self = .sourceAttestation
+      case (_, .sessionRecipient): self = .recipient
+      case (_, .sessionKey): self = .transportKey
+      case (_, .pageTag): self = .pageTags
+      case (_, .pageSequence): self = .pageSequence
+      case (_, .epochTag): self = .epochTags
+      case (_, .pageEpoch), (_, .pageRepeated), (_, .pageOperation), (_, .epochOrder):
+        self = .epochOrder
+      case (_, .epochCount), (_, .commitTotals): self = .counts
+      case (_, .epochTranscript), (_, .commitTranscript): self = .transcript
+      case (_, .finalTag): self = Self.of(finalSection: error.section)
+      case ("VCPU", _): self = .vcpus
+      case ("SERVICE", _), (_, .secretsPage): self = .svsmState
+      case (_, .machineSyntax): self = .machineState
+      case (_, .guestMap): self = error.section == "snp-private-pages" ? .pageStates : .structure
+      case (_, .guestShape): self = error.section == "ram" ? .structure : .pageStates
+      case ("MAP", _): self = .pageStates
+      case (_, .commitTag): self = .commit
+      case (_, .sectionOrder), (_, .sectionMissing), (_, .finalOrder): self = .order
+      default: self = .structure
+      }
+    }
+
+    /// The property that final records in `section` are about.
+    private static func of(finalSection section: String?) -> Property {
+      switch section.flatMap({ SectionName($0) }).flatMap({ SNPSection($0) }) {
+      case .vcpu: .vcpus
+      case .pageStates: .pageStates
+      default: .svsmState
+      }
+    }
+  }
+}

@@ -1,0 +1,116 @@
+package import Errors
+package import QEMUStream
+internal import Wire
+
+/// Collects the machine state of a QEMU stream while it is read.
+package struct MachineRecorder {
+  /// Commands that ask nothing of the other side, and so make sense in a file.
+  private static let keptCommands: [StreamCommand.Code] = [.postcopyAdvise, .switchoverStart]
+
+  private var state = MachineState()
+  private var bodies = 0
+  private var ramKinds: Set<SectionHeader.Kind> = []
+  private var isPostcopy = false
+
+  package init() {}
+
+  /// Sections but `ram` so far, with their bodies and the offsets of these.
+  package private(set) var sections: [(header: SectionHeader, offset: UInt64, body: [UInt8])] = []
+
+  /// Takes in an event, before the next one is asked for.
+  /// - Throws: what finding the end of a body throws; `SECTION-LENGTH` when all bodies together are
+  ///   too long.
+  package mutating func take(
+    _ event: StreamEvent, from reader: inout QEMUStreamReader
+  ) throws(MigrationError) {
+    switch event {
+    case .configuration: state.configuration = reader.configuration
+    case .section(let header) where header.name == RAMSection.name: takeRAM(header)
+    case .section(let header): try take(header, &reader)
+    case .command(let command):
+      if command.code == .postcopyListen { isPostcopy = true }
+      if Self.keptCommands.contains(command.code) { state.entries.append(.command(command)) }
+    case .description(let size):
+      state.description = Array(copying: reader.input.bytes.extracting(first: size))
+    case .unreadable(let header): try takeRest(from: header, &reader)
+    case .ram, .mappedPages, .endOfSections, .end: break
+    }
+  }
+
+  /// The state, at the end of the stream.
+  /// - Throws: `MACHINE-SYNTAX` when the stream's sections cannot be one machine's.
+  package func finish(_ reader: QEMUStreamReader) throws(MigrationError) -> MachineState {
+    var state = state
+    state.hasFooters = reader.hasFooters ?? true
+    // RAM comes as plain records when it is written again.
+    if var capabilities = state.configuration?.capabilities {
+      capabilities.removeAll { $0 == "mapped-ram" }
+      state.configuration?.capabilities = capabilities.isEmpty ? nil : capabilities
+    }
+    if isPostcopy {
+      state.entries.removeAll {
+        if case .command(let command) = $0 { command.code == .postcopyAdvise } else { false }
+      }
+    }
+    try addPages(&state)
+    try state.validate()
+    return state
+  }
+
+  private mutating func takeRAM(_ header: SectionHeader) {
+    guard ramKinds.insert(header.kind).inserted else { return }
+    state.entries.append(.ram(header))
+  }
+
+  /// RAM that came otherwise than in parts of its section gets a part.
+  private func addPages(_ state: inout MachineState) throws(MigrationError) {
+    guard !ramKinds.contains(.part),
+      let start = state.entries.firstIndex(where: {
+        if case .ram(let header) = $0 { header.kind == .start } else { false }
+      }), case .ram(var header) = state.entries[start]
+    else { return }
+    header.kind = .part
+    let end = state.entries.firstIndex {
+      if case .ram(let header) = $0 { header.kind == .end } else { false }
+    }
+    state.entries.insert(.ram(header), at: end ?? start + 1)
+  }
+
+  /// Takes all that is left of the stream: from a section on whose end nothing tells.
+  private mutating func takeRest(
+    from header: SectionHeader, _ reader: inout QEMUStreamReader
+  ) throws(MigrationError) {
+    var rest: [UInt8] = []
+    rest.append(header)
+    let input = reader.input
+    while try !input.isAtEnd() {
+      try limit(input.count, header)
+      rest.append(copying: input.bytes)
+      input.consume(input.count)
+    }
+    state.entries.append(.rest(rest))
+  }
+
+  private mutating func limit(_ size: Int, _ header: SectionHeader) throws(MigrationError) {
+    bodies += size
+    guard bodies <= MachineState.maximumBodies else {
+      throw MigrationError(
+        .sectionLength, "devices of the machine are too large",
+        section: header.name.description, at: header.offset,
+        expected: "at most \(MachineState.maximumBodies) bytes together")
+    }
+  }
+
+  private mutating func take(
+    _ header: SectionHeader, _ reader: inout QEMUStreamReader
+  ) throws(MigrationError) {
+    let size = try reader.requireBody()
+    try limit(size, header)
+    let input = reader.input
+    let body = Array(copying: input.bytes.extracting(first: size))
+    sections.append((header, input.offset, body))
+    var header = header
+    header.offset = 0
+    state.entries.append(.section(header, body: body))
+  }
+}

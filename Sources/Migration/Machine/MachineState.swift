@@ -1,0 +1,145 @@
+internal import Errors
+package import QEMUStream
+
+/// What a VMM keeps of a guest beside its memory: its devices as a QEMU stream holds them, and all
+/// else that is needed to write that stream again around the RAM.
+///
+/// It is the host's word, but for sections that hold what is the guest's own (`isSealed`): a source
+/// SVSM carries those, and their bytes are in the stream as ciphertext only.
+package struct MachineState: Sendable, Equatable {
+  /// One record of the stream, in order.
+  package enum Entry: Sendable, Equatable {
+    /// A section but `ram`, and its body. The header's offset means nothing.
+    case section(SectionHeader, body: [UInt8])
+    case command(StreamCommand)
+    /// Here the `ram` section starts, holds its pages, or ends.
+    case ram(SectionHeader)
+    /// All that follows, the end of the stream included: from a section on whose length nothing tells.
+    /// The last entry.
+    case rest([UInt8])
+  }
+
+  /// Entries a state may have.
+  package static let maximumCount = 65536
+  /// Bytes that all bodies of a state may have together.
+  package static let maximumBodies = 32 << 20
+
+  /// The machine, with its subsections; nil in streams of machine types before 2.4.
+  package var configuration: Configuration?
+  /// Whether sections end with a footer.
+  package var hasFooters = true
+  package var entries: [Entry] = []
+  /// Text of the VM description; nil in a stream without one.
+  package var description: [UInt8]?
+
+  package init() {}
+
+  /// The least a QEMU of this machine takes: RAM and no device. Devices stay as after a reset.
+  package init(machine: String) {
+    configuration = Configuration(machine: machine)
+    for kind in [SectionHeader.Kind.start, .part, .end] {
+      entries.append(
+        .ram(SectionHeader(kind, id: 1, name: RAMSection.name, version: RAMSection.version)))
+    }
+    var described: [UInt8] = []
+    described.append(VMDescription())
+    // Without its type and length.
+    description = Array(described.dropFirst(5))
+  }
+
+  /// Whether a section's content is the guest's own: registers of its vCPUs, the state of its TPM. The
+  /// TPM's interface (`tpm-tis`, `tpm-crb`) is, too: its buffer holds what the TPM answered last.
+  private static func isSealed(_ name: SectionName) -> Bool {
+    name == "cpu" || name == "cpu_common" || isOfTPM(name.bytes)
+  }
+
+  /// Whether a section's or RAM block's name is that of a part of a TPM.
+  static func isOfTPM(_ name: some Sequence<UInt8>) -> Bool { name.starts(with: "tpm-".utf8) }
+
+  /// Where the body of an entry stands in an SNP stream.
+  enum Place: UInt8 {
+    /// Within the `snp-machine` section. Of a command: its payload.
+    case inline = 0
+    /// In a section of its own behind it, as in the stream it came from.
+    case section = 1
+    /// In the service state that the SVSM seals.
+    case sealed = 2
+    /// In the RAM sections.
+    case ram = 3
+  }
+
+  /// Number of the place of what the SVSM carries.
+  package static let sealedPlace = UInt64(Place.sealed.rawValue)
+
+  /// Where an entry's body goes in an SNP stream: nowhere else is it taken from.
+  static func place(of entry: Entry) -> Place {
+    switch entry {
+    case .ram: .ram
+    case .command: .inline
+    // Registers are somewhere in it.
+    case .rest: .sealed
+    case .section(let header, _):
+      switch header.kind {
+      case .full: isSealed(header.name) ? .sealed : .section
+      // A section in parts could not come twice under one name.
+      case .start, .part, .end: .inline
+      }
+    }
+  }
+
+  /// Whether the entries are those of one stream: RAM starts once before its pages and its end, parts
+  /// follow their starts, no section comes twice or bears a name of ours, and what is the guest's own
+  /// stands alone, since parts are not sealed.
+  /// - Parameter places: where each entry was read, for errors; none of a state that was not read.
+  /// - Throws: `MACHINE-SYNTAX`.
+  func validate(at places: [UInt64] = []) throws(MigrationError) {
+    var place: UInt64?
+    func refusal(_ what: String, _ header: SectionHeader? = nil) -> MigrationError {
+      MigrationError(
+        .machineSyntax, what, at: place,
+        got: header.map { "\($0.kind) \($0.name) \($0.instance)" })
+    }
+    guard entries.count <= Self.maximumCount else { throw refusal("too many entries") }
+    var table = SectionTable()
+    var ram: [SectionHeader.Kind] = []
+    for (index, entry) in entries.enumerated() {
+      if index < places.count { place = places[index] }
+      let header: SectionHeader
+      switch entry {
+      case .command: continue
+      case .rest:
+        guard index == entries.count - 1 else { throw refusal("something follows the rest") }
+        continue
+      case .ram(let found):
+        header = found
+        ram.append(header.kind)
+        guard header.name == RAMSection.name, header.instance == 0,
+          header.version == RAMSection.version
+        else { throw refusal("not QEMU's RAM section", header) }
+      case .section(let found, _):
+        header = found
+        guard SNPSection(header.name) == nil else {
+          throw refusal("section bears a name it cannot have", header)
+        }
+        guard header.kind == .full || !Self.isSealed(header.name) else {
+          throw refusal("a section that is to be sealed comes in parts", header)
+        }
+      }
+      do throws(MigrationError) {
+        switch header.kind {
+        case .start, .full: try table.open(header)
+        case .part, .end:
+          let start = try table.continue(header.kind, id: header.id, at: 0)
+          guard start.name == header.name, start.instance == header.instance,
+            start.version == header.version
+          else { throw refusal("part is not of its section", header) }
+        }
+      } catch {
+        throw refusal(error.what, header)
+      }
+    }
+    guard ram.prefix(2) == [.start, .part], ram.count == 2 || ram.dropFirst(2) == [.end] else {
+      throw refusal("RAM does not start, come and end in this order")
+    }
+  }
+}

@@ -1,0 +1,216 @@
+internal import Cryptography
+package import Errors
+package import QEMUStream
+package import SVSM
+package import Threads
+internal import Wire
+
+/// Verifies a plain QEMU stream in one pass: its structure, whether all of its RAM came, and its seal
+/// if it has one.
+package struct PlainStreamVerifier {
+  private var reader: QEMUStreamReader
+  private let assembly: RAMAssembly
+  private let check: SealCheck
+  private let start: UInt64
+  private let signer: [UInt8]?
+  private let findings: FindingLedger
+  private var isPlain = false
+  private var isPastSeal = false
+  private var seal: Seal?
+  private var hasDescription = false
+  private var unread: SectionHeader?
+  /// Whether the records were followed to the last byte.
+  private var hasEnded = false
+  /// Where the records could not be followed any further.
+  private var stop: MigrationError?
+
+  /// - Parameters:
+  ///   - reader: of the stream, nothing read yet.
+  ///   - assembly: with the stream's channels; nothing taken in yet.
+  ///   - signer: who must have sealed the stream; nil when that is not known.
+  ///   - crew: hashes.
+  ///   - stopsAtFirst: ends the pass at the first refusal, for whoever asks only whether there is one.
+  package init(
+    _ reader: QEMUStreamReader, _ assembly: RAMAssembly, sealedBy signer: SVSMInstance?,
+    crew: WorkCrew, stopsAtFirst: Bool = false
+  ) {
+    self.reader = reader
+    self.assembly = assembly
+    self.signer = signer?.offer.publicKey
+    start = reader.input.offset
+    check = SealCheck(reader.input, crew: crew)
+    findings = FindingLedger(.qemu, stopsAtFirst: stopsAtFirst)
+  }
+
+  /// Reads to the end. Behind records that cannot be followed it goes on with the seal.
+  /// - Parameter explain: adds to a refusal what the caller knows of the input.
+  /// - Throws: only what is no refusal: `IO-READ`, `INTERNAL`.
+  package mutating func verify(
+    explain: (MigrationError) -> MigrationError
+  ) throws(MigrationError) -> VerificationReport {
+    do throws(MigrationError) {
+      try walk(explain)
+    } catch {
+      guard error.code.exitStatus == 65 else { throw error }
+    }
+    return try report()
+  }
+
+  // MARK: The pass
+
+  private mutating func walk(
+    _ explain: (MigrationError) -> MigrationError
+  ) throws(MigrationError) {
+    do throws(MigrationError) {
+      while try step() {}
+      if unread == nil { findings.look(at: .order) }
+      try assembly.finish()
+      try assembly.requireWhole(at: reader.input.offset)
+      if unread == nil { findings.look(at: .structure) }
+    } catch {
+      if findings.hasStopped { throw error }
+      let isWalked = hasEnded
+      if !isWalked { stop = error }
+      try findings.note(explain(error))
+      if isWalked { return }
+      do throws(MigrationError) {
+        try resume()
+      } catch {
+        if findings.hasStopped { throw error }
+        try findings.note(error)
+      }
+    }
+  }
+
+  /// Goes on behind records that cannot be followed: with the seal, where one is found.
+  private mutating func resume() throws(MigrationError) {
+    let input = reader.input
+    // What has shown no section may be anything, and a pipe that never ends: nothing is looked for there.
+    guard !isPastSeal, unread == nil, isPlain, try check.find(in: input, streamStart: start) else {
+      return
+    }
+    try findSeal()
+    guard try input.peekByte() == RecordType.vmdescription.rawValue else {
+      try check.checkNoTrailer(at: input.offset, refuse: refuse)
+      return findings.look(at: .seal)
+    }
+    let place = input.offset
+    input.consume(1)
+    let size = try input.requireVMDescription()
+    try check.checkTrailer(
+      length: size, text: input.bytes.extracting(first: size), at: place, refuse: refuse)
+    findings.look(at: .seal)
+  }
+
+  private var refuse: MigrationError.Refusal {
+    let findings = findings
+    return { error throws(MigrationError) in try findings.note(error) }
+  }
+
+  /// - Returns: false at the end.
+  private mutating func step() throws(MigrationError) -> Bool {
+    let event = try reader.next()
+    try check.advance()
+    switch event {
+    case .section(let header):
+      try header.requirePlain()
+      isPlain = true
+    case .ram(.blockList):
+      try assembly.begin(reader.ram, of: reader.configuration, into: nil)
+    case .ram(let record): try assembly.take(record, from: reader.input)
+    case .mappedPages(let block): try check.consume(upTo: block.end)
+    case .command(let command):
+      if command.code == .postcopyRAMDiscard { try assembly.discard(command) }
+    case .unreadable(let header):
+      unread = header
+      check.giveUp()
+      guard signer == nil else {
+        throw MigrationError(
+          .sealMissing, "nothing tells where the sections end and a seal would be",
+          section: header.name.description, at: header.offset, expected: "footers or a description",
+          got: "neither")
+      }
+    case .endOfSections:
+      try check.streamEnds()
+      isPastSeal = true
+      // Whoever names a signer wants a seal.
+      if try Seal.begins(reader.input) || signer != nil { try findSeal() }
+    case .description(let size):
+      let input = reader.input
+      if seal != nil {
+        try check.checkTrailer(
+          length: size, text: input.bytes.extracting(first: size), at: input.offset - 5,
+          refuse: refuse)
+        findings.look(at: .seal)
+      }
+      hasDescription = true
+      _ = try reader.requireDescription()
+    case .end:
+      if seal != nil, !hasDescription {
+        try check.checkNoTrailer(at: reader.input.offset, refuse: refuse)
+        findings.look(at: .seal)
+      }
+      hasEnded = true
+      return false
+    case .configuration: break
+    }
+    return true
+  }
+
+  /// Reads the seal at the input's place.
+  private mutating func findSeal() throws(MigrationError) {
+    if !isPastSeal { try check.streamEnds() }
+    isPastSeal = true
+    seal = try SealCheck.read(
+      from: reader.input, of: .plain, check: check, signer: signer, streamStart: start,
+      refuse: refuse)
+    if signer != nil { findings.look(at: .sealSigner) }
+  }
+
+  // MARK: The report
+
+  private func report() throws(MigrationError) -> VerificationReport {
+    let isSigned = !findings.isRefuted(.sealSigner)
+    let fingerprint = try seal?.signer.map { (key) throws(MigrationError) in try SHA256.hash(key) }
+    return findings.report(signerHash: isSigned ? fingerprint : nil) { property in
+      switch property {
+      case .structure, .order, .seal, .sealSigner: why(property, fingerprint: fingerprint)
+      default:
+        isPlain
+          ? ("a plain QEMU stream has no such thing", "an SNP stream: svsm-mig-save makes one")
+          : ("the stream was refused first", "a stream")
+      }
+    }
+  }
+
+  private func why(
+    _ property: VerificationReport.Property, fingerprint: [UInt8]?
+  ) -> (reason: String, needs: String) {
+    if findings.hasStopped {
+      return ("the pass ended with its first refusal", "a pass that goes on")
+    }
+    if let unread {
+      let place = "byte 0x" + String(unread.offset, radix: 16)
+      return (
+        "nothing tells where sections end, from \(unread.name) at \(place) on",
+        "a stream with footers or a VM description"
+      )
+    }
+    if let stop, !isPastSeal || property == .order {
+      let place = stop.offset.map { "byte 0x\(String($0, radix: 16))" } ?? "their beginning"
+      return ("the records cannot be followed beyond \(place)", "the stream as it was saved")
+    }
+    guard property == .sealSigner, seal != nil else {
+      return seal == nil
+        ? ("the stream has no seal", "a seal: svsm-mig-seal adds one")
+        : ("what follows the seal was refused", "the stream to its end")
+    }
+    guard let fingerprint else {
+      return ("the seal is not signed: anyone can have made it", "a seal that an instance signed")
+    }
+    return (
+      "signed by the key with SHA-256 \(Hex.encode(fingerprint))",
+      "the instance whose key that is: --instance"
+    )
+  }
+}

@@ -1,0 +1,111 @@
+package import Errors
+internal import FileIO
+package import Guest
+internal import QEMUStream
+package import Threads
+package import Wire
+
+/// Writes a guest as a plain QEMU stream: one that a stock QEMU resumes.
+///
+/// Header, configuration, devices and description are those of the stream the guest came from, byte
+/// by byte; memory is the guest's. A guest that came without becomes a stream of RAM alone, which a
+/// machine without devices takes, and any other as after a reset.
+package struct PlainStreamWriter {
+  private let guest: GuestReader
+  private let machine: MachineState
+  private let crew: WorkCrew
+
+  /// - Throws: `MACHINE-SYNTAX`.
+  package init(_ guest: GuestReader, crew: WorkCrew) throws(MigrationError) {
+    self.guest = guest
+    self.crew = crew
+    machine = try guest.machine() ?? MachineState(machine: guest.description.machine)
+  }
+
+  /// - Parameter progress: told the bytes of memory that are written.
+  /// - Throws: `RAM-BLOCK` when a block's name is no section name; `IO-READ`, `IO-WRITE`.
+  package func write(
+    to output: any ByteOutput, progress: (UInt64) -> Void
+  ) throws(MigrationError) {
+    var bytes: [UInt8] = []
+    bytes.appendFileHeader()
+    if let configuration = machine.configuration { bytes.append(configuration) }
+    try output.write(bytes)
+    var ram = RAMEncoder(blocks: try guest.sectionBlocks())
+    for entry in machine.entries {
+      switch entry {
+      case .command(let command):
+        var bytes: [UInt8] = []
+        bytes.append(command)
+        try output.write(bytes)
+      case .section(let header, let body): try write(header, body, to: output)
+      case .rest(let bytes):
+        try guest.requireSizes()
+        return try output.write(bytes)
+      case .ram(let header) where header.kind == .part:
+        try writePages(header.id, &ram, to: output, progress)
+      case .ram(let header):
+        var body: [UInt8] = []
+        if header.kind == .start { ram.appendBlockList(to: &body) }
+        ram.appendEnd(to: &body)
+        try write(header, body, to: output)
+      }
+    }
+    try guest.requireSizes()
+    var end: [UInt8] = []
+    end.appendEOF()
+    if let description = machine.description {
+      end.append(RecordType.vmdescription.rawValue)
+      end.append(bigEndian: UInt32(description.count))
+      end += description
+    }
+    try output.write(end)
+  }
+
+  private func write(
+    _ header: SectionHeader, _ body: [UInt8], to output: any ByteOutput
+  ) throws(MigrationError) {
+    var head: [UInt8] = []
+    head.append(header)
+    try output.write(head)
+    try output.write(body)
+    if machine.hasFooters {
+      var foot: [UInt8] = []
+      foot.appendFooter(id: header.id)
+      try output.write(foot)
+    }
+  }
+
+  private func writePages(
+    _ id: UInt32, _ ram: inout RAMEncoder, to output: any ByteOutput, _ progress: (UInt64) -> Void
+  ) throws(MigrationError) {
+    let extents = guest.description.ramBlocks.enumerated().map {
+      BlockExtent(block: $0, offset: 0, size: $1.size)
+    }
+    var sender = SharedPageSender(
+      guest: guest, crew: crew, encoder: ram, id: id, hasFooters: machine.hasFooters)
+    var done: UInt64 = 0
+    try sender.send(extents) { (batch) throws(MigrationError) in
+      let records = batch.records
+      try output.write(records.span.extracting(first: batch.size))
+      done += batch.place.size
+      progress(done)
+    }
+    ram = sender.encoder
+  }
+}
+
+extension GuestReader {
+  /// The RAM blocks as a QEMU stream lists them.
+  /// - Throws: `RAM-BLOCK` when a name is no section name.
+  func sectionBlocks() throws(MigrationError) -> [QEMUStream.RAMBlock] {
+    var blocks: [QEMUStream.RAMBlock] = []
+    for block in description.ramBlocks {
+      guard let name = SectionName(block.name) else {
+        throw MigrationError(.ramBlock, "RAM block has no usable name")
+      }
+      blocks.append(.init(name: name, length: block.size))
+    }
+    return blocks
+  }
+}

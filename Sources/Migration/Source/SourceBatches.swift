@@ -1,0 +1,201 @@
+internal import Errors
+internal import Guest
+internal import QEMUStream
+internal import SVSM
+internal import Threads
+internal import Wire
+
+/// Pages in one item of work: 256 KiB of guest memory.
+let pagesPerBatch = 64
+
+/// Cuts a stretch of a RAM block into batches that are read, or are holes, as a whole.
+struct BatchCursor {
+  private var rest: BlockExtent
+  /// Where what is known of holes ends.
+  private var known: UInt64
+  private var isHole = false
+
+  init(_ extent: BlockExtent) {
+    rest = extent
+    known = extent.offset
+  }
+
+  /// The next batch; nil at the end.
+  /// - Parameters:
+  ///   - pages: it has at most, when it is to be read.
+  ///   - holePages: it has at most, when it is a hole.
+  mutating func next(
+    of guest: GuestReader, pages: Int, holePages: Int
+  ) throws(MigrationError) -> (place: BlockExtent, isHole: Bool)? {
+    if rest.size == 0 { return nil }
+    if rest.offset == known {
+      (known, isHole) = try guest.stretch(block: rest.block, from: rest.offset, to: rest.end)
+    }
+    let limit = UInt64(isHole ? holePages : pages) * UInt64(RAMSection.pageSize)
+    let size = min(known - rest.offset, limit)
+    defer {
+      rest.offset += size
+      rest.size -= size
+    }
+    return (BlockExtent(block: rest.block, offset: rest.offset, size: size), isHole)
+  }
+}
+
+/// Private pages to be read, packaged and framed, or to be withdrawn: a part of the section for each.
+final class PrivateBatch: WorkItem, @unchecked Sendable {
+  static let pageStride = SNPStreamReader.pageStride
+
+  let export: PageExport
+  private let plaintext = PageBuffer(count: pagesPerBatch * PageMetadata.pageSize)
+  private let guest: GuestReader
+  /// Takes the parts, from `position` on.
+  private let ring: PageBuffer
+  var position = 0
+  /// Where the pages lie.
+  var place = BlockExtent(block: 0, offset: 0, size: 0)
+  /// They are zero, and not to be read.
+  var isHole = false
+  /// They are withdrawn.
+  var isCancel = false
+  private(set) var error: MigrationError?
+
+  init(_ export: PageExport, from guest: GuestReader, into ring: PageBuffer) {
+    self.export = export
+    self.guest = guest
+    self.ring = ring
+  }
+
+  var pages: Int { Int(place.size) / PageMetadata.pageSize }
+  /// Bytes of the parts.
+  var size: Int { pages * Self.pageStride }
+
+  override func perform() {
+    do throws(MigrationError) {
+      let bytes = 0..<(isCancel ? 0 : Int(place.size))
+      let (plaintext, ring) = (plaintext, ring)
+      if isHole {
+        plaintext.zero(bytes)
+      } else {
+        var pages = plaintext.mutableSpan(bytes)
+        try guest.read(block: place.block, at: place.offset, into: &pages)
+      }
+      var parts = ring.mutableSpan(position..<position + size)
+      let id = SNPSection.pages.id
+      for index in 0..<pages {
+        let start = index * Self.pageStride
+        parts[start] = RecordType.sectionPart.rawValue
+        parts.put(bigEndian: id, at: start + 1)
+        let foot = start + Self.pageStride - 5
+        parts[foot] = RecordType.footer.rawValue
+        parts.put(bigEndian: id, at: foot + 1)
+      }
+      try export.package(
+        plaintext.span.extracting(bytes), into: &parts, at: 5, stride: Self.pageStride)
+    } catch {
+      self.error = error
+    }
+  }
+}
+
+/// Private pages to be read and held against what was exported of them.
+final class CheckBatch: WorkItem, @unchecked Sendable {
+  let check: PageCheck
+  private let plaintext = PageBuffer(count: pagesPerBatch * PageMetadata.pageSize)
+  private let guest: GuestReader
+  /// Where the pages lie.
+  var place = BlockExtent(block: 0, offset: 0, size: 0)
+  /// They are zero, and not to be read.
+  var isHole = false
+  private(set) var error: MigrationError?
+
+  init(_ check: PageCheck, of guest: GuestReader) { (self.check, self.guest) = (check, guest) }
+
+  override func perform() {
+    do throws(MigrationError) {
+      let bytes = 0..<Int(place.size)
+      let plaintext = plaintext
+      if isHole {
+        plaintext.zero(bytes)
+      } else {
+        var pages = plaintext.mutableSpan(bytes)
+        try guest.read(block: place.block, at: place.offset, into: &pages)
+      }
+      try check.compare(plaintext.span.extracting(bytes))
+    } catch {
+      self.error = error
+    }
+  }
+}
+
+/// Shared pages to be read, looked through for zeros and encoded as records of the `ram` section.
+final class SharedBatch: WorkItem, @unchecked Sendable {
+  /// Zero pages of a hole in one item: a whole part of the section.
+  static let pagesPerHole = 16384
+  private static let head = 5
+  private static let foot = 8 + 5
+
+  private let guest: GuestReader
+  private let buffer = PageBuffer(
+    count: head + RAMEncoder.maximumPrefix
+      + pagesPerBatch * (RAMEncoder.continuedPrefix + RAMSection.pageSize) + foot)
+  /// At the place in the stream where the records go.
+  var encoder = RAMEncoder(blocks: [])
+  var place = BlockExtent(block: 0, offset: 0, size: 0)
+  /// They are zero, and not to be read.
+  var isHole = false
+  /// Whether a part of the section begins before the pages, and ends behind them.
+  var beginsPart = false
+  var endsPart = false
+  /// Of the section.
+  private let id: UInt32
+  private let hasFooters: Bool
+  /// Pages that are zero.
+  private(set) var zeros = 0
+  private(set) var error: MigrationError?
+
+  init(from guest: GuestReader, id: UInt32, hasFooters: Bool = true) {
+    (self.guest, self.id, self.hasFooters) = (guest, id, hasFooters)
+  }
+
+  var pages: Int { Int(place.size) / RAMSection.pageSize }
+
+  /// Bytes of the records.
+  private(set) var size = 0
+  /// Holds the records, from its first byte on.
+  var records: PageBuffer { buffer }
+
+  override func perform() {
+    do throws(MigrationError) {
+      let buffer = self.buffer
+      var bytes = buffer.mutableSpan
+      size = 0
+      if beginsPart {
+        bytes[0] = RecordType.sectionPart.rawValue
+        bytes.put(bigEndian: id, at: 1)
+        size = Self.head
+      }
+      if !isHole {
+        let pieces = SpacedPieces(
+          start: size + encoder.prefixSize(ofBlock: place.block), size: RAMSection.pageSize,
+          stride: RAMEncoder.continuedPrefix + RAMSection.pageSize, count: pages)
+        try guest.read(block: place.block, at: place.offset, into: &bytes, pieces)
+      }
+      let records = encoder.encode(
+        &bytes, at: size, RAMPage(block: place.block, offset: place.offset), count: pages,
+        isHole: isHole)
+      size += records.size
+      zeros = records.zeros
+      if endsPart {
+        bytes.put(bigEndian: RAMFlags.end, at: size)
+        size += 8
+        if hasFooters {
+          bytes[size] = RecordType.footer.rawValue
+          bytes.put(bigEndian: id, at: size + 1)
+          size += 5
+        }
+      }
+    } catch {
+      self.error = error
+    }
+  }
+}

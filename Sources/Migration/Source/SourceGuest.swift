@@ -1,0 +1,28 @@
+package import Errors
+package import Guest
+internal import SEVSNP
+package import SVSM
+
+extension GuestReader {
+  /// What the VMM keeps of the machine; nil when it is not known.
+  /// - Throws: `MACHINE-SYNTAX`.
+  func machine() throws(MigrationError) -> MachineState? {
+    guard let bytes = description.machineState else { return nil }
+    return try MachineState(bytes)
+  }
+
+  /// What of the guest its SVSM keeps: also what of the machine is the guest's own, registers and the
+  /// state of its TPM.
+  /// - Throws: `MACHINE-SYNTAX`; `SERVICE-SYNTAX` when that is too long; `IO-READ`.
+  package func trustedState() throws(MigrationError) -> TrustedGuestState {
+    var services = description.services
+    try machine()?.requireRegisters(of: description.vcpus)
+    if let sealed = try sealedMachine().encoded {
+      services.append(
+        try ServiceState(
+          kind: .machine, version: SealedMachine.version, generation: 0, blob: sealed))
+    }
+    return TrustedGuestState(
+      pageStates: description.pageStates, vcpus: description.vcpus, services: services)
+  }
+}

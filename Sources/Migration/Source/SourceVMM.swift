@@ -1,0 +1,397 @@
+package import Errors
+internal import FileIO
+package import Guest
+internal import QEMUStream
+internal import SEVSNP
+package import SVSM
+package import Threads
+package import Wire
+
+/// The source side of a migration, seen from the VMM: reads the guest, carries what the SVSM packages,
+/// and writes the stream. Each method is one call of the source document's VMM table
+/// (`Formats/api.md`).
+///
+/// Memory is read, encrypted, encoded and hashed by all threads of a crew; what decides the order of
+/// the stream is done here, so that its bytes do not depend on how many there are.
+package struct SourceVMM: ~Copyable {
+  /// Told how many bytes of guest memory are done.
+  package typealias Progress = (UInt64) -> Void
+
+  private let crew: WorkCrew
+  /// As it is now, of `rounds` the last that was begun.
+  private var guest: GuestReader
+  private let rounds: [GuestReader]
+  private let machine: MachineState?
+  private var svsm: SourceSVSM
+  private let output: SealingOutput
+  private var ram: RAMEncoder
+  private var description: StreamDescription
+  private var finalIDs: UInt32 = SNPSection.firstFinalID
+  private var summary = SaveSummary()
+  private var done: UInt64 = 0
+
+  /// - Parameters:
+  ///   - guest: where memory is read from.
+  ///   - rounds: the same guest later, once for each further epoch; the last is the paused guest.
+  ///   - svsm: the guest's SVSM, its session begun.
+  ///   - output: where the stream goes.
+  ///   - crew: does the work.
+  /// - Throws: `RAM-BLOCK` when a block's name is no section name; `GUEST-SHAPE` when a later guest is
+  ///   another one; `MACHINE-SYNTAX`.
+  package init(
+    guest: GuestReader, rounds: [GuestReader] = [], svsm: consuming SourceSVSM,
+    output: any ByteOutput, crew: WorkCrew
+  ) throws(MigrationError) {
+    let blocks = try guest.sectionBlocks()
+    for later in rounds { try guest.description.requireSameShape(as: later.description) }
+    let machine = try (rounds.last ?? guest).machine()
+    self.crew = crew
+    self.guest = guest
+    self.rounds = rounds
+    self.machine = machine
+    self.svsm = svsm
+    self.output = SealingOutput(output, crew: crew)
+    ram = RAMEncoder(blocks: blocks)
+    description = StreamDescription(machine: Array(guest.description.machine.utf8))
+  }
+
+  /// Sends all but the commit: header, session, an epoch for each guest, final state of the last. The
+  /// output has taken it.
+  /// - Parameter progress: called after each batch.
+  package mutating func sendGuest(progress: Progress) throws(MigrationError) {
+    try validateAttributes()
+    try sendTransferData()
+    try sendPrivatePages(progress)
+    try sendSharedPages(progress)
+    try guest.requireSizes()
+    for later in rounds {
+      try closeEpoch(isLast: false)
+      try sendChanges(to: later, progress)
+    }
+    if !rounds.isEmpty { try checkPages() }
+    try closeEpoch(isLast: true)
+    try sendMachineState()
+    try sendFinalState()
+    // An output that takes no more must be found while the guest can still stay.
+    try output.flush()
+  }
+
+  /// Hands the guest over: sends the commit, and the seal over all. From then on it may be restored
+  /// elsewhere.
+  package mutating func commit() throws(MigrationError) -> SaveSummary {
+    try sendCommit()
+    try sealStream()
+    summary.bytes = output.offset
+    return summary
+  }
+
+  private func validateAttributes() throws(MigrationError) {
+    try svsm.validateAttributes(
+      guest.description.attributes.ranges.map { $0.start..<$0.end })
+  }
+
+  /// Sends transfer data and opens all sections that come in parts.
+  package mutating func sendTransferData() throws(MigrationError) {
+    var bytes: [UInt8] = []
+    bytes.appendFileHeader()
+    bytes.append(Configuration(machine: guest.description.machine))
+    try output.append(bytes)
+
+    let data = svsm.transferData.encoded
+    try full(.session, data)
+    description.add(
+      .session,
+      fields: StreamDescription.fields(
+        TransferData.layout, rest: ("evidence", data.count - TransferData.layout.size)))
+
+    var list: [UInt8] = []
+    list.append(
+      SectionHeader(
+        .start, id: SNPSection.ram.id, name: RAMSection.name, version: RAMSection.version))
+    ram.appendBlockList(to: &list)
+    ram.appendEnd(to: &list)
+    list.appendFooter(id: SNPSection.ram.id)
+    try output.append(list)
+
+    let map = guest.description.map
+    try full(.guestMap, map.encoded)
+    description.add(
+      .guestMap,
+      fields: StreamDescription.fields(
+        GuestMap.headerLayout,
+        rest: ("entries", map.ranges.count * GuestMap.entryLayout.size)))
+
+    try border(.start, .pages, PageMetadata.recordLayout)
+    try border(.start, .epochs, EpochToken.layout)
+  }
+
+  /// Sends every validated page, wrapped, with its metadata.
+  package mutating func sendPrivatePages(_ progress: Progress) throws(MigrationError) {
+    let description = guest.description
+    let extents = MemoryExtents(map: description.map, states: description.pageStates)
+    try send(
+      extents.extents(where: { $0 == .validated }).lazy.map { PrivateStretch(extent: $0) }, progress
+    )
+  }
+
+  private mutating func send(
+    _ stretches: some Sequence<PrivateStretch>, _ progress: Progress
+  ) throws(MigrationError) {
+    let underWay = InFlight<PrivateBatch>(for: crew)
+    for stretch in stretches {
+      let extent = stretch.extent
+      var batches = BatchCursor(extent.place)
+      while let next = try batches.next(of: guest, pages: pagesPerBatch, holePages: pagesPerBatch) {
+        if underWay.isFull { try finishOldest(underWay, progress) }
+        let batch = if let free = underWay.takeFree() { free } else { try makePrivateBatch() }
+        (batch.place, batch.isHole, batch.isCancel) = (next.place, next.isHole, stretch.isCancel)
+        let gpa = extent.gpa + (next.place.offset - extent.place.offset)
+        if stretch.isCancel {
+          try svsm.beginCancel(batch.export, at: gpa, count: batch.pages)
+        } else {
+          try svsm.beginExport(batch.export, at: gpa, count: batch.pages)
+        }
+        batch.position = try output.reserve(batch.size)
+        underWay.submit(batch, to: crew)
+      }
+    }
+    while try finishOldest(underWay, progress) {}
+  }
+
+  private func makePrivateBatch() throws(MigrationError) -> PrivateBatch {
+    PrivateBatch(try svsm.makeExport(), from: guest, into: output.ring)
+  }
+
+  /// Lets the oldest batch out: it is part of the transcript from now on.
+  /// - Returns: false when there is none.
+  @discardableResult private mutating func finishOldest(
+    _ underWay: InFlight<PrivateBatch>, _ progress: Progress
+  ) throws(MigrationError) -> Bool {
+    guard let batch = underWay.finishOldest(with: crew) else { return false }
+    if let error = batch.error { throw error }
+    try svsm.finishExport(batch.export)
+    try output.finish(batch.size)
+    if batch.isCancel {
+      summary.cancelledPages += UInt64(batch.pages)
+    } else {
+      summary.privatePages += UInt64(batch.pages)
+    }
+    advance(batch.place.size, progress)
+    underWay.recycle(batch)
+    return true
+  }
+
+  /// Sends what is shared with the host, in the traditional manner.
+  package mutating func sendSharedPages(_ progress: Progress) throws(MigrationError) {
+    let description = guest.description
+    let extents = MemoryExtents(map: description.map, states: description.pageStates)
+    try send(extents.shared(description.ramBlocks), progress)
+  }
+
+  private mutating func send(
+    _ extents: some Sequence<BlockExtent>, _ progress: Progress
+  ) throws(MigrationError) {
+    var sender = SharedPageSender(guest: guest, crew: crew, encoder: ram, id: SNPSection.ram.id)
+    let output = self.output
+    var (summary, done) = (summary, done)
+    try sender.send(extents) {
+      (batch) throws(MigrationError) in
+      let records = batch.records
+      try output.append(records.span.extracting(first: batch.size))
+      summary.zeroPages += UInt64(batch.zeros)
+      summary.sharedPages += UInt64(batch.pages - batch.zeros)
+      done += batch.place.size
+      progress(done)
+    }
+    ram = sender.encoder
+    (self.summary, self.done) = (summary, done)
+  }
+
+  /// Begins the next epoch and sends what has changed since the one before.
+  /// - Parameter later: the guest as it is now.
+  package mutating func sendChanges(
+    to later: GuestReader, _ progress: Progress
+  ) throws(MigrationError) {
+    let before = guest
+    guest = later
+    try svsm.beginEpoch(with: later.trustedState())
+    try validateAttributes()
+    var done = done
+    let log = try DirtyLog(comparing: later, with: before, crew: crew) {
+      done += $0
+      progress(done)
+    }
+    self.done = done
+    let changes = MemoryChanges(
+      of: later.description, since: before.description.pageStates, log)
+    try send(changes.privateRuns) { _ in }
+    try send(changes.sharedRuns) { _ in }
+    self.done = done
+    try before.requireSizes()
+    try later.requireSizes()
+  }
+
+  /// Shows the SVSM all private pages, so that it knows that none has changed since it was sent.
+  package mutating func checkPages() throws(MigrationError) {
+    let description = guest.description
+    let extents = MemoryExtents(map: description.map, states: description.pageStates)
+    let underWay = InFlight<CheckBatch>(for: crew)
+    for extent in extents.extents(where: { $0 == .validated }) {
+      var batches = BatchCursor(extent.place)
+      while let next = try batches.next(of: guest, pages: pagesPerBatch, holePages: pagesPerBatch) {
+        if underWay.isFull { try finishOldest(underWay) }
+        let batch =
+          if let free = underWay.takeFree() { free } else {
+            CheckBatch(try svsm.makeCheck(), of: guest)
+          }
+        (batch.place, batch.isHole) = (next.place, next.isHole)
+        try svsm.beginCheck(
+          batch.check, at: extent.gpa + (next.place.offset - extent.place.offset),
+          count: Int(next.place.size) / PageMetadata.pageSize)
+        underWay.submit(batch, to: crew)
+      }
+    }
+    while !underWay.isEmpty { try finishOldest(underWay) }
+    try guest.requireSizes()
+  }
+
+  private mutating func finishOldest(
+    _ underWay: InFlight<CheckBatch>
+  ) throws(MigrationError) {
+    guard let batch = underWay.finishOldest(with: crew) else { return }
+    if let error = batch.error { throw error }
+    try svsm.finishCheck(batch.check)
+    underWay.recycle(batch)
+  }
+
+  /// Closes the epoch.
+  /// - Parameter isLast: everything was sent while the guest was paused; no memory follows.
+  package mutating func closeEpoch(isLast: Bool) throws(MigrationError) {
+    let id = SNPSection.epochs.id
+    var bytes: [UInt8] = []
+    bytes.appendSectionHeader(.part, id: id)
+    bytes += try svsm.closeEpoch(isLast: isLast)
+    bytes.appendFooter(id: id)
+    summary.epochs += 1
+    guard isLast else { return try output.append(bytes) }
+    bytes.appendSectionHeader(.end, id: SNPSection.ram.id)
+    ram.appendEnd(to: &bytes)
+    bytes.appendFooter(id: SNPSection.ram.id)
+    try output.append(bytes)
+    try border(.end, .pages, PageMetadata.recordLayout)
+    try border(.end, .epochs, EpochToken.layout)
+  }
+
+  /// Sends what the VMM keeps of the machine, but for what is the guest's own: that goes with the
+  /// final state. Nothing when the guest came without.
+  package mutating func sendMachineState() throws(MigrationError) {
+    guard let machine else { return }
+    let body = machine.framed
+    try full(.machine, body)
+    description.add(
+      .machine,
+      fields: StreamDescription.fields(
+        MachineState.layout, rest: ("entries", body.count - MachineState.layout.size)))
+    let described = machine.description.flatMap {
+      (try? VMDescription(parsing: $0)).map(DescribedSections.init)
+    }
+    var id = SNPSection.firstDeviceID
+    for entry in machine.entries where MachineState.place(of: entry) == .section {
+      guard case .section(var header, let body) = entry else { continue }
+      header.id = id
+      try Self.full(header, body, to: output)
+      description.add(header, size: body.count, describedBy: described)
+      id += 1
+    }
+  }
+
+  /// Sends the final guest and SVSM state: vCPUs, services, secrets page, page states.
+  package mutating func sendFinalState() throws(MigrationError) {
+    var secretsPage: [UInt8]?
+    if let run = guest.description.pageStates.runs.first(where: { $0.state == .secrets }) {
+      var page = [UInt8](repeating: 0, count: PageMetadata.pageSize)
+      var span = page.mutableSpan
+      try guest.read(gpa: run.gpa, into: &span)
+      secretsPage = page
+    }
+    let output = self.output
+    var description = self.description
+    var id = finalIDs
+    try svsm.packageFinalState(secretsPage: secretsPage) {
+      (record, bytes) throws(MigrationError) in
+      let section = SNPSection(record.kind)
+      try Self.full(section, id: id, instance: record.index, bytes, to: output)
+      description.add(
+        section, instance: record.index,
+        fields: StreamDescription.fields(
+          FinalRecord.layout, rest: ("ciphertext", Int(record.length))))
+      id += 1
+    }
+    self.description = description
+    finalIDs = id
+  }
+
+  private mutating func sendCommit() throws(MigrationError) {
+    try Self.full(.commit, id: finalIDs, instance: 0, svsm.commit(), to: output)
+    description.add(.commit, fields: StreamDescription.fields(CommitRecord.layout))
+    try output.append([RecordType.eof.rawValue])
+  }
+
+  private mutating func sealStream() throws(MigrationError) {
+    let length = output.offset
+    let leaves = try output.finishHashing()
+    var trailer: [UInt8] = []
+    trailer.append(description.description)
+    let seal = try Seal(
+      coveredLength: length, root: HashTree.root(of: leaves), trailer: trailer,
+      signer: svsm.transferData.sourceKey)
+    let fixed = seal.encoded
+    try output.appendUnhashed(fixed + leaves + svsm.signSeal(Seal.Kind.snp.label + fixed))
+    try output.appendUnhashed(trailer)
+  }
+
+  // MARK: Pieces
+
+  private mutating func advance(_ bytes: UInt64, _ progress: Progress) {
+    done += bytes
+    progress(done)
+  }
+
+  private mutating func full(_ section: SNPSection, _ body: [UInt8]) throws(MigrationError) {
+    try Self.full(section, id: section.id, instance: 0, body, to: output)
+  }
+
+  private static func full(
+    _ section: SNPSection, id: UInt32, instance: UInt32, _ body: [UInt8], to output: SealingOutput
+  ) throws(MigrationError) {
+    try full(
+      SectionHeader(
+        .full, id: id, name: section.name, instance: instance, version: SNPSection.version),
+      body, to: output)
+  }
+
+  private static func full(
+    _ header: SectionHeader, _ body: [UInt8], to output: SealingOutput
+  ) throws(MigrationError) {
+    var head: [UInt8] = []
+    head.append(header)
+    try output.append(head)
+    try output.append(body)
+    var foot: [UInt8] = []
+    foot.appendFooter(id: header.id)
+    try output.append(foot)
+  }
+
+  /// The start or end of a section whose parts have one fixed size: the no-operation record.
+  private mutating func border(
+    _ kind: SectionHeader.Kind, _ section: SNPSection, _ layout: RecordLayout
+  ) throws(MigrationError) {
+    var bytes: [UInt8] = []
+    bytes.append(
+      SectionHeader(kind, id: section.id, name: section.name, version: SNPSection.version))
+    bytes += [UInt8](repeating: 0, count: layout.size)
+    bytes.appendFooter(id: section.id)
+    try output.append(bytes)
+    if kind == .start { description.add(section, fields: StreamDescription.fields(layout)) }
+  }
+}

@@ -1,0 +1,332 @@
+package import Errors
+internal import Wire
+
+/// Reads a whole stream as QEMU writes it to a file or pipe: of any machine type, precopy or
+/// postcopy, plain or mapped-ram. Of a multifd stream, the main channel.
+///
+/// Ask for events until `.end`. Between two events the caller may read from `input` what belongs
+/// to the first: the body of a section it knows (then `bodyWasRead`), the pages of a mapped-ram
+/// block, or bytes between the end of the sections and the description.
+package struct QEMUStreamReader {
+  /// Longest body of a device section that is looked for by its footer: 16 MiB.
+  package static let scanLimit = 16 << 20
+
+  /// Another one after each jump over the pages of a mapped-ram stream: not to be kept, unless the
+  /// caller consumes them all.
+  package private(set) var input: StreamInput
+  /// What lengths are taken from, when it was found before reading; later the one that came.
+  package private(set) var description: VMDescription?
+  /// Nil until read; stays nil in a stream without one.
+  package private(set) var configuration: Configuration?
+  package private(set) var sections = SectionTable()
+  /// Knows the blocks once `.ram(.blockList)` came.
+  package private(set) var ram = RAMDecoder()
+  /// Whether sections end with a footer; nil until the first one has ended.
+  package private(set) var hasFooters: Bool?
+
+  private enum State {
+    case fileHeader
+    case afterFileHeader
+    case records
+    case ramBody(SectionHeader)
+    case mappedPages(SectionHeader, MappedBlock)
+    /// `size`: nil until the body's length was asked for.
+    case body(SectionHeader, start: UInt64, size: Int?)
+    case closing(SectionHeader)
+    case afterEOF
+    case description(Int, isRead: Bool)
+    case unreadable
+    case afterDescription
+    case ended
+  }
+  private var state = State.fileHeader
+  private let file: (any PositionedSource)?
+  /// Bytes of the text that `description` was parsed from; nil when it is not the stream's own, or not
+  /// parsed yet.
+  private var descriptionSize: Int?
+  /// The sections of `description`.
+  private var described: DescribedSections?
+  /// What a description that comes at the end is held against.
+  private var passed = PassedBodies()
+  /// Where the package ends whose records are being read.
+  private var packageEnd: UInt64?
+
+  /// - Parameters:
+  ///   - input: at the first byte of the file header.
+  ///   - description: of the stream's sections, if it is known before.
+  ///   - descriptionSize: bytes of its text, if the caller found it at the stream's end.
+  ///   - file: what `input` reads, its offsets being those of the file; mapped-ram needs it.
+  package init(
+    _ input: StreamInput, description: VMDescription? = nil, descriptionSize: Int? = nil,
+    file: (any PositionedSource)? = nil
+  ) {
+    self.input = input
+    self.description = description
+    self.descriptionSize = description == nil ? nil : descriptionSize
+    self.file = file
+    described = description.map(DescribedSections.init)
+  }
+
+  /// Reads up to the next event.
+  /// - Throws: codes of the container and of RAM; `SECTION-LENGTH` when the end of a body cannot be
+  ///   found; `VMDESC-MISMATCH` when a section does not end where its description says;
+  ///   `STREAM-TRAILING` for bytes after the end; `INPUT-KIND` for mapped-ram that does not come
+  ///   from a file. After an error the reader must not be used.
+  package mutating func next() throws(MigrationError) -> StreamEvent {
+    while true {
+      switch state {
+      case .ramBody(let header):
+        guard let record = try ram.nextOrJump(from: input) else {
+          return try mappedPages(in: header)
+        }
+        if record == .end { state = .closing(header) }
+        return .ram(record)
+      case .mappedPages(let header, let block):
+        jumpOverPages(of: block)
+        state = .ramBody(header)
+      case .fileHeader:
+        try input.readFileHeader()
+        state = .afterFileHeader
+      case .afterFileHeader:
+        state = .records
+        if try input.peekByte() == RecordType.configuration.rawValue {
+          input.consume(1)
+          let configuration = try input.readConfiguration()
+          try take(configuration)
+          return .configuration
+        }
+      case .records:
+        try leavePackage()
+        if let event = try record() { return event }
+      case .body(let header, _, _):
+        let size = try requireBody()
+        input.consume(size)
+        state = .closing(header)
+      case .closing(let header):
+        if description == nil { passed.end(at: input.offset) }
+        try close(header)
+        state = .records
+      case .afterEOF:
+        guard try input.peekByte() == RecordType.vmdescription.rawValue else { return try end() }
+        input.consume(1)
+        let size = try input.requireVMDescription()
+        state = .description(size, isRead: false)
+        return .description(size: size)
+      case .description(let size, _):
+        _ = try requireDescription()
+        input.consume(size)
+        state = .afterDescription
+      case .unreadable:
+        while try !input.isAtEnd() { input.consume(input.bytes.count) }
+        return try end()
+      case .afterDescription, .ended: return try end()
+      }
+    }
+  }
+
+  /// Makes the body of the section just begun contiguous at the front of the window, and finds its
+  /// length: by the description, else by its footer. The next event consumes it.
+  ///
+  /// The footer is a heuristic: `7e`, the section's own id, and a byte that can begin a record. A
+  /// body found by description must end the same way.
+  /// - Returns: bytes of the body.
+  /// - Throws: `SECTION-LENGTH`, `VMDESC-MISMATCH`, `STREAM-TRUNCATED`; `SECTION-ORDER` when no
+  ///   section but `ram` was just begun.
+  package mutating func requireBody() throws(MigrationError) -> Int {
+    guard case .body(let header, let start, let known) = state, input.offset == start else {
+      throw MigrationError(.sectionOrder, "no body is to be read here", at: input.offset)
+    }
+    if let known { return known }
+    let size = try input.bodySize(
+      of: header, device(of: header), hasFooters: hasFooters, isWhole: descriptionSize != nil)
+    state = .body(header, start: start, size: size)
+    return size
+  }
+
+  /// Tells that the caller consumed the body of the section just begun, up to its footer.
+  /// - Throws: `SECTION-ORDER` when no section but `ram` was just begun.
+  package mutating func bodyWasRead() throws(MigrationError) {
+    guard case .body(let header, _, _) = state else {
+      throw MigrationError(.sectionOrder, "no body is to be read here", at: input.offset)
+    }
+    state = .closing(header)
+  }
+
+  /// Reads the description that has just come, and holds the sections that passed before it was known
+  /// against it. The next event does so too, and consumes it.
+  /// - Returns: what is `description` from now on.
+  /// - Throws: `VMDESC-SYNTAX`; `VMDESC-MISMATCH` at the place where a section had to end; `SECTION-ORDER`
+  ///   when no description has just come.
+  package mutating func requireDescription() throws(MigrationError) -> VMDescription {
+    guard case .description(let size, let isRead) = state else {
+      throw MigrationError(.sectionOrder, "no description is to be read here", at: input.offset)
+    }
+    // Two texts of one length that both end with the stream are one.
+    if isRead || descriptionSize == size, let description { return description }
+    let input = self.input
+    let found = try VMDescription(
+      parsing: Array(copying: input.bytes.extracting(first: size)), at: input.offset)
+    let isFirst = description == nil
+    let sections = DescribedSections(found)
+    (description, described) = (found, sections)
+    if isFirst { try passed.check(against: sections) }
+    state = .description(size, isRead: true)
+    return found
+  }
+
+  private func device(of header: SectionHeader) -> VMDescription.Device? {
+    described?[header.key]
+  }
+
+  // MARK: Records
+
+  /// - Returns: nil for a record that ends a package, which nobody needs to know.
+  private mutating func record() throws(MigrationError) -> StreamEvent? {
+    let start = input.offset
+    let type = try input.readRecordType()
+    switch type {
+    case .sectionStart: return try section(.start)
+    case .sectionPart: return try section(.part)
+    case .sectionEnd: return try section(.end)
+    case .sectionFull: return try section(.full)
+    case .command:
+      let command = try input.readCommand()
+      try take(command)
+      return .command(command)
+    case .eof:
+      guard let packageEnd else {
+        state = .afterEOF
+        return .endOfSections
+      }
+      guard input.offset == packageEnd else {
+        throw MigrationError(
+          .sectionLength, "package has bytes behind its end", section: "packaged",
+          at: input.offset, expected: "its end at byte 0x" + String(packageEnd, radix: 16))
+      }
+      return nil
+    case .subsection, .vmdescription, .configuration, .footer:
+      throw MigrationError(
+        .sectionType, "record type is out of place", at: start,
+        got: "0x" + String(type.rawValue, radix: 16))
+    }
+  }
+
+  private mutating func section(_ kind: SectionHeader.Kind) throws(MigrationError) -> StreamEvent {
+    let header = try input.readSectionHeader(kind, in: &sections)
+    guard header.name == RAMSection.name else {
+      if hasFooters == false, device(of: header) == nil {
+        state = .unreadable
+        return .unreadable(header)
+      }
+      state = .body(header, start: input.offset, size: nil)
+      if description == nil { passed.begin(header, at: input.offset) }
+      return .section(header)
+    }
+    guard header.instance == 0 else {
+      throw MigrationError(
+        .sectionInstance, "section has another instance", section: "ram", at: header.offset,
+        expected: "0", got: "\(header.instance)")
+    }
+    guard header.version == RAMSection.version else {
+      throw MigrationError(
+        .sectionVersion, "section version is not read", section: "ram", at: header.offset,
+        expected: "\(RAMSection.version)", got: "\(header.version)")
+    }
+    state = .ramBody(header)
+    return .section(header)
+  }
+
+  private mutating func close(_ header: SectionHeader) throws(MigrationError) {
+    if hasFooters == nil {
+      // Only a byte that begins a record shows that this stream has no footers.
+      hasFooters = try input.peekByte().map { !StreamGrammar.beginsRecord($0) } ?? true
+    }
+    guard hasFooters == true else { return }
+    do throws(MigrationError) {
+      try input.readFooter(expecting: header.id)
+    } catch {
+      throw error.inSection(header.name.description)
+    }
+  }
+
+  private mutating func end() throws(MigrationError) -> StreamEvent {
+    guard try input.isAtEnd() else {
+      throw MigrationError(.streamTrailing, "bytes after the end of the stream", at: input.offset)
+    }
+    state = .ended
+    return .end
+  }
+
+  // MARK: What changes how the rest is read
+
+  /// Capabilities listed there change the block list.
+  private mutating func take(_ configuration: Configuration) throws(MigrationError) {
+    self.configuration = configuration
+    let capabilities = configuration.capabilities ?? []
+    ram.listForm.isMapped = capabilities.contains("mapped-ram")
+    ram.listForm.hasAddresses = capabilities.contains("x-ignore-shared")
+    if let bits = configuration.targetPageBits, bits != 12 {
+      throw MigrationError(
+        .configuration, "pages of this size are not read",
+        section: "configuration/target-page-bits", at: input.offset, expected: "12 bits",
+        got: "\(bits)")
+    }
+    guard ram.listForm.isMapped else { return }
+    guard !ram.listForm.hasAddresses else {
+      throw MigrationError(
+        .configuration, "mapped-ram is not read together with x-ignore-shared", at: input.offset)
+    }
+    guard file != nil else {
+      throw MigrationError(
+        .inputKind, "a mapped-ram stream is not read in order", at: input.offset,
+        expected: "a regular file")
+    }
+  }
+
+  private mutating func take(_ command: StreamCommand) throws(MigrationError) {
+    switch command.code {
+    case .postcopyAdvise:
+      ram.listForm.pageSizes = command.payload.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
+    case .packaged:
+      guard packageEnd == nil else {
+        throw MigrationError(
+          .command, "package within a package", section: command.code.name, at: command.offset)
+      }
+      packageEnd = input.offset &+ command.payload.reduce(0) { $0 << 8 | UInt64($1) }
+    default: break
+    }
+  }
+
+  private mutating func leavePackage() throws(MigrationError) {
+    guard let end = packageEnd, input.offset >= end else { return }
+    guard input.offset == end else {
+      throw MigrationError(
+        .sectionLength, "record reaches beyond the end of its package", section: "packaged",
+        at: end, got: "its end at byte 0x" + String(input.offset, radix: 16))
+    }
+    packageEnd = nil
+  }
+
+  private mutating func mappedPages(
+    in header: SectionHeader
+  ) throws(MigrationError) -> StreamEvent {
+    guard let block = ram.mapped.last, let file else {
+      throw MigrationError(.internal, "no block to jump over", at: input.offset)
+    }
+    guard block.end <= file.size else {
+      throw MigrationError(
+        .streamTruncated, "stream ends within the pages of a block", section: "ram",
+        at: file.size, expected: "pages up to byte 0x" + String(block.end, radix: 16))
+    }
+    state = .mappedPages(header, block)
+    return .mappedPages(block)
+  }
+
+  private mutating func jumpOverPages(of block: MappedBlock) {
+    if let ahead = Int(exactly: block.end - input.offset), ahead <= input.count {
+      input.consume(ahead)
+    } else if let file {
+      input = StreamInput(file.source(from: block.end), offset: block.end)
+    }
+  }
+}

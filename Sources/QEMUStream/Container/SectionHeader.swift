@@ -1,0 +1,152 @@
+package import Errors
+internal import Wire
+
+/// First byte of every record after the file header (QEMU `migration/savevm.h`).
+package enum RecordType: UInt8, Sendable, CaseIterable {
+  case eof = 0x00
+  case sectionStart = 0x01
+  case sectionPart = 0x02
+  case sectionEnd = 0x03
+  case sectionFull = 0x04
+  /// Only inside a section's body.
+  case subsection = 0x05
+  case vmdescription = 0x06
+  case configuration = 0x07
+  case command = 0x08
+  case footer = 0x7E
+}
+
+/// What comes before the body of a section.
+///
+///     offset  size  field
+///          0     1  type         01 start, 02 part, 03 end, 04 full
+///          1     4  id           big-endian
+///     and for start and full only:
+///          5   1+n  name         length byte, then the name
+///        6+n     4  instance     big-endian
+///       10+n     4  version      big-endian
+///
+/// A part or end takes name, instance and version from the start of the same id.
+package struct SectionHeader: Equatable, Sendable {
+  /// The type byte. A start is followed by parts and an end; a full section stands alone.
+  package enum Kind: UInt8, Sendable {
+    case start = 1
+    case part = 2
+    case end = 3
+    case full = 4
+  }
+
+  package var kind: Kind
+  /// Unique in the stream; says nothing beyond it.
+  package var id: UInt32
+  package var name: SectionName
+  /// Tells sections of one name apart.
+  package var instance: UInt32
+  /// Of the body's layout.
+  package var version: UInt32
+  /// Stream offset of the type byte.
+  package var offset: UInt64
+
+  package init(
+    _ kind: Kind, id: UInt32, name: SectionName, instance: UInt32 = 0, version: UInt32,
+    offset: UInt64 = 0
+  ) {
+    self.kind = kind
+    self.id = id
+    self.name = name
+    self.instance = instance
+    self.version = version
+    self.offset = offset
+  }
+}
+
+/// What tells a section from all others of a stream, in the VM description too.
+package struct SectionKey: Hashable, Sendable {
+  package var name: SectionName
+  package var instance: UInt32
+
+  package init(name: SectionName, instance: UInt32) {
+    self.name = name
+    self.instance = instance
+  }
+}
+
+extension SectionHeader {
+  package var key: SectionKey { SectionKey(name: name, instance: instance) }
+}
+
+/// The sections a stream has opened so far, by id.
+package struct SectionTable: Sendable {
+  /// Most sections one stream may open; real machines have fewer than a hundred.
+  package static let defaultLimit = 65536
+
+  private struct Entry {
+    var header: SectionHeader
+    var takesParts: Bool
+  }
+
+  private let limit: Int
+  private var entries: [UInt32: Entry] = [:]
+  private var keys: Set<SectionKey> = []
+  /// The section looked up last: parts of one section follow each other.
+  private var recent: Entry?
+
+  package init(limit: Int = SectionTable.defaultLimit) { self.limit = limit }
+
+  /// Sections opened so far.
+  package var count: Int { entries.count }
+
+  /// The start or full header of `id`.
+  package subscript(id: UInt32) -> SectionHeader? { entries[id]?.header }
+
+  /// Whether a section of this name and instance was opened.
+  package func contains(_ name: SectionName, instance: UInt32 = 0) -> Bool {
+    keys.contains(SectionKey(name: name, instance: instance))
+  }
+
+  /// Takes in a start or full header.
+  /// - Throws: `SECTION-ID` when the id is taken or there are too many; `SECTION-INSTANCE` when the
+  ///   same section was opened before.
+  package mutating func open(_ header: SectionHeader) throws(MigrationError) {
+    guard entries[header.id] == nil else {
+      throw MigrationError(
+        .sectionID, "section id is used twice", section: header.name.description,
+        at: header.offset &+ 1, expected: "an id not used before", got: "\(header.id)")
+    }
+    guard entries.count < limit else {
+      throw MigrationError(
+        .sectionID, "too many sections", at: header.offset, expected: "at most \(limit)")
+    }
+    guard keys.insert(header.key).inserted else {
+      throw MigrationError(
+        .sectionInstance, "section comes twice", section: header.name.description,
+        at: header.offset, got: "instance \(header.instance)")
+    }
+    entries[header.id] = Entry(header: header, takesParts: header.kind == .start)
+  }
+
+  /// The header of a part or end: that of the section's start, with this kind and offset.
+  /// - Throws: `SECTION-ID` when no start had this id; `SECTION-ORDER` when the section was closed
+  ///   or is a full one.
+  package mutating func `continue`(
+    _ kind: SectionHeader.Kind, id: UInt32, at offset: UInt64
+  ) throws(MigrationError) -> SectionHeader {
+    if recent?.header.id != id { recent = entries[id] }
+    guard var header = recent?.header, recent?.takesParts == true else {
+      guard let entry = entries[id] else {
+        throw MigrationError(
+          .sectionID, "part of a section that was not started", at: offset &+ 1, got: "id \(id)")
+      }
+      throw MigrationError(
+        .sectionOrder, "part of a section that is closed",
+        section: entry.header.name.description, at: offset)
+    }
+    if kind == .end {
+      entries[id]?.takesParts = false
+      recent = nil
+    }
+    header.kind = kind
+    header.offset = offset
+    return header
+  }
+}

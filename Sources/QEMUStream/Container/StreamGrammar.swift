@@ -1,0 +1,114 @@
+package import Errors
+package import Wire
+
+/// The file header and the record headers of a QEMU stream, version 3.
+///
+/// Record readers below expect the record's type byte to be consumed already, unless they say
+/// otherwise. Each consumes what it read. All throw `STREAM-TRUNCATED` when the stream ends.
+package enum StreamGrammar {
+  /// `QEVM`.
+  package static let magic: UInt32 = 0x5145_564D
+  /// The only version since 2009.
+  package static let version: UInt32 = 3
+
+  /// The file header.
+  package static let headerLayout = RecordLayout("qemu-header", ["magic": 4, "version": 4])
+  /// The record after each section's body.
+  package static let footerLayout = RecordLayout("qemu-footer", ["type": 1, "id": 4])
+}
+
+extension StreamInput {
+  /// Reads the file header: `QEVM`, then version 3, both big-endian.
+  /// - Throws: `STREAM-EMPTY`, `STREAM-MAGIC`, `STREAM-VERSION`.
+  package func readFileHeader() throws(MigrationError) {
+    let start = offset
+    guard try available(atLeast: 1) > 0 else {
+      throw MigrationError(.streamEmpty, "nothing to read", at: start)
+    }
+    let magic = try read(UInt32.self)
+    guard magic == StreamGrammar.magic else {
+      throw MigrationError(
+        .streamMagic, "not a QEMU migration stream", at: start, expected: "5145564d (QEVM)",
+        got: Hex.encode((0..<4).map { UInt8(truncatingIfNeeded: magic >> (24 - 8 * $0)) }))
+    }
+    let version = try read(UInt32.self)
+    guard version == StreamGrammar.version else {
+      throw MigrationError(
+        .streamVersion, "stream version is not read", at: start &+ 4,
+        expected: "\(StreamGrammar.version)", got: "\(version)")
+    }
+  }
+
+  /// Reads the type byte of the next record.
+  /// - Throws: `SECTION-TYPE` for a byte that is no type.
+  package func readRecordType() throws(MigrationError) -> RecordType {
+    let start = offset
+    let byte = try read(UInt8.self)
+    guard let type = RecordType(rawValue: byte) else {
+      throw MigrationError(
+        .sectionType, "unknown record type", at: start, got: "0x" + String(byte, radix: 16))
+    }
+    return type
+  }
+
+  /// Reads a length byte and a name.
+  /// - Throws: `SECTION-NAME` for length 0.
+  package func readName() throws(MigrationError) -> SectionName {
+    let start = offset
+    let count = Int(try read(UInt8.self))
+    guard let name = SectionName(try readArray(count)) else {
+      throw MigrationError(.sectionName, "name is empty", at: start, expected: "1 to 255 bytes")
+    }
+    return name
+  }
+
+  /// Reads the rest of a section header and notes it in `table`.
+  /// - Throws: `SECTION-NAME`, and what `SectionTable` throws.
+  package func readSectionHeader(
+    _ kind: SectionHeader.Kind, in table: inout SectionTable
+  ) throws(MigrationError) -> SectionHeader {
+    let start = offset &- 1
+    let id = try read(UInt32.self)
+    if kind == .part || kind == .end { return try table.continue(kind, id: id, at: start) }
+    let name = try readName()
+    let header = SectionHeader(
+      kind, id: id, name: name, instance: try read(), version: try read(), offset: start)
+    try table.open(header)
+    return header
+  }
+
+  /// Reads a whole footer, type byte included.
+  /// - Throws: `SECTION-FOOTER` when other bytes stand there, or another section's id.
+  package func readFooter(expecting id: UInt32) throws(MigrationError) {
+    let start = offset
+    let type = try read(UInt8.self)
+    guard type == RecordType.footer.rawValue else {
+      throw MigrationError(
+        .sectionFooter, "section does not end with its footer", at: start, expected: "0x7e",
+        got: "0x" + String(type, radix: 16))
+    }
+    let closed = try read(UInt32.self)
+    guard closed == id else {
+      throw MigrationError(
+        .sectionFooter, "footer is another section's", at: start &+ 1, expected: "id \(id)",
+        got: "id \(closed)")
+    }
+  }
+
+  /// Reads the length of a VM description and makes its text the front of the window, not consumed.
+  /// - Returns: bytes of the text.
+  /// - Throws: `VMDESC-SYNTAX` when it is longer than `limit`.
+  package func requireVMDescription(
+    limit: Int = VMDescription.sizeLimit
+  ) throws(MigrationError) -> Int {
+    let start = offset
+    let length = try read(UInt32.self)
+    guard let count = Int(exactly: length), count <= limit else {
+      throw MigrationError(
+        .vmdescriptionSyntax, "VM description is too long", at: start,
+        expected: "at most \(limit) bytes", got: "\(length)")
+    }
+    try require(count)
+    return count
+  }
+}

@@ -1,0 +1,85 @@
+internal import JSON
+internal import Wire
+
+/// Writing of the container: every function appends one piece, big-endian, as QEMU writes it.
+extension [UInt8] {
+  /// `QEVM` and version 3.
+  package mutating func appendFileHeader() {
+    append(bigEndian: StreamGrammar.magic)
+    append(bigEndian: StreamGrammar.version)
+  }
+
+  /// A length byte and the name.
+  package mutating func append(name: SectionName) {
+    append(UInt8(name.bytes.count))
+    append(contentsOf: name.bytes)
+  }
+
+  /// A whole configuration section, subsections in QEMU's order.
+  package mutating func append(_ configuration: Configuration) {
+    append(RecordType.configuration.rawValue)
+    append(bigEndian: UInt32(configuration.machine.count))
+    append(contentsOf: configuration.machine)
+    if let bits = configuration.targetPageBits {
+      appendSubsectionHeader("configuration/target-page-bits", version: 1)
+      append(bigEndian: bits)
+    }
+    if let capabilities = configuration.capabilities {
+      appendSubsectionHeader("configuration/capabilities", version: 1)
+      append(bigEndian: UInt32(capabilities.count))
+      for capability in capabilities { append(name: capability) }
+    }
+    if let uuid = configuration.uuid {
+      appendSubsectionHeader("configuration/uuid", version: 1)
+      append(contentsOf: uuid)
+    }
+  }
+
+  /// The header of a section; for a part or end, type and id only.
+  package mutating func append(_ header: SectionHeader) {
+    append(header.kind.rawValue)
+    append(bigEndian: header.id)
+    if header.kind == .part || header.kind == .end { return }
+    append(name: header.name)
+    append(bigEndian: header.instance)
+    append(bigEndian: header.version)
+  }
+
+  /// The header of a part or end: `02` or `03`, then the id.
+  package mutating func appendSectionHeader(_ kind: SectionHeader.Kind, id: UInt32) {
+    append(kind.rawValue)
+    append(bigEndian: id)
+  }
+
+  /// `05`, the name, the version: the start of a subsection inside a body.
+  package mutating func appendSubsectionHeader(_ name: SectionName, version: UInt32) {
+    append(RecordType.subsection.rawValue)
+    append(name: name)
+    append(bigEndian: version)
+  }
+
+  /// `7e` and the id of the section that ends.
+  package mutating func appendFooter(id: UInt32) {
+    append(RecordType.footer.rawValue)
+    append(bigEndian: id)
+  }
+
+  /// A whole command record. Payloads have at most 65535 bytes.
+  package mutating func append(_ command: StreamCommand) {
+    append(RecordType.command.rawValue)
+    append(bigEndian: command.code.rawValue)
+    append(bigEndian: UInt16(command.payload.count))
+    append(contentsOf: command.payload)
+  }
+
+  /// The end of the sections: `00`.
+  package mutating func appendEOF() { append(RecordType.eof.rawValue) }
+
+  /// `06`, a length and the text: what may follow the end of the sections.
+  package mutating func append(_ description: VMDescription) {
+    let text = description.json.compact
+    append(RecordType.vmdescription.rawValue)
+    append(bigEndian: UInt32(text.count))
+    append(contentsOf: text)
+  }
+}

@@ -1,0 +1,73 @@
+
+/// The sections of a description by idstr and instance: there may be tens of thousands, and each is
+/// asked for.
+package struct DescribedSections: Sendable {
+  private let devices: [VMDescription.Device]
+  /// Where each is in `devices`; of one that comes twice, the first.
+  private let places: [SectionKey: Int]
+
+  package init(_ description: VMDescription) {
+    devices = description.devices
+    var places: [SectionKey: Int] = [:]
+    for (index, device) in devices.enumerated() {
+      guard let name = SectionName(device.name) else { continue }
+      let key = SectionKey(name: name, instance: device.instance)
+      if places[key] == nil { places[key] = index }
+    }
+    self.places = places
+  }
+
+  /// The description of a section; nil when there is none.
+  package subscript(section: SectionKey) -> VMDescription.Device? {
+    places[section].map { devices[$0] }
+  }
+}
+
+extension VMDescription {
+  /// Where the text of a description lies at the end of a file, for a reader that wants it first.
+  ///
+  /// The text holds no NUL, its length field does: so the text starts at a brace soon after the
+  /// last NUL, after its tag and a length that reaches exactly to the end.
+  /// - Parameter tail: the last bytes of the file, to its end.
+  /// - Returns: the range of the text within `tail`; nil when the file does not end with one.
+  package static func locate(inTail tail: Span<UInt8>) -> Range<Int>? {
+    var index = tail.count
+    while index > 0, tail[index - 1] != 0 { index -= 1 }
+    // A length byte may itself be a brace: up to three may follow the last NUL.
+    let candidates = index..<min(index + 4, tail.count)
+    for start in candidates where tail[start] == UInt8(ascii: "{") && start >= 5 {
+      guard tail[start - 5] == RecordType.vmdescription.rawValue else { continue }
+      var length = 0
+      for position in start - 4..<start { length = length << 8 | Int(tail[position]) }
+      if length == tail.count - start { return start..<tail.count }
+    }
+    return nil
+  }
+}
+
+extension VMDescription.Body {
+  /// Bytes of a section's body by this description: its fields, then its subsections, each with a
+  /// header of type, name and version. Nil when the sum passes 2^63.
+  package var size: Int? {
+    var sum: UInt64 = 0
+    for field in fields {
+      let (run, overflow) = field.size.multipliedReportingOverflow(by: field.count)
+      guard !overflow, VMDescription.add(run, to: &sum) else { return nil }
+    }
+    for subsection in subsections {
+      guard let inner = subsection.size,
+        VMDescription.add(UInt64(inner), to: &sum),
+        VMDescription.add(UInt64(2 + (subsection.name?.utf8.count ?? 0) + 4), to: &sum)
+      else { return nil }
+    }
+    return Int(exactly: sum)
+  }
+}
+
+extension VMDescription {
+  fileprivate static func add(_ value: UInt64, to sum: inout UInt64) -> Bool {
+    let overflow: Bool
+    (sum, overflow) = sum.addingReportingOverflow(value)
+    return !overflow
+  }
+}

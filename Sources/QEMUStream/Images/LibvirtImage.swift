@@ -1,0 +1,113 @@
+package import Errors
+internal import Wire
+
+/// The header of a save image of libvirt, in front of the stream (libvirt `src/qemu/qemu_saveimage.h`).
+///
+///     offset  size  field
+///          0    16  magic        LibvirtQemudSave, or LibvirtQemudPart until it is whole
+///         16     4  version      1 or 2
+///         20     4  length       of the domain's description and what follows it
+///         24     4  running      whether the guest ran before it was saved
+///         28     4  format       of the stream
+///         32     4  cookie       where it begins within the description; 0 for none
+///         36    56  zero
+///         92        the domain's description, then the stream
+///
+/// Integers are in the byte order of the host that wrote them; the version tells which.
+package struct LibvirtImage: Equatable, Sendable {
+  /// How the stream is packed.
+  package enum Format: UInt32, Sendable, CaseIterable {
+    case raw = 0
+    case gzip = 1
+    case bzip2 = 2
+    case xz = 3
+    case lzop = 4
+    case zstd = 5
+    /// mapped-ram, not packed.
+    case sparse = 6
+
+    /// libvirt's name of it.
+    package var name: String { "\(self)" }
+  }
+
+  /// How an image begins, whole or not.
+  static let magicStart = Array("LibvirtQemud".utf8)
+  static let headerSize = 92
+
+  /// Whether libvirt wrote the image to its end.
+  package var isWhole: Bool
+  package var version: UInt32
+  /// Bytes between header and stream: the domain's description, as XML, and padding.
+  package var descriptionSize: UInt32
+  package var wasRunning: Bool
+  package var format: Format
+
+  /// Whether an image's header is at the front of `input`. Looks at no more bytes than show that.
+  /// - Throws: what reading throws.
+  package static func begins(_ input: StreamInput) throws(MigrationError) -> Bool {
+    for count in 1...magicStart.count {
+      guard try input.available(atLeast: count) >= count,
+        input.bytes[count - 1] == magicStart[count - 1]
+      else { return false }
+    }
+    return true
+  }
+
+  /// Reads the header and passes over the description.
+  /// - Throws: `IMAGE-HEADER`; `STREAM-TRUNCATED`.
+  package init(_ input: StreamInput) throws(MigrationError) {
+    let start = input.offset
+    let header = try input.readArray(Self.headerSize)
+    let magic = String(decoding: header[..<16], as: UTF8.self)
+    guard magic == "LibvirtQemudSave" || magic == "LibvirtQemudPart" else {
+      throw MigrationError(
+        .imageHeader, "not a save image of libvirt", at: start, expected: "LibvirtQemudSave")
+    }
+    isWhole = magic == "LibvirtQemudSave"
+    var cursor = ByteCursor(header.span)
+    _ = try cursor.take(16)
+    let fields = [
+      try cursor.readLittleEndian(UInt32.self), try cursor.readLittleEndian(UInt32.self),
+      try cursor.readLittleEndian(UInt32.self), try cursor.readLittleEndian(UInt32.self),
+    ]
+    // A version is small: read in the wrong order it is not.
+    let isLittle = fields[0] <= fields[0].byteSwapped
+    let values = isLittle ? fields : fields.map(\.byteSwapped)
+    guard 1...2 ~= values[0] else {
+      throw MigrationError(
+        .imageHeader, "version of the image is not read", at: start &+ 16, expected: "1 or 2",
+        got: "\(values[0])")
+    }
+    version = values[0]
+    descriptionSize = values[1]
+    wasRunning = values[2] != 0
+    guard let format = Format(rawValue: values[3]) else {
+      throw MigrationError(
+        .imageFormat, "image is packed in an unknown way", at: start &+ 28, got: "\(values[3])")
+    }
+    self.format = format
+    try input.skip(UInt64(descriptionSize))
+  }
+
+  /// The stream in the image.
+  /// - Parameter input: behind the description.
+  /// - Returns: `input` itself unless the stream is packed. An unpacked stream has offsets of its own.
+  /// - Throws: `IMAGE-FORMAT` for a way of packing that is not unpacked here.
+  package func stream(in input: StreamInput) throws(MigrationError) -> StreamInput {
+    let unpacker: any Unpacker
+    switch format {
+    case .raw, .sparse: return input
+    case .gzip: unpacker = try ZlibUnpacker(.gzip)
+    case .xz: unpacker = try XZUnpacker()
+    case .zstd: unpacker = try ZstdUnpacker()
+    case .bzip2, .lzop:
+      throw MigrationError(
+        .imageFormat, "\(format.name) is not unpacked here", at: input.offset,
+        expected: "the bytes from there on, given to \(format.name) -dc")
+    }
+    return StreamInput(UnpackingSource(input, unpacker, name: format.name))
+  }
+
+  /// Whether the stream is packed.
+  package var isPacked: Bool { format != .raw && format != .sparse }
+}

@@ -1,0 +1,53 @@
+internal import CZlib
+internal import Errors
+
+/// Unpacks a stream of zlib (RFC 1950) or gzip (RFC 1952).
+@safe final class ZlibUnpacker: Unpacker {
+  /// What stands around the packed bytes.
+  enum Wrapper: Int32 {
+    case zlib = 15
+    case gzip = 31
+  }
+
+  private let stream: UnsafeMutablePointer<z_stream>
+  let padding: Padding
+
+  /// - Throws: `INTERNAL` when zlib cannot be set up.
+  init(_ wrapper: Wrapper) throws(MigrationError) {
+    let stream = UnsafeMutablePointer<z_stream>.allocate(capacity: 1)
+    unsafe stream.initialize(to: z_stream())
+    guard
+      unsafe inflateInit2_(
+        stream, wrapper.rawValue, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK
+    else {
+      unsafe stream.deallocate()
+      throw MigrationError(.internal, "zlib refused inflateInit2")
+    }
+    unsafe self.stream = stream
+    padding = wrapper == .gzip ? .toTheEnd : .none
+  }
+
+  deinit {
+    unsafe inflateEnd(stream)
+    unsafe stream.deallocate()
+  }
+
+  @unsafe func step(
+    _ packed: UnsafeBufferPointer<UInt8>, into output: UnsafeMutableBufferPointer<UInt8>
+  ) -> UnpackedPiece? {
+    let stream = unsafe stream
+    // zlib reads and writes only within the two regions, whose lengths it is given.
+    unsafe stream.pointee.next_in = UnsafeMutablePointer(mutating: packed.baseAddress)
+    unsafe stream.pointee.avail_in = UInt32(clamping: packed.count)
+    unsafe stream.pointee.next_out = output.baseAddress
+    unsafe stream.pointee.avail_out = UInt32(clamping: output.count)
+    let status = unsafe inflate(stream, Z_SYNC_FLUSH)
+    guard [Z_OK, Z_STREAM_END, Z_BUF_ERROR].contains(status) else { return nil }
+    return unsafe UnpackedPiece(
+      consumed: Int(UInt32(clamping: packed.count) - stream.pointee.avail_in),
+      produced: Int(UInt32(clamping: output.count) - stream.pointee.avail_out),
+      isEnd: status == Z_STREAM_END)
+  }
+
+  func restart() -> Bool { unsafe inflateReset(stream) == Z_OK }
+}

@@ -1,0 +1,64 @@
+internal import Errors
+
+/// What a mapped-ram stream says of one RAM block, right after its entry in the block list (QEMU
+/// `migration/ram.c`, `MappedRamHeader`). All integers are big-endian.
+///
+///     offset  size  field
+///          0     4  version       1
+///          4     8  page size     4096
+///         12     8  bitmap        where it lies, from the start of the file
+///         20     8  pages         likewise: page i lies there plus 4096 times i
+///
+/// A bit of the bitmap that is set says that the page's bytes are valid; clear, that the page is
+/// zero, whatever bytes lie there. Page i is bit i % 8 of byte i / 8. The next entry of the list
+/// follows the last page.
+package struct MappedBlock: Equatable, Sendable {
+  /// Bytes of the header.
+  static let headerSize = 28
+
+  /// Where the bitmap lies, from the start of the file.
+  package var bitmap: UInt64
+  /// Where page 0 lies, from the start of the file.
+  package var pages: UInt64
+  /// Bytes of the block.
+  package var length: UInt64
+
+  package init(bitmap: UInt64, pages: UInt64, length: UInt64) {
+    self.bitmap = bitmap
+    self.pages = pages
+    self.length = length
+  }
+
+  /// Bytes of the bitmap: whole words of 64 pages.
+  package var bitmapSize: UInt64 { (length / UInt64(RAMSection.pageSize) + 63) / 64 * 8 }
+  /// Where the pages end. The initialiser from a stream has seen that this does not overflow.
+  package var end: UInt64 { pages + length }
+}
+
+extension StreamInput {
+  /// Reads the header of a block of `length` bytes.
+  /// - Throws: `RAM-DATA` for a header that cannot be.
+  func readMappedBlock(length: UInt64) throws(MigrationError) -> MappedBlock {
+    let start = offset
+    let version = try read(UInt32.self)
+    let pageSize = try read(UInt64.self)
+    let block = MappedBlock(bitmap: try read(), pages: try read(), length: length)
+    func refused(_ what: String, _ got: UInt64, at place: UInt64) -> MigrationError {
+      MigrationError(
+        .ramData, "mapped-ram header \(what)", section: RAMSection.name.description,
+        at: start &+ place, got: "0x" + String(got, radix: 16))
+    }
+    guard version <= 1 else { throw refused("has an unknown version", UInt64(version), at: 0) }
+    guard pageSize == UInt64(RAMSection.pageSize) else {
+      throw refused("has another page size than 4096", pageSize, at: 4)
+    }
+    let (bitmapEnd, tooFar) = block.bitmap.addingReportingOverflow(block.bitmapSize)
+    guard block.bitmap >= offset, !tooFar else {
+      throw refused("has its bitmap in a wrong place", block.bitmap, at: 12)
+    }
+    guard block.pages >= bitmapEnd, block.pages % UInt64(RAMSection.pageSize) == 0,
+      !block.pages.addingReportingOverflow(length).overflow
+    else { throw refused("has its pages in a wrong place", block.pages, at: 20) }
+    return block
+  }
+}

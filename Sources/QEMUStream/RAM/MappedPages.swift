@@ -1,0 +1,117 @@
+internal import Errors
+internal import Wire
+
+/// The pages of one block of a mapped-ram file.
+///
+/// Holes of the file are not read, neither in the bitmap nor among the pages: a sparse file of terabytes
+/// costs what is in it.
+struct MappedPages {
+  private static let bitmapPiece: UInt64 = 64 << 10
+  private static let pageSize = UInt64(RAMSection.pageSize)
+
+  private let mapped: MappedBlock
+  private let block: Int
+  private let file: any PositionedSource
+  private let pages: UInt64
+  private let content = PageBuffer(count: 256 << 10)
+
+  init(of mapped: MappedBlock, block: Int, in file: any PositionedSource) {
+    (self.mapped, self.block, self.file) = (mapped, block, file)
+    pages = mapped.length / Self.pageSize
+  }
+
+  /// - Throws: what reading and writing throw.
+  func read(
+    into writer: inout PageWriter?, _ observe: RAMAssembly.Observer
+  ) throws(MigrationError) {
+    let bitmap = PageBuffer(count: Int(Self.bitmapPiece))
+    let end = mapped.bitmap + mapped.bitmapSize
+    // What is known of the pages' holes: data from here on, none before.
+    var data = mapped.pages..<mapped.pages
+    var place = mapped.bitmap
+    while place < end {
+      let found = try file.nextData(from: place).map { $0.clamped(to: place..<end) }
+      let start = found.map { $0.isEmpty ? end : $0.lowerBound } ?? end
+      noteZero(from: page(at: place), to: page(at: start), observe)
+      place = start
+      let stop = found?.upperBound ?? end
+      while place < stop {
+        let count = Int(min(Self.bitmapPiece, stop - place))
+        var target = bitmap.mutableSpan(0..<count)
+        try file.read(at: place, into: &target)
+        let (first, last) = (page(at: place), page(at: place + UInt64(count)))
+        var next = first
+        while next < last {
+          let run = Self.run(from: next - first, to: last - first, in: bitmap.span)
+          if run.isSet {
+            observe(RAMPage(block: block, offset: next * Self.pageSize), run.count, false)
+            try copy(next..<next + run.count, &data, into: &writer)
+          } else {
+            noteZero(from: next, to: next + run.count, observe)
+          }
+          next += run.count
+        }
+        place += UInt64(count)
+      }
+    }
+  }
+
+  /// The page of the first bit of a byte of the bitmap; the last bits of all stand for none.
+  private func page(at place: UInt64) -> UInt64 { min((place - mapped.bitmap) * 8, pages) }
+
+  private func noteZero(from first: UInt64, to end: UInt64, _ observe: RAMAssembly.Observer) {
+    guard first < end else { return }
+    observe(RAMPage(block: block, offset: first * Self.pageSize), end - first, true)
+  }
+
+  /// Bits from `start` on that are alike.
+  private static func run(
+    from start: UInt64, to end: UInt64, in bitmap: Span<UInt8>
+  ) -> (isSet: Bool, count: UInt64) {
+    func isSet(_ bit: UInt64) -> Bool { bitmap[Int(bit / 8)] >> (bit % 8) & 1 == 1 }
+    let first = isSet(start)
+    var next = start + 1
+    while next < end, isSet(next) == first { next += 1 }
+    return (first, next - start)
+  }
+
+  /// Writes the pages of a run that lie in data; memory is zero where nothing is written.
+  /// - Parameter data: the stretch of data found last, its bounds those of whole pages; nothing but a hole
+  ///   lies between the pages before it and it.
+  private func copy(
+    _ run: Range<UInt64>, _ data: inout Range<UInt64>, into writer: inout PageWriter?
+  ) throws(MigrationError) {
+    guard writer != nil else { return }
+    var place = mapped.pages + run.lowerBound * Self.pageSize
+    let end = mapped.pages + run.upperBound * Self.pageSize
+    while place < end {
+      if place >= data.upperBound {
+        guard let found = try file.nextData(from: place) else {
+          data = mapped.end..<mapped.end
+          return
+        }
+        data = wholePages(of: found, from: place)
+      }
+      place = max(place, data.lowerBound)
+      while place < min(end, data.upperBound) {
+        let count = Int(min(UInt64(content.count), min(end, data.upperBound) - place))
+        var target = content.mutableSpan(0..<count)
+        try file.read(at: place, into: &target)
+        try writer?.write(
+          RAMPage(block: block, offset: place - mapped.pages),
+          content.span.extracting(first: count))
+        place += UInt64(count)
+      }
+    }
+  }
+
+  /// The pages that a stretch of data touches, from `place` on.
+  private func wholePages(of data: Range<UInt64>, from place: UInt64) -> Range<UInt64> {
+    let first = (data.lowerBound - place) / Self.pageSize
+    let last =
+      (min(data.upperBound, mapped.end) - min(place, mapped.end) + Self.pageSize - 1)
+      / Self.pageSize
+    return data.lowerBound >= mapped.end
+      ? mapped.end..<mapped.end : place + first * Self.pageSize..<place + last * Self.pageSize
+  }
+}

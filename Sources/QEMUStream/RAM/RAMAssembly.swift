@@ -1,0 +1,257 @@
+package import Errors
+internal import Wire
+
+/// Puts the RAM of a stream together, from whatever it comes in: records of the main stream of any
+/// kind, multifd channels, the pages of a mapped-ram file. The last content of a page wins.
+///
+/// The one place where page records become memory. Without a store pages are counted, and what is
+/// packed is unpacked all the same: that a page could be put together is known either way.
+package final class RAMAssembly {
+  /// Told of the pages that come, so many from one on, and whether they are zero.
+  package typealias Observer = (RAMPage, _ count: UInt64, _ isZero: Bool) -> Void
+
+  /// What came of one block.
+  private struct Arrival {
+    var length: UInt64
+    /// Pages that came in whatever form, and were not discarded since.
+    var seen = PageSet()
+    /// Pages that were ever written: only they have to be wiped when they come as zero.
+    var written = PageSet()
+    /// Whether the stream gives every page at once (mapped-ram).
+    var isWhole = false
+  }
+
+  private let channels: [MultifdChannel]
+  private let file: (any PositionedSource)?
+  private let observe: Observer
+  private var decoder = RAMDecoder()
+  private var arrivals: [Arrival] = []
+  private var writer: PageWriter?
+  private var inflater: PageInflater?
+  private let page = PageBuffer(count: RAMSection.pageSize)
+  private static let zeroPage = [UInt8](repeating: 0, count: RAMSection.pageSize)
+  /// Whether channels meet at flush records (QEMU 8.1 and later) or at the end of each body; nil
+  /// until the first body tells.
+  private var meetsAtFlush: Bool?
+
+  /// - Parameters:
+  ///   - channels: multifd channels, beside the main stream.
+  ///   - file: what a mapped-ram stream lies in.
+  package init(
+    channels: [MultifdChannel] = [], file: (any PositionedSource)? = nil,
+    observe: @escaping Observer = { _, _, _ in }
+  ) {
+    self.channels = channels
+    self.file = file
+    self.observe = observe
+  }
+
+  /// Takes in the block list. Of a mapped-ram stream, reads all pages.
+  /// - Parameters:
+  ///   - decoder: the reader's, which has just read the list.
+  ///   - configuration: the stream's, if it has one.
+  ///   - store: all zero; nil when nobody wants the memory.
+  /// - Throws: `RAM-LIST` for a second list; `CHANNEL-MACHINE` for channels of different machines;
+  ///   `STREAM-TRUNCATED`; what reading and writing throw.
+  package func begin(
+    _ decoder: RAMDecoder, of configuration: Configuration?, into store: (any RAMStore)?
+  ) throws(MigrationError) {
+    guard arrivals.isEmpty else {
+      throw MigrationError(.ramList, "second block list", section: RAMSection.name.description)
+    }
+    if let uuid = configuration?.uuid ?? channels.first?.uuid {
+      for channel in channels { try channel.require(machine: uuid) }
+    }
+    self.decoder = decoder
+    arrivals = decoder.blocks.map { Arrival(length: $0.length) }
+    writer = store.map(PageWriter.init)
+    for (index, mapped) in decoder.mapped.enumerated() {
+      guard let file, mapped.end <= file.size else {
+        throw MigrationError(
+          .streamTruncated, "stream ends within the pages of a block",
+          section: RAMSection.name.description, at: file?.size)
+      }
+      let pages = MappedPages(of: mapped, block: index, in: file)
+      try pages.read(into: &writer, observe)
+      arrivals[index].isWhole = true
+    }
+  }
+
+  /// Takes in a record.
+  /// - Parameter input: where the record's payload is at the front of the window.
+  /// - Throws: `RAM-DATA` for a payload that gives no page; codes of the channels; what writing
+  ///   throws.
+  package func take(_ record: RAMRecord, from input: StreamInput) throws(MigrationError) {
+    switch record {
+    case .page(let page):
+      try put(page, input.bytes.extracting(first: RAMSection.pageSize))
+    case .zero(let page): try wipe(page)
+    case .xbzrle(let page, let length):
+      try patch(page, input.bytes.extracting(first: length), at: input.offset)
+    case .compressed(let page, let length):
+      if inflater == nil { inflater = try PageInflater() }
+      let content = self.page
+      var span = content.mutableSpan
+      try inflater?.inflate(input.bytes.extracting(first: length), into: &span, at: input.offset)
+      try put(page, content.span)
+    case .multifdFlush:
+      if meetsAtFlush == nil { meetsAtFlush = true }
+      if meetsAtFlush == true { try meet() }
+    case .end:
+      if meetsAtFlush == nil { meetsAtFlush = false }
+      if meetsAtFlush == false { try meet() }
+    case .blockList: break
+    }
+  }
+
+  /// Takes back pages that come again: a postcopy source discards what changed meanwhile.
+  /// - Throws: `STREAM-COMMAND` when the payload is not well formed; `RAM-BLOCK`, `RAM-OFFSET`.
+  package func discard(_ command: StreamCommand) throws(MigrationError) {
+    let discarded = try DiscardedRanges(command)
+    guard let index = decoder.index(of: discarded.block) else {
+      throw MigrationError(
+        .ramBlock, "block is not in the list", section: command.code.name, at: command.offset,
+        got: discarded.block.description)
+    }
+    let size = UInt64(RAMSection.pageSize)
+    for range in discarded.ranges {
+      guard range.upperBound <= arrivals[index].length else {
+        throw MigrationError(
+          .ramOffset, "discarded pages lie beyond their block", section: command.code.name,
+          at: command.offset, got: "0x" + String(range.upperBound, radix: 16))
+      }
+      arrivals[index].seen.remove(range.lowerBound / size..<range.upperBound / size)
+    }
+  }
+
+  /// Takes in what is left of the channels, and writes what is held back. To be called at the end
+  /// of the stream.
+  /// - Throws: codes of the channels; what writing throws.
+  package func finish() throws(MigrationError) {
+    for channel in channels {
+      while try readToMeetingPoint(channel) {}
+    }
+    try flush()
+  }
+
+  /// Writes what is held back, so that the store can be read.
+  package func flush() throws(MigrationError) { try writer?.flush() }
+
+  /// In list order; empty until the list was taken in.
+  package var blocks: [RAMBlock] { decoder.blocks }
+  var listForm: RAMDecoder.ListForm { decoder.listForm }
+
+  /// Pages of a block that never came.
+  package func missingPages(of block: Int) -> UInt64 {
+    guard arrivals.indices.contains(block), !arrivals[block].isWhole else { return 0 }
+    return arrivals[block].length / UInt64(RAMSection.pageSize) - arrivals[block].seen.count
+  }
+
+  /// Where the first page lies in its block that never came; nil when all did.
+  package func firstMissing(of block: Int) -> UInt64? {
+    guard missingPages(of: block) > 0 else { return nil }
+    var page: UInt64 = 0
+    while arrivals[block].seen.contains(page) { page += 1 }
+    return page * UInt64(RAMSection.pageSize)
+  }
+
+  // MARK: Pages
+
+  private func note(_ page: RAMPage, isZero: Bool) {
+    observe(page, 1, isZero)
+    _ = arrivals[page.block].seen.insert(page.offset / UInt64(RAMSection.pageSize))
+  }
+
+  private func put(_ page: RAMPage, _ bytes: Span<UInt8>) throws(MigrationError) {
+    note(page, isZero: false)
+    guard writer != nil else { return }
+    _ = arrivals[page.block].written.insert(page.offset / UInt64(RAMSection.pageSize))
+    try writer?.write(page, bytes)
+  }
+
+  private func wipe(_ page: RAMPage) throws(MigrationError) {
+    note(page, isZero: true)
+    // New memory is zero: only what was written before must be wiped.
+    let number = page.offset / UInt64(RAMSection.pageSize)
+    guard arrivals[page.block].written.contains(number) else { return }
+    try writer?.write(page, Self.zeroPage.span)
+  }
+
+  private func patch(
+    _ page: RAMPage, _ delta: Span<UInt8>, at offset: UInt64
+  ) throws(MigrationError) {
+    let content = self.page
+    var span = content.mutableSpan
+    let number = page.offset / UInt64(RAMSection.pageSize)
+    // Whether a delta fits a page does not depend on what is there.
+    if writer != nil {
+      if arrivals[page.block].seen.contains(number), arrivals[page.block].written.contains(number) {
+        try writer?.read(page, into: &span)
+      } else {
+        span.copy(Self.zeroPage.span, to: 0)
+      }
+    }
+    try XBZRLE.apply(delta, to: &span, at: offset)
+    try put(page, content.span)
+  }
+
+  // MARK: Channels
+
+  /// All channels go on to the place where they wait for each other and for the main stream.
+  private func meet() throws(MigrationError) {
+    for channel in channels {
+      guard try readToMeetingPoint(channel) else {
+        throw MigrationError(
+          .streamTruncated, "channel ends before the main stream", section: channel.name,
+          at: channel.offset)
+      }
+    }
+  }
+
+  /// - Returns: false at the end of the channel.
+  private func readToMeetingPoint(_ channel: MultifdChannel) throws(MigrationError) -> Bool {
+    let pages = channel.pages
+    while let packet = try channel.next(blocks: decoder, copies: writer != nil) {
+      for (index, offset) in packet.normal.enumerated() {
+        let start = index * RAMSection.pageSize
+        try put(
+          RAMPage(block: packet.block, offset: offset),
+          pages.span.extracting(start..<start + RAMSection.pageSize))
+      }
+      for offset in packet.zero { try wipe(RAMPage(block: packet.block, offset: offset)) }
+      if packet.isMeetingPoint { return true }
+    }
+    return false
+  }
+}
+
+/// The payload of `postcopy-ram-discard`: version 0, the block's name, 0, then pairs of start and
+/// length in bytes (QEMU `migration/savevm.c`).
+private struct DiscardedRanges {
+  var block: SectionName
+  var ranges: [Range<UInt64>] = []
+
+  init(_ command: StreamCommand) throws(MigrationError) {
+    var cursor = ByteCursor(command.payload.span, at: command.offset &+ 5)
+    let version = try cursor.read(UInt8.self)
+    let name = SectionName(try cursor.takeArray(Int(cursor.read(UInt8.self))))
+    let end = try cursor.read(UInt8.self)
+    guard version == 0, end == 0, let name, cursor.remaining % 16 == 0 else {
+      throw MigrationError(
+        .command, "list of discarded pages is not well formed", section: command.code.name,
+        at: command.offset)
+    }
+    block = name
+    while cursor.remaining > 0 {
+      let place = cursor.offset
+      let start = try cursor.read(UInt64.self)
+      let length = try cursor.read(UInt64.self)
+      let (upper, overflow) = start.addingReportingOverflow(length)
+      guard !overflow, (start | length) % UInt64(RAMSection.pageSize) == 0 else {
+        throw MigrationError(
+          .command, "discarded pages are no whole pages", section: command.code.name, at: place)
+      }
+      ranges.append(start..<upper)
+    }
+  }
+}

@@ -1,0 +1,28 @@
+package import Errors
+
+/// Whether all pages of a guest have come.
+extension RAMAssembly {
+  /// - Parameter offset: where the stream has ended.
+  /// - Throws: `RAM-MISSING` when a page of the block never came.
+  package func requireWhole(_ block: Int, at offset: UInt64) throws(MigrationError) {
+    guard let place = firstMissing(of: block) else { return }
+    let known = blocks[block]
+    let pages = known.length / UInt64(RAMSection.pageSize)
+    throw MigrationError(
+      .ramMissing, "stream does not hold all of RAM block \(known.name)", section: "ram",
+      at: offset, expected: "\(pages) pages, those on other channels given with --channel",
+      got: "\(pages - missingPages(of: block)); the first that never came is at offset 0x"
+        + String(place, radix: 16))
+  }
+
+  /// The same of all blocks. One that is left to a file outside of the stream (x-ignore-shared) is
+  /// not missed: no page of it came.
+  /// - Throws: `RAM-MISSING`.
+  package func requireWhole(at offset: UInt64) throws(MigrationError) {
+    for (index, block) in blocks.enumerated() {
+      let pages = block.length / UInt64(RAMSection.pageSize)
+      if listForm.hasAddresses, missingPages(of: index) == pages { continue }
+      try requireWhole(index, at: offset)
+    }
+  }
+}

@@ -1,0 +1,254 @@
+package import Errors
+internal import Wire
+
+/// Reads the bodies of `ram` sections, record by record.
+///
+/// The block list and the block of the page record before live on from one body to the next, as
+/// QEMU keeps them, so one decoder serves a whole stream. A page record allocates nothing.
+package struct RAMDecoder: Sendable {
+  /// Most blocks one list may name; real machines have fewer than fifty.
+  package static let defaultBlockLimit = 4096
+  /// Longest COMPRESS_PAGE payload: zlib adds a few bytes at most to a page it cannot compress.
+  package static let compressedLimit = 2 * RAMSection.pageSize
+
+  /// What else the entries of a block list hold; nothing tells but other parts of the stream.
+  package struct ListForm: Equatable, Sendable {
+    /// `x-ignore-shared`: where the block lies in its parent, 8 bytes.
+    package var hasAddresses = false
+    /// `mapped-ram`: a `MappedBlock`, and the pages.
+    package var isMapped = false
+    /// `postcopy-advise`: all page sizes of the guest's blocks, added. An entry then names its page
+    /// size, 8 bytes, where that is not the usual one.
+    package var pageSizes: UInt64 = 0
+
+    package init() {}
+  }
+
+  /// In list order; empty until the list was read.
+  package private(set) var blocks: [RAMBlock] = []
+  /// Where the blocks of a mapped-ram stream lie, in list order.
+  package private(set) var mapped: [MappedBlock] = []
+  /// To be set before the list comes.
+  package var listForm = ListForm()
+  private let blockLimit: Int
+  private var hasList = false
+  /// Bytes of blocks that the list still has to name; nil when it is not being read.
+  private var listLeft: UInt64?
+  private var names: Set<SectionName> = []
+  /// Of all blocks, once the list was read.
+  private var blocksByName = RAMBlockOrder()
+  /// Block of the page record before.
+  private var current: Int?
+  /// Bytes of payload handed out last and still at the front of the window.
+  private var pending = 0
+
+  package init(blockLimit: Int = RAMDecoder.defaultBlockLimit) { self.blockLimit = blockLimit }
+
+  /// Reads the next record. Its payload stays whole at the front of the window until the next call,
+  /// which consumes it: `input.bytes.extracting(first: record.payloadSize)`.
+  ///
+  /// After `.end` comes the section's footer, which is not read here.
+  /// - Throws: `RAM-FLAGS` for words that are no record, `RAM-LIST`, `RAM-BLOCK` for an unknown
+  ///   block or a first page without a name, `RAM-OFFSET` beyond the block, `RAM-DATA` for lengths
+  ///   and fill bytes that cannot be; `STREAM-TRUNCATED`.
+  package mutating func next(from input: StreamInput) throws(MigrationError) -> RAMRecord {
+    guard let record = try nextOrJump(from: input) else {
+      throw refused(.ramList, "mapped-ram is not read here", at: input.offset)
+    }
+    return record
+  }
+
+  /// Like `next`, for streams that may be mapped-ram.
+  /// - Returns: nil when the pages of the last of `mapped` follow. Then the next call's input must
+  ///   stand at the `end` of that block.
+  // Inlined into `next`: passing the record through would cost a page one instruction in twenty.
+  @inline(__always)
+  package mutating func nextOrJump(
+    from input: StreamInput
+  ) throws(MigrationError) -> RAMRecord? {
+    if let left = listLeft {
+      listLeft = nil
+      return try readBlockList(left: left, from: input)
+    }
+    if pending > 0 {
+      input.consume(pending)
+      pending = 0
+    }
+    let start = input.offset
+    let word: UInt64 = try input.read()
+    let address = word & ~RAMFlags.mask
+    let flags = word & RAMFlags.mask
+    let isContinued = flags & RAMFlags.continue != 0
+    let record: RAMRecord
+    switch flags & ~RAMFlags.continue {
+    case RAMFlags.page:
+      let page = try page(address, isContinued, at: start, from: input)
+      try input.require(RAMSection.pageSize)
+      record = .page(page)
+    case RAMFlags.zero:
+      let page = try page(address, isContinued, at: start, from: input)
+      let fillOffset = input.offset
+      let fill: UInt8 = try input.read()
+      guard fill == 0 else {
+        throw refused(
+          .ramData, "zero page has another fill byte", at: fillOffset, got: "\(fill)")
+      }
+      record = .zero(page)
+    case RAMFlags.xbzrle:
+      record = try delta(address, isContinued, at: start, from: input)
+    case RAMFlags.compressed:
+      record = try compressed(address, isContinued, at: start, from: input)
+    case RAMFlags.memorySize where !isContinued:
+      guard !hasList else { throw refused(.ramList, "second block list", at: start) }
+      return try readBlockList(left: address, from: input)
+    case RAMFlags.end where word == RAMFlags.end: record = .end
+    case RAMFlags.multifdFlush where word == RAMFlags.multifdFlush: record = .multifdFlush
+    default:
+      throw refused(
+        .ramFlags, "word is no RAM record", at: start,
+        got: "flags 0x" + String(flags, radix: 16))
+    }
+    pending = record.payloadSize
+    return record
+  }
+
+  /// The index of a block, by name.
+  package func index(of name: SectionName) -> Int? {
+    let bytes = name.bytes
+    return blocksByName.index(of: bytes.span, in: blocks)
+  }
+
+  private mutating func page(
+    _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> RAMPage {
+    guard mapped.isEmpty else {
+      throw refused(.ramFlags, "page record in a mapped-ram stream", at: start)
+    }
+    if !isContinued { try readBlockName(from: input) }
+    guard let current else {
+      throw refused(.ramBlock, "first page record names no block", at: start)
+    }
+    guard offset < blocks[current].length else {
+      throw MigrationError(
+        .ramOffset, "page lies beyond its block \(blocks[current].name)",
+        section: RAMSection.name.description, at: start,
+        expected: "less than 0x" + String(blocks[current].length, radix: 16),
+        got: "0x" + String(offset, radix: 16))
+    }
+    return RAMPage(block: current, offset: offset)
+  }
+
+  private mutating func readBlockName(from input: StreamInput) throws(MigrationError) {
+    let start = input.offset
+    let count = Int(try input.read(UInt8.self))
+    guard count > 0 else {
+      throw refused(.ramBlock, "block name is empty", at: start, got: "length 0")
+    }
+    try input.require(count)
+    let name = input.bytes.extracting(first: count)
+    // Compared in place: a stream may name a block at every page.
+    guard let index = blocksByName.index(of: name, in: blocks) else {
+      let text = SectionName(Array(copying: name))?.description
+      throw refused(.ramBlock, "block is not in the list", at: start, got: text)
+    }
+    current = index
+    input.consume(count)
+  }
+
+  private mutating func delta(
+    _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> RAMRecord {
+    let page = try page(offset, isContinued, at: start, from: input)
+    let dataOffset = input.offset
+    let encoding: UInt8 = try input.read()
+    let length = Int(try input.read(UInt16.self))
+    guard encoding == 1, 1...RAMSection.pageSize ~= length else {
+      throw refused(
+        .ramData, "XBZRLE page has a wrong encoding or length", at: dataOffset,
+        got: "encoding \(encoding), length \(length)")
+    }
+    try input.require(length)
+    return .xbzrle(page, length: length)
+  }
+
+  private mutating func compressed(
+    _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> RAMRecord {
+    let page = try page(offset, isContinued, at: start, from: input)
+    let dataOffset = input.offset
+    let length = try input.read(UInt32.self)
+    guard length > 0, length <= RAMDecoder.compressedLimit else {
+      throw refused(
+        .ramData, "compressed page has a wrong length", at: dataOffset, got: "\(length)")
+    }
+    try input.require(Int(length))
+    return .compressed(page, length: Int(length))
+  }
+
+  /// - Returns: nil after a mapped block.
+  private mutating func readBlockList(
+    left total: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> RAMRecord? {
+    var left = total
+    while left > 0 {
+      let block = try readEntry(left: left, from: input)
+      left -= block.length
+      blocks.append(block)
+      if listForm.isMapped {
+        mapped.append(try input.readMappedBlock(length: block.length))
+        listLeft = left
+        return nil
+      }
+    }
+    hasList = true
+    blocksByName = RAMBlockOrder(blocks)
+    return .blockList
+  }
+
+  private mutating func readEntry(
+    left: UInt64, from input: StreamInput
+  ) throws(MigrationError) -> RAMBlock {
+    let entry = input.offset
+    guard blocks.count < blockLimit else {
+      throw refused(.ramList, "too many blocks", at: entry, got: "more than \(blockLimit)")
+    }
+    let count = Int(try input.read(UInt8.self))
+    guard let name = SectionName(try input.readArray(count)) else {
+      throw refused(.ramList, "block name is empty", at: entry, got: "length 0")
+    }
+    let lengthOffset = input.offset
+    let length: UInt64 = try input.read()
+    guard names.insert(name).inserted else {
+      throw refused(.ramList, "block is listed twice", at: entry, got: name.description)
+    }
+    guard length > 0, length & RAMFlags.mask == 0, length <= left else {
+      throw MigrationError(
+        .ramList, "block length is no page multiple or passes the total",
+        section: RAMSection.name.description, at: lengthOffset,
+        expected: "1 to 0x" + String(left, radix: 16), got: "0x" + String(length, radix: 16))
+    }
+    try skipPageSize(from: input)
+    if listForm.hasAddresses { _ = try input.read(UInt64.self) }
+    return RAMBlock(name: name, length: length)
+  }
+
+  /// What may follow a length besides a page size: the length byte of a name, which is not 0, or a
+  /// word, whose low bits are not 0.
+  private func skipPageSize(from input: StreamInput) throws(MigrationError) {
+    let usual = UInt64(RAMSection.pageSize)
+    guard listForm.pageSizes & ~usual != 0, try input.available(atLeast: 8) >= 8 else { return }
+    let window = input.bytes
+    var value: UInt64 = 0
+    for index in 0..<8 { value = value << 8 | UInt64(window[index]) }
+    if value > usual, value & (value - 1) == 0, value & listForm.pageSizes == value {
+      input.consume(8)
+    }
+  }
+
+  private func refused(
+    _ code: ErrorCode, _ what: String, at offset: UInt64, got: String? = nil
+  ) -> MigrationError {
+    MigrationError(
+      code, what, section: RAMSection.name.description, at: offset, got: got)
+  }
+}

@@ -1,0 +1,259 @@
+internal import Cryptography
+internal import Errors
+
+/// Leaf, issuer and root of one report, found among what was supplied and what is trusted.
+struct AttestationChain {
+  let leaf: X509Certificate?
+  let issuer: X509Certificate?
+  let anchor: TrustAnchor?
+
+  var certificates: [X509Certificate] { [leaf, issuer, anchor?.root].compactMap { $0 } }
+
+  /// All signatures from the root to the leaf are good.
+  func isSound(_ ledger: AttestationLedger) -> Bool {
+    [.root, .rootSigned, .issuerSigned, .leafSigned].allSatisfy(ledger.passed)
+  }
+
+  init(
+    trust: [TrustAnchor], supplied: [X509Certificate], report: AttestationReport?,
+    _ ledger: inout AttestationLedger
+  ) {
+    let leaf = ledger.check(.certificate) { () throws(MigrationError) in
+      try Self.leaf(among: supplied, report: report)
+    }
+    self.leaf = leaf
+    guard let leaf else {
+      (issuer, anchor) = (nil, nil)
+      return
+    }
+    let issuer = ledger.check(.issuer) { () throws(MigrationError) in
+      try Self.issuer(of: leaf, supplied: supplied, trust: trust)
+    }
+    self.issuer = issuer
+    guard let issuer else {
+      anchor = nil
+      return
+    }
+    let anchor = ledger.check(.root) { () throws(MigrationError) in
+      try Self.anchor(of: issuer, supplied: supplied, trust: trust)
+    }
+    self.anchor = anchor
+    ledger.check(.leafSigned) { () throws(MigrationError) in
+      try Self.requireSigned(leaf, by: issuer)
+    }
+    guard let anchor else { return }
+    ledger.check(.rootSigned) { () throws(MigrationError) in
+      try Self.requireSigned(anchor.root, by: anchor.root)
+    }
+    ledger.check(.issuerSigned) { () throws(MigrationError) in
+      try Self.requireSigned(issuer, by: anchor.root)
+    }
+    ledger.check(.algorithms) { () throws(MigrationError) in
+      for certificate in [anchor.root, issuer, leaf] { try Self.checkAlgorithms(certificate) }
+      guard !leaf.isAuthority else { throw Self.wrongKey(leaf, expected: "EC P-384") }
+    }
+    ledger.check(.authorities) { () throws(MigrationError) in
+      try Self.checkAuthority(anchor.root, isRoot: true)
+      try Self.checkAuthority(issuer, isRoot: false)
+    }
+    ledger.check(.names) { () throws(MigrationError) in
+      try Self.checkNames(leaf, issuer, anchor, signer: report?.keyInfo.signer)
+    }
+  }
+
+  /// The certificate of the kind of key the report names; of several, the one that made its
+  /// signature.
+  private static func leaf(
+    among supplied: [X509Certificate], report: AttestationReport?
+  ) throws(MigrationError) -> X509Certificate {
+    let leaves = supplied.filter { !$0.isAuthority }
+    let named = leaves.filter { leaf in
+      leaf.subject.commonName == report?.keyInfo.signer.map(commonName)
+    }
+    let signing = named.first { leaf in
+      if let report, case .p384(let point) = leaf.publicKey {
+        report.isSigned(by: point)
+      } else {
+        false
+      }
+    }
+    guard let leaf = signing ?? named.first ?? leaves.first else {
+      throw MigrationError(
+        .certificateMissing, "no certificate of the key that signed the report",
+        section: "certificate",
+        expected: report?.wantedCertificate ?? commonName(.vcek))
+    }
+    return leaf
+  }
+
+  static func commonName(_ signer: KeyInfo.Signer) -> String { "SEV-\(signer)" }
+
+  /// A certificate named as the leaf's issuer, supplied or known beforehand; of several, the one
+  /// that is itself under a trusted root and signed the leaf.
+  private static func issuer(
+    of leaf: X509Certificate, supplied: [X509Certificate], trust: [TrustAnchor]
+  ) throws(MigrationError) -> X509Certificate {
+    let known = trust.flatMap(\.intermediates) + supplied.filter { $0.isAuthority }
+    let named = known.filter { !$0.isSelfIssued && $0.subject == leaf.issuer }
+    let sound = named.first { issuer in
+      leaf.isSigned(by: issuer)
+        && trust.contains { $0.root.subject == issuer.issuer && issuer.isSigned(by: $0.root) }
+    }
+    if let issuer = sound ?? named.first(where: { leaf.isSigned(by: $0) }) ?? named.first {
+      return issuer
+    }
+    let isUnderRoot = trust.contains { $0.root.subject == leaf.issuer }
+    throw MigrationError(
+      isUnderRoot ? .certificateChain : .certificateMissing,
+      isUnderRoot
+        ? "certificate is issued by the root itself"
+        : "the certificate's issuer is neither supplied nor known",
+      section: "certificate", expected: isUnderRoot ? "an intermediate" : "\(leaf.issuer)",
+      got: isUnderRoot ? "\(leaf.issuer)" : nil)
+  }
+
+  /// The trusted root the issuer is under. A root that is supplied but not trusted is refused
+  /// even if a trusted one of the same name exists: somebody wants another chain believed.
+  private static func anchor(
+    of issuer: X509Certificate, supplied: [X509Certificate], trust: [TrustAnchor]
+  ) throws(MigrationError) -> TrustAnchor {
+    for root in supplied where root.isSelfIssued {
+      guard trust.contains(where: { $0.root.keyFingerprint == root.keyFingerprint }) else {
+        throw untrusted(root.subject, trust)
+      }
+    }
+    let named = trust.filter { $0.root.subject == issuer.issuer }
+    guard let anchor = named.first(where: { issuer.isSigned(by: $0.root) }) ?? named.first else {
+      throw untrusted(issuer.issuer, trust)
+    }
+    return anchor
+  }
+
+  private static func untrusted(_ name: X509Name, _ trust: [TrustAnchor]) -> MigrationError {
+    // The same name on both sides of a refusal would explain nothing.
+    let isNamesake = trust.contains { $0.root.subject == name }
+    return MigrationError(
+      .certificateRoot,
+      isNamesake
+        ? "the chain's root has a trusted root's name and another key"
+        : "the chain's root is not trusted: if it is to be, name it with --trust",
+      section: "certificate", expected: trust.map(\.description).joined(separator: " or "),
+      got: isNamesake ? "another key of \(name)" : "\(name)")
+  }
+
+  private static func requireSigned(
+    _ certificate: X509Certificate, by issuer: X509Certificate
+  ) throws(MigrationError) {
+    guard certificate.isSigned(by: issuer) else {
+      throw MigrationError(
+        .certificateChain, "signature on the certificate is not its issuer's",
+        section: "certificate", expected: "a signature of \(issuer.subject.commonName ?? "?")",
+        got: certificate.subject.commonName)
+    }
+  }
+
+  private static func checkAlgorithms(_ certificate: X509Certificate) throws(MigrationError) {
+    guard certificate.signatureAlgorithm == .rsaPSSSHA384 else {
+      throw MigrationError(
+        .certificateAlgorithm, "certificate is signed in another way than AMD's",
+        section: "certificate", expected: "\(X509SignatureAlgorithm.rsaPSSSHA384)",
+        got: "\(certificate.signatureAlgorithm)")
+    }
+    switch certificate.publicKey {
+    case .rsa(bits: 4096), .p384: break
+    default: throw wrongKey(certificate, expected: "RSA 4096 or EC P-384")
+    }
+  }
+
+  private static func wrongKey(_ certificate: X509Certificate, expected: String) -> MigrationError {
+    MigrationError(
+      .certificateAlgorithm, "certificate has another kind of key than AMD's",
+      section: "certificate", expected: expected, got: "\(certificate.publicKey)")
+  }
+
+  /// RFC 5280: CA in a critical basicConstraints, keyCertSign; nothing below an intermediate.
+  private static func checkAuthority(
+    _ certificate: X509Certificate, isRoot: Bool
+  ) throws(MigrationError) {
+    let name = certificate.subject.commonName ?? "authority"
+    if let repeated = certificate.repeatedExtension {
+      throw MigrationError(
+        .certificateExtension, "extension of \(name) occurs twice", section: "certificate",
+        got: repeated)
+    }
+    let constraints = try certificate.basicConstraints()
+    guard certificate.isAuthority, let constraints, constraints.isCA,
+      certificate["2.5.29.19"]?.isCritical == true, isRoot || constraints.pathLength == 0
+    else {
+      throw MigrationError(
+        .certificateExtension, "\(name) is no certificate authority", section: "certificate",
+        expected: "critical basicConstraints with CA" + (isRoot ? "" : " and path length 0"))
+    }
+    guard try certificate.maySignCertificates() else {
+      throw MigrationError(
+        .certificateExtension, "\(name) may not sign certificates", section: "certificate",
+        expected: "keyUsage keyCertSign")
+    }
+    // basicConstraints and keyUsage were read; a critical one that was not may forbid what is done.
+    let read = ["2.5.29.19", "2.5.29.15"]
+    if let unread = certificate.extensions.first(where: {
+      $0.isCritical && !read.contains($0.identifier)
+    }) {
+      throw MigrationError(
+        .certificateExtension, "\(name) has a critical extension that is not known",
+        section: "certificate", got: unread.identifier)
+    }
+  }
+
+  /// Common names after the root's, all other fields the root's; under AMD's roots the place of
+  /// the revocation list too.
+  private static func checkNames(
+    _ leaf: X509Certificate, _ issuer: X509Certificate, _ anchor: TrustAnchor,
+    signer: KeyInfo.Signer?
+  ) throws(MigrationError) {
+    for certificate in [anchor.root, issuer, leaf] where certificate.version != 3 {
+      throw wrongName(
+        certificate, "certificate is not X.509 version 3", "3", "\(certificate.version)")
+    }
+    let isVLEK = leaf.issuer.commonName == "SEV-VLEK-\(anchor.line)"
+    let issuerName = (isVLEK ? "SEV-VLEK-" : "SEV-") + anchor.line
+    let expected = [
+      (anchor.root, "ARK-\(anchor.line)"), (issuer, issuerName),
+      (leaf, commonName(isVLEK ? .vlek : .vcek)),
+    ]
+    let others = anchor.root.subject.attributes.filter { $0.type != "CN" }
+    for (certificate, name) in expected {
+      guard certificate.subject.commonName == name,
+        certificate.subject.attributes.filter({ $0.type != "CN" }) == others
+      else {
+        let fields = others.map { "\($0.type)=\($0.text)" } + ["CN=\(name)"]
+        throw wrongName(
+          certificate, "certificate is named otherwise", fields.joined(separator: ", "),
+          "\(certificate.subject)")
+      }
+    }
+    if let signer, (signer == .vlek) != isVLEK {
+      throw wrongName(
+        leaf, "certificate is of another kind of key than the report names", commonName(signer),
+        leaf.subject.commonName)
+    }
+    guard let product = anchor.product else { return }
+    let service = "https://kdsintf.amd.com/"
+    for (certificate, kind) in [(anchor.root, "vcek"), (issuer, isVLEK ? "vlek" : "vcek")] {
+      let location = "\(service)\(kind)/v1/\(product.rawValue)/crl"
+      let found = try certificate.revocationListLocations()
+      guard found == [location] else {
+        throw wrongName(
+          certificate, "certificate names another revocation list", location,
+          found.joined(separator: " "))
+      }
+    }
+  }
+
+  private static func wrongName(
+    _ certificate: X509Certificate, _ what: String, _ expected: String, _ got: String?
+  ) -> MigrationError {
+    MigrationError(
+      .certificateName, what, section: "certificate", expected: expected, got: got)
+  }
+}

@@ -1,0 +1,77 @@
+internal import Cryptography
+internal import Errors
+internal import Wire
+
+extension AttestationVerifier {
+  /// Section of what is wrong with a revocation list: a file of its own, not a part of the input.
+  package static let revocationSection = "revocation list"
+
+  /// Holds the authorities of a chain against the lists of its root. AMD's root lists what it has
+  /// issued and taken back; the chip's own certificate is on no list.
+  func checkRevocation(_ chain: AttestationChain, _ ledger: inout AttestationLedger) {
+    guard !revocationLists.isEmpty else {
+      return ledger.notAsked(.revocation, "no revocation list is given")
+    }
+    guard let leaf = chain.leaf, let issuer = chain.issuer, let root = chain.anchor?.root else {
+      return
+    }
+    let time = self.time.seconds(issuing: leaf)
+    ledger.check(.revocation) { () throws(MigrationError) in
+      let own = revocationLists.filter { $0.issuer == root.subject }
+      guard !own.isEmpty else {
+        throw MigrationError(
+          .certificateMissing, "no revocation list is that of the chain's root",
+          section: Self.revocationSection, expected: "a list of \(root.subject)",
+          got: revocationLists.map { "\($0.issuer)" }.joined(separator: "; "))
+      }
+      for list in own {
+        try Self.require(list, by: root, at: time)
+        for certificate in [root, issuer] where list.names(certificate) {
+          throw MigrationError(
+            .certificateRevoked,
+            "\(certificate.subject.commonName ?? "an authority") is revoked",
+            section: Self.revocationSection,
+            got: "serial number \(Hex.encode(certificate.serialNumber ?? []))")
+        }
+      }
+    }
+  }
+
+  /// Refuses a list that is not the root's own word at `time` on all that it has issued.
+  private static func require(
+    _ list: X509RevocationList, by root: X509Certificate, at time: Int64
+  ) throws(MigrationError) {
+    let section = revocationSection
+    guard try root.maySignRevocationLists() else {
+      throw MigrationError(
+        .certificateExtension, "the root may not sign revocation lists", section: section,
+        expected: "keyUsage cRLSign")
+    }
+    guard list.signatureAlgorithm == .rsaPSSSHA384 else {
+      throw MigrationError(
+        .certificateAlgorithm, "revocation list is signed in another way than AMD's",
+        section: section, expected: "\(X509SignatureAlgorithm.rsaPSSSHA384)",
+        got: "\(list.signatureAlgorithm)")
+    }
+    guard list.isSigned(by: root) else {
+      throw MigrationError(
+        .certificateChain, "signature on the revocation list is not the root's", section: section,
+        expected: "a signature of \(root.subject.commonName ?? "?")")
+    }
+    // A critical extension may make a list speak of less, or of others, than it seems to.
+    if let identifier = list.criticalExtension {
+      throw MigrationError(
+        .certificateExtension, "revocation list has an extension that is not known",
+        section: section, got: "critical extension \(identifier)")
+    }
+    guard list.thisUpdate <= time, time <= list.nextUpdate else {
+      throw MigrationError(
+        .certificateDate,
+        time < list.thisUpdate
+          ? "revocation list is not in force yet" : "revocation list has been replaced by a newer",
+        section: section,
+        expected: "\(CivilDate.text(list.thisUpdate)) to \(CivilDate.text(list.nextUpdate))",
+        got: CivilDate.text(time))
+    }
+  }
+}

@@ -1,0 +1,87 @@
+package import Cryptography
+package import Errors
+
+/// A root that is trusted, with the intermediates known under it.
+///
+/// A chain is accepted only under a root named here: a peer's own root, sent along, proves
+/// nothing. AMD's roots are built in; any other, a model's, must be named.
+package struct TrustAnchor: Equatable, Sendable {
+  /// The product whose genuine AMD root this is; nil for a named root, which says nothing about
+  /// hardware.
+  package let product: Product?
+  package let root: X509Certificate
+  package let intermediates: [X509Certificate]
+
+  /// The part of its common name behind "ARK-": intermediates are named after it.
+  package var line: String {
+    let name = root.subject.commonName ?? ""
+    return name.hasPrefix("ARK-") ? String(name.dropFirst(4)) : name
+  }
+
+  /// For people: "AMD Milan", or the common name of a named root.
+  package var description: String {
+    if let product { return "AMD \(product.rawValue)" }
+    return root.subject.commonName ?? "root without a name"
+  }
+
+  /// AMD's roots for Milan, Genoa and Turin.
+  package static let amd: [TrustAnchor] = [Product.milan, .genoa, .turin].compactMap { product in
+    let texts =
+      switch product {
+      case .milan:
+        [AMDMilanCertificates.ark, AMDMilanCertificates.ask, AMDMilanCertificates.asvk]
+      case .genoa:
+        [AMDGenoaCertificates.ark, AMDGenoaCertificates.ask, AMDGenoaCertificates.asvk]
+      case .turin, .venice:
+        [AMDTurinCertificates.ark, AMDTurinCertificates.ask, AMDTurinCertificates.asvk]
+      }
+    return TrustAnchor(product: product, texts: texts)
+  }
+
+  /// nil when a text does not parse: no root rather than another one. The tests count them.
+  init?(product: Product?, texts: [String]) {
+    let certificates = texts.compactMap { text in
+      try? X509Certificate.read(Array(text.utf8)).first
+    }
+    guard certificates.count == texts.count, let root = certificates.first else { return nil }
+    self.product = product
+    self.root = root
+    intermediates = Array(certificates.dropFirst())
+  }
+
+  private init(product: Product?, root: X509Certificate, intermediates: [X509Certificate]) {
+    self.product = product
+    self.root = root
+    self.intermediates = intermediates
+  }
+
+  /// The roots among `certificates`, each with its intermediates: what a person names as trusted.
+  /// A root of AMD's is recognised by its key and treated as the built-in one.
+  /// - Throws: `CERT-ROOT` when none of them is issued by itself.
+  package static func named(
+    _ certificates: [X509Certificate]
+  ) throws(MigrationError) -> [TrustAnchor] {
+    let roots = certificates.filter(\.isSelfIssued)
+    guard !roots.isEmpty else {
+      throw MigrationError(
+        .certificateRoot, "no root certificate is named",
+        expected: "a certificate issued by itself")
+    }
+    return roots.map { root in
+      let below = certificates.filter { certificate in
+        !certificate.isSelfIssued && certificate.issuer == root.subject
+      }
+      let genuine = amd.first { $0.root.keyFingerprint == root.keyFingerprint }
+      return TrustAnchor(
+        product: genuine?.product, root: genuine?.root ?? root,
+        intermediates: below + (genuine?.intermediates ?? []))
+    }
+  }
+}
+
+extension X509Certificate {
+  /// Issued under its own name, as roots are.
+  var isSelfIssued: Bool { subject == issuer }
+  /// An authority's by its key: endorsement keys are elliptic.
+  var isAuthority: Bool { if case .rsa = publicKey { true } else { false } }
+}

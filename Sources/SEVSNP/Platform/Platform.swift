@@ -1,0 +1,112 @@
+package import Cryptography
+package import Errors
+
+/// A model of one machine's identity: a chip's endorsement key with its certificates.
+///
+/// On real hardware the key never leaves the security processor. Here it is a file, so a report
+/// made with it shows the mechanics of attestation and proves nothing.
+package struct Platform: Sendable {
+  package let ark: X509Certificate
+  package let ask: X509Certificate
+  package let vcek: X509Certificate
+  /// What the chip's certificate says of it.
+  package let endorsement: EndorsementExtensions
+  /// The private key of the chip's endorsement certificate.
+  package let endorsementKey: P384.PrivateKey
+
+  /// - Parameters:
+  ///   - ark: the root, DER or PEM; `ask` the intermediate and `vcek` the chip's, the same.
+  ///   - key: the VCEK's private key, PKCS #8 or SEC 1, PEM or DER.
+  /// - Throws: `PLATFORM-SYNTAX` when a part does not parse or the key is not the certificate's;
+  ///   `CERT-EXTENSION`, `REPORT-PRODUCT` when the certificate is not shaped like AMD's.
+  package init(
+    ark: [UInt8], ask: [UInt8], vcek: [UInt8], key: [UInt8]
+  ) throws(MigrationError) {
+    self.ark = try Self.certificate(ark, "ark")
+    self.ask = try Self.certificate(ask, "ask")
+    self.vcek = try Self.certificate(vcek, "vcek")
+    endorsement = try EndorsementExtensions(self.vcek, signer: .vcek)
+    do throws(MigrationError) {
+      self.endorsementKey = try P384.PrivateKey(X509KeyFile.p384Scalar(key))
+    } catch {
+      throw MigrationError(.platformSyntax, error.what, section: "vcek.key")
+    }
+    guard self.vcek.publicKey == .p384(self.endorsementKey.publicKey.bytes) else {
+      throw MigrationError(
+        .platformSyntax, "private key does not belong to the certificate", section: "vcek.key")
+    }
+  }
+
+  private static func certificate(
+    _ bytes: [UInt8], _ name: String
+  ) throws(MigrationError) -> X509Certificate {
+    do throws(MigrationError) {
+      let found = try X509Certificate.read(bytes)
+      guard found.count == 1 else {
+        throw MigrationError(.platformSyntax, "not one certificate", got: "\(found.count)")
+      }
+      return found[0]
+    } catch {
+      throw MigrationError(.platformSyntax, error.what, section: name)
+    }
+  }
+
+  /// How many model chips are built in.
+  package static let modelChips = 2
+
+  /// A built-in chip; both stand under one root and differ in key and chip identifier.
+  /// - Parameter chip: 0 or 1.
+  /// - Throws: `PLATFORM-SYNTAX` for another number.
+  package static func model(chip: Int) throws(MigrationError) -> Platform {
+    let (vcek, key): (String, String)
+    switch chip {
+    case 0:
+      vcek = ModelPlatformCertificates.chip0VCEK
+      key = ModelPlatformCertificates.chip0PublishedPrivateKey
+    case 1:
+      vcek = ModelPlatformCertificates.chip1VCEK
+      key = ModelPlatformCertificates.chip1PublishedPrivateKey
+    default: throw MigrationError(.platformSyntax, "no such model chip", got: "\(chip)")
+    }
+    return try Platform(
+      ark: Array(ModelPlatformCertificates.rootARK.utf8),
+      ask: Array(ModelPlatformCertificates.intermediateASK.utf8),
+      vcek: Array(vcek.utf8), key: Array(key.utf8))
+  }
+
+  /// Leaf, intermediate, root: what goes beside a report.
+  package var certificates: [X509Certificate] { [vcek, ask, ark] }
+
+  /// The same as a GHCB certificate table in DER.
+  package var certificateTable: CertificateTable {
+    CertificateTable([.init(.vcek, vcek.der), .init(.ask, ask.der), .init(.ark, ark.der)])
+  }
+
+  /// The chip's identifier as a report has it, 64 bytes.
+  package var chipID: [UInt8] {
+    let identifier = endorsement.chipIdentifier ?? []
+    return identifier + [UInt8](repeating: 0, count: max(64 - identifier.count, 0))
+  }
+
+  /// A CPU of the chip's product, stepping B1 or what is common there.
+  package var cpu: CPUIdentity {
+    switch endorsement.product {
+    case .milan: CPUIdentity(family: 0x19, model: 0x01, stepping: 1)
+    case .genoa: CPUIdentity(family: 0x19, model: 0x11, stepping: 1)
+    case .turin: CPUIdentity(family: 0x1A, model: 0x02, stepping: 1)
+    case .venice: CPUIdentity(family: 0x1A, model: 0x50, stepping: 0)
+    }
+  }
+}
+
+extension TrustAnchor {
+  /// The model root that ships with the tools. Trusting it proves nothing: its key is public.
+  package static let model: [TrustAnchor] = [
+    TrustAnchor(
+      product: nil,
+      texts: [
+        ModelPlatformCertificates.rootARK, ModelPlatformCertificates.intermediateASK,
+        ModelPlatformCertificates.intermediateASVK,
+      ])
+  ].compactMap { $0 }
+}

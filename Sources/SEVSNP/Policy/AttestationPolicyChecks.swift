@@ -1,0 +1,243 @@
+internal import Errors
+internal import Wire
+
+/// The checks that a policy asks for.
+extension AttestationVerifier {
+  /// - Parameter endorsement: what the report's certificate says; nil when it was not read.
+  func checkPolicy(
+    _ report: AttestationReport, _ endorsement: EndorsementExtensions?,
+    _ ledger: inout AttestationLedger
+  ) {
+    let policy = requirements.policy
+    demand(.measurement, policy.measurements, has: Self.short(report.measurement), &ledger) {
+      (welcome) throws(MigrationError) in
+      try Self.require(
+        report.measurement, amongst: welcome, .reportMeasurement,
+        "guest was launched from another image", at: 0x090)
+    }
+    checkLevels(report, report.product ?? endorsement?.product, &ledger)
+    checkGuestPolicy(report, &ledger)
+    checkIdentity(report, &ledger)
+    demand(.chipWelcome, policy.chips, has: Self.short(report.chipID), &ledger) {
+      (welcome) throws(MigrationError) in
+      try Self.require(
+        report.chipID, amongst: welcome, .reportChip,
+        report.fields.masksChipID ? "report does not name its chip" : "chip is not welcome",
+        at: 0x1A0)
+    }
+    checkPlatform(report, &ledger)
+  }
+
+  /// Makes the check `name` when there is a demand.
+  /// - Parameter found: what the report has, for when there is none.
+  private func demand<Demand>(
+    _ name: AttestationCheck.Name, _ demand: Demand?, has found: String,
+    _ ledger: inout AttestationLedger, _ check: (Demand) throws(MigrationError) -> Void
+  ) {
+    guard let demand else { return ledger.notDemanded(name, has: found) }
+    ledger.check(name) { () throws(MigrationError) in try check(demand) }
+  }
+
+  private static func require(
+    _ found: [UInt8], amongst welcome: [[UInt8]], _ code: ErrorCode, _ what: String,
+    at offset: UInt64
+  ) throws(MigrationError) {
+    guard welcome.contains(found) else {
+      throw MigrationError(
+        code, what, section: "report", at: offset,
+        expected: welcome.count == 1 ? Hex.encode(welcome[0]) : "one of \(welcome.count)",
+        got: Hex.encode(found))
+    }
+  }
+
+  // MARK: TCB versions
+
+  /// - Parameter product: nil when neither certificate nor report tells: then nothing can be compared.
+  private func checkLevels(
+    _ report: AttestationReport, _ product: Product?, _ ledger: inout AttestationLedger
+  ) {
+    let policy = requirements.policy
+    let levels: [(AttestationCheck.Name, [Product: TCBVersion.Components]?, TCBVersion, UInt64)] = [
+      (.minimumTCB, policy.minimumTCB, report.reportedTCB, 0x180),
+      (.launchTCB, policy.minimumLaunchTCB, report.launchTCB, 0x1F0),
+    ]
+    for (name, minimum, version, offset) in levels where minimum == nil || product != nil {
+      let found = product.map { "\(version.components(for: $0))" } ?? version.hex
+      demand(name, minimum, has: found, &ledger) { (minimum) throws(MigrationError) in
+        try Self.require(version, atLeast: minimum, product, at: offset)
+      }
+    }
+    demand(
+      .committedTCB, policy.requiresCommittedTCB ? true : nil,
+      has: report.fields.canBeRolledBack
+        ? "firmware can be rolled back" : "all firmware is committed", &ledger
+    ) { (_) throws(MigrationError) in
+      let (committed, current) = (report.committedTCB, report.currentTCB)
+      guard committed == current else {
+        throw MigrationError(
+          .reportTCB, "platform runs firmware that is not committed", section: "report",
+          at: 0x1E0, expected: current.text(beside: committed, for: product),
+          got: committed.text(beside: current, for: product))
+      }
+      guard report.committedFirmware == report.currentFirmware else {
+        throw MigrationError(
+          .reportTCB, "platform runs firmware whose version is not committed", section: "report",
+          at: 0x1EC, expected: "\(report.currentFirmware)", got: "\(report.committedFirmware)")
+      }
+    }
+  }
+
+  private static func require(
+    _ version: TCBVersion, atLeast minimum: [Product: TCBVersion.Components], _ product: Product?,
+    at offset: UInt64
+  ) throws(MigrationError) {
+    guard let product, let least = minimum[product] else {
+      throw MigrationError(
+        .reportTCB, "policy names no lowest TCB for this product", section: "report", at: offset,
+        expected: minimum.keys.map(\.rawValue).sorted().joined(separator: ", "),
+        got: product?.rawValue)
+    }
+    let found = version.components(for: product)
+    guard found.isAtLeast(least) else {
+      throw MigrationError(
+        .reportTCB, "TCB is older than demanded", section: "report", at: offset,
+        expected: "at least \(least)", got: "\(found)")
+    }
+  }
+
+  // MARK: The guest
+
+  private func checkGuestPolicy(_ report: AttestationReport, _ ledger: inout AttestationLedger) {
+    let floors = [
+      (requirements.guestPolicy, "guest's policy is less strict than its peer's"),
+      (requirements.policy.guestPolicy, "guest's policy is less strict than demanded"),
+    ].compactMap { (floor, what) in floor.map { ($0, what) } }
+    demand(
+      .guestPolicy, floors.isEmpty ? nil : floors, has: Self.hex(report.policy.rawValue), &ledger
+    ) { (floors) throws(MigrationError) in
+      for (floor, what) in floors {
+        guard report.policy.isAtLeastAsStrict(as: floor) else {
+          throw MigrationError(
+            .reportPolicy, what, section: "report", at: 0x008,
+            expected: "at least as strict as \(Self.hex(floor.rawValue))",
+            got: Self.hex(report.policy.rawValue))
+        }
+      }
+    }
+  }
+
+  private func checkIdentity(_ report: AttestationReport, _ ledger: inout AttestationLedger) {
+    let policy = requirements.policy
+    let fields = report.fields
+    demand(.guestSVN, policy.minimumGuestSVN, has: "\(fields.guestSVN)", &ledger) {
+      (least) throws(MigrationError) in
+      guard fields.guestSVN >= least else {
+        throw MigrationError(
+          .reportIdentity, "guest's security version is older than demanded", section: "report",
+          at: 0x004, expected: "at least \(least)", got: "\(fields.guestSVN)")
+      }
+    }
+    let names = [
+      (policy.familyID, fields.familyID, 0x010 as UInt64, "guest is of another family"),
+      (policy.imageID, fields.imageID, 0x020, "guest is of another image"),
+      (policy.reportID, fields.reportID, 0x140, "guest was launched at another time"),
+      (policy.reportIDMA, fields.reportIDMA, 0x160, "guest has another migration agent"),
+    ].compactMap { (wanted, found, offset, what) in wanted.map { ($0, found, offset, what) } }
+    let found =
+      "family \(Self.short(fields.familyID)), image \(Self.short(fields.imageID)), report ID "
+      + Self.short(fields.reportID)
+    demand(.identity, names.isEmpty ? nil : names, has: found, &ledger) {
+      (names) throws(MigrationError) in
+      for (wanted, found, offset, what) in names {
+        try Self.require(found, amongst: [wanted], .reportIdentity, what, at: offset)
+      }
+    }
+    demand(.hostData, policy.hostData, has: Self.short(fields.hostData), &ledger) {
+      (wanted) throws(MigrationError) in
+      try Self.require(
+        fields.hostData, amongst: [wanted], .reportIdentity,
+        "guest was launched with other host data", at: 0x0C0)
+    }
+    demand(.idKey, policy.idKeyDigests, has: Self.short(fields.idKeyDigest), &ledger) {
+      (welcome) throws(MigrationError) in
+      try Self.require(
+        fields.idKeyDigest, amongst: welcome, .reportIdentity, "ID key is not welcome", at: 0x0E0)
+    }
+    let author =
+      report.keyInfo.hasAuthorKey ? Self.short(fields.authorKeyDigest) : "no author key"
+    demand(.authorKey, policy.authorKeyDigests, has: author, &ledger) {
+      (welcome) throws(MigrationError) in
+      guard report.keyInfo.hasAuthorKey else {
+        throw MigrationError(
+          .reportIdentity, "guest was launched without an author key", section: "report",
+          at: 0x048, expected: "bit 0 set", got: "clear")
+      }
+      try Self.require(
+        fields.authorKeyDigest, amongst: welcome, .reportIdentity, "author key is not welcome",
+        at: 0x110)
+    }
+  }
+
+  // MARK: The platform
+
+  private func checkPlatform(_ report: AttestationReport, _ ledger: inout AttestationLedger) {
+    let policy = requirements.policy
+    let fields = report.fields
+    let hasBits = policy.requiredPlatform != nil || policy.forbiddenPlatform != nil
+    let bits = fields.platformInfo.setBits
+    demand(
+      .platformInfo, hasBits ? policy : nil,
+      has: bits.isEmpty ? "no bit is set" : bits.joined(separator: ", "), &ledger
+    ) { (policy) throws(MigrationError) in
+      let set = fields.platformInfo.rawValue
+      let missing = PlatformInfo(rawValue: (policy.requiredPlatform?.rawValue ?? 0) & ~set)
+      let unwelcome = PlatformInfo(rawValue: (policy.forbiddenPlatform?.rawValue ?? 0) & set)
+      for (bits, what) in [
+        (missing, "platform lacks what is demanded"), (unwelcome, "platform has what is forbidden"),
+      ] where bits.rawValue != 0 {
+        throw MigrationError(
+          .reportPlatform, "\(what): \(bits.setBits.joined(separator: ", "))", section: "report",
+          at: 0x040, got: Self.hex(set))
+      }
+    }
+    demand(
+      .firmware, policy.minimumFirmware,
+      has: "\(fields.currentFirmware), committed \(fields.committedFirmware)", &ledger
+    ) { (least) throws(MigrationError) in
+      for (version, offset, name) in [
+        (fields.currentFirmware, 0x1E8 as UInt64, "firmware"),
+        (fields.committedFirmware, 0x1EC, "committed firmware"),
+      ] {
+        guard version.isAtLeast(least) else {
+          throw MigrationError(
+            .reportPlatform, "\(name) is older than demanded", section: "report", at: offset,
+            expected: "at least \(least)", got: "\(version)")
+        }
+      }
+    }
+    let vectors = [fields.launchMitigations, fields.currentMitigations].compactMap(\.self)
+    demand(
+      .mitigations, policy.requiredMitigations,
+      has: vectors.isEmpty
+        ? "none, version \(report.version)"
+        : vectors.map(Self.hex).joined(separator: " at launch, now "), &ledger
+    ) { (bits) throws(MigrationError) in
+      guard let launch = fields.launchMitigations, let current = fields.currentMitigations else {
+        throw MigrationError(
+          .reportPlatform, "report says nothing of mitigations", section: "report", at: 0x000,
+          expected: "version 5", got: "\(report.version)")
+      }
+      for (vector, offset, name) in [
+        (launch, 0x1F8 as UInt64, "at launch"), (current, 0x200, "now"),
+      ] {
+        guard vector & bits == bits else {
+          throw MigrationError(
+            .reportPlatform, "a mitigation that is demanded was not in force \(name)",
+            section: "report", at: offset, expected: Self.hex(bits), got: Self.hex(vector))
+        }
+      }
+    }
+  }
+
+  private static func hex(_ value: UInt64) -> String { "0x\(String(value, radix: 16))" }
+}

@@ -1,0 +1,111 @@
+package import Errors
+
+extension AttestationReport {
+  /// Refuses what no firmware writes, before any certificate is looked at.
+  ///
+  /// The bytes behind the signature and the upper bytes of R and S are not signed: were they not
+  /// refused, one report would have many valid encodings.
+  /// - Throws: `REPORT-VERSION`, `REPORT-POLICY`, `REPORT-RESERVED` (with the offset),
+  ///   `REPORT-SIGNING-KEY`, `REPORT-ALGORITHM`, `REPORT-SIGNATURE`.
+  package func checkForm() throws(MigrationError) {
+    try checkVersion()
+    try checkPolicyForm()
+    try checkReserved()
+    try checkSigningKey()
+    try checkSignatureForm()
+  }
+
+  /// Refuses a version whose fields are not all known.
+  /// - Throws: `REPORT-VERSION`.
+  package func checkVersion() throws(MigrationError) {
+    guard Self.versions.contains(self.version) else {
+      throw MigrationError(
+        .reportVersion, "version of the attestation report is not known", section: "report",
+        at: 0, expected: "\(Self.versions.lowerBound) to \(Self.versions.upperBound)",
+        got: "\(self.version)")
+    }
+  }
+
+  /// Refuses a report that no guest asked for. Firmware makes one for the host too, and says so in
+  /// VMPL: the host chose all that is in REPORT_DATA then.
+  /// - Throws: `REPORT-VMPL`.
+  package func checkRequester() throws(MigrationError) {
+    guard self.vmpl <= 3 else {
+      throw MigrationError(
+        .reportVMPL,
+        self.vmpl == .max
+          ? "the host asked for the report: it speaks for no guest"
+          : "no guest runs at the report's privilege level", section: "report", at: 0x030,
+        expected: "VMPL 0 to 3", got: "VMPL 0x\(String(self.vmpl, radix: 16))")
+    }
+  }
+
+  /// Byte ranges that are zero in a report of `version`.
+  static func reservedRanges(version: UInt32) -> [Range<Int>] {
+    [
+      0x04C..<0x050, (version >= 3 ? 0x18B : 0x188)..<0x1A0, 0x1EB..<0x1EC, 0x1EF..<0x1F0,
+      (version >= 5 ? 0x208 : 0x1F8)..<0x2A0, 0x2D0..<0x2E8, 0x318..<0x330, 0x330..<0x4A0,
+    ]
+  }
+
+  func checkPolicyForm() throws(MigrationError) {
+    guard self.policy.isWellFormed else {
+      throw MigrationError(
+        .reportPolicy, "policy has a reserved bit set or bit 17 clear", section: "report",
+        at: 0x008, expected: "bit 17 set, bits 63:26 clear",
+        got: "0x\(String(self.policy.rawValue, radix: 16))")
+    }
+  }
+
+  func checkReserved() throws(MigrationError) {
+    for range in Self.reservedRanges(version: self.version) {
+      for offset in range where bytes[offset] != 0 {
+        throw MigrationError(
+          .reportReserved, "reserved byte is not zero", section: "report", at: UInt64(offset),
+          expected: "0", got: "\(bytes[offset])")
+      }
+    }
+  }
+
+  func checkSigningKey() throws(MigrationError) {
+    let info = self.keyInfo
+    guard info.hasZeroReserved else {
+      throw MigrationError(
+        .reportReserved, "KEY_INFO has a reserved bit set", section: "report", at: 0x048,
+        expected: "bits 31:5 clear", got: "0x\(String(info.rawValue, radix: 16))")
+    }
+    guard !info.masksChipKey else {
+      throw MigrationError(
+        .reportSigningKey, "report is not signed: the platform masks its chip key",
+        section: "report", at: 0x048)
+    }
+    guard info.signer != nil else {
+      throw MigrationError(
+        .reportSigningKey, "report names no key that could have signed it", section: "report",
+        at: 0x048, expected: "0 (VCEK) or 1 (VLEK)", got: "\(info.signerCode)")
+    }
+  }
+
+  func checkSignatureForm() throws(MigrationError) {
+    guard self.signatureAlgorithm == 1 else {
+      throw MigrationError(
+        .reportAlgorithm, "signature algorithm is not known", section: "report", at: 0x034,
+        expected: "1 (ECDSA P-384 with SHA-384)", got: "\(self.signatureAlgorithm)")
+    }
+    for (number, offset) in [(signatureR, 0x2A0), (signatureS, 0x2E8)] {
+      guard number.contains(where: { $0 != 0 }), number.lexicographicallyPrecedes(Self.order)
+      else {
+        throw MigrationError(
+          .reportSignature, "signature number is out of range", section: "report",
+          at: UInt64(offset), expected: "1 to the order of P-384 less one")
+      }
+    }
+  }
+
+  /// The order of P-384's base point (FIPS 186-4, D.1.2.4), most significant byte first.
+  private static let order: [UInt8] =
+    [UInt8](repeating: 0xFF, count: 24) + [
+      0xC7, 0x63, 0x4D, 0x81, 0xF4, 0x37, 0x2D, 0xDF, 0x58, 0x1A, 0x0D, 0xB2, 0x48, 0xB0, 0xA7,
+      0x7A, 0xEC, 0xEC, 0x19, 0x6A, 0xCC, 0xC5, 0x29, 0x73,
+    ]
+}

@@ -1,0 +1,184 @@
+internal import Cryptography
+package import Errors
+internal import JSON
+internal import Wire
+
+/// An attestation report in one of the forms in which reports travel, and what came with it.
+package struct ReportContainer: Sendable {
+  /// What is around the report.
+  package enum Form: String, Sendable {
+    case report
+    /// See `ReportResponse`.
+    case response
+    /// See `HCLReport`.
+    case hcl = "azure-hcl"
+  }
+
+  /// How that is written down.
+  package enum Coding: String, Sendable {
+    case binary, hex, base64
+    /// An array of numbers.
+    case array = "json-array"
+    /// `outblob` and `auxblob`, after the files of Linux's configfs-tsm.
+    case tsm = "tsm-json"
+    /// `attestation_report` and `cert_chain`, the evidence of Confidential Containers.
+    case coco = "coco-json"
+
+    /// For people: "in Base64".
+    package var description: String {
+      switch self {
+      case .binary: "in binary"
+      case .hex: "in hex"
+      case .base64: "in Base64"
+      case .array: "in a JSON array"
+      case .tsm: "in JSON of configfs-tsm"
+      case .coco: "in JSON of Confidential Containers"
+      }
+    }
+  }
+
+  package let form: Form
+  package let coding: Coding
+  /// 1184 bytes.
+  package let report: [UInt8]
+  /// Of the container itself.
+  package let certificates: SuppliedCertificates
+  /// Where `form` is one.
+  package let hcl: HCLReport?
+
+  /// - Throws: `REPORT-LENGTH` for bytes that hold no report; what `ReportResponse` and `HCLReport`
+  ///   refuse; `CERT-TABLE`, `CERT-SYNTAX` for the certificates.
+  package init(_ bytes: [UInt8]) throws(MigrationError) {
+    guard let found = try Self.coded(bytes) else {
+      throw MigrationError(
+        .reportLength, "file holds no attestation report", section: "report",
+        expected: "\(AttestationReport.size) bytes, a MSG_REPORT_RSP or another form of a report",
+        got: "\(Likeness(bytes))")
+    }
+    self = found
+  }
+
+  private init(_ found: Found, _ coding: Coding, _ more: [X509Certificate] = []) {
+    form = found.form
+    self.coding = coding
+    report = found.report
+    hcl = found.hcl
+    var certificates = found.certificates
+    certificates.append(more)
+    self.certificates = certificates
+  }
+
+  // MARK: Codings
+
+  /// Whatever the coding is, what it spells is binary: none stands in another.
+  private static func coded(_ bytes: [UInt8]) throws(MigrationError) -> ReportContainer? {
+    if let found = try Found(bytes) { return ReportContainer(found, .binary) }
+    guard bytes.isText else { return nil }
+    let text = bytes.withoutByteOrderMark
+    if let decoded = BinaryText(text), let found = try Found(decoded.bytes) {
+      return ReportContainer(found, decoded.coding == .hex ? .hex : .base64)
+    }
+    guard let json = try? JSON(parsing: text) else { return nil }
+    if let bytes = json.array == nil ? nil : json.bytes, let found = try Found(bytes) {
+      return ReportContainer(found, .array)
+    }
+    if let found = try tsm(json) { return ReportContainer(found, .tsm) }
+    return try coco(json)
+  }
+
+  private static func tsm(_ json: JSON) throws(MigrationError) -> Found? {
+    guard let blob = try member("outblob", of: json) else { return nil }
+    let provider = try member("provider", of: json)
+    if let name = provider?.string, !name.hasPrefix("sev_guest") {
+      throw refusal("the report is another provider's", expected: "sev_guest", got: printable(name))
+    }
+    guard var found = try Found(required(blob, "outblob")) else {
+      throw refusal("outblob holds no attestation report")
+    }
+    if let table = try member("auxblob", of: json), !table.isNull {
+      try found.addTable(required(table, "auxblob"))
+    }
+    return found
+  }
+
+  private static func coco(_ json: JSON) throws(MigrationError) -> ReportContainer? {
+    guard let report = try member("attestation_report", of: json) else { return nil }
+    guard let found = try Found(required(report, "attestation_report")) else {
+      throw refusal("attestation_report holds no attestation report")
+    }
+    var certificates: [X509Certificate] = []
+    if let chain = try member("cert_chain", of: json), !chain.isNull {
+      guard let entries = chain.array else { throw refusal("cert_chain is not an array") }
+      for entry in entries {
+        guard let data = try member("data", of: entry) else {
+          throw refusal("an entry of cert_chain has no data")
+        }
+        certificates += try X509Certificate.read(required(data, "data"))
+      }
+    }
+    return ReportContainer(found, .coco, certificates)
+  }
+
+  private static func member(_ key: String, of json: JSON) throws(MigrationError) -> JSON? {
+    let values = json.values(under: key)
+    guard values.count <= 1 else { throw refusal("\(key) is there twice") }
+    return values.first
+  }
+
+  private static func required(_ json: JSON, _ key: String) throws(MigrationError) -> [UInt8] {
+    guard let bytes = json.bytes else {
+      throw refusal("\(key) is not bytes", expected: "Base64, hex or an array of numbers")
+    }
+    return bytes
+  }
+
+  private static func refusal(
+    _ what: String, expected: String? = nil, got: String? = nil
+  ) -> MigrationError {
+    MigrationError(.reportLength, what, section: "report", expected: expected, got: got)
+  }
+}
+
+/// A report as it was found in bytes of one of the binary forms.
+private struct Found {
+  var form: ReportContainer.Form
+  var report: [UInt8]
+  var certificates = SuppliedCertificates()
+  var hcl: HCLReport?
+
+  /// nil when `bytes` are of no binary form.
+  init?(_ bytes: [UInt8]) throws(MigrationError) {
+    if let hcl = try HCLReport(bytes) {
+      (form, report, self.hcl) = (.hcl, hcl.report, hcl)
+    } else if bytes.count == AttestationReport.size {
+      (form, report) = (.report, bytes)
+    } else if let response = try ReportResponse.read(bytes) {
+      (form, report) = (.response, response.report)
+      if !response.rest.isEmpty { try addTable(Array(response.rest)) }
+    } else if bytes.count > AttestationReport.size, bytes[0] != 0, bytes[1..<4] == [0, 0, 0] {
+      // A version, and more than a report: then a table, or the zeros of a page.
+      (form, report) = (.report, Array(bytes.prefix(AttestationReport.size)))
+      let rest = Array(bytes.dropFirst(AttestationReport.size))
+      // Fewer zeros than an entry has are not the end of a buffer.
+      guard CertificateTable.isMeant(rest) else {
+        throw MigrationError(
+          .reportLength, "what comes after the report is no certificate table", section: "report",
+          expected: "\(AttestationReport.size) bytes, or a table after them",
+          got: "\(bytes.count) bytes")
+      }
+      try addTable(rest)
+    } else {
+      return nil
+    }
+  }
+
+  /// Zeros are the end of a buffer, and no table.
+  mutating func addTable(_ bytes: [UInt8]) throws(MigrationError) {
+    guard bytes.contains(where: { $0 != 0 }) else { return }
+    do {
+      certificates.append(try SuppliedCertificates(CertificateTable(bytes)))
+    } catch {
+      throw error.inSection("certificates")
+    }
+  }
+}

@@ -1,0 +1,163 @@
+internal import Cryptography
+internal import Errors
+internal import Wire
+
+extension AttestationReport {
+  /// True when the key at `point` (97 bytes, uncompressed) signed this report.
+  func isSigned(by point: [UInt8]) -> Bool {
+    guard let key = try? P384.PublicKey(point),
+      let signature = try? P384.Signature(r: signatureR, s: signatureS),
+      let digest = try? SHA384.hash(signedBytes)
+    else { return false }
+    return (try? key.verify(signature, digest: digest)) ?? false
+  }
+}
+
+extension EndorsementExtensions {
+  /// The extensions of a leaf that must be of the kind `signer` names: a VCEK is of a chip, a
+  /// VLEK of a provider.
+  init(_ certificate: X509Certificate, signer: KeyInfo.Signer?) throws(MigrationError) {
+    try self.init(certificate)
+    guard let signer else { return }
+    let isRight =
+      switch signer {
+      case .vcek: chipIdentifier != nil && provider == nil
+      case .vlek: chipIdentifier == nil && provider != nil
+      }
+    guard isRight else {
+      throw MigrationError(
+        .certificateExtension, "certificate does not name what a \(signer) is bound to",
+        section: "certificate",
+        expected: signer == .vcek ? "a chip and no provider" : "a provider and no chip")
+    }
+  }
+}
+
+extension AttestationVerifier {
+  /// Checks that report and certificate belong together.
+  func bind(
+    _ report: AttestationReport, to leaf: X509Certificate, _ endorsement: EndorsementExtensions?,
+    _ anchor: TrustAnchor?, _ ledger: inout AttestationLedger
+  ) {
+    ledger.check(.signature) { () throws(MigrationError) in
+      guard case .p384(let point) = leaf.publicKey, report.isSigned(by: point) else {
+        throw MigrationError(
+          .reportSignature, "report is not signed by the certificate's key", section: "report",
+          at: 0x2A0)
+      }
+    }
+    guard let endorsement else { return }
+    if let anchor {
+      ledger.check(.product) { () throws(MigrationError) in
+        try checkProduct(report, endorsement, anchor)
+      }
+    }
+    ledger.check(.tcb) { () throws(MigrationError) in try checkTCB(report, endorsement) }
+    // Levels are compared in the layout of the report's own product, where it names one.
+    let product = report.product ?? endorsement.product
+    ledger.check(.tcbOrder) { () throws(MigrationError) in
+      try checkTCBOrder(report, product)
+      guard report.currentFirmware.isAtLeast(report.committedFirmware) else {
+        throw MigrationError(
+          .reportTCB, "COMMITTED_VERSION is above CURRENT_VERSION", section: "report", at: 0x1EC,
+          expected: "at most \(report.currentFirmware)", got: "\(report.committedFirmware)")
+      }
+    }
+    switch (report.keyInfo.signer, endorsement.chipIdentifier) {
+    case (.vlek, _): ledger.notAsked(.chip, "a VLEK is of no single chip")
+    case (_, _?) where report.fields.masksChipID && requirements.allowsMaskedChip:
+      ledger.notDemanded(.chip, has: "no chip is named")
+    case (_, let identifier?):
+      ledger.check(.chip) { () throws(MigrationError) in try checkChip(report, identifier) }
+    default: break
+    }
+  }
+
+  private func checkProduct(
+    _ report: AttestationReport, _ endorsement: EndorsementExtensions, _ anchor: TrustAnchor
+  ) throws(MigrationError) {
+    let product = endorsement.product
+    if let genuine = anchor.product, genuine != product {
+      throw MigrationError(
+        .reportProduct, "certificate is for another product than its root",
+        section: "certificate", expected: genuine.rawValue, got: endorsement.productName)
+    }
+    // Before version 3 a report has no CPU identity: the certificate decides between those products
+    // whose TCBs look alike. Of others a report so old cannot be read.
+    let isOld = report.cpu == nil
+    guard !isOld || product == .milan || product == .genoa else {
+      throw MigrationError(
+        .reportProduct,
+        "a report of version \(report.version) cannot be \(product.rawValue)'s: it does not tell "
+          + "how its TCB is laid out", section: "report", at: 0x000,
+        expected: "version 3 or above", got: "version \(report.version)")
+    }
+    guard isOld ? report.product == nil : report.product == product else {
+      throw MigrationError(
+        .reportProduct, "report and certificate are of different products", section: "report",
+        at: isOld ? 0x1A0 : 0x188, expected: endorsement.productName,
+        got: isOld
+          ? "a CHIP_ID of 8 bytes, as Turin's"
+          : report.product?.rawValue ?? report.cpu.map { "family/model/stepping \($0)" })
+    }
+  }
+
+  /// The whole eight bytes must agree: reserved ones are zero on both sides.
+  private func checkTCB(
+    _ report: AttestationReport, _ endorsement: EndorsementExtensions
+  ) throws(MigrationError) {
+    let (reported, certified) = (report.reportedTCB, endorsement.tcb)
+    guard reported != certified else { return }
+    // Some firmware signs with the key of another of its TCBs, and hosts fetch certificates for it.
+    let others = [
+      ("CURRENT_TCB", report.currentTCB), ("COMMITTED_TCB", report.committedTCB),
+      ("LAUNCH_TCB", report.launchTCB),
+    ]
+    let named = others.first { $0.1 == certified }?.0
+    throw MigrationError(
+      .reportTCB,
+      named.map { "certificate is for \($0), not for REPORTED_TCB" }
+        ?? "certificate is for another TCB than the report", section: "report", at: 0x180,
+      expected: certified.text(beside: reported, for: endorsement.product),
+      got: reported.text(beside: certified, for: endorsement.product))
+  }
+
+  private func checkTCBOrder(
+    _ report: AttestationReport, _ product: Product
+  ) throws(MigrationError) {
+    let pairs = [
+      ("REPORTED_TCB", report.reportedTCB, "COMMITTED_TCB", report.committedTCB, 0x180),
+      ("COMMITTED_TCB", report.committedTCB, "CURRENT_TCB", report.currentTCB, 0x1E0),
+      ("LAUNCH_TCB", report.launchTCB, "CURRENT_TCB", report.currentTCB, 0x1F0),
+    ]
+    for (lowName, low, highName, high, offset) in pairs {
+      let (lower, higher) = (low.components(for: product), high.components(for: product))
+      guard higher.isAtLeast(lower) else {
+        throw MigrationError(
+          .reportTCB, "\(lowName) is above \(highName)", section: "report", at: UInt64(offset),
+          expected: "at most \(higher)", got: "\(lower)")
+      }
+    }
+  }
+
+  private func checkChip(
+    _ report: AttestationReport, _ identifier: [UInt8]
+  ) throws(MigrationError) {
+    let count = identifier.count
+    guard report.chipID.starts(with: identifier) else {
+      throw MigrationError(
+        .reportChip,
+        report.fields.masksChipID
+          ? "report does not name its chip" : "certificate is of another chip than the report",
+        section: "report", at: 0x1A0, expected: Hex.encode(identifier),
+        got: Hex.encode(report.chipID[..<count]))
+    }
+    let rest = report.chipID[count...]
+    if let place = rest.firstIndex(where: { $0 != 0 }) {
+      throw MigrationError(
+        .reportChip, "CHIP_ID goes on behind the identifier of the certificate's chip",
+        section: "report", at: 0x1A0 + UInt64(place), expected: "zero behind \(count) bytes",
+        got: Hex.encode(rest))
+    }
+  }
+}

@@ -1,0 +1,72 @@
+internal import Errors
+internal import SEVSNP
+internal import Wire
+
+/// Final state as it comes in, piece by piece, each checked as an SVSM must before it uses it.
+///
+/// Its pieces have authenticated: whoever puts one in has opened it.
+struct ImportedState {
+  /// SEV_FEATURES that every vCPU must have.
+  let features: SEVFeatures
+  private(set) var guest = TrustedGuestState(pageStates: PageStateMap(), vcpus: [], services: [])
+  private(set) var secrets: (gpa: UInt64, facts: SecretsPageFacts)?
+
+  init(features: SEVFeatures) { self.features = features }
+
+  /// Takes one piece in.
+  /// - Throws: what its decoder refuses; `VCPU-VMPL`, `VCPU-EFER`, `VCPU-FEATURES`, `VCPU-REPEATED`,
+  ///   `SERVICE-UNKNOWN`, `SERVICE-SYNTAX`, `SECRETS-PAGE`, `MAP-SYNTAX`. Then nothing was taken in of
+  ///   it, but runs of page states before the one that is refused.
+  mutating func take(
+    _ kind: FinalRecord.Kind, _ plaintext: Span<UInt8>
+  ) throws(MigrationError) {
+    try kind.requireLength(plaintext.count)
+    switch kind {
+    case .vcpu:
+      let vcpu = try VCPUPlaintext.decode(plaintext)
+      try VMSA(vcpu.vmsa).validateForImport(
+        expectedVMPL: vcpu.vmpl, expectedFeatures: features)
+      guard guest.vcpus.allSatisfy({ $0.apicID != vcpu.apicID }) else {
+        throw MigrationError(
+          .vcpuRepeated, "two vCPUs have one APIC id", got: "\(vcpu.apicID)")
+      }
+      guest.vcpus.append(vcpu)
+    case .service:
+      let service = try ServicePlaintext.decode(plaintext)
+      guard service.kind.isKnown || !service.isMandatory else {
+        throw MigrationError(
+          .serviceUnknown, "a mandatory service is not known here", got: service.kind.name)
+      }
+      guard guest.services.allSatisfy({ $0.kind != service.kind }) else {
+        throw MigrationError(.serviceSyntax, "a service occurs twice", got: service.kind.name)
+      }
+      guest.services.append(service)
+    case .secrets:
+      guard secrets == nil else {
+        throw MigrationError(.secretsPage, "a guest has one secrets page")
+      }
+      secrets = try SecretsPlaintext.decode(plaintext)
+    case .pageStates:
+      var cursor = ByteCursor(plaintext)
+      try guest.pageStates.appendRuns(from: &cursor)
+    }
+  }
+
+  /// Whether what the pieces say of one thing agrees.
+  /// - Parameters:
+  ///   - offset: of the commit.
+  ///   - refuse: takes each rule that is broken.
+  /// - Throws: `SECRETS-PAGE`, `VCPU-VMPL`.
+  func requireAgreement(
+    at offset: UInt64, refuse: MigrationError.Refusal = MigrationError.refuse
+  ) throws(MigrationError) {
+    try guest.requireAgreement(with: secrets, at: offset, refuse: refuse)
+  }
+
+  /// What `instance` restores of it.
+  func restored(on instance: SVSMInstance) throws(MigrationError) -> RestoredState {
+    guard let secrets else { return RestoredState(guest: guest, secretsPage: nil) }
+    let page = try SecretsPage(facts: secrets.facts, on: instance.secretsPage()).bytes
+    return RestoredState(guest: guest, secretsPage: (secrets.gpa, page))
+  }
+}

@@ -1,0 +1,54 @@
+internal import Cryptography
+internal import Errors
+internal import Wire
+
+/// How records meet the cipher: what is associated data, where the tag stands, which nonce.
+extension AEADSealer {
+  /// Seals a page into its record, whose metadata is written already.
+  mutating func sealPage(
+    _ metadata: PageMetadata, _ page: Span<UInt8>, into record: inout MutableSpan<UInt8>,
+    at offset: Int
+  ) throws(MigrationError) {
+    try seal(
+      page, nonce: AEADNonce(sequence: metadata.sequence), in: &record,
+      associatedData: offset..<offset + PageMetadata.encodedSize,
+      tag: offset + PageMetadata.encodedSize, ciphertext: offset + PageMetadata.contentOffset)
+  }
+
+  /// The tag over `bytes` alone.
+  mutating func tag(sequence: UInt64, over bytes: [UInt8]) throws(MigrationError) -> [UInt8] {
+    try seal([], nonce: AEADNonce(sequence: sequence), associatedData: bytes).tag
+  }
+}
+
+extension AEADOpener {
+  /// Opens a page record, whatever its metadata says; nothing of it is judged before the tag.
+  /// - Returns: whether it authenticates.
+  mutating func openPage(
+    _ record: Span<UInt8>, into page: inout MutableSpan<UInt8>, at position: Int
+  ) -> Bool {
+    guard record.count == PageMetadata.recordSize else { return false }
+    var sequence: UInt64 = 0
+    for index in 0..<8 { sequence = sequence << 8 | UInt64(record[index]) }
+    let end =
+      PageMetadata.isCancel(record) ? PageMetadata.contentOffset : PageMetadata.recordSize
+    return open(
+      record.extracting(PageMetadata.contentOffset..<end), nonce: AEADNonce(sequence: sequence),
+      associatedData: record.extracting(first: PageMetadata.encodedSize),
+      tag: record.extracting(PageMetadata.encodedSize..<PageMetadata.contentOffset), into: &page,
+      at: position)
+  }
+
+  /// Opens a whole final record, whatever its fixed part says; nothing of it is judged before the tag.
+  /// - Returns: the plaintext; nil when it does not authenticate.
+  mutating func openFinal(_ record: Span<UInt8>) -> [UInt8]? {
+    let headSize = FinalRecord.layout.size
+    guard record.count > headSize else { return nil }
+    var sequence: UInt64 = 0
+    for index in 8..<16 { sequence = sequence << 8 | UInt64(record[index]) }
+    return open(
+      record.extracting(droppingFirst: headSize), nonce: AEADNonce(sequence: sequence),
+      associatedData: record.extracting(first: FinalRecord.authenticatedSize),
+      tag: record.extracting(FinalRecord.authenticatedSize..<headSize))
+  }
+}

@@ -1,0 +1,95 @@
+package import Cryptography
+package import Errors
+internal import Wire
+
+/// The keys of one migration, one for each purpose, all from the transport key and the transfer
+/// data: a record of another session, or of another purpose, never authenticates.
+///
+///     prk = HKDF-Extract(salt: SHA-384(transfer data), transport key)
+///     key = HKDF-Expand(prk, "svsm-migration v1 <purpose>" 00, 32)
+///
+/// Not public: only the two SVSMs of this package hold them, and the laboratory that plays a rogue one.
+package struct SessionKeys {
+  private let pages: SecretBytes
+  private let epochs: SecretBytes
+  private let final: SecretBytes
+  private let commit: SecretBytes
+
+  /// - Parameter transportKey: 32 bytes.
+  package init(transportKey: [UInt8], transferData: [UInt8]) throws(MigrationError) {
+    let salt = try SHA384.hash(transferData)
+    var prk = try HKDF.extract(transportKey, salt: salt, using: .sha384)
+    defer { wipe(&prk) }
+    pages = try Self.key(prk, Label.pageKey)
+    epochs = try Self.key(prk, Label.epochKey)
+    final = try Self.key(prk, Label.finalKey)
+    commit = try Self.key(prk, Label.commitKey)
+  }
+
+  /// The keys of the session that `transferData` begins, as its destination gets them.
+  /// - Returns: nil when the transport key does not unwrap.
+  init?(
+    unwrapping transferData: TransferData, for instance: SVSMInstance
+  ) throws(MigrationError) {
+    let info =
+      Label.transportKey
+      + TransferData.wrapInfo(flags: transferData.flags, offerDigest: transferData.offerDigest)
+    guard
+      var transportKey = try instance.unwrap(
+        transferData.wrappedKey, encapsulatedKey: transferData.encapsulatedKey, info: info)
+    else { return nil }
+    defer { wipe(&transportKey) }
+    try self.init(transportKey: transportKey, transferData: transferData.encoded)
+  }
+
+  package func pageSealer() throws(MigrationError) -> AEADSealer {
+    try AEADSealer(key: pages.bytes)
+  }
+  package func pageOpener() throws(MigrationError) -> AEADOpener {
+    try AEADOpener(key: pages.bytes)
+  }
+  package func finalSealer() throws(MigrationError) -> AEADSealer {
+    try AEADSealer(key: final.bytes)
+  }
+  package func finalOpener() throws(MigrationError) -> AEADOpener {
+    try AEADOpener(key: final.bytes)
+  }
+
+  /// The tag of an epoch token.
+  package func tag(ofToken bytes: [UInt8], epoch: UInt32) throws(MigrationError) -> [UInt8] {
+    try Self.tag(epochs.bytes, sequence: UInt64(epoch), bytes)
+  }
+
+  /// Whether `tag` is that of the token.
+  func authenticates(
+    token bytes: Span<UInt8>, epoch: UInt32, tag: Span<UInt8>
+  ) throws(MigrationError) -> Bool {
+    equalInConstantTime(
+      try Self.tag(epochs.bytes, sequence: UInt64(epoch), Array(copying: bytes)),
+      Array(copying: tag))
+  }
+
+  /// The tag of the commit.
+  package func tag(ofCommit bytes: [UInt8]) throws(MigrationError) -> [UInt8] {
+    try Self.tag(commit.bytes, sequence: 1, bytes)
+  }
+
+  /// Whether `tag` is that of the commit.
+  func authenticates(
+    commit bytes: Span<UInt8>, tag: Span<UInt8>
+  ) throws(MigrationError) -> Bool {
+    equalInConstantTime(
+      try Self.tag(commit.bytes, sequence: 1, Array(copying: bytes)), Array(copying: tag))
+  }
+
+  private static func key(_ prk: [UInt8], _ label: [UInt8]) throws(MigrationError) -> SecretBytes {
+    SecretBytes(try HKDF.expand(prk, info: label, count: 32, using: .sha384))
+  }
+
+  private static func tag(
+    _ key: [UInt8], sequence: UInt64, _ bytes: [UInt8]
+  ) throws(MigrationError) -> [UInt8] {
+    var sealer = try AEADSealer(key: key)
+    return try sealer.tag(sequence: sequence, over: bytes)
+  }
+}

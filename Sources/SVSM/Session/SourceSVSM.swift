@@ -1,0 +1,390 @@
+package import Cryptography
+package import Errors
+internal import SEVSNP
+internal import Wire
+
+/// The source side of a migration, seen from the kernel: each method is one call of the source
+/// document's KVM table (`Formats/api.md`).
+///
+/// It alone decides what may leave: a page is packaged only if it is validated in the page-state
+/// map the SVSM itself keeps, whatever the host says of it. Keys never leave it. Which pages have
+/// changed since they were exported the host may say; that none was left out the SVSM finds out.
+/// Source: "SEV-SNP Live Migration and VMM/KVM API Implications" (AMD, 2023).
+package struct SourceSVSM: ~Copyable {
+  /// The payload of the session section: transport key wrapped to the destination, and proof.
+  package let transferData: TransferData
+
+  private let instance: SVSMInstance
+  private var guest: TrustedGuestState
+  private let keys: SessionKeys
+  /// In a session of several epochs, else nil.
+  private let digestKey: SecretBytes?
+  private var digests = PageDigests()
+  /// Validated pages of this epoch that are as they were exported, up to an address.
+  private var fresh: (pages: UInt64, end: UInt64) = (0, 0)
+  private var ledger: RecordLedger
+  private var states: PageStateCursor
+  private var finalStateIsPackaged = false
+
+  /// Validates migration data and creates transfer data.
+  ///
+  /// - Parameters:
+  ///   - offer: the destination's migration data.
+  ///   - guest: what this SVSM holds of its guest.
+  ///   - trust: roots, time and policy to check the destination's report with. Its guest's policy must
+  ///     besides be at least as strict as this instance's own.
+  ///   - isMutual: whether the source proves itself too.
+  ///   - isLive: whether the guest may run on and its pages be exported in several epochs.
+  ///   - random: where the transport key comes from.
+  /// - Throws: what is wrong with the offer, the report or its certificates; `INSTANCE-USED`,
+  ///   `INSTANCE-RESTORING` or `INSTANCE-ABORTED` when this instance cannot save; `OFFER-USED`.
+  package init(
+    instance: SVSMInstance, guest: TrustedGuestState, validating offer: MigrationData,
+    trust: Trust, isMutual: Bool, isLive: Bool = false, random: RandomSource
+  ) throws(MigrationError) {
+    try instance.requireReady(as: .source)
+    try instance.requireUseful(offer)
+    try guest.validateForExport(features: instance.features)
+    try trust.verify(
+      report: offer.report, certificates: offer.certificates,
+      reportData: offer.expectedReportData(), asStrictAs: instance.guestPolicy(), of: "offer",
+      at: UInt64(MigrationData.layout.size))
+
+    var flags: ProtocolFlags = isMutual ? .mutual : []
+    if random.isSeeded || offer.flags.contains(.seeded) || instance.isSeeded {
+      flags.insert(.seeded)
+    }
+    var transportKey = try random.bytes(32, for: "transport key")
+    defer { wipe(&transportKey) }
+    let offerDigest = try offer.digest()
+    let info = Label.transportKey + TransferData.wrapInfo(flags: flags, offerDigest: offerDigest)
+    var wrap = try HPKE.migration.sender(
+      to: offer.publicKey, info: info,
+      ephemeral: random.bytes(48, for: "transport key encapsulation"))
+    let wrappedKey = try wrap.context.seal(transportKey, associatedData: [])
+    let bound = TransferData.bound(
+      flags: flags, offerDigest: offerDigest, encapsulatedKey: wrap.encapsulatedKey,
+      wrappedKey: wrappedKey, sourceKey: try instance.publicKey())
+    var report: [UInt8] = []
+    var certificates: [UInt8] = []
+    if isMutual {
+      report = try instance.report(over: SHA512.hash(Label.sourceReport + bound))
+      certificates = instance.offer.certificates
+    }
+    let transferData = try TransferData(bound: bound, report: report, certificates: certificates)
+    let keys = try SessionKeys(transportKey: transportKey, transferData: transferData.encoded)
+
+    let ledger = try RecordLedger(transferData: transferData.encoded)
+    var digestKey: SecretBytes?
+    if isLive { digestKey = SecretBytes(try random.bytes(32, for: "page digests")) }
+    self.transferData = transferData
+    self.instance = instance
+    self.guest = guest
+    self.keys = keys
+    self.digestKey = digestKey
+    self.ledger = ledger
+    states = PageStateCursor(guest.pageStates)
+  }
+
+  /// Tells whether the host's private/shared attributes are those the SVSM knows.
+  /// - Parameter privateRanges: guest-physical ranges the host calls private, ascending, joined.
+  /// - Throws: `MAP-DISAGREES`, naming the first address.
+  package func validateAttributes(_ privateRanges: [Range<UInt64>]) throws(MigrationError) {
+    if let gpa = guest.pageStates.firstDisagreement(with: privateRanges) {
+      let state = guest.pageStates.run(at: gpa)?.state
+      throw MigrationError(
+        .mapDisagrees, "host and SVSM disagree about a page", section: "page states",
+        expected: state.map { "\($0) as the SVSM knows it" } ?? "no page",
+        got: "gpa 0x\(String(gpa, radix: 16)) the other way by the host's attributes")
+    }
+  }
+
+  /// An export that packages pages of this session.
+  package func makeExport() throws(MigrationError) -> PageExport {
+    try PageExport(keys, digestKey: digestKey)
+  }
+
+  /// Begins to package pages: decides that they may leave and gives them their sequence numbers.
+  ///
+  /// - Parameters:
+  ///   - export: packages them next. Exports are finished in the order in which they were begun.
+  ///   - gpa: guest-physical address of the first page; the others follow it.
+  ///   - count: pages, at most `PageExport.capacity`, all in one run of the page-state map.
+  /// - Throws: `PAGE-OPERATION` when not all are validated; `PAGE-REPEATED` when one was packaged in
+  ///   this epoch before; `EPOCH-ORDER`; `SESSION-STATE` when the export is not finished.
+  package mutating func beginExport(
+    _ export: PageExport, at gpa: UInt64, count: Int
+  ) throws(MigrationError) {
+    precondition(count > 0 && count <= PageExport.capacity)
+    guard let run = states.run(at: gpa), run.state == .validated,
+      run.end - gpa >= UInt64(count * PageMetadata.pageSize)
+    else {
+      throw MigrationError(
+        .pageOperation, "page is not validated and does not leave", section: "page states",
+        got: "gpa 0x\(String(gpa, radix: 16))")
+    }
+    let page = PageMetadata(
+      sequence: ledger.lastSequence + 1, gpa: gpa, epoch: ledger.epoch, operation: .migrate,
+      size: run.size, permissions: run.permissions)
+    try begin(export, page, count: count)
+  }
+
+  /// Begins to withdraw pages that were exported and are not validated any more.
+  ///
+  /// - Parameters:
+  ///   - export: packages the records next, without content.
+  ///   - gpa: guest-physical address of the first page; the others follow it.
+  ///   - count: pages, at most `PageExport.capacity`, all in one run of the page-state map.
+  /// - Throws: `PAGE-OPERATION` when a page is validated or is not present; `PAGE-REPEATED`,
+  ///   `EPOCH-ORDER`; `SESSION-STATE` when the export is not finished.
+  package mutating func beginCancel(
+    _ export: PageExport, at gpa: UInt64, count: Int
+  ) throws(MigrationError) {
+    precondition(count > 0 && count <= PageExport.capacity)
+    guard let run = states.run(at: gpa), run.state != .validated,
+      run.end - gpa >= UInt64(count * PageMetadata.pageSize)
+    else {
+      throw MigrationError(
+        .pageOperation, "page is validated and is not withdrawn", section: "page states",
+        got: "gpa 0x\(String(gpa, radix: 16))")
+    }
+    let page = PageMetadata(
+      sequence: ledger.lastSequence + 1, gpa: gpa, epoch: ledger.epoch, operation: .cancel,
+      size: .size4K, permissions: .none)
+    try begin(export, page, count: count)
+  }
+
+  private mutating func begin(
+    _ export: PageExport, _ first: PageMetadata, count: Int
+  ) throws(MigrationError) {
+    try export.requireIdle()
+    var page = first
+    var again: UInt64 = 0
+    let mayBeAgain = first.operation != .cancel && ledger.epoch > 1
+    // Before anything is encrypted: a sequence number must never serve two plaintexts.
+    for index in 0..<count {
+      if mayBeAgain {
+        let isPresent = ledger.isPresent(page.gpa)
+        page.operation = isPresent ? .migrateAgain : .migrate
+        if isPresent { again |= 1 << UInt64(index) }
+      }
+      try ledger.count(page, at: 0)
+      page.sequence += 1
+      page.gpa += UInt64(PageMetadata.pageSize)
+    }
+    export.begin(first, count: count, again: again)
+  }
+
+  /// Takes packaged pages into the transcript: their records may be let out.
+  /// - Throws: `SESSION-STATE` when the export was not packaged, or not begun first of all.
+  package mutating func finishExport(_ export: PageExport) throws(MigrationError) {
+    guard export.stage == .packaged, let first = export.first,
+      first.sequence == ledger.transcribed + 1
+    else {
+      throw MigrationError(.sessionState, "pages are not the next that were to be packaged")
+    }
+    try ledger.transcribe(export.transcribed)
+    if digestKey != nil, first.operation != .cancel {
+      for index in 0..<export.count {
+        digests.note(
+          export.digests[index], of: first.gpa + UInt64(index * PageMetadata.pageSize))
+      }
+    }
+    export.finish()
+  }
+
+  /// Begins an epoch with what this SVSM holds of its guest now.
+  /// - Throws: `SESSION-STATE` when pages of the epoch have left already, or none may; what is wrong
+  ///   with the guest, as when the session began.
+  package mutating func beginEpoch(with guest: TrustedGuestState) throws(MigrationError) {
+    guard digestKey != nil, ledger.counts == PageCounts(), !ledger.pagesAreClosed else {
+      throw MigrationError(.sessionState, "no epoch can begin here")
+    }
+    try guest.validateForExport(features: instance.features)
+    self.guest = guest
+    states = PageStateCursor(guest.pageStates)
+    fresh = (0, 0)
+  }
+
+  /// A check that compares pages of this session.
+  /// - Throws: `SESSION-STATE` in a session of one epoch.
+  package func makeCheck() throws(MigrationError) -> PageCheck {
+    guard let digestKey else {
+      throw MigrationError(.sessionState, "in a session of one epoch no page is exported twice")
+    }
+    return try PageCheck(digestKey: digestKey)
+  }
+
+  /// Begins to hold validated pages against what was last exported of them.
+  ///
+  /// - Parameters:
+  ///   - check: compares them next. Checks are begun by ascending address.
+  ///   - gpa: guest-physical address of the first page; the others follow it.
+  ///   - count: pages, at most `PageCheck.capacity`, all in one run of the page-state map.
+  /// - Throws: `PAGE-STALE` for a page that is not present; `SESSION-STATE` for pages that are not
+  ///   validated, or out of order.
+  package mutating func beginCheck(
+    _ check: PageCheck, at gpa: UInt64, count: Int
+  ) throws(MigrationError) {
+    precondition(count > 0 && count <= PageCheck.capacity)
+    try check.requireIdle()
+    let size = UInt64(count * PageMetadata.pageSize)
+    guard let run = states.run(at: gpa), run.state == .validated, run.end - gpa >= size,
+      gpa >= fresh.end
+    else {
+      throw MigrationError(.sessionState, "pages are not checked in the order of their addresses")
+    }
+    for index in 0..<count {
+      let page = gpa + UInt64(index * PageMetadata.pageSize)
+      guard ledger.isPresent(page), let digest = digests[page] else { throw stale(page) }
+      check.expect(digest, ofPage: index)
+    }
+    check.begin(at: gpa, count: count, epoch: ledger.epoch)
+    fresh.end = gpa + size
+  }
+
+  /// Takes the outcome of a check.
+  /// - Throws: `PAGE-STALE`, naming the first page that has changed since it was exported;
+  ///   `SESSION-STATE` when the pages were not compared, or in another epoch.
+  package mutating func finishCheck(_ check: PageCheck) throws(MigrationError) {
+    guard check.stage == .compared, check.epoch == ledger.epoch else {
+      throw MigrationError(.sessionState, "pages were not compared in this epoch")
+    }
+    if let gpa = check.stale { throw stale(gpa) }
+    fresh.pages += UInt64(check.count)
+    check.finish()
+  }
+
+  private func stale(_ gpa: UInt64) -> MigrationError {
+    MigrationError(
+      .pageStale, "page is not exported as it is now", section: "page states",
+      got: "gpa 0x\(String(gpa, radix: 16))")
+  }
+
+  /// Closes the epoch with its token: 128 bytes.
+  /// - Parameter isLast: the guest is paused and every validated page is exported as it is now.
+  /// - Throws: `PAGE-STALE` when `isLast` and the exported pages are not the validated ones, or in a
+  ///   session of several epochs not all were checked in this one; `SESSION-STATE` for an epoch that
+  ///   is not the last in a session of one.
+  package mutating func closeEpoch(isLast: Bool) throws(MigrationError) -> [UInt8] {
+    if isLast {
+      try requireFreshness()
+    } else if digestKey == nil {
+      throw MigrationError(.sessionState, "session has one epoch")
+    }
+    let token = try ledger.token(isLast: isLast)
+    let bytes = token.encoded
+    let record = try bytes + keys.tag(ofToken: bytes, epoch: token.epoch)
+    try ledger.admit(token, record: record.span, at: 0)
+    return record
+  }
+
+  private func requireFreshness() throws(MigrationError) {
+    let validated = guest.pageStates.pages(in: .validated)
+    guard ledger.presentPages == validated else {
+      throw MigrationError(
+        .pageStale, "exported pages are not the validated ones", section: "page states",
+        expected: "\(validated) pages", got: "\(ledger.presentPages)")
+    }
+    guard digestKey == nil || fresh.pages == validated else {
+      throw MigrationError(
+        .pageStale, "not every validated page was held against what was exported of it",
+        section: "page states", expected: "\(validated) pages", got: "\(fresh.pages)")
+    }
+  }
+
+  /// Packages the final guest and SVSM state: vCPUs, services, the secrets page's facts and the
+  /// page-state map, in this order, each a whole record.
+  ///
+  /// - Parameters:
+  ///   - secretsPage: content of the guest's secrets page, when it has one: 4096 bytes.
+  ///   - emit: takes each record.
+  /// - Throws: `SECRETS-PAGE`, `VCPU-VMPL`, `SERVICE-SYNTAX`, `SESSION-STATE`; what `emit` throws.
+  package mutating func packageFinalState(
+    secretsPage: [UInt8]?,
+    emit: (FinalRecord, [UInt8]) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    guard !finalStateIsPackaged else {
+      throw MigrationError(.sessionState, "final state was packaged before")
+    }
+    let secrets = try secretsRecord(of: secretsPage)
+    // What a destination refuses must not leave: this source is over with its commit.
+    try guest.requireAgreement(with: secrets)
+    finalStateIsPackaged = true
+    var sealer = try keys.finalSealer()
+    for vcpu in guest.vcpus {
+      try package(.vcpu, VCPUPlaintext.encode(vcpu), &sealer, emit)
+    }
+    for service in guest.services {
+      var next = service
+      guard service.generation < .max else {
+        throw MigrationError(
+          .serviceSyntax, "service has migrated too often", got: service.kind.name)
+      }
+      next.generation += 1
+      try package(.service, ServicePlaintext.encode(next), &sealer, emit)
+    }
+    if let secrets {
+      let plaintext = SecretsPlaintext.encode(gpa: secrets.gpa, facts: secrets.facts)
+      try package(.secrets, plaintext, &sealer, emit)
+    }
+    var rest = guest.pageStates.runs[...]
+    repeat {
+      let part = rest.prefix(FinalRecord.runsPerPart)
+      rest = rest.dropFirst(part.count)
+      try package(.pageStates, PageStateMap.encode(part), &sealer, emit)
+    } while !rest.isEmpty
+  }
+
+  /// What travels of the secrets page; nil when the guest has none.
+  private func secretsRecord(
+    of page: [UInt8]?
+  ) throws(MigrationError) -> (gpa: UInt64, facts: SecretsPageFacts)? {
+    guard let gpa = guest.secretsPage else { return nil }
+    guard let page else {
+      throw MigrationError(.secretsPage, "content of the secrets page is missing")
+    }
+    return (gpa, try SecretsPage(page).facts)
+  }
+
+  /// Commits: totals and transcript, 144 bytes. The guest must not run here afterwards.
+  /// - Throws: `SESSION-STATE` when it was committed before.
+  package mutating func commit() throws(MigrationError) -> [UInt8] {
+    guard finalStateIsPackaged, !ledger.isCommitted else {
+      throw MigrationError(
+        .sessionState, "commit out of order", expected: "once, after the final state")
+    }
+    let commit = try ledger.commit(privatePages: ledger.presentPages)
+    try ledger.admit(commit, at: 0)
+    let bytes = commit.encoded
+    return try bytes + keys.tag(ofCommit: bytes)
+  }
+
+  /// Signs the seal of the stream with the attested key: r and s, 48 bytes each.
+  /// - Parameter message: label and fixed part of the seal.
+  package func signSeal(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {
+    try instance.signSeal(message)
+  }
+
+  private mutating func package(
+    _ kind: FinalRecord.Kind, _ plaintext: [UInt8], _ sealer: inout AEADSealer,
+    _ emit: (FinalRecord, [UInt8]) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    var plaintext = plaintext
+    defer { wipe(&plaintext) }
+    let record = FinalRecord(
+      kind: kind, index: ledger.final[kind], sequence: ledger.final.total + 1,
+      length: UInt32(truncatingIfNeeded: plaintext.count))
+    let head = record.encoded
+    let sealed = try sealer.seal(
+      plaintext, nonce: AEADNonce(sequence: record.sequence), associatedData: head)
+    let header = head + sealed.tag
+    try ledger.admit(record, header: header.span, at: 0)
+    try emit(record, header + sealed.ciphertext)
+  }
+}
+
+extension FinalRecord {
+  /// Runs of the page-state map in one part: 768 KiB.
+  static let runsPerPart = 32768
+}

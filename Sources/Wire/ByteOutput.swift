@@ -1,0 +1,28 @@
+package import Errors
+
+/// Something bytes are written to, one after the other.
+package protocol ByteOutput {
+  /// Writes all of `bytes` behind what was written before.
+  /// - Throws: `IO-WRITE`; what was written until then may or may not have arrived.
+  func write(_ bytes: Span<UInt8>) throws(MigrationError)
+}
+
+extension ByteOutput {
+  /// Writes all of `bytes`.
+  /// - Throws: `IO-WRITE`.
+  package func write(_ bytes: [UInt8]) throws(MigrationError) {
+    try write(bytes.span)
+  }
+
+  /// Writes `text` as UTF-8.
+  /// - Throws: `IO-WRITE`.
+  package func write(text: String) throws(MigrationError) {
+    try write(Array(text.utf8))
+  }
+
+  /// Writes all of `bytes`, which are borrowed for the call.
+  /// - Throws: `IO-WRITE`.
+  package func write(_ bytes: UnsafeRawBufferPointer) throws(MigrationError) {
+    try unsafe write(Span<UInt8>(_unsafeBytes: bytes))
+  }
+}

@@ -1,0 +1,45 @@
+/// Bytes written as text, as tools print them and people paste them.
+package struct BinaryText: Equatable, Sendable {
+  package enum Coding: String, Sendable {
+    /// Two digits a byte, of either case, `0x` before the first or not.
+    case hex
+    /// The alphabet of RFC 4648, section 4 or 5, padded or not.
+    case base64
+  }
+
+  package let coding: Coding
+  package let bytes: [UInt8]
+
+  /// What `text` spells; nil when it is neither, or empty. White space is passed over: lines may
+  /// be of any length. A text that is both is hex.
+  package init?(_ text: [UInt8]) {
+    let digits = text.filter { !$0.isWhiteSpace }
+    guard !digits.isEmpty else { return nil }
+    if let bytes = Hex.decode(prefixed: String(decoding: digits, as: UTF8.self)), !bytes.isEmpty {
+      (coding, self.bytes) = (.hex, bytes)
+    } else if let bytes = Self.base64(digits) {
+      (coding, self.bytes) = (.base64, bytes)
+    } else {
+      return nil
+    }
+  }
+
+  private static func base64(_ digits: [UInt8]) -> [UInt8]? {
+    var digits = digits.map { digit in
+      switch digit {
+      case UInt8(ascii: "-"): UInt8(ascii: "+")
+      case UInt8(ascii: "_"): UInt8(ascii: "/")
+      default: digit
+      }
+    }
+    if digits.last != UInt8(ascii: "=") {
+      digits += [UInt8](repeating: UInt8(ascii: "="), count: (4 - digits.count % 4) % 4)
+    }
+    return Base64.decode(digits)
+  }
+}
+
+extension UInt8 {
+  /// A space, tab, or an end of line in ASCII.
+  package var isWhiteSpace: Bool { self == 0x20 || 0x09...0x0D ~= self }
+}

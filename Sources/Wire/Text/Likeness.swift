@@ -1,0 +1,87 @@
+internal import Errors
+
+/// What a file looks like that is not what was expected: a refusal that says so tells its reader
+/// what to do next.
+///
+/// A guess by the first bytes. Nothing is read because of it.
+package enum Likeness: Equatable, Sendable {
+  case empty
+  /// Two bytes a character, as some shells redirect.
+  case utf16
+  case html
+  case json(String)
+  /// Lines of an offset, digits and characters, as `xxd` prints them.
+  case dump
+  case hex
+  case base64
+  /// Its first line.
+  case text(String)
+  /// How many bytes, and the first of them.
+  case binary(Int, [UInt8])
+
+  package init(_ bytes: [UInt8]) {
+    guard !bytes.isEmpty else {
+      self = .empty
+      return
+    }
+    if bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF]) {
+      self = .utf16
+      return
+    }
+    guard bytes.isText else {
+      self = .binary(bytes.count, Array(bytes.prefix(8)))
+      return
+    }
+    let text = bytes.withoutByteOrderMark.drop(while: \.isWhiteSpace)
+    let line = String(decoding: text.prefix { $0 != 0x0A && $0 != 0x0D }.prefix(60), as: UTF8.self)
+    switch text.first {
+    case nil: self = .text("")
+    case UInt8(ascii: "<"): self = .html
+    case UInt8(ascii: "{"), UInt8(ascii: "["): self = .json(line)
+    default:
+      // Words may spell Base64 as well: they have spaces.
+      let isWords = line.contains(" ")
+      switch isWords ? nil : BinaryText(Array(text))?.coding {
+      case .hex: self = .hex
+      case .base64: self = .base64
+      case nil: self = Self.isDump(line) ? .dump : .text(line)
+      }
+    }
+  }
+
+  /// "00000000: 0300 0000": at least four digits, a colon, a space.
+  private static func isDump(_ line: String) -> Bool {
+    let digits = line.prefix { $0.isHexDigit }
+    return digits.utf8.count >= 4 && line.dropFirst(digits.count).hasPrefix(": ")
+  }
+}
+
+extension Likeness: CustomStringConvertible {
+  /// One clause, with what to do about it.
+  package var description: String {
+    switch self {
+    case .empty: "an empty file"
+    case .utf16: "text in UTF-16: write it as UTF-8"
+    case .html: "an HTML page, as a server sends that has nothing else"
+    case .json(let start): "JSON: \(printable(start))"
+    case .dump: "a hex dump: xxd -r makes a file of it"
+    case .hex: "hex digits that spell something else"
+    case .base64: "Base64 that spells something else"
+    case .text(let line): "text: \"\(printable(line))\""
+    case .binary(let count, let start): "\(count) bytes that begin with \(Hex.encode(start))"
+    }
+  }
+}
+
+extension [UInt8] {
+  /// Whether this begins as text does: no control character but white space among the first 24
+  /// bytes. A certificate table, a report and DER all have one there.
+  package var isText: Bool {
+    !isEmpty && prefix(24).allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0.isWhiteSpace }
+  }
+
+  /// Without the byte order mark that some editors write before UTF-8.
+  package var withoutByteOrderMark: [UInt8] {
+    starts(with: [0xEF, 0xBB, 0xBF]) ? Array(dropFirst(3)) : self
+  }
+}
