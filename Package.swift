@@ -5,7 +5,7 @@ import PackageDescription
 let checked: [SwiftSetting] =
   ["ExistentialAny", "InternalImportsByDefault", "MemberImportVisibility"]
   .map { .enableUpcomingFeature($0) } + [
-    .swiftLanguageMode(.v6), .strictMemorySafety(), .treatAllWarnings(as: .warning),
+    .swiftLanguageMode(.v6), .strictMemorySafety(), .treatAllWarnings(as: .error),
     .enableExperimentalFeature("Lifetimes"),
   ]
 

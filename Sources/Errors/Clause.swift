@@ -24,11 +24,11 @@ extension Clause: CustomStringConvertible {
 extension ErrorCode {
   /// The rule that a refusal with this code stands for.
   /// - Parameters:
-  ///   - section: section of the stream the refusal names; some codes mean another rule in each.
+  ///   - place: what the refusal names; some codes mean another rule in each.
   ///   - isPlain: whether the stream is a plain QEMU stream, which other rules hold for.
-  package func clause(in section: String? = nil, isPlain: Bool = false) -> Clause {
+  package func clause(in place: Place? = nil, isPlain: Bool = false) -> Clause {
     if isPlain, let clause = plainClause { return clause }
-    return section.flatMap { clause(inSection: $0) } ?? clause
+    return place.flatMap { clause(within: $0) } ?? clause
   }
 
   /// What a code means in a plain QEMU stream, where that differs.
@@ -40,18 +40,18 @@ extension ErrorCode {
   }
 
   /// What a code means in one section of an SNP stream, where that differs.
-  private func clause(inSection section: String) -> Clause? {
-    switch (self, section) {
-    case (.sectionReserved, "snp-private-pages"): Clause("stream.md", "7")
-    case (.sectionReserved, "snp-epochs"): Clause("stream.md", "8")
-    case (.sectionReserved, "snp-commit"): Clause("stream.md", "14", rule: 2)
-    case (.sectionReserved, "snp-session"): Clause("stream.md", "4")
-    case (.guestMap, "snp-private-pages"): Clause("stream.md", "7", rule: 8)
-    case (.mapMissingPage, "ram"): Clause("stream.md", "5")
-    case (.sessionVersion, "snp-commit"): Clause("stream.md", "14", rule: 2)
-    case (.finalOrder, "snp-commit"): Clause("stream.md", "14", rule: 3)
-    case (.sectionLength, "snp-commit"): Clause("stream.md", "14", rule: 7)
-    case (.secretsPage, "page states"), (.secretsPage, "snp-commit"), (.vcpuVMPL, "snp-commit"):
+  private func clause(within place: Place) -> Clause? {
+    switch (self, place) {
+    case (.sectionReserved, .pages): Clause("stream.md", "7")
+    case (.sectionReserved, .epochs): Clause("stream.md", "8")
+    case (.sectionReserved, .commit): Clause("stream.md", "14", rule: 2)
+    case (.sectionReserved, .session): Clause("stream.md", "4")
+    case (.guestMap, .pages): Clause("stream.md", "7", rule: 8)
+    case (.mapMissingPage, .ram): Clause("stream.md", "5")
+    case (.sessionVersion, .commit): Clause("stream.md", "14", rule: 2)
+    case (.finalOrder, .commit): Clause("stream.md", "14", rule: 3)
+    case (.sectionLength, .commit): Clause("stream.md", "14", rule: 7)
+    case (.secretsPage, .pageStates), (.secretsPage, .commit), (.vcpuVMPL, .commit):
       Clause("stream.md", "14", rule: 9)
     default: nil
     }

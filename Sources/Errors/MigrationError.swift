@@ -6,20 +6,20 @@ package struct MigrationError: Error, Equatable, Sendable {
   package var code: ErrorCode
   /// One clause, without a full stop: "page does not authenticate".
   package var what: String
-  /// The section (or file) the refused bytes lie in: "snp-private-pages", "offer".
-  package var section: String?
+  /// What the refused bytes lie in.
+  package var place: Place?
   /// Offset of the refused field, in bytes from the start of the stream or file.
   package var offset: UInt64?
   package var expected: String?
   package var got: String?
 
   package init(
-    _ code: ErrorCode, _ what: String, section: String? = nil, at offset: UInt64? = nil,
+    _ code: ErrorCode, _ what: String, in place: Place? = nil, at offset: UInt64? = nil,
     expected: String? = nil, got: String? = nil
   ) {
     self.code = code
     self.what = what
-    self.section = section
+    self.place = place
     self.offset = offset
     self.expected = expected
     self.got = got
@@ -38,12 +38,12 @@ package struct MigrationError: Error, Equatable, Sendable {
     return copy
   }
 
-  /// The same error with the section named, unless a deeper layer named it already. One of a file that
+  /// The same error with the place named, unless a deeper layer named it already. One of a file that
   /// could not be opened, made, read or written has none: it names the file, and its byte is the file's.
-  package func inSection(_ name: String) -> MigrationError {
+  package func within(_ place: Place) -> MigrationError {
     if [66, 73, 74].contains(code.exitStatus) { return self }
     var copy = self
-    if copy.section == nil { copy.section = name }
+    if copy.place == nil { copy.place = place }
     return copy
   }
 }
@@ -52,7 +52,7 @@ extension MigrationError: CustomStringConvertible {
   /// One line: `[CODE] what, section S, byte 0xN, expected X, got Y`.
   package var description: String {
     var line = "[\(code.rawValue)] \(what)"
-    if let section { line += ", section \(section)" }
+    if let place { line += ", section \(place)" }
     if let offset { line += ", byte 0x\(String(offset, radix: 16))" }
     if let expected { line += ", expected \(expected)" }
     if let got { line += ", got \(got)" }

@@ -10,14 +10,14 @@ package struct DocumentValue: Sendable {
   package struct Kind: Sendable {
     /// Code of every refusal.
     package var code: ErrorCode
-    /// The section they name: "guest.json".
-    package var section: String
+    /// The place they name.
+    package var place: Place
     /// What the document is: "manifest".
     package var name: String
 
-    package init(_ code: ErrorCode, section: String, name: String) {
+    package init(_ code: ErrorCode, in place: Place, name: String) {
       self.code = code
-      self.section = section
+      self.place = place
       self.name = name
     }
   }
@@ -33,7 +33,7 @@ package struct DocumentValue: Sendable {
       json = try JSON(parsing: bytes)
     } catch {
       throw MigrationError(
-        kind.code, error.what, section: kind.section, at: error.offset, expected: error.expected,
+        kind.code, error.what, in: kind.place, at: error.offset, expected: error.expected,
         got: error.got)
     }
     place = ""
@@ -196,6 +196,6 @@ package struct DocumentValue: Sendable {
   private func refusal(
     _ what: String, expected: String? = nil, got: String? = nil
   ) -> MigrationError {
-    MigrationError(kind.code, what, section: kind.section, expected: expected, got: got)
+    MigrationError(kind.code, what, in: kind.place, expected: expected, got: got)
   }
 }

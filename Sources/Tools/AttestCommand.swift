@@ -196,7 +196,7 @@ package struct AttestVerifyCommand: ToolCommand {
     guard let given = try reportData.read(64) else { throw Self.wrongCount("--report-data", 64) }
     guard bound ?? given == given else {
       throw MigrationError(
-        .reportData, "what is demanded is not what the report has to bind", section: "report",
+        .reportData, "what is demanded is not what the report has to bind", in: .report,
         at: 0x050, expected: Hex.encode(given), got: bound.map { Hex.encode($0) })
     }
     return given

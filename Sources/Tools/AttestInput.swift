@@ -72,7 +72,7 @@ extension SuppliedCertificates {
     do {
       try self.init(file: bytes)
     } catch {
-      throw error.inSection(path)
+      throw error.within(.file(path))
     }
   }
 }

@@ -130,7 +130,7 @@ extension MigrationError {
     var members: [JSON.Member] = [
       .init("code", .string(code.rawValue)), .init("what", .string(what)),
     ]
-    if let section { members.append(.init("section", .string(section))) }
+    if let place { members.append(.init("section", .string(place.name))) }
     if let offset { members.append(.init("offset", JSON(offset))) }
     if let expected { members.append(.init("expected", .string(expected))) }
     if let got { members.append(.init("got", .string(got))) }

@@ -70,7 +70,7 @@ struct VMSAOption: ParsableArguments {
       do {
         vmsa = try VMSA(readSmallFile(path, limit: VMSA.size))
       } catch {
-        throw error.inSection(path)
+        throw error.within(.file(path))
       }
       given.append(
         try VCPUState(apicID: UInt32(index), vmpl: vmsa.vmpl, vmsa: vmsa.bytes))

@@ -48,7 +48,7 @@ struct SNPInspector: ~Copyable {
     do throws(MigrationError) {
       try collector.take(record, reader.payload, at: reader.payloadOffset, in: reader.section)
     } catch {
-      throw reader.section.map { error.inSection($0.name.description) } ?? error
+      throw reader.section.map { error.within(.section($0.name)) } ?? error
     }
     return true
   }

@@ -41,7 +41,7 @@ final class LockedInstance {
       guard opened.map({ $0.offer.encoded == locked.instance.offer.encoded }) ?? true else {
         throw MigrationError(
           .instanceChanged, "\(path) is another instance than it was at the beginning",
-          section: "instance", at: UInt64(SVSMInstance.layout.size))
+          in: .instance, at: UInt64(SVSMInstance.layout.size))
       }
       return try body(locked)
     }

@@ -68,7 +68,7 @@ extension LoadCommand {
       if let session, try session.data.digest() != restored {
         throw MigrationError(
           .instanceRestoring, "the guest that waits for its name came by another stream",
-          section: "instance", at: 248)
+          in: .instance, at: 248)
       }
       try file.makeDurable()
       try name(guest)
@@ -104,7 +104,7 @@ extension LoadCommand {
       throw MigrationError(
         .instanceRestoring,
         "the guest went where it was seen at once; whether all of it arrived is not known",
-        section: "instance", at: 464)
+        in: .instance, at: 464)
     }
     let unnamed = UnnamedOutput(path: guest.path, inode: guest.inode, birth: guest.birth)
     if unnamed.isNamed(output) { return }
@@ -112,7 +112,7 @@ extension LoadCommand {
       throw MigrationError(
         .instanceRestoring,
         "the restored guest is neither \(unnamed.name) nor what --output names; if it has its name "
-          + "already, give that", section: "instance", at: 448)
+          + "already, give that", in: .instance, at: 448)
     }
     guard unnamed.isFolder else {
       return try OutputFile(resuming: unnamed, as: output, force: outputs.force).commit()

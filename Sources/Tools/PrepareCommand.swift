@@ -120,7 +120,7 @@ package struct PrepareCommand: ToolCommand {
       let root = table.entries.first { $0.kind == .ark }?.content ?? []
       guard let ark = try X509Certificate.read(root).first else {
         throw MigrationError(
-          .certificateMissing, "the offer holds no root certificate", section: "offer")
+          .certificateMissing, "the offer holds no root certificate", in: .offer)
       }
       try rootFile.write(text: ark.pem)
     }

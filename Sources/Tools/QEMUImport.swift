@@ -71,7 +71,7 @@ final class QEMUImport {
       progress(reader.input.offset)
       if header.name == "snp-session" {
         throw MigrationError(
-          .streamKind, "an SNP stream is for svsm-mig-load", section: "\(header.name)",
+          .streamKind, "an SNP stream is for svsm-mig-load", in: .section(header.name),
           at: header.offset, expected: "a plain QEMU stream")
       }
     }
@@ -101,7 +101,7 @@ final class QEMUImport {
     for block in ram.blocks {
       guard let name = String(validating: block.name.bytes, as: UTF8.self) else {
         throw MigrationError(
-          .ramBlock, "name of a RAM block is not UTF-8", section: "ram", at: end,
+          .ramBlock, "name of a RAM block is not UTF-8", in: .ram, at: end,
           got: "\(block.name)")
       }
       blocks.append(try Guest.RAMBlock(name: name, size: block.length))
@@ -124,7 +124,7 @@ final class QEMUImport {
           section.header, section.body.span, at: section.offset, by: described, &budget)
         found.append(try VCPUState(apicID: UInt32(index), qemu: state))
       } catch {
-        throw error.inSection("cpu")
+        throw error.within(.cpu)
       }
     }
     guard !found.isEmpty else {

@@ -116,7 +116,7 @@ struct QEMUInput {
       if let other = channels.first(where: { $0.id == channel.id }) {
         throw MigrationError(
           .channelSyntax, "\(other.name) and \(file.name) are the same channel",
-          section: file.name, at: 24, expected: "each channel once", got: "channel \(channel.id)")
+          in: .file(file.name), at: 24, expected: "each channel once", got: "channel \(channel.id)")
       }
       channels.append(channel)
     }

@@ -42,7 +42,7 @@ extension MachineRecorder {
     }
     guard section.body.count >= CMOSMemory.size else {
       throw MigrationError(
-        .sectionLength, "section is too short for the CMOS", section: "mc146818rtc",
+        .sectionLength, "section is too short for the CMOS", in: .realTimeClock,
         at: section.offset, expected: "at least \(CMOSMemory.size) bytes",
         got: "\(section.body.count)")
     }
@@ -68,7 +68,7 @@ extension MachineRecorder {
           var cursor = ByteCursor(section.body.span, at: section.offset)
           devices[path] = MemoryDevice(gpa: try cursor.read(), size: try cursor.read())
         } catch {
-          throw error.inSection(name)
+          throw error.within(.file(name))
         }
       } else if let path = name.path(before: "/virtio-mem"), devices[path] == nil {
         devices[path] = MemoryDevice()

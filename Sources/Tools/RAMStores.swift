@@ -15,7 +15,7 @@ extension RAMDecoder {
     }
     guard total.isLess, total.sum <= TemporaryMemory.limit else {
       throw MigrationError(
-        .ramList, "guest has more memory than is put together here", section: "ram", at: offset,
+        .ramList, "guest has more memory than is put together here", in: .ram, at: offset,
         expected: "at most \(TemporaryMemory.limit >> 40) TiB")
     }
   }

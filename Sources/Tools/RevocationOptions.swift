@@ -29,7 +29,7 @@ package struct RevocationOptions: ParsableArguments {
       do {
         lists += try X509RevocationList.read(bytes)
       } catch {
-        throw error.inSection(path)
+        throw error.within(.file(path))
       }
     }
     return lists

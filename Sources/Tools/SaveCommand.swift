@@ -223,7 +223,7 @@ package struct SaveCommand: ToolCommand {
       do throws(MigrationError) {
         try guests.first?.description.requireSameShape(as: reader.description)
       } catch {
-        throw error.inSection(path)
+        throw error.within(.file(path))
       }
       try refuseSame(
         inputs: [to] + [from, policy.path].compactMap { $0 } + self.trust.trustedFiles

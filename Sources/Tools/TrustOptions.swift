@@ -32,7 +32,7 @@ package struct TrustOptions: ParsableArguments {
       do {
         certificates += try X509Certificate.read(bytes)
       } catch {
-        throw error.inSection(path)
+        throw error.within(.file(path))
       }
     }
     guard !certificates.isEmpty else { return TrustAnchor.amd }

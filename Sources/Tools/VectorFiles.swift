@@ -53,10 +53,10 @@ final class VectorFiles {
   /// `error` with the name of a file of this folder as a vector writes it: `{}`, `{channel}`.
   func named(_ error: MigrationError) -> MigrationError {
     let folder = scratch.path("x").dropLast()
-    guard let section = error.section, section.hasPrefix(folder) else { return error }
-    let name = section.dropFirst(folder.count).prefix { $0 != "-" }
+    guard let path = error.place?.name, path.hasPrefix(folder) else { return error }
+    let name = path.dropFirst(folder.count).prefix { $0 != "-" }
     var named = error
-    named.section = name == "subject" ? "{}" : "{\(name)}"
+    named.place = .file(name == "subject" ? "{}" : "{\(name)}")
     return named
   }
 

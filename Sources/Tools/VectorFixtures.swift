@@ -39,7 +39,7 @@ extension Vector {
       vectors.append(try Vector(text, fileName: String(name.dropLast(".vector".count))))
     }
     guard !vectors.isEmpty else {
-      throw MigrationError(.vectorSyntax, "no vector is there", section: folder)
+      throw MigrationError(.vectorSyntax, "no vector is there", in: .file(folder))
     }
     return vectors
   }

@@ -31,7 +31,7 @@ final class VectorTrial: WorkItem, @unchecked Sendable {
     } catch {
       // The line of a recipe says little without its vector.
       var named = error
-      named.section = [vector.name, error.section].compactMap { $0 }.joined(separator: ", ")
+      named.place = error.place.map { .file("\(vector.name), \($0)") } ?? .file(vector.name)
       failure = named
     }
   }
@@ -78,7 +78,7 @@ final class VectorTrial: WorkItem, @unchecked Sendable {
     compare("a reader without keys", said.keyless, keyless)
     compare("a destination", said.load, load)
     if wrong.isEmpty, let refusal = said.keyed,
-      refusal.section != vector.section || refusal.offset != vector.offset
+      refusal.place?.name != vector.section || refusal.offset != vector.offset
     {
       wrong.append("found at another place: \(refusal)")
     }

@@ -3,7 +3,7 @@
 
 extension Array where Element == UInt8 {
   /// The bytes of `span`, copied.
-  package init(copying span: Span<UInt8>) {
+  @usableFromInline package init(copying span: Span<UInt8>) {
     self = unsafe span.withUnsafeBufferPointer { unsafe Array($0) }
   }
 

@@ -28,7 +28,7 @@ import Wire
       Issue.record("taken")
     } catch let error as MigrationError {
       #expect(error.code == .recipeSyntax)
-      #expect(error.section == "line 2")
+      #expect(error.place?.name == "line 2")
     }
   }
 
@@ -61,7 +61,7 @@ import Wire
       _ = try Recipe(parsing: lines.joined(separator: "\n"))
       Issue.record("taken")
     } catch {
-      #expect(error.code == .recipeSyntax && error.section == "line 4097")
+      #expect(error.code == .recipeSyntax && error.place?.name == "line 4097")
     }
   }
 
@@ -108,7 +108,7 @@ import Wire
       Issue.record("taken")
     } catch let error as MigrationError {
       #expect(error.code == .recipeSyntax)
-      #expect(error.section == "line 2")
+      #expect(error.place?.name == "line 2")
     }
   }
 

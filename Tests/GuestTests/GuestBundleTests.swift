@@ -252,7 +252,7 @@ import Testing
     try damageManifest { $0.replacing(old, with: new, maxReplacements: 1) }
     let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["guest"]) }
     #expect(error?.code == .guestManifest)
-    #expect(error?.section == "guest.json")
+    #expect(error?.place?.name == "guest.json")
     #expect(error?.what.contains(words) == true, "\(error?.what ?? "")")
   }
 
@@ -283,7 +283,7 @@ import Testing
     try scratch.write("guest/page-states.bin", bytes)
     let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["guest"]) }
     #expect(error?.code == .mapSyntax)
-    #expect(error?.section == "page-states.bin")
+    #expect(error?.place?.name == "page-states.bin")
     #expect(error?.offset == 24)
   }
 

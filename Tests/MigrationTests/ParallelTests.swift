@@ -88,7 +88,7 @@ private let large = Result { try LargeGuest() }
     let report = try Lab.verifier(jobs: jobs)
       .verify(StreamInput(ArraySource(stream)), for: large.destination)
     #expect(report.refusal?.code == .pageTag)
-    #expect(report.refusal?.section == "snp-private-pages")
+    #expect(report.refusal?.place?.name == "snp-private-pages")
     let named = first + (pages.min() ?? 0) * SNPStreamReader.pageStride
     #expect(report.refusal?.offset == UInt64(named))
   }

@@ -88,7 +88,7 @@ enum SmallChannel {
       let refusal = #expect(throws: MigrationError.self) { try read(bytes, stores: stores) }
       #expect(refusal?.code == code)
       #expect(refusal?.offset == UInt64(64 + offset))
-      #expect(refusal?.section == "c")
+      #expect(refusal?.place?.name == "c")
     }
   }
 

@@ -62,7 +62,7 @@ import Wire
     for row in rows {
       #expect(
         throws: MigrationError(
-          .ramData, "compressed page does not unpack to one page", section: "ram", at: 77)
+          .ramData, "compressed page does not unpack to one page", in: .ram, at: 77)
       ) { try inflate(row, inflater) }
       #expect(try inflate(packed, inflater) == Self.page)
     }

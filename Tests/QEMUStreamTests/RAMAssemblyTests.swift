@@ -192,7 +192,7 @@ final class MemoryStore: RAMStore {
       refusal = error
     }
     #expect(refusal?.code == wrong.map { _ in .channelMachine })
-    #expect(refusal?.section == wrong.map { "c\($0)" })
+    #expect(refusal?.place == wrong.map { .file("c\($0)") })
     #expect(refusal?.offset == wrong.map { _ in 8 })
   }
 
@@ -202,7 +202,7 @@ final class MemoryStore: RAMStore {
       try assemble([.flush, .end, .flush, .end], channels: [short])
     }
     #expect(refusal?.code == .streamTruncated)
-    #expect(refusal?.section == "c0")
+    #expect(refusal?.place?.name == "c0")
     #expect(refusal?.offset == 64 + 1344 + 4096)
   }
 }

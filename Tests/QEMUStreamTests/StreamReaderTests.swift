@@ -1,4 +1,5 @@
 import Errors
+import JSON
 import QEMUStream
 import Testing
 import Wire
@@ -129,7 +130,7 @@ import Wire
         try SmallStreams.walk(bytes, description: known)
       }
       #expect(refusal?.code == .vmdescriptionMismatch)
-      #expect(refusal?.section == "dev")
+      #expect(refusal?.place?.name == "dev")
       #expect(refusal?.offset == UInt64(body + SmallStreams.deviceBody.count + excess))
     }
   }

@@ -1,4 +1,5 @@
 import Cryptography
+import Errors
 import SEVSNP
 import TestSupport
 import Testing

@@ -1,3 +1,4 @@
+import Errors
 import SEVSNP
 import TestSupport
 import Testing

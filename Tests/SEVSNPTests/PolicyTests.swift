@@ -125,7 +125,7 @@ import Wire
   func aMistypedPolicyIsRefused(members: String, what: String) {
     let refusal = #expect(throws: MigrationError.self) { try policy(members) }
     #expect(refusal?.code == .policySyntax)
-    #expect(refusal?.section == "policy")
+    #expect(refusal?.place?.name == "policy")
     #expect(refusal?.what == what)
   }
 

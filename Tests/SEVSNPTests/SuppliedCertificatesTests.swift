@@ -1,4 +1,5 @@
 import Cryptography
+import Errors
 import Foundation
 import JSON
 import SEVSNP

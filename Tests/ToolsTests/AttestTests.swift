@@ -1,4 +1,5 @@
 import Cryptography
+import Errors
 import JSON
 import SEVSNP
 import SVSM

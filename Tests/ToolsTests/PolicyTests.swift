@@ -1,5 +1,6 @@
 import Errors
 import Foundation
+import JSON
 import SEVSNP
 import SVSM
 import TestSupport

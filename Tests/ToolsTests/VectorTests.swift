@@ -1,4 +1,5 @@
 import Attacks
+import Errors
 import JSON
 import TestSupport
 import Testing

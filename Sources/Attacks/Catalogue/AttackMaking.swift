@@ -28,7 +28,7 @@ extension Attack {
       if error.code == .recipePlace {
         error.code = .attackNeeds
         error.what = "the stream has not what \(name) is about: \(error.what)"
-        error.section = nil
+        error.place = nil
       }
       throw error
     }

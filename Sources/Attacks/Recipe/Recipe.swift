@@ -81,7 +81,7 @@ package struct Recipe: Sendable {
         // Each is looked for among the pieces that those before it have made.
         guard lines.count < Self.operationLimit else {
           throw MigrationError(
-            .recipeSyntax, "recipe has too many operations", section: "line \(index + 1)",
+            .recipeSyntax, "recipe has too many operations", in: .line(index + 1),
             expected: "at most \(Self.operationLimit)")
         }
         lines.append(Line(number: index + 1, operation: operation))
@@ -143,7 +143,7 @@ private struct RecipeLine {
   }
 
   private func refusal(_ what: String, _ got: String? = nil) -> MigrationError {
-    MigrationError(.recipeSyntax, what, section: "line \(number)", got: got)
+    MigrationError(.recipeSyntax, what, in: .line(number), got: got)
   }
 
   private mutating func word(_ what: String) throws(MigrationError) -> String {

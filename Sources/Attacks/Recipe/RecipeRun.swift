@@ -45,7 +45,7 @@ struct RecipeRun {
       do throws(MigrationError) {
         try perform(line.operation)
       } catch {
-        throw error.inSection("line \(line.number)")
+        throw error.within(.line(line.number))
       }
     }
   }

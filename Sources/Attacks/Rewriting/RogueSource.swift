@@ -81,7 +81,7 @@ struct RogueSource: Sendable {
         session.wrappedKey, encapsulatedKey: session.encapsulatedKey, info: info)
     else {
       throw MigrationError(
-        .attackNeeds, "the stream is not for this instance", section: "snp-session",
+        .attackNeeds, "the stream is not for this instance", in: .session,
         expected: "the instance whose offer the source got")
     }
     return try SessionKeys(transportKey: key, transferData: session.encoded)

@@ -70,7 +70,7 @@ package struct Vector: Sendable {
   /// - Throws: as the same of its text; `VECTOR-SYNTAX` when it is none.
   package init(_ bytes: [UInt8], fileName: String) throws(MigrationError) {
     guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw MigrationError(.vectorSyntax, "vector is not UTF-8", section: fileName)
+      throw MigrationError(.vectorSyntax, "vector is not UTF-8", in: .file(fileName))
     }
     try self.init(parsing: text, fileName: fileName)
   }

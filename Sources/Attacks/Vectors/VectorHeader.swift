@@ -63,7 +63,7 @@ struct VectorHeader {
     line: Int, _ what: String, expected: String? = nil, got: String? = nil
   ) -> MigrationError {
     MigrationError(
-      .vectorSyntax, what, section: "\(fileName) line \(line)", expected: expected, got: got)
+      .vectorSyntax, what, in: .line(line, of: fileName), expected: expected, got: got)
   }
 
   /// A key whose value is wrong, or that is missing.
@@ -75,7 +75,7 @@ struct VectorHeader {
       return refusal(line: line, what, expected: expected, got: got)
     }
     return MigrationError(
-      .vectorSyntax, what, section: fileName, expected: expected, got: got)
+      .vectorSyntax, what, in: .file(fileName), expected: expected, got: got)
   }
 
   // MARK: Values

@@ -182,7 +182,7 @@ extension GuestReader {
     do {
       try states.appendRuns(from: &cursor)
     } catch {
-      throw error.inSection(GuestBundle.pageStates)
+      throw error.within(.file(GuestBundle.pageStates))
     }
     return states
   }

@@ -30,7 +30,7 @@ struct Manifest {
   var machineStateSize: Int?
 
   private static let kind = DocumentValue.Kind(
-    .guestManifest, section: GuestBundle.manifest, name: "manifest")
+    .guestManifest, in: .file(GuestBundle.manifest), name: "manifest")
 
   init(_ guest: GuestDescription) {
     machine = guest.machine
@@ -76,7 +76,7 @@ struct Manifest {
     do {
       map = try GuestMap(ranges, blocks: ramBlocks)
     } catch {
-      throw error.inSection(GuestBundle.manifest)
+      throw error.within(.file(GuestBundle.manifest))
     }
 
     attributes = GPARangeSet()

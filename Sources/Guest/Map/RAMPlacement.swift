@@ -218,7 +218,7 @@ package struct RAMPlacement: Sendable {
           counted == nil
             ? "main memory is not what the machine's CMOS counts"
             : "--below-4g is not what the machine's CMOS says",
-          section: "mc146818rtc", expected: "\(cmos)",
+          in: .realTimeClock, expected: "\(cmos)",
           got: "\(hex(total)) bytes in \(Self.list(main.map { blocks[$0].name }))")
       }
       below = counted

@@ -110,7 +110,7 @@ extension StreamAudit {
   ) throws(MigrationError) {
     let findings = findings
     let refuse: MigrationError.Refusal = { error throws(MigrationError) in
-      try findings.note(error.inSection("snp-private-pages"))
+      try findings.note(error.within(.pages))
     }
     if !isAuthentic {
       try refuse(MigrationError(.pageTag, "page does not authenticate", at: offset))

@@ -132,7 +132,7 @@ package struct DestinationVMM: ~Copyable {
         do throws(MigrationError) {
           try receive(record, &svsm, &restored)
         } catch {
-          throw reader.section.map { error.inSection($0.name.description) } ?? error
+          throw reader.section.map { error.within(.section($0.name)) } ?? error
         }
       }
       progress(reader.offset)
@@ -206,7 +206,7 @@ package struct DestinationVMM: ~Copyable {
     do throws(MigrationError) {
       try place(batch, &svsm)
     } catch {
-      throw error.inSection(SNPSection.pages.name.description)
+      throw error.within(.pages)
     }
     imports.recycle(batch)
   }

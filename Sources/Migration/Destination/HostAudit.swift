@@ -63,7 +63,7 @@ struct HostAudit {
     guard !isUnknown, let map, let machine else { return }
     if final.services == 0, frame?.lacksSealed == true || !sealedBlocks.isEmpty {
       throw MigrationError(
-        .machineSyntax, "no service carries what is sealed of the machine", section: "snp-machine",
+        .machineSyntax, "no service carries what is sealed of the machine", in: .machine,
         expected: "a service", got: "none")
     }
     // One service may be the machine's, and none of the guest's own.
@@ -89,7 +89,7 @@ extension StreamAudit {
     guard let page = record.page else { return }
     let findings = findings
     try host.take(page, at: reader.payloadOffset, &books) { (error) throws(MigrationError) in
-      try findings.note(error.inSection(RAMSection.name.description))
+      try findings.note(error.within(.ram))
     }
   }
 

@@ -38,7 +38,7 @@ extension GuestDescription {
     missing: Set<Int>, _ placeBlock: (Int, [UInt8]) throws(MigrationError) -> Void
   ) throws(MigrationError) -> MachineState? {
     func refusal(_ what: String, _ expected: String, _ got: String) -> MigrationError {
-      MigrationError(.machineSyntax, what, section: "snp-machine", expected: expected, got: got)
+      MigrationError(.machineSyntax, what, in: .machine, expected: expected, got: got)
     }
     let pieces = try pieces(of: restored.guest.services)
     var frame = frame

@@ -54,7 +54,7 @@ final class SealCheck {
     let seal = try Seal(from: &cursor)
     if seal.coveredLength != start - streamStart {
       let error = MigrationError(
-        .sealLength, "seal covers another length", section: "seal", at: start + 24,
+        .sealLength, "seal covers another length", in: .seal, at: start + 24,
         expected: "\(start - streamStart)", got: "\(seal.coveredLength)")
       // So many leaves are read at most as the bytes before the seal bear out.
       guard seal.coveredLength / 2 <= start - streamStart else { throw error }
@@ -68,7 +68,7 @@ final class SealCheck {
     if root != seal.root {
       try refuse(
         MigrationError(
-          .sealRoot, "seal's leaves do not give its root", section: "seal", at: leavesOffset,
+          .sealRoot, "seal's leaves do not give its root", in: .seal, at: leavesOffset,
           expected: short(seal.root), got: short(root)))
     }
     if let check {
@@ -84,14 +84,14 @@ final class SealCheck {
       try refuse(
         MigrationError(
           .sealSigner, seal.signer == nil ? "seal is not signed" : "seal is signed by another key",
-          section: "seal", at: start + 112, expected: signer.map { "key \(short($0))" },
+          in: .seal, at: start + 112, expected: signer.map { "key \(short($0))" },
           got: seal.signer.map { "key \(short($0))" } ?? "none"))
     }
     let isGood = seal.signer == nil ? true : try seal.isSigned(signature, as: kind)
     if !isGood {
       try refuse(
         MigrationError(
-          .sealSignature, "seal's signature is wrong", section: "seal", at: signatureOffset))
+          .sealSignature, "seal's signature is wrong", in: .seal, at: signatureOffset))
     }
     return seal
   }
@@ -127,7 +127,7 @@ final class SealCheck {
       try refuse(
         MigrationError(
           .sealChunk, "bytes up to 0x\(String(last, radix: 16)) are not those that were sealed",
-          section: "seal", at: first,
+          in: .seal, at: first,
           expected: "SHA-256 \(Self.short(Array(leaves[start..<start + size])))",
           got: Self.short(Array(mine[start..<start + size]))))
       if isMoved { return }

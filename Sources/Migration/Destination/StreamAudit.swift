@@ -100,7 +100,7 @@ struct StreamAudit: ~Copyable {
 
   /// The refusal with the section it lies in.
   func named(_ error: MigrationError) -> MigrationError {
-    reader.section.map { error.inSection($0.name.description) } ?? error
+    reader.section.map { error.within(.section($0.name)) } ?? error
   }
 
   /// Where a refusal stands, as a clause.
@@ -110,9 +110,9 @@ struct StreamAudit: ~Copyable {
 
   /// Takes what is wrong with the record that was read last.
   var refuse: MigrationError.Refusal {
-    let (findings, name) = (findings, reader.section?.name.description)
+    let (findings, place) = (findings, reader.section.map { Place.section($0.name) })
     return { error throws(MigrationError) in
-      try findings.note(name.map { error.inSection($0) } ?? error)
+      try findings.note(place.map { error.within($0) } ?? error)
     }
   }
 
@@ -171,14 +171,14 @@ struct StreamAudit: ~Copyable {
     guard let session, session.data.flags.contains(.mutual) else { return }
     try check(
       session.data.report, session.data.certificates, session.data.expectedReportData(),
-      in: "snp-session", at: session.offset + UInt64(TransferData.layout.size),
+      in: .session, at: session.offset + UInt64(TransferData.layout.size),
       .sourceAttestation)
   }
 
   private mutating func checkOffer() throws(MigrationError) {
     guard let offer else { return }
     try check(
-      offer.report, offer.certificates, offer.expectedReportData(), in: "offer",
+      offer.report, offer.certificates, offer.expectedReportData(), in: .offer,
       at: UInt64(MigrationData.layout.size), .destinationAttestation)
     // With one half missing, or a report that proves nothing, nothing is bound.
     guard session?.data.flags.contains(.mutual) == true else { return }
@@ -192,12 +192,12 @@ struct StreamAudit: ~Copyable {
   }
 
   private mutating func check(
-    _ report: [UInt8], _ certificates: [UInt8], _ reportData: [UInt8], in section: String,
+    _ report: [UInt8], _ certificates: [UInt8], _ reportData: [UInt8], in place: Place,
     at offset: UInt64, _ property: VerificationReport.Property
   ) throws(MigrationError) {
     var errors: [MigrationError] = []
     let isHeld = try trust.audit(
-      report: report, certificates: certificates, reportData: reportData, of: section, at: offset
+      report: report, certificates: certificates, reportData: reportData, of: place, at: offset
     ) { (error) throws(MigrationError) in errors.append(error) }
     chainsHeld.append(isHeld)
     // A root that nobody named, or a certificate that is not at hand, proves nothing wrong.

@@ -22,13 +22,13 @@ extension StreamAudit {
   mutating func take(_ place: FinalRecord.Place) throws(MigrationError) {
     guard session != nil else { return }
     let offset = reader.payloadOffset
-    let (findings, name) = (findings, reader.section?.name.description)
+    let (findings, section) = (findings, reader.section.map { Place.section($0.name) })
     let about = VerificationReport.Property(of: named(MigrationError(.finalTag, "")))
     let refuse: MigrationError.Refusal = { error throws(MigrationError) in
       // What is wrong with a piece is said of what it is a piece of; not so its place and its form.
       let isOfPlace = error.code == .finalOrder || error.code == .sectionReserved
       try findings.note(
-        name.map { error.inSection($0) } ?? error, about: isOfPlace ? nil : about)
+        section.map { error.within($0) } ?? error, about: isOfPlace ? nil : about)
     }
     let record = Array(copying: reader.payload)
     guard auditor == nil else {
@@ -81,7 +81,7 @@ extension StreamAudit {
     if let map = host.map, map.locate(secrets.gpa) == nil {
       try findings.note(
         MigrationError(
-          .secretsPage, "secrets page lies where no memory is mapped", section: "snp-commit",
+          .secretsPage, "secrets page lies where no memory is mapped", in: .commit,
           expected: "a mapped address", got: "gpa 0x\(String(secrets.gpa, radix: 16))"))
     }
   }

@@ -85,12 +85,12 @@ extension VerificationReport {
         self = .epochOrder
       case (_, .epochCount), (_, .commitTotals): self = .counts
       case (_, .epochTranscript), (_, .commitTranscript): self = .transcript
-      case (_, .finalTag): self = Self.of(finalSection: error.section)
+      case (_, .finalTag): self = Self.of(finalRecordAt: error.place)
       case ("VCPU", _): self = .vcpus
       case ("SERVICE", _), (_, .secretsPage): self = .svsmState
       case (_, .machineSyntax): self = .machineState
-      case (_, .guestMap): self = error.section == "snp-private-pages" ? .pageStates : .structure
-      case (_, .guestShape): self = error.section == "ram" ? .structure : .pageStates
+      case (_, .guestMap): self = error.place == .pages ? .pageStates : .structure
+      case (_, .guestShape): self = error.place == .ram ? .structure : .pageStates
       case ("MAP", _): self = .pageStates
       case (_, .commitTag): self = .commit
       case (_, .sectionOrder), (_, .sectionMissing), (_, .finalOrder): self = .order
@@ -98,9 +98,9 @@ extension VerificationReport {
       }
     }
 
-    /// The property that final records in `section` are about.
-    private static func of(finalSection section: String?) -> Property {
-      switch section.flatMap({ SectionName($0) }).flatMap({ SNPSection($0) }) {
+    /// The property that final records at `place` are about.
+    private static func of(finalRecordAt place: Place?) -> Property {
+      switch place.flatMap({ SectionName($0.name) }).flatMap({ SNPSection($0) }) {
       case .vcpu: .vcpus
       case .pageStates: .pageStates
       default: .svsmState

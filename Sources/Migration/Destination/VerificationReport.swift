@@ -82,7 +82,7 @@ final class FindingLedger {
     let property = property ?? Property(of: error)
     var entry = found[property] ?? ([], 0)
     if entry.kept.count < VerificationReport.limit {
-      let clause = error.code.clause(in: error.section, isPlain: kind == .qemu)
+      let clause = error.code.clause(in: error.place, isPlain: kind == .qemu)
       entry.kept.append(.init(error: error, clause: clause))
     } else {
       entry.more += 1

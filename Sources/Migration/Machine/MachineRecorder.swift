@@ -96,7 +96,7 @@ package struct MachineRecorder {
     guard bodies <= MachineState.maximumBodies else {
       throw MigrationError(
         .sectionLength, "devices of the machine are too large",
-        section: header.name.description, at: header.offset,
+        in: .section(header.name), at: header.offset,
         expected: "at most \(MachineState.maximumBodies) bytes together")
     }
   }

@@ -41,7 +41,7 @@ package struct MachineFrame: Sendable, Equatable {
   ) throws(MigrationError) {
     guard missing[entry] == Missing(place: place, length: body.count) else {
       throw MigrationError(
-        .machineSyntax, "machine state has no such section", section: "snp-machine",
+        .machineSyntax, "machine state has no such section", in: .machine,
         got: "entry \(entry), \(body.count) bytes")
     }
     missing[entry] = nil
@@ -65,7 +65,7 @@ package struct MachineFrame: Sendable, Equatable {
     guard identity == piece.identity else {
       throw MigrationError(
         .machineSyntax, "entry of the machine is not what the SVSM carried this for",
-        section: "snp-machine", expected: SectionName(piece.identity.name)?.description,
+        in: .machine, expected: SectionName(piece.identity.name)?.description,
         got: "entry \(entry)")
     }
     try fill(entry, piece.content.span, from: .sealed)
@@ -76,7 +76,7 @@ package struct MachineFrame: Sendable, Equatable {
   func whole() throws(MigrationError) -> MachineState {
     if let first = missing.keys.min() {
       throw MigrationError(
-        .machineSyntax, "body of a section of the machine never came", section: "snp-machine",
+        .machineSyntax, "body of a section of the machine never came", in: .machine,
         got: "entry \(first)")
     }
     return state
@@ -203,7 +203,7 @@ extension MachineState {
     do {
       self = try MachineFrame(from: &cursor, isWhole: true).whole()
     } catch {
-      throw error.inSection("machine state")
+      throw error.within(.machineState)
     }
   }
 }

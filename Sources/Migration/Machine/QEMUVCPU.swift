@@ -30,7 +30,7 @@ extension MachineState {
   /// - Throws: `MACHINE-SYNTAX`.
   package func requireRegisters(of vcpus: [VCPUState]) throws(MigrationError) {
     func refusal(_ what: String, _ expected: String, _ got: String) -> MigrationError {
-      MigrationError(.machineSyntax, what, section: "snp-machine", expected: expected, got: got)
+      MigrationError(.machineSyntax, what, in: .machine, expected: expected, got: got)
     }
     var found = 0
     for case .section(let header, let body) in entries where header.name == "cpu" {

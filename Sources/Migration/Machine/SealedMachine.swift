@@ -112,7 +112,7 @@ struct SealedMachine {
       var error = error
       // No byte of the stream: it was sealed.
       (error.code, error.offset) = (.machineSyntax, nil)
-      throw error.inSection("snp-machine")
+      throw error.within(.machine)
     }
   }
 

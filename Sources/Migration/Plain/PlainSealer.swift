@@ -75,7 +75,7 @@ package struct PlainSealer {
     case .unreadable(let header):
       throw MigrationError(
         .sectionLength, "nothing tells where the sections end, to seal them there",
-        section: header.name.description, at: header.offset,
+        in: .section(header.name), at: header.offset,
         expected: "footers, or a VM description at the end of a regular file")
     case .endOfSections:
       let input = reader.input
@@ -103,7 +103,7 @@ extension SectionHeader {
   func requirePlain() throws(MigrationError) {
     guard let section = SNPSection(name), section != .ram else { return }
     throw MigrationError(
-      .streamKind, "section of an SNP stream", section: name.description, at: offset,
+      .streamKind, "section of an SNP stream", in: .section(name), at: offset,
       expected: "a plain QEMU stream")
   }
 }

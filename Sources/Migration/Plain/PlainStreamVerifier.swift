@@ -127,7 +127,7 @@ package struct PlainStreamVerifier {
       guard signer == nil else {
         throw MigrationError(
           .sealMissing, "nothing tells where the sections end and a seal would be",
-          section: header.name.description, at: header.offset, expected: "footers or a description",
+          in: .section(header.name), at: header.offset, expected: "footers or a description",
           got: "neither")
       }
     case .endOfSections:

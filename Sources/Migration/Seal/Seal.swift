@@ -106,7 +106,7 @@ package struct Seal: Sendable, Hashable {
       _ what: String, _ field: UInt64, _ expected: String, _ got: String
     ) -> MigrationError {
       MigrationError(
-        .sealSyntax, what, section: "seal", at: start + field, expected: expected, got: got)
+        .sealSyntax, what, in: .seal, at: start + field, expected: expected, got: got)
     }
     let magic = try cursor.takeArray(8)
     guard magic == Self.magic else {

@@ -116,9 +116,9 @@ package struct SNPStreamReader: ~Copyable {
   /// What becomes of a rule that is broken: in an audit it is noted, else it is refused.
   var refuse: MigrationError.Refusal {
     guard let findings else { return MigrationError.refuse }
-    let name = section?.name.description
+    let place = section.map { Place.section($0.name) }
     return { error throws(MigrationError) in
-      try findings.noteRead(name.map { error.inSection($0) } ?? error)
+      try findings.noteRead(place.map { error.within($0) } ?? error)
     }
   }
 
@@ -136,7 +136,7 @@ package struct SNPStreamReader: ~Copyable {
       }
       return try nextRecord()
     } catch {
-      throw section.map { error.inSection($0.name.description) } ?? error
+      throw section.map { error.within(.section($0.name)) } ?? error
     }
   }
 

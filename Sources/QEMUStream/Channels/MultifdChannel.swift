@@ -93,7 +93,7 @@ package final class MultifdChannel {
       id = try input.read()
       _ = try input.readArray(39)
     } catch {
-      throw error.inSection(name)
+      throw error.within(.file(name))
     }
   }
 
@@ -103,7 +103,7 @@ package final class MultifdChannel {
   func require(machine uuid: [UInt8]) throws(MigrationError) {
     guard self.uuid == uuid else {
       throw MigrationError(
-        .channelMachine, "channel is of another machine", section: name, at: 8,
+        .channelMachine, "channel is of another machine", in: .file(name), at: 8,
         expected: "UUID \(Hex.encode(uuid))", got: Hex.encode(self.uuid))
     }
   }
@@ -125,7 +125,7 @@ package final class MultifdChannel {
       }
       return nil
     } catch {
-      throw error.inSection(name)
+      throw error.within(.file(name))
     }
   }
 

@@ -21,7 +21,7 @@ package final class PageInflater {
       piece.consumed == payload.count, piece.produced == page.count
     else {
       throw MigrationError(
-        .ramData, "compressed page does not unpack to one page", section: "ram", at: offset)
+        .ramData, "compressed page does not unpack to one page", in: .ram, at: offset)
     }
   }
 }

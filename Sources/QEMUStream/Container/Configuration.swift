@@ -87,7 +87,7 @@ extension StreamInput {
     guard !isRepeated, version == 1 else {
       throw MigrationError(
         .configuration, isRepeated ? "subsection comes twice" : "subsection has another version",
-        section: name.description, at: start, expected: "version 1, once", got: "\(version)")
+        in: .section(name), at: start, expected: "version 1, once", got: "\(version)")
     }
   }
 }

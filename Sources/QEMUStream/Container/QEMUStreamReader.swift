@@ -200,7 +200,7 @@ package struct QEMUStreamReader {
       }
       guard input.offset == packageEnd else {
         throw MigrationError(
-          .sectionLength, "package has bytes behind its end", section: "packaged",
+          .sectionLength, "package has bytes behind its end", in: .package,
           at: input.offset, expected: "its end at byte 0x" + String(packageEnd, radix: 16))
       }
       return nil
@@ -224,12 +224,12 @@ package struct QEMUStreamReader {
     }
     guard header.instance == 0 else {
       throw MigrationError(
-        .sectionInstance, "section has another instance", section: "ram", at: header.offset,
+        .sectionInstance, "section has another instance", in: .ram, at: header.offset,
         expected: "0", got: "\(header.instance)")
     }
     guard header.version == RAMSection.version else {
       throw MigrationError(
-        .sectionVersion, "section version is not read", section: "ram", at: header.offset,
+        .sectionVersion, "section version is not read", in: .ram, at: header.offset,
         expected: "\(RAMSection.version)", got: "\(header.version)")
     }
     state = .ramBody(header)
@@ -245,7 +245,7 @@ package struct QEMUStreamReader {
     do throws(MigrationError) {
       try input.readFooter(expecting: header.id)
     } catch {
-      throw error.inSection(header.name.description)
+      throw error.within(.section(header.name))
     }
   }
 
@@ -268,7 +268,7 @@ package struct QEMUStreamReader {
     if let bits = configuration.targetPageBits, bits != 12 {
       throw MigrationError(
         .configuration, "pages of this size are not read",
-        section: "configuration/target-page-bits", at: input.offset, expected: "12 bits",
+        in: .targetPageBits, at: input.offset, expected: "12 bits",
         got: "\(bits)")
     }
     guard ram.listForm.isMapped else { return }
@@ -290,7 +290,7 @@ package struct QEMUStreamReader {
     case .packaged:
       guard packageEnd == nil else {
         throw MigrationError(
-          .command, "package within a package", section: command.code.name, at: command.offset)
+          .command, "package within a package", in: .section(command.code.name), at: command.offset)
       }
       packageEnd = input.offset &+ command.payload.reduce(0) { $0 << 8 | UInt64($1) }
     default: break
@@ -301,7 +301,7 @@ package struct QEMUStreamReader {
     guard let end = packageEnd, input.offset >= end else { return }
     guard input.offset == end else {
       throw MigrationError(
-        .sectionLength, "record reaches beyond the end of its package", section: "packaged",
+        .sectionLength, "record reaches beyond the end of its package", in: .package,
         at: end, got: "its end at byte 0x" + String(input.offset, radix: 16))
     }
     packageEnd = nil
@@ -315,7 +315,7 @@ package struct QEMUStreamReader {
     }
     guard block.end <= file.size else {
       throw MigrationError(
-        .streamTruncated, "stream ends within the pages of a block", section: "ram",
+        .streamTruncated, "stream ends within the pages of a block", in: .ram,
         at: file.size, expected: "pages up to byte 0x" + String(block.end, radix: 16))
     }
     state = .mappedPages(header, block)

@@ -65,7 +65,7 @@ extension StreamInput {
       guard searched <= QEMUStreamReader.scanLimit else {
         throw MigrationError(
           .sectionLength, "section's footer was not found",
-          section: header.name.description, at: offset,
+          in: .section(header.name), at: offset,
           expected: "within \(QEMUStreamReader.scanLimit) bytes")
       }
     }
@@ -79,7 +79,7 @@ extension VMDescription.Device {
   func size(of header: SectionHeader, at start: UInt64) throws(MigrationError) -> Int {
     guard let size = body.size else {
       throw MigrationError(
-        .vmdescriptionSyntax, "described size is too large", section: header.name.description,
+        .vmdescriptionSyntax, "described size is too large", in: .section(header.name),
         at: start)
     }
     return size
@@ -91,7 +91,7 @@ extension SectionHeader {
   fileprivate func mismatch(endingAt end: UInt64) -> MigrationError {
     MigrationError(
       .vmdescriptionMismatch, "section does not end where its description says",
-      section: name.description, at: end, expected: "its footer")
+      in: .section(name), at: end, expected: "its footer")
   }
 }
 

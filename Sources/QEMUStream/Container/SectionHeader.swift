@@ -110,7 +110,7 @@ package struct SectionTable: Sendable {
   package mutating func open(_ header: SectionHeader) throws(MigrationError) {
     guard entries[header.id] == nil else {
       throw MigrationError(
-        .sectionID, "section id is used twice", section: header.name.description,
+        .sectionID, "section id is used twice", in: .section(header.name),
         at: header.offset &+ 1, expected: "an id not used before", got: "\(header.id)")
     }
     guard entries.count < limit else {
@@ -119,7 +119,7 @@ package struct SectionTable: Sendable {
     }
     guard keys.insert(header.key).inserted else {
       throw MigrationError(
-        .sectionInstance, "section comes twice", section: header.name.description,
+        .sectionInstance, "section comes twice", in: .section(header.name),
         at: header.offset, got: "instance \(header.instance)")
     }
     entries[header.id] = Entry(header: header, takesParts: header.kind == .start)
@@ -139,7 +139,7 @@ package struct SectionTable: Sendable {
       }
       throw MigrationError(
         .sectionOrder, "part of a section that is closed",
-        section: entry.header.name.description, at: offset)
+        in: .section(entry.header.name), at: offset)
     }
     if kind == .end {
       entries[id]?.takesParts = false

@@ -81,7 +81,7 @@ extension StreamInput {
     }
     guard code.allows(length) else {
       throw MigrationError(
-        .command, "command has a wrong length", section: code.name, at: start &+ 3,
+        .command, "command has a wrong length", in: .section(code.name), at: start &+ 3,
         got: "\(length)")
     }
     return StreamCommand(code, payload: try readArray(length), offset: start)

@@ -45,7 +45,7 @@ extension StreamInput {
     let block = MappedBlock(bitmap: try read(), pages: try read(), length: length)
     func refused(_ what: String, _ got: UInt64, at place: UInt64) -> MigrationError {
       MigrationError(
-        .ramData, "mapped-ram header \(what)", section: RAMSection.name.description,
+        .ramData, "mapped-ram header \(what)", in: .ram,
         at: start &+ place, got: "0x" + String(got, radix: 16))
     }
     guard version <= 1 else { throw refused("has an unknown version", UInt64(version), at: 0) }

@@ -57,7 +57,7 @@ package final class RAMAssembly {
     _ decoder: RAMDecoder, of configuration: Configuration?, into store: (any RAMStore)?
   ) throws(MigrationError) {
     guard arrivals.isEmpty else {
-      throw MigrationError(.ramList, "second block list", section: RAMSection.name.description)
+      throw MigrationError(.ramList, "second block list", in: .ram)
     }
     if let uuid = configuration?.uuid ?? channels.first?.uuid {
       for channel in channels { try channel.require(machine: uuid) }
@@ -69,7 +69,7 @@ package final class RAMAssembly {
       guard let file, mapped.end <= file.size else {
         throw MigrationError(
           .streamTruncated, "stream ends within the pages of a block",
-          section: RAMSection.name.description, at: file?.size)
+          in: .ram, at: file?.size)
       }
       let pages = MappedPages(of: mapped, block: index, in: file)
       try pages.read(into: &writer, observe)
@@ -110,14 +110,14 @@ package final class RAMAssembly {
     let discarded = try DiscardedRanges(command)
     guard let index = decoder.index(of: discarded.block) else {
       throw MigrationError(
-        .ramBlock, "block is not in the list", section: command.code.name, at: command.offset,
+        .ramBlock, "block is not in the list", in: .section(command.code.name), at: command.offset,
         got: discarded.block.description)
     }
     let size = UInt64(RAMSection.pageSize)
     for range in discarded.ranges {
       guard range.upperBound <= arrivals[index].length else {
         throw MigrationError(
-          .ramOffset, "discarded pages lie beyond their block", section: command.code.name,
+          .ramOffset, "discarded pages lie beyond their block", in: .section(command.code.name),
           at: command.offset, got: "0x" + String(range.upperBound, radix: 16))
       }
       arrivals[index].seen.remove(range.lowerBound / size..<range.upperBound / size)
@@ -202,7 +202,7 @@ package final class RAMAssembly {
     for channel in channels {
       guard try readToMeetingPoint(channel) else {
         throw MigrationError(
-          .streamTruncated, "channel ends before the main stream", section: channel.name,
+          .streamTruncated, "channel ends before the main stream", in: .file(channel.name),
           at: channel.offset)
       }
     }
@@ -238,7 +238,7 @@ private struct DiscardedRanges {
     let end = try cursor.read(UInt8.self)
     guard version == 0, end == 0, let name, cursor.remaining % 16 == 0 else {
       throw MigrationError(
-        .command, "list of discarded pages is not well formed", section: command.code.name,
+        .command, "list of discarded pages is not well formed", in: .section(command.code.name),
         at: command.offset)
     }
     block = name
@@ -249,7 +249,7 @@ private struct DiscardedRanges {
       let (upper, overflow) = start.addingReportingOverflow(length)
       guard !overflow, (start | length) % UInt64(RAMSection.pageSize) == 0 else {
         throw MigrationError(
-          .command, "discarded pages are no whole pages", section: command.code.name, at: place)
+          .command, "discarded pages are no whole pages", in: .section(command.code.name), at: place)
       }
       ranges.append(start..<upper)
     }

@@ -9,7 +9,7 @@ extension RAMAssembly {
     let known = blocks[block]
     let pages = known.length / UInt64(RAMSection.pageSize)
     throw MigrationError(
-      .ramMissing, "stream does not hold all of RAM block \(known.name)", section: "ram",
+      .ramMissing, "stream does not hold all of RAM block \(known.name)", in: .ram,
       at: offset, expected: "\(pages) pages, those on other channels given with --channel",
       got: "\(pages - missingPages(of: block)); the first that never came is at offset 0x"
         + String(place, radix: 16))

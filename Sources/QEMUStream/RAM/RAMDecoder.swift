@@ -131,7 +131,7 @@ package struct RAMDecoder: Sendable {
     guard offset < blocks[current].length else {
       throw MigrationError(
         .ramOffset, "page lies beyond its block \(blocks[current].name)",
-        section: RAMSection.name.description, at: start,
+        in: .ram, at: start,
         expected: "less than 0x" + String(blocks[current].length, radix: 16),
         got: "0x" + String(offset, radix: 16))
     }
@@ -224,7 +224,7 @@ package struct RAMDecoder: Sendable {
     guard length > 0, length & RAMFlags.mask == 0, length <= left else {
       throw MigrationError(
         .ramList, "block length is no page multiple or passes the total",
-        section: RAMSection.name.description, at: lengthOffset,
+        in: .ram, at: lengthOffset,
         expected: "1 to 0x" + String(left, radix: 16), got: "0x" + String(length, radix: 16))
     }
     try skipPageSize(from: input)
@@ -249,6 +249,6 @@ package struct RAMDecoder: Sendable {
     _ code: ErrorCode, _ what: String, at offset: UInt64, got: String? = nil
   ) -> MigrationError {
     MigrationError(
-      code, what, section: RAMSection.name.description, at: offset, got: got)
+      code, what, in: .ram, at: offset, got: got)
   }
 }

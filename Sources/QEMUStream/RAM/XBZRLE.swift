@@ -24,7 +24,7 @@ enum XBZRLE {
         kept + replaced <= page.count - place, replaced <= delta.count - next
       else {
         throw MigrationError(
-          .ramData, "XBZRLE delta does not fit a page", section: RAMSection.name.description,
+          .ramData, "XBZRLE delta does not fit a page", in: .ram,
           at: start)
       }
       page.copy(delta.extracting(next..<next + replaced), to: place + kept)

@@ -80,7 +80,7 @@ struct AttestationChain {
     guard let leaf = signing ?? named.first ?? leaves.first else {
       throw MigrationError(
         .certificateMissing, "no certificate of the key that signed the report",
-        section: "certificate",
+        in: .certificate,
         expected: report?.wantedCertificate ?? commonName(.vcek))
     }
     return leaf
@@ -108,7 +108,7 @@ struct AttestationChain {
       isUnderRoot
         ? "certificate is issued by the root itself"
         : "the certificate's issuer is neither supplied nor known",
-      section: "certificate", expected: isUnderRoot ? "an intermediate" : "\(leaf.issuer)",
+      in: .certificate, expected: isUnderRoot ? "an intermediate" : "\(leaf.issuer)",
       got: isUnderRoot ? "\(leaf.issuer)" : nil)
   }
 
@@ -137,7 +137,7 @@ struct AttestationChain {
       isNamesake
         ? "the chain's root has a trusted root's name and another key"
         : "the chain's root is not trusted: if it is to be, name it with --trust",
-      section: "certificate", expected: trust.map(\.description).joined(separator: " or "),
+      in: .certificate, expected: trust.map(\.description).joined(separator: " or "),
       got: isNamesake ? "another key of \(name)" : "\(name)")
   }
 
@@ -147,7 +147,7 @@ struct AttestationChain {
     guard certificate.isSigned(by: issuer) else {
       throw MigrationError(
         .certificateChain, "signature on the certificate is not its issuer's",
-        section: "certificate", expected: "a signature of \(issuer.subject.commonName ?? "?")",
+        in: .certificate, expected: "a signature of \(issuer.subject.commonName ?? "?")",
         got: certificate.subject.commonName)
     }
   }
@@ -156,7 +156,7 @@ struct AttestationChain {
     guard certificate.signatureAlgorithm == .rsaPSSSHA384 else {
       throw MigrationError(
         .certificateAlgorithm, "certificate is signed in another way than AMD's",
-        section: "certificate", expected: "\(X509SignatureAlgorithm.rsaPSSSHA384)",
+        in: .certificate, expected: "\(X509SignatureAlgorithm.rsaPSSSHA384)",
         got: "\(certificate.signatureAlgorithm)")
     }
     switch certificate.publicKey {
@@ -168,7 +168,7 @@ struct AttestationChain {
   private static func wrongKey(_ certificate: X509Certificate, expected: String) -> MigrationError {
     MigrationError(
       .certificateAlgorithm, "certificate has another kind of key than AMD's",
-      section: "certificate", expected: expected, got: "\(certificate.publicKey)")
+      in: .certificate, expected: expected, got: "\(certificate.publicKey)")
   }
 
   /// RFC 5280: CA in a critical basicConstraints, keyCertSign; nothing below an intermediate.
@@ -178,7 +178,7 @@ struct AttestationChain {
     let name = certificate.subject.commonName ?? "authority"
     if let repeated = certificate.repeatedExtension {
       throw MigrationError(
-        .certificateExtension, "extension of \(name) occurs twice", section: "certificate",
+        .certificateExtension, "extension of \(name) occurs twice", in: .certificate,
         got: repeated)
     }
     let constraints = try certificate.basicConstraints()
@@ -186,12 +186,12 @@ struct AttestationChain {
       certificate["2.5.29.19"]?.isCritical == true, isRoot || constraints.pathLength == 0
     else {
       throw MigrationError(
-        .certificateExtension, "\(name) is no certificate authority", section: "certificate",
+        .certificateExtension, "\(name) is no certificate authority", in: .certificate,
         expected: "critical basicConstraints with CA" + (isRoot ? "" : " and path length 0"))
     }
     guard try certificate.maySignCertificates() else {
       throw MigrationError(
-        .certificateExtension, "\(name) may not sign certificates", section: "certificate",
+        .certificateExtension, "\(name) may not sign certificates", in: .certificate,
         expected: "keyUsage keyCertSign")
     }
     // basicConstraints and keyUsage were read; a critical one that was not may forbid what is done.
@@ -201,7 +201,7 @@ struct AttestationChain {
     }) {
       throw MigrationError(
         .certificateExtension, "\(name) has a critical extension that is not known",
-        section: "certificate", got: unread.identifier)
+        in: .certificate, got: unread.identifier)
     }
   }
 
@@ -254,6 +254,6 @@ struct AttestationChain {
     _ certificate: X509Certificate, _ what: String, _ expected: String, _ got: String?
   ) -> MigrationError {
     MigrationError(
-      .certificateName, what, section: "certificate", expected: expected, got: got)
+      .certificateName, what, in: .certificate, expected: expected, got: got)
   }
 }

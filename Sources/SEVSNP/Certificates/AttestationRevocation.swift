@@ -3,8 +3,6 @@ internal import Errors
 internal import Wire
 
 extension AttestationVerifier {
-  /// Section of what is wrong with a revocation list: a file of its own, not a part of the input.
-  package static let revocationSection = "revocation list"
 
   /// Holds the authorities of a chain against the lists of its root. AMD's root lists what it has
   /// issued and taken back; the chip's own certificate is on no list.
@@ -21,7 +19,7 @@ extension AttestationVerifier {
       guard !own.isEmpty else {
         throw MigrationError(
           .certificateMissing, "no revocation list is that of the chain's root",
-          section: Self.revocationSection, expected: "a list of \(root.subject)",
+          in: .revocationList, expected: "a list of \(root.subject)",
           got: revocationLists.map { "\($0.issuer)" }.joined(separator: "; "))
       }
       for list in own {
@@ -30,7 +28,7 @@ extension AttestationVerifier {
           throw MigrationError(
             .certificateRevoked,
             "\(certificate.subject.commonName ?? "an authority") is revoked",
-            section: Self.revocationSection,
+            in: .revocationList,
             got: "serial number \(Hex.encode(certificate.serialNumber ?? []))")
         }
       }
@@ -41,35 +39,34 @@ extension AttestationVerifier {
   private static func require(
     _ list: X509RevocationList, by root: X509Certificate, at time: Int64
   ) throws(MigrationError) {
-    let section = revocationSection
     guard try root.maySignRevocationLists() else {
       throw MigrationError(
-        .certificateExtension, "the root may not sign revocation lists", section: section,
+        .certificateExtension, "the root may not sign revocation lists", in: .revocationList,
         expected: "keyUsage cRLSign")
     }
     guard list.signatureAlgorithm == .rsaPSSSHA384 else {
       throw MigrationError(
         .certificateAlgorithm, "revocation list is signed in another way than AMD's",
-        section: section, expected: "\(X509SignatureAlgorithm.rsaPSSSHA384)",
+        in: .revocationList, expected: "\(X509SignatureAlgorithm.rsaPSSSHA384)",
         got: "\(list.signatureAlgorithm)")
     }
     guard list.isSigned(by: root) else {
       throw MigrationError(
-        .certificateChain, "signature on the revocation list is not the root's", section: section,
+        .certificateChain, "signature on the revocation list is not the root's", in: .revocationList,
         expected: "a signature of \(root.subject.commonName ?? "?")")
     }
     // A critical extension may make a list speak of less, or of others, than it seems to.
     if let identifier = list.criticalExtension {
       throw MigrationError(
         .certificateExtension, "revocation list has an extension that is not known",
-        section: section, got: "critical extension \(identifier)")
+        in: .revocationList, got: "critical extension \(identifier)")
     }
     guard list.thisUpdate <= time, time <= list.nextUpdate else {
       throw MigrationError(
         .certificateDate,
         time < list.thisUpdate
           ? "revocation list is not in force yet" : "revocation list has been replaced by a newer",
-        section: section,
+        in: .revocationList,
         expected: "\(CivilDate.text(list.thisUpdate)) to \(CivilDate.text(list.nextUpdate))",
         got: CivilDate.text(time))
     }

@@ -35,7 +35,7 @@ package struct EndorsementExtensions: Equatable, Sendable {
     productName = try Self.text("2", in: certificate)
     guard let product = Product(productName: productName) else {
       throw MigrationError(
-        .reportProduct, "certificate names a product that is not known", section: "certificate",
+        .reportProduct, "certificate names a product that is not known", in: .certificate,
         got: "\"\(productName)\"")
     }
     self.product = product
@@ -62,7 +62,7 @@ package struct EndorsementExtensions: Equatable, Sendable {
 
   private static func wrong(_ what: String, _ identifier: String) -> MigrationError {
     MigrationError(
-      .certificateExtension, what, section: "certificate", got: "extension \(identifier)")
+      .certificateExtension, what, in: .certificate, got: "extension \(identifier)")
   }
 
   private static func value(
@@ -70,7 +70,7 @@ package struct EndorsementExtensions: Equatable, Sendable {
   ) throws(MigrationError) -> DERValue {
     guard let item = certificate[arc + last] else {
       throw MigrationError(
-        .certificateExtension, "extension is missing", section: "certificate",
+        .certificateExtension, "extension is missing", in: .certificate,
         expected: "extension \(arc + last)")
     }
     do throws(MigrationError) {

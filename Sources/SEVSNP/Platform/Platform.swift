@@ -29,11 +29,11 @@ package struct Platform: Sendable {
     do throws(MigrationError) {
       self.endorsementKey = try P384.PrivateKey(X509KeyFile.p384Scalar(key))
     } catch {
-      throw MigrationError(.platformSyntax, error.what, section: "vcek.key")
+      throw MigrationError(.platformSyntax, error.what, in: .endorsementKey)
     }
     guard self.vcek.publicKey == .p384(self.endorsementKey.publicKey.bytes) else {
       throw MigrationError(
-        .platformSyntax, "private key does not belong to the certificate", section: "vcek.key")
+        .platformSyntax, "private key does not belong to the certificate", in: .endorsementKey)
     }
   }
 
@@ -47,7 +47,7 @@ package struct Platform: Sendable {
       }
       return found[0]
     } catch {
-      throw MigrationError(.platformSyntax, error.what, section: name)
+      throw MigrationError(.platformSyntax, error.what, in: .file(name))
     }
   }
 

@@ -23,12 +23,12 @@ extension AttestationVerifier {
       guard let providers else {
         throw MigrationError(
           .reportSigningKey, "report is signed for a provider, not for one chip",
-          section: "report", at: 0x048, expected: "VCEK", got: "VLEK")
+          in: .report, at: 0x048, expected: "VCEK", got: "VLEK")
       }
       guard let provider = endorsement?.provider, providers.contains(provider) else {
         throw MigrationError(
           .reportSigningKey, "report is signed for a provider that is not welcome",
-          section: "report", at: 0x048, expected: providers.joined(separator: ", "),
+          in: .report, at: 0x048, expected: providers.joined(separator: ", "),
           got: endorsement?.provider)
       }
     }
@@ -44,7 +44,7 @@ extension AttestationVerifier {
     ledger.check(.reportData) { () throws(MigrationError) in
       guard report.reportData == wanted else {
         throw MigrationError(
-          .reportData, "report does not carry the expected bytes", section: "report", at: 0x050,
+          .reportData, "report does not carry the expected bytes", in: .report, at: 0x050,
           expected: Hex.encode(wanted), got: Hex.encode(report.reportData))
       }
     }
@@ -57,7 +57,7 @@ extension AttestationVerifier {
     ledger.check(.vmpl) { () throws(MigrationError) in
       guard report.vmpl == vmpl else {
         throw MigrationError(
-          .reportVMPL, "report was requested from another privilege level", section: "report",
+          .reportVMPL, "report was requested from another privilege level", in: .report,
           at: 0x030, expected: "VMPL \(vmpl)", got: "VMPL \(report.vmpl)")
       }
     }
@@ -71,7 +71,7 @@ extension AttestationVerifier {
     ledger.check(.debug) { () throws(MigrationError) in
       guard !report.policy.allowsDebug else {
         throw MigrationError(
-          .reportDebug, "the guest's policy lets the host debug it", section: "report", at: 0x008,
+          .reportDebug, "the guest's policy lets the host debug it", in: .report, at: 0x008,
           expected: "bit 19 clear", got: "set")
       }
     }
@@ -91,7 +91,7 @@ extension AttestationVerifier {
     ledger.check(.migrationAgent) { () throws(MigrationError) in
       guard !report.fields.mayHaveMigrationAgent else {
         throw MigrationError(
-          .reportMigrationAgent, "firmware may migrate the guest", section: "report",
+          .reportMigrationAgent, "firmware may migrate the guest", in: .report,
           at: report.policy.allowsMigrationAgent ? 0x008 : 0x160,
           expected: "policy bit 18 clear and REPORT_ID_MA all ones")
       }

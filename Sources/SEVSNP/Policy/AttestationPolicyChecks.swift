@@ -44,7 +44,7 @@ extension AttestationVerifier {
   ) throws(MigrationError) {
     guard welcome.contains(found) else {
       throw MigrationError(
-        code, what, section: "report", at: offset,
+        code, what, in: .report, at: offset,
         expected: welcome.count == 1 ? Hex.encode(welcome[0]) : "one of \(welcome.count)",
         got: Hex.encode(found))
     }
@@ -75,13 +75,13 @@ extension AttestationVerifier {
       let (committed, current) = (report.committedTCB, report.currentTCB)
       guard committed == current else {
         throw MigrationError(
-          .reportTCB, "platform runs firmware that is not committed", section: "report",
+          .reportTCB, "platform runs firmware that is not committed", in: .report,
           at: 0x1E0, expected: current.text(beside: committed, for: product),
           got: committed.text(beside: current, for: product))
       }
       guard report.committedFirmware == report.currentFirmware else {
         throw MigrationError(
-          .reportTCB, "platform runs firmware whose version is not committed", section: "report",
+          .reportTCB, "platform runs firmware whose version is not committed", in: .report,
           at: 0x1EC, expected: "\(report.currentFirmware)", got: "\(report.committedFirmware)")
       }
     }
@@ -93,14 +93,14 @@ extension AttestationVerifier {
   ) throws(MigrationError) {
     guard let product, let least = minimum[product] else {
       throw MigrationError(
-        .reportTCB, "policy names no lowest TCB for this product", section: "report", at: offset,
+        .reportTCB, "policy names no lowest TCB for this product", in: .report, at: offset,
         expected: minimum.keys.map(\.rawValue).sorted().joined(separator: ", "),
         got: product?.rawValue)
     }
     let found = version.components(for: product)
     guard found.isAtLeast(least) else {
       throw MigrationError(
-        .reportTCB, "TCB is older than demanded", section: "report", at: offset,
+        .reportTCB, "TCB is older than demanded", in: .report, at: offset,
         expected: "at least \(least)", got: "\(found)")
     }
   }
@@ -118,7 +118,7 @@ extension AttestationVerifier {
       for (floor, what) in floors {
         guard report.policy.isAtLeastAsStrict(as: floor) else {
           throw MigrationError(
-            .reportPolicy, what, section: "report", at: 0x008,
+            .reportPolicy, what, in: .report, at: 0x008,
             expected: "at least as strict as \(Self.hex(floor.rawValue))",
             got: Self.hex(report.policy.rawValue))
         }
@@ -133,7 +133,7 @@ extension AttestationVerifier {
       (least) throws(MigrationError) in
       guard fields.guestSVN >= least else {
         throw MigrationError(
-          .reportIdentity, "guest's security version is older than demanded", section: "report",
+          .reportIdentity, "guest's security version is older than demanded", in: .report,
           at: 0x004, expected: "at least \(least)", got: "\(fields.guestSVN)")
       }
     }
@@ -169,7 +169,7 @@ extension AttestationVerifier {
       (welcome) throws(MigrationError) in
       guard report.keyInfo.hasAuthorKey else {
         throw MigrationError(
-          .reportIdentity, "guest was launched without an author key", section: "report",
+          .reportIdentity, "guest was launched without an author key", in: .report,
           at: 0x048, expected: "bit 0 set", got: "clear")
       }
       try Self.require(
@@ -196,7 +196,7 @@ extension AttestationVerifier {
         (missing, "platform lacks what is demanded"), (unwelcome, "platform has what is forbidden"),
       ] where bits.rawValue != 0 {
         throw MigrationError(
-          .reportPlatform, "\(what): \(bits.setBits.joined(separator: ", "))", section: "report",
+          .reportPlatform, "\(what): \(bits.setBits.joined(separator: ", "))", in: .report,
           at: 0x040, got: Self.hex(set))
       }
     }
@@ -210,7 +210,7 @@ extension AttestationVerifier {
       ] {
         guard version.isAtLeast(least) else {
           throw MigrationError(
-            .reportPlatform, "\(name) is older than demanded", section: "report", at: offset,
+            .reportPlatform, "\(name) is older than demanded", in: .report, at: offset,
             expected: "at least \(least)", got: "\(version)")
         }
       }
@@ -224,7 +224,7 @@ extension AttestationVerifier {
     ) { (bits) throws(MigrationError) in
       guard let launch = fields.launchMitigations, let current = fields.currentMitigations else {
         throw MigrationError(
-          .reportPlatform, "report says nothing of mitigations", section: "report", at: 0x000,
+          .reportPlatform, "report says nothing of mitigations", in: .report, at: 0x000,
           expected: "version 5", got: "\(report.version)")
       }
       for (vector, offset, name) in [
@@ -233,7 +233,7 @@ extension AttestationVerifier {
         guard vector & bits == bits else {
           throw MigrationError(
             .reportPlatform, "a mitigation that is demanded was not in force \(name)",
-            section: "report", at: offset, expected: Self.hex(bits), got: Self.hex(vector))
+            in: .report, at: offset, expected: Self.hex(bits), got: Self.hex(vector))
         }
       }
     }

@@ -26,7 +26,7 @@ extension AttestationPolicy {
   /// - Throws: `POLICY-SYNTAX`: the byte of what is no JSON, else the place as a JSON pointer.
   package init(parsing bytes: [UInt8]) throws(MigrationError) {
     let root = try DocumentValue(
-      document: bytes, of: .init(.policySyntax, section: "policy", name: "policy"))
+      document: bytes, of: .init(.policySyntax, in: .policy, name: "policy"))
     let schema = try root.member(Key.schema.rawValue)
     guard try schema.string() == Self.schema else { throw schema.wrong("\"\(Self.schema)\"") }
     try root.requireKeys(Key.allCases.map(\.rawValue))

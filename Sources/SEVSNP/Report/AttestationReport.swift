@@ -94,7 +94,7 @@ package struct AttestationReport: Equatable, Sendable {
   package init(unchecked bytes: [UInt8]) throws(MigrationError) {
     guard bytes.count == Self.size else {
       throw MigrationError(
-        .reportLength, "not the length of an attestation report", section: "report",
+        .reportLength, "not the length of an attestation report", in: .report,
         expected: "\(Self.size) bytes", got: "\(bytes.count)")
     }
     self.bytes = bytes

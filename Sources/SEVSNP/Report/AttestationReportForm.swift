@@ -20,7 +20,7 @@ extension AttestationReport {
   package func checkVersion() throws(MigrationError) {
     guard Self.versions.contains(self.version) else {
       throw MigrationError(
-        .reportVersion, "version of the attestation report is not known", section: "report",
+        .reportVersion, "version of the attestation report is not known", in: .report,
         at: 0, expected: "\(Self.versions.lowerBound) to \(Self.versions.upperBound)",
         got: "\(self.version)")
     }
@@ -35,7 +35,7 @@ extension AttestationReport {
         .reportVMPL,
         self.vmpl == .max
           ? "the host asked for the report: it speaks for no guest"
-          : "no guest runs at the report's privilege level", section: "report", at: 0x030,
+          : "no guest runs at the report's privilege level", in: .report, at: 0x030,
         expected: "VMPL 0 to 3", got: "VMPL 0x\(String(self.vmpl, radix: 16))")
     }
   }
@@ -51,7 +51,7 @@ extension AttestationReport {
   func checkPolicyForm() throws(MigrationError) {
     guard self.policy.isWellFormed else {
       throw MigrationError(
-        .reportPolicy, "policy has a reserved bit set or bit 17 clear", section: "report",
+        .reportPolicy, "policy has a reserved bit set or bit 17 clear", in: .report,
         at: 0x008, expected: "bit 17 set, bits 63:26 clear",
         got: "0x\(String(self.policy.rawValue, radix: 16))")
     }
@@ -61,7 +61,7 @@ extension AttestationReport {
     for range in Self.reservedRanges(version: self.version) {
       for offset in range where bytes[offset] != 0 {
         throw MigrationError(
-          .reportReserved, "reserved byte is not zero", section: "report", at: UInt64(offset),
+          .reportReserved, "reserved byte is not zero", in: .report, at: UInt64(offset),
           expected: "0", got: "\(bytes[offset])")
       }
     }
@@ -71,17 +71,17 @@ extension AttestationReport {
     let info = self.keyInfo
     guard info.hasZeroReserved else {
       throw MigrationError(
-        .reportReserved, "KEY_INFO has a reserved bit set", section: "report", at: 0x048,
+        .reportReserved, "KEY_INFO has a reserved bit set", in: .report, at: 0x048,
         expected: "bits 31:5 clear", got: "0x\(String(info.rawValue, radix: 16))")
     }
     guard !info.masksChipKey else {
       throw MigrationError(
         .reportSigningKey, "report is not signed: the platform masks its chip key",
-        section: "report", at: 0x048)
+        in: .report, at: 0x048)
     }
     guard info.signer != nil else {
       throw MigrationError(
-        .reportSigningKey, "report names no key that could have signed it", section: "report",
+        .reportSigningKey, "report names no key that could have signed it", in: .report,
         at: 0x048, expected: "0 (VCEK) or 1 (VLEK)", got: "\(info.signerCode)")
     }
   }
@@ -89,14 +89,14 @@ extension AttestationReport {
   func checkSignatureForm() throws(MigrationError) {
     guard self.signatureAlgorithm == 1 else {
       throw MigrationError(
-        .reportAlgorithm, "signature algorithm is not known", section: "report", at: 0x034,
+        .reportAlgorithm, "signature algorithm is not known", in: .report, at: 0x034,
         expected: "1 (ECDSA P-384 with SHA-384)", got: "\(self.signatureAlgorithm)")
     }
     for (number, offset) in [(signatureR, 0x2A0), (signatureS, 0x2E8)] {
       guard number.contains(where: { $0 != 0 }), number.lexicographicallyPrecedes(Self.order)
       else {
         throw MigrationError(
-          .reportSignature, "signature number is out of range", section: "report",
+          .reportSignature, "signature number is out of range", in: .report,
           at: UInt64(offset), expected: "1 to the order of P-384 less one")
       }
     }

@@ -76,6 +76,6 @@ package struct HCLReport: Equatable, Sendable {
     _ what: String, at offset: UInt64?, expected: String?, got: String?
   ) -> MigrationError {
     MigrationError(
-      .reportLength, what, section: "report", at: offset, expected: expected, got: got)
+      .reportLength, what, in: .report, at: offset, expected: expected, got: got)
   }
 }

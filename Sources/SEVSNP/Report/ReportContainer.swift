@@ -51,7 +51,7 @@ package struct ReportContainer: Sendable {
   package init(_ bytes: [UInt8]) throws(MigrationError) {
     guard let found = try Self.coded(bytes) else {
       throw MigrationError(
-        .reportLength, "file holds no attestation report", section: "report",
+        .reportLength, "file holds no attestation report", in: .report,
         expected: "\(AttestationReport.size) bytes, a MSG_REPORT_RSP or another form of a report",
         got: "\(Likeness(bytes))")
     }
@@ -135,7 +135,7 @@ package struct ReportContainer: Sendable {
   private static func refusal(
     _ what: String, expected: String? = nil, got: String? = nil
   ) -> MigrationError {
-    MigrationError(.reportLength, what, section: "report", expected: expected, got: got)
+    MigrationError(.reportLength, what, in: .report, expected: expected, got: got)
   }
 }
 
@@ -162,7 +162,7 @@ private struct Found {
       // Fewer zeros than an entry has are not the end of a buffer.
       guard CertificateTable.isMeant(rest) else {
         throw MigrationError(
-          .reportLength, "what comes after the report is no certificate table", section: "report",
+          .reportLength, "what comes after the report is no certificate table", in: .report,
           expected: "\(AttestationReport.size) bytes, or a table after them",
           got: "\(bytes.count) bytes")
       }
@@ -178,7 +178,7 @@ private struct Found {
     do {
       certificates.append(try SuppliedCertificates(CertificateTable(bytes)))
     } catch {
-      throw error.inSection("certificates")
+      throw error.within(.certificates)
     }
   }
 }

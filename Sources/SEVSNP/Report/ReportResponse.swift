@@ -33,27 +33,27 @@ package enum ReportResponse {
       throw MigrationError(
         .reportLength,
         "the firmware answered with status 0x\(String(status, radix: 16)): no report",
-        section: "report", at: 0, expected: "status 0")
+        in: .report, at: 0, expected: "status 0")
     }
     guard status == 0, size == AttestationReport.size else { return nil }
     let end = layout.size + AttestationReport.size
     guard bytes.count >= end else {
       throw MigrationError(
-        .reportLength, "the firmware's response is cut", section: "report",
+        .reportLength, "the firmware's response is cut", in: .report,
         expected: "\(end) bytes", got: "\(bytes.count)")
     }
     let reserved = try cursor.takeArray(24)
     guard reserved.allSatisfy({ $0 == 0 }) else {
       throw MigrationError(
         .reportReserved, "reserved bytes of the firmware's response are not zero",
-        section: "report", at: 8)
+        in: .report, at: 8)
     }
     let report = try cursor.takeArray(AttestationReport.size)
     let padding = bytes[end..<max(end, min(bytes.count, bufferSize))]
     if let place = padding.firstIndex(where: { $0 != 0 }) {
       throw MigrationError(
         .reportLength, "a byte after the report in the firmware's response is not zero",
-        section: "report", at: UInt64(place), expected: "0", got: "\(bytes[place])")
+        in: .report, at: UInt64(place), expected: "0", got: "\(bytes[place])")
     }
     return (report, bytes[padding.endIndex...])
   }

@@ -27,7 +27,7 @@ extension EndorsementExtensions {
     guard isRight else {
       throw MigrationError(
         .certificateExtension, "certificate does not name what a \(signer) is bound to",
-        section: "certificate",
+        in: .certificate,
         expected: signer == .vcek ? "a chip and no provider" : "a provider and no chip")
     }
   }
@@ -42,7 +42,7 @@ extension AttestationVerifier {
     ledger.check(.signature) { () throws(MigrationError) in
       guard case .p384(let point) = leaf.publicKey, report.isSigned(by: point) else {
         throw MigrationError(
-          .reportSignature, "report is not signed by the certificate's key", section: "report",
+          .reportSignature, "report is not signed by the certificate's key", in: .report,
           at: 0x2A0)
       }
     }
@@ -59,7 +59,7 @@ extension AttestationVerifier {
       try checkTCBOrder(report, product)
       guard report.currentFirmware.isAtLeast(report.committedFirmware) else {
         throw MigrationError(
-          .reportTCB, "COMMITTED_VERSION is above CURRENT_VERSION", section: "report", at: 0x1EC,
+          .reportTCB, "COMMITTED_VERSION is above CURRENT_VERSION", in: .report, at: 0x1EC,
           expected: "at most \(report.currentFirmware)", got: "\(report.committedFirmware)")
       }
     }
@@ -80,7 +80,7 @@ extension AttestationVerifier {
     if let genuine = anchor.product, genuine != product {
       throw MigrationError(
         .reportProduct, "certificate is for another product than its root",
-        section: "certificate", expected: genuine.rawValue, got: endorsement.productName)
+        in: .certificate, expected: genuine.rawValue, got: endorsement.productName)
     }
     // Before version 3 a report has no CPU identity: the certificate decides between those products
     // whose TCBs look alike. Of others a report so old cannot be read.
@@ -89,12 +89,12 @@ extension AttestationVerifier {
       throw MigrationError(
         .reportProduct,
         "a report of version \(report.version) cannot be \(product.rawValue)'s: it does not tell "
-          + "how its TCB is laid out", section: "report", at: 0x000,
+          + "how its TCB is laid out", in: .report, at: 0x000,
         expected: "version 3 or above", got: "version \(report.version)")
     }
     guard isOld ? report.product == nil : report.product == product else {
       throw MigrationError(
-        .reportProduct, "report and certificate are of different products", section: "report",
+        .reportProduct, "report and certificate are of different products", in: .report,
         at: isOld ? 0x1A0 : 0x188, expected: endorsement.productName,
         got: isOld
           ? "a CHIP_ID of 8 bytes, as Turin's"
@@ -117,7 +117,7 @@ extension AttestationVerifier {
     throw MigrationError(
       .reportTCB,
       named.map { "certificate is for \($0), not for REPORTED_TCB" }
-        ?? "certificate is for another TCB than the report", section: "report", at: 0x180,
+        ?? "certificate is for another TCB than the report", in: .report, at: 0x180,
       expected: certified.text(beside: reported, for: endorsement.product),
       got: reported.text(beside: certified, for: endorsement.product))
   }
@@ -134,7 +134,7 @@ extension AttestationVerifier {
       let (lower, higher) = (low.components(for: product), high.components(for: product))
       guard higher.isAtLeast(lower) else {
         throw MigrationError(
-          .reportTCB, "\(lowName) is above \(highName)", section: "report", at: UInt64(offset),
+          .reportTCB, "\(lowName) is above \(highName)", in: .report, at: UInt64(offset),
           expected: "at most \(higher)", got: "\(lower)")
       }
     }
@@ -149,14 +149,14 @@ extension AttestationVerifier {
         .reportChip,
         report.fields.masksChipID
           ? "report does not name its chip" : "certificate is of another chip than the report",
-        section: "report", at: 0x1A0, expected: Hex.encode(identifier),
+        in: .report, at: 0x1A0, expected: Hex.encode(identifier),
         got: Hex.encode(report.chipID[..<count]))
     }
     let rest = report.chipID[count...]
     if let place = rest.firstIndex(where: { $0 != 0 }) {
       throw MigrationError(
         .reportChip, "CHIP_ID goes on behind the identifier of the certificate's chip",
-        section: "report", at: 0x1A0 + UInt64(place), expected: "zero behind \(count) bytes",
+        in: .report, at: 0x1A0 + UInt64(place), expected: "zero behind \(count) bytes",
         got: Hex.encode(rest))
     }
   }

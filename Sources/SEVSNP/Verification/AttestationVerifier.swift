@@ -140,7 +140,7 @@ package struct AttestationVerifier: Sendable {
         throw MigrationError(
           .certificateDate,
           time < certificate.notBefore ? "\(name) is not valid yet" : "\(name) has expired",
-          section: "certificate",
+          in: .certificate,
           expected: "\(CivilDate.text(certificate.notBefore)) to "
             + CivilDate.text(certificate.notAfter),
           got: CivilDate.text(time))

@@ -41,11 +41,11 @@ package struct AbortToken: Sendable, Hashable {
   /// - Throws: `ABORT-SYNTAX` with the offset in the file.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
     func refusal(_ what: String, at offset: UInt64, _ got: String? = nil) -> MigrationError {
-      MigrationError(.abortSyntax, what, section: "abort", at: offset, got: got)
+      MigrationError(.abortSyntax, what, in: .abort, at: offset, got: got)
     }
     guard bytes.count == Self.layout.size else {
       throw MigrationError(
-        .abortSyntax, "abort has another length", section: "abort",
+        .abortSyntax, "abort has another length", in: .abort,
         at: UInt64(min(bytes.count, Self.layout.size)), expected: "\(Self.layout.size) bytes",
         got: "\(bytes.count)")
     }
@@ -87,6 +87,6 @@ package struct AbortToken: Sendable, Hashable {
   /// A refusal of the field `name`.
   func refusal(_ code: ErrorCode, _ what: String, _ name: String) -> MigrationError {
     let field = Self.layout.fields.first { $0.name == name }
-    return MigrationError(code, what, section: "abort", at: field.map { UInt64($0.offset) })
+    return MigrationError(code, what, in: .abort, at: field.map { UInt64($0.offset) })
   }
 }

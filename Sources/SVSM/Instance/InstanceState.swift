@@ -108,7 +108,7 @@ extension SVSMInstance {
   package func imported() throws(MigrationError) -> SVSMInstance {
     guard case .restoring(let session, _) = state else {
       throw MigrationError(
-        .sessionState, "no guest waits for its name", section: "instance", at: 12)
+        .sessionState, "no guest waits for its name", in: .instance, at: 12)
     }
     return moved(to: .imported(session: session))
   }
@@ -131,7 +131,7 @@ extension SVSMInstance {
             ? "this destination has restored a guest: it can give up another one only, whose stream "
               + "has to be named"
             : "this destination has restored the guest of this stream and cannot give it up",
-          section: "instance", at: 12, got: "\(stage)")
+          in: .instance, at: 12, got: "\(stage)")
       }
       return self
     }
@@ -147,7 +147,7 @@ extension SVSMInstance {
     guard case .exported(let session, let peer) = state else {
       throw MigrationError(
         .abortState, "this instance has issued no commit: there is nothing to give back",
-        section: "instance", at: 12, expected: "\(Stage.exported)", got: "\(stage)")
+        in: .instance, at: 12, expected: "\(Stage.exported)", got: "\(stage)")
     }
     guard token.offerDigest == peer.offerDigest else {
       throw token.refusal(.abortPeer, "abort is of another destination", "offer_digest")
@@ -161,7 +161,7 @@ extension SVSMInstance {
     guard acceptsSeeded || !peer.flags.contains(.seeded) else {
       throw MigrationError(
         .sessionSeeded, "the destination's key comes from a seed: others can sign this abort",
-        section: "abort")
+        in: .abort)
     }
     return moved(to: .resumed(giver: peer.publicKey))
   }
@@ -171,7 +171,7 @@ extension SVSMInstance {
   /// - Throws: what `giving` throws; `SESSION-STATE` when the promise is not stored yet.
   package func abortToken(naming session: [UInt8]?) throws(MigrationError) -> AbortToken {
     guard try giving(up: session).state == state else {
-      throw MigrationError(.sessionState, "instance has not given up", section: "instance", at: 12)
+      throw MigrationError(.sessionState, "instance has not given up", in: .instance, at: 12)
     }
     return try AbortToken(
       offerDigest: offer.digest(), session: session ?? AbortToken.noSession, sign: sign)
@@ -182,7 +182,7 @@ extension SVSMInstance {
   ///   source its guest back: neither ever loads.
   package func requireUseful(_ offer: MigrationData) throws(MigrationError) {
     func refusal(_ what: String) -> MigrationError {
-      MigrationError(.offerUsed, what, section: "offer", at: 20, expected: "another destination's")
+      MigrationError(.offerUsed, what, in: .offer, at: 20, expected: "another destination's")
     }
     guard offer.publicKey != self.offer.publicKey else {
       throw refusal("this is the source's own offer: it would never load its own guest")

@@ -49,7 +49,7 @@ extension SVSMInstance {
     do {
       try self.init(parsing: bytes)
     } catch {
-      var error = error.inSection("instance")
+      var error = error.within(.instance)
       if error.code == .streamTruncated { error.code = .instanceSyntax }
       throw error
     }

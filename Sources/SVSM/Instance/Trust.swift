@@ -31,13 +31,13 @@ package struct Trust: Sendable {
   ///   - certificates: GHCB certificate table.
   ///   - reportData: the 64 bytes the report must carry.
   ///   - guestPolicy: POLICY that the peer's must be at least as strict as; nil takes any.
-  ///   - section: where the evidence stands, for the error.
+  ///   - place: where the evidence stands, for the error.
   ///   - offset: where the report begins in the stream or file; the certificates follow it.
   /// - Throws: the first failure: `REPORT-…` or `CERT-…`.
   @discardableResult
   package func verify(
     report: [UInt8], certificates: [UInt8], reportData: [UInt8],
-    asStrictAs guestPolicy: GuestPolicy? = nil, of section: String, at offset: UInt64
+    asStrictAs guestPolicy: GuestPolicy? = nil, of place: Place, at offset: UInt64
   ) throws(MigrationError) -> AttestationResult {
     do {
       var verifier = verifier(demanding: reportData)
@@ -47,7 +47,7 @@ package struct Trust: Sendable {
       _ = try result.requireAccepted()
       return result
     } catch {
-      throw Self.locate(error, in: section, at: offset)
+      throw Self.locate(error, in: place, at: offset)
     }
   }
 
@@ -55,20 +55,20 @@ package struct Trust: Sendable {
   /// - Parameter refuse: takes each failure.
   /// - Returns: whether the chain was held against a revocation list of its root.
   package func audit(
-    report: [UInt8], certificates: [UInt8], reportData: [UInt8], of section: String,
+    report: [UInt8], certificates: [UInt8], reportData: [UInt8], of place: Place,
     at offset: UInt64, refuse: MigrationError.Refusal
   ) throws(MigrationError) -> Bool {
     var supplied = SuppliedCertificates()
     do throws(MigrationError) {
       supplied = try SuppliedCertificates(CertificateTable(certificates))
     } catch {
-      try refuse(Self.locate(error, in: section, at: offset))
+      try refuse(Self.locate(error, in: place, at: offset))
       return false
     }
     let result = verifier(demanding: reportData).verify(report: report, supplied: supplied)
     for check in result.checks {
       if case .failed(let error) = check.outcome {
-        try refuse(Self.locate(error, in: section, at: offset))
+        try refuse(Self.locate(error, in: place, at: offset))
       }
     }
     return switch result.checks.first(where: { $0.name == .revocation })?.outcome {
@@ -87,12 +87,12 @@ package struct Trust: Sendable {
   /// A report's offsets count from its first byte, those of certificates from their table's. A
   /// revocation list lies in neither.
   private static func locate(
-    _ error: MigrationError, in section: String, at offset: UInt64
+    _ error: MigrationError, in place: Place, at offset: UInt64
   ) -> MigrationError {
-    guard error.section != AttestationVerifier.revocationSection else { return error }
+    guard error.place != .revocationList else { return error }
     var located = error
-    let start = error.section == "report" ? offset : offset + UInt64(AttestationReport.size)
+    let start = error.place == .report ? offset : offset + UInt64(AttestationReport.size)
     located.offset = start + (error.offset ?? 0)
-    return located.inSection(section)
+    return located.within(place)
   }
 }

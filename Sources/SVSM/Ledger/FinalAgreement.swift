@@ -27,7 +27,7 @@ extension TrustedGuestState {
       func place(_ gpa: UInt64?) -> String { gpa.map { Self.place($0) } ?? "none" }
       return try refuse(
         MigrationError(
-          .secretsPage, "secrets page and page-state map disagree", section: "page states",
+          .secretsPage, "secrets page and page-state map disagree", in: .pageStates,
           at: offset,
           expected: "\(place(secretsPage)), as in the map\(pages > 1 ? ", and one alone" : "")",
           got: place(gpa)))

@@ -21,7 +21,7 @@ extension RecordLedger {
       for page in 0..<run.pages where !isPresent(run.gpa + page * 4096) {
         try refuse(
           MigrationError(
-            .mapMissingPage, "a validated page never came", section: "page states", at: offset,
+            .mapMissingPage, "a validated page never came", in: .pageStates, at: offset,
             expected: "a page record",
             got: "none of gpa 0x\(String(run.gpa + page * 4096, radix: 16))"
           ))
@@ -43,7 +43,7 @@ extension RecordLedger {
         }
         try refuse(
           MigrationError(
-            .mapUnexpectedPage, "a page came that is not validated", section: "page states",
+            .mapUnexpectedPage, "a page came that is not validated", in: .pageStates,
             at: offset, expected: "\(validated) validated pages",
             got: "gpa 0x\(String(gpa, radix: 16))"))
       }

@@ -22,7 +22,7 @@ package struct TrustedGuestState: Sendable, Hashable {
   func validateForExport(features: SEVFeatures) throws(MigrationError) {
     guard !vcpus.isEmpty else { throw MigrationError(.vcpuCount, "guest has no vCPU") }
     guard !pageStates.runs.isEmpty else {
-      throw MigrationError(.mapSyntax, "guest has no memory", section: "page states")
+      throw MigrationError(.mapSyntax, "guest has no memory", in: .pageStates)
     }
     var apicIDs: Set<UInt32> = []
     for vcpu in vcpus {

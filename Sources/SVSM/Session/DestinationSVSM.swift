@@ -49,16 +49,16 @@ package struct DestinationSVSM: ~Copyable {
     else {
       throw MigrationError(
         .sessionSeeded, "stream was made from a seed: its keys are no secret",
-        section: "snp-session", at: offset + 8)
+        in: .session, at: offset + 8)
     }
     if transferData.flags.contains(.mutual) {
       try trust.verify(
         report: transferData.report, certificates: transferData.certificates,
-        reportData: transferData.expectedReportData(), of: "snp-session",
+        reportData: transferData.expectedReportData(), of: .session,
         at: offset + UInt64(TransferData.layout.size))
     } else if !options.acceptsOneWay {
       throw MigrationError(
-        .sessionOneWay, "source does not prove itself", section: "snp-session", at: offset + 8)
+        .sessionOneWay, "source does not prove itself", in: .session, at: offset + 8)
     }
     guard let keys = try SessionKeys(unwrapping: transferData, for: instance) else {
       throw TransferData.unwrapError(at: offset)

@@ -54,7 +54,7 @@ package struct MigrationData: Sendable, Hashable {
     do {
       try self.init(parsing: bytes)
     } catch {
-      var error = error.inSection("offer")
+      var error = error.within(.offer)
       if error.code == .streamTruncated { error.code = .offerSyntax }
       throw error
     }

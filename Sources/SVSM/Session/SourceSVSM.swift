@@ -47,7 +47,7 @@ package struct SourceSVSM: ~Copyable {
     try guest.validateForExport(features: instance.features)
     try trust.verify(
       report: offer.report, certificates: offer.certificates,
-      reportData: offer.expectedReportData(), asStrictAs: instance.guestPolicy(), of: "offer",
+      reportData: offer.expectedReportData(), asStrictAs: instance.guestPolicy(), of: .offer,
       at: UInt64(MigrationData.layout.size))
 
     var flags: ProtocolFlags = isMutual ? .mutual : []
@@ -93,7 +93,7 @@ package struct SourceSVSM: ~Copyable {
     if let gpa = guest.pageStates.firstDisagreement(with: privateRanges) {
       let state = guest.pageStates.run(at: gpa)?.state
       throw MigrationError(
-        .mapDisagrees, "host and SVSM disagree about a page", section: "page states",
+        .mapDisagrees, "host and SVSM disagree about a page", in: .pageStates,
         expected: state.map { "\($0) as the SVSM knows it" } ?? "no page",
         got: "gpa 0x\(String(gpa, radix: 16)) the other way by the host's attributes")
     }
@@ -120,7 +120,7 @@ package struct SourceSVSM: ~Copyable {
       run.end - gpa >= UInt64(count * PageMetadata.pageSize)
     else {
       throw MigrationError(
-        .pageOperation, "page is not validated and does not leave", section: "page states",
+        .pageOperation, "page is not validated and does not leave", in: .pageStates,
         got: "gpa 0x\(String(gpa, radix: 16))")
     }
     let page = PageMetadata(
@@ -145,7 +145,7 @@ package struct SourceSVSM: ~Copyable {
       run.end - gpa >= UInt64(count * PageMetadata.pageSize)
     else {
       throw MigrationError(
-        .pageOperation, "page is validated and is not withdrawn", section: "page states",
+        .pageOperation, "page is validated and is not withdrawn", in: .pageStates,
         got: "gpa 0x\(String(gpa, radix: 16))")
     }
     let page = PageMetadata(
@@ -257,7 +257,7 @@ package struct SourceSVSM: ~Copyable {
 
   private func stale(_ gpa: UInt64) -> MigrationError {
     MigrationError(
-      .pageStale, "page is not exported as it is now", section: "page states",
+      .pageStale, "page is not exported as it is now", in: .pageStates,
       got: "gpa 0x\(String(gpa, radix: 16))")
   }
 
@@ -283,13 +283,13 @@ package struct SourceSVSM: ~Copyable {
     let validated = guest.pageStates.pages(in: .validated)
     guard ledger.presentPages == validated else {
       throw MigrationError(
-        .pageStale, "exported pages are not the validated ones", section: "page states",
+        .pageStale, "exported pages are not the validated ones", in: .pageStates,
         expected: "\(validated) pages", got: "\(ledger.presentPages)")
     }
     guard digestKey == nil || fresh.pages == validated else {
       throw MigrationError(
         .pageStale, "not every validated page was held against what was exported of it",
-        section: "page states", expected: "\(validated) pages", got: "\(fresh.pages)")
+        in: .pageStates, expected: "\(validated) pages", got: "\(fresh.pages)")
     }
   }
 

@@ -156,7 +156,7 @@ package struct TransferData: Sendable, Hashable {
     let digest = try offer.digest()
     guard offerDigest == digest else {
       throw MigrationError(
-        .sessionRecipient, "stream is for another destination", section: "snp-session",
+        .sessionRecipient, "stream is for another destination", in: .session,
         at: offset + 16, expected: "offer \(Hex.encode(digest.prefix(8)))…",
         got: "\(Hex.encode(offerDigest.prefix(8)))…")
     }
@@ -166,7 +166,7 @@ package struct TransferData: Sendable, Hashable {
   /// - Parameter offset: where the transfer data begins in the stream.
   package static func unwrapError(at offset: UInt64) -> MigrationError {
     MigrationError(
-      .sessionKey, "transport key does not unwrap", section: "snp-session", at: offset + 64)
+      .sessionKey, "transport key does not unwrap", in: .session, at: offset + 64)
   }
 
   /// The REPORT_DATA the source's report must carry: 64 bytes. It binds the offer, the wrapped

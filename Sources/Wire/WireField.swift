@@ -1,0 +1,95 @@
+/// One field of a record: bytes in the order of the file, at any address.
+///
+/// A conforming type has an alignment of one byte and takes any bytes for a value.
+@usableFromInline
+package protocol WireField: BitwiseCopyable, Sendable {}
+
+/// The order of the bytes of a number.
+@usableFromInline
+package protocol WireOrder: Sendable {
+  /// The number whose bytes in the memory of this machine are those of `value` in a record, and back.
+  static func swapped<Value: FixedWidthInteger>(_ value: Value) -> Value
+}
+
+/// The most significant byte first, as in QEMU's containers and in our records.
+@usableFromInline
+package enum BigEndian: WireOrder {
+  @inlinable package static func swapped<Value: FixedWidthInteger>(_ value: Value) -> Value {
+    value.bigEndian
+  }
+}
+
+/// The least significant byte first, as in AMD's structures.
+@usableFromInline
+package enum LittleEndian: WireOrder {
+  @inlinable package static func swapped<Value: FixedWidthInteger>(_ value: Value) -> Value {
+    value.littleEndian
+  }
+}
+
+/// An unsigned number of `size` bytes. The names below are the only ones in use: they pair a size with its type.
+@usableFromInline
+package struct WireNumber<
+  Value: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable, Order: WireOrder,
+  let size: Int
+>: WireField {
+  @usableFromInline var stored: InlineArray<size, UInt8>
+
+  @inlinable package init(_ value: Value) {
+    // Both have `size` bytes.
+    stored = unsafe unsafeBitCast(Order.swapped(value), to: InlineArray<size, UInt8>.self)
+  }
+
+  /// The number, whatever the order of its bytes.
+  @inlinable package var value: Value {
+    get {
+      // Both have `size` bytes.
+      unsafe Order.swapped(unsafeBitCast(stored, to: Value.self))
+    }
+    set { self = Self(newValue) }
+  }
+}
+
+/// A number of one byte.
+package typealias U8 = WireNumber<UInt8, BigEndian, 1>
+/// A big-endian number of two bytes.
+package typealias BE16 = WireNumber<UInt16, BigEndian, 2>
+/// A big-endian number of four bytes.
+package typealias BE32 = WireNumber<UInt32, BigEndian, 4>
+/// A big-endian number of eight bytes.
+package typealias BE64 = WireNumber<UInt64, BigEndian, 8>
+/// A little-endian number of two bytes.
+package typealias LE16 = WireNumber<UInt16, LittleEndian, 2>
+/// A little-endian number of four bytes.
+package typealias LE32 = WireNumber<UInt32, LittleEndian, 4>
+/// A little-endian number of eight bytes.
+package typealias LE64 = WireNumber<UInt64, LittleEndian, 8>
+
+/// A field of `count` bytes that is no number: a digest, a key, a tag, a text, or reserved bytes.
+@usableFromInline
+package struct WireBytes<let count: Int>: WireField {
+  @usableFromInline var stored: InlineArray<count, UInt8>
+
+  /// The bytes. Setting them needs exactly `count`.
+  @inlinable package var array: [UInt8] {
+    get { Array(copying: stored.span) }
+    set {
+      precondition(newValue.count == count)
+      for index in 0..<count { stored[index] = newValue[index] }
+    }
+  }
+
+  /// Whether every byte is zero.
+  @inlinable package var isZero: Bool { firstNonZero == nil }
+
+  /// Where the first byte lies that is not zero.
+  @inlinable package var firstNonZero: Int? {
+    for index in 0..<count where stored[index] != 0 { return index }
+    return nil
+  }
+
+  @inlinable package subscript(index: Int) -> UInt8 {
+    get { stored[index] }
+    set { stored[index] = newValue }
+  }
+}
