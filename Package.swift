@@ -13,6 +13,9 @@ func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target
   .target(name: name, dependencies: dependencies, swiftSettings: checked)
 }
 
+/// A library that others can import; the tools are products by themselves.
+func product(_ name: String) -> Product { .library(name: name, targets: [name]) }
+
 func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
   .testTarget(
     name: "\(name)Tests", dependencies: [.init(stringLiteral: name)] + dependencies,
@@ -31,6 +34,10 @@ let system = Target.Dependency.product(name: "SystemPackage", package: "swift-sy
 
 let package = Package(
   name: "svsm-migration",
+  products: [
+    product("SVSMMigration"), product("QEMUMigrationStream"), product("SNPAttestation"),
+    product("SNPMigration"),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -59,6 +66,15 @@ let package = Package(
         "Threads",
         deque,
       ]),
+    library("QEMUMigrationStream", ["Errors", "QEMUStream", "Wire"]),
+    library("SNPAttestation", ["Cryptography", "Errors", "SEVSNP", "Wire"]),
+    library(
+      "SNPMigration",
+      [
+        "Cryptography", "Errors", "Guest", "Migration", "QEMUStream", "SEVSNP", "SVSM", "Threads",
+        "Wire",
+      ]),
+    library("SVSMMigration", ["Errors", "QEMUMigrationStream", "SNPAttestation", "SNPMigration"]),
     library(
       "Attacks",
       [

@@ -2,7 +2,7 @@
 ///
 /// A code never changes its meaning. `Formats/errors.md` lists each with its explanation; a test
 /// holds the two together. The part before the first hyphen names the area.
-package enum ErrorCode: String, Sendable, CaseIterable {
+public enum ErrorCode: String, Sendable, CaseIterable {
   // The container (Formats/stream.md, "Container").
   case streamEmpty = "STREAM-EMPTY"
   case streamMagic = "STREAM-MAGIC"
@@ -178,7 +178,7 @@ package enum ErrorCode: String, Sendable, CaseIterable {
 
   /// The exit status a tool ends with, after `sysexits.h`: 65 refused input, 66 no input, 73 no
   /// output, 74 I/O error, 70 a fault of ours.
-  package var exitStatus: Int32 {
+  public var exitStatus: Int32 {
     switch self {
     case .inputOpen: 66
     case .outputExists, .outputCreate, .outputSame, .outputTerminal: 73

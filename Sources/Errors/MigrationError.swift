@@ -2,16 +2,16 @@
 ///
 /// The one error type of all modules: `code` is stable and listed in `Formats/errors.md`, the rest
 /// tells a person what was found where. No field ever holds key material or private memory.
-package struct MigrationError: Error, Equatable, Sendable {
-  package var code: ErrorCode
+public struct MigrationError: Error, Equatable, Sendable {
+  public package(set) var code: ErrorCode
   /// One clause, without a full stop: "page does not authenticate".
-  package var what: String
+  public package(set) var what: String
   /// What the refused bytes lie in.
-  package var place: Place?
+  public package(set) var place: Place?
   /// Offset of the refused field, in bytes from the start of the stream or file.
-  package var offset: UInt64?
-  package var expected: String?
-  package var got: String?
+  public package(set) var offset: UInt64?
+  public package(set) var expected: String?
+  public package(set) var got: String?
 
   package init(
     _ code: ErrorCode, _ what: String, in place: Place? = nil, at offset: UInt64? = nil,
@@ -50,7 +50,7 @@ package struct MigrationError: Error, Equatable, Sendable {
 
 extension MigrationError: CustomStringConvertible {
   /// One line: `[CODE] what, section S, byte 0xN, expected X, got Y`.
-  package var description: String {
+  public var description: String {
     var line = "[\(code.rawValue)] \(what)"
     if let place { line += ", section \(place)" }
     if let offset { line += ", byte 0x\(String(offset, radix: 16))" }

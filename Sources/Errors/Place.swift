@@ -1,9 +1,9 @@
 /// What an error is about: a section of a stream, a file, or a part of one.
 ///
 /// A name for people and for `section` in JSON. Modules add the places that are theirs.
-package struct Place: Hashable, Sendable {
+public struct Place: Hashable, Sendable {
   /// As it is shown.
-  package let name: String
+  public let name: String
 
   private init(name: String) { self.name = name }
 
@@ -70,5 +70,5 @@ extension Place {
 }
 
 extension Place: CustomStringConvertible {
-  package var description: String { name }
+  public var description: String { name }
 }

@@ -2,7 +2,6 @@ package import ArgumentParser
 internal import Errors
 internal import FileIO
 internal import Glibc
-internal import JSON
 internal import Wire
 
 /// Where every tool begins and ends.

@@ -1,5 +1,4 @@
 package import Errors
-internal import JSON
 internal import Wire
 
 /// PEM text (RFC 7468): DER between BEGIN and END lines, in Base64.

@@ -1,5 +1,4 @@
 package import Errors
-internal import JSON
 internal import Wire
 
 /// A list of certificates that their issuer has taken back (RFC 5280, section 5), read by libcrypto.

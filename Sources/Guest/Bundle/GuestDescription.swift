@@ -1,5 +1,4 @@
 package import Errors
-internal import JSON
 package import SEVSNP
 
 /// Everything of a guest at rest but the bytes of its memory.

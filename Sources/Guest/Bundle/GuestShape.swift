@@ -1,5 +1,4 @@
 package import Errors
-internal import JSON
 
 extension GuestDescription {
   /// Whether another guest can be this one at another time: the same machine, RAM blocks and map.

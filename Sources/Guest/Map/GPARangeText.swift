@@ -1,5 +1,4 @@
 package import Errors
-internal import JSON
 
 // Ranges as people write them: `--private 0x0-0x9ffff,0x100000+2M`.
 //

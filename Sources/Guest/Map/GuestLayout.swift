@@ -1,5 +1,4 @@
 package import Errors
-internal import JSON
 internal import Wire
 
 /// Where QEMU's machines put their main RAM block.

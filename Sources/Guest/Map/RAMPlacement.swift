@@ -1,5 +1,4 @@
 package import Errors
-internal import JSON
 
 /// What a user says of a RAM block: that it is memory of the guest, and where.
 package struct RAMPlace: Sendable, Hashable {

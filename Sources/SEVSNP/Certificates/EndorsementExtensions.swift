@@ -1,6 +1,5 @@
 package import Cryptography
 package import Errors
-internal import JSON
 
 /// What AMD's extensions in a VCEK or VLEK certificate say (AMD document 57230; arc
 /// 1.3.6.1.4.1.3704.1): the chip and the TCB the key was derived for.
