@@ -51,6 +51,10 @@ extension ErrorCode {
     case (.sessionVersion, .commit): Clause("stream.md", "14", rule: 2)
     case (.finalOrder, .commit): Clause("stream.md", "14", rule: 3)
     case (.sectionLength, .commit): Clause("stream.md", "14", rule: 7)
+    case (.certificateMissing, .revocationList), (.certificateExtension, .revocationList),
+      (.certificateAlgorithm, .revocationList), (.certificateChain, .revocationList),
+      (.certificateDate, .revocationList):
+      Clause("amd-structures.md", "1.9")
     case (.secretsPage, .pageStates), (.secretsPage, .commit), (.vcpuVMPL, .commit):
       Clause("stream.md", "14", rule: 9)
     default: nil
@@ -104,9 +108,9 @@ extension ErrorCode {
     case .reportMeasurement, .reportIdentity, .reportPlatform: Clause("policy.md", "2")
     case .reportDebug, .reportMigrationAgent, .reportVMPL, .reportAlgorithm, .reportSignature,
       .reportChip, .certificateMissing, .certificateRoot, .certificateChain,
-      .certificateAlgorithm, .certificateName, .certificateExtension, .certificateDate,
-      .certificateRevoked:
+      .certificateAlgorithm, .certificateName, .certificateExtension, .certificateDate:
       Clause("amd-structures.md", "1.1")
+    case .certificateRevoked: Clause("amd-structures.md", "1.9")
     case .certificateSyntax: Clause("amd-structures.md", "1.7")
     case .certificateTable: Clause("amd-structures.md", "3")
     case .pageTag: Clause("stream.md", "7", rule: 1)

@@ -55,6 +55,25 @@ extension JSON {
     members?.filter { $0.isNamed(key) }.map(\.value) ?? []
   }
 
+  /// A key that comes twice in one object, here or in any value below; nil when there is none.
+  package var repeatedKey: String? {
+    switch self {
+    case .object(let members):
+      var seen: Set<[UInt8]> = []
+      for member in members {
+        if !seen.insert(Array(member.key.utf8)).inserted { return member.key }
+        if let key = member.value.repeatedKey { return key }
+      }
+      return nil
+    case .array(let elements):
+      for element in elements {
+        if let key = element.repeatedKey { return key }
+      }
+      return nil
+    default: return nil
+    }
+  }
+
   /// Keys and values of an object, nil for anything else.
   package var members: [Member]? {
     if case .object(let members) = self { members } else { nil }

@@ -87,8 +87,9 @@ package struct AttackCommand: ToolCommand {
       guard !streams.isEmpty, instance != nil else {
         throw ValidationError("--matrix takes streams and the --instance they are for.")
       }
-      guard output == nil, second == nil, !consistent else {
-        throw ValidationError("--matrix makes its streams itself, both ways, and keeps none.")
+      guard output == nil, second == nil, offer == nil, !consistent else {
+        throw ValidationError(
+          "--matrix makes its streams and the other destination itself, both ways, and keeps none.")
       }
     } else {
       guard streams.count == 1, output != nil else {
@@ -185,9 +186,7 @@ package struct AttackCommand: ToolCommand {
     let setting = AttackMatrix.Setting(
       instance: destination, trust: try trust.load(),
       trustWords: trust.trustedFiles.flatMap { ["--trust", $0] },
-      offer: try offer.map { (path) throws(MigrationError) in
-        try MigrationData(readSmallFile(path, limit: MigrationData.maximumSize))
-      }, seed: seed?.bytes ?? [0])
+      seed: seed?.bytes ?? [0])
     let matrix = try AttackMatrix(streams, setting)
     let progress = console.startProgress(
       "attacking", total: UInt64(matrix.count), unit: .each("attacks"))

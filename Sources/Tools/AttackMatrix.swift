@@ -27,7 +27,6 @@ struct AttackMatrix {
     var trust: Trust
     /// The same, as words for `svsm-mig-load`.
     var trustWords: [String]
-    var offer: MigrationData?
     var seed: [UInt8]
   }
 
@@ -73,12 +72,10 @@ struct AttackMatrix {
 
   /// - Throws: what is wrong with the streams as they are.
   init(_ streams: [Stream], _ setting: Setting) throws(MigrationError) {
-    var setting = setting
     // Another destination, and one that has loaded the stream: each made for this run.
     let other = try SVSMInstance(
       on: .model(chip: 0), features: setting.instance.features,
       random: .seeded(setting.seed + Array("other destination".utf8)))
-    if setting.offer == nil { setting.offer = other.offer }
     var trials: [AttackTrial] = []
     for stream in streams {
       let base = try AttackBase(stream, setting, other: other)
@@ -130,7 +127,7 @@ final class AttackBase: Sendable {
     self.other = other
     var materials = Materials(try Materials.Input(stream.bytes))
     materials.instance = setting.instance
-    materials.offer = setting.offer
+    materials.offer = other.offer
     materials.seed = setting.seed
     var twin = materials
     twin.seed = setting.seed + Array("second session".utf8)

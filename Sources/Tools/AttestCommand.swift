@@ -76,16 +76,14 @@ package struct AttestVerifyCommand: ToolCommand {
   @OptionGroup package var policy: PolicyOption
 
   @Option(
-    name: .customLong("report-data"),
     help: ArgumentHelp(
       "Demand this REPORT_DATA: 64 bytes in hex or Base64, or @FILE.", valueName: "bytes"))
-  var reportDataOptions: [BytesArgument] = []
+  var reportData: BytesArgument?
 
   @Option(
-    name: .customLong("measurement"),
     help: ArgumentHelp(
       "Demand this MEASUREMENT: 48 bytes in hex or Base64, or @FILE.", valueName: "bytes"))
-  var measurementOptions: [BytesArgument] = []
+  var measurement: BytesArgument?
 
   @Option(
     help: ArgumentHelp(
@@ -93,10 +91,8 @@ package struct AttestVerifyCommand: ToolCommand {
         + "the signing key's certificate was issued. Now by default.", valueName: "date"))
   package var at: String?
 
-  @Option(
-    name: .customLong("vmpl"),
-    help: ArgumentHelp("Demand this VMPL, 0 to 3, or \"any\".", valueName: "level"))
-  var vmplOptions: [String] = []
+  @Option(help: ArgumentHelp("Demand this VMPL, 0 to 3, or \"any\".", valueName: "level"))
+  var vmpl: String?
 
   @Flag(help: "Demand what a migration demands of its peer.")
   package var forMigration = false
@@ -122,15 +118,7 @@ package struct AttestVerifyCommand: ToolCommand {
 
   package var wantsJSON: Bool { json }
 
-  private var reportData: BytesArgument? { reportDataOptions.first }
-  private var measurement: BytesArgument? { measurementOptions.first }
-  private var vmpl: String? { vmplOptions.first }
-
   package func validate() throws {
-    // Of two values one would not be heard.
-    guard reportDataOptions.count < 2, measurementOptions.count < 2, vmplOptions.count < 2 else {
-      throw ValidationError("--report-data, --measurement and --vmpl come once each.")
-    }
     try policy.validate(
       beside: [report] + certificateFiles + trust.trustedFiles + revocation.listFiles)
     guard reportData?.mayBe(64) ?? true else { throw Self.wrongCount("--report-data", 64) }

@@ -32,11 +32,7 @@ struct ReportField {
     case "FAMILY_ID": bytes(report.familyID)
     case "IMAGE_ID": bytes(report.imageID)
     case "VMPL":
-      number(
-        report.vmpl,
-        report.vmpl == .max
-          ? "asked for by the host, speaks for no guest"
-          : report.vmpl > 3 ? "no guest's level" : nil)
+      number(report.vmpl, remark(on: report.fields.requester))
     case "SIGNATURE_ALGO":
       number(report.signatureAlgorithm, report.signatureAlgorithm == 1 ? "ECDSA P-384" : "unknown")
     case "CURRENT_TCB": tcb(report.currentTCB, report)
@@ -75,6 +71,14 @@ struct ReportField {
     }
   }
 
+  private static func remark(on requester: AttestationReport.Fields.Requester) -> String? {
+    switch requester {
+    case .guest: nil
+    case .host: "asked for by the host, speaks for no guest"
+    case .nobody: "no guest's level"
+    }
+  }
+
   private static func number(_ value: UInt32, _ meaning: String? = nil) -> Value {
     (["\(value)" + (meaning.map { ": \($0)" } ?? "")], JSON(value))
   }
@@ -110,8 +114,9 @@ struct ReportField {
     let signer = info.signer.map { "\($0)" } ?? "none"
     let also =
       (info.hasAuthorKey ? ", author key" : "") + (info.masksChipKey ? ", chip key masked" : "")
+    let signing = info.isUnsigned ? "not signed" : "signed by \(info.signer.map { "\($0)" } ?? "?")"
     return (
-      ["\(Spelled.hex(info.rawValue)): signed by \(signer)\(also)"],
+      ["\(Spelled.hex(info.rawValue)): \(signing)\(also)"],
       [
         "value": .hex(info.rawValue), "signer": .string(signer),
         "authorKey": .bool(info.hasAuthorKey), "maskChipKey": .bool(info.masksChipKey),
@@ -120,9 +125,7 @@ struct ReportField {
   }
 
   private static func tcb(_ version: TCBVersion, _ report: AttestationReport) -> Value {
-    // Before version 3 a report has no CPU identity. Those of Milan and Genoa look alike and have
-    // one layout; what can only be Turin's is recognised.
-    guard let product = report.product ?? (report.cpu == nil ? .milan : nil) else {
+    guard let product = report.layoutProduct else {
       return ([version.hex + ": layout not known"], ["value": .string(version.hex)])
     }
     let parts = version.components(for: product)

@@ -27,6 +27,7 @@ enum AttestationJSON {
     }
     members.append(.init("product", report.product.map { .string($0.rawValue) } ?? .null))
     members.append(.init("vcekAddresses", .text(report.vcekAddresses)))
+    members.append(.init("requester", .string(report.fields.requester.rawValue)))
     members.append(.init("report", fields(of: report)))
     do throws(MigrationError) {
       try report.checkForm()
@@ -78,7 +79,7 @@ enum AttestationJSON {
       .init("root", result.anchor.map { .string($0.description) } ?? .null),
       .init("product", result.product.map { .string($0.rawValue) } ?? .null),
       .init("warnings", .text(AttestationText.warnings(of: result))),
-      .init("checks", .array(result.checks.map(check))),
+      .init("checks", .array(result.checks.map { check($0, of: result) })),
       .init("certificates", .array(result.chain.map(certificate))),
       .init("report", result.report.map(fields) ?? .null),
     ]
@@ -86,12 +87,13 @@ enum AttestationJSON {
     return .object(members)
   }
 
-  private static func check(_ check: AttestationCheck) -> JSON {
+  private static func check(_ check: AttestationCheck, of result: AttestationResult) -> JSON {
     var members: [JSON.Member] = [
       .init("name", .string(check.name.rawValue)), .init("meaning", .string(check.name.question)),
     ]
     switch check.outcome {
-    case .passed: members.append(.init("outcome", "passed"))
+    case .passed:
+      members += [.init("outcome", "passed"), .init("vouched", .bool(result.isVouched(check)))]
     case .failed(let error):
       members.append(.init("outcome", "failed"))
       members += error.jsonMembers

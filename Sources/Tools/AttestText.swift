@@ -48,7 +48,12 @@ enum AttestationText {
       do throws(MigrationError) {
         try report.checkForm()
       } catch {
-        remarks.append("No firmware writes such a report: \(error)")
+        // Firmware writes reports that it does not sign, where it is told to.
+        let isUnsigned = error.code == .reportSigningKey && report.keyInfo.isUnsigned
+        remarks.append(
+          isUnsigned
+            ? "warning: \(error.what). Nobody vouches for what it says"
+            : "No firmware writes such a report: \(error)")
       }
     } catch {
       remarks.append(
@@ -127,6 +132,8 @@ enum AttestationText {
     for check in result.checks {
       let name = check.name.rawValue.padded(to: 26)
       switch check.outcome {
+      case .passed where !result.isVouched(check):
+        out.line("  not vouched  \(name)\(check.name.meaning)", as: style.doubtful)
       case .passed: out.line("  passed       \(name)\(check.name.meaning)", as: style.good)
       case .failed(let error): out.line("  FAILED       \(name)\(error)", as: style.bad)
       case .notAsked(let why): out.line("  not checked  \(name)\(why)", as: style.dim)
@@ -135,9 +142,9 @@ enum AttestationText {
       }
     }
     out.line()
-    if !result.checks.contains(where: { $0.name == .signature && $0.outcome == .passed }) {
+    if result.checks.contains(where: { $0.outcome == .passed && !result.isVouched($0) }) {
       out.line(
-        "No good signature holds this report: what passed is what it says, and nobody vouches for it.",
+        "not vouched: it says so, and no good signature under a trusted root does.",
         as: style.doubtful)
     }
     for warning in Self.warnings(of: result) {

@@ -1,12 +1,14 @@
 /// What is said of codes about reports and certificates.
 extension Explanation {
   static let reportLength = Explanation(
-    meaning: "no attestation report of 1184 bytes is found in the file, or something that does not "
-      + "belong there follows it",
+    meaning:
+      "no attestation report of 1184 bytes, or more than one, is found in the file, or something "
+      + "that does not belong there follows it",
     causes: [
       "a file that is no report, or was cut",
       "an answer of the firmware that is a status and no report",
-      "bytes after a report that are neither zero nor a certificate table",
+      "bytes after a report that are neither zero nor of a certificate table",
+      "JSON with two reports or a key twice",
     ],
     remedy: "give the report as it was got; the message says what the file looks like")
 
@@ -20,8 +22,8 @@ extension Explanation {
 
   static let reportReserved = Explanation(
     meaning:
-      "a reserved byte of the report or of the response it came in, or a reserved bit of KEY_INFO, "
-      + "is set",
+      "a reserved byte of the report or of the response it came in, a byte of a TCB version that "
+      + "means nothing on the product, or a reserved bit of KEY_INFO, is set",
     causes: [
       "damage",
       "a field that newer firmware fills in",
@@ -137,7 +139,9 @@ extension Explanation {
     remedy: "use the right chain; of a Turin or later get a report of version 3 or above")
 
   static let certificateSyntax = Explanation(
-    meaning: "not a well-formed certificate, PEM text or private key",
+    meaning:
+      "not a well-formed certificate, revocation list, PEM text or private key, or JSON that "
+      + "has a key twice",
     causes: [
       "a server's answer kept as a certificate: not found, too many requests",
       "another container, such as PKCS #7, or another encoding, such as UTF-16",
@@ -177,9 +181,11 @@ extension Explanation {
     remedy: "get the chain again from AMD's key server")
 
   static let certificateAlgorithm = Explanation(
-    meaning: "a key or signature of another kind than AMD's",
+    meaning: "a key or signature of another kind than AMD's, or one that the signed part names "
+      + "otherwise",
     causes: [
-      "a chain that was made with default settings of some tool"
+      "a chain that was made with default settings of some tool",
+      "a certificate or revocation list that was put together by hand",
     ],
     remedy: "use AMD's own chain, or a faithful model's")
 
@@ -198,9 +204,10 @@ extension Explanation {
     causes: [
       "a certificate that is no VCEK",
       "an intermediate without the right to sign",
+      "a revocation list that is a part of one, or of changes",
       "damage",
     ],
-    remedy: "get the certificate again from AMD's key server")
+    remedy: "get the certificate, or the whole revocation list, again from AMD's key server")
 
   static let certificateDate = Explanation(
     meaning: "a certificate or revocation list is not valid yet or not any more at the chosen time",
@@ -221,11 +228,12 @@ extension Explanation {
     remedy: "do not trust the report; get a certificate under the authority that replaces it")
 
   static let certificateTable = Explanation(
-    meaning: "the certificate table is too long, has no end, repeats an entry, or its contents lie "
-      + "wrong",
+    meaning: "the certificate table is too long, has no end, repeats an entry, its contents lie "
+      + "wrong, or it has bytes of no entry",
     causes: [
       "damage in the table, or a part of it",
       "a table padded beyond 16 KiB",
+      "something else put after it",
     ],
     remedy: "get the table whole; if it was, have the host configure its certificates again")
 }

@@ -42,7 +42,7 @@ package struct InspectCommand: ToolCommand {
       "Show the SHA-256 of the content of each RAM block of a plain QEMU stream.",
       discussion: """
         The memory is put together in a file without a name, in the folder TMPDIR names, else in \
-        /var/tmp.
+        /var/tmp. Zeros that nothing stores are hashed up to 64 GiB; a block that has more is not hashed.
         """))
   package var ramHashes = false
 

@@ -115,6 +115,7 @@ struct InspectionJSON {
           let memory = found.memory[index]
           members.append(.init("sha256", memory.hash.map { .hex(bytes: $0) } ?? .null))
           members.append(.init("missingPages", JSON(memory.missingPages)))
+          members.append(.init("unhashedZeros", JSON(memory.unhashedZeros)))
         }
         return .object(members)
       })

@@ -14,7 +14,7 @@ final class QEMUInspector {
   private var found: Inspection
   private let pages = PageCounter()
   private let assembly: RAMAssembly
-  private var memory: GuestRAM?
+  private var memory: TemporaryMemory?
 
   init(_ input: QEMUInput, options: InspectionOptions) throws(MigrationError) {
     self.input = input
@@ -109,21 +109,26 @@ final class QEMUInspector {
     found.blocks = reader.ram.blocks.map { ($0.name.description, $0.length) }
     if options.hashesRAM {
       try reader.ram.requireMemory(at: reader.input.offset)
-      memory = GuestRAM(try TemporaryMemory(blockSizes: reader.ram.blocks.map(\.length)))
+      memory = try TemporaryMemory(blockSizes: reader.ram.blocks.map(\.length))
     }
-    try assembly.begin(reader.ram, of: reader.configuration, into: memory)
+    try assembly.begin(
+      reader.ram, of: reader.configuration, into: memory.map { GuestRAM($0) })
   }
 
   /// Hashes what is put together: blocks all of whose pages came.
   private func hash() throws(MigrationError) {
     guard let memory else { return }
     try assembly.flush()
+    var hasher = BlockHasher(memory)
     for (index, block) in reader.ram.blocks.enumerated() {
-      let missing = assembly.missingPages(of: index)
-      found.memory.append(
-        BlockMemory(
-          hash: missing == 0 ? try memory.hash(block: index, length: block.length) : nil,
-          missingPages: missing))
+      var content = BlockMemory(missingPages: assembly.missingPages(of: index))
+      if content.missingPages == 0 {
+        switch try hasher.hash(block: index, length: block.length) {
+        case .hash(let hash): content.hash = hash
+        case .zeros(let count): content.unhashedZeros = count
+        }
+      }
+      found.memory.append(content)
     }
   }
 }

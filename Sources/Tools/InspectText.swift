@@ -124,8 +124,10 @@ struct InspectionText {
   }
 
   private func content(of memory: BlockMemory) -> String {
-    memory.hash.map { "SHA-256 \(Hex.encode($0))" }
-      ?? "\(Spelled.count(memory.missingPages, "page")) never came"
+    if let hash = memory.hash { return "SHA-256 \(Hex.encode(hash))" }
+    return memory.missingPages > 0
+      ? "\(Spelled.count(memory.missingPages, "page")) never came"
+      : "not hashed: \(Spelled.bytes(memory.unhashedZeros)) are zeros that nothing stores"
   }
 
   private mutating func map() {

@@ -20,10 +20,12 @@ struct InspectionOptions {
 
 /// What was put together of one RAM block.
 struct BlockMemory {
-  /// SHA-256 of all of it; nil when pages are missing.
+  /// SHA-256 of all of it; nil when pages are missing, or it is not hashed.
   var hash: [UInt8]?
   /// Pages that never came.
   var missingPages: UInt64
+  /// Bytes of zeros that nothing stores, where they are more than are hashed; else 0.
+  var unhashedZeros: UInt64 = 0
 }
 
 /// Everything an inspection found in a stream, up to its end or to the place where it is refused.

@@ -45,7 +45,9 @@ extension LoadCommand {
         try target.commit()
       } catch {
         let isNamed = unnamed?.isNamed(output) ?? false
-        throw error.adding(isNamed ? "load again to end the load" : consequence)
+        throw error.adding(
+          isNamed
+            ? "\(instance) is \(file.instance.stage): load again to end the load" : consequence)
       }
       do throws(MigrationError) {
         try file.store(file.instance.imported())

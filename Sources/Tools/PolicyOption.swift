@@ -13,10 +13,7 @@ package struct PolicyOption: ParsableArguments {
       discussion: "Formats/policy.md lists its keys. - is standard input, where no other input is.",
       valueName: "policy"),
     completion: .file(extensions: ["json"]))
-  var paths: [String] = []
-
-  /// The file of the policy; nil without one.
-  package var path: String? { paths.first }
+  package var path: String?
 
   package init() {}
 
@@ -28,12 +25,8 @@ package struct PolicyOption: ParsableArguments {
       parsing: readSmallFile(path, limit: AttestationPolicy.maximumSize))
   }
 
-  /// Refuses a second policy, whose demands would not be heard, and a policy from standard input beside
-  /// another input from there.
+  /// Refuses a policy from standard input beside another input from there.
   func validate(beside inputs: [String?]) throws {
-    guard paths.count < 2 else {
-      throw ValidationError("--policy comes twice: one policy makes all demands.")
-    }
     guard path != "-" || !inputs.contains("-") else {
       throw ValidationError("Only one input can come from standard input.")
     }

@@ -211,7 +211,7 @@ final class FilePositions: PositionedSource {
   func source(from offset: UInt64) -> any ByteSource { Rest(file, from: offset, to: size) }
 
   /// The bytes of a file from a position on, in order.
-  private final class Rest: ByteSource {
+  private final class Rest: SparseSource {
     private let file: InputFile
     private var next: UInt64
     private let end: UInt64
@@ -229,5 +229,12 @@ final class FilePositions: PositionedSource {
       next += UInt64(count)
       return count
     }
+
+    func hole(before back: UInt64) throws(MigrationError) -> UInt64 {
+      let place = next - back
+      return (try file.nextData(from: place)?.lowerBound ?? end) - place
+    }
+
+    func pass(_ count: UInt64) { next += count }
   }
 }

@@ -192,8 +192,9 @@ package struct SaveCommand: ToolCommand {
         summary = try handOver()
       }
     } catch {
+      guard handedOver, let from else { throw error }
       // A stream that stands can be loaded.
-      guard handedOver, !stream.isNamed, let from else { throw error }
+      guard !stream.isNamed else { throw error.adding("\(from) is exported all the same") }
       var error = error
       error.what +=
         "; \(from) may have issued its commit and will not save again: ask the destination for an "

@@ -42,6 +42,7 @@ package enum ToolEntry {
     var command: any ParsableCommand
     do {
       command = try root.parseAsRoot(arguments)
+      try RepeatedOptions.refuse(arguments, of: type(of: command))
     } catch {
       return report(error, of: root)
     }

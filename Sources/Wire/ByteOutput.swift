@@ -7,6 +7,13 @@ package protocol ByteOutput {
   func write(_ bytes: Span<UInt8>) throws(MigrationError)
 }
 
+/// An output that need not store zeros.
+package protocol SparseOutput: ByteOutput {
+  /// Writes `count` zeros behind what was written before, as a hole where that can be.
+  /// - Throws: `IO-WRITE`.
+  func writeHole(_ count: UInt64) throws(MigrationError)
+}
+
 extension ByteOutput {
   /// Writes all of `bytes`.
   /// - Throws: `IO-WRITE`.

@@ -1,4 +1,5 @@
 import Attacks
+import Errors
 import Migration
 import MigrationSupport
 import QEMUStream
@@ -66,6 +67,20 @@ import Testing
   @Test("An attack on a stream of several epochs ends as it lists, whatever the seed")
   func severalEpochsAreAttackedAsListed() throws {
     try Self.check(Laboratory.rounds(), seed: 5, part: Self.samples.count)
+  }
+
+  @Test("What a guest may do between two epochs is an attack on a stream of one")
+  func anAttackOnOneEpochNeedsOne() throws {
+    let attack = try #require(Attack.named("rogue-unaccepted-run"))
+    let single = try Lab.save(
+      SmallGuest.make([(.shared, 1), (.validated, 2)]), to: Laboratory.destination())
+    for (stream, code) in try [(single, nil), (Laboratory.rounds(), .attackNeeds)]
+      as [([UInt8], ErrorCode?)]
+    {
+      var materials = Materials(try Materials.Input(stream))
+      materials.instance = try Laboratory.destination()
+      #expect(refusalCode { try attack.make(from: materials, to: Discarded()) } == code)
+    }
   }
 
   @Test("An attack that would leave a stream as it is says that it needs another")

@@ -25,6 +25,17 @@ import Testing
     return Array(lines[(start + 1)...].prefix { !$0.hasPrefix("#") })
   }
 
+  @Test("What is wrong with a revocation list is where revocation lists are described")
+  func aRevocationListsRulesAreItsOwn() {
+    let clause = Clause("amd-structures.md", "1.9")
+    #expect(ErrorCode.certificateRevoked.clause() == clause)
+    for code in ErrorCode.allCases where code.rawValue.hasPrefix("CERT-") {
+      let lines = lines(of: clause).joined(separator: "\n")
+      let isThere = lines.contains("[\(code.rawValue)]") && code != .certificateSyntax
+      #expect((code.clause(in: "revocation list") == clause) == isThere, "\(code.rawValue)")
+    }
+  }
+
   @Test func everyClauseIsInItsText() {
     for (code, clause) in Self.clauses {
       let lines = lines(of: clause)

@@ -105,7 +105,8 @@ extension DestinationSVSM.Options {
 }
 
 /// Collects what is written.
-private final class ArrayOutput: ByteOutput {
+private final class ArrayOutput: SparseOutput {
   var bytes: [UInt8] = []
   func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
+  func writeHole(_ count: UInt64) { bytes += [UInt8](repeating: 0, count: Int(count)) }
 }

@@ -50,6 +50,34 @@ import Testing
     #expect(refusalCode { _ = try CertificateTable(bytes) } == .certificateTable, "\(why)")
   }
 
+  @Test("An entry without content holds nothing, wherever it says that is")
+  func anEmptyEntryLiesNowhere() throws {
+    let table = CertificateTable([.init(.vcek, [1]), .init(.ask, []), .init(.ark, [2])])
+    let bytes = try table.bytes()
+    for start: UInt32 in [0, 1, 24, 97, 98, 99, 0x4000, .max] {
+      var changed = bytes
+      changed.replaceSubrange(40..<44, with: (0..<4).map { UInt8(start >> (8 * $0) & 0xFF) })
+      #expect(try CertificateTable(changed) == table)
+    }
+  }
+
+  @Test("What belongs to no entry is zero")
+  func noByteOfATableIsHidden() throws {
+    var bytes = try CertificateTable([.init(.vcek, [1, 2]), .init(.ask, [3])]).bytes()
+    // A gap between the contents, and a tail.
+    bytes[40] += 1
+    bytes.insert(0, at: 74)
+    bytes += [0, 0]
+    #expect(try CertificateTable(bytes).entries.map(\.content) == [[1, 2], [3]])
+    for place in [74, 76, 77] {
+      var changed = bytes
+      changed[place] = 9
+      let said = refusal { _ = try CertificateTable(changed) }
+      #expect(said?.code == .certificateTable)
+      #expect(said?.offset == UInt64(place))
+    }
+  }
+
   @Test func aRepeatedEntryIsRefusedBothWays() throws {
     let table = CertificateTable([.init(.vcek, [1]), .init(.vcek, [2])])
     #expect(refusalCode { _ = try table.bytes() } == .certificateTable)

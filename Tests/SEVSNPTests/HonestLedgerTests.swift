@@ -90,6 +90,34 @@ import Testing
     #expect(error.expected != error.got)
   }
 
+  @Test("What no good signature holds is not vouched for, and its form is still checked")
+  func whatNobodySignedIsNotVouchedFor() throws {
+    let processor = try Self.processor.get()
+    let verifier = AttestationVerifier(trust: TrustAnchor.model, time: modelTime)
+    func unvouched(
+      _ names: [String], _ change: (inout [UInt8]) -> Void = { _ in }
+    ) throws -> Set<AttestationCheck.Name> {
+      var bytes = try processor.sign(processor.fields()).bytes
+      change(&bytes)
+      let certificates = try names.map { try certificate("model-platform/\($0).der") }
+      let result = verifier.verify(report: bytes, certificates: certificates)
+      #expect(result.isAccepted == (names == ["chip-0/vcek"] && bytes[0x90] == 0))
+      let passed = result.checks.filter { $0.outcome == .passed }
+      return Set(passed.filter { !result.isVouched($0) }.map(\.name))
+    }
+    let ofReport: Set<AttestationCheck.Name> = [.requester, .vmpl, .debug, .migrationAgent]
+    #expect(try unvouched(["chip-0/vcek"]).isEmpty)
+    // The measurement is another, or nobody says whose key signed, or an authority may not sign.
+    let changed = try unvouched(["chip-0/vcek"]) { $0[0x90] = 1 }
+    #expect(ofReport.union([.product, .chip, .tcb, .tcbOrder, .signerAllowed]) == changed)
+    #expect(try unvouched([]).isSuperset(of: ofReport))
+    #expect(try unvouched(["variants/expired"]).isSuperset(of: ofReport))
+    // Nobody signed these certificates either.
+    let chain = try unvouched(["variants/under-other-ask", "variants/other-ask"])
+    #expect(chain.isSuperset(of: ofReport.union([.root, .dates, .names, .extensions])))
+    #expect(chain.isDisjoint(with: [.form, .reserved, .signature, .leafSigned]))
+  }
+
   @Test("A root with a trusted root's name and another key is told from it")
   func aNamesakeIsToldFromTheRoot() throws {
     let processor = try Self.processor.get()

@@ -127,7 +127,11 @@ let modelTime = AttestationVerifier.Time.at(1_800_000_000)
     // The certificate is for 4, 0, 24, 219.
     ({ $0.reportedTCB = tcb(4, 0, 24, 218) }, .reportTCB),
     ({ $0.reportedTCB = tcb(5, 0, 24, 219) }, .reportTCB),
-    ({ $0.reportedTCB.rawValue |= 1 << 24 }, .reportTCB),
+    // Bytes that mean nothing on a Milan.
+    ({ $0.reportedTCB.rawValue |= 1 << 24 }, .reportReserved),
+    ({ $0.currentTCB.rawValue |= 1 << 16 }, .reportReserved),
+    ({ $0.committedTCB.rawValue |= 1 << 47 }, .reportReserved),
+    ({ $0.launchTCB.rawValue |= 1 << 32 }, .reportReserved),
     // Lower in one component, far above as an integer.
     ({ $0.currentTCB = tcb(3, 0, 24, 255) }, .reportTCB),
     (

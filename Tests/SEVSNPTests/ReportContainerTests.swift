@@ -102,21 +102,72 @@ import Wire
       #expect(throws: MigrationError.self) { try ReportContainer(buffer) }
       #expect(refusal { _ = try ReportContainer(buffer) }?.offset == UInt64(place))
     }
-    #expect(
-      refusalCode { _ = try ReportContainer(ReportForms.responseBuffer(report) + [7, 7, 7]) }
-        == .certificateTable)
-    #expect(refusalCode { _ = try ReportContainer(report + [0]) } == .reportLength)
-    #expect(
-      refusalCode { _ = try ReportContainer(report + [UInt8](repeating: 7, count: 100)) }
-        == .reportLength)
   }
 
-  @Test(arguments: [(count: 32, status: 0x16), (4000, 0x16), (4000, 0x27)] as [(Int, UInt8)])
-  func theFirmwaresStatusIsSaid(count: Int, status: UInt8) {
-    let answer = [status] + [UInt8](repeating: 0, count: count - 1)
-    let said = refusal { _ = try ReportContainer(answer) }
+  /// Rows: what comes after a report, and the byte of it that belongs to nothing.
+  @Test("After a report come a table or zeros, and the first other byte is named")
+  func nothingIsPassedOverAfterAReport() throws {
+    let report = try Fixture.read("\(Self.name).report.bin")
+    let table = try Fixture.read("\(Self.name).certtable.bin")
+    let zeros = { [UInt8](repeating: 0, count: $0) }
+    let rows: [(tail: [UInt8], stray: Int)] = [
+      ([0], 0), (zeros(23), 0), ([UInt8](repeating: 7, count: 100), 0), (report, 0),
+      (zeros(24) + [7], 24), (zeros(2911) + [7], 2911), (zeros(1 << 15) + [7], 1 << 15),
+      (zeros(24) + table, 24), (table + [7], table.count),
+      (table + zeros(100) + [7], table.count + 100),
+      (table + table, table.count),
+    ]
+    for (tail, stray) in rows {
+      let said = refusal { _ = try ReportContainer(report + tail) }
+      #expect(said?.code == .reportLength, "\(stray) of \(tail.count)")
+      #expect(said?.offset == UInt64(1184 + stray), "\(stray) of \(tail.count)")
+    }
+    #expect(try ReportContainer(report + table + zeros(100)).certificates.certificates.count == 3)
+    let buffer = ReportForms.responseBuffer(report)
+    for (tail, stray) in [([7, 7, 7], 0), (zeros(30) + [7], 30), (table + [7], table.count)] {
+      let said = refusal { _ = try ReportContainer(buffer + tail) }
+      #expect(said?.code == .reportLength)
+      #expect(said?.offset == UInt64(4000 + stray))
+    }
+    let hcl = try ReportForms.hcl()
+    let said = refusal { _ = try ReportContainer(hcl + [7]) }
     #expect(said?.code == .reportLength)
-    #expect(said?.what.contains("status 0x\(String(status, radix: 16)): no report") == true)
+    #expect(said?.offset == UInt64(hcl.count))
+  }
+
+  @Test("Of two reports in one text, or a key that comes twice, none is taken")
+  func noReportIsChosen() throws {
+    let report = "\"\(Self.base64(try Fixture.read("\(Self.name).report.bin")))\""
+    for (text, said) in [
+      (#"{"outblob": \#(report), "attestation_report": \#(report)}"#, "both there"),
+      (#"{"outblob": \#(report), "outblob": \#(report)}"#, "outblob is there twice"),
+      (#"{"outblob": \#(report), "note": 1, "note": 2}"#, "note is there twice"),
+      (#"{"outblob": \#(report), "auxblob": null, "auxblob": ""}"#, "auxblob is there twice"),
+      (
+        #"{"attestation_report": \#(report), "cert_chain": [{"data": "", "data": ""}]}"#,
+        "data is there twice"
+      ),
+    ] {
+      let found = refusal { _ = try ReportContainer(Array(text.utf8)) }
+      #expect(found?.code == .reportLength)
+      #expect(found?.what.contains(said) == true, "\(found?.description ?? "nothing")")
+    }
+  }
+
+  @Test(
+    arguments: [(count: 32, status: 0x16), (1184, 0x16), (1216, 0x16), (4000, 0x16), (4000, 0x27)]
+      as [(Int, UInt8)])
+  func theFirmwaresStatusIsSaid(count: Int, status: UInt8) {
+    // Firmware may give the size of a report, and what is in the buffer then is none.
+    for size: [UInt8] in [[0, 0, 0, 0], [0xA0, 4, 0, 0]] {
+      let answer = [status, 0, 0, 0] + size + [UInt8](repeating: 0, count: count - 8)
+      let junk = answer.prefix(32) + [UInt8](repeating: 7, count: count - 32)
+      for bytes in [answer, Array(junk)] {
+        let said = refusal { _ = try ReportContainer(bytes) }
+        #expect(said?.code == .reportLength)
+        #expect(said?.what.contains("status 0x\(String(status, radix: 16)): no report") == true)
+      }
+    }
   }
 
   @Test func theClaimsOfAVTPMAreBound() throws {

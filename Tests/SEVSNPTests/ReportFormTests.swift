@@ -14,6 +14,8 @@ import Wire
     // No guest's level; what names another TCB or chip comes before the signature that fails with it.
     case 0x030..<0x034: .reportVMPL
     case 0x034..<0x038: .reportAlgorithm
+    // Bytes of TCBs that mean nothing on a Milan.
+    case 0x03A..<0x03E, 0x182..<0x186, 0x1E2..<0x1E6, 0x1F2..<0x1F6: .reportReserved
     case 0x180..<0x188: .reportTCB
     case 0x1A0..<0x1E0: .reportChip
     // KEY_INFO's reserved bits, then the reserved ranges.
@@ -57,7 +59,11 @@ import Wire
   func reservedBytesFollowTheVersion(version: Int, name: String, zero: [Range<Int>]) throws {
     let bytes = try Fixture.read("attestation/\(name).report.bin")
     let unsigned = [0x2D0..<0x2E8, 0x318..<0x330, 0x330..<0x4A0]
-    let reserved = (zero + unsigned).reduce(into: Set<Int>()) { $0.formUnion($1) }
+    // Milan and Genoa have levels in bytes 0, 1, 6 and 7, Turin in 0 to 3 and 7.
+    let levels = [0x038, 0x180, 0x1E0, 0x1F0].map { tcb in
+      version == 5 ? tcb + 4..<tcb + 7 : tcb + 2..<tcb + 6
+    }
+    let reserved = (zero + unsigned + levels).reduce(into: Set<Int>()) { $0.formUnion($1) }
     for offset in bytes.indices where offset < 0x2A0 || reserved.contains(offset) {
       var changed = bytes
       changed[offset] ^= 1

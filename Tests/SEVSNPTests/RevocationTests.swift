@@ -50,6 +50,8 @@ import Testing
       ("none", nil), ("others", nil), ("ask", ErrorCode.certificateRevoked),
       ("ark", .certificateRevoked), ("expired", .certificateDate), ("not-yet", .certificateDate),
       ("pkcs1", .certificateAlgorithm), ("partial", .certificateExtension),
+      ("partial-quiet", .certificateExtension), ("delta", .certificateExtension),
+      ("duplicate", .certificateExtension), ("algorithm-inside", .certificateAlgorithm),
     ] as [(String, ErrorCode?)])
   func aListDecides(name: String, refusal: ErrorCode?) throws {
     let (result, outcome) = try outcome([list(name)])
@@ -57,6 +59,45 @@ import Testing
     #expect((outcome == .passed) == (refusal == nil))
     // A good list beside it takes nothing back.
     #expect(try self.outcome([list("none"), list(name)]).0.firstFailure?.code == refusal)
+  }
+
+  @Test("A list that is a part of one is called that, whether or not it says so critically")
+  func aPartOfAListIsCalledThat() throws {
+    for (name, said) in [
+      ("delta", "revocation list only has what changed since another"),
+      ("partial", "revocation list is for a part of what was issued"),
+      ("partial-quiet", "revocation list is for a part of what was issued"),
+      ("duplicate", "revocation list has an extension twice"),
+      ("algorithm-inside", "revocation list names another signature algorithm inside than outside"),
+    ] { #expect(try outcome([list(name)]).0.firstFailure?.what == said) }
+  }
+
+  /// RFC 5280, section 5.1: the list of revoked certificates comes before the extensions.
+  @Test("A list of many numbers is read")
+  func aLargeListIsRead() throws {
+    func value(_ tag: UInt8, _ content: [UInt8]) -> [UInt8] {
+      let count = content.count
+      let length: [UInt8] =
+        switch count {
+        case ..<0x80: [UInt8(count)]
+        case ..<0x100: [0x81, UInt8(count)]
+        case ..<0x10000: [0x82, UInt8(count >> 8), UInt8(count & 0xFF)]
+        default: [0x83, UInt8(count >> 16), UInt8(count >> 8 & 0xFF), UInt8(count & 0xFF)]
+        }
+      return [tag] + length + content
+    }
+    let parts = try DERValue(list("none").der).children()
+    let date = value(0x17, Array("200101000000Z".utf8))
+    let numbers = (1...4000).map { number in
+      value(0x30, value(0x02, [1, UInt8(number >> 8), UInt8(number & 0xFF)]) + date)
+    }
+    let fields = try parts[0].children().map { value($0.tag, $0.content) }
+    let signed = value(0x30, Array((fields + [value(0x30, Array(numbers.joined()))]).joined()))
+    let rest = parts[1...].flatMap { value($0.tag, $0.content) }
+    let large = try X509RevocationList(der: value(0x30, signed + rest))
+    #expect(large.der.count > 1 << 16)
+    #expect(large.namesOneAlgorithm)
+    #expect(try outcome([large]).0.firstFailure?.code == .certificateChain)
   }
 
   @Test("A list of another root says nothing of this one: there must be one of its own")

@@ -106,6 +106,23 @@ import Wire
     }
   }
 
+  @Test("Of a key of JSON that comes twice no certificate is taken")
+  func noCertificateIsChosen() throws {
+    let pem = quoted(try pem())
+    for (text, key) in [
+      (#"{"vcekCert": \#(pem), "vcekCert": \#(pem)}"#, "vcekCert"),
+      (
+        #"{"vcekCert": \#(pem), "certificateChain": \#(pem), "certificateChain": \#(pem)}"#,
+        "certificateChain"
+      ),
+      (#"{"vcekCert": \#(pem), "tcbm": "0", "tcbm": "1"}"#, "tcbm"),
+    ] {
+      let said = refusal { _ = try SuppliedCertificates(file: Array(text.utf8)) }
+      #expect(said?.code == .certificateSyntax)
+      #expect(said?.what == "\(key) is there twice")
+    }
+  }
+
   private func quoted(_ text: [UInt8]) -> String {
     "\"" + String(decoding: text, as: UTF8.self).replacing("\n", with: "\\n") + "\""
   }

@@ -142,6 +142,7 @@ import Testing
     arguments: [
       "", "--list --matrix @tiny", "--name nothing @tiny -o @out", "--name drop-page @tiny",
       "--name drop-page -o @out", "--matrix @tiny", "--list @tiny",
+      "--matrix @tiny --instance @destination.svsm --offer @destination.offer",
       "--name drop-page @tiny -o @out --json",
     ])
   func aWrongCallIsUsage(line: String) throws {

@@ -234,6 +234,74 @@ extension GenuinePair {
     }
   }
 
+  @Test("A report that firmware did not sign is no forgery: it is shown as unsigned")
+  func anUnsignedReportIsShownAsSuch() throws {
+    let guest = try SavedGuest.shared.get()
+    var report = try Fixture.read("attestation/milan-v3-ccf.report.bin")
+    for (info, shown, said) in [
+      (0x02, "0x2: not signed, chip key masked", "report is not signed: the platform masks"),
+      (0x1C, "0x1c: not signed", "report is not signed: no key was asked for"),
+    ] as [(UInt8, String, String)] {
+      report[0x48] = info
+      let path = try guest.files.write("unsigned", report)
+      let text = try attest(["show", path]).text
+      #expect(text.contains(shown))
+      #expect(text.contains("warning: \(said)"))
+      #expect(!text.contains("No firmware writes"))
+      #expect(
+        try attest(["show", "--json", path]).json["formError"]?["what"]?.string?.hasPrefix(said)
+          == true)
+      try attest(["verify", path]).requireRefusal(.reportSigningKey)
+    }
+    report[0x48] = 0x08
+    let path = try guest.files.write("unsigned", report)
+    #expect(try attest(["show", path]).text.contains("No firmware writes such a report"))
+  }
+
+  @Test("JSON says who asked for a report")
+  func jsonSaysWhoAsked() throws {
+    let guest = try SavedGuest.shared.get()
+    var report = try Fixture.read("attestation/milan-v3-ccf.report.bin")
+    for (level, word) in [(0, "guest"), (3, "guest"), (4, "nobody"), (.max, "host")]
+      as [(UInt32, String)]
+    {
+      report.replaceSubrange(0x30..<0x34, with: (0..<4).map { UInt8(level >> (8 * $0) & 0xFF) })
+      let found = try attest(["show", "--json", try guest.files.write("level", report)]).json
+      #expect(found["requester"]?.string == word)
+    }
+  }
+
+  @Test("What nobody signed is marked as not vouched for, in text and JSON")
+  func whatNobodySignedIsMarked() throws {
+    let guest = try SavedGuest.shared.get()
+    let pair = try #require(GenuinePair.all.first { $0.name == "milan-v3-ccf" })
+    var report = try Fixture.read(pair.report)
+    let call = ["--cert", pair.certificatePath, "--at", "issue", "--for-migration"]
+    let good = try attest(["verify", pair.reportPath] + call).text
+    #expect(!good.contains("not vouched"))
+    #expect(good.contains("  passed       debug-off"))
+    report[0x90] ^= 1
+    let path = try guest.files.write("changed", report)
+    let text = try attest(["verify", path] + call).text
+    for name in ["report-requester", "vmpl", "debug-off", "reported-tcb-agrees"] {
+      #expect(text.contains("  not vouched  \(name) "))
+    }
+    for name in ["report-form", "root-trusted", "certificate-names"] {
+      #expect(text.contains("  passed       \(name) "))
+    }
+    #expect(text.contains("\nnot vouched: it says so, and no good signature"))
+    for (json, vouched) in [
+      (try verdict([pair.reportPath] + call, status: 0), true),
+      (try verdict([path] + call, status: 65), false),
+    ] {
+      for check in json["checks"]?.array ?? [] {
+        #expect((check["vouched"] != nil) == (check["outcome"]?.string == "passed"))
+        guard check["name"]?.string == "debug-off" else { continue }
+        #expect(check["vouched"]?.bool == vouched)
+      }
+    }
+  }
+
   @Test("Who has no certificate is told where the key server has it")
   func theCertificatesAddressIsPrinted() throws {
     let rows = [

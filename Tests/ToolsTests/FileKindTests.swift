@@ -155,5 +155,9 @@ import Testing
       ulimit -S -n 256; t guest show many
       """)
     #expect(outcome.status == 0, "\(outcome.errors)")
+    // A limit that nobody may raise is not the guest's fault.
+    let few = try script(shop, "ulimit -n 256; t guest show many")
+    few.requireRefusal(.inputOpen, 66)
+    #expect(few.errors.contains("Too many open files"), "\(few.errors)")
   }
 }

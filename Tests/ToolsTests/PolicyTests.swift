@@ -53,6 +53,7 @@ import Wire
     for words in [
       "--policy @one.json --policy @two.json",
       "--measurement \(digests[0]) --measurement \(digests[1])", "--vmpl 0 --vmpl any",
+      "--at issue --at 2025-01-01",
     ] {
       #expect(try shop.run("attest", "verify @rich.offer --trust @root.pem \(words)").status == 64)
     }

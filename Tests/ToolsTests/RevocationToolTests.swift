@@ -2,6 +2,7 @@ import Errors
 import JSON
 import TestSupport
 import Testing
+import Wire
 
 /// `--crl` of the tools, and what they say of attestation that they cannot judge.
 @Suite struct RevocationToolTests {
@@ -35,6 +36,20 @@ import Testing
       .requireRefusal(.certificateRevoked)
     try shop.must("save", "\(save) \(list("none"))")
     try shop.must("load", "\(load) \(list("none"))")
+  }
+
+  @Test("A list in hex is said to be that, and what makes one of it")
+  func aListInHexIsSaidToBeThat() throws {
+    try shop.write(
+      "list.hex", Array(Hex.encode(Fixture.read("model-platform/revoked/none.crl")).utf8))
+    let call = "verify @there.offer --trust"
+    for words in ["@root.pem --crl @list.hex", "@list.hex"] {
+      let refused = try shop.run("attest", "\(call) \(words)")
+      refused.requireRefusal(.certificateSyntax)
+      #expect(refused.errors.contains("got hex digits: xxd -r -p makes bytes of them"))
+    }
+    let explained = try shop.must("verify", "--explain CERT-REVOKED").text
+    #expect(explained.contains("Formats/amd-structures.md, section 1.9"))
   }
 
   @Test("A ledger says whether revocation was checked")

@@ -32,7 +32,14 @@ import Testing
     ("verify", "--vectors v --policy p"), ("verify", "--vectors v --instance i"),
     ("verify", "--vectors v --trust r"), ("verify", "--explain SEAL-CHUNK --offset 3"),
     ("verify", "--explain SEAL-CHUNK --offer o"), ("verify", "--vectors v --channel c"),
-    ("attest", "verify - --policy -"),
+    ("attest", "verify - --policy -"), ("attest", "verify r --at issue --at 2025-01-01"),
+    ("attest", "verify r --at=issue --at=issue"), ("attest", "verify r --vmpl 0 --vmpl any"),
+    ("save", "g -o s --to o --to p"), ("save", "g -o s --output t --to o"),
+    ("load", "s --instance i --instance j -o o"), ("load", "s --instance i -o o -o p"),
+    ("verify", "s --offer o --offer p"), ("verify", "--explain SEAL-CHUNK --explain SEAL-ROOT"),
+    ("prepare", "--instance a --output b --seed 00 --seed 01"),
+    ("guest", "create -o g --memory 64K --memory 1M"), ("seal", "s -o t --jobs 1 --jobs 2"),
+    ("inspect", "s --page 0 --page 1"), ("attack", "s --name a --name b"),
     ("attest", "verify r --cert - --policy -"),
     ("load", "--abort --instance i"), ("load", "--abort --instance i -o - --json"),
     ("load", "--abort --instance - -o a"),
@@ -47,6 +54,18 @@ import Testing
     #expect(outcome.status == 64, "\(outcome.errors)")
     #expect(outcome.output.isEmpty)
     #expect(outcome.errors.contains("svsm-mig-\(tool)"))
+  }
+
+  @Test("What may be repeated is taken as often as it is given, and so is a flag")
+  func whatMayBeRepeatedIs() throws {
+    let shop = try Workshop()
+    try shop.must("guest", "create -o @guest --memory 64K -q -q --force --force")
+    try shop.prepare("there")
+    let root = "--trust @root.pem"
+    try shop.must("save", "@guest -o @stream --to @there.offer \(root) \(root)")
+    try shop.must("attest", "verify @there.offer --json \(root) --json \(root) --at issue")
+    // After -- there are names of files only.
+    #expect(try shop.run("attest", "verify \(root) --at issue -- --at").status == 66)
   }
 
   @Test func aBundleHasWhatARawImageLacks() throws {

@@ -197,8 +197,19 @@ def main():
             size = (folder / "input").stat().st_size
             for tool, *arguments in calls:
                 failed += report(title, options.tools, tool, arguments, folder, size)
-        sparse(folder / "input", 4 << 40)
-        failed += report("sparse", options.tools, "inspect", [], folder, 4096)
+        subprocess.run([options.tools / "svsm-mig-guest", "create", "--quiet", "--memory", "64K",
+                        "-o", folder / "small"], check=True)
+        vmsa = folder / "small/vcpu-0.vmsa"
+        for tool, *arguments in [
+                ["inspect"], ["inspect", "--ram-hashes"], ["verify"],
+                ["guest import", "--private", "none", "--vmsa", vmsa, "-o", folder / "guest", "-f"]]:
+            sparse(folder / "input", 4 << 40)
+            failed += report("sparse", options.tools, tool, arguments, folder, 4096)
+        sparse(folder / "input", 256 << 30)
+        sealed = folder / "sealed"
+        failed += report("sparse", options.tools, "seal", ["-o", sealed], folder, 4096)
+        sealed.replace(folder / "input")
+        failed += report("sparse, sealed", options.tools, "verify", [], folder, 32 << 20)
         (folder / "vectors").mkdir()
         (folder / "golden").symlink_to(golden)
         for copies in (4000, 20000):
@@ -212,7 +223,9 @@ def report(title, tools, tool, arguments, folder, size):
     instance = REPOSITORY / "Fixtures/golden/destination.svsm"
     (folder / "instance").write_bytes(instance.read_bytes())
     inputs = [] if "--vectors" in arguments else [folder / "input"]
-    status, seconds, memory = measure([tools / f"svsm-mig-{tool}", *inputs, *arguments], folder)
+    program, *command = tool.split()
+    status, seconds, memory = measure(
+        [tools / f"svsm-mig-{program}", *command, *inputs, *arguments], folder)
     is_good = 0 <= status <= 65 and memory <= MEMORY
     call = " ".join([tool] + [word for word in arguments if str(word).startswith("--")][:2])
     print(f"{'ok' if is_good else 'BAD':4} {title:18} {call:28} {size / 1024:9.0f} KiB  "

@@ -32,6 +32,8 @@ package struct Attack: Sendable {
   package let text: String
   package let subject: Subject
   package let target: Target
+  /// Whether it is one in a stream of one epoch only: between two a guest may itself do what it says.
+  package let needsOneEpoch: Bool
   /// Whether a destination that takes sources without proof accepts it: the one documented exception.
   package let passesOneWay: Bool
   /// What must come of it.
@@ -42,11 +44,12 @@ package struct Attack: Sendable {
 
   init(
     _ name: String, _ threats: [Int], _ summary: String, _ text: String,
-    subject: Subject = .stream, target: Target = .destination, passesOneWay: Bool = false,
-    plain: Expectation, mended: Expectation? = nil
+    subject: Subject = .stream, target: Target = .destination, needsOneEpoch: Bool = false,
+    passesOneWay: Bool = false, plain: Expectation, mended: Expectation? = nil
   ) {
     (self.name, self.threats, self.summary, self.text) = (name, threats, summary, text)
-    (self.subject, self.target, self.passesOneWay) = (subject, target, passesOneWay)
+    (self.subject, self.target) = (subject, target)
+    (self.needsOneEpoch, self.passesOneWay) = (needsOneEpoch, passesOneWay)
     (self.plain, self.mended) = (plain, mended)
   }
 

@@ -15,6 +15,11 @@ extension Attack {
   package func make(
     from materials: Materials, mended isMended: Bool = false, to output: any ByteOutput
   ) throws(MigrationError) {
+    guard !needsOneEpoch || materials.input.anatomy.count(.token) == 1 else {
+      throw MigrationError(
+        .attackNeeds, "\(name) is what a guest may do between two epochs",
+        expected: "a stream of one epoch")
+    }
     do throws(MigrationError) {
       let recipe = try recipe(mended: isMended)
       let isChange = try recipe.make(from: materials, to: output)

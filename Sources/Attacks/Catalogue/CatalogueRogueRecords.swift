@@ -127,7 +127,7 @@ extension Attack {
       """
       forge states.run[0].state 03
       forge states.run[0].permissions zero
-      """,
+      """, needsOneEpoch: true,
       plain: .init([nil], [.mapUnexpectedPage, .mapSharedAtPrivate, .mapSyntax])),
     Attack(
       "rogue-page-at-shared", [10, 12], "a private page where shared memory is",

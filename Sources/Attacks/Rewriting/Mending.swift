@@ -159,7 +159,7 @@ extension Rewriter {
       case .consistent(.own), .consistent(.session): try hostKey.sign(message)
       case .rogue: try rogue?.signSeal(message) ?? []
       }
-    bytes = seal.encoded + leaves + signature
+    bytes = seal.encoded + leaves.encoded + signature
   }
 
   // MARK: Fields

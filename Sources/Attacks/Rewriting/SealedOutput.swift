@@ -9,7 +9,7 @@ struct SealedOutput: ~Copyable {
   private let output: any ByteOutput
   private var chunk: [UInt8] = []
   /// Of the chunks that are full.
-  private(set) var leaves: [UInt8] = []
+  private(set) var leaves = LeafList()
   private(set) var offset: UInt64 = 0
   private var isHashing = true
 
@@ -22,15 +22,15 @@ struct SealedOutput: ~Copyable {
     chunk += bytes
     var next = 0
     while chunk.count - next >= LeafHasher.chunkSize {
-      leaves += try SHA256.hash([0] + chunk[next..<next + LeafHasher.chunkSize])
+      leaves.append(try SHA256.hash([0] + chunk[next..<next + LeafHasher.chunkSize]))
       next += LeafHasher.chunkSize
     }
     chunk.removeFirst(next)
   }
 
   /// The leaves of all that was written; what follows is not hashed.
-  mutating func finishHashing() throws(MigrationError) -> [UInt8] {
-    if !chunk.isEmpty { leaves += try SHA256.hash([0] + chunk) }
+  mutating func finishHashing() throws(MigrationError) -> LeafList {
+    if !chunk.isEmpty { leaves.append(try SHA256.hash([0] + chunk)) }
     chunk = []
     isHashing = false
     return leaves

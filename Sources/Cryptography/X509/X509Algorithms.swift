@@ -70,6 +70,16 @@ package enum X509SignatureAlgorithm: Equatable, Sendable {
     }
   }
 
+  /// Whether the AlgorithmIdentifier inside the signed part of a certificate or revocation list is that
+  /// outside it, byte for byte. It is the first SEQUENCE there: only version and serial number precede it.
+  /// - Throws: `CERT-SYNTAX`.
+  static func isNamedOnce(inSigned der: [UInt8]) throws(MigrationError) -> Bool {
+    let parts = try DERValue(der).children()
+    guard parts.count == 3, let inside = try parts[0].children().first(where: { $0.tag == 0x30 })
+    else { throw DERValue.malformed("signature algorithm") }
+    return inside == parts[1]
+  }
+
   /// RSASSA-PSS-params: four explicitly tagged fields in order, each with a default.
   private static func pss(_ parameters: DERValue) throws(MigrationError) -> Self {
     var (hash, mask, saltLength, trailer) = (sha1, sha1, 20, 1)

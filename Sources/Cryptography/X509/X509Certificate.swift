@@ -24,6 +24,8 @@ package struct X509Certificate: Equatable, Sendable {
   /// SHA-384 of SubjectPublicKeyInfo, 48 bytes: pins the key, whatever the rest says.
   package let keyFingerprint: [UInt8]
   package let signatureAlgorithm: X509SignatureAlgorithm
+  /// Whether the signed part names the same algorithm, as RFC 5280 demands.
+  package let namesOneAlgorithm: Bool
   /// In the order of the certificate; one identifier may occur twice, see `repeatedExtension`.
   package let extensions: [X509Extension]
 
@@ -54,6 +56,7 @@ package struct X509Certificate: Equatable, Sendable {
     publicKey = try X509PublicKey(subjectPublicKeyInfo: key)
     keyFingerprint = try SHA384.hash(key)
     signatureAlgorithm = try X509SignatureAlgorithm(algorithmIdentifier: handle.signatureAlgorithm)
+    namesOneAlgorithm = try X509SignatureAlgorithm.isNamedOnce(inSigned: der)
     var extensions: [X509Extension] = []
     for index in 0..<handle.extensionCount {
       let item = handle.certificateExtension(at: index)

@@ -52,6 +52,9 @@ package struct DERValue: Equatable, Sendable {
     case 0x82:
       let value: UInt16 = try cursor.read()
       if value >= 0x100 { return Int(value) }
+    case 0x83:
+      let (high, low): (UInt8, UInt16) = (try cursor.read(), try cursor.read())
+      if high > 0 { return Int(high) << 16 | Int(low) }
     default: break
     }
     throw malformed("length is not minimal or too large")

@@ -59,7 +59,7 @@ internal import Errors
   var serialNumber: [UInt8] {
     unsafe Self.encoded { unsafe i2d_ASN1_INTEGER(X509_get0_serialNumber(pointer), $0) }
   }
-  /// AlgorithmIdentifier of the signature; `X509_verify` refuses one that differs inside.
+  /// AlgorithmIdentifier of the signature, as it stands outside the signed part.
   var signatureAlgorithm: [UInt8] {
     unsafe Self.encoded {
       var algorithm: UnsafePointer<X509_ALGOR>?

@@ -33,7 +33,7 @@ internal import Errors
   var issuer: [UInt8] {
     unsafe X509Handle.encoded { unsafe i2d_X509_NAME(X509_CRL_get_issuer(pointer), $0) }
   }
-  /// AlgorithmIdentifier of the signature; `X509_CRL_verify` refuses one that differs inside.
+  /// AlgorithmIdentifier of the signature, as it stands outside the signed part.
   var signatureAlgorithm: [UInt8] {
     unsafe X509Handle.encoded {
       var algorithm: UnsafePointer<X509_ALGOR>?
@@ -49,26 +49,29 @@ internal import Errors
     return unsafe X509Handle.seconds(time)
   }
 
-  /// Identifier (DER) of each critical extension of the list.
-  var criticalExtensions: [[UInt8]] {
+  /// Identifier (DER) and criticality of an extension.
+  typealias Extension = (identifier: [UInt8], isCritical: Bool)
+
+  /// The extensions of the list.
+  var extensions: [Extension] {
     let count = unsafe X509_CRL_get_ext_count(pointer)
-    return (0..<max(count, 0)).compactMap { index in
-      unsafe Self.criticalIdentifier(X509_CRL_get_ext(pointer, index))
+    return (0..<max(count, 0)).map { index in
+      unsafe Self.extension(X509_CRL_get_ext(pointer, index))
     }
   }
 
-  private static func criticalIdentifier(_ item: OpaquePointer?) -> [UInt8]? {
-    guard unsafe X509_EXTENSION_get_critical(item) != 0 else { return nil }
-    return unsafe X509Handle.encoded {
-      unsafe i2d_ASN1_OBJECT(X509_EXTENSION_get_object(item), $0)
-    }
+  private static func `extension`(_ item: OpaquePointer?) -> Extension {
+    unsafe (
+      X509Handle.encoded { unsafe i2d_ASN1_OBJECT(X509_EXTENSION_get_object(item), $0) },
+      X509_EXTENSION_get_critical(item) != 0
+    )
   }
 
   /// How many certificates are named.
   var count: Int { unsafe Int(max(OPENSSL_sk_num(X509_CRL_get_REVOKED(pointer)), 0)) }
 
-  /// Serial number (DER) of one that is named, and its critical extensions.
-  func entry(at index: Int) -> (serialNumber: [UInt8], criticalExtensions: [[UInt8]]) {
+  /// Serial number (DER) of one that is named, and its extensions.
+  func entry(at index: Int) -> (serialNumber: [UInt8], extensions: [Extension]) {
     let entries = unsafe X509_CRL_get_REVOKED(pointer)
     let entry = unsafe OpaquePointer(
       OPENSSL_sk_value(entries, Int32(truncatingIfNeeded: index)))
@@ -77,8 +80,8 @@ internal import Errors
       X509Handle.encoded {
         unsafe i2d_ASN1_INTEGER(X509_REVOKED_get0_serialNumber(entry), $0)
       },
-      (0..<max(count, 0)).compactMap { index in
-        unsafe Self.criticalIdentifier(X509_REVOKED_get_ext(entry, index))
+      (0..<max(count, 0)).map { index in
+        unsafe Self.extension(X509_REVOKED_get_ext(entry, index))
       }
     )
   }

@@ -15,9 +15,11 @@ package struct X509RevocationList: Equatable, Sendable {
   package let thisUpdate: Int64
   package let nextUpdate: Int64
   package let signatureAlgorithm: X509SignatureAlgorithm
-  /// Identifier of an extension, of the list or of an entry, that must be understood and is not; nil
-  /// when there is none.
-  package let criticalExtension: String?
+  /// Whether the signed part names the same algorithm, as RFC 5280 demands.
+  package let namesOneAlgorithm: Bool
+  /// What an extension, of the list or of an entry, makes of it that it is not taken for; nil when each
+  /// may be passed over.
+  package let unfitExtension: UnfitExtension?
   /// Serial numbers, big-endian without leading zeros.
   private let serialNumbers: Set<[UInt8]>
 
@@ -41,7 +43,8 @@ package struct X509RevocationList: Equatable, Sendable {
     (self.thisUpdate, self.nextUpdate) = (thisUpdate, nextUpdate)
     issuer = try X509Name(der: handle.issuer)
     signatureAlgorithm = try X509SignatureAlgorithm(algorithmIdentifier: handle.signatureAlgorithm)
-    var critical = handle.criticalExtensions
+    namesOneAlgorithm = try X509SignatureAlgorithm.isNamedOnce(inSigned: der)
+    var unfit = try UnfitExtension(among: handle.extensions)
     var serialNumbers: Set<[UInt8]> = []
     for index in 0..<handle.count {
       let entry = handle.entry(at: index)
@@ -50,12 +53,12 @@ package struct X509RevocationList: Equatable, Sendable {
           .certificateSyntax, "revocation list is not well-formed: a negative serial number")
       }
       serialNumbers.insert(number)
-      critical += entry.criticalExtensions
+      if unfit == nil, !entry.extensions.isEmpty {
+        unfit = try UnfitExtension(among: entry.extensions)
+      }
     }
     self.serialNumbers = serialNumbers
-    criticalExtension = try critical.first.map { (identifier) throws(MigrationError) in
-      try DERValue(identifier).objectIdentifier ?? "without an identifier"
-    }
+    unfitExtension = unfit
   }
 
   /// Every list in `bytes`: one in DER, or any number in PEM.
@@ -100,5 +103,44 @@ package struct X509RevocationList: Equatable, Sendable {
       return false
     }
     return own.isSigned(by: other)
+  }
+}
+
+/// An extension that makes a revocation list, or an entry, something else than one root's whole list.
+package struct UnfitExtension: Equatable, Sendable {
+  /// A clause: "revocation list has an extension twice".
+  package let what: String
+  /// Dotted form.
+  package let identifier: String
+
+  /// Extensions that say, critical or not, that a list is a part of one or speaks of another issuer's
+  /// certificates (RFC 5280, sections 5.2.4, 5.2.5 and 5.3.3).
+  private static let partial = [
+    "2.5.29.27": "revocation list only has what changed since another",
+    "2.5.29.28": "revocation list is for a part of what was issued",
+    "2.5.29.29": "revocation list has an entry of another issuer",
+  ]
+
+  /// The first such one among the extensions of a list or of one entry; nil when there is none.
+  /// - Throws: `CERT-SYNTAX`.
+  init?(among extensions: [X509RevocationHandle.Extension]) throws(MigrationError) {
+    var seen: Set<[UInt8]> = []
+    for item in extensions {
+      let identifier = try DERValue(item.identifier).objectIdentifier ?? "without an identifier"
+      if let what = Self.partial[identifier] {
+        (self.what, self.identifier) = (what, identifier)
+        return
+      }
+      guard seen.insert(item.identifier).inserted else {
+        (what, self.identifier) = ("revocation list has an extension twice", identifier)
+        return
+      }
+      guard !item.isCritical else {
+        what = "revocation list has a critical extension that is not known"
+        self.identifier = identifier
+        return
+      }
+    }
+    return nil
   }
 }

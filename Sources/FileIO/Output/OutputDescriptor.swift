@@ -31,6 +31,19 @@ final class OutputDescriptor: Sendable {
     }
   }
 
+  /// Goes on `count` bytes behind what was written before. What lies between reads as zero once
+  /// something follows.
+  func advance(by count: UInt64) throws(MigrationError) {
+    do {
+      guard let count = Int64(exactly: count) else { throw Errno.fileTooLarge }
+      _ = try SystemCall.typed { try raw.seek(offset: count, from: .current) }
+    } catch let failure as Errno {
+      throw MigrationError(.writeFailed, "cannot write", name, failure)
+    } catch {
+      throw MigrationError(.writeFailed, "cannot write", name, .ioError)
+    }
+  }
+
   /// Writes all of `bytes` at `offset`.
   func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
     do {

@@ -9,7 +9,7 @@ package import Wire
 /// that, by `discard()`, the end of this object's life or a termination signal, the temporary
 /// file is removed and whatever stood at the target stands there still. Standard output, devices
 /// and fifos are written directly: what they got they keep.
-package final class OutputFile: ByteOutput, Sendable {
+package final class OutputFile: SparseOutput, Sendable {
   /// What will be written. Binary data is not sent to a terminal.
   package enum Content: Sendable { case binary, text }
 
@@ -92,6 +92,20 @@ package final class OutputFile: ByteOutput, Sendable {
     try descriptor.write(bytes)
   }
 
+  /// Writes `count` zeros behind what was written before: a hole, but in what is seen at once. A hole
+  /// at the end makes the file no longer.
+  /// - Throws: `IO-WRITE`.
+  package func writeHole(_ count: UInt64) throws(MigrationError) {
+    if !isDirect { return try descriptor.advance(by: count) }
+    let zeros = [UInt8](repeating: 0, count: Int(min(count, 256 << 10)))
+    var left = count
+    while left > 0 {
+      let step = Int(min(left, UInt64(zeros.count)))
+      try write(zeros.span.extracting(first: step))
+      left -= UInt64(step)
+    }
+  }
+
   /// Writes all of `bytes` at `offset`; the place of sequential writes stays.
   /// - Throws: `IO-WRITE`, also when the output has no positions.
   package func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
@@ -160,7 +174,7 @@ package final class OutputFile: ByteOutput, Sendable {
       Registry.shared.discard(pending.key)
       throw error
     }
-    try pending.place.synchronize(name)
+    try pending.place.synchronize([name])
   }
 
   /// Whether the output stands under its name.

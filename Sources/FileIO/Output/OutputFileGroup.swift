@@ -26,7 +26,7 @@ extension OutputFile {
       for output in outputs { output.discard() }
       throw error
     }
-    for naming in namings { try naming.place.synchronize(naming.name) }
+    for naming in namings { try naming.place.synchronize(namings.map(\.name)) }
   }
 
   private static func refuseSame(_ outputs: [OutputFile]) throws(MigrationError) {

@@ -171,7 +171,7 @@ package final class OutputFolder: Sendable {
       Registry.shared.discard(key)
       throw error
     }
-    try place.synchronize(name)
+    try place.synchronize([name])
   }
 
   /// Gives the folder up and removes its files. Does nothing after `commit()`.

@@ -107,12 +107,17 @@ struct OutputPlace {
   }
 
   /// Waits until the name is on the disk.
-  /// - Throws: `IO-WRITE`: the output stands all the same, and the error says so.
-  func synchronize(_ name: String) throws(MigrationError) {
+  /// - Parameter names: of all outputs that got theirs together.
+  /// - Throws: `IO-WRITE`: the outputs stand all the same, and the error says so.
+  func synchronize(_ names: [String]) throws(MigrationError) {
     do throws(MigrationError) {
       try OutputDescriptor.synchronize(folder: path.removingLastComponent())
     } catch {
-      throw error.adding("\(name) stands there, whole; whether it outlasts a power failure is open")
+      let (stands, outlasts) =
+        names.count == 1 ? ("stands", "it outlasts") : ("stand", "they outlast")
+      throw error.adding(
+        names.joined(separator: " and ")
+          + " \(stands) there, whole; whether \(outlasts) a power failure is open")
     }
   }
 

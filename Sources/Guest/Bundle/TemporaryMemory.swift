@@ -8,12 +8,14 @@ package final class TemporaryMemory: GuestMemoryOutput {
   package static let limit: UInt64 = 8 << 40
 
   private let file: TemporaryFile
+  /// The same, to be read.
+  private let input: InputFile
   private let sizes: [UInt64]
   /// Where each block begins in the file.
   private let starts: [UInt64]
 
   /// - Parameter blockSizes: bytes of each block; all zero.
-  /// - Throws: `GUEST-SHAPE` for more memory than `limit`; `OUTPUT-CREATE`, `IO-WRITE`.
+  /// - Throws: `GUEST-SHAPE` for more memory than `limit`; `OUTPUT-CREATE`, `INPUT-OPEN`, `IO-WRITE`.
   package init(blockSizes: [UInt64]) throws(MigrationError) {
     var starts: [UInt64] = []
     var end: UInt64 = 0
@@ -27,6 +29,7 @@ package final class TemporaryMemory: GuestMemoryOutput {
       end += size
     }
     file = try TemporaryFile(size: end)
+    input = try file.input()
     (sizes, self.starts) = (blockSizes, starts)
   }
 
@@ -48,15 +51,28 @@ package final class TemporaryMemory: GuestMemoryOutput {
     try file.read(at: place(block, offset, buffer.count), into: &buffer)
   }
 
+  /// The next stretch of a block at or after `offset` that something was written to; nil when there is
+  /// none. All else is zero.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such place.
+  package func nextWritten(
+    block: Int, from offset: UInt64
+  ) throws(MigrationError) -> Range<UInt64>? {
+    let place = try place(block, offset, 0)
+    let (start, size) = (starts[block], sizes[block])
+    guard let found = try input.nextData(from: place), found.lowerBound < start + size else {
+      return nil
+    }
+    return found.lowerBound - start..<min(found.upperBound - start, size)
+  }
+
   /// The guest whose memory this is.
-  /// - Throws: `INPUT-OPEN`; `GUEST-SHAPE` when the RAM blocks are others; what
+  /// - Throws: `GUEST-SHAPE` when the RAM blocks are others; what
   ///   `GuestDescription.validate` throws.
   package func guest(_ description: GuestDescription) throws(MigrationError) -> GuestReader {
     try description.validate()
     guard description.ramBlocks.map(\.size) == sizes else {
       throw MigrationError(.guestShape, "RAM blocks are not those whose memory was written")
     }
-    let input = try file.input()
     return GuestReader(
       description, memory: starts.map { .init(file: input, start: $0) }, identity: nil)
   }

@@ -23,6 +23,9 @@ final class SealCheck {
   /// Consumes what lies before `offset`, and hands it over.
   func consume(upTo offset: UInt64) throws(MigrationError) { try follower.consume(upTo: offset) }
 
+  /// Consumes the chunks of a hole, when one is ahead, unread.
+  func passHole() throws(MigrationError) { try follower.passHole() }
+
   /// The covered bytes end here.
   func streamEnds() throws(MigrationError) { try follower.end() }
 
@@ -99,38 +102,46 @@ final class SealCheck {
   /// Reads the leaves piece by piece, so that nothing is allocated for leaves that are not there.
   private static func readLeaves(
     _ count: UInt64, from input: StreamInput
-  ) throws(MigrationError) -> [UInt8] {
-    var leaves: [UInt8] = []
-    var left = count
-    while left > 0 {
-      let step = min(left, 2048)
-      leaves += try input.readArray(Int(step) * LeafHasher.hashSize)
-      left -= step
+  ) throws(MigrationError) -> LeafList {
+    let size = LeafHasher.hashSize
+    var leaves = LeafList()
+    while leaves.count < count {
+      let left = count - leaves.count
+      let hole = min(left, try input.holeAhead() / UInt64(size))
+      if hole > 0 {
+        input.passHole(hole * UInt64(size))
+        leaves.append([UInt8](repeating: 0, count: size), count: hole)
+        continue
+      }
+      let piece = try input.readArray(Int(min(left, 2048)) * size)
+      for start in stride(from: 0, to: piece.count, by: size) {
+        leaves.append(piece.span.extracting(start..<start + size))
+      }
     }
     return leaves
   }
 
   private static func short(_ bytes: [UInt8]) -> String { "\(Hex.encode(bytes.prefix(8)))…" }
 
-  /// Names each chunk whose leaf is another. Where bytes are missing or too many all behind them is
-  /// moved: only the first chunk is named then.
+  /// Names each chunk whose leaf is another; chunks that follow each other as one where all are equal and
+  /// so are their leaves. Where bytes are missing or too many all behind them is moved: only the first is
+  /// named then.
   private func compare(
-    _ leaves: [UInt8], covering length: UInt64, _ refuse: MigrationError.Refusal
+    _ leaves: LeafList, covering length: UInt64, _ refuse: MigrationError.Refusal
   ) throws(MigrationError) {
-    let mine = follower.leaves
-    let size = LeafHasher.hashSize
     let isMoved = length != follower.length
-    for start in stride(from: 0, to: min(leaves.count, mine.count), by: size)
-    where leaves[start..<start + size] != mine[start..<start + size] {
-      let first = follower.start + UInt64(start / size * LeafHasher.chunkSize)
-      let last = min(first + UInt64(LeafHasher.chunkSize), follower.start + length)
+    let size = UInt64(LeafHasher.chunkSize)
+    try leaves.forEachDifference(from: follower.leaves) {
+      (sealed, found, range) throws(MigrationError) in
+      let first = follower.start + range.lowerBound * size
+      let end = isMoved ? range.lowerBound + 1 : range.upperBound
+      let last = follower.start + min(end * size, follower.length)
       try refuse(
         MigrationError(
           .sealChunk, "bytes up to 0x\(String(last, radix: 16)) are not those that were sealed",
-          in: .seal, at: first,
-          expected: "SHA-256 \(Self.short(Array(leaves[start..<start + size])))",
-          got: Self.short(Array(mine[start..<start + size]))))
-      if isMoved { return }
+          in: .seal, at: first, expected: "SHA-256 \(Self.short(sealed))",
+          got: Self.short(found)))
+      return !isMoved
     }
   }
 

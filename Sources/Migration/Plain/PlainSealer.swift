@@ -14,7 +14,7 @@ package import Wire
 package struct PlainSealer {
   private var reader: QEMUStreamReader
   private let assembly: RAMAssembly
-  private let output: any ByteOutput
+  private let output: any SparseOutput
   private let follower: ChunkFollower
   private var covered: UInt64 = 0
   private var trailer: [UInt8] = []
@@ -25,7 +25,7 @@ package struct PlainSealer {
   ///   - output: gets the sealed stream.
   ///   - crew: hashes.
   package init(
-    _ reader: QEMUStreamReader, _ assembly: RAMAssembly, to output: any ByteOutput, crew: WorkCrew
+    _ reader: QEMUStreamReader, _ assembly: RAMAssembly, to output: any SparseOutput, crew: WorkCrew
   ) {
     self.reader = reader
     self.assembly = assembly
@@ -49,7 +49,8 @@ package struct PlainSealer {
       coveredLength: covered, root: HashTree.root(of: leaves), trailer: trailer,
       signer: signer?.offer.publicKey)
     let fixed = seal.encoded
-    try output.write(fixed + leaves)
+    try output.write(fixed)
+    try leaves.write(to: output)
     if let signer { try output.write(signer.signSeal(Seal.Kind.plain.label + fixed)) }
     try output.write(trailer)
     return seal

@@ -11,7 +11,7 @@ internal import Wire
 /// segment each.
 final class ChunkFollower {
   private let input: StreamInput
-  private let copy: (any ByteOutput)?
+  private let copy: (any SparseOutput)?
   private let hasher: LeafHasher
   /// Chunks that may be pinned at once.
   private let pendingLimit: Int
@@ -22,8 +22,8 @@ final class ChunkFollower {
   private var hasEnded = false
 
   /// Begins to follow `input`, which nothing was consumed of.
-  /// - Parameter copy: gets every byte up to the end, as it is.
-  init(_ input: StreamInput, copy: (any ByteOutput)? = nil, crew: WorkCrew) {
+  /// - Parameter copy: gets every byte up to the end, as it is, and holes of whole chunks as holes.
+  init(_ input: StreamInput, copy: (any SparseOutput)? = nil, crew: WorkCrew) {
     self.input = input
     self.copy = copy
     hasher = LeafHasher(crew)
@@ -34,7 +34,7 @@ final class ChunkFollower {
   }
 
   /// The leaves of the chunks that are hashed; of all of them after `end`.
-  var leaves: [UInt8] { hasher.leaves }
+  var leaves: LeafList { hasher.leaves }
 
   /// Bytes in the chunks that are hashed.
   var length: UInt64 { hasher.length }
@@ -50,13 +50,37 @@ final class ChunkFollower {
     }
   }
 
-  /// Consumes what lies before `offset`, however much, without holding it all.
+  /// Consumes what lies before `offset`, however much, without holding it all. Chunks that are holes
+  /// are not read.
   func consume(upTo offset: UInt64) throws(MigrationError) {
     while input.offset < offset {
-      try input.require(1)
-      input.consume(Int(min(UInt64(input.count), offset - input.offset)))
-      try advance()
+      try passHole(upTo: offset)
+      try consumeStored(upTo: offset)
     }
+  }
+
+  /// Consumes the chunks of the hole that the window begins in, unread, and what lies before the first
+  /// of them. Does nothing where no whole chunk is a hole.
+  func passHole(upTo offset: UInt64 = .max) throws(MigrationError) {
+    let size = UInt64(LeafHasher.chunkSize)
+    let hole = min(try input.holeAhead(), offset - input.offset)
+    let behind = (input.offset - start) % size
+    let front = behind == 0 ? 0 : size - behind
+    guard hole >= front + size else { return }
+    let border = input.offset + front
+    while input.offset < border { try consumeStored(upTo: border) }
+    let chunks = (hole - front) / size
+    try submitZeros(chunks)
+    input.passHole(chunks * size)
+    input.release(before: next)
+  }
+
+  /// Consumes what is in the window, or comes next, of what lies before `offset`.
+  private func consumeStored(upTo offset: UInt64) throws(MigrationError) {
+    guard input.offset < offset else { return }
+    try input.require(1)
+    input.consume(Int(min(UInt64(input.count), offset - input.offset)))
+    try advance()
   }
 
   /// What was consumed so far is all there is to follow.
@@ -81,6 +105,13 @@ final class ChunkFollower {
     try hasher.submit(bytes)
     try copy?.write(bytes.bytes)
     next += UInt64(count)
+  }
+
+  private func submitZeros(_ count: UInt64) throws(MigrationError) {
+    try hasher.submitZeros(count)
+    let size = count * UInt64(LeafHasher.chunkSize)
+    try copy?.writeHole(size)
+    next += size
   }
 
   private func finishOldest() throws(MigrationError) {

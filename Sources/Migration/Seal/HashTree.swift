@@ -4,34 +4,72 @@ internal import Wire
 
 /// The hash tree over the leaves (RFC 6962 section 2.1, with SHA-256).
 package enum HashTree {
-  /// The root over `leaves`, 32 bytes each; empty when there are none.
-  package static func root(of leaves: [UInt8]) throws(MigrationError) -> [UInt8] {
-    // Roots of complete subtrees, whose sizes fall strictly.
-    var roots: [UInt8] = []
-    var sizes: [Int] = []
-    var hash = try SHA256()
-    for start in stride(from: 0, to: leaves.count, by: SHA256.size) {
-      roots.append(copying: leaves.span.extracting(start..<start + SHA256.size))
-      sizes.append(1)
-      while sizes.count >= 2, sizes[sizes.count - 1] == sizes[sizes.count - 2] {
-        try joinLastTwo(&roots, &sizes, with: &hash)
-      }
+  /// The root over `leaves`; empty when there are none.
+  package static func root(of leaves: LeafList) throws(MigrationError) -> [UInt8] {
+    var tree = try Builder()
+    for index in 0..<leaves.runCount {
+      let (leaf, range) = leaves.run(index)
+      try tree.append(leaf, count: UInt64(range.count))
     }
-    while sizes.count >= 2 { try joinLastTwo(&roots, &sizes, with: &hash) }
-    return roots
+    return try tree.root()
   }
 
-  private static func joinLastTwo(
-    _ roots: inout [UInt8], _ sizes: inout [Int], with hash: inout SHA256
-  ) throws(MigrationError) {
-    let left = roots.count - 2 * SHA256.size
-    try hash.update(nodeMark.span)
-    try hash.update(roots.span.extracting(left..<roots.count))
-    var output = roots.mutableSpan
-    try hash.finish(into: &output, at: left)
-    roots.removeLast(SHA256.size)
-    sizes[sizes.count - 2] += sizes[sizes.count - 1]
-    sizes.removeLast()
+  /// Takes leaves in, and joins complete subtrees.
+  private struct Builder: ~Copyable {
+    /// Roots of complete subtrees, whose sizes fall strictly.
+    private var roots: [UInt8] = []
+    private var sizes: [UInt64] = []
+    private var count: UInt64 = 0
+    private var hash: SHA256
+
+    init() throws(MigrationError) { hash = try SHA256() }
+
+    /// Takes in `count` leaves that are equal. Those that make up a complete subtree are hashed once for
+    /// each of its levels.
+    mutating func append(_ leaf: [UInt8], count: UInt64) throws(MigrationError) {
+      // Roots of complete trees of 1, 2, 4 ... such leaves.
+      var equal = [leaf]
+      var left = count
+      while left > 0 {
+        // A subtree begins at a multiple of its size.
+        let level = min(
+          self.count.trailingZeroBitCount, UInt64.bitWidth - 1 - left.leadingZeroBitCount)
+        while equal.count <= level {
+          var pair = equal[equal.count - 1] + equal[equal.count - 1]
+          try Self.join(&pair, at: 0, with: &hash)
+          equal.append(pair)
+        }
+        roots += equal[level]
+        sizes.append(1 << UInt64(level))
+        self.count += 1 << UInt64(level)
+        left -= 1 << UInt64(level)
+        while sizes.count >= 2, sizes[sizes.count - 1] == sizes[sizes.count - 2] {
+          try joinLastTwo()
+        }
+      }
+    }
+
+    mutating func root() throws(MigrationError) -> [UInt8] {
+      while sizes.count >= 2 { try joinLastTwo() }
+      return roots
+    }
+
+    private mutating func joinLastTwo() throws(MigrationError) {
+      try Self.join(&roots, at: roots.count - 2 * SHA256.size, with: &hash)
+      sizes[sizes.count - 2] += sizes[sizes.count - 1]
+      sizes.removeLast()
+    }
+
+    /// Puts the node over the last two roots in their place, which begins at `left`.
+    private static func join(
+      _ roots: inout [UInt8], at left: Int, with hash: inout SHA256
+    ) throws(MigrationError) {
+      try hash.update(nodeMark.span)
+      try hash.update(roots.span.extracting(left..<roots.count))
+      var output = roots.mutableSpan
+      try hash.finish(into: &output, at: left)
+      roots.removeLast(SHA256.size)
+    }
   }
 
   /// What is hashed before the two roots below a node.

@@ -15,17 +15,20 @@ package final class LeafHasher {
   /// Bytes of a leaf and of a node.
   package static let hashSize = 32
 
-  private struct Pending {
-    var chunk: ChunkHash
-    /// Keeps the chunk's bytes in place.
-    var bytes: PinnedBytes?
+  private enum Pending {
+    /// The bytes keep the chunk's in place.
+    case chunk(ChunkHash, PinnedBytes?)
+    /// So many chunks of zeros.
+    case zeros(UInt64)
   }
 
   private let crew: WorkCrew
   private var pending: Deque<Pending> = []
   private var free: [ChunkHash] = []
-  /// The leaves of the chunks that are done, 32 bytes each.
-  private(set) var leaves: [UInt8] = []
+  /// The leaf of a chunk of zeros, once there was one.
+  private var zeroLeaf: [UInt8]?
+  /// The leaves of the chunks that are done.
+  private(set) var leaves = LeafList()
   /// Bytes in the chunks that are done.
   private(set) var length: UInt64 = 0
 
@@ -44,26 +47,44 @@ package final class LeafHasher {
     try submit(bytes.buffer, bytes.range, bytes)
   }
 
+  /// Takes the next `count` chunks to be zeros, which one of them is hashed for.
+  func submitZeros(_ count: UInt64) throws(MigrationError) {
+    if zeroLeaf == nil {
+      let chunk = try ChunkHash()
+      (chunk.buffer, chunk.range) = (PageBuffer(count: Self.chunkSize), 0..<Self.chunkSize)
+      chunk.perform()
+      if let error = chunk.error { throw error }
+      zeroLeaf = chunk.leaf
+    }
+    pending.append(.zeros(count))
+  }
+
   private func submit(
     _ buffer: PageBuffer, _ range: Range<Int>, _ bytes: PinnedBytes?
   ) throws(MigrationError) {
     let chunk = if let last = free.popLast() { last } else { try ChunkHash() }
     (chunk.buffer, chunk.range) = (buffer, range)
-    pending.append(Pending(chunk: chunk, bytes: bytes))
+    pending.append(.chunk(chunk, bytes))
     crew.submit(chunk)
   }
 
   /// Takes the oldest chunk back when it is hashed.
   /// - Returns: its bytes, to be unpinned; nil when they were not pinned, or none is pending.
   func finishOldest() throws(MigrationError) -> PinnedBytes? {
-    guard let oldest = pending.popFirst() else { return nil }
-    let chunk = oldest.chunk
-    crew.finish(chunk)
-    if let error = chunk.error { throw error }
-    leaves += chunk.leaf
-    length += UInt64(chunk.range.count)
-    free.append(chunk)
-    return oldest.bytes
+    switch pending.popFirst() {
+    case .chunk(let chunk, let bytes):
+      crew.finish(chunk)
+      if let error = chunk.error { throw error }
+      leaves.append(chunk.leaf)
+      length += UInt64(chunk.range.count)
+      free.append(chunk)
+      return bytes
+    case .zeros(let count):
+      if let zeroLeaf { leaves.append(zeroLeaf, count: count) }
+      length += count * UInt64(Self.chunkSize)
+      return nil
+    case nil: return nil
+    }
   }
 }
 

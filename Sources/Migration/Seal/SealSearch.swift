@@ -11,7 +11,10 @@ extension SealCheck {
   /// - Returns: false when there is none; then the input is at its end.
   func find(in input: StreamInput, streamStart: UInt64) throws(MigrationError) -> Bool {
     let size = Seal.layout.size
-    while try input.available(atLeast: size) >= size {
+    while true {
+      // A seal does not begin in a hole: its first byte is none.
+      try passHole()
+      guard try input.available(atLeast: size) >= size else { break }
       guard let place = Self.firstMagic(in: input.bytes, before: input.count - size + 1) else {
         try consume(upTo: input.offset + UInt64(input.count - size + 1))
         continue

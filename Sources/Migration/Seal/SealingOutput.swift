@@ -94,7 +94,7 @@ final class SealingOutput {
   /// Writes what is left, hashes it, and gives the leaves of all that was appended. What is
   /// appended later is written and not hashed.
   /// - Throws: `IO-WRITE`.
-  func finishHashing() throws(MigrationError) -> [UInt8] {
+  func finishHashing() throws(MigrationError) -> LeafList {
     precondition(made == reserved)
     try flush()
     if hashing < made { try hash(Int(made - hashing)) }

@@ -346,7 +346,7 @@ package struct SourceVMM: ~Copyable {
       coveredLength: length, root: HashTree.root(of: leaves), trailer: trailer,
       signer: svsm.transferData.sourceKey)
     let fixed = seal.encoded
-    try output.appendUnhashed(fixed + leaves + svsm.signSeal(Seal.Kind.snp.label + fixed))
+    try output.appendUnhashed(fixed + leaves.encoded + svsm.signSeal(Seal.Kind.snp.label + fixed))
     try output.appendUnhashed(trailer)
   }
 

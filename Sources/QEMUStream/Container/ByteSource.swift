@@ -9,6 +9,17 @@ package protocol ByteSource: AnyObject {
   @unsafe func read(into buffer: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int
 }
 
+/// A source that does not store all of its bytes, and knows which: a sparse file.
+package protocol SparseSource: ByteSource {
+  /// Bytes of the hole that begins `back` bytes before the next one to be read: all are zero. 0 where
+  /// a byte is stored.
+  /// - Throws: `IO-READ`.
+  func hole(before back: UInt64) throws(MigrationError) -> UInt64
+
+  /// Passes by the next `count` bytes, which are there, without reading them.
+  func pass(_ count: UInt64)
+}
+
 /// What is left of a stream whose front was read, so that it can be read by an input of its own.
 package final class RestSource: ByteSource {
   private let input: StreamInput

@@ -117,7 +117,10 @@ package struct QEMUStreamReader {
         input.consume(size)
         state = .afterDescription
       case .unreadable:
-        while try !input.isAtEnd() { input.consume(input.bytes.count) }
+        while try !input.isAtEnd() {
+          let hole = try input.holeAhead()
+          if hole > 0 { input.passHole(hole) } else { input.consume(input.count) }
+        }
         return try end()
       case .afterDescription, .ended: return try end()
       }

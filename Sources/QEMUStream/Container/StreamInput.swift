@@ -15,6 +15,8 @@ package final class StreamInput {
   package static let defaultCapacity = 1 << 20
 
   private let source: any ByteSource
+  /// The same, when it may have holes.
+  private let sparse: (any SparseSource)?
   private let limit: Int
   private let capacity: Int
   /// The segment being filled.
@@ -45,6 +47,7 @@ package final class StreamInput {
     limit: Int = StreamInput.defaultLimit, offset: UInt64 = 0
   ) {
     self.source = source
+    sparse = source as? any SparseSource
     self.capacity = (max(capacity, 1) + 4095) & ~4095
     self.limit = max(limit, self.capacity)
     segment = StreamSegment(capacity: self.capacity)
@@ -116,6 +119,32 @@ package final class StreamInput {
     }
   }
 
+  // MARK: Holes
+
+  /// Bytes from the front of the window on that the source does not store: all are zero, and `passHole`
+  /// consumes them unread. 0 where a byte is stored, or the source knows no holes.
+  /// - Throws: `IO-READ`.
+  package func holeAhead() throws(MigrationError) -> UInt64 {
+    try sparse?.hole(before: UInt64(count)) ?? 0
+  }
+
+  /// Consumes `count` bytes of the hole ahead, however many. Precondition: `holeAhead` said that they
+  /// are one.
+  package func passHole(_ count: UInt64) {
+    let known = UInt64(self.count)
+    guard count > known, let sparse else { return consume(Int(count)) }
+    let place = offset &+ count
+    sparse.pass(count - known)
+    let next = takeSegment()
+    next.offset = place
+    next.filled = 0
+    setAside()
+    segment = next
+    (buffer, isLarge) = (next.buffer, false)
+    (start, end) = (StreamSegment.headroom, StreamSegment.headroom)
+    base = place &- UInt64(StreamSegment.headroom)
+  }
+
   // MARK: Reading on
 
   /// Reads once, into the segment that has room.
@@ -153,8 +182,13 @@ package final class StreamInput {
         gatherLarge()
       }
     }
-    if isKeeping { kept.append(segment) } else { pool.append(segment) }
+    setAside()
     segment = next
+  }
+
+  /// Keeps the segment that was filled for pinning, or has it used again.
+  private func setAside() {
+    if isKeeping { kept.append(segment) } else { pool.append(segment) }
   }
 
   private func takeSegment() -> StreamSegment {

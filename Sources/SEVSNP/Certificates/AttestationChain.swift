@@ -14,12 +14,15 @@ struct AttestationChain {
     [.root, .rootSigned, .issuerSigned, .leafSigned].allSatisfy(ledger.passed)
   }
 
+  /// The chain that `links` is of. Without one there is no whole chain among the certificates, and it is
+  /// what there is of one.
   init(
     trust: [TrustAnchor], supplied: [X509Certificate], report: AttestationReport?,
-    _ ledger: inout AttestationLedger
+    links: ChainLinks?, _ ledger: inout AttestationLedger
   ) {
     let leaf = ledger.check(.certificate) { () throws(MigrationError) in
-      try Self.leaf(among: supplied, report: report)
+      if let links { return links.leaf }
+      return try Self.leaf(among: supplied, report: report)
     }
     self.leaf = leaf
     guard let leaf else {
@@ -27,7 +30,8 @@ struct AttestationChain {
       return
     }
     let issuer = ledger.check(.issuer) { () throws(MigrationError) in
-      try Self.issuer(of: leaf, supplied: supplied, trust: trust)
+      if let links { return links.issuer }
+      return try Self.issuer(of: leaf, supplied: supplied, trust: trust)
     }
     self.issuer = issuer
     guard let issuer else {
@@ -35,7 +39,9 @@ struct AttestationChain {
       return
     }
     let anchor = ledger.check(.root) { () throws(MigrationError) in
-      try Self.anchor(of: issuer, supplied: supplied, trust: trust)
+      try Self.refuseStrangers(among: supplied, trust)
+      if let links { return links.anchor }
+      return try Self.anchor(of: issuer, trust: trust)
     }
     self.anchor = anchor
     ledger.check(.leafSigned) { () throws(MigrationError) in
@@ -61,23 +67,11 @@ struct AttestationChain {
     }
   }
 
-  /// The certificate of the kind of key the report names; of several, the one that made its
-  /// signature.
+  /// The first of those that may be the signing key's.
   private static func leaf(
     among supplied: [X509Certificate], report: AttestationReport?
   ) throws(MigrationError) -> X509Certificate {
-    let leaves = supplied.filter { !$0.isAuthority }
-    let named = leaves.filter { leaf in
-      leaf.subject.commonName == report?.keyInfo.signer.map(commonName)
-    }
-    let signing = named.first { leaf in
-      if let report, case .p384(let point) = leaf.publicKey {
-        report.isSigned(by: point)
-      } else {
-        false
-      }
-    }
-    guard let leaf = signing ?? named.first ?? leaves.first else {
+    guard let leaf = ChainLinks.leaves(among: supplied, report: report).first else {
       throw MigrationError(
         .certificateMissing, "no certificate of the key that signed the report",
         in: .certificate,
@@ -88,45 +82,49 @@ struct AttestationChain {
 
   static func commonName(_ signer: KeyInfo.Signer) -> String { "SEV-\(signer)" }
 
-  /// A certificate named as the leaf's issuer, supplied or known beforehand; of several, the one
-  /// that is itself under a trusted root and signed the leaf.
+  /// A certificate named as the leaf's issuer, supplied or known beforehand, that signed the leaf where
+  /// there is one.
   private static func issuer(
     of leaf: X509Certificate, supplied: [X509Certificate], trust: [TrustAnchor]
   ) throws(MigrationError) -> X509Certificate {
-    let known = trust.flatMap(\.intermediates) + supplied.filter { $0.isAuthority }
-    let named = known.filter { !$0.isSelfIssued && $0.subject == leaf.issuer }
-    let sound = named.first { issuer in
-      leaf.isSigned(by: issuer)
-        && trust.contains { $0.root.subject == issuer.issuer && issuer.isSigned(by: $0.root) }
-    }
-    if let issuer = sound ?? named.first(where: { leaf.isSigned(by: $0) }) ?? named.first {
-      return issuer
-    }
+    let named = ChainLinks.issuers(among: supplied, trust).filter { $0.subject == leaf.issuer }
+    if let issuer = named.first(where: { leaf.isSigned(by: $0) }) ?? named.first { return issuer }
     let isUnderRoot = trust.contains { $0.root.subject == leaf.issuer }
     throw MigrationError(
       isUnderRoot ? .certificateChain : .certificateMissing,
       isUnderRoot
-        ? "certificate is issued by the root itself"
-        : "the certificate's issuer is neither supplied nor known",
+        ? "\(name(of: leaf)) is issued by the root itself"
+        : "the issuer of \(name(of: leaf)) is neither supplied nor known",
       in: .certificate, expected: isUnderRoot ? "an intermediate" : "\(leaf.issuer)",
       got: isUnderRoot ? "\(leaf.issuer)" : nil)
   }
 
-  /// The trusted root the issuer is under. A root that is supplied but not trusted is refused
-  /// even if a trusted one of the same name exists: somebody wants another chain believed.
-  private static func anchor(
-    of issuer: X509Certificate, supplied: [X509Certificate], trust: [TrustAnchor]
-  ) throws(MigrationError) -> TrustAnchor {
+  /// Refuses a root that is supplied but not trusted, even if a trusted one of the same name exists:
+  /// somebody wants another chain believed.
+  private static func refuseStrangers(
+    among supplied: [X509Certificate], _ trust: [TrustAnchor]
+  ) throws(MigrationError) {
     for root in supplied where root.isSelfIssued {
       guard trust.contains(where: { $0.root.keyFingerprint == root.keyFingerprint }) else {
         throw untrusted(root.subject, trust)
       }
     }
+  }
+
+  /// The trusted root the issuer names.
+  private static func anchor(
+    of issuer: X509Certificate, trust: [TrustAnchor]
+  ) throws(MigrationError) -> TrustAnchor {
     let named = trust.filter { $0.root.subject == issuer.issuer }
     guard let anchor = named.first(where: { issuer.isSigned(by: $0.root) }) ?? named.first else {
       throw untrusted(issuer.issuer, trust)
     }
     return anchor
+  }
+
+  /// What a message calls a certificate.
+  static func name(of certificate: X509Certificate) -> String {
+    certificate.subject.commonName ?? "the certificate"
   }
 
   private static func untrusted(_ name: X509Name, _ trust: [TrustAnchor]) -> MigrationError {
@@ -146,18 +144,24 @@ struct AttestationChain {
   ) throws(MigrationError) {
     guard certificate.isSigned(by: issuer) else {
       throw MigrationError(
-        .certificateChain, "signature on the certificate is not its issuer's",
-        in: .certificate, expected: "a signature of \(issuer.subject.commonName ?? "?")",
-        got: certificate.subject.commonName)
+        .certificateChain,
+        "signature on \(name(of: certificate)) is not that of \(name(of: issuer))",
+        in: .certificate, expected: "a signature of \(name(of: issuer))")
     }
   }
 
   private static func checkAlgorithms(_ certificate: X509Certificate) throws(MigrationError) {
     guard certificate.signatureAlgorithm == .rsaPSSSHA384 else {
       throw MigrationError(
-        .certificateAlgorithm, "certificate is signed in another way than AMD's",
+        .certificateAlgorithm, "\(name(of: certificate)) is signed in another way than AMD's",
         in: .certificate, expected: "\(X509SignatureAlgorithm.rsaPSSSHA384)",
         got: "\(certificate.signatureAlgorithm)")
+    }
+    guard certificate.namesOneAlgorithm else {
+      throw MigrationError(
+        .certificateAlgorithm,
+        "\(name(of: certificate)) names another signature algorithm inside than outside",
+        in: .certificate)
     }
     switch certificate.publicKey {
     case .rsa(bits: 4096), .p384: break
@@ -167,7 +171,7 @@ struct AttestationChain {
 
   private static func wrongKey(_ certificate: X509Certificate, expected: String) -> MigrationError {
     MigrationError(
-      .certificateAlgorithm, "certificate has another kind of key than AMD's",
+      .certificateAlgorithm, "\(name(of: certificate)) has another kind of key than AMD's",
       in: .certificate, expected: expected, got: "\(certificate.publicKey)")
   }
 
@@ -175,7 +179,7 @@ struct AttestationChain {
   private static func checkAuthority(
     _ certificate: X509Certificate, isRoot: Bool
   ) throws(MigrationError) {
-    let name = certificate.subject.commonName ?? "authority"
+    let name = name(of: certificate)
     if let repeated = certificate.repeatedExtension {
       throw MigrationError(
         .certificateExtension, "extension of \(name) occurs twice", in: .certificate,
@@ -213,7 +217,8 @@ struct AttestationChain {
   ) throws(MigrationError) {
     for certificate in [anchor.root, issuer, leaf] where certificate.version != 3 {
       throw wrongName(
-        certificate, "certificate is not X.509 version 3", "3", "\(certificate.version)")
+        certificate, "\(name(of: certificate)) is not X.509 version 3", "3",
+        "\(certificate.version)")
     }
     let isVLEK = leaf.issuer.commonName == "SEV-VLEK-\(anchor.line)"
     let issuerName = (isVLEK ? "SEV-VLEK-" : "SEV-") + anchor.line

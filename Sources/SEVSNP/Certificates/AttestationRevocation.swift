@@ -50,16 +50,23 @@ extension AttestationVerifier {
         in: .revocationList, expected: "\(X509SignatureAlgorithm.rsaPSSSHA384)",
         got: "\(list.signatureAlgorithm)")
     }
+    guard list.namesOneAlgorithm else {
+      throw MigrationError(
+        .certificateAlgorithm,
+        "revocation list names another signature algorithm inside than outside", in: .revocationList
+      )
+    }
     guard list.isSigned(by: root) else {
       throw MigrationError(
-        .certificateChain, "signature on the revocation list is not the root's", in: .revocationList,
+        .certificateChain, "signature on the revocation list is not the root's",
+        in: .revocationList,
         expected: "a signature of \(root.subject.commonName ?? "?")")
     }
-    // A critical extension may make a list speak of less, or of others, than it seems to.
-    if let identifier = list.criticalExtension {
+    // An extension may make a list speak of less, or of others, than it seems to.
+    if let unfit = list.unfitExtension {
       throw MigrationError(
-        .certificateExtension, "revocation list has an extension that is not known",
-        in: .revocationList, got: "critical extension \(identifier)")
+        .certificateExtension, unfit.what, in: .revocationList, got: "extension \(unfit.identifier)"
+      )
     }
     guard list.thisUpdate <= time, time <= list.nextUpdate else {
       throw MigrationError(

@@ -81,26 +81,42 @@ package struct CertificateTable: Equatable, Sendable {
     return false
   }
 
-  /// An entry without content, which has none to lie wrong, is one that the host does not have.
-  /// - Throws: `CERT-TABLE` for a table that is too long, has no end, repeats a GUID, or whose
-  ///   contents lie outside it, inside the list, or in one another.
+  /// Reads a whole table.
+  /// - Throws: `CERT-TABLE` for a table that is too long, has no end, repeats a GUID, whose contents
+  ///   lie outside it, inside the list, or in one another, or that has anything but zeros elsewhere.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
-    guard bytes.count <= Self.limit else {
+    let (table, stray) = try Self.read(bytes)
+    if let stray {
       throw MigrationError(
-        .certificateTable, "certificate table is too long", expected: "at most \(Self.limit) bytes",
+        .certificateTable, "byte of the certificate table belongs to no entry and is not zero",
+        at: UInt64(stray), expected: "0", got: "\(bytes[stray])")
+    }
+    self = table
+  }
+
+  /// Reads a table, and finds the first byte that is neither zero nor of the list or a content.
+  ///
+  /// An entry without content, which has none to lie wrong, is one that the host does not have.
+  /// - Throws: `CERT-TABLE`, but for such a byte.
+  static func read(
+    _ bytes: [UInt8]
+  ) throws(MigrationError) -> (table: CertificateTable, stray: Int?) {
+    guard bytes.count <= limit else {
+      throw MigrationError(
+        .certificateTable, "certificate table is too long", expected: "at most \(limit) bytes",
         got: "\(bytes.count)")
     }
-    var places: [(guid: [UInt8], start: UInt64, end: UInt64)] = []
+    var places: [(guid: [UInt8], content: Range<Int>)] = []
     let span = bytes.span
     var cursor = ByteCursor(span)
     while true {
       let offset = cursor.offset
-      guard cursor.remaining >= Self.layout.size else {
+      guard cursor.remaining >= layout.size else {
         throw MigrationError(.certificateTable, "certificate table has no end entry", at: offset)
       }
       let guid = try cursor.takeArray(16)
-      let start = UInt64(try cursor.readLittleEndian(UInt32.self))
-      let length = UInt64(try cursor.readLittleEndian(UInt32.self))
+      let start = Int(try cursor.readLittleEndian(UInt32.self))
+      let length = Int(try cursor.readLittleEndian(UInt32.self))
       if guid.allSatisfy({ $0 == 0 }) {
         guard start == 0, length == 0 else {
           throw MigrationError(.certificateTable, "end entry is not all zero", at: offset)
@@ -110,25 +126,39 @@ package struct CertificateTable: Equatable, Sendable {
       guard !places.contains(where: { $0.guid == guid }) else {
         throw MigrationError(.certificateTable, "entry occurs twice", at: offset)
       }
+      guard length > 0 else {
+        places.append((guid, 0..<0))
+        continue
+      }
       // Both are 32-bit numbers: the sum fits.
-      guard start + length <= UInt64(bytes.count) else {
+      let content = start..<start + length
+      guard content.upperBound <= bytes.count else {
         throw MigrationError(
           .certificateTable, "content lies beyond the table", at: offset + 16,
-          expected: "at most \(bytes.count)", got: "\(start + length)")
+          expected: "at most \(bytes.count)", got: "\(content.upperBound)")
       }
-      let isOverlapping = places.contains { start < $0.end && $0.start < start + length }
-      guard length == 0 || !isOverlapping else {
+      guard !places.contains(where: { $0.content.overlaps(content) }) else {
         throw MigrationError(.certificateTable, "contents overlap", at: offset + 16)
       }
-      places.append((guid, start, start + length))
+      places.append((guid, content))
     }
-    let listEnd = cursor.offset
-    guard places.allSatisfy({ $0.start >= listEnd || $0.start == $0.end }) else {
+    let list = 0..<Int(cursor.offset)
+    guard !places.contains(where: { $0.content.overlaps(list) }) else {
       throw MigrationError(.certificateTable, "content lies inside the list of entries")
     }
-    entries = places.map { place in
-      Entry(guid: place.guid, content: Array(bytes[Int(place.start)..<Int(place.end)]))
+    let entries = places.map { Entry(guid: $0.guid, content: Array(bytes[$0.content])) }
+    let covered = [list] + places.map(\.content).sorted { $0.lowerBound < $1.lowerBound }
+    return (CertificateTable(entries), firstStray(in: bytes, beside: covered))
+  }
+
+  /// The first byte outside `covered`, ranges in order, that is not zero.
+  private static func firstStray(in bytes: [UInt8], beside covered: [Range<Int>]) -> Int? {
+    var next = 0
+    for range in covered + [bytes.count..<bytes.count] where range.lowerBound >= next {
+      if let stray = bytes[next..<range.lowerBound].firstIndex(where: { $0 != 0 }) { return stray }
+      next = range.upperBound
     }
+    return nil
   }
 
   /// The table, contents in the order of the entries.

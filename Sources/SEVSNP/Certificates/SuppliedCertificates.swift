@@ -42,7 +42,7 @@ package struct SuppliedCertificates: Equatable, Sendable {
     } else {
       throw MigrationError(
         .certificateSyntax, "file is neither DER, PEM nor a certificate table",
-        got: "\(Likeness(bytes))")
+        got: Likeness(bytes).decodedDescription)
     }
   }
 
@@ -99,8 +99,12 @@ package struct SuppliedCertificates: Equatable, Sendable {
     inJSON bytes: [UInt8]
   ) throws(MigrationError) -> [X509Certificate]? {
     guard let json = try? JSON(parsing: bytes.withoutByteOrderMark) else { return nil }
-    let texts = ["vcekCert", "certificateChain"].flatMap { json.values(under: $0) }
+    let texts = ["vcekCert", "certificateChain"].compactMap { json[$0] }
     guard !texts.isEmpty else { return nil }
+    // Of two readers would take different ones.
+    if let key = json.repeatedKey {
+      throw MigrationError(.certificateSyntax, "\(printable(key)) is there twice")
+    }
     var certificates: [X509Certificate] = []
     for text in texts {
       guard let text = text.string else { return nil }

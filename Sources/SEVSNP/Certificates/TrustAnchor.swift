@@ -12,10 +12,16 @@ package struct TrustAnchor: Equatable, Sendable {
   package let root: X509Certificate
   package let intermediates: [X509Certificate]
 
-  /// The part of its common name behind "ARK-": intermediates are named after it.
+  /// The part of its common name after "ARK-": intermediates are named after it.
   package var line: String {
     let name = root.subject.commonName ?? ""
     return name.hasPrefix("ARK-") ? String(name.dropFirst(4)) : name
+  }
+
+  /// The product its common name speaks of, where it is one that AMD gives its roots: "ARK-Genoa". A
+  /// genuine root's own; nil for a model's, whose names are its maker's.
+  package var namedProduct: Product? {
+    product ?? (root.subject.commonName == "ARK-\(line)" ? Product(productName: line) : nil)
   }
 
   /// For people: "AMD Milan", or the common name of a named root.

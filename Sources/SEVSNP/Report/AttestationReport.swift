@@ -79,7 +79,7 @@ package struct AttestationReport: Equatable, Sendable {
   /// The bytes the signature covers.
   package var signedBytes: [UInt8] { Array(bytes[..<Self.signedSize]) }
 
-  /// Reads a report and refuses what no firmware writes: see `checkForm`. Says nothing about who
+  /// Reads a report and refuses what no firmware signs: see `checkForm`. Says nothing about who
   /// signed it.
   /// - Throws: `REPORT-LENGTH`, `REPORT-VERSION`, and what `checkForm` throws.
   package init(_ bytes: [UInt8]) throws(MigrationError) {

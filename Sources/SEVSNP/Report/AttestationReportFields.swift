@@ -78,6 +78,18 @@ extension AttestationReport {
       currentMitigations = launchMitigations
     }
 
+    /// Who asked for a report, by VMPL.
+    package enum Requester: String, Sendable, CaseIterable {
+      /// A guest, or the SVSM in it: 0 to 3.
+      case guest
+      /// All ones.
+      case host
+      /// Any other level.
+      case nobody
+    }
+
+    package var requester: Requester { vmpl <= 3 ? .guest : vmpl == .max ? .host : .nobody }
+
     /// True when CHIP_ID does not say which chip it was.
     package var masksChipID: Bool { chipID.allSatisfy { $0 == 0 } }
 

@@ -1,9 +1,10 @@
 package import Errors
+package import Wire
 
 extension AttestationReport {
-  /// Refuses what no firmware writes, before any certificate is looked at.
+  /// Refuses what no firmware signs, before any certificate is looked at.
   ///
-  /// The bytes behind the signature and the upper bytes of R and S are not signed: were they not
+  /// The bytes after the signature and the upper bytes of R and S are not signed: were they not
   /// refused, one report would have many valid encodings.
   /// - Throws: `REPORT-VERSION`, `REPORT-POLICY`, `REPORT-RESERVED` (with the offset),
   ///   `REPORT-SIGNING-KEY`, `REPORT-ALGORITHM`, `REPORT-SIGNATURE`.
@@ -30,10 +31,11 @@ extension AttestationReport {
   /// VMPL: the host chose all that is in REPORT_DATA then.
   /// - Throws: `REPORT-VMPL`.
   package func checkRequester() throws(MigrationError) {
-    guard self.vmpl <= 3 else {
+    let requester = fields.requester
+    guard requester == .guest else {
       throw MigrationError(
         .reportVMPL,
-        self.vmpl == .max
+        requester == .host
           ? "the host asked for the report: it speaks for no guest"
           : "no guest runs at the report's privilege level", in: .report, at: 0x030,
         expected: "VMPL 0 to 3", got: "VMPL 0x\(String(self.vmpl, radix: 16))")
@@ -58,14 +60,32 @@ extension AttestationReport {
   }
 
   func checkReserved() throws(MigrationError) {
-    for range in Self.reservedRanges(version: self.version) {
-      for offset in range where bytes[offset] != 0 {
-        throw MigrationError(
-          .reportReserved, "reserved byte is not zero", in: .report, at: UInt64(offset),
-          expected: "0", got: "\(bytes[offset])")
+    for offset in Self.reservedRanges(version: self.version).joined() {
+      try requireZero("reserved byte", at: offset)
+    }
+    guard let product = layoutProduct else { return }
+    let meant = product.levels.map(\.byte)
+    for field in Self.layout.fields where field.name.hasSuffix("_TCB") {
+      for byte in 0..<field.size where !meant.contains(byte) {
+        try requireZero(
+          "byte of \(field.name) that means nothing on \(product.rawValue)",
+          at: field.offset + byte)
       }
     }
   }
+
+  private func requireZero(_ what: String, at offset: Int) throws(MigrationError) {
+    guard bytes[offset] == 0 else {
+      throw MigrationError(
+        .reportReserved, "\(what) is not zero", in: .report, at: UInt64(offset),
+        expected: "0", got: "\(bytes[offset])")
+    }
+  }
+
+  /// The product whose layout the TCBs of this report have; nil when it is not known. A report before
+  /// version 3 has no CPU identity: those of Milan and Genoa look alike and have one layout, and what can
+  /// only be Turin's is recognised.
+  package var layoutProduct: Product? { self.product ?? (self.cpu == nil ? .milan : nil) }
 
   func checkSigningKey() throws(MigrationError) {
     let info = self.keyInfo
@@ -81,7 +101,10 @@ extension AttestationReport {
     }
     guard info.signer != nil else {
       throw MigrationError(
-        .reportSigningKey, "report names no key that could have signed it", in: .report,
+        .reportSigningKey,
+        info.isUnsigned
+          ? "report is not signed: no key was asked for"
+          : "report names a key that is not known", in: .report,
         at: 0x048, expected: "0 (VCEK) or 1 (VLEK)", got: "\(info.signerCode)")
     }
   }

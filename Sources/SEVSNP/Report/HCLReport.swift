@@ -34,8 +34,8 @@ package struct HCLReport: Equatable, Sendable {
   package let reportData: [UInt8]
 
   /// nil when `bytes` are of another form.
-  /// - Throws: `REPORT-LENGTH` for one that is cut, of another processor, or whose claims are
-  ///   hashed in an unknown way.
+  /// - Throws: `REPORT-LENGTH` for one that is cut, of another processor, whose claims are hashed in
+  ///   an unknown way, or that has anything but zeros after them.
   init?(_ bytes: [UInt8]) throws(MigrationError) {
     guard bytes.starts(with: "HCLA".utf8) else { return nil }
     let span = bytes.span
@@ -64,6 +64,11 @@ package struct HCLReport: Equatable, Sendable {
           got: "\(hash)")
       }
       reportData = digest + [UInt8](repeating: 0, count: 64 - digest.count)
+      if let stray = bytes[Int(cursor.offset)...].firstIndex(where: { $0 != 0 }) {
+        throw Self.refusal(
+          "a byte after the vTPM's claims is not zero", at: UInt64(stray), expected: "0",
+          got: "\(bytes[stray])")
+      }
     } catch {
       guard error.code == .streamTruncated else { throw error }
       throw Self.refusal(

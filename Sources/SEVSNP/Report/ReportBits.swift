@@ -111,6 +111,8 @@ package struct KeyInfo: RawRepresentable, Equatable, Sendable {
   package var masksChipKey: Bool { rawValue >> 1 & 1 == 1 }
   /// The code in bits 4:2.
   package var signerCode: UInt8 { UInt8(rawValue >> 2 & 7) }
+  /// Firmware was told not to sign: the platform masks its chip key, or the request named no key.
+  package var isUnsigned: Bool { masksChipKey || signerCode == 7 }
   /// The signing key, or nil when the code names none.
   package var signer: Signer? { Signer(rawValue: signerCode) }
   /// Bits 31:5 are zero.

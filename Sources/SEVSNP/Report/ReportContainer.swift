@@ -53,7 +53,7 @@ package struct ReportContainer: Sendable {
       throw MigrationError(
         .reportLength, "file holds no attestation report", in: .report,
         expected: "\(AttestationReport.size) bytes, a MSG_REPORT_RSP or another form of a report",
-        got: "\(Likeness(bytes))")
+        got: Likeness(bytes).decodedDescription)
     }
     self = found
   }
@@ -82,47 +82,52 @@ package struct ReportContainer: Sendable {
     if let bytes = json.array == nil ? nil : json.bytes, let found = try Found(bytes) {
       return ReportContainer(found, .array)
     }
-    if let found = try tsm(json) { return ReportContainer(found, .tsm) }
-    return try coco(json)
+    return try evidence(json)
   }
 
-  private static func tsm(_ json: JSON) throws(MigrationError) -> Found? {
-    guard let blob = try member("outblob", of: json) else { return nil }
-    let provider = try member("provider", of: json)
-    if let name = provider?.string, !name.hasPrefix("sev_guest") {
+  /// The report in an object. Of two, or of a key that comes twice, readers would take different ones.
+  private static func evidence(_ json: JSON) throws(MigrationError) -> ReportContainer? {
+    let (blob, report) = (json["outblob"], json["attestation_report"])
+    if blob == nil, report == nil { return nil }
+    if let key = json.repeatedKey { throw refusal("\(printable(key)) is there twice") }
+    switch (blob, report) {
+    case (let blob?, nil): return ReportContainer(try tsm(blob, of: json), .tsm)
+    case (nil, let report?): return try coco(report, of: json)
+    default:
+      throw refusal(
+        "outblob and attestation_report are both there", expected: "one attestation report")
+    }
+  }
+
+  private static func tsm(_ blob: JSON, of json: JSON) throws(MigrationError) -> Found {
+    if let name = json["provider"]?.string, !name.hasPrefix("sev_guest") {
       throw refusal("the report is another provider's", expected: "sev_guest", got: printable(name))
     }
     guard var found = try Found(required(blob, "outblob")) else {
       throw refusal("outblob holds no attestation report")
     }
-    if let table = try member("auxblob", of: json), !table.isNull {
+    if let table = json["auxblob"], !table.isNull {
       try found.addTable(required(table, "auxblob"))
     }
     return found
   }
 
-  private static func coco(_ json: JSON) throws(MigrationError) -> ReportContainer? {
-    guard let report = try member("attestation_report", of: json) else { return nil }
+  private static func coco(_ report: JSON, of json: JSON) throws(MigrationError) -> ReportContainer
+  {
     guard let found = try Found(required(report, "attestation_report")) else {
       throw refusal("attestation_report holds no attestation report")
     }
     var certificates: [X509Certificate] = []
-    if let chain = try member("cert_chain", of: json), !chain.isNull {
+    if let chain = json["cert_chain"], !chain.isNull {
       guard let entries = chain.array else { throw refusal("cert_chain is not an array") }
       for entry in entries {
-        guard let data = try member("data", of: entry) else {
+        guard let data = entry["data"] else {
           throw refusal("an entry of cert_chain has no data")
         }
         certificates += try X509Certificate.read(required(data, "data"))
       }
     }
     return ReportContainer(found, .coco, certificates)
-  }
-
-  private static func member(_ key: String, of json: JSON) throws(MigrationError) -> JSON? {
-    let values = json.values(under: key)
-    guard values.count <= 1 else { throw refusal("\(key) is there twice") }
-    return values.first
   }
 
   private static func required(_ json: JSON, _ key: String) throws(MigrationError) -> [UInt8] {
@@ -150,26 +155,48 @@ private struct Found {
   init?(_ bytes: [UInt8]) throws(MigrationError) {
     if let hcl = try HCLReport(bytes) {
       (form, report, self.hcl) = (.hcl, hcl.report, hcl)
-    } else if bytes.count == AttestationReport.size {
-      (form, report) = (.report, bytes)
     } else if let response = try ReportResponse.read(bytes) {
       (form, report) = (.response, response.report)
-      if !response.rest.isEmpty { try addTable(Array(response.rest)) }
+      if response.rest.contains(where: { $0 != 0 }) { try addTail(response.rest) }
+    } else if bytes.count == AttestationReport.size {
+      (form, report) = (.report, bytes)
     } else if bytes.count > AttestationReport.size, bytes[0] != 0, bytes[1..<4] == [0, 0, 0] {
       // A version, and more than a report: then a table, or the zeros of a page.
       (form, report) = (.report, Array(bytes.prefix(AttestationReport.size)))
-      let rest = Array(bytes.dropFirst(AttestationReport.size))
-      // Fewer zeros than an entry has are not the end of a buffer.
-      guard CertificateTable.isMeant(rest) else {
-        throw MigrationError(
-          .reportLength, "what comes after the report is no certificate table", in: .report,
-          expected: "\(AttestationReport.size) bytes, or a table after them",
-          got: "\(bytes.count) bytes")
-      }
-      try addTable(rest)
+      try addTail(bytes[AttestationReport.size...])
     } else {
       return nil
     }
+  }
+
+  /// Takes the certificate table that ends a file, or the zeros that end its last page. Fewer zeros
+  /// than an entry has are neither.
+  private mutating func addTail(_ tail: ArraySlice<UInt8>) throws(MigrationError) {
+    let bytes = Array(tail)
+    guard CertificateTable.isMeant(bytes) else {
+      throw Self.stray(at: tail.startIndex, of: tail.endIndex)
+    }
+    guard let first = bytes.firstIndex(where: { $0 != 0 }) else { return }
+    // A list without an entry is the end of a buffer: nothing can belong to it.
+    guard first < CertificateTable.layout.size else {
+      throw Self.stray(at: tail.startIndex + first, of: tail.endIndex)
+    }
+    let stray: Int?
+    do {
+      let (table, place) = try CertificateTable.read(bytes)
+      certificates.append(try SuppliedCertificates(table))
+      stray = place
+    } catch {
+      throw error.within(.certificates)
+    }
+    if let stray { throw Self.stray(at: tail.startIndex + stray, of: tail.endIndex) }
+  }
+
+  private static func stray(at place: Int, of count: Int) -> MigrationError {
+    MigrationError(
+      .reportLength, "what comes after the report is no certificate table and no part of one",
+      in: .report, at: UInt64(place),
+      expected: "\(AttestationReport.size) bytes, or a table after them", got: "\(count) bytes")
   }
 
   /// Zeros are the end of a buffer, and no table.

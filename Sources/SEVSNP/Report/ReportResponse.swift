@@ -29,7 +29,11 @@ package enum ReportResponse {
     var cursor = ByteCursor(span)
     let status = try cursor.readLittleEndian(UInt32.self)
     let size = try cursor.readLittleEndian(UInt32.self)
-    if status != 0, bytes.dropFirst(4).allSatisfy({ $0 == 0 }) {
+    let reserved = try cursor.takeArray(24)
+    // A report has its policy there, of which bit 17 is always set.
+    if status != 0, [0, UInt32(AttestationReport.size)].contains(size),
+      reserved.allSatisfy({ $0 == 0 })
+    {
       throw MigrationError(
         .reportLength,
         "the firmware answered with status 0x\(String(status, radix: 16)): no report",
@@ -42,7 +46,6 @@ package enum ReportResponse {
         .reportLength, "the firmware's response is cut", in: .report,
         expected: "\(end) bytes", got: "\(bytes.count)")
     }
-    let reserved = try cursor.takeArray(24)
     guard reserved.allSatisfy({ $0 == 0 }) else {
       throw MigrationError(
         .reportReserved, "reserved bytes of the firmware's response are not zero",

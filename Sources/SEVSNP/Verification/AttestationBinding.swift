@@ -77,10 +77,10 @@ extension AttestationVerifier {
     _ report: AttestationReport, _ endorsement: EndorsementExtensions, _ anchor: TrustAnchor
   ) throws(MigrationError) {
     let product = endorsement.product
-    if let genuine = anchor.product, genuine != product {
+    if let line = anchor.namedProduct, line != product {
       throw MigrationError(
         .reportProduct, "certificate is for another product than its root",
-        in: .certificate, expected: genuine.rawValue, got: endorsement.productName)
+        in: .certificate, expected: line.rawValue, got: endorsement.productName)
     }
     // Before version 3 a report has no CPU identity: the certificate decides between those products
     // whose TCBs look alike. Of others a report so old cannot be read.
@@ -144,19 +144,22 @@ extension AttestationVerifier {
     _ report: AttestationReport, _ identifier: [UInt8]
   ) throws(MigrationError) {
     let count = identifier.count
-    guard report.chipID.starts(with: identifier) else {
+    // Zeros name no chip, not even the one whose certificate has zeros too.
+    let isMasked = report.fields.masksChipID
+    guard !isMasked, report.chipID.starts(with: identifier) else {
       throw MigrationError(
         .reportChip,
-        report.fields.masksChipID
+        isMasked
           ? "report does not name its chip" : "certificate is of another chip than the report",
-        in: .report, at: 0x1A0, expected: Hex.encode(identifier),
+        in: .report, at: 0x1A0,
+        expected: isMasked ? "an identifier that is not zero" : Hex.encode(identifier),
         got: Hex.encode(report.chipID[..<count]))
     }
     let rest = report.chipID[count...]
     if let place = rest.firstIndex(where: { $0 != 0 }) {
       throw MigrationError(
-        .reportChip, "CHIP_ID goes on behind the identifier of the certificate's chip",
-        in: .report, at: 0x1A0 + UInt64(place), expected: "zero behind \(count) bytes",
+        .reportChip, "CHIP_ID goes on after the identifier of the certificate's chip",
+        in: .report, at: 0x1A0 + UInt64(place), expected: "zero after \(count) bytes",
         got: Hex.encode(rest))
     }
   }

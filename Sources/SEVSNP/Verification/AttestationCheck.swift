@@ -101,6 +101,30 @@ package struct AttestationCheck: Equatable, Sendable {
       }
     }
 
+    /// What a check reads.
+    enum Subject {
+      /// How something is written, or a signature itself.
+      case form
+      /// What certificates say.
+      case chain
+      /// What the report says.
+      case report
+    }
+
+    var subject: Subject {
+      switch self {
+      case .form, .policyForm, .reserved, .signingKey, .signatureForm, .certificate, .issuer,
+        .rootSigned, .issuerSigned, .leafSigned, .signature:
+        .form
+      case .root, .algorithms, .authorities, .names, .extensions, .dates, .revocation: .chain
+      case .requester, .product, .chip, .tcb, .tcbOrder, .signerAllowed, .vmpl, .debug,
+        .migrationAgent, .reportData, .measurement, .minimumTCB, .launchTCB, .committedTCB,
+        .guestPolicy, .guestSVN, .identity, .hostData, .idKey, .authorKey, .chipWelcome,
+        .platformInfo, .firmware, .mitigations:
+        .report
+      }
+    }
+
     /// What it is about, whatever came out.
     package var question: String { "whether \(meaning)" }
   }

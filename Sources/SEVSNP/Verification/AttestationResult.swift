@@ -32,6 +32,27 @@ package struct AttestationResult: Sendable {
   /// the mechanics and proves nothing about hardware.
   package var isGenuine: Bool { isAccepted && anchor?.product != nil }
 
+  /// Place of the first check that failed; the number of checks when none did.
+  var failurePlace: Int { checks.firstIndex(where: \.isFailure) ?? checks.count }
+
+  /// Whether what a check says rests on good signatures: what a certificate says on those of its chain,
+  /// what the report says on its own under a chain that nothing is wrong with. Where it rests on none,
+  /// anybody may have written what the check read.
+  package func isVouched(_ check: AttestationCheck) -> Bool {
+    switch check.name.subject {
+    case .form: true
+    case .chain: anchor != nil
+    case .report:
+      anchor != nil
+        && checks.allSatisfy { other in
+          switch other.name.subject {
+          case .chain: !other.isFailure
+          case .form, .report: other.name != .signature || other.outcome == .passed
+          }
+        }
+    }
+  }
+
   /// The first failure, or nil.
   package var firstFailure: MigrationError? {
     for check in checks {

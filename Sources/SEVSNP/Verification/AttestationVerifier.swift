@@ -84,12 +84,29 @@ package struct AttestationVerifier: Sendable {
     self.revocationLists = revocationLists
   }
 
-  /// Makes every check that can be made.
+  /// Makes every check that can be made. Of several chains one that passes is taken, else the one that
+  /// fails last.
   ///
   /// - Parameters:
   ///   - report: the whole report.
   ///   - certificates: the signing key's certificate and, in any order, others of its chain.
   package func verify(report bytes: [UInt8], certificates: [X509Certificate]) -> AttestationResult {
+    let supplied = ChainLinks.ordered(certificates)
+    let report = try? AttestationReport(unchecked: bytes)
+    let chains = ChainLinks.all(trust: trust, supplied: supplied, report: report)
+    var best: AttestationResult?
+    for chain in chains {
+      let result = judge(bytes, supplied, chain)
+      if result.isAccepted { return result }
+      if best.map({ $0.failurePlace < result.failurePlace }) ?? true { best = result }
+    }
+    return best ?? judge(bytes, supplied, nil)
+  }
+
+  /// Makes every check of the report under one chain, or under what there is of one.
+  private func judge(
+    _ bytes: [UInt8], _ supplied: [X509Certificate], _ links: ChainLinks?
+  ) -> AttestationResult {
     var ledger = AttestationLedger()
     let report = ledger.check(.form) { () throws(MigrationError) in
       let report = try AttestationReport(unchecked: bytes)
@@ -103,7 +120,8 @@ package struct AttestationVerifier: Sendable {
       ledger.check(.signatureForm, report.checkSignatureForm)
       ledger.check(.requester, report.checkRequester)
     }
-    let chain = AttestationChain(trust: trust, supplied: certificates, report: report, &ledger)
+    let chain = AttestationChain(
+      trust: trust, supplied: supplied, report: report, links: links, &ledger)
     var endorsement: EndorsementExtensions?
     if let leaf = chain.leaf {
       checkDates(chain, &ledger)
@@ -136,7 +154,7 @@ package struct AttestationVerifier: Sendable {
     else { return }
     ledger.check(.dates) { () throws(MigrationError) in
       for certificate in chain.certificates where !certificate.isValid(at: time) {
-        let name = certificate.subject.commonName ?? "certificate"
+        let name = AttestationChain.name(of: certificate)
         throw MigrationError(
           .certificateDate,
           time < certificate.notBefore ? "\(name) is not valid yet" : "\(name) has expired",

@@ -65,10 +65,19 @@ extension Likeness: CustomStringConvertible {
     case .html: "an HTML page, as a server sends that has nothing else"
     case .json(let start): "JSON: \(printable(start))"
     case .dump: "a hex dump: xxd -r makes a file of it"
-    case .hex: "hex digits that spell something else"
-    case .base64: "Base64 that spells something else"
+    case .hex: "hex digits: xxd -r -p makes bytes of them"
+    case .base64: "Base64: base64 -d makes bytes of it"
     case .text(let line): "text: \"\(printable(line))\""
     case .binary(let count, let start): "\(count) bytes that begin with \(Hex.encode(start))"
+    }
+  }
+
+  /// The same, for a reader that has looked at what hex digits and Base64 spell.
+  package var decodedDescription: String {
+    switch self {
+    case .hex: "hex digits that spell something else"
+    case .base64: "Base64 that spells something else"
+    default: description
     }
   }
 }
