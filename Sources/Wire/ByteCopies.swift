@@ -3,12 +3,12 @@
 
 extension Array where Element == UInt8 {
   /// The bytes of `span`, copied.
-  @usableFromInline package init(copying span: Span<UInt8>) {
+  @inlinable package init(copying span: Span<UInt8>) {
     self = unsafe span.withUnsafeBufferPointer { unsafe Array($0) }
   }
 
   /// Appends the bytes of `span`.
-  package mutating func append(copying span: Span<UInt8>) {
+  @inlinable package mutating func append(copying span: Span<UInt8>) {
     unsafe span.withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
   }
 }
@@ -25,7 +25,7 @@ extension MutableSpan<UInt8> {
   }
 
   /// Copies all of `source` to `offset`. Precondition: it fits.
-  package mutating func copy(_ source: Span<UInt8>, to offset: Int) {
+  @inlinable package mutating func copy(_ source: Span<UInt8>, to offset: Int) {
     precondition(offset >= 0 && source.count <= count - offset)
     unsafe withUnsafeMutableBufferPointer { target in
       unsafe source.withUnsafeBufferPointer { source in
@@ -36,7 +36,7 @@ extension MutableSpan<UInt8> {
   }
 
   /// Makes the bytes of `range` zero. Precondition: the span has them.
-  package mutating func zero(_ range: Range<Int>) {
+  @inlinable package mutating func zero(_ range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     unsafe withUnsafeMutableBufferPointer { bytes in
       guard let base = bytes.baseAddress else { return }
@@ -46,7 +46,7 @@ extension MutableSpan<UInt8> {
 
   /// Moves `size` bytes from `source` to `target`; the regions may overlap. Precondition: both lie
   /// in the span.
-  package mutating func move(_ size: Int, from source: Int, to target: Int) {
+  @inlinable package mutating func move(_ size: Int, from source: Int, to target: Int) {
     precondition(size >= 0 && source >= 0 && source <= count - size)
     precondition(target >= 0 && target <= count - size)
     if source == target { return }

@@ -1,9 +1,10 @@
-package import Errors
+public import Errors
 
 /// Reads fixed-width fields from borrowed bytes and knows where in the stream they lie.
 ///
 /// Every read is checked against the bytes at hand; none traps and none allocates. A container
 /// field is big-endian (QEMU), a field of an AMD structure little-endian.
+@usableFromInline
 package struct ByteCursor: ~Escapable {
   @usableFromInline let bytes: Span<UInt8>
   @usableFromInline let base: UInt64

@@ -7,9 +7,10 @@ internal import Glibc
 /// nobody reads or writes what another one writes: whoever takes a mutable span sees to it that no
 /// other span of the same bytes is in use. The compiler does not check that here, which is why
 /// this type is small and in a file of its own.
+@usableFromInline
 @safe package final class PageBuffer: @unchecked Sendable {
   /// Bytes.
-  package let count: Int
+  @usableFromInline package let count: Int
   @usableFromInline let base: UnsafeMutablePointer<UInt8>
 
   /// A buffer of `count` zero bytes. Those that are never touched take no memory.
@@ -51,14 +52,14 @@ internal import Glibc
   }
 
   /// Moves `count` bytes from `source` to `target`; the regions may overlap.
-  package func move(_ count: Int, from source: Int, to target: Int) {
+  @inlinable package func move(_ count: Int, from source: Int, to target: Int) {
     precondition(count >= 0 && source >= 0 && source <= self.count - count)
     precondition(target >= 0 && target <= self.count - count)
     unsafe (base + target).update(from: base + source, count: count)
   }
 
   /// Makes the bytes of `range` zero.
-  package func zero(_ range: Range<Int>) {
+  @inlinable package func zero(_ range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     unsafe (base + range.lowerBound).update(repeating: 0, count: range.count)
   }

@@ -1,4 +1,4 @@
-package import Errors
+public import Errors
 
 /// The fixed part of a record as it lies in a file or in memory: the declaration of its layout.
 ///
