@@ -9,8 +9,13 @@ let checked: [SwiftSetting] =
     .enableExperimentalFeature("Lifetimes"),
   ]
 
-func library(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-  .target(name: name, dependencies: dependencies, swiftSettings: checked)
+/// - Parameter resources: files of the target whose bytes are compiled into it.
+func library(
+  _ name: String, _ dependencies: [Target.Dependency] = [], resources: [String] = []
+) -> Target {
+  .target(
+    name: name, dependencies: dependencies, resources: resources.map { .embedInCode($0) },
+    swiftSettings: checked)
 }
 
 /// A library that others can import; the tools are products by themselves.
@@ -56,7 +61,12 @@ let package = Package(
     library("FileIO", ["Errors", "JSON", "Wire", "CLinux", "Threads", system]),
     library("Cryptography", ["Errors", "JSON", "Wire", "CLibCrypto"]),
     library("QEMUStream", ["Errors", "JSON", "Wire", "CLZMA", "CZlib", "CZstd"]),
-    library("SEVSNP", ["Errors", "JSON", "Wire", "Cryptography"]),
+    library(
+      "SEVSNP", ["Errors", "JSON", "Wire", "Cryptography"],
+      resources: ["milan", "genoa", "turin"].map { "Certificates/AMD/amd-\($0).pem" }
+        + [
+          "ark", "ask", "asvk", "chip-0", "chip-0-published-key", "chip-1", "chip-1-published-key",
+        ].map { "Platform/Model/model-\($0).pem" }),
     library("Guest", ["Errors", "JSON", "Wire", "Cryptography", "FileIO", "SEVSNP"]),
     library("SVSM", ["Errors", "JSON", "Wire", "Cryptography", "SEVSNP"]),
     library(
@@ -83,12 +93,34 @@ let package = Package(
         "Threads",
       ]),
     library(
+      "Import",
+      [
+        "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream",
+        "SEVSNP", "SVSM",
+      ]),
+    library(
+      "Instances",
+      [
+        "Errors", "Wire", "FileIO", "Guest", "Import", "Migration", "QEMUStream", "SVSM", "Threads",
+      ]),
+    library(
+      "Inspection",
+      [
+        "Errors", "JSON", "Wire", "Cryptography", "Guest", "Import", "Migration", "QEMUStream",
+        "SEVSNP", "SVSM",
+      ]),
+    library(
+      "Trials",
+      [
+        "Attacks", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Import", "Instances",
+        "Migration", "QEMUStream", "SEVSNP", "SVSM", "Threads",
+      ]),
+    library(
       "Tools",
       [
-        "Attacks", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Migration",
-        "QEMUStream", "SEVSNP",
-        "SVSM",
-        "Threads", arguments,
+        "Attacks", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Import",
+        "Inspection", "Instances", "Migration", "QEMUStream", "SEVSNP", "SVSM", "Threads", "Trials",
+        arguments,
       ]),
     tool("prepare"), tool("save"), tool("load"), tool("inspect"), tool("verify"), tool("attest"),
     tool("guest"), tool("seal"), tool("attack"),
@@ -133,12 +165,22 @@ let package = Package(
         "SEVSNP", "SVSM", "TestSupport",
       ], swiftSettings: checked),
     tests("Guest", ["Errors", "JSON", "Wire", "Cryptography", "FileIO", "SEVSNP", "TestSupport"]),
+    tests("Import", ["Errors", "FileIO", "QEMUStream", "SEVSNP", "TestSupport"]),
+    tests(
+      "Instances",
+      ["Errors", "FileIO", "Import", "Migration", "SEVSNP", "SVSM", "TestSupport", "Threads"]),
+    tests(
+      "Inspection",
+      [
+        "Errors", "FileIO", "Guest", "Import", "Migration", "QEMUStream", "SEVSNP", "SVSM",
+        "TestSupport",
+      ]),
+    tests("Trials", ["Attacks", "TestSupport", "Threads"]),
     tests(
       "Tools",
       [
-        "Attacks", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Migration",
-        "MigrationSupport",
-        "QEMUStream", "SEVSNP", "SVSM", "TestSupport",
+        "Attacks", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Import",
+        "Instances", "Migration", "MigrationSupport", "QEMUStream", "SEVSNP", "SVSM", "TestSupport",
         "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
         "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest", "svsm-mig-seal",
         "svsm-mig-attack",

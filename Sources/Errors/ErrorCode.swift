@@ -1,7 +1,7 @@
 /// The stable codes of everything a tool can refuse or fail at.
 ///
-/// A code never changes its meaning. `Formats/errors.md` lists each with its explanation; a test
-/// holds the two together. The part before the first hyphen names the area.
+/// A code never changes its meaning. All that is said of one is its `row`, which `Formats/errors.md`
+/// lists; a test holds the two together. The part before the first hyphen names the area.
 public enum ErrorCode: String, Sendable, CaseIterable {
   // The container (Formats/stream.md, "Container").
   case streamEmpty = "STREAM-EMPTY"
@@ -175,16 +175,4 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case writeFailed = "IO-WRITE"
   case cryptography = "INTERNAL-CRYPTOGRAPHY"
   case `internal` = "INTERNAL"
-
-  /// The exit status a tool ends with, after `sysexits.h`: 65 refused input, 66 no input, 73 no
-  /// output, 74 I/O error, 70 a fault of ours.
-  public var exitStatus: Int32 {
-    switch self {
-    case .inputOpen: 66
-    case .outputExists, .outputCreate, .outputSame, .outputTerminal: 73
-    case .readFailed, .writeFailed: 74
-    case .cryptography, .internal: 70
-    default: 65
-    }
-  }
 }

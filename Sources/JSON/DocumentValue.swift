@@ -171,7 +171,9 @@ package struct DocumentValue: Sendable {
     do {
       return try make()
     } catch {
-      throw refusal("\(place): \(error.what)", expected: error.expected, got: error.got)
+      throw MigrationError(
+        kind.code, "\(place): \(error.what)", in: kind.place, expected: error.expected,
+        got: error.got)
     }
   }
 

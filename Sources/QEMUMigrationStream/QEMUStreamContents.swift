@@ -101,9 +101,15 @@ public final class QEMUMemory {
   public let limit: UInt64
   /// The content of each block, in the order of the block list. Pages that did not come are zero.
   public private(set) var blocks: [[UInt8]] = []
+  private var names: [String] = []
 
   /// - Parameter limit: bytes that all blocks may have together: a stream of a few bytes can name terabytes.
   public init(limit: UInt64 = 1 << 30) { self.limit = limit }
+
+  /// The content of the block of this name; nil when the stream has none.
+  public subscript(name: String) -> [UInt8]? {
+    names.firstIndex(of: name).map { blocks[$0] }
+  }
 
   func begin(_ blocks: [QEMUStreamContents.Block]) throws(MigrationError) {
     var left = limit
@@ -114,6 +120,7 @@ public final class QEMUMemory {
           expected: "at most \(limit) bytes")
       }
       left -= block.size
+      names.append(block.name)
       self.blocks.append([UInt8](repeating: 0, count: size))
     }
   }

@@ -170,15 +170,10 @@ public struct MigrationVerdict: Sendable {
         switch entry.outcome {
         case .proven: .proven
         case .refuted(let refutations, more: _): .refuted(refutations.map(\.error))
-        case .notCheckable(let reason, let needs): .notCheckable(reason: reason, needs: needs)
+        case .notCheckable(let reason, let needs):
+          .notCheckable(reason: reason.description, needs: needs.description)
         }
       return Row(property: entry.property.rawValue, outcome: outcome)
     }
   }
-}
-
-/// A stream that is kept in memory.
-private final class CollectedOutput: ByteOutput {
-  var bytes: [UInt8] = []
-  func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
 }

@@ -73,6 +73,13 @@ package struct ByteCursor: ~Escapable {
   }
 }
 
+extension UInt64 {
+  /// The big-endian number in `bytes`, of which there are at most 8.
+  package init(bigEndianBytes bytes: some Sequence<UInt8>) {
+    self = bytes.reduce(0) { $0 << 8 | UInt64($1) }
+  }
+}
+
 extension Array where Element == UInt8 {
   /// Appends `value`, most significant byte first.
   @inlinable package mutating func append<Field: FixedWidthInteger & UnsignedInteger>(

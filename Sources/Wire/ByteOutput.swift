@@ -33,3 +33,32 @@ extension ByteOutput {
     try unsafe write(Span<UInt8>(_unsafeBytes: bytes))
   }
 }
+
+/// Collects what is written.
+package final class CollectedOutput: SparseOutput {
+  package private(set) var bytes: [UInt8] = []
+  private let limit: Int
+  private let refusal: MigrationError?
+
+  /// - Parameters:
+  ///   - limit: bytes that are taken at most.
+  ///   - refusal: what is thrown for more.
+  package init(limit: Int = .max, refusal: MigrationError? = nil) {
+    self.limit = limit
+    self.refusal = refusal
+  }
+
+  package func write(_ bytes: Span<UInt8>) throws(MigrationError) {
+    try reserve(UInt64(bytes.count))
+    self.bytes.append(copying: bytes)
+  }
+
+  package func writeHole(_ count: UInt64) throws(MigrationError) {
+    try reserve(count)
+    bytes += [UInt8](repeating: 0, count: Int(count))
+  }
+
+  private func reserve(_ count: UInt64) throws(MigrationError) {
+    if let refusal, count > UInt64(limit - bytes.count) { throw refusal }
+  }
+}

@@ -1,3 +1,5 @@
+public import Errors
+
 /// A field of a record by name: what the tables of `Formats/` show, and what recipes find places by.
 package struct RecordField: Sendable, Equatable {
   /// As the documents spell it.
@@ -16,10 +18,13 @@ extension WireRecord {
       }
       let start = fields.last?.range.upperBound ?? 0
       if let part = field as? any WireRecord {
-        fields += Self.fields(of: part, from: start)
+        fields += type(of: part).fields.map {
+          RecordField(
+            name: $0.name, range: start + $0.range.lowerBound..<start + $0.range.upperBound)
+        }
       } else {
         fields.append(
-          RecordField(name: fieldName(of: property), range: start..<start + size(of: field)))
+          RecordField(name: fieldName(of: property), range: start..<start + type(of: field).size))
       }
     }
     return fields
@@ -30,12 +35,49 @@ extension WireRecord {
     fields.first { $0.name == name }?.range
   }
 
-  private static func fields<Part: WireRecord>(of _: Part, from start: Int) -> [RecordField] {
-    Part.fields.map { field in
-      let range = start + field.range.lowerBound..<start + field.range.upperBound
-      return RecordField(name: field.name, range: range)
+  /// Where in the record the first byte lies that is not zero, of fields that must be: the reserved ones.
+  package func firstNonZero(in fields: [PartialKeyPath<Self>]) -> Int? {
+    for path in fields {
+      guard let offset = MemoryLayout<Self>.offset(of: path),
+        let field = self[keyPath: path] as? any WireField
+      else { preconditionFailure("A field of a record is a stored property.") }
+      if let place = field.bytes.firstIndex(where: { $0 != 0 }) { return offset + place }
     }
+    return nil
   }
 
-  private static func size<Field: WireField>(of _: Field) -> Int { MemoryLayout<Field>.size }
+  /// Refuses a reserved field that is not zero: the first of them.
+  /// - Parameters:
+  ///   - fields: the reserved ones.
+  ///   - start: where the record begins in the stream.
+  ///   - refuse: takes what is wrong.
+  /// - Throws: `SECTION-RESERVED`.
+  package func requireZero(
+    _ fields: [PartialKeyPath<Self>], at start: UInt64, refuse: MigrationError.Refusal
+  ) throws(MigrationError) {
+    for path in fields {
+      guard let field = self[keyPath: path] as? any WireField, !field.isZero else { continue }
+      guard let offset = MemoryLayout<Self>.offset(of: path) else {
+        preconditionFailure("A field of a record is a stored property.")
+      }
+      return try refuse(
+        MigrationError(
+          .sectionReserved, "reserved bytes are not zero", at: start &+ UInt64(offset),
+          expected: "0",
+          got: field.bytes.count > 8
+            ? "other bytes" : "\(field.bytes.reduce(UInt64(0)) { $0 << 8 | UInt64($1) })"))
+    }
+  }
+}
+
+extension ByteCursor {
+  /// The refusal of bytes that end inside of a record: in the field that is not whole.
+  @usableFromInline func truncated(in record: any WireRecord.Type) -> MigrationError {
+    guard let range = record.fields.map(\.range).first(where: { $0.upperBound > remaining }) else {
+      preconditionFailure("The record is whole.")
+    }
+    return MigrationError(
+      .streamTruncated, "data ends early", at: offset &+ UInt64(range.lowerBound),
+      expected: "\(range.count) bytes", got: "\(remaining - range.lowerBound)")
+  }
 }

@@ -4,6 +4,19 @@
 @usableFromInline
 package protocol WireField: BitwiseCopyable, Sendable {}
 
+extension WireField {
+  /// Whether every byte is zero, as reserved fields must be.
+  @inlinable package var isZero: Bool {
+    unsafe Swift.withUnsafeBytes(of: self) { bytes in unsafe bytes.allSatisfy { $0 == 0 } }
+  }
+
+  /// Bytes of the field.
+  @inlinable package static var size: Int { MemoryLayout<Self>.size }
+
+  /// The bytes of the field.
+  package var bytes: [UInt8] { unsafe Swift.withUnsafeBytes(of: self) { unsafe Array($0) } }
+}
+
 /// The order of the bytes of a number.
 @usableFromInline
 package protocol WireOrder: Sendable {
@@ -50,6 +63,10 @@ package struct WireNumber<
   }
 }
 
+extension WireNumber: Equatable {
+  @inlinable package static func == (one: Self, other: Self) -> Bool { one.value == other.value }
+}
+
 /// A number of one byte.
 package typealias U8 = WireNumber<UInt8, BigEndian, 1>
 /// A big-endian number of two bytes.
@@ -70,6 +87,15 @@ package typealias LE64 = WireNumber<UInt64, LittleEndian, 8>
 package struct WireBytes<let count: Int>: WireField {
   @usableFromInline var stored: InlineArray<count, UInt8>
 
+  /// Zero bytes.
+  @inlinable package init() { stored = InlineArray(repeating: 0) }
+
+  /// Precondition: there are exactly `count` bytes.
+  @inlinable package init(_ bytes: [UInt8]) {
+    self.init()
+    array = bytes
+  }
+
   /// The bytes. Setting them needs exactly `count`.
   @inlinable package var array: [UInt8] {
     get { Array(copying: stored.span) }
@@ -78,9 +104,6 @@ package struct WireBytes<let count: Int>: WireField {
       for index in 0..<count { stored[index] = newValue[index] }
     }
   }
-
-  /// Whether every byte is zero.
-  @inlinable package var isZero: Bool { firstNonZero == nil }
 
   /// Where the first byte lies that is not zero.
   @inlinable package var firstNonZero: Int? {
@@ -91,5 +114,20 @@ package struct WireBytes<let count: Int>: WireField {
   @inlinable package subscript(index: Int) -> UInt8 {
     get { stored[index] }
     set { stored[index] = newValue }
+  }
+}
+
+/// Several fields of one kind, one after the other.
+@usableFromInline
+package struct WireList<Element: WireField, let count: Int>: WireField {
+  @usableFromInline var stored: InlineArray<count, Element>
+
+  /// The elements. Setting them needs exactly `count`.
+  @inlinable package var array: [Element] {
+    get { stored.indices.map { stored[$0] } }
+    set {
+      precondition(newValue.count == count)
+      for index in 0..<count { stored[index] = newValue[index] }
+    }
   }
 }

@@ -22,18 +22,8 @@ package protocol WireRecord: WireField {
 }
 
 extension WireRecord {
-  /// In our own formats: `firstSequence` is `first_sequence`, and `reserved2` is `reserved_2`.
-  package static func fieldName(of property: String) -> String {
-    var name = ""
-    for character in property {
-      if character.isUppercase || character.isNumber, !name.isEmpty { name += "_" }
-      name += character.lowercased()
-    }
-    return name
-  }
-
-  /// Bytes of the fixed part.
-  @inlinable package static var size: Int { MemoryLayout<Self>.size }
+  /// A record that is only a part of others has no table of its own.
+  package static var name: String { "\(Self.self)" }
 
   /// Bytes from the start of the record to `field`.
   @inlinable @inline(__always)
@@ -42,6 +32,14 @@ extension WireRecord {
       preconditionFailure("A field of a record is a stored property.")
     }
     return offset
+  }
+
+  /// Where `field` lies in a stream or file that has the record at `start`: the place of a refusal.
+  @inlinable @inline(__always)
+  package static func offset<Field: WireField>(
+    of field: KeyPath<Self, Field>, from start: UInt64
+  ) -> UInt64 {
+    start &+ UInt64(offset(of: field))
   }
 
   /// The bytes of `field`, from the start of the record.
@@ -62,23 +60,29 @@ extension WireRecord {
     }
   }
 
-  /// The bytes of the record.
-  package var bytes: [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.append(self)
-    return bytes
+  /// The bytes before `field`: what a tag or a signature that ends a record covers.
+  package func bytes<Field: WireField>(before field: KeyPath<Self, Field>) -> [UInt8] {
+    Array(bytes.prefix(Self.offset(of: field)))
+  }
+}
+
+extension WireRecord {
+  /// The record at `offset` of `bytes`. Precondition: its bytes are there.
+  @inlinable package init(at offset: Int, of bytes: Span<UInt8>) {
+    precondition(offset >= 0 && offset <= bytes.count - MemoryLayout<Self>.size)
+    // A record is made of bytes alone, and any bytes are one.
+    self = unsafe bytes.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: Self.self)
   }
 }
 
 extension ByteCursor {
   /// Reads the fixed part of a record.
-  /// - Throws: `STREAM-TRUNCATED` when fewer bytes are left.
+  /// - Throws: `STREAM-TRUNCATED` when fewer bytes are left, with the place of the field that they end in.
   @inlinable package mutating func read<Record: WireRecord>(
     _: Record.Type = Record.self
   ) throws(MigrationError) -> Record {
-    let bytes = try take(MemoryLayout<Record>.size)
-    // A record is made of bytes alone, and any bytes are one.
-    return unsafe bytes.bytes.unsafeLoadUnaligned(as: Record.self)
+    guard remaining >= MemoryLayout<Record>.size else { throw truncated(in: Record.self) }
+    return Record(at: 0, of: try take(MemoryLayout<Record>.size))
   }
 }
 
@@ -86,6 +90,33 @@ extension Array where Element == UInt8 {
   /// Appends the bytes of `record`.
   @inlinable package mutating func append<Record: WireRecord>(_ record: Record) {
     unsafe Swift.withUnsafeBytes(of: record) { unsafe append(contentsOf: $0) }
+  }
+}
+
+extension Array where Element == UInt8 {
+  /// Writes `record` at `offset`. Precondition: its bytes are there.
+  @inlinable package mutating func put<Record: WireRecord>(_ record: Record, at offset: Int) {
+    var span = mutableSpan
+    span.put(record, at: offset)
+  }
+
+  /// A field of the record that begins at `start`. Precondition: its bytes are there.
+  @inlinable
+  package subscript<Record: WireRecord, Field: WireField>(
+    _ field: KeyPath<Record, Field>, at start: Int = 0
+  ) -> Field {
+    get {
+      // Checks that the bytes are there; any bytes are a field.
+      unsafe span.bytes.unsafeLoadUnaligned(
+        fromByteOffset: start + Record.offset(of: field), as: Field.self)
+    }
+    set {
+      let offset = start + Record.offset(of: field)
+      precondition(offset >= 0 && offset <= count - MemoryLayout<Field>.size)
+      unsafe withUnsafeMutableBytes { bytes in
+        unsafe bytes.storeBytes(of: newValue, toByteOffset: offset, as: Field.self)
+      }
+    }
   }
 }
 
@@ -97,4 +128,12 @@ extension MutableSpan<UInt8> {
       unsafe bytes.storeBytes(of: record, toByteOffset: offset, as: Record.self)
     }
   }
+}
+
+/// A record that is one field of the record around it: its own fields do not stand in its place.
+@usableFromInline
+package struct WirePart<Record: WireRecord>: WireField {
+  package var record: Record
+
+  package init(_ record: Record) { self.record = record }
 }

@@ -1,4 +1,5 @@
 import Attacks
+import Errors
 import TestSupport
 import Testing
 

@@ -32,7 +32,7 @@ enum Laboratory {
     materials.second = try second.map { try Materials.Input($0) }
     materials.instance = try destination()
     materials.seed = [seed]
-    let output = Output()
+    let output = CollectedOutput()
     try Recipe(parsing: recipe).make(from: materials, to: output)
     return output.bytes
   }
@@ -40,12 +40,6 @@ enum Laboratory {
   /// What a destination says to a stream, restoring nothing; nil when it takes it.
   static func refusal(of bytes: [UInt8]) throws -> ErrorCode? {
     try Lab.verifier().verify(StreamInput(ArraySource(bytes)), for: destination()).refusal?.code
-  }
-
-  /// Collects what is written.
-  final class Output: ByteOutput {
-    var bytes: [UInt8] = []
-    func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
   }
 
   /// A stream of two epochs: page 0 comes again, page 1 is withdrawn and then shared.

@@ -103,7 +103,7 @@ import Wire
     let attack = try #require(Attack.named("rogue-efer"))
     var materials = Materials(try Materials.Input(Laboratory.stream("tiny")))
     materials.instance = try Laboratory.destination()
-    let (plain, mended) = (Laboratory.Output(), Laboratory.Output())
+    let (plain, mended) = (CollectedOutput(), CollectedOutput())
     try attack.make(from: materials, to: plain)
     try attack.make(from: materials, mended: true, to: mended)
     #expect(plain.bytes == mended.bytes)

@@ -7,6 +7,7 @@ import SEVSNP
 import SVSM
 import TestSupport
 import Testing
+import Wire
 
 /// What a seed makes an attack hit differs from stream to stream; the codes are those that the attack lists
 /// for what it hits.
@@ -37,7 +38,7 @@ import Testing
     }
     for attack in attacks[part...].striding(by: stride) {
       for isMended in attack.mended == nil ? [false] : [false, true] {
-        let output = Laboratory.Output()
+        let output = CollectedOutput()
         let code = refusalCode { try attack.make(from: materials, mended: isMended, to: output) }
         guard code != .attackNeeds else { continue }
         #expect(code == nil, "\(attack.name)")

@@ -1,4 +1,5 @@
 import Cryptography
+import Errors
 import TestSupport
 import Testing
 import Wire

@@ -23,8 +23,8 @@ import Testing
 
   @Test func controlCharactersOfANameStayOnOneLine() {
     let error = #expect(throws: MigrationError.self) { try InputFile(scratch["a\nb\u{1b}[1m"]) }
-    #expect(error?.what.contains("a\\xab\\x1b[1m") == true)
-    #expect(error?.what.contains("\n") == false)
+    #expect(error?.what.description.contains("a\\xab\\x1b[1m") == true)
+    #expect(error?.what.description.contains("\n") == false)
   }
 
   @Test func aRegularFileHasSizeAndIdentity() throws {

@@ -2,6 +2,7 @@ import Errors
 import FileIO
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct OutputFolderTests {
   let scratch: Scratch

@@ -1,3 +1,4 @@
+import Errors
 import FileIO
 import TestSupport
 import Testing

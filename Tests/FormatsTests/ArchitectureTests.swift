@@ -6,11 +6,12 @@ import Testing
 @Suite struct ArchitectureTests {
   /// What each module of `Sources/` imports of the others.
   private static func imports() throws -> [String: Set<String>] {
-    let modules = Set(
-      try FileManager.default.contentsOfDirectory(atPath: Repository.path("Sources")))
+    let folders = try FileManager.default.contentsOfDirectory(atPath: Repository.path("Sources"))
+    // The names of C libraries begin like this: CZlib.
+    let modules = Set(folders.filter { $0.prefixMatch(of: /C[A-Z]/) == nil })
     let line = /^(?:@[a-z_A-Z]+ )?(?:public |package |internal )?import ([A-Za-z]+)$/
     var imports: [String: Set<String>] = [:]
-    for module in modules where !module.hasPrefix("C") || module == "Cryptography" {
+    for module in modules {
       var found: Set<String> = []
       let files = FileManager.default.enumerator(atPath: Repository.path("Sources/\(module)"))
       while let file = files?.nextObject() as? String {
@@ -80,5 +81,20 @@ import Testing
     let named = Set(table.rows.map { $0[0].filter { $0 != "`" } })
     let modules = try Self.imports().keys.filter { !$0.hasPrefix("svsm-mig-") }
     #expect(named.isSuperset(of: modules), "\(Set(modules).subtracting(named))")
+  }
+
+  @Test(
+    "Files that the texts on the code name are there", arguments: ["architecture", "contributing"])
+  func namedFilesExist(text: String) {
+    let name = /`((?:Sources|Tests|Fixtures)\/[A-Za-z\/.-]+)`/
+    var count = 0
+    for line in Documents.lines(of: "\(text).md") {
+      for match in line.matches(of: name) where !match.1.contains("NAME") {
+        count += 1
+        let path = Repository.path(String(match.1))
+        #expect(FileManager.default.fileExists(atPath: path), "\(match.1)")
+      }
+    }
+    #expect(count > 10)
   }
 }

@@ -6,14 +6,11 @@ import Testing
   /// Every clause that a code can stand for, in any section.
   private static let clauses: [(code: ErrorCode, clause: Clause)] = ErrorCode.allCases.flatMap {
     code -> [(ErrorCode, Clause)] in
-    let sections: [String?] =
-      [nil, "ram", "page states", "offer", "seal"]
-      + ["session", "guest-map", "private-pages", "epochs", "machine", "vcpu", "commit"].map {
-        "snp-\($0)"
-      }
-    let all = sections.flatMap { section in
-      [false, true].map { code.clause(in: section, isPlain: $0) }
-    }
+    let places: [Place?] = [
+      nil, .ram, .pageStates, .offer, .seal, .session, .section("snp-guest-map"), .pages, .epochs,
+      .machine, .section("snp-vcpu"), .commit,
+    ]
+    let all = places.flatMap { place in [false, true].map { code.clause(in: place, isPlain: $0) } }
     return Set(all).map { (code, $0) }
   }
 
@@ -32,7 +29,7 @@ import Testing
     for code in ErrorCode.allCases where code.rawValue.hasPrefix("CERT-") {
       let lines = lines(of: clause).joined(separator: "\n")
       let isThere = lines.contains("[\(code.rawValue)]") && code != .certificateSyntax
-      #expect((code.clause(in: "revocation list") == clause) == isThere, "\(code.rawValue)")
+      #expect((code.clause(in: .revocationList) == clause) == isThere, "\(code.rawValue)")
     }
   }
 

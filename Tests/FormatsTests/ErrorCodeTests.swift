@@ -6,6 +6,11 @@ import Testing
   private static let rows: [[String]] =
     Table.all(in: Documents.lines(of: "errors.md"), first: "code").flatMap(\.rows)
 
+  @Test func everyCodeHasOneRowInTheTablesOfTheAreas() {
+    #expect(
+      CodeRow.all.map(\.code.rawValue).sorted() == ErrorCode.allCases.map(\.rawValue).sorted())
+  }
+
   @Test(arguments: ErrorCode.allCases)
   func everyCodeHasOneRowWithItsExitStatus(code: ErrorCode) throws {
     let rows = Self.rows.filter { $0.first == "`\(code.rawValue)`" }

@@ -1,4 +1,5 @@
 import Attacks
+import Errors
 import FileIO
 import Foundation
 import Guest
@@ -45,7 +46,8 @@ import Wire
     guard case .session(let session) = try reader.next() else {
       throw PlainReader.Failure(what: "no session")
     }
-    let guest = SVSMInstance.UnnamedGuest(path: Array("/a/hidden/path".utf8), inode: 1, birth: 2)
+    let guest = SVSMInstance.UnnamedGuest(
+      identity: [UInt8](repeating: 1, count: 16), place: Array("/a/hidden/path".utf8))
     return try instance.restoring(by: session, unnamed: guest).encoded()
   }
 
@@ -70,14 +72,9 @@ import Wire
   }
 
   private static func make(_ recipe: String, of materials: Materials) throws -> [UInt8] {
-    let output = Output()
+    let output = CollectedOutput()
     try Recipe(parsing: recipe).make(from: materials, to: output)
     return output.bytes
-  }
-
-  private final class Output: ByteOutput {
-    var bytes: [UInt8] = []
-    func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
   }
 
   @Test("A place covers the bytes that the texts give it", arguments: files)

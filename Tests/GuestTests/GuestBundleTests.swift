@@ -177,7 +177,7 @@ import Testing
     try scratch.remove("guest/\(name)")
     let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["guest"]) }
     #expect(error?.code == .guestFile)
-    #expect(error?.what.contains("guest/\(name)") == true)
+    #expect(error?.what.description.contains("guest/\(name)") == true)
   }
 
   @Test(arguments: [
@@ -253,7 +253,7 @@ import Testing
     let error = #expect(throws: MigrationError.self) { try GuestReader(bundle: scratch["guest"]) }
     #expect(error?.code == .guestManifest)
     #expect(error?.place?.name == "guest.json")
-    #expect(error?.what.contains(words) == true, "\(error?.what ?? "")")
+    #expect(error?.what.description.contains(words) == true, "\(error?.what ?? "")")
   }
 
   /// Rows: manifests of valid form whose parts do not fit each other.

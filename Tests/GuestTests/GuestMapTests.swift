@@ -95,7 +95,7 @@ import Wire
     let map = try example()
     let bytes = map.encoded
     #expect(
-      bytes.count == GuestMap.headerLayout.size + map.ranges.count * GuestMap.entryLayout.size)
+      bytes.count == GuestMap.Header.size + map.ranges.count * GuestMap.Entry.size)
     #expect(
       Hex.encode(bytes.prefix(40))
         == "0000000300000000" + "0000000000000000" + "0000000000008000"

@@ -1,8 +1,10 @@
+import Errors
 import FileIO
 import Guest
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 @Suite struct MemoryExportTests {
   private let scratch: Scratch
@@ -99,31 +101,33 @@ import Testing
       // Linux: pr_pid at 32, struct user_regs_struct at 112 (sys/procfs.h, sys/user.h).
       let status = notes[index].content
       #expect(number(status, 32, 4) == UInt64(index) + 1)
-      let registers: [VMSA.Register?] = [
-        .r15, .r14, .r13, .r12, .rbp, .rbx, .r11, .r10, .r9, .r8, .rax, .rcx, .rdx, .rsi, .rdi, nil,
-        .rip, nil, .rflags, .rsp,
+      let registers: [(Int, VMSA.Register)] = [
+        (0, \.r15), (1, \.r14), (2, \.r13), (3, \.r12), (4, \.rbp), (5, \.rbx), (6, \.r11),
+        (7, \.r10), (8, \.r9), (9, \.r8), (10, \.rax), (11, \.rcx), (12, \.rdx), (13, \.rsi),
+        (14, \.rdi), (16, \.rip), (18, \.rflags), (19, \.rsp),
       ]
-      for (place, register) in registers.enumerated() {
-        guard let register else { continue }
-        #expect(number(status, 112 + 8 * place, 8) == vmsa[register], "\(register)")
+      for (place, register) in registers {
+        #expect(
+          number(status, 112 + 8 * place, 8) == vmsa[keyPath: register], "register \(place)")
       }
       let selectors: [(Int, VMSA.SegmentRegister)] = [
-        (17, .cs), (20, .ss), (23, .ds), (24, .es), (25, .fs), (26, .gs),
+        (17, \.cs), (20, \.ss), (23, \.ds), (24, \.es), (25, \.fs), (26, \.gs),
       ]
       for (place, segment) in selectors {
-        #expect(number(status, 112 + 8 * place, 8) == UInt64(vmsa[segment].selector))
+        let selector = vmsa[keyPath: segment].selector.value
+        #expect(number(status, 112 + 8 * place, 8) == UInt64(selector))
       }
-      #expect(number(status, 112 + 8 * 22, 8) == vmsa[.gs].base)
+      #expect(number(status, 112 + 8 * 22, 8) == vmsa.gs.base.value)
       // QEMU: struct QEMUCPUState (target/i386/arch_dump.c).
       let state = notes[2 + index].content
       #expect(number(state, 0, 4) == 1 && number(state, 4, 4) == 440)
-      #expect(number(state, 8, 8) == vmsa[.rax] && number(state, 136, 8) == vmsa[.rip])
+      #expect(number(state, 8, 8) == vmsa.rax && number(state, 136, 8) == vmsa.rip)
       // A flat 64-bit code segment, spelled as in the second word of a descriptor.
       #expect(number(state, 152, 4) == 8 && number(state, 156, 4) == 0xFFFF_FFFF)
       #expect(number(state, 160, 4) == 0xA09B00)
       let control = [392, 400, 408, 416, 424].map { number(state, $0, 8) }
-      #expect(control == [vmsa[.cr0], 0, vmsa[.cr2], vmsa[.cr3], vmsa[.cr4]])
-      #expect(number(state, 432, 8) == vmsa[.kernelGSBase])
+      #expect(control == [vmsa.cr0, 0, vmsa.cr2, vmsa.cr3, vmsa.cr4])
+      #expect(number(state, 432, 8) == vmsa.kernelGSBase)
     }
   }
 

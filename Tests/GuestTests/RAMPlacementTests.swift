@@ -82,12 +82,12 @@ import Testing
     arguments: [
       (
         "pc", 32, 0, "m1=128M pc.ram=32M", "",
-        "--ram m1@GPA (QEMU plugs the first block in at 0x100"
+        "<ram> m1@GPA (QEMU plugs the first block in at 0x100"
       ),
-      ("pc", 32, 0, "pc.ram=32M 0000:00:02.0/m0=128M", "", "--ram 0000:00:02.0/m0@GPA"),
-      ("pc", 128, 0, "m1=128M mem0=32M", "", "--ram BLOCK for each"),
-      ("pc", 32, 0, "m1=128M mem0=32M", "", "--ram BLOCK for each"),
-      ("pc", 32, 0, "m1=128M mem0=32M", "mem0", "--ram m1@GPA"),
+      ("pc", 32, 0, "pc.ram=32M 0000:00:02.0/m0=128M", "", "<ram> 0000:00:02.0/m0@GPA"),
+      ("pc", 128, 0, "m1=128M mem0=32M", "", "<ram> BLOCK for each"),
+      ("pc", 32, 0, "m1=128M mem0=32M", "", "<ram> BLOCK for each"),
+      ("pc", 32, 0, "m1=128M mem0=32M", "mem0", "<ram> m1@GPA"),
       ("pc", 96, 0, "ram-node0=32M", "", "not what the machine's CMOS counts"),
       ("pc", 32, 0, "pc.ram=32M ram-node0=32M", "", "which RAM block is main memory"),
       ("pc", 96, 0, "ram-node0=32M ram-node1=64M", "ram-node1", "CMOS counts"),
@@ -96,16 +96,16 @@ import Testing
       ("pc", 32, 0, "pc.ram=32M", "pc.ram pc.ram", "two options"),
       ("pc", 32, 0, "pc.ram=32M", "pc.ram !pc.ram", "two options"),
       ("pc", 32, 0, "pc.ram=32M", "!pc.ram", "no RAM block is main memory"),
-      ("pc-i440fx-7.2", 8, 0, "vga.vram=8M d0=8M", "", "--ram BLOCK for each"),
+      ("pc-i440fx-7.2", 8, 0, "vga.vram=8M d0=8M", "", "<ram> BLOCK for each"),
       ("pc-i440fx-7.2", 16, 0, "vga.vram=8M m1=8M d0=8M", "m1@8M d0@4G", "CMOS counts"),
       (
         "pc-i440fx-3.1", 8, 0, "/objects/m0=8M /objects/pc.bios=8M pc.bios=256K", "",
-        "--ram BLOCK for each"
+        "<ram> BLOCK for each"
       ),
       ("pc", 8, 0, "m0=8M d0=8M", "d0@4G !m0", "no RAM block is main memory"),
       ("pc", 32, 0, "pc.ram=32M m1=32M", "m1@16M", "overlap"),
       ("pc", 32, 0, "pc.ram=32M m1=32M", "m1@0x100000001", "whole pages"),
-      ("pc", 32, 0, "pc.ram=32M x.rom=1M", "", "--not-ram x.rom"),
+      ("pc", 32, 0, "pc.ram=32M x.rom=1M", "", "<notRAM> x.rom"),
     ] as [(String, UInt64, UInt64, String, String, String)])
   func whatCannotBePlacedIsRefused(
     machine: String, below: UInt64, above: UInt64, text: String, words: String, part: String
@@ -114,7 +114,8 @@ import Testing
     let placement = try placement(machine, cmos: (below << 20, above << 20), words)
     let error = #expect(throws: MigrationError.self) { try placement.map(blocks) }
     #expect(error?.code == .guestMap)
-    let text = "\(error?.what ?? ""), \(error?.expected ?? "")"
+    let wording: Wording = "\(error?.what ?? ""), \(error?.expected ?? "")"
+    let text = wording.spelled { "<\($0)>" }
     #expect(text.contains(part), "\(text)")
   }
 

@@ -29,7 +29,7 @@ import Testing
       ])
     #expect(guest.vcpus.map(\.apicID) == [0])
     let vmsa = try VMSA(try #require(guest.vcpus.first).vmsa)
-    #expect(vmsa[.rip] == 0xfff0)
+    #expect(vmsa.rip == 0xfff0)
     #expect(vmsa.vmpl == 2)
     var bytes = [UInt8](repeating: 0, count: 0x1000)
     var span = bytes.mutableSpan

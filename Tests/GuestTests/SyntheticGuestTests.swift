@@ -118,7 +118,7 @@ import Wire
     try guest.create(at: scratch["guest"])
     let reader = try GuestReader(bundle: scratch["guest"])
     #expect(reader.description.pageStates.run(at: 0x3000)?.state == .secrets)
-    var bytes = [UInt8](repeating: 0, count: SecretsPage.size)
+    var bytes = [UInt8](repeating: 0, count: SecretsPage.Layout.size)
     var span = bytes.mutableSpan
     try reader.read(gpa: 0x3000, into: &span)
     let page = try SecretsPage(bytes)
@@ -166,7 +166,7 @@ import Wire
       try vmsa.validateForImport(
         expectedVMPL: vcpu.vmpl, expectedFeatures: try VMSA(vcpus[0].vmsa).features)
       #expect(vmsa.features.snpActive)
-      #expect(vmsa[.efer] >> 10 & 1 == 1)
+      #expect(vmsa.efer >> 10 & 1 == 1)
     }
   }
 

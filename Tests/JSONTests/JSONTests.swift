@@ -110,4 +110,13 @@ import Testing
       """
     #expect(String(decoding: value.pretty, as: UTF8.self) == text)
   }
+
+  @Test func jsonSpellsBytes() throws {
+    #expect(try JSON(parsing: "[251, 239, 255, 0, 26]").bytes == [251, 239, 255, 0, 26])
+    #expect(try JSON(parsing: #""--__ABo""#).bytes == [251, 239, 255, 0, 26])
+    #expect(try JSON(parsing: #""""#).bytes == [])
+    for other in ["[256]", "[-1]", "[1.0]", "[\"1\"]", "1", "null", "{}", "\"?\""] {
+      #expect(try JSON(parsing: other).bytes == nil, "\(other)")
+    }
+  }
 }

@@ -28,7 +28,7 @@ package enum Lab {
     to destination: SVSMInstance,
     isMutual: Bool = true, seed: UInt8 = 9, jobs: Int = 2
   ) throws -> [UInt8] {
-    let output = ArrayOutput()
+    let output = CollectedOutput()
     let svsm = try SourceSVSM(
       instance: instance(2, chip: 1), guest: state ?? guest.trustedState(),
       validating: destination.offer, trust: trust, isMutual: isMutual, isLive: !rounds.isEmpty,
@@ -72,7 +72,7 @@ package enum Lab {
   package static func seal(
     _ stream: [UInt8], signedBy signer: SVSMInstance? = nil, jobs: Int = 2, pieceSize: Int = .max
   ) throws -> [UInt8] {
-    let output = ArrayOutput()
+    let output = CollectedOutput()
     let input = StreamInput(ArraySource(stream, pieceSize: pieceSize))
     var sealer = PlainSealer(
       QEMUStreamReader(input), RAMAssembly(), to: output, crew: WorkCrew(jobs: jobs))
@@ -102,11 +102,4 @@ extension DestinationSVSM.Options {
     options.acceptsSeeded = true
     return options
   }
-}
-
-/// Collects what is written.
-private final class ArrayOutput: SparseOutput {
-  var bytes: [UInt8] = []
-  func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
-  func writeHole(_ count: UInt64) { bytes += [UInt8](repeating: 0, count: Int(count)) }
 }

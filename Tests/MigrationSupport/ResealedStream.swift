@@ -38,11 +38,11 @@ package struct ResealedStream {
     page: Int, byte: UInt8, epoch: Int, isFirst: Bool
   ) throws {
     var part: [UInt8] = []
-    part.appendSectionHeader(.part, id: Self.ramID)
+    part.append(StreamGrammar.PartHeader(.part, id: Self.ramID))
     part.append(bigEndian: UInt64(page * 4096) | 0x008)
     part += [6] + Array("pc.ram".utf8) + [UInt8](repeating: byte, count: 4096)
     part.append(bigEndian: UInt64(0x010))
-    part.appendFooter(id: Self.ramID)
+    part.append(StreamGrammar.Footer(id: Self.ramID))
     let place = try places(ofEpoch: epoch)
     covered.insert(contentsOf: part, at: isFirst ? place.lowerBound : place.upperBound)
   }
@@ -69,7 +69,8 @@ package struct ResealedStream {
       if section.kind == .part, first == nil { first = Int(section.offset) }
       if section.kind == .part, section.name == "snp-epochs" { tokens.append(Int(section.offset)) }
     }
-    let tokenSize = 5 + EpochToken.layout.size + 5
+    let tokenSize =
+      StreamGrammar.PartHeader.size + EpochToken.Layout.size + StreamGrammar.Footer.size
     let start = epoch == 1 ? first ?? 0 : tokens[epoch - 2] + tokenSize
     return start..<tokens[epoch - 1]
   }
@@ -94,8 +95,9 @@ package struct ResealedStream {
     numbers.append(bigEndian: UInt64(covered.count))
     numbers.append(bigEndian: UInt64(leaves.count))
     fixed.replaceSubrange(24..<72, with: numbers + (try root(leaves[...])))
-    let signature = try Lab.instance(2, chip: 1)
-      .signSeal(Array("svsm-migration v1 seal".utf8) + [0] + fixed)
+    let key = try Lab.instance(2, chip: 1).encoded()[\SVSMInstance.Layout.privateKey].array
+    let message = Array("svsm-migration v1 seal".utf8) + [0] + fixed
+    let signature = try P384.PrivateKey(key).signLowS(message: message).raw
     return covered + fixed + leaves.flatMap { $0 } + signature + trailer
   }
 

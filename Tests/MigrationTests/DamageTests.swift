@@ -67,6 +67,23 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
     }
   }
 
+  /// Not only the code: the words and the place too, for it is one judge that says them.
+  @Test(arguments: 0..<parts)
+  func whatAVerifierFindsFirstIsWhatALoadRefuses(part: Int) throws {
+    let scratch = try Scratch()
+    for place in stride(from: part * 61, to: small.stream.count, by: Self.parts * 61) {
+      var stream = small.stream
+      stream[place] ^= 0xff
+      let found = try Lab.verifier().verify(
+        StreamInput(ArraySource(stream)), for: small.destination
+      ).refusal
+      let refused = #expect(throws: MigrationError.self) {
+        try Lab.load(stream, for: small.destination, to: scratch["out"])
+      }
+      #expect(found == refused, "byte \(place)")
+    }
+  }
+
   @Test(arguments: 0..<parts)
   func aTruncatedStreamIsRefused(part: Int) throws {
     for length in stride(from: part, to: small.stream.count, by: Self.parts) {
@@ -79,7 +96,7 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
   /// place that is named.
   @Test(arguments: [
     (0x18E, ErrorCode.reportReserved, 0x18E), (0x90, .reportSignature, 0x2A0),
-    (0x4A0 + 16, .certificateTable, 0x4A0 + 40), (0x4A0 + 120, .certificateChain, 0x4A0),
+    (0x4A0 + 16, .certificateTable, 0x4A0 + 40), (0x4A0 + 120, .certificateAlgorithm, 0x4A0),
   ])
   func damagedEvidenceIsRefusedWithItsPlaceInTheStream(
     place: Int, code: ErrorCode, named: Int
@@ -87,7 +104,7 @@ private let small: (stream: [UInt8], destination: SVSMInstance) = {
     var stream = small.stream
     let (version, suite) = ([0, 1] as [UInt8], [0, 0x11, 0, 2, 0, 2] as [UInt8])
     let session = try #require(stream.firstRange(of: version + suite)).lowerBound
-    let report = session + TransferData.layout.size
+    let report = session + TransferData.Layout.size
     stream[report + place] ^= 0x80
     let refusal = try refusalWithKeys(of: stream)
     #expect(refusal?.code == code)

@@ -44,7 +44,8 @@ import Wire
     let piece = whole.index(of: name, .full)
     let body = Int(whole.pieces[piece].header.offset) + 14 + name.bytes.count
     // All of the fixed part but the length, which is read before.
-    for byte in 0..<FinalRecord.layout.size where !(16..<20).contains(byte) {
+    for byte in 0..<FinalRecord.Layout.size
+    where !FinalRecord.Layout.range(of: \.length).contains(byte) {
       var stream = whole.stream
       stream[body + byte] ^= 0x41
       let refused = try refusal(of: stream)

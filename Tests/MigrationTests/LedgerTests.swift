@@ -316,7 +316,7 @@ import Wire
     for report in [try audit(stream), try audit(stream, withKeys: false)] {
       for (property, outcome) in report.outcomes {
         if case .notCheckable(let reason, let needs) = outcome {
-          #expect(!reason.isEmpty && !needs.isEmpty, "\(property)")
+          #expect(!reason.description.isEmpty && !needs.description.isEmpty, "\(property)")
         }
       }
       #expect(report.outcomes.map(\.property) == Property.allCases)

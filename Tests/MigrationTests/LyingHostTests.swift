@@ -1,4 +1,5 @@
 import Cryptography
+import Errors
 import Guest
 import Migration
 import MigrationSupport

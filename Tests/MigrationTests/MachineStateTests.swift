@@ -1,3 +1,4 @@
+import Errors
 import Guest
 import Migration
 import MigrationSupport

@@ -23,7 +23,7 @@ import Wire
     bytes.append(bigEndian: UInt64(0x1000 | RAMFlags.zero | RAMFlags.continue))
     bytes.append(0)
     ram.appendEnd(to: &bytes)
-    bytes.appendFooter(id: 3)
+    bytes.append(StreamGrammar.Footer(id: 3))
     bytes.appendEOF()
     return bytes
   }

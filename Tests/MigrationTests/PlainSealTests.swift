@@ -32,18 +32,18 @@ private let real = Result { try Fixture.read("qemu/pc72-bios-reset/stream.xz") }
     bytes.append(SectionHeader(.start, id: 3, name: RAMSection.name, version: RAMSection.version))
     ram.appendBlockList(to: &bytes)
     ram.appendEnd(to: &bytes)
-    bytes.appendFooter(id: 3)
-    bytes.appendSectionHeader(.end, id: 3)
+    bytes.append(StreamGrammar.Footer(id: 3))
+    bytes.append(StreamGrammar.PartHeader(.end, id: 3))
     bytes.append(bigEndian: UInt64(RAMFlags.page))
     bytes.append(name: "pc.ram")
     bytes += [UInt8](repeating: 0xC3, count: 4096)
     bytes.append(bigEndian: UInt64(0x1000 | RAMFlags.zero | RAMFlags.continue))
     bytes.append(0)
     ram.appendEnd(to: &bytes)
-    bytes.appendFooter(id: 3)
+    bytes.append(StreamGrammar.Footer(id: 3))
     bytes.append(SectionHeader(.full, id: 4, name: "timer", version: 2))
     bytes += [1, 2, 3, 4]
-    bytes.appendFooter(id: 4)
+    bytes.append(StreamGrammar.Footer(id: 4))
     bytes.appendEOF()
     let field = VMDescription.Field("x", type: "uint32", size: 4)
     bytes.append(
@@ -101,10 +101,10 @@ private let real = Result { try Fixture.read("qemu/pc72-bios-reset/stream.xz") }
     let signer = try Lab.instance(1)
     var sealed = try Lab.seal(stream, signedBy: signer)
     let place = covered + 248..<covered + 344
-    for (label, code) in [("plain seal", nil), ("seal", .sealSignature)] as [(String, ErrorCode?)] {
+    for (kind, code) in [(.plain, nil), (.snp, .sealSignature)] as [(Seal.Kind, ErrorCode?)] {
       let fixed = Array(sealed[covered..<covered + 216])
-      sealed.replaceSubrange(
-        place, with: try signer.signSeal(Array("svsm-migration v1 \(label)".utf8) + [0] + fixed))
+      var cursor = ByteCursor(fixed.span)
+      sealed.replaceSubrange(place, with: try signer.sign(Seal(from: &cursor), as: kind))
       #expect(try Lab.verifyPlain(sealed, sealedBy: signer).refusal?.code == code)
     }
   }
@@ -129,7 +129,7 @@ private let real = Result { try Fixture.read("qemu/pc72-bios-reset/stream.xz") }
     case .proven: "proven"
     case .refuted(let refutations, _):
       refutations.map(\.error.code.rawValue).joined(separator: ", ")
-    case .notCheckable(let reason, _): reason
+    case .notCheckable(let reason, _): reason.description
     case nil: "no such property"
     }
   }

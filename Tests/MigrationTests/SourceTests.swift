@@ -75,8 +75,8 @@ import Wire
     let data = try source(guest(size: 4096, "none")).transferData
     var svsm = try DestinationSVSM(
       instance: destination, transferData: data, trust: Lab.trust, options: .test, at: 0)
-    let token = [UInt8](repeating: 0, count: EpochToken.layout.size)
-    let commit = [UInt8](repeating: 0, count: CommitRecord.layout.size)
+    let token = [UInt8](repeating: 0, count: EpochToken.Layout.size)
+    let commit = [UInt8](repeating: 0, count: CommitRecord.Layout.size)
     #expect(refusalCode { try svsm.processEpochToken(token.span, at: 0) } == .epochTag)
     #expect(refusalCode { try svsm.processEpochToken(token.span, at: 0) } == .sessionState)
     #expect(refusalCode { _ = try svsm.processCommit(commit.span, at: 0) } == .sessionState)

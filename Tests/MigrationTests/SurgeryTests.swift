@@ -31,7 +31,7 @@ import Wire
 
   /// The code both levels of verification refuse the stream with that `recipe` makes, keyless first.
   private func codes(after recipe: String) throws -> [ErrorCode?] {
-    let output = RecipeOutput()
+    let output = CollectedOutput()
     try Recipe(parsing: recipe).make(from: Materials(Materials.Input(whole)), to: output)
     let verifier = Lab.verifier()
     return [
@@ -41,7 +41,7 @@ import Wire
   }
 
   @Test func aStreamPutTogetherAgainIsTheSame() throws {
-    let output = RecipeOutput()
+    let output = CollectedOutput()
     let recipe = "swap vcpu[0] vcpu[1]\nswap vcpu[0] vcpu[1]"
     try Recipe(parsing: recipe).make(from: Materials(Materials.Input(whole)), to: output)
     #expect(output.bytes == whole)
@@ -102,7 +102,7 @@ import Wire
     bytes.append(SectionHeader(.full, id: 900, name: "x-unknown", version: version))
     bytes.append(bigEndian: UInt32(3))
     bytes += [1, 2, 3]
-    bytes.appendFooter(id: 900)
+    bytes.append(StreamGrammar.Footer(id: 900))
     return "insert before vcpu hex:\(Hex.encode(bytes))"
   }
 
@@ -132,10 +132,4 @@ import Wire
       #expect((outcome == .proven) == !needsKeys.contains(property), "\(property)")
     }
   }
-}
-
-/// Collects what a recipe makes.
-private final class RecipeOutput: ByteOutput {
-  var bytes: [UInt8] = []
-  func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
 }

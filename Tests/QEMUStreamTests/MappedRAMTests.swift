@@ -50,10 +50,10 @@ final class ArrayFile: PositionedSource {
       }
     }
     bytes.append(bigEndian: RAMFlags.end)
-    bytes.appendFooter(id: 3)
-    bytes.appendSectionHeader(.end, id: 3)
+    bytes.append(StreamGrammar.Footer(id: 3))
+    bytes.append(StreamGrammar.PartHeader(.end, id: 3))
     bytes.append(bigEndian: RAMFlags.end)
-    bytes.appendFooter(id: 3)
+    bytes.append(StreamGrammar.Footer(id: 3))
     bytes.appendEOF()
     return bytes
   }

@@ -39,7 +39,7 @@ import Wire
       let event = try guest.reader.next()
       if case .ram = event {
       } else if let header = open {
-        guest.written.appendFooter(id: header.id)
+        guest.written.append(StreamGrammar.Footer(id: header.id))
         open = nil
       }
       switch event {

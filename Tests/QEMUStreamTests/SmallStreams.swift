@@ -26,10 +26,10 @@ enum SmallStreams {
     bytes.append(SectionHeader(.start, id: 3, name: RAMSection.name, version: RAMSection.version))
     ram.appendBlockList(to: &bytes)
     ram.appendEnd(to: &bytes)
-    bytes.appendFooter(id: 3)
-    bytes.appendSectionHeader(.end, id: 3)
+    bytes.append(StreamGrammar.Footer(id: 3))
+    bytes.append(StreamGrammar.PartHeader(.end, id: 3))
     ram.appendEnd(to: &bytes)
-    bytes.appendFooter(id: 3)
+    bytes.append(StreamGrammar.Footer(id: 3))
     bytes.appendEOF()
     return bytes
   }
@@ -64,7 +64,7 @@ enum SmallStreams {
     var ram = RAMEncoder(blocks: [
       RAMBlock(name: "pc.ram", length: 0x4000), RAMBlock(name: "pc.bios", length: 0x1000),
     ])
-    func footer(_ id: UInt32) { if footers { bytes.appendFooter(id: id) } }
+    func footer(_ id: UInt32) { if footers { bytes.append(StreamGrammar.Footer(id: id)) } }
     bytes.appendFileHeader()
     bytes.append(
       Configuration(
@@ -74,14 +74,14 @@ enum SmallStreams {
     ram.appendBlockList(to: &bytes)
     ram.appendEnd(to: &bytes)
     footer(3)
-    bytes.appendSectionHeader(.part, id: 3)
+    bytes.append(StreamGrammar.PartHeader(.part, id: 3))
     ram.append(RAMPage(block: 0, offset: 0), to: &bytes)
     ram.append(RAMPage(block: 0, offset: 0x3000), to: &bytes)
     ram.append(RAMPage(block: 1, offset: 0), [UInt8](repeating: 0xC3, count: 4096), to: &bytes)
     ram.appendEnd(to: &bytes)
     footer(3)
     bytes.append(StreamCommand(.switchoverStart))
-    bytes.appendSectionHeader(.end, id: 3)
+    bytes.append(StreamGrammar.PartHeader(.end, id: 3))
     ram.appendEnd(to: &bytes)
     footer(3)
     bytes.append(SectionHeader(.full, id: 9, name: "dev", instance: 2, version: 7))

@@ -72,7 +72,7 @@ import Wire
     inner.append(StreamCommand(.postcopyListen))
     inner.append(SectionHeader(.full, id: 9, name: "dev", instance: 2, version: 7))
     inner += SmallStreams.deviceBody
-    inner.appendFooter(id: 9)
+    inner.append(StreamGrammar.Footer(id: 9))
     inner.append(StreamCommand(.postcopyRun))
     if withEOF { inner.appendEOF() }
     let bytes = SmallStreams.packaged(inner, length: inner.count)
@@ -143,11 +143,11 @@ import Wire
       if part == 0 {
         bytes.append(SectionHeader(.start, id: 9, name: "live", version: 1))
       } else {
-        bytes.appendSectionHeader(.part, id: 9)
+        bytes.append(StreamGrammar.PartHeader(.part, id: 9))
       }
       starts.append(bytes.count)
       bytes += [UInt8](repeating: 7, count: part >= place ? 3 : 2)
-      bytes.appendFooter(id: 9)
+      bytes.append(StreamGrammar.Footer(id: 9))
     }
     bytes.appendEOF()
     let field = VMDescription.Field("x", type: "uint16", size: 2)
@@ -328,7 +328,7 @@ import Wire
     var bytes = Array(SmallStreams.written.dropLast())
     bytes.append(SectionHeader(.full, id: 9, name: "long", version: 1))
     bytes += [UInt8](repeating: 0x7E, count: 3 << 20)
-    bytes.appendFooter(id: 9)
+    bytes.append(StreamGrammar.Footer(id: 9))
     bytes.appendEOF()
     let source = CountingSource(bytes)
     var reader = QEMUStreamReader(StreamInput(source))

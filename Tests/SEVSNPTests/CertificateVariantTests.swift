@@ -148,7 +148,7 @@ import Testing
       ("algorithm-inside", "SEV-VCEK names another signature algorithm inside"),
     ] {
       let result = verifier.verify(report: try report(), certificates: [try variant(name)])
-      #expect(result.firstFailure?.what.hasPrefix(said) == true)
+      #expect(result.firstFailure?.what.description.hasPrefix(said) == true)
     }
     let leaf = verifier.verify(report: try report(), certificates: [try variant("under-other-ask")])
     #expect(leaf.firstFailure?.what == "signature on SEV-VCEK is not that of SEV-Model")

@@ -126,7 +126,7 @@ import Wire
     let refusal = #expect(throws: MigrationError.self) { try policy(members) }
     #expect(refusal?.code == .policySyntax)
     #expect(refusal?.place?.name == "policy")
-    #expect(refusal?.what == what)
+    #expect(refusal?.what.description == what)
   }
 
   @Test("A list of more than 1024 is refused; one of 1024 is taken")

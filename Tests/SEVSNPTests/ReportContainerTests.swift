@@ -150,7 +150,7 @@ import Wire
     ] {
       let found = refusal { _ = try ReportContainer(Array(text.utf8)) }
       #expect(found?.code == .reportLength)
-      #expect(found?.what.contains(said) == true, "\(found?.description ?? "nothing")")
+      #expect(found?.what.description.contains(said) == true, "\(found?.description ?? "nothing")")
     }
   }
 
@@ -165,7 +165,9 @@ import Wire
       for bytes in [answer, Array(junk)] {
         let said = refusal { _ = try ReportContainer(bytes) }
         #expect(said?.code == .reportLength)
-        #expect(said?.what.contains("status 0x\(String(status, radix: 16)): no report") == true)
+        #expect(
+          said?.what.description.contains("status 0x\(String(status, radix: 16)): no report")
+            == true)
       }
     }
   }

@@ -7,7 +7,7 @@ import Wire
 @Suite struct SecretsPageTests {
   /// A page as firmware and a running guest leave it, every key byte telling whose it is.
   private func page(keys: UInt8, vmpl: UInt8 = 2, counter: UInt8 = 7) throws -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: SecretsPage.size)
+    var bytes = [UInt8](repeating: 0, count: SecretsPage.Layout.size)
     bytes[0] = 3
     bytes.replaceSubrange(0x08..<0x0C, with: [0x11, 0x0F, 0xA0, keys])
     for index in 0x10..<0x20 { bytes[index] = keys &+ 0x20 }
@@ -30,7 +30,6 @@ import Wire
     let bytes = try page(keys: 0xC0)
     let secrets = try SecretsPage(bytes)
     #expect(secrets.bytes == bytes)
-    #expect(SecretsPage.layout.size == SecretsPage.size)
     #expect(secrets.messageCounters == [7 | 7 << 32, 7, 7, 7])
     #expect(secrets.facts.apJumpTable == 0xB0)
     #expect(secrets.facts.svsmBase == 1)
@@ -80,7 +79,7 @@ import Wire
   @Test(arguments: 41..<48)
   func reservedBytesOfTheFactsAreRefused(offset: Int) throws {
     var record = try SecretsPage(page(keys: 0xC0)).facts.bytes
-    #expect(record.count == SecretsPageFacts.layout.size)
+    #expect(record.count == SecretsPageFacts.Layout.size)
     record[offset] = 1
     #expect(refusalCode { _ = try read(record) } == .secretsPage)
   }

@@ -1,5 +1,7 @@
 import Errors
+import FileIO
 import Foundation
+import Instances
 import Migration
 import QEMUStream
 import SVSM
@@ -26,9 +28,10 @@ extension Scratch {
     let seconds = try #require(UInt64(status[1]))
     let next = try SVSMInstance(read(ready)).restoring(
       by: #require(session),
-      unnamed: .init(
-        path: Array(self[guest].utf8), inode: #require(UInt64(status[0])),
-        birth: seconds * 1_000_000_000 + fraction))
+      unnamed: SVSMInstance.UnnamedGuest(
+        UnnamedOutput(
+          path: Array(self[guest].utf8), inode: #require(UInt64(status[0])),
+          birth: seconds * 1_000_000_000 + fraction)))
     try write(name, next.encoded())
   }
 }
@@ -73,7 +76,7 @@ extension Scratch {
     for stream in ["", "@stream "] {
       try shop.must("load", stream + abort + " --force")
       let first = try shop.read("abort")
-      #expect(first.count == AbortToken.layout.size)
+      #expect(first.count == AbortToken.Layout.size)
       try shop.remove("abort")
       try shop.must("load", stream + abort)
       #expect(try shop.read("abort") == first)

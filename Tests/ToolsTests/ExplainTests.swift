@@ -24,14 +24,14 @@ import Tools
 
   @Test(arguments: ErrorCode.allCases)
   func theTextSaysOfEachCodeWhatTheToolSays(code: ErrorCode) throws {
-    let explanation = code.explanation
-    #expect(!explanation.meaning.isEmpty && !explanation.remedy.isEmpty)
-    #expect(!explanation.causes.isEmpty && explanation.causes.allSatisfy { !$0.isEmpty })
+    let (meaning, remedy) = (code.row.meaning.spelled, code.row.remedy.spelled)
+    let causes = code.row.causes.map(\.spelled)
+    #expect(!meaning.isEmpty && !remedy.isEmpty)
+    #expect(!causes.isEmpty && causes.allSatisfy { !$0.isEmpty })
     let row = try #require(Self.rows[code.rawValue])
     #expect(
       row == [
-        "\(code.exitStatus)", explanation.meaning, explanation.causes.joined(separator: "; "),
-        explanation.remedy,
+        "\(code.exitStatus)", meaning, causes.joined(separator: "; "), remedy,
       ])
   }
 

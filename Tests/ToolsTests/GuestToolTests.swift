@@ -66,28 +66,33 @@ import Wire
     let vmsa = try VMSA(vcpus[0].vmsa)
     let facts = try MonitorRegisters(Fixture.read("qemu/pc72-tiny/registers.txt"))
     let named: [(VMSA.Register, String)] = [
-      (.rax, "RAX"), (.rbx, "RBX"), (.rcx, "RCX"), (.rdx, "RDX"), (.rsi, "RSI"), (.rdi, "RDI"),
-      (.rbp, "RBP"), (.rsp, "RSP"), (.r8, "R8"), (.r9, "R9"), (.r10, "R10"), (.r11, "R11"),
-      (.r12, "R12"), (.r13, "R13"), (.r14, "R14"), (.r15, "R15"), (.rip, "RIP"), (.rflags, "RFL"),
-      (.cr0, "CR0"), (.cr2, "CR2"), (.cr3, "CR3"), (.cr4, "CR4"), (.dr6, "DR6"), (.dr7, "DR7"),
-      (.fcw, "FCW"), (.fsw, "FSW"), (.mxcsr, "MXCSR"), (.cpl, "CPL"),
+      (\.rax, "RAX"), (\.rbx, "RBX"), (\.rcx, "RCX"), (\.rdx, "RDX"), (\.rsi, "RSI"),
+      (\.rdi, "RDI"),
+      (\.rbp, "RBP"), (\.rsp, "RSP"), (\.r8, "R8"), (\.r9, "R9"), (\.r10, "R10"), (\.r11, "R11"),
+      (\.r12, "R12"), (\.r13, "R13"), (\.r14, "R14"), (\.r15, "R15"), (\.rip, "RIP"),
+      (\.rflags, "RFL"),
+      (\.cr0, "CR0"), (\.cr2, "CR2"), (\.cr3, "CR3"), (\.cr4, "CR4"), (\.dr6, "DR6"),
+      (\.dr7, "DR7"),
+      (\.x87FCW, "FCW"), (\.x87FSW, "FSW"), (\.mxcsr, "MXCSR"), (\.cpl, "CPL"),
     ]
-    for (register, name) in named { #expect(vmsa[register] == facts[name], "\(name)") }
-    // Hardware demands SVME of a guest.
-    #expect(vmsa[.efer] == facts["EFER"].map { $0 | 1 << 12 })
-    for (register, name) in [
-      (VMSA.SegmentRegister.es, "ES"), (.cs, "CS"), (.ss, "SS"), (.ds, "DS"), (.fs, "FS"),
-      (.gs, "GS"), (.ldtr, "LDT"), (.tr, "TR"), (.gdtr, "GDT"), (.idtr, "IDT"),
-    ] {
-      #expect(vmsa[register] == facts.segment(name), "\(name)")
+    for (register, name) in named {
+      let value = vmsa[keyPath: register]
+      #expect(value == facts[name], "\(name)")
     }
-    let xmm = try #require(VMSA.layout.fields.first { $0.name == "XMM" })
+    // Hardware demands SVME of a guest.
+    #expect(vmsa.efer == facts["EFER"].map { $0 | 1 << 12 })
+    for (register, name) in [
+      (\VMSA.es, "ES"), (\.cs, "CS"), (\.ss, "SS"), (\.ds, "DS"), (\.fs, "FS"), (\.gs, "GS"),
+      (\.ldtr, "LDT"), (\.tr, "TR"), (\.gdtr, "GDT"), (\.idtr, "IDT"),
+    ] {
+      let value = vmsa[keyPath: register]
+      #expect(value == facts.segment(name), "\(name)")
+    }
     for index in 0..<16 {
-      let start = xmm.offset + 16 * index
-      #expect(Array(vmsa.bytes[start..<start + 16]) == facts.xmm(index), "XMM\(index)")
+      #expect(Array(vmsa.xmm[16 * index..<16 * index + 16]) == facts.xmm(index), "XMM\(index)")
     }
     // No x87 register is in use: every tag says empty.
-    #expect(vmsa[.ftw] == 0xFFFF)
+    #expect(vmsa.x87FTW == 0xFFFF)
     #expect(vmsa.features == .snp)
     try vmsa.validateForImport(expectedVMPL: 2, expectedFeatures: .snp)
   }

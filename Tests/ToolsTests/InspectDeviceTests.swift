@@ -103,7 +103,7 @@ import Wire
     for index in 0..<count {
       let name = SectionName("d\(index)") ?? "d"
       bytes.append(SectionHeader(.full, id: UInt32(index), name: name, version: 1))
-      bytes.appendFooter(id: UInt32(index))
+      bytes.append(StreamGrammar.Footer(id: UInt32(index)))
       let field = VMDescription.Field("a", type: "uint8", size: 0, run: .array(65536))
       devices.append(.init(name: "d\(index)", body: .init("x", version: 1, fields: [field])))
     }
@@ -139,7 +139,7 @@ import Wire
         SectionHeader(
           .full, id: UInt32(index), name: "d", instance: UInt32(index), version: 1))
       bytes += [UInt8](repeating: 0x5A, count: size)
-      bytes.appendFooter(id: UInt32(index))
+      bytes.append(StreamGrammar.Footer(id: UInt32(index)))
       devices.append(
         .init(
           name: "d", instance: UInt32(index),

@@ -121,12 +121,16 @@ import Wire
       let page = try VMSA(vcpu.vmsa)
       #expect(shown["apicID"]?.uint == UInt64(vcpu.apicID))
       #expect(shown["sevFeatures"]?.array?.compactMap(\.string) == ["SNPActive"])
-      for register in VMSA.Register.allCases {
-        let text = shown["registers"]?[register.rawValue]?.string
-        #expect(text == "0x" + String(page[register], radix: 16), "\(register)")
+      for (name, value) in [
+        ("VMPL", UInt64(page.vmpl)), ("CPL", page.cpl), ("EFER", page.efer), ("RIP", page.rip),
+        ("RAX", page.rax), ("R15", page.r15), ("KERNEL_GS_BASE", page.kernelGSBase),
+        ("X87_FCW", page.x87FCW), ("SEV_FEATURES", page.sevFeatures), ("PKRU", page.pkru),
+      ] {
+        let text = shown["registers"]?[name]?.string
+        #expect(text == Hex.number(value), "\(name)")
       }
       #expect(
-        shown["registers"]?["GS"]?["base"]?.string == "0x" + String(page[.gs].base, radix: 16))
+        shown["registers"]?["GS"]?["base"]?.string == Hex.number(page.gs.base.value))
     }
     let service = try #require(guest.description.services.first)
     let shown = found["services"]?.array?.first

@@ -44,14 +44,14 @@ struct MarkedGuest: Sendable, CustomStringConvertible {
     let ram = RAMEncoder(blocks: blocks)
     ram.appendBlockList(to: &bytes)
     ram.appendEnd(to: &bytes)
-    bytes.appendFooter(id: 3)
-    bytes.appendSectionHeader(.part, id: 3)
+    bytes.append(StreamGrammar.Footer(id: 3))
+    bytes.append(StreamGrammar.PartHeader(.part, id: 3))
     appendPages(to: &bytes)
     ram.appendEnd(to: &bytes)
-    bytes.appendFooter(id: 3)
-    bytes.appendSectionHeader(.end, id: 3)
+    bytes.append(StreamGrammar.Footer(id: 3))
+    bytes.append(StreamGrammar.PartHeader(.end, id: 3))
     ram.appendEnd(to: &bytes)
-    bytes.appendFooter(id: 3)
+    bytes.append(StreamGrammar.Footer(id: 3))
     appendDevices(to: &bytes)
     bytes.appendEOF()
     return bytes
@@ -77,7 +77,7 @@ struct MarkedGuest: Sendable, CustomStringConvertible {
       bytes.append(
         SectionHeader(.full, id: id, name: SectionName(stringLiteral: name), version: 1))
       bytes += body
-      bytes.appendFooter(id: id)
+      bytes.append(StreamGrammar.Footer(id: id))
     }
     if let cmos {
       append("mc146818rtc", 9, CMOS.bytes(below: cmos.below << 10, above: cmos.above << 10))

@@ -1,4 +1,3 @@
-import JSON
 import Testing
 import Wire
 
@@ -24,15 +23,6 @@ import Wire
   ])
   func whatSpellsNoBytesIsNotRead(text: String) {
     #expect(BinaryText(Array(text.utf8)) == nil)
-  }
-
-  @Test func jsonSpellsBytes() throws {
-    #expect(try JSON(parsing: "[251, 239, 255, 0, 26]").bytes == Self.bytes)
-    #expect(try JSON(parsing: #""--__ABo""#).bytes == Self.bytes)
-    #expect(try JSON(parsing: #""""#).bytes == [])
-    for other in ["[256]", "[-1]", "[1.0]", "[\"1\"]", "1", "null", "{}", "\"?\""] {
-      #expect(try JSON(parsing: other).bytes == nil, "\(other)")
-    }
   }
 
   /// Rows: a file, and a part of what is said of it.

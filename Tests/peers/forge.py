@@ -43,7 +43,8 @@ ACCEPTED = [
     (r"page\[\d\]\.content", "the guest's memory"),
     (r"session\.report\.(GUEST_SVN|FAMILY_ID|IMAGE_ID|PLATFORM_INFO|MEASUREMENT|HOST_DATA|ID_KEY_DIGEST"
      r"|AUTHOR_KEY_DIGEST|REPORT_ID|CPUID_STEP|CURRENT_VERSION|COMMITTED_VERSION|LAUNCH_MIT_VECTOR"
-     r"|CURRENT_MIT_VECTOR|POLICY)", "only a policy demands more"),
+     r"|CURRENT_MIT_VECTOR|POLICY|VERSION|KEY_INFO|CPUID_MOD_ID|LAUNCH_TCB|CURRENT_TCB)",
+     "only a policy demands more"),
 ]
 
 Field = collections.namedtuple("Field", "place size order")

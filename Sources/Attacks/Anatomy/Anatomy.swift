@@ -31,11 +31,6 @@ package struct Anatomy: Sendable {
       }
     }
 
-    /// Whether it is a final record's.
-    package var isFinal: Bool {
-      self == .vcpu || self == .service || self == .secrets || self == .states
-    }
-
     /// Whether its header is type and id alone.
     var hasShortHeader: Bool {
       switch self {
@@ -66,7 +61,7 @@ package struct Anatomy: Sendable {
     package var runEnd: UInt64 { start + size * UInt64(count) }
     /// Bytes of the body.
     package var bodySize: UInt64 { end - body - (kind.isSection ? Self.footerSize : 0) }
-    static let footerSize = UInt64(StreamGrammar.footerLayout.size)
+    static let footerSize = UInt64(StreamGrammar.Footer.size)
 
     /// The one of number `index` alone.
     func alone(_ index: Int) -> Part {
@@ -75,6 +70,12 @@ package struct Anatomy: Sendable {
         kind: kind, first: index, count: 1, start: start + shift, body: body + shift,
         end: end + shift)
     }
+  }
+
+  /// What ends the header of a section that starts: after the name.
+  struct HeaderEnd: WireRecord {
+    var instance: BE32
+    var version: BE32
   }
 
   /// Records of shared memory that follow each other: equal in kind and size.
@@ -87,6 +88,9 @@ package struct Anatomy: Sendable {
     /// Bytes of the block's name with its length byte; 0 for "the same block".
     var nameSize: UInt64
     var isZero: Bool
+
+    /// Bytes of the address with its flags, which comes first.
+    static let wordSize = UInt64(MemoryLayout<UInt64>.size)
   }
 
   /// In stream order, without gaps.

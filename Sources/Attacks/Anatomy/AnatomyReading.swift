@@ -42,7 +42,11 @@ private struct AnatomyBuilder {
   /// A record lies in the section of `header`, which may be a new one.
   mutating func enter(_ header: SectionHeader, _ record: SNPStreamReader.Record) {
     guard header.offset != open?.start, let kind = Self.kind(header, record) else { return }
-    let size: UInt64 = kind.hasShortHeader ? 5 : 14 + UInt64(header.name.bytes.count)
+    var size = UInt64(StreamGrammar.PartHeader.size)
+    if !kind.hasShortHeader {
+      // A length byte, the name, and what comes after it.
+      size += UInt64(1 + header.name.bytes.count + Anatomy.HeaderEnd.size)
+    }
     begin(kind, at: header.offset, body: header.offset + size)
     if kind == .ramPart { ramNext = header.offset + size }
   }
@@ -80,7 +84,7 @@ private struct AnatomyBuilder {
     switch record {
     case .configuration:
       begin(.file, at: 0, body: 0)
-      let start = UInt64(StreamGrammar.headerLayout.size)
+      let start = UInt64(StreamGrammar.Header.size)
       begin(.configuration, at: start, body: start)
     case .guestMap(let map): anatomy.map = map
     case .pages(let count):
@@ -98,7 +102,8 @@ private struct AnatomyBuilder {
       begin(.seal, at: sealStart, body: sealStart)
       anatomy.leafCount = Int(seal.chunkCount)
     case .vmdescription:
-      begin(.description, at: payload - 5, body: payload - 5)
+      let start = payload - UInt64(StreamGrammar.TextHeader.size)
+      begin(.description, at: start, body: start)
       open?.end = payload + UInt64(size)
     case .end:
       close(at: read)
@@ -131,7 +136,8 @@ private struct AnatomyBuilder {
     let size = end - ramNext
     let run = Anatomy.RAMRun(
       first: anatomy.ramRecords, count: 1, start: ramNext, size: size,
-      nameSize: size - 8 - (isZero ? 1 : UInt64(record.payloadSize)), isZero: isZero)
+      nameSize: size - Anatomy.RAMRun.wordSize - (isZero ? 1 : UInt64(record.payloadSize)),
+      isZero: isZero)
     ramNext = end
     if let last = anatomy.ramRuns.last, last.isZero == isZero, last.size == size,
       last.nameSize == run.nameSize, last.start + last.size * UInt64(last.count) == run.start

@@ -1,5 +1,6 @@
 package import Errors
 package import FileIO
+internal import Wire
 
 /// Bytes that can be read at any place, again and again: what an attack is made from.
 package protocol ByteStore: AnyObject, Sendable {
@@ -8,6 +9,14 @@ package protocol ByteStore: AnyObject, Sendable {
   /// The bytes of `range`, which lies in the store.
   /// - Throws: `IO-READ`.
   func read(_ range: Range<UInt64>) throws(MigrationError) -> [UInt8]
+}
+
+extension ByteStore {
+  /// The big-endian number in a field of the record that begins at `start`.
+  /// - Throws: `IO-READ`.
+  func number(in field: Range<Int>, from start: UInt64) throws(MigrationError) -> UInt64 {
+    UInt64(bigEndianBytes: try read(field.moved(by: start)))
+  }
 }
 
 /// Bytes in memory.

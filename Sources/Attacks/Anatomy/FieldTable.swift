@@ -28,15 +28,12 @@ struct FieldTable {
 
   /// A field of a section's header: type, id, name, instance, version.
   func header(_ name: String) -> Range<UInt64>? {
-    let start = part.start
-    switch name {
-    case "type": return start..<start + 1
-    case "id": return start + 1..<start + 5
-    case "name" where !part.kind.hasShortHeader: return start + 5..<part.body - 8
-    case "instance" where !part.kind.hasShortHeader: return part.body - 8..<part.body - 4
-    case "version" where !part.kind.hasShortHeader: return part.body - 4..<part.body
-    default: return nil
-    }
+    let (front, end) = (StreamGrammar.PartHeader.self, Anatomy.HeaderEnd.self)
+    if let field = front.range(of: name) { return field.moved(by: part.start) }
+    if part.kind.hasShortHeader { return nil }
+    let endStart = part.body - UInt64(end.size)
+    if name == "name" { return part.start + UInt64(front.size)..<endStart }
+    return end.range(of: name)?.moved(by: endStart)
   }
 
   /// The field that `steps` name, from the outside in.
@@ -51,29 +48,29 @@ struct FieldTable {
     let bodyEnd = body + part.bodySize
     switch part.kind {
     case .session:
-      return try evidence(TransferData.layout, first, rest)
-        ?? field(TransferData.layout, first, at: body)
+      return try evidence(TransferData.Layout.self, first, rest)
+        ?? field(TransferData.Layout.self, first, at: body)
     case .map:
       if first.name == "entry" { return try mapEntry(first, rest, choose) }
-      return field(GuestMap.headerLayout, first, at: body)
-    case .page: return field(PageMetadata.recordLayout, first, at: body)
-    case .token: return field(EpochToken.layout, first, at: body)
+      return field(GuestMap.Header.self, first, at: body)
+    case .page: return field(PageMetadata.Layout.self, first, at: body)
+    case .token: return field(EpochToken.Layout.self, first, at: body)
     case .machine:
       if first.name == "entry" || first.name == "sealed" {
         return try machineEntry(first, rest, choose)
       }
-      return field(MachineState.layout, first, at: body)
+      return field(MachineState.Layout.self, first, at: body)
     case .vcpu, .service, .secrets, .states:
-      if first.name == "ciphertext" { return body + UInt64(FinalRecord.layout.size)..<bodyEnd }
-      return field(FinalRecord.layout, first, at: body)
-    case .commit: return field(CommitRecord.layout, first, at: body)
+      if first.name == "ciphertext" { return body + UInt64(FinalRecord.Layout.size)..<bodyEnd }
+      return field(FinalRecord.Layout.self, first, at: body)
+    case .commit: return field(CommitRecord.Layout.self, first, at: body)
     case .seal: return try seal(first, choose)
-    case .file: return field(StreamGrammar.headerLayout, first, at: body)
+    case .file: return field(StreamGrammar.Header.self, first, at: body)
     case .configuration: return try tagged(first, text: "name")
     case .description: return try tagged(first, text: "text")
     case .offer:
-      return try evidence(MigrationData.layout, first, rest)
-        ?? field(MigrationData.layout, first, at: body)
+      return try evidence(MigrationData.Layout.self, first, rest)
+        ?? field(MigrationData.Layout.self, first, at: body)
     case .instance: return try instance(first)
     case .optional:
       return first.name == "length" ? body..<body + 4 : nil
@@ -84,25 +81,24 @@ struct FieldTable {
   }
 
   private func field(
-    _ layout: RecordLayout, _ step: Step, at start: UInt64
+    _ record: any WireRecord.Type, _ step: Step, at start: UInt64
   ) -> Range<UInt64>? {
-    layout.range(of: step.name)?.moved(by: start)
+    record.range(of: step.name)?.moved(by: start)
   }
 
   /// A record that is no section: a type byte, a 4-byte length, and so many bytes of `text`.
   private func tagged(_ step: Step, text: String) throws(MigrationError) -> Range<UInt64>? {
-    let (length, start) = (part.body + 1, part.body + 5)
-    switch step.name {
-    case "type": return part.body..<length
-    case "length": return length..<start
+    let head = StreamGrammar.TextHeader.self
+    let start = part.body + UInt64(head.size)
     // Of a configuration QEMU's subsections may follow.
-    case text: return start..<start + UInt64(bigEndianBytes: try input.store.read(length..<start))
-    default: return nil
+    if step.name == text {
+      return try start..<start + input.store.number(in: head.range(of: \.length), from: part.body)
     }
+    return field(head, step, at: part.body)
   }
 
   private func seal(_ step: Step, _ choose: Chooser) throws(MigrationError) -> Range<UInt64>? {
-    let leaves = part.body + UInt64(Seal.layout.size)
+    let leaves = part.body + UInt64(Seal.Layout.size)
     let signature = leaves + UInt64(input.anatomy.leafCount * SHA256.size)
     switch step.name {
     case "leaf":
@@ -111,17 +107,17 @@ struct FieldTable {
       return start..<start + UInt64(SHA256.size)
     case "leaves": return leaves..<signature
     case "signature": return signature..<part.body + part.bodySize
-    default: return field(Seal.layout, step, at: part.body)
+    default: return field(Seal.Layout.self, step, at: part.body)
     }
   }
 
   /// The offer follows the fixed part of an instance, which says how long it is; the checksum is last.
   private func instance(_ step: Step) throws(MigrationError) -> Range<UInt64>? {
-    let layout = SVSMInstance.layout
+    let layout = SVSMInstance.Layout.self
     let end = part.body + part.bodySize
     switch step.name {
     case "offer":
-      guard let length = try number(layout["offer_length"]) else { return nil }
+      guard let length = try number(layout.range(of: \.offerLength)) else { return nil }
       let start = part.body + UInt64(layout.size)
       return start..<start + length
     case "checksum":
@@ -139,25 +135,25 @@ struct FieldTable {
 
   /// `report`, a field of it, and `certificates`, which follow a fixed part.
   private func evidence(
-    _ layout: RecordLayout, _ first: Step, _ rest: Step?
+    _ record: any WireRecord.Type, _ first: Step, _ rest: Step?
   ) throws(MigrationError) -> Range<UInt64>? {
     guard first.name == "report" || first.name == "certificates",
-      let length = try number(layout["report_length"])
+      let place = record.range(of: "report_length"), let length = try number(place)
     else { return nil }
-    let (start, end) = (part.body + UInt64(layout.size), part.body + part.bodySize)
+    let (start, end) = (part.body + UInt64(record.size), part.body + part.bodySize)
     let border = start + length
     guard border <= end else { return nil }
     if first.name == "certificates" { return border < end ? border..<end : nil }
     guard length > 0 else { return nil }
     guard let rest else { return start..<border }
-    return field(AttestationReport.layout, rest, at: start)
+    return field(AttestationReport.Layout.self, rest, at: start)
   }
 
   private func mapEntry(
     _ step: Step, _ rest: Step?, _ choose: Chooser
   ) throws(MigrationError) -> Range<UInt64>? {
-    let layout = GuestMap.entryLayout
-    let head = GuestMap.headerLayout.size
+    let layout = GuestMap.Entry.self
+    let head = GuestMap.Header.size
     guard let index = try choose(step, (Int(part.bodySize) - head) / layout.size) else {
       return nil
     }
@@ -170,18 +166,20 @@ struct FieldTable {
   private func machineEntry(
     _ step: Step, _ rest: Step?, _ choose: Chooser
   ) throws(MigrationError) -> Range<UInt64>? {
-    let (layout, fixed) = (MachineState.layout, MachineState.entryLayout)
+    let (layout, fixed) = (MachineState.Layout.self, MachineState.EntryLayout.self)
     let store = input.store
     var next = part.body + UInt64(layout.size)
-    next += try store.number(in: layout["configuration_length"], from: part.body)
-    next += try store.number(in: layout["description_length"], from: part.body)
+    next += try store.number(in: layout.range(of: \.configurationLength), from: part.body)
+    next += try store.number(in: layout.range(of: \.descriptionLength), from: part.body)
     var found: [(start: UInt64, data: UInt64, end: UInt64)] = []
-    for _ in 0..<(try store.number(in: layout["count"], from: part.body)) {
+    for _ in 0..<(try store.number(in: layout.range(of: \.count), from: part.body)) {
       guard next + UInt64(fixed.size) <= part.end else { return nil }
-      let place = try store.number(in: fixed["place"], from: next)
-      let data = try next + UInt64(fixed.size) + store.number(in: fixed["name_length"], from: next)
+      let place = try store.number(in: fixed.range(of: \.place), from: next)
+      let data =
+        try next + UInt64(fixed.size) + store.number(in: fixed.range(of: \.nameLength), from: next)
       // Place 0: the body stands after the name.
-      let end = place == 0 ? try data + store.number(in: fixed["length"], from: next) : data
+      let end =
+        place == 0 ? try data + store.number(in: fixed.range(of: \.length), from: next) : data
       if step.name == "entry" || place == MachineState.sealedPlace {
         found.append((next, data, end))
       }
@@ -196,4 +194,14 @@ struct FieldTable {
     default: return rest.flatMap { field(fixed, $0, at: entry.start) }
     }
   }
+}
+
+extension Range<Int> {
+  /// The same bytes of a record that begins at `start`.
+  func moved(by start: UInt64) -> Range<UInt64> {
+    start + UInt64(lowerBound)..<start + UInt64(upperBound)
+  }
+
+  /// The same bytes of a record that begins at `start`.
+  func moved(by start: Int) -> Range<Int> { start + lowerBound..<start + upperBound }
 }

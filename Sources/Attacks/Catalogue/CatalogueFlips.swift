@@ -1,6 +1,5 @@
 internal import Errors
 
-
 extension Attack {
   /// Bits flipped, one region after the other: a host without keys.
   static let flips: [Attack] = [

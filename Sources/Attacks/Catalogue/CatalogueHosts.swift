@@ -1,6 +1,5 @@
 internal import Errors
 
-
 extension Attack {
   /// What a host rewrites of its own, and where it takes a stream.
   static let hosts: [Attack] = [

@@ -1,6 +1,5 @@
 internal import Errors
 
-
 extension Attack {
   /// Lengths that are huge, versions and algorithms that are lower.
   static let lengths: [Attack] = [

@@ -1,6 +1,5 @@
 internal import Errors
 
-
 extension Attack {
   /// Offers that a source refuses, signed anew by a model chip where that is needed; and a used source.
   static let offers: [Attack] = [

@@ -1,6 +1,5 @@
 internal import Errors
 
-
 extension Attack {
   /// A source that lies about itself. It stands on the model platform: no other signs for it.
   static let rogueReports: [Attack] = [

@@ -21,7 +21,7 @@ extension Scene {
     guard let first = steps.first, let area = try forgeArea(named.part, first, steps, place) else {
       throw missing(place)
     }
-    let size = area.range?.count ?? Int(named.part.bodySize) - FinalRecord.layout.size
+    let size = area.range?.count ?? Int(named.part.bodySize) - FinalRecord.Layout.size
     guard case .bytes(let bytes) = place.shift else {
       return ForgeTarget(part: named, area: area, size: size)
     }
@@ -33,32 +33,32 @@ extension Scene {
     _ part: Anatomy.Part, _ first: PlaceSyntax.Step, _ steps: [PlaceSyntax.Step],
     _ place: PlaceSyntax
   ) throws(MigrationError) -> LateEdit.Area? {
-    let layout: RecordLayout
+    let record: any WireRecord.Type
     switch part.kind {
     case .session:
       guard steps.count == 2, first == .init(name: "report"), steps[1].index == nil else {
         return nil
       }
-      return AttestationReport.layout.range(of: steps[1].name).map { .report($0) }
+      return AttestationReport.Layout.range(of: steps[1].name).map { .report($0) }
     case .vcpu, .service, .secrets, .states:
       let isInside = first == .init(name: "plaintext")
       if isInside, steps.count == 1 { return .wholePlaintext }
-      guard !isInside, steps.count == 1, FinalRecord.layout.range(of: first.name) != nil else {
+      guard !isInside, steps.count == 1, FinalRecord.Layout.range(of: first.name) != nil else {
         // Under "plaintext." stand fields whose names the record outside has, too.
         let fields = isInside ? Array(steps.dropFirst()) : steps
         return try plaintext(part, fields, place).map { .plaintext($0) }
       }
-      layout = FinalRecord.layout
+      record = FinalRecord.Layout.self
     case .page where first == .init(name: "content"):
       return steps.count == 1 ? .plaintext(0..<PageMetadata.pageSize) : nil
-    case .page: layout = PageMetadata.recordLayout
-    case .token: layout = EpochToken.layout
-    case .commit: layout = CommitRecord.layout
+    case .page: record = PageMetadata.Layout.self
+    case .token: record = EpochToken.Layout.self
+    case .commit: record = CommitRecord.Layout.self
     default: return nil
     }
     // A tag is made when all else is said.
     guard steps.count == 1, first.index == nil, first.name != "tag" else { return nil }
-    return layout.range(of: first.name).map { .part($0.moved(by: Int(part.body - part.start))) }
+    return record.range(of: first.name).map { .part($0.moved(by: Int(part.body - part.start))) }
   }
 
   /// A field of what is encrypted, and a field within it.
@@ -67,15 +67,15 @@ extension Scene {
   ) throws(MigrationError) -> Range<Int>? {
     if part.kind == .states { return try stateRun(part, steps, place) }
     guard steps.count <= 2, steps.allSatisfy({ $0.index == nil }) else { return nil }
-    let layouts: (RecordLayout, inner: (name: String, RecordLayout)?)
+    let layouts: (any WireRecord.Type, inner: (name: String, any WireRecord.Type)?)
     switch part.kind {
-    case .vcpu: layouts = (VCPUPlaintext.layout, ("vmsa", VMSA.layout))
-    case .secrets: layouts = (SecretsPlaintext.layout, ("facts", SecretsPageFacts.layout))
+    case .vcpu: layouts = (VCPUPlaintext.Layout.self, ("vmsa", VMSA.Layout.self))
+    case .secrets: layouts = (SecretsPlaintext.Layout.self, ("facts", SecretsPageFacts.Layout.self))
     default:
       if steps.map(\.name) == ["blob"] {
-        return ServicePlaintext.layout.size..<Int(part.bodySize) - FinalRecord.layout.size
+        return ServicePlaintext.Layout.size..<Int(part.bodySize) - FinalRecord.Layout.size
       }
-      layouts = (ServicePlaintext.layout, nil)
+      layouts = (ServicePlaintext.Layout.self, nil)
     }
     guard let outer = layouts.0.range(of: steps[0].name) else { return nil }
     guard steps.count > 1 else { return outer }
@@ -88,11 +88,11 @@ extension Scene {
     _ part: Anatomy.Part, _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax
   ) throws(MigrationError) -> Range<Int>? {
     guard steps[0].name == "run", steps.count <= 2 else { return nil }
-    let size = PageStateMap.runLayout.size
-    let count = (Int(part.bodySize) - FinalRecord.layout.size) / size
+    let size = PageStateMap.Layout.size
+    let count = (Int(part.bodySize) - FinalRecord.Layout.size) / size
     let start = try index(steps[0].index, of: count, "run", place) * size
     guard steps.count > 1 else { return start..<start + size }
     guard steps[1].index == nil else { return nil }
-    return PageStateMap.runLayout.range(of: steps[1].name)?.moved(by: start)
+    return PageStateMap.Layout.range(of: steps[1].name)?.moved(by: start)
   }
 }

@@ -26,13 +26,13 @@ struct PageRevisions {
   init(_ input: Materials.Input) throws(MigrationError) {
     var latest: [UInt64: Int] = [:]
     var repeated: Set<UInt64> = []
-    let layout = PageMetadata.recordLayout
     for index in 0..<input.anatomy.count(.page) {
       guard let part = input.anatomy.part(.page, index) else { continue }
       let head = try input.store.read(
         part.body..<part.body + UInt64(PageMetadata.encodedSize))
-      let gpa = UInt64(bigEndianBytes: head[layout["gpa"]])
-      switch PageMetadata.Operation(rawValue: head[layout["operation"].lowerBound]) {
+      let metadata = PageMetadata.Layout.Metadata(at: 0, of: head.span)
+      let gpa = metadata.gpa.value
+      switch PageMetadata.Operation(rawValue: metadata.operation.value) {
       case .migrateAgain:
         again.append(index)
         if let before = latest[gpa] { older.append(before) }

@@ -1,4 +1,3 @@
-
 /// A place as a recipe writes it: `page[3].gpa+2`, `footer(commit)`, `0x1f4`, `end`.
 /// (`Formats/vectors.md`, "Places".)
 struct PlaceSyntax: Hashable, Sendable {

@@ -131,7 +131,7 @@ struct RecipeRun {
 
   func second() throws(MigrationError) -> Int {
     guard scene.inputs.count > 1 else {
-      throw MigrationError(.attackNeeds, "a second stream is needed", expected: "--second STREAM")
+      throw MigrationError(.attackNeeds, "a second stream is needed", expected: "\(.second) STREAM")
     }
     return 1
   }
@@ -271,7 +271,7 @@ struct RecipeRun {
     guard let place = PlaceSyntax("offer.report.REPORT_DATA") else { return }
     let location = try scene.locate(place)
     let bound = try list.read(
-      Location(space: 0, offset: 0, size: UInt64(MigrationData.boundSize)))
+      Location(space: 0, offset: 0, size: MigrationData.Layout.offset(of: \.reserved, from: 0)))
     try list.set(location, to: SHA512.hash(Label.destinationReport + bound))
   }
 
@@ -301,7 +301,7 @@ struct RecipeRun {
   func makeRogue(_ isMutual: Bool) throws(MigrationError) -> RogueSource {
     guard let instance = materials.instance else {
       throw MigrationError(
-        .attackNeeds, "the destination's instance is needed", expected: "--instance INSTANCE")
+        .attackNeeds, "the destination's instance is needed", expected: "\(.instance) INSTANCE")
     }
     var sessions: [TransferData] = []
     var reportEdits: [LateEdit] = []

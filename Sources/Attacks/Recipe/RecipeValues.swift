@@ -1,6 +1,7 @@
 internal import Cryptography
 internal import Errors
 internal import Guest
+internal import QEMUStream
 internal import SVSM
 internal import Wire
 
@@ -47,7 +48,7 @@ extension RecipeRun {
     case .offerDigest:
       guard let offer = materials.offer else {
         throw MigrationError(
-          .attackNeeds, "another destination's offer is needed", expected: "--offer OFFER")
+          .attackNeeds, "another destination's offer is needed", expected: "\(.offer) OFFER")
       }
       return try offer.digest()
     case .sharedRecord(let place): return try sharedRecord(place)
@@ -62,9 +63,11 @@ extension RecipeRun {
     let input = scene.inputs[0]
     let missing = MigrationError(.recipePlace, "there is no shared memory at an address")
     guard let run = input.anatomy.ramRuns.first, run.nameSize > 1 else { throw missing }
-    let word = try input.store.read(run.start..<run.start + 8)
-    let name = try input.store.read(run.start + 9..<run.start + 8 + run.nameSize)
-    let offset = UInt64(bigEndianBytes: word) & ~0xFFF
+    let nameStart = run.start + Anatomy.RAMRun.wordSize
+    let word = UInt64(bigEndianBytes: try input.store.read(run.start..<nameStart))
+    // Its first byte is the name's length.
+    let name = try input.store.read(nameStart + 1..<nameStart + run.nameSize)
+    let offset = word & ~RAMFlags.mask
     guard let block = input.anatomy.blocks.firstIndex(where: { Array($0.name.utf8) == name }),
       let gpa = input.anatomy.map.gpa(block: block, offset: offset)
     else { throw missing }
@@ -76,7 +79,7 @@ extension RecipeRun {
       throw MigrationError(.recipePlace, "there is no secrets page")
     }
     let plaintext = try makeRogue(true).openFinal(part, of: scene.inputs[0], input: 0)
-    return Array(plaintext[SecretsPlaintext.layout["gpa"]])
+    return Array(plaintext[SecretsPlaintext.Layout.range(of: \.gpa)])
   }
 
   private func random(_ count: Int) throws(MigrationError) -> [UInt8] {
@@ -94,11 +97,11 @@ extension RecipeRun {
     guard named.part.kind == .page else { throw scene.missing(place) }
     let input = scene.inputs[scene.spaces[named.space]]
     let gpa = try input.store.number(
-      in: PageMetadata.recordLayout["gpa"], from: named.part.body)
+      in: PageMetadata.Layout.range(of: \.metadata.gpa), from: named.part.body)
     guard let found = input.anatomy.map.locate(gpa) else { throw scene.missing(place) }
     let name = Array(input.anatomy.blocks[found.block].name.utf8)
     var bytes: [UInt8] = []
-    bytes.append(bigEndian: found.offset | 0x008)
-    return try bytes + [UInt8(name.count)] + name + random(PageMetadata.pageSize)
+    bytes.append(bigEndian: found.offset | RAMFlags.page)
+    return try bytes + [UInt8(name.count)] + name + random(Page.size)
   }
 }

@@ -43,7 +43,7 @@ struct Scene {
   func choose(_ what: String, below count: UInt64) throws(MigrationError) -> UInt64 {
     guard count > 0 else { return 0 }
     let digest = try SHA256.hash(seed + Array(what.utf8))
-    return digest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } % count
+    return UInt64(bigEndianBytes: digest.prefix(8)) % count
   }
 
   func index(
@@ -219,7 +219,7 @@ struct Scene {
   private func locateRAM(
     _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax, _ run: Anatomy.RAMRun, _ start: UInt64
   ) throws(MigrationError) -> Location {
-    let name = start + 8
+    let name = start + Anatomy.RAMRun.wordSize
     let content = name + run.nameSize
     let end = start + run.size
     let range: Range<UInt64>

@@ -1,5 +1,6 @@
 internal import Errors
 internal import QEMUStream
+internal import Wire
 
 /// Keeps the VM description in step: one entry for each section that is described, in the order in
 /// which they are written.
@@ -25,7 +26,10 @@ struct DescriptionMender {
   private static func read(_ input: Scene.Input) throws(MigrationError) -> Original? {
     guard let part = input.anatomy.part(.description) else { return nil }
     let text = try input.store.read(part.start..<part.end)
-    guard let description = try? VMDescription(parsing: Array(text.dropFirst(5))) else {
+    guard
+      let description = try? VMDescription(
+        parsing: Array(text.dropFirst(StreamGrammar.TextHeader.size)))
+    else {
       return nil
     }
     let described = input.anatomy.parts.filter { isDescribed($0.kind) }
@@ -54,8 +58,8 @@ struct DescriptionMender {
       return
     }
     var device = original.description.devices[index]
-    let header = Int(part.body - part.start)
-    device.instance = bytes[header - 8..<header - 4].reduce(0) { $0 << 8 | UInt32($1) }
+    let end = Int(part.body - part.start) - Anatomy.HeaderEnd.size
+    device.instance = bytes[\Anatomy.HeaderEnd.instance, at: end].value
     let (before, now) = (part.bodySize, UInt64(bodySize))
     if before != now, let last = device.body.fields.last {
       // The size is what the text says, and may be any number: it wraps rather than overflows.

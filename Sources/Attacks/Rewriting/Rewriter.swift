@@ -2,6 +2,7 @@ internal import Cryptography
 internal import Errors
 internal import FileIO
 internal import Migration
+internal import QEMUStream
 internal import SVSM
 internal import Wire
 
@@ -171,13 +172,10 @@ struct Rewriter: ~Copyable {
   private mutating func mendID(
     _ bytes: inout [UInt8], _ part: Anatomy.Part
   ) throws(MigrationError) {
-    let id = bytes[1..<5].reduce(0) { $0 << 8 | UInt32($1) }
-    if ids.insert(id).inserted { return }
-    var fresh: [UInt8] = []
-    fresh.append(bigEndian: nextID)
+    if ids.insert(bytes[\StreamGrammar.PartHeader.id].value).inserted { return }
+    bytes[\StreamGrammar.PartHeader.id].value = nextID
+    bytes[\StreamGrammar.Footer.id, at: bytes.count - StreamGrammar.Footer.size].value = nextID
     nextID += 1
-    bytes.replaceSubrange(1..<5, with: fresh)
-    bytes.replaceSubrange(bytes.count - 4..<bytes.count, with: fresh)
   }
 
   /// What the transcript takes of a part.
@@ -188,9 +186,9 @@ struct Rewriter: ~Copyable {
     case .session:
       try books.begin(with: Array(bytes[body..<bytes.count - Int(Anatomy.Part.footerSize)]))
     case .page: try books.admit(page: Array(bytes[body..<body + PageMetadata.contentOffset]))
-    case .token: try books.admit(token: Array(bytes[body..<body + EpochToken.layout.size]))
+    case .token: try books.admit(token: Array(bytes[body..<body + EpochToken.Layout.size]))
     case .vcpu, .service, .secrets, .states:
-      try books.admit(final: Array(bytes[body..<body + FinalRecord.layout.size]), kind)
+      try books.admit(final: Array(bytes[body..<body + FinalRecord.Layout.size]), kind.finalRecord)
     default: break
     }
   }

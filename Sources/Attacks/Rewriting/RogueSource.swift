@@ -61,13 +61,7 @@ struct RogueSource: Sendable {
   static func sign(_ report: [UInt8], by platform: Platform) throws(MigrationError) -> [UInt8] {
     let signed = Array(report.prefix(AttestationReport.signedSize))
     let signature = try platform.endorsementKey.sign(message: signed)
-    let layout = AttestationReport.layout
-    func field(_ value: [UInt8], _ place: Range<Int>) -> [UInt8] {
-      value.reversed() + [UInt8](repeating: 0, count: place.count - value.count)
-    }
-    let s = layout["SIGNATURE_S"]
-    return signed + field(signature.r, layout["SIGNATURE_R"]) + field(signature.s, s)
-      + report.dropFirst(s.upperBound)
+    return AttestationReport.bytes(report, signature.r, signature.s)
   }
 
   private static func open(
@@ -96,8 +90,8 @@ struct RogueSource: Sendable {
       part.body..<part.body + UInt64(PageMetadata.recordSize))
     var opener = try inputKeys[input].pageOpener()
     return try open(
-      record, sequence: PageMetadata.recordLayout["sequence"], data: PageMetadata.encodedSize,
-      head: PageMetadata.contentOffset, with: &opener, at: part.body)
+      record, sequence: PageMetadata.Layout.range(of: \.metadata.sequence),
+      tag: PageMetadata.Layout.range(of: \.tag), with: &opener, at: part.body)
   }
 
   /// A final record's plaintext.
@@ -108,20 +102,20 @@ struct RogueSource: Sendable {
     let record = try source.store.read(part.body..<part.body + part.bodySize)
     var opener = try inputKeys[input].finalOpener()
     return try open(
-      record, sequence: FinalRecord.layout["sequence"], data: FinalRecord.authenticatedSize,
-      head: FinalRecord.layout.size, with: &opener, at: part.body)
+      record, sequence: FinalRecord.Layout.range(of: \.sequence),
+      tag: FinalRecord.Layout.range(of: \.tag), with: &opener, at: part.body)
   }
 
   private func open(
-    _ record: [UInt8], sequence: Range<Int>, data: Int, head: Int,
+    _ record: [UInt8], sequence: Range<Int>, tag: Range<Int>,
     with opener: inout AEADOpener, at offset: UInt64
   ) throws(MigrationError) -> [UInt8] {
     let span = record.span
     guard
       let plaintext = opener.open(
-        span.extracting(droppingFirst: head),
+        span.extracting(droppingFirst: tag.upperBound),
         nonce: AEADNonce(sequence: UInt64(bigEndianBytes: record[sequence])),
-        associatedData: span.extracting(first: data), tag: span.extracting(data..<head))
+        associatedData: span.extracting(first: tag.lowerBound), tag: span.extracting(tag))
     else {
       throw MigrationError(
         .attackNeeds, "a record of the stream does not authenticate", at: offset,
@@ -131,7 +125,7 @@ struct RogueSource: Sendable {
   }
 
   /// Signs a seal: r and s, 48 bytes each.
-  func signSeal(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {
-    try instance.signSeal(message)
+  func sign(_ seal: Seal) throws(MigrationError) -> [UInt8] {
+    try instance.sign(seal, as: .snp)
   }
 }

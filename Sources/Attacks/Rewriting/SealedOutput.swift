@@ -2,6 +2,7 @@ internal import Cryptography
 internal import Errors
 internal import FileIO
 internal import Migration
+internal import SVSM
 internal import Wire
 
 /// Counts and hashes what goes out, so that the seal can be made anew.
@@ -21,9 +22,9 @@ struct SealedOutput: ~Copyable {
     guard isHashing else { return }
     chunk += bytes
     var next = 0
-    while chunk.count - next >= LeafHasher.chunkSize {
-      leaves.append(try SHA256.hash([0] + chunk[next..<next + LeafHasher.chunkSize]))
-      next += LeafHasher.chunkSize
+    while chunk.count - next >= Seal.chunkSize {
+      leaves.append(try SHA256.hash([0] + chunk[next..<next + Seal.chunkSize]))
+      next += Seal.chunkSize
     }
     chunk.removeFirst(next)
   }

@@ -120,7 +120,7 @@ package struct Vector: Sendable {
       do throws(MigrationError) {
         _ = try Recipe(parsing: recipe)
       } catch {
-        throw header.refusal(.recipe, "is none: \(error.what)", got: error.got)
+        throw header.refusal(.recipe, "is none: \(error.what)", got: error.got?.description)
       }
     }
   }

@@ -25,7 +25,10 @@ extension Vector {
     if let path = paths[.instance]?.first, materials.input.anatomy.part(.session) != nil {
       materials.instance = try SVSMInstance(fixtures(path))
     }
-    let output = Collected()
+    let output = CollectedOutput(
+      limit: Self.fileLimit,
+      refusal: MigrationError(
+        .recipeSyntax, "recipe makes too long a file", expected: "at most \(Self.fileLimit) bytes"))
     try Recipe(parsing: recipe).make(from: materials, to: output)
     return output.bytes
   }
@@ -56,17 +59,5 @@ extension Vector {
       content += try input.readArray(count)
     }
     return content
-  }
-
-  private final class Collected: ByteOutput {
-    var bytes: [UInt8] = []
-    func write(_ bytes: Span<UInt8>) throws(MigrationError) {
-      guard bytes.count <= Vector.fileLimit - self.bytes.count else {
-        throw MigrationError(
-          .recipeSyntax, "recipe makes too long a file",
-          expected: "at most \(Vector.fileLimit) bytes")
-      }
-      self.bytes.append(copying: bytes)
-    }
   }
 }

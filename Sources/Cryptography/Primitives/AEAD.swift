@@ -37,8 +37,8 @@ package struct AEADNonce: Sendable, Hashable {
   /// - Returns: nil unless there are 12 bytes.
   package init?(_ bytes: [UInt8]) {
     guard bytes.count == AEADAlgorithm.nonceSize else { return nil }
-    stream = bytes[..<4].reduce(0) { $0 << 8 | UInt32($1) }
-    sequence = bytes[4...].reduce(0) { $0 << 8 | UInt64($1) }
+    stream = UInt32(UInt64(bigEndianBytes: bytes[..<4]))
+    sequence = UInt64(bigEndianBytes: bytes[4...])
   }
 
   /// The 12 bytes in memory order.

@@ -1,3 +1,4 @@
+internal import Errors
 internal import Wire
 
 /// What stands where one certificate in DER should, for messages.
@@ -9,7 +10,7 @@ extension DERValue {
   }
 
   /// What `bytes` are that libcrypto does not take for a certificate; nil when nothing is known.
-  static func otherContent(_ bytes: [UInt8]) -> String? {
+  static func otherContent(_ bytes: [UInt8]) -> Wording? {
     let span = bytes.span
     var cursor = ByteCursor(span)
     guard let tag: UInt8 = try? cursor.read(), tag == 0x30, let count = try? length(&cursor) else {
@@ -27,12 +28,12 @@ extension DERValue {
     // A list's body is version, algorithm, issuer, time; a certificate has its number first, and
     // two times in the fourth place.
     if let body = try? first.children(), body.count > 3, [0x17, 0x18].contains(body[3].tag) {
-      return "a revocation list: --crl takes it"
+      return "a revocation list: \(.revocation) takes it"
     }
     return nil
   }
 
-  private static func afterValue(_ rest: [UInt8]) -> String {
+  private static func afterValue(_ rest: [UInt8]) -> Wording {
     if isSequence(rest) { return "several, one after the other: give each a file, or PEM" }
     let zeros = rest.allSatisfy { $0 == 0 } ? "zero " : ""
     return "\(rest.count) \(zeros)byte\(rest.count == 1 ? "" : "s") after it"

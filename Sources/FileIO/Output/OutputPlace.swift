@@ -128,6 +128,6 @@ struct OutputPlace {
 
   static func exists(_ name: String) -> MigrationError {
     MigrationError(
-      .outputExists, "\(name) exists already", expected: "a new name, or --force")
+      .outputExists, "\(name) exists already", expected: "a new name, or \(.replacing)")
   }
 }

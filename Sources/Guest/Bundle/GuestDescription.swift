@@ -1,5 +1,6 @@
 package import Errors
 package import SEVSNP
+internal import Wire
 
 /// Everything of a guest at rest but the bytes of its memory.
 package struct GuestDescription: Sendable, Hashable {
@@ -85,7 +86,7 @@ package struct GuestDescription: Sendable, Hashable {
       throw MigrationError(
         .guestShape,
         isMapped ? "a mapped page has no state" : "a page has a state but no memory",
-        got: "guest-physical \(hex(place))")
+        got: "guest-physical \(Hex.number(place))")
     }
     guard pageStates.pages(in: .secrets) <= 1 else {
       throw MigrationError(

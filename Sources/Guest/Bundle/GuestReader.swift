@@ -83,7 +83,7 @@ package final class GuestReader: Sendable {
     while filled < buffer.count {
       let address = gpa &+ UInt64(filled)
       guard let place = description.map.locate(address) else {
-        throw MigrationError(.guestMap, "no memory is mapped at \(hex(address))")
+        throw MigrationError(.guestMap, "no memory is mapped at \(Hex.number(address))")
       }
       let count = Int(min(UInt64(buffer.count - filled), place.available))
       // The part is within the buffer: `count` is what is left of it at most.
@@ -123,14 +123,15 @@ package final class GuestReader: Sendable {
       return (end, true)
     }
     let first = data.lowerBound - memory.start
-    if first - offset >= Self.smallestHole { return (first & ~4095, true) }
+    if first - offset >= Self.smallestHole { return (first / Page.size64 * Page.size64, true) }
     var last = data.upperBound
     while last < limit, let next = try file.nextData(from: last),
       next.lowerBound - last < Self.smallestHole
     {
       last = next.upperBound
     }
-    return (min((last - memory.start + 4095) & ~4095, end), false)
+    let pages = (last - memory.start + Page.size64 - 1) / Page.size64
+    return (min(pages * Page.size64, end), false)
   }
 
   /// Makes sure that no file of memory has become shorter since it was opened.
@@ -174,7 +175,7 @@ extension GuestReader {
   private static func pageStates(
     _ path: String, _ manifest: Manifest
   ) throws(MigrationError) -> PageStateMap {
-    let size = manifest.pageStateRuns * PageStateMap.runLayout.size
+    let size = manifest.pageStateRuns * PageStateMap.Layout.size
     let bytes = try open(path, GuestBundle.pageStates, size: UInt64(size)).readAll(limit: size)
     var states = PageStateMap()
     let span = bytes.span
@@ -192,10 +193,10 @@ extension GuestReader {
   ) throws(MigrationError) -> [VCPUState] {
     var vcpus: [VCPUState] = []
     for (index, vcpu) in manifest.vcpus.enumerated() {
-      let file = try open(path, GuestBundle.vcpu(index), size: UInt64(VMSA.size))
+      let file = try open(path, GuestBundle.vcpu(index), size: UInt64(VMSA.Layout.size))
       vcpus.append(
         try VCPUState(
-          apicID: vcpu.apicID, vmpl: vcpu.vmpl, vmsa: try file.readAll(limit: VMSA.size)))
+          apicID: vcpu.apicID, vmpl: vcpu.vmpl, vmsa: try file.readAll(limit: VMSA.Layout.size)))
     }
     return vcpus
   }

@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 extension GuestDescription {
   /// Whether another guest can be this one at another time: the same machine, RAM blocks and map.
@@ -20,7 +21,7 @@ extension GuestDescription {
   }
 
   private static func text(_ blocks: [RAMBlock]) -> String {
-    blocks.prefix(4).map { "\"\(printable($0.name))\" of \(hex($0.size))" }
+    blocks.prefix(4).map { "\"\(printable($0.name))\" of \(Hex.number($0.size))" }
       .joined(separator: ", ") + (blocks.count > 4 ? ", ..." : "")
   }
 }

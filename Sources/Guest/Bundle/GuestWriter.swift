@@ -234,6 +234,7 @@ func requireInside(
   _ size: UInt64?, block: Int, offset: UInt64, count: Int
 ) throws(MigrationError) {
   guard let size, UInt64(count) <= size, offset <= size - UInt64(count) else {
-    throw MigrationError(.internal, "guest has no \(count) bytes at \(hex(offset)) of RAM \(block)")
+    throw MigrationError(
+      .internal, "guest has no \(count) bytes at \(Hex.number(offset)) of RAM \(block)")
   }
 }

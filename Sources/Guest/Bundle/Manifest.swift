@@ -88,7 +88,7 @@ struct Manifest {
       attributes.append(range)
     }
 
-    let most = GuestBundle.maximumPageStatesSize / PageStateMap.runLayout.size
+    let most = GuestBundle.maximumPageStatesSize / PageStateMap.Layout.size
     pageStateRuns = try root.member("page_state_runs").number(most)
 
     vcpus = []
@@ -117,12 +117,12 @@ struct Manifest {
       "schema": .string(GuestBundle.schema),
       "machine": .string(machine),
       "ram": .array(
-        ramBlocks.map { ["name": .string($0.name), "size": .string(hex($0.size))] }),
+        ramBlocks.map { ["name": .string($0.name), "size": .string(Hex.number($0.size))] }),
       "map": .array(
         map.ranges.map {
           [
-            "block": JSON($0.block), "offset": .string(hex($0.offset)),
-            "gpa": .string(hex($0.gpa)), "size": .string(hex($0.size)),
+            "block": JSON($0.block), "offset": .string(Hex.number($0.offset)),
+            "gpa": .string(Hex.number($0.gpa)), "size": .string(Hex.number($0.size)),
           ]
         }),
       "private": .array(attributes.ranges.map { .string($0.description) }),
@@ -132,7 +132,7 @@ struct Manifest {
         services.map {
           [
             "kind": JSON($0.kind.rawValue), "mandatory": .bool($0.isMandatory),
-            "version": JSON($0.version), "generation": .string(hex($0.generation)),
+            "version": JSON($0.version), "generation": .string(Hex.number($0.generation)),
             "size": JSON($0.size),
           ]
         }),

@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 /// One block of guest RAM, as QEMU names and sizes it: "pc.ram".
 package struct RAMBlock: Sendable, Hashable {
@@ -19,15 +20,12 @@ package struct RAMBlock: Sendable, Hashable {
         .guestShape, "name of a RAM block has a wrong length",
         expected: "1 to \(Self.maximumNameLength) bytes", got: "\(name.utf8.count)")
     }
-    guard size > 0, size % 4096 == 0, size <= GPARange.limit else {
+    guard size > 0, size % Page.size64 == 0, size <= GPARange.limit else {
       throw MigrationError(
         .guestShape, "size of a RAM block cannot be",
-        expected: "whole pages, 4 KiB to 2^52 bytes", got: hex(size))
+        expected: "whole pages, 4 KiB to 2^52 bytes", got: Hex.number(size))
     }
     self.name = name
     self.size = size
   }
 }
-
-/// `value` as addresses are printed: 0x and lower-case digits.
-func hex(_ value: UInt64) -> String { "0x\(String(value, radix: 16))" }

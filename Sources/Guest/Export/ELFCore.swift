@@ -9,7 +9,6 @@ internal import Wire
 struct ELFCore {
   private static let headerSize = 64
   private static let programHeaderSize = 56
-  private static let pageSize: UInt64 = 4096
 
   /// Header, program headers and notes.
   let head: [UInt8]
@@ -24,7 +23,7 @@ struct ELFCore {
     var next = UInt64(notesStart + notes.count)
     var offsets: [UInt64] = []
     for segment in segments {
-      next = (next + Self.pageSize - 1) / Self.pageSize * Self.pageSize
+      next = (next + Page.size64 - 1) / Page.size64 * Page.size64
       offsets.append(next)
       next += segment.size
     }

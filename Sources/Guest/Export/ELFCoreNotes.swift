@@ -7,49 +7,128 @@ package import Wire
 /// `Formats/export.md`.
 package enum ELFCoreNotes {
   /// Linux's `struct elf_prstatus` of x86-64.
-  package static let prstatusLayout = RecordLayout(
-    "elf-prstatus",
-    [
-      "signal": 32, "pid": 4, "times": 76, "r15": 8, "r14": 8, "r13": 8, "r12": 8, "rbp": 8,
-      "rbx": 8, "r11": 8, "r10": 8, "r9": 8, "r8": 8, "rax": 8, "rcx": 8, "rdx": 8, "rsi": 8,
-      "rdi": 8, "orig_rax": 8, "rip": 8, "cs": 8, "eflags": 8, "rsp": 8, "ss": 8, "fs_base": 8,
-      "gs_base": 8, "ds": 8, "es": 8, "fs": 8, "gs": 8, "fpvalid": 4, "padding": 4,
-    ])
+  package struct ProcessStatus: WireRecord {
+    package static let name = "elf-prstatus"
+
+    /// Zero.
+    package var signal: WireBytes<32>
+    /// Number of the vCPU, from 1.
+    package var pid: LE32
+    /// Zero.
+    package var times: WireBytes<76>
+    package var r15: LE64
+    package var r14: LE64
+    package var r13: LE64
+    package var r12: LE64
+    package var rbp: LE64
+    package var rbx: LE64
+    package var r11: LE64
+    package var r10: LE64
+    package var r9: LE64
+    package var r8: LE64
+    package var rax: LE64
+    package var rcx: LE64
+    package var rdx: LE64
+    package var rsi: LE64
+    package var rdi: LE64
+    /// Zero.
+    package var origRax: LE64
+    package var rip: LE64
+    /// Selector.
+    package var cs: LE64
+    package var eflags: LE64
+    package var rsp: LE64
+    /// Selector.
+    package var ss: LE64
+    package var fsBase: LE64
+    package var gsBase: LE64
+    /// Selector, as the next three.
+    package var ds: LE64
+    package var es: LE64
+    package var fs: LE64
+    package var gs: LE64
+    /// Zero: no floating-point registers.
+    package var fpvalid: LE32
+    /// Zero.
+    package var padding: LE32
+  }
 
   /// QEMU's `QEMUCPUState`, version 1.
-  package static let cpuStateLayout = RecordLayout(
-    "elf-qemu-cpu-state",
-    [
-      "version": 4, "size": 4, "rax": 8, "rbx": 8, "rcx": 8, "rdx": 8, "rsi": 8, "rdi": 8,
-      "rsp": 8, "rbp": 8, "r8": 8, "r9": 8, "r10": 8, "r11": 8, "r12": 8, "r13": 8, "r14": 8,
-      "r15": 8, "rip": 8, "rflags": 8, "cs": 24, "ds": 24, "es": 24, "fs": 24, "gs": 24, "ss": 24,
-      "ldt": 24, "tr": 24, "gdt": 24, "idt": 24, "cr0": 8, "cr1": 8, "cr2": 8, "cr3": 8, "cr4": 8,
-      "kernel_gs_base": 8,
-    ])
+  package struct CPUState: WireRecord {
+    package static let name = "elf-qemu-cpu-state"
+
+    /// 1.
+    package var version: LE32
+    /// Bytes of this record.
+    package var size: LE32
+    package var rax: LE64
+    package var rbx: LE64
+    package var rcx: LE64
+    package var rdx: LE64
+    package var rsi: LE64
+    package var rdi: LE64
+    package var rsp: LE64
+    package var rbp: LE64
+    package var r8: LE64
+    package var r9: LE64
+    package var r10: LE64
+    package var r11: LE64
+    package var r12: LE64
+    package var r13: LE64
+    package var r14: LE64
+    package var r15: LE64
+    package var rip: LE64
+    package var rflags: LE64
+    package var cs: NoteSegment
+    package var ds: NoteSegment
+    package var es: NoteSegment
+    package var fs: NoteSegment
+    package var gs: NoteSegment
+    package var ss: NoteSegment
+    package var ldt: NoteSegment
+    package var tr: NoteSegment
+    package var gdt: NoteSegment
+    package var idt: NoteSegment
+    package var cr0: LE64
+    /// Zero.
+    package var cr1: LE64
+    package var cr2: LE64
+    package var cr3: LE64
+    package var cr4: LE64
+    package var kernelGsBase: LE64
+  }
+
+  /// QEMU's form of a segment.
+  package struct NoteSegment: WireField {
+    package var selector: LE32
+    package var limit: LE32
+    /// They stand where the second word of a descriptor has them.
+    package var flags: LE32
+    /// Zero.
+    package var padding: LE32
+    package var base: LE64
+
+    fileprivate init(_ segment: Segment) {
+      let attributes = UInt32(segment.attributes.value)
+      selector = LE32(UInt32(segment.selector.value))
+      limit = LE32(segment.limit.value)
+      flags = LE32((attributes & 0xFF) << 8 | (attributes & 0xF00) << 12)
+      padding = LE32(0)
+      base = LE64(segment.base.value)
+    }
+  }
 
   /// `NT_PRSTATUS`.
   private static let prstatusType: UInt32 = 1
-
-  private static let general: [(name: String, register: VMSA.Register)] = [
-    ("rax", .rax), ("rbx", .rbx), ("rcx", .rcx), ("rdx", .rdx), ("rsi", .rsi), ("rdi", .rdi),
-    ("rsp", .rsp), ("rbp", .rbp), ("r8", .r8), ("r9", .r9), ("r10", .r10), ("r11", .r11),
-    ("r12", .r12), ("r13", .r13), ("r14", .r14), ("r15", .r15), ("rip", .rip),
-  ]
-  private static let segments: [(name: String, register: VMSA.SegmentRegister)] = [
-    ("cs", .cs), ("ds", .ds), ("es", .es), ("fs", .fs), ("gs", .gs), ("ss", .ss),
-  ]
-  private static let tables: [(name: String, register: VMSA.SegmentRegister)] = [
-    ("ldt", .ldtr), ("tr", .tr), ("gdt", .gdtr), ("idt", .idtr),
-  ]
 
   /// The notes of all vCPUs: first each `NT_PRSTATUS`, then each of QEMU's, as QEMU orders them.
   /// - Parameter vmsas: one for each vCPU, in order.
   static func encode(_ vmsas: [VMSA]) -> [UInt8] {
     var notes: [UInt8] = []
     for (index, vmsa) in vmsas.enumerated() {
-      append("CORE", prstatusType, prstatus(of: vmsa, number: UInt64(index) + 1), to: &notes)
+      append("CORE", prstatusType, status(of: vmsa, number: UInt32(index) + 1).bytes, to: &notes)
     }
-    for vmsa in vmsas { append("QEMU", 0, cpuState(of: vmsa), to: &notes) }
+    for vmsa in vmsas { append("QEMU", 0, state(of: vmsa).bytes, to: &notes) }
     return notes
   }
 
@@ -65,59 +144,36 @@ package enum ELFCoreNotes {
     notes += content
   }
 
-  private static func prstatus(of vmsa: VMSA, number: UInt64) -> [UInt8] {
-    var note = NoteContent(prstatusLayout)
-    note.put(number, in: "pid")
-    for (name, register) in general { note.put(vmsa[register], in: name) }
-    for (name, register) in segments { note.put(UInt64(vmsa[register].selector), in: name) }
-    note.put(vmsa[.rflags], in: "eflags")
-    note.put(vmsa[.fs].base, in: "fs_base")
-    note.put(vmsa[.gs].base, in: "gs_base")
-    return note.bytes
-  }
-
-  private static func cpuState(of vmsa: VMSA) -> [UInt8] {
-    var note = NoteContent(cpuStateLayout)
-    note.put(1, in: "version")
-    note.put(UInt64(cpuStateLayout.size), in: "size")
-    for (name, register) in general { note.put(vmsa[register], in: name) }
-    note.put(vmsa[.rflags], in: "rflags")
-    for (name, register) in segments + tables { note.put(vmsa[register], in: name) }
-    for (name, register) in [
-      ("cr0", VMSA.Register.cr0), ("cr2", .cr2), ("cr3", .cr3), ("cr4", .cr4),
-      ("kernel_gs_base", .kernelGSBase),
-    ] { note.put(vmsa[register], in: name) }
-    return note.bytes
-  }
-}
-
-/// The bytes of a note while its fields are set by name.
-private struct NoteContent {
-  private(set) var bytes: [UInt8]
-  private let layout: RecordLayout
-
-  init(_ layout: RecordLayout) {
-    self.layout = layout
-    bytes = [UInt8](repeating: 0, count: layout.size)
-  }
-
-  /// Sets a field that is a number.
-  mutating func put(_ value: UInt64, in name: String) { put(value, in: name, at: 0, size: 8) }
-
-  /// QEMU's form of a segment: selector, limit, flags and padding of four bytes each, then the base.
-  /// The flags stand where the second word of a descriptor has them.
-  mutating func put(_ segment: Segment, in name: String) {
-    let attributes = UInt64(segment.attributes)
-    put(UInt64(segment.selector), in: name, at: 0, size: 4)
-    put(UInt64(segment.limit), in: name, at: 4, size: 4)
-    put((attributes & 0xFF) << 8 | (attributes & 0xF00) << 12, in: name, at: 8, size: 4)
-    put(segment.base, in: name, at: 16, size: 8)
-  }
-
-  private mutating func put(_ value: UInt64, in name: String, at offset: Int, size: Int) {
-    guard let field = layout.fields.first(where: { $0.name == name }) else { return }
-    for index in 0..<min(size, field.size) {
-      bytes[field.offset + offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index))
+  private static func status(of vmsa: VMSA, number: UInt32) -> ProcessStatus {
+    func selector(_ segment: Segment) -> LE64 {
+      LE64(UInt64(segment.selector.value))
     }
+    return ProcessStatus(
+      signal: WireBytes(), pid: LE32(number), times: WireBytes(),
+      r15: LE64(vmsa.r15), r14: LE64(vmsa.r14), r13: LE64(vmsa.r13), r12: LE64(vmsa.r12),
+      rbp: LE64(vmsa.rbp), rbx: LE64(vmsa.rbx), r11: LE64(vmsa.r11), r10: LE64(vmsa.r10),
+      r9: LE64(vmsa.r9), r8: LE64(vmsa.r8), rax: LE64(vmsa.rax), rcx: LE64(vmsa.rcx),
+      rdx: LE64(vmsa.rdx), rsi: LE64(vmsa.rsi), rdi: LE64(vmsa.rdi),
+      origRax: LE64(0), rip: LE64(vmsa.rip), cs: selector(vmsa.cs), eflags: LE64(vmsa.rflags),
+      rsp: LE64(vmsa.rsp), ss: selector(vmsa.ss), fsBase: LE64(vmsa.fs.base.value),
+      gsBase: LE64(vmsa.gs.base.value), ds: selector(vmsa.ds), es: selector(vmsa.es),
+      fs: selector(vmsa.fs),
+      gs: selector(vmsa.gs), fpvalid: LE32(0), padding: LE32(0))
+  }
+
+  private static func state(of vmsa: VMSA) -> CPUState {
+    CPUState(
+      version: LE32(1), size: LE32(UInt32(MemoryLayout<CPUState>.size)),
+      rax: LE64(vmsa.rax), rbx: LE64(vmsa.rbx), rcx: LE64(vmsa.rcx), rdx: LE64(vmsa.rdx),
+      rsi: LE64(vmsa.rsi), rdi: LE64(vmsa.rdi), rsp: LE64(vmsa.rsp), rbp: LE64(vmsa.rbp),
+      r8: LE64(vmsa.r8), r9: LE64(vmsa.r9), r10: LE64(vmsa.r10), r11: LE64(vmsa.r11),
+      r12: LE64(vmsa.r12), r13: LE64(vmsa.r13), r14: LE64(vmsa.r14), r15: LE64(vmsa.r15),
+      rip: LE64(vmsa.rip), rflags: LE64(vmsa.rflags),
+      cs: NoteSegment(vmsa.cs), ds: NoteSegment(vmsa.ds), es: NoteSegment(vmsa.es),
+      fs: NoteSegment(vmsa.fs), gs: NoteSegment(vmsa.gs), ss: NoteSegment(vmsa.ss),
+      ldt: NoteSegment(vmsa.ldtr), tr: NoteSegment(vmsa.tr), gdt: NoteSegment(vmsa.gdtr),
+      idt: NoteSegment(vmsa.idtr),
+      cr0: LE64(vmsa.cr0), cr1: LE64(0), cr2: LE64(vmsa.cr2), cr3: LE64(vmsa.cr3),
+      cr4: LE64(vmsa.cr4), kernelGsBase: LE64(vmsa.kernelGSBase))
   }
 }

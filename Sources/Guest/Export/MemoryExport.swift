@@ -6,7 +6,6 @@ internal import Wire
 /// A file to be made of a guest's memory: bytes of RAM blocks, one piece behind the other, and what
 /// stands in front of them. What is zero becomes a hole.
 package struct MemoryExport {
-  private static let pageSize = 4096
   /// Bytes read at once.
   private static let batchSize = 1 << 20
 
@@ -52,7 +51,7 @@ package struct MemoryExport {
     var done: UInt64 = 0
     while done < range.size {
       guard let place = guest.description.map.locate(range.start + done) else {
-        throw MigrationError(.guestMap, "no memory is mapped at \(hex(range.start + done))")
+        throw MigrationError(.guestMap, "no memory is mapped at \(Hex.number(range.start + done))")
       }
       let size = min(place.available, range.size - done)
       pieces.append(Piece(block: place.block, offset: place.offset, size: size, target: done))
@@ -77,7 +76,7 @@ package struct MemoryExport {
     guard !segments.isEmpty else {
       throw MigrationError(
         .guestMap, "no memory is mapped there",
-        got: range.map { "\(hex($0.start)) and \(hex($0.size)) bytes" })
+        got: range.map { "\(Hex.number($0.start)) and \(Hex.number($0.size)) bytes" })
     }
     var vmsas: [VMSA] = []
     for vcpu in guest.description.vcpus { vmsas.append(try VMSA(vcpu.vmsa)) }
@@ -147,7 +146,7 @@ package struct MemoryExport {
       var start = 0
       var next = 0
       while next < bytes.count {
-        let end = min(next + MemoryExport.pageSize, bytes.count)
+        let end = min(next + Page.size, bytes.count)
         if bytes.extracting(next..<end).isAllZero {
           if start < next {
             try write(bytes.extracting(start..<next), at: offset + UInt64(start))

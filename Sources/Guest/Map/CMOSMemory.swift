@@ -1,3 +1,5 @@
+internal import Wire
+
 /// What the CMOS of an x86 machine says of the size of its memory.
 ///
 /// QEMU writes it before the guest starts (hw/i386/pc.c, `pc_cmos_init`, and microvm.c); memory that
@@ -51,8 +53,8 @@ package struct CMOSMemory: Sendable, Hashable {
   ///     down.
   /// - Returns: nil when main memory of this size is not what is counted here.
   func below(of total: UInt64, by rule: UInt64) -> UInt64? {
-    let first = (below.lowerBound + 4095) / 4096 * 4096
-    let fitting = stride(from: first, to: below.upperBound, by: 4096).filter {
+    let first = (below.lowerBound + Page.size64 - 1) / Page.size64 * Page.size64
+    let fitting = stride(from: first, to: below.upperBound, by: Page.size).filter {
       // No machine has less than a unit above 4 GiB.
       $0 == total && above == 0
         || $0 < total && total - $0 >= Self.unit && (total - $0) / Self.unit & 0xff_ffff == above
@@ -66,6 +68,6 @@ package struct CMOSMemory: Sendable, Hashable {
 extension CMOSMemory: CustomStringConvertible {
   /// "0x1000000 bytes below 4 GiB and 0x2000000 above".
   package var description: String {
-    "\(hex(below.lowerBound)) bytes below 4 GiB and \(hex(above * Self.unit)) above"
+    "\(Hex.number(below.lowerBound)) bytes below 4 GiB and \(Hex.number(above * Self.unit)) above"
   }
 }

@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 /// Guest-physical addresses from `start` up to, not including, `end`; whole 4 KiB pages.
 package struct GPARange: Sendable, Hashable {
@@ -12,10 +13,10 @@ package struct GPARange: Sendable, Hashable {
 
   /// - Throws: `GUEST-SHAPE` when the range is empty, not in whole pages or beyond the limit.
   package init(start: UInt64, end: UInt64) throws(MigrationError) {
-    guard start < end, end <= Self.limit, (start | end) % 4096 == 0 else {
+    guard start < end, end <= Self.limit, (start | end) % Page.size64 == 0 else {
       throw MigrationError(
         .guestShape, "address range is empty, beyond the limit or not in whole pages",
-        expected: "4 KiB aligned, below 2^52", got: "\(hex(start)) up to \(hex(end))")
+        expected: "4 KiB aligned, below 2^52", got: "\(Hex.number(start)) up to \(Hex.number(end))")
     }
     (self.start, self.end) = (start, end)
   }
@@ -26,7 +27,7 @@ package struct GPARange: Sendable, Hashable {
   /// Bytes.
   package var size: UInt64 { end - start }
   /// 4 KiB pages.
-  package var pages: UInt64 { size / 4096 }
+  package var pages: UInt64 { size / Page.size64 }
 
   package func contains(_ gpa: UInt64) -> Bool { start <= gpa && gpa < end }
 }

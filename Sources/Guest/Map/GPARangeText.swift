@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 // Ranges as people write them: `--private 0x0-0x9ffff,0x100000+2M`.
 //
@@ -56,7 +57,7 @@ extension GPARange: CustomStringConvertible {
   }
 
   /// First and last address: "0x0-0x9ffff".
-  package var description: String { "\(hex(start))-\(hex(end - 1))" }
+  package var description: String { "\(Hex.number(start))-\(Hex.number(end - 1))" }
 }
 
 /// A number of bytes as people write it: decimal or 0x digits, then K, M, G or T at will.

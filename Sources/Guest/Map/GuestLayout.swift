@@ -83,10 +83,10 @@ package enum GuestLayout {
     machine: String, size: UInt64, limit: UInt64?
   ) throws(MigrationError) -> UInt64? {
     if let limit {
-      guard limit > 0, limit % 4096 == 0, limit <= 4 * gibibyte else {
+      guard limit > 0, limit % Page.size64 == 0, limit <= 4 * gibibyte else {
         throw MigrationError(
           .guestShape, "memory below 4 GiB is not in whole pages", expected: "4 KiB to 4 GiB",
-          got: hex(limit))
+          got: Hex.number(limit))
       }
     }
     return (Board(machine).map { $0.below(size: size, limit: limit) } ?? limit).map {

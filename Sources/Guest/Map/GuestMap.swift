@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 /// A stretch of guest-physical memory and the place in a RAM block that backs it.
 package struct MappedRange: Sendable, Hashable {
@@ -63,7 +64,7 @@ package struct GuestMap: Sendable, Hashable {
       if index > 0, ranges[index - 1].end > range.gpa {
         throw MigrationError(
           .guestMap, "ranges of the guest map overlap or are out of order", at: place(index),
-          expected: "\(hex(ranges[index - 1].end)) or above", got: hex(range.gpa))
+          expected: "\(Hex.number(ranges[index - 1].end)) or above", got: Hex.number(range.gpa))
       }
     }
     let byPlace = ranges.indices.sorted {
@@ -75,7 +76,7 @@ package struct GuestMap: Sendable, Hashable {
     {
       throw MigrationError(
         .guestMap, "one place of a RAM block is mapped at two addresses", at: place(next),
-        got: "\(hex(ranges[index].gpa)) and \(hex(ranges[next].gpa))")
+        got: "\(Hex.number(ranges[index].gpa)) and \(Hex.number(ranges[next].gpa))")
     }
     (self.ranges, self.byPlace) = (ranges, byPlace)
   }
@@ -124,22 +125,24 @@ package struct GuestMap: Sendable, Hashable {
         .guestMap, "guest map names a RAM block that is not there", at: place,
         expected: "below \(blocks.count)", got: "\(range.block)")
     }
-    guard range.size > 0, (range.size | range.offset | range.gpa) % 4096 == 0 else {
+    guard range.size > 0, (range.size | range.offset | range.gpa) % Page.size64 == 0 else {
       throw MigrationError(
         .guestMap, "range of the guest map is empty or not in whole pages", at: place,
-        got: "\(hex(range.size)) bytes at \(hex(range.gpa)), offset \(hex(range.offset))")
+        got:
+          "\(Hex.number(range.size)) bytes at \(Hex.number(range.gpa)), offset \(Hex.number(range.offset))"
+      )
     }
     let size = blocks[range.block].size
     guard range.size <= size, range.offset <= size - range.size else {
       throw MigrationError(
         .guestMap, "range of the guest map reaches out of its RAM block", at: place,
-        expected: "within \(hex(size)) bytes",
-        got: "\(hex(range.size)) from \(hex(range.offset))")
+        expected: "within \(Hex.number(size)) bytes",
+        got: "\(Hex.number(range.size)) from \(Hex.number(range.offset))")
     }
     guard range.size <= GPARange.limit, range.gpa <= GPARange.limit - range.size else {
       throw MigrationError(
         .guestMap, "range of the guest map is beyond the address limit", at: place,
-        expected: "below \(hex(GPARange.limit))", got: hex(range.gpa))
+        expected: "below \(Hex.number(GPARange.limit))", got: Hex.number(range.gpa))
     }
   }
 }

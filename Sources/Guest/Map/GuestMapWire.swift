@@ -1,49 +1,60 @@
 package import Errors
 package import Wire
 
-// The map on the wire, big-endian: a header, then `count` entries.
+// The map on the wire: a header, then `count` entries.
 extension GuestMap {
-  ///     offset  size  field
-  ///          0     4  count      entries that follow, at most 4096
-  ///          4     4  reserved   zero
-  package static let headerLayout = RecordLayout("guest-map-header", ["count": 4, "reserved": 4])
+  package struct Header: WireRecord {
+    package static let name = "guest-map-header"
 
-  ///     offset  size  field
-  ///          0     4  block      index of the RAM block
-  ///          4     4  reserved   zero
-  ///          8     8  offset     bytes from the start of the block, 4 KiB aligned
-  ///         16     8  gpa        guest-physical address, 4 KiB aligned
-  ///         24     8  size       bytes, a multiple of 4 KiB
-  package static let entryLayout = RecordLayout(
-    "guest-map-entry", ["block": 4, "reserved": 4, "offset": 8, "gpa": 8, "size": 8])
+    /// Entries that follow, at most 4096.
+    package var count: BE32
+    /// Zero.
+    package var reserved: BE32
+  }
+
+  package struct Entry: WireRecord {
+    package static let name = "guest-map-entry"
+
+    /// Index of the RAM block.
+    package var block: BE32
+    /// Zero.
+    package var reserved: BE32
+    /// Bytes from the start of the block, 4 KiB aligned.
+    package var offset: BE64
+    /// Guest-physical address, 4 KiB aligned.
+    package var gpa: BE64
+    /// Bytes, a multiple of 4 KiB.
+    package var size: BE64
+  }
 
   /// Reads one map. Bytes behind it are left to the caller.
   /// - Parameter blocks: what the ranges lie in.
   /// - Throws: `MAP-LAYOUT` at the entry that is refused; `STREAM-TRUNCATED`.
   package init(from cursor: inout ByteCursor, blocks: [RAMBlock]) throws(MigrationError) {
     let start = cursor.offset
-    let count = try cursor.read(UInt32.self)
-    let reserved = try cursor.read(UInt32.self)
-    guard count <= UInt32(Self.maximumCount), reserved == 0 else {
+    let header = try cursor.read(Header.self)
+    let count = header.count.value
+    guard count <= UInt32(Self.maximumCount), header.reserved.isZero else {
       throw MigrationError(
         .guestMap, "header of the guest map is not valid", at: start,
         expected: "at most \(Self.maximumCount) entries, reserved zero",
-        got: "\(count), \(hex(UInt64(reserved)))")
+        got: "\(count), \(Hex.number(UInt64(header.reserved.value)))")
     }
     let entries = cursor.offset
-    let stride = UInt64(Self.entryLayout.size)
+    let stride = UInt64(Entry.size)
     var ranges: [MappedRange] = []
-    for index in 0..<UInt64(count) {
-      let block = try cursor.read(UInt32.self)
-      guard try cursor.read(UInt32.self) == 0 else {
+    for _ in 0..<count {
+      let place = cursor.offset
+      let entry = try cursor.read(Entry.self)
+      guard entry.reserved.isZero else {
         throw MigrationError(
           .guestMap, "reserved bytes of a guest map entry are not zero",
-          at: entries + index * stride + 4)
+          at: Entry.offset(of: \.reserved, from: place))
       }
       ranges.append(
         MappedRange(
-          block: Int(block), offset: try cursor.read(), gpa: try cursor.read(),
-          size: try cursor.read()))
+          block: Int(entry.block.value), offset: entry.offset.value, gpa: entry.gpa.value,
+          size: entry.size.value))
     }
     try self.init(ranges, blocks: blocks) { entries + UInt64($0) * stride }
   }
@@ -51,15 +62,14 @@ extension GuestMap {
   /// The map on the wire.
   package var encoded: [UInt8] {
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(Self.headerLayout.size + ranges.count * Self.entryLayout.size)
-    bytes.append(bigEndian: UInt32(truncatingIfNeeded: ranges.count))
-    bytes.append(bigEndian: UInt32(0))
+    bytes.reserveCapacity(Header.size + ranges.count * Entry.size)
+    bytes.append(
+      Header(count: BE32(UInt32(truncatingIfNeeded: ranges.count)), reserved: BE32(0)))
     for range in ranges {
-      bytes.append(bigEndian: UInt32(truncatingIfNeeded: range.block))
-      bytes.append(bigEndian: UInt32(0))
-      bytes.append(bigEndian: range.offset)
-      bytes.append(bigEndian: range.gpa)
-      bytes.append(bigEndian: range.size)
+      bytes.append(
+        Entry(
+          block: BE32(UInt32(truncatingIfNeeded: range.block)), reserved: BE32(0),
+          offset: BE64(range.offset), gpa: BE64(range.gpa), size: BE64(range.size)))
     }
     return bytes
   }

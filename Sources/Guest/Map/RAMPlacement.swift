@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 /// What a user says of a RAM block: that it is memory of the guest, and where.
 package struct RAMPlace: Sendable, Hashable {
@@ -78,8 +79,8 @@ package struct RAMPlacement: Sendable {
     // Main memory begins at address 0 on every machine: without it a block was left out.
     guard ranges.contains(where: { $0.gpa == 0 }) else {
       throw MigrationError(
-        .guestMap, "no RAM block is main memory of the guest", expected: "--ram BLOCK",
-        got: Self.list(blocks.map(\.name)))
+        .guestMap, "no RAM block is main memory of the guest", expected: "\(.ram) BLOCK",
+        got: "\(Self.list(blocks.map(\.name)))")
     }
     return try GuestMap(ranges.sorted { $0.gpa < $1.gpa }, blocks: blocks)
   }
@@ -129,7 +130,7 @@ package struct RAMPlacement: Sendable {
     throw MigrationError(
       .guestMap,
       "the section of the device that plugs \"\(printable(block.name))\" in says another "
-        + "address", expected: hex(region.gpa), got: hex(gpa))
+        + "address", expected: Hex.number(region.gpa), got: Hex.number(gpa))
   }
 
   /// Places the blocks of devices whose sections say where.
@@ -142,7 +143,8 @@ package struct RAMPlacement: Sendable {
         throw MigrationError(
           .guestMap,
           "the section of the device that plugs \"\(printable(blocks[index].name))\" in "
-            + "says another size", expected: hex(blocks[index].size), got: hex(region.size))
+            + "says another size", expected: Hex.number(blocks[index].size),
+          got: Hex.number(region.size))
       }
       ranges.append(
         MappedRange(block: index, offset: 0, gpa: region.gpa, size: region.size))
@@ -155,20 +157,22 @@ package struct RAMPlacement: Sendable {
     _ blocks: [RAMBlock], _ open: [Int], _ block: Int, _ main: [Int]
   ) -> MigrationError {
     let name = printable(blocks[block].name)
-    let expected: String
+    let expected: Wording
     if main.isEmpty {
-      expected = "--ram BLOCK for each block of main memory, in order"
+      expected = "\(.ram) BLOCK for each block of main memory, in order"
     } else {
       expected =
-        "--ram \(name)@GPA (QEMU plugs the first block in at \(hex(pluggedStart(blocks, main)))), or "
-        + "--not-ram \(name)"
+        """
+        \(.ram) \(name)@GPA (QEMU plugs the first block in at \(Hex.number(pluggedStart(blocks, main)))), \
+        or \(.notRAM) \(name)
+        """
     }
     return MigrationError(
       .guestMap,
       main.isEmpty
         ? "the stream does not say which RAM block is main memory"
         : "RAM block \"\(name)\" may be memory of the guest, and the stream does not say where it lies",
-      expected: expected, got: Self.list(open.map { blocks[$0].name }))
+      expected: expected, got: "\(Self.list(open.map { blocks[$0].name }))")
   }
 
   /// Where QEMU's device memory begins (hw/i386/pc.c, `pc_get_device_memory_range`): at a whole GiB
@@ -216,9 +220,9 @@ package struct RAMPlacement: Sendable {
           .guestMap,
           counted == nil
             ? "main memory is not what the machine's CMOS counts"
-            : "--below-4g is not what the machine's CMOS says",
+            : "\(.below4G) is not what the machine's CMOS says",
           in: .realTimeClock, expected: "\(cmos)",
-          got: "\(hex(total)) bytes in \(Self.list(main.map { blocks[$0].name }))")
+          got: "\(Hex.number(total)) bytes in \(Self.list(main.map { blocks[$0].name }))")
       }
       below = counted
     }
@@ -236,7 +240,7 @@ extension GuestMap {
     guard wanted == .all || found == wanted else {
       throw MigrationError(
         .guestMap, "no memory is there to be private", expected: "\(addresses)",
-        got: hex(wanted.firstDifference(from: found).gpa))
+        got: Hex.number(wanted.firstDifference(from: found).gpa))
     }
     return found
   }

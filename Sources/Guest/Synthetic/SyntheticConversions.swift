@@ -1,5 +1,6 @@
 internal import Errors
 internal import SEVSNP
+internal import Wire
 
 /// Pages that a synthetic guest has shared, freed or accepted since round 0. The state of a page
 /// follows from the seed, its address and the last round it was converted in.
@@ -28,10 +29,10 @@ struct SyntheticConversions {
         continue
       }
       for gpa in stride(from: run.gpa, to: run.end, by: Int(run.size.bytes)) {
-        let pages = stride(from: gpa, to: gpa + run.size.bytes, by: 4096)
+        let pages = stride(from: gpa, to: gpa + run.size.bytes, by: Page.size)
         let isWhole = pages.allSatisfy { state(of: $0) == nil }
         var piece = run
-        (piece.gpa, piece.pages) = (gpa, run.size.bytes / 4096)
+        (piece.gpa, piece.pages) = (gpa, run.size.bytes / Page.size64)
         if isWhole {
           Self.add(piece, to: &runs)
           continue
@@ -61,7 +62,7 @@ struct SyntheticConversions {
   private func state(of gpa: UInt64) -> PageState? {
     var last = round
     while last > 0 {
-      let number = seed.number(.conversion, gpa / 4096, last)
+      let number = seed.number(.conversion, gpa / Page.size64, last)
       if number >> 32 < limit {
         return switch number & 15 {
         case 0..<7: .shared

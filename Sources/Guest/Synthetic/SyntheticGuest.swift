@@ -1,6 +1,7 @@
 package import Errors
 internal import FileIO
 internal import SEVSNP
+internal import Wire
 
 /// A made-up guest that looks like one: the same seed and options give the same bytes on every
 /// machine.
@@ -69,7 +70,7 @@ package struct SyntheticGuest: Sendable {
         got:
           "fractions \(privateFraction), \(changedFraction) and \(convertedFraction), "
           + "\(vcpus) vCPUs, round \(round), "
-          + "blocks of \(hex(memory)) and \(hex(secondBlock))")
+          + "blocks of \(Hex.number(memory)) and \(Hex.number(secondBlock))")
     }
     var blocks = [try RAMBlock(name: GuestLayout.mainBlock(of: machine), size: memory)]
     var ranges = try GuestLayout.ranges(machine: machine, size: memory, below4G: below4G)
@@ -103,22 +104,22 @@ package struct SyntheticGuest: Sendable {
   /// A vCPU somewhere in a kernel, with registers of its own.
   private func vcpu(_ index: Int) throws(MigrationError) -> VCPUState {
     var numbers = seedRoot.generator(.vcpu, UInt64(index), UInt64(round))
-    let pages = memory / 4096
+    let pages = memory / Page.size64
     let kernel: UInt64 = 0xffff_ffff_8100_0000
     var vmsa = VMSA.longMode(
-      vmpl: 2, features: Self.features, cr3: numbers.next(below: pages) * 4096,
+      vmpl: 2, features: Self.features, cr3: numbers.next(below: pages) * Page.size64,
       rip: kernel + numbers.next(below: 14 << 20),
       rsp: 0xffff_c900_0000_4000 + (UInt64(index) << 16) - numbers.next(below: 512) * 8)
     for register in [
-      VMSA.Register.rax, .rbx, .rcx, .rdx, .rbp, .rsi, .rdi, .r8, .r9, .r10, .r11, .r12, .r13,
-      .r14, .r15,
-    ] { vmsa[register] = numbers.next() }
-    vmsa[.lstar] = kernel + 0xa0_0080
-    vmsa[.star] = 0x0023_0010_0000_0000
-    vmsa[.sfmask] = 0x257fd5
-    vmsa[.tscAux] = UInt64(index)
-    vmsa[.kernelGSBase] = 0x7f00_0000_0000 + numbers.next(below: 1 << 32) / 4096 * 4096
-    vmsa[.gs] = Segment(
+      \VMSA.rax, \.rbx, \.rcx, \.rdx, \.rbp, \.rsi, \.rdi, \.r8, \.r9, \.r10, \.r11, \.r12, \.r13,
+      \.r14, \.r15,
+    ] { vmsa[keyPath: register] = numbers.next() }
+    vmsa.lstar = kernel + 0xa0_0080
+    vmsa.star = 0x0023_0010_0000_0000
+    vmsa.sfmask = 0x257fd5
+    vmsa.tscAux = UInt64(index)
+    vmsa.kernelGSBase = 0x7f00_0000_0000 + numbers.next(below: 1 << 32) / Page.size64 * Page.size64
+    vmsa.gs = Segment(
       attributes: 0, limit: 0, base: 0xffff_8880_0000_0000 + (UInt64(index) << 20))
     return try VCPUState(apicID: UInt32(index), vmpl: 2, vmsa: vmsa.bytes)
   }

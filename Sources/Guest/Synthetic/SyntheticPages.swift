@@ -30,11 +30,11 @@ struct SyntheticPages {
     var words = [UInt64](repeating: 0, count: Self.pagesPerChunk * Self.wordsPerPage)
     var done: UInt64 = 0
     for range in guest.map.ranges {
-      for gpa in stride(from: range.gpa, to: range.end, by: Self.pagesPerChunk * 4096) {
-        let pages = min(Self.pagesPerChunk, Int((range.end - gpa) / 4096))
+      for gpa in stride(from: range.gpa, to: range.end, by: Self.pagesPerChunk * Page.size) {
+        let pages = min(Self.pagesPerChunk, Int((range.end - gpa) / Page.size64))
         try write(
           &words, pages, gpa, block: range.block, offset: range.offset + (gpa - range.gpa), output)
-        done += UInt64(pages) * 4096
+        done += UInt64(pages) * Page.size64
         progress(done)
       }
     }
@@ -48,7 +48,7 @@ struct SyntheticPages {
     var run = PageRun(gpa: gpa, pages: 0, state: .shared)
     var firstUnwritten = 0
     for page in 0...pages {
-      let address = gpa + UInt64(page) * 4096
+      let address = gpa + UInt64(page) * Page.size64
       if page < pages {
         if address >= run.end { run = guest.pageStates.run(at: address) ?? run }
         if try fill(&words, page, address, run.state) { continue }
@@ -56,7 +56,7 @@ struct SyntheticPages {
       if firstUnwritten < page {
         let filled = words.span.extracting(
           firstUnwritten * Self.wordsPerPage..<page * Self.wordsPerPage)
-        let place = offset + UInt64(firstUnwritten) * 4096
+        let place = offset + UInt64(firstUnwritten) * Page.size64
         // The words are stored in little-endian order: their bytes are the pages.
         try unsafe filled.withUnsafeBytes { (bytes) throws(MigrationError) in
           try unsafe output.write(block: block, at: place, bytes)
@@ -79,7 +79,7 @@ struct SyntheticPages {
       try fillSecrets(&words, start, gpa)
       return true
     case .shared, .validated:
-      var numbers = seed.generator(.page, gpa / 4096, lastChange(of: gpa))
+      var numbers = seed.generator(.page, gpa / Page.size64, lastChange(of: gpa))
       return Self.fill(&words, start, &numbers)
     }
   }
@@ -155,7 +155,7 @@ struct SyntheticPages {
   /// The last round until now in which the page changed; 0 when it never did.
   private func lastChange(of gpa: UInt64) -> UInt64 {
     var last = round
-    while last > 0, seed.number(.dirty, gpa / 4096, last) >> 32 >= changeLimit { last -= 1 }
+    while last > 0, seed.number(.dirty, gpa / Page.size64, last) >> 32 >= changeLimit { last -= 1 }
     return last
   }
 }

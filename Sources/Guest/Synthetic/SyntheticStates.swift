@@ -1,5 +1,6 @@
 internal import Errors
 internal import SEVSNP
+internal import Wire
 
 /// Lays private and shared runs over the memory of a synthetic guest, with an exact number of
 /// private pages.
@@ -23,7 +24,7 @@ struct SyntheticStates {
     pagesLeft = addresses.pages
     privateLeft = UInt64((privateFraction * Double(pagesLeft)).rounded())
     longest = max(pagesLeft / 32, pagesLeft >= 4096 ? 512 : 1)
-    let hasSecrets = secretsPage.map { addresses.contains($0) && $0 % 4096 == 0 } ?? false
+    let hasSecrets = secretsPage.map { addresses.contains($0) && $0 % Page.size64 == 0 } ?? false
     self.secretsPage = hasSecrets && privateLeft > 0 ? secretsPage : nil
     if self.secretsPage != nil {
       pagesLeft -= 1
@@ -40,7 +41,7 @@ struct SyntheticStates {
       }
       lay(from: range.start, to: secretsPage)
       runs.append(PageRun(gpa: secretsPage, pages: 1, state: .secrets))
-      lay(from: secretsPage + 4096, to: range.end)
+      lay(from: secretsPage + Page.size64, to: range.end)
     }
     return try PageStateMap(joining: runs)
   }
@@ -51,7 +52,7 @@ struct SyntheticStates {
       // Drawn without putting back, so that the number of private pages comes out exactly.
       let isPrivate = generator.next(below: pagesLeft) < privateLeft
       let available = isPrivate ? privateLeft : pagesLeft - privateLeft
-      let pages = min((end - gpa) / 4096, available, longest, drawLength(at: gpa))
+      let pages = min((end - gpa) / Page.size64, available, longest, drawLength(at: gpa))
       if isPrivate {
         layPrivate(gpa, pages)
         privateLeft -= pages
@@ -59,13 +60,13 @@ struct SyntheticStates {
         runs.append(PageRun(gpa: gpa, pages: pages, state: .shared))
       }
       pagesLeft -= pages
-      gpa += pages * 4096
+      gpa += pages * Page.size64
     }
   }
 
   /// Single pages most often, then short and long runs, and runs that end at a 2 MiB border.
   private mutating func drawLength(at gpa: UInt64) -> UInt64 {
-    let toBorder = 512 - gpa / 4096 % 512
+    let toBorder = 512 - gpa / Page.size64 % 512
     return switch generator.next(below: 16) {
     case 0..<4: 1
     case 4..<8: 2 + generator.next(below: 15)
@@ -84,7 +85,7 @@ struct SyntheticStates {
       let large = pages / 512 * 512
       runs.append(
         PageRun(gpa: gpa, pages: large, state: state, size: .size2M, permissions: permissions))
-      gpa += large * 4096
+      gpa += large * Page.size64
       pages -= large
     } else if !isUnaccepted, generator.once(in: 6) {
       // Read-only, or readable and executable, for the guest's level.
@@ -94,7 +95,7 @@ struct SyntheticStates {
         PageRun(
           gpa: gpa, pages: special, state: state,
           permissions: VMPLPermissions(rawValue: lesser)))
-      gpa += special * 4096
+      gpa += special * Page.size64
       pages -= special
     }
     if pages > 0 {

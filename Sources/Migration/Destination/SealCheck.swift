@@ -1,6 +1,7 @@
 internal import Cryptography
 package import Errors
 package import QEMUStream
+package import SVSM
 internal import Threads
 internal import Wire
 
@@ -51,13 +52,14 @@ final class SealCheck {
         .sealMissing, "no seal after the end of the sections", at: start, expected: "SVSMSEAL",
         got: try input.nextText())
     }
-    let fixed = try input.readArray(Seal.layout.size)
+    let fixed = try input.readArray(Seal.Layout.size)
     let span = fixed.span
     var cursor = ByteCursor(span, at: start)
     let seal = try Seal(from: &cursor)
     if seal.coveredLength != start - streamStart {
       let error = MigrationError(
-        .sealLength, "seal covers another length", in: .seal, at: start + 24,
+        .sealLength, "seal covers another length", in: .seal,
+        at: Seal.Layout.offset(of: \.coveredLength, from: start),
         expected: "\(start - streamStart)", got: "\(seal.coveredLength)")
       // So many leaves are read at most as the bytes before the seal bear out.
       guard seal.coveredLength / 2 <= start - streamStart else { throw error }
@@ -87,7 +89,8 @@ final class SealCheck {
       try refuse(
         MigrationError(
           .sealSigner, seal.signer == nil ? "seal is not signed" : "seal is signed by another key",
-          in: .seal, at: start + 112, expected: signer.map { "key \(short($0))" },
+          in: .seal, at: Seal.Layout.offset(of: \.signer, from: start),
+          expected: signer.map { "key \(short($0))" },
           got: seal.signer.map { "key \(short($0))" } ?? "none"))
     }
     let isGood = seal.signer == nil ? true : try seal.isSigned(signature, as: kind)
@@ -130,7 +133,7 @@ final class SealCheck {
     _ leaves: LeafList, covering length: UInt64, _ refuse: MigrationError.Refusal
   ) throws(MigrationError) {
     let isMoved = length != follower.length
-    let size = UInt64(LeafHasher.chunkSize)
+    let size = UInt64(Seal.chunkSize)
     try leaves.forEachDifference(from: follower.leaves) {
       (sealed, found, range) throws(MigrationError) in
       let first = follower.start + range.lowerBound * size
@@ -152,18 +155,18 @@ final class SealCheck {
     refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) {
     var hash = try SHA256()
-    var head = [RecordType.vmdescription.rawValue]
-    head.append(bigEndian: UInt32(truncatingIfNeeded: length))
+    let head = StreamGrammar.TextHeader(.vmdescription, length: length).bytes
     try hash.update(head)
     try hash.update(text)
     let digest = try hash.finish()
-    if seal?.trailerLength != UInt64(length) + 5 || digest != seal?.trailerHash {
+    let size = UInt64(head.count + length)
+    if seal?.trailerLength != size || digest != seal?.trailerHash {
       try refuse(
         MigrationError(
           .sealTrailer, "VM description is not the one that was sealed", at: offset,
           expected:
             "\(seal?.trailerLength ?? 0) bytes, SHA-256 \(Self.short(seal?.trailerHash ?? []))",
-          got: "\(UInt64(length) + 5), \(Self.short(digest))"))
+          got: "\(size), \(Self.short(digest))"))
     }
   }
 

@@ -2,6 +2,7 @@ internal import Errors
 internal import Guest
 internal import SEVSNP
 internal import SVSM
+internal import Wire
 
 /// The VMM's own books of which pages came as shared memory, in which block.
 ///
@@ -80,8 +81,8 @@ struct SharedPageBooks {
   ) throws(MigrationError) -> UInt64 {
     var pages: UInt64 = 0
     for extent in extents {
-      pages += extent.size / 4096
-      for page in stride(from: 0, to: extent.size, by: 4096)
+      pages += extent.size / Page.size64
+      for page in stride(from: 0, to: extent.size, by: Page.size)
       where !trackers[extent.block].bits(of: extent.offset + page).isPresent {
         throw MigrationError(
           .mapMissingPage, "a shared page never came", in: .ram, at: offset,
@@ -101,9 +102,9 @@ struct SharedPageBooks {
     for extent in extents.extents(where: { $0 == .unaccepted }) {
       var rest = extent.place
       while let page = Self.first(&trackers[rest.block], in: rest, regions: regions[rest.block]) {
-        try body(BlockExtent(block: rest.block, offset: page, size: 4096))
-        rest.size = rest.end - (page + 4096)
-        rest.offset = page + 4096
+        try body(BlockExtent(block: rest.block, offset: page, size: Page.size64))
+        rest.size = rest.end - (page + Page.size64)
+        rest.offset = page + Page.size64
       }
     }
   }
@@ -127,7 +128,7 @@ struct SharedPageBooks {
     while low < regions.count, regions[low] < extent.end {
       let start = max(regions[low], extent.offset)
       let end = min(regions[low] + PageTracker.regionSize, extent.end)
-      for page in stride(from: start, to: end, by: 4096)
+      for page in stride(from: start, to: end, by: Page.size)
       where tracker.bits(of: page).isPresent {
         return page
       }

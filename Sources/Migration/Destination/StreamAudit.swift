@@ -13,15 +13,16 @@ struct StreamAudit: ~Copyable {
   let trust: Trust
   let offer: MigrationData?
   let instance: SVSMInstance?
-  var reader: SNPStreamReader
-  var pages: AuditedPages
+  var stream: RecordPipeline
   /// What the session says, and where its payload begins.
   var session: (data: TransferData, offset: UInt64)?
-  /// With keys that fit.
-  var auditor: MigrationAuditor?
-  /// The rules of the records; nothing without a session.
-  var books: RecordLedger
-  var host = HostAudit()
+  /// Judges the records; nil before the session.
+  var records: MigrationAuditor?
+  /// Whether it has the session's keys.
+  private(set) var hasKeys = false
+  var host = HostBooks()
+  /// Whether something of what the host says was refused, so that the whole cannot be put together.
+  var isHostUnknown = false
   /// What a destination would restore; nil before a commit that bears it out.
   var restored: RestoredState?
   /// Whether the records were followed to their end.
@@ -36,19 +37,21 @@ struct StreamAudit: ~Copyable {
   init(
     _ input: StreamInput, offer: MigrationData?, instance: SVSMInstance?, trust: Trust,
     crew: WorkCrew, noting findings: FindingLedger
-  ) throws(MigrationError) {
-    books = try RecordLedger(transferData: [])
+  ) {
     self.findings = findings
     (self.trust, self.offer, self.instance) = (trust, offer, instance)
-    reader = SNPStreamReader(input, checkingSealWith: crew, noting: findings)
-    pages = AuditedPages(crew)
+    stream = RecordPipeline(
+      SNPStreamReader(input, checkingSealWith: crew, noting: findings), crew: crew)
   }
+
+  /// The last record's payload: a copy, which stays while the record is judged.
+  var payload: [UInt8] { Array(copying: stream.reader.payload) }
 
   /// Reads the whole stream, as far as that goes.
   /// - Throws: what is no refusal; the first refusal when the pass is to end there.
   mutating func run() throws(MigrationError) {
     try walk()
-    if stop != nil, try reader.resumeAtSeal() { try walk() }
+    if stop != nil, try stream.reader.resumeAtSeal() { try walk() }
     try checkHost()
     if instance == nil { try checkSource() }
     try checkOffer()
@@ -64,31 +67,26 @@ struct StreamAudit: ~Copyable {
   /// Takes record after record, to the end or to where they cannot be followed.
   private mutating func walk() throws(MigrationError) {
     while true {
-      let record: SNPStreamReader.Record
+      let item: RecordPipeline.Item
       do throws(MigrationError) {
-        record = try reader.next()
+        item = try stream.next()
       } catch {
-        // What came before is named first.
-        try finishPages()
         try findings.release()
         if findings.hasStopped { throw error }
         if stop == nil { stop = named(error) }
         return try findings.note(error)
       }
-      if pages.areOnTheirWay, findings.holdsSome {
-        try finishPages()
-        try findings.release()
-      }
-      if case .pages(let count) = record {
-        try take(pages: count)
+      if case .pages(let batch) = item {
+        try take(batch)
         continue
       }
-      try finishPages()
+      if stream.hasReadAhead { try findings.release() }
+      guard case .record(let record) = item else { continue }
       if case .end = record { return findings.look(at: .structure) }
       do throws(MigrationError) {
         try take(record)
       } catch {
-        guard error.code.exitStatus == 65, !findings.hasStopped else { throw error }
+        guard error.code.isRefusal, !findings.hasStopped else { throw error }
         // A record that could not be read at all: what it would have said is missing.
         try findings.note(named(error))
         findings.obstruct(
@@ -100,7 +98,7 @@ struct StreamAudit: ~Copyable {
 
   /// The refusal with the section it lies in.
   func named(_ error: MigrationError) -> MigrationError {
-    reader.section.map { error.within(.section($0.name)) } ?? error
+    stream.reader.section.map { error.within(.section($0.name)) } ?? error
   }
 
   /// Where a refusal stands, as a clause.
@@ -110,7 +108,7 @@ struct StreamAudit: ~Copyable {
 
   /// Takes what is wrong with the record that was read last.
   var refuse: MigrationError.Refusal {
-    let (findings, place) = (findings, reader.section.map { Place.section($0.name) })
+    let (findings, place) = (findings, stream.reader.section.map { Place.section($0.name) })
     return { error throws(MigrationError) in
       try findings.note(place.map { error.within($0) } ?? error)
     }
@@ -122,7 +120,7 @@ struct StreamAudit: ~Copyable {
       host.machine = String(validating: configuration.machine, as: UTF8.self)
     case .session(let data): try begin(data)
     case .ram(let record): try take(record)
-    case .guestMap(let map): host.map = map
+    case .guestMap(let map): host.take(map)
     case .machine(let frame): host.frame = frame
     case .device(let entry): try takeDevice(entry)
     case .token: try takeToken()
@@ -135,7 +133,7 @@ struct StreamAudit: ~Copyable {
     case .vmdescription: findings.look(at: .seal)
     case .skipped(let header):
       // An audit's reader passes over a map that it refused.
-      if header.name == SNPSection.guestMap.name { host.isUnknown = true }
+      if header.name == SNPSection.guestMap.name { isHostUnknown = true }
     case .pages, .end: break
     }
   }
@@ -144,25 +142,25 @@ struct StreamAudit: ~Copyable {
 
   private mutating func begin(_ data: TransferData) throws(MigrationError) {
     guard session == nil else { return }
-    let offset = reader.payloadOffset
+    let offset = stream.reader.payloadOffset
     session = (data, offset)
-    books = try RecordLedger(transferData: data.encoded)
-    var isRecipient = true
+    var keyOwner = instance
     if let offer {
       findings.look(at: .recipient)
       do throws(MigrationError) {
         try data.requireAnswer(to: offer, at: offset)
       } catch {
-        isRecipient = false
+        // The key wrap binds the offer's digest: the key of another does not unwrap.
+        keyOwner = nil
         try findings.note(error)
       }
     }
-    guard let instance else { return }
-    try checkSource()
-    // The key wrap binds the offer's digest: the key of another does not unwrap.
-    guard isRecipient else { return }
-    auditor = try MigrationAuditor(instance: instance, transferData: data)
-    guard auditor != nil else { return try findings.note(TransferData.unwrapError(at: offset)) }
+    if instance != nil { try checkSource() }
+    records = try MigrationAuditor(data, for: keyOwner)
+    stream.makeImport = records?.makeImport
+    hasKeys = stream.makeImport != nil
+    guard keyOwner != nil else { return }
+    guard hasKeys else { return try findings.note(TransferData.unwrapError(at: offset)) }
     findings.look(at: .transportKey)
   }
 
@@ -171,7 +169,7 @@ struct StreamAudit: ~Copyable {
     guard let session, session.data.flags.contains(.mutual) else { return }
     try check(
       session.data.report, session.data.certificates, session.data.expectedReportData(),
-      in: .session, at: session.offset + UInt64(TransferData.layout.size),
+      in: .session, at: session.offset + UInt64(TransferData.Layout.size),
       .sourceAttestation)
   }
 
@@ -179,7 +177,7 @@ struct StreamAudit: ~Copyable {
     guard let offer else { return }
     try check(
       offer.report, offer.certificates, offer.expectedReportData(), in: .offer,
-      at: UInt64(MigrationData.layout.size), .destinationAttestation)
+      at: UInt64(MigrationData.Layout.size), .destinationAttestation)
     // With one half missing, or a report that proves nothing, nothing is bound.
     guard session?.data.flags.contains(.mutual) == true else { return }
     for half in [VerificationReport.Property.sourceAttestation, .destinationAttestation]
@@ -210,7 +208,7 @@ struct StreamAudit: ~Copyable {
         try findings.note(
           error, unknownTo: property, reason: Self.unknown(error),
           needs: error.code == .certificateRoot
-            ? "that root, named with --trust, if it is to be trusted" : error.expected ?? "it")
+            ? "that root, named with \(.trust), if it is to be trusted" : error.expected ?? "it")
       } else {
         try findings.note(error, about: property)
       }
@@ -218,12 +216,12 @@ struct StreamAudit: ~Copyable {
     findings.look(at: property)
   }
 
-  private static func unknown(_ error: MigrationError) -> String {
+  private static func unknown(_ error: MigrationError) -> Wording {
     guard error.code == .certificateRoot, let root = error.got else { return error.what }
     return "the chain ends in a root that is not trusted: \(root)"
   }
 
   private func noteFreshness() {
-    if auditor != nil, instance?.stage == .ready { findings.look(at: .freshness) }
+    if hasKeys, instance?.stage == .ready { findings.look(at: .freshness) }
   }
 }

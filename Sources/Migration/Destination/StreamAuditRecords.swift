@@ -1,107 +1,99 @@
 internal import Errors
-internal import Guest
 internal import QEMUStream
 internal import SVSM
 internal import Wire
 
-/// The records of the trusted part: epoch tokens, final records, the commit.
+/// The records that the SVSM judges: private pages, epoch tokens, final records, the commit.
 extension StreamAudit {
-  mutating func takeToken() throws(MigrationError) {
-    guard session != nil else { return }
-    let (record, offset) = (Array(copying: reader.payload), reader.payloadOffset)
-    let refuse = refuse
-    if try auditor?.authenticates(token: record.span, epoch: books.epoch) == false {
-      try refuse(MigrationError(.epochTag, "epoch token does not authenticate", at: offset))
+  mutating func take(_ batch: PageBatch) throws(MigrationError) {
+    guard let pinned = batch.records, records != nil else { return }
+    let findings = findings
+    let refuse: MigrationError.Refusal = { error throws(MigrationError) in
+      try findings.note(error.within(.pages))
+      guard error.code == .pageTag else { return }
+      findings.obstruct(
+        .pageStates, reason: "a page that does not authenticate may be any page",
+        needs: "the page at byte 0x\(String(error.offset ?? 0, radix: 16)) as the source made it")
     }
-    var cursor = ByteCursor(record.span, at: offset)
-    let token = try EpochToken(from: &cursor, refuse: refuse)
-    try books.admit(token, record: record.span, at: offset, refuse: refuse)
-    if !token.isLast { host.books.beginEpoch() }
+    records?.report(to: refuse)
+    for index in 0..<batch.count {
+      let offset = batch.offset(index)
+      let start = index * SNPStreamReader.pageStride
+      let record = pinned.bytes.extracting(start..<start + PageMetadata.recordSize)
+      let page = try records?.judge(page: record, index, of: batch.pages, at: offset) ?? nil
+      guard let page else {
+        findings.obstruct(
+          .epochOrder, .counts, .pageStates,
+          reason: "the page record at byte 0x\(String(offset, radix: 16)) cannot be read",
+          needs: "that record as it was made")
+        continue
+      }
+      _ = try host.take(page, at: offset, refuse)
+    }
+  }
+
+  mutating func takeToken() throws(MigrationError) {
+    let (payload, refuse, offset) = (payload, refuse, stream.reader.payloadOffset)
+    records?.report(to: refuse)
+    let token = try records?.judge(token: payload.span, at: offset)
+    if token?.isLast == false { host.beginEpoch() }
   }
 
   mutating func take(_ place: FinalRecord.Place) throws(MigrationError) {
-    guard session != nil else { return }
-    let offset = reader.payloadOffset
-    let (findings, section) = (findings, reader.section.map { Place.section($0.name) })
+    let (findings, section) = (findings, stream.reader.section.map { Place.section($0.name) })
     let about = VerificationReport.Property(of: named(MigrationError(.finalTag, "")))
-    let refuse: MigrationError.Refusal = { error throws(MigrationError) in
+    records?.report { error throws(MigrationError) in
       // What is wrong with a piece is said of what it is a piece of; not so its place and its form.
       let isOfPlace = error.code == .finalOrder || error.code == .sectionReserved
       try findings.note(
         section.map { error.within($0) } ?? error, about: isOfPlace ? nil : about)
     }
-    let record = Array(copying: reader.payload)
-    guard auditor == nil else {
-      try auditor?.open(record.span, in: place, &books, at: offset, refuse: refuse)
-      return
-    }
-    var cursor = ByteCursor(record.span, at: offset)
-    let header = try FinalRecord(from: &cursor, in: place, refuse: refuse)
-    let headSize = FinalRecord.layout.size
-    try books.admit(
-      header, header: record.span.extracting(first: headSize), at: offset, refuse: refuse)
-    do throws(MigrationError) {
-      try header.kind.requireLength(record.count - headSize)
-    } catch {
-      var error = error
-      error.offset = offset
-      try refuse(error)
-    }
+    let (payload, offset) = (payload, stream.reader.payloadOffset)
+    try records?.judge(final: payload.span, in: place, at: offset)
   }
 
   mutating func takeCommit() throws(MigrationError) {
-    guard session != nil else { return }
-    let offset = reader.payloadOffset
-    let refuse = refuse
-    var isAuthentic = false
-    if auditor != nil {
-      isAuthentic = try auditor?.authenticates(commit: reader.payload) == true
-      if !isAuthentic {
-        try refuse(MigrationError(.commitTag, "commit does not authenticate", at: offset))
-      }
-    }
-    var cursor = ByteCursor(reader.payload, at: offset)
-    let commit = try CommitRecord(from: &cursor, refuse: refuse)
-    try books.admit(commit, at: offset, refuse: refuse)
-    guard auditor != nil else { return }
-    guard isAuthentic else {
+    let (payload, refuse, offset) = (payload, refuse, stream.reader.payloadOffset)
+    records?.report(to: refuse)
+    let judged = try records?.judge(
+      commit: payload.span, naming: VerificationReport.limit, at: offset)
+    guard hasKeys, let judged else { return }
+    guard judged.isAuthentic else {
       return findings.obstruct(
         .vcpus, .svsmState, .pageStates, .machineState,
         reason: "the commit, which counts the pieces, does not authenticate",
         needs: "the commit as the source made it")
     }
     findings.look(at: .commit)
-    let more =
-      try auditor?.finish(
-        commit, &books, naming: VerificationReport.limit, at: offset, refuse: refuse) ?? 0
-    findings.noteMore(more, about: .pageStates)
-    try missPieces(commit, books.final, at: offset)
-    restored = try auditor?.restored(commit)
+    findings.noteMore(judged.unnamedPages, about: .pageStates)
+    try missPieces(judged, at: offset)
+    restored = try records?.restored(by: judged) ?? nil
     guard let secrets = restored?.secretsPage else { return }
-    if let map = host.map, map.locate(secrets.gpa) == nil {
-      try findings.note(
-        MigrationError(
-          .secretsPage, "secrets page lies where no memory is mapped", in: .commit,
-          expected: "a mapped address", got: "gpa 0x\(String(secrets.gpa, radix: 16))"))
-    }
+    _ = try host.locate(secretsPage: secrets.gpa, refuse)
   }
 
   /// Pieces that the source counts in its commit and that are not in the stream, or too many.
-  private func missPieces(
-    _ commit: CommitRecord, _ found: FinalCounts, at offset: UInt64
+  private mutating func missPieces(
+    _ judged: JudgedCommit, at offset: UInt64
   ) throws(MigrationError) {
-    let rows: [(FinalRecord.Kind, VerificationReport.Property, String, UInt64)] = [
-      (.vcpu, .vcpus, "vCPUs", 32), (.service, .svsmState, "services", 36),
-      (.secrets, .svsmState, "secrets pages", 40), (.pageStates, .pageStates, "map parts", 44),
-    ]
+    let (commit, found) = (judged.commit, records?.final ?? FinalCounts())
+    let rows:
+      [(
+        FinalRecord.Kind, VerificationReport.Property, String, KeyPath<CommitRecord.Layout, BE32>
+      )] = [
+        (.vcpu, .vcpus, "vCPUs", \.vcpus), (.service, .svsmState, "services", \.services),
+        (.secrets, .svsmState, "secrets pages", \.secretsPages),
+        (.pageStates, .pageStates, "map parts", \.mapParts),
+      ]
     for (kind, property, name, field) in rows {
       if found[kind] != commit.final[kind] {
         try findings.note(
           named(
             MigrationError(
-              .commitTotals, "the commit counts other \(name)", at: offset + field,
+              .commitTotals, "the commit counts other \(name)",
+              at: CommitRecord.Layout.offset(of: field, from: offset),
               expected: "\(commit.final[kind])", got: "\(found[kind])")), about: property)
-      } else if kind != .pageStates, auditor?.isComplete(kind, by: commit) == true {
+      } else if kind != .pageStates, judged.complete.contains(kind) {
         findings.look(at: property)
       }
     }
@@ -113,6 +105,6 @@ extension StreamAudit {
     findings.look(at: .order)
     guard session != nil else { return }
     findings.look(at: .counts, .transcript, .pageSequence, .epochOrder)
-    if auditor != nil { findings.look(at: .pageTags, .epochTags) }
+    if hasKeys { findings.look(at: .pageTags, .epochTags) }
   }
 }

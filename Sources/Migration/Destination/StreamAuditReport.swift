@@ -5,7 +5,7 @@ extension StreamAudit {
   func report() -> VerificationReport { findings.report { why($0) } }
 
   /// Of a property that was not looked at, or not at all of it: why, and what would be needed.
-  private func why(_ property: VerificationReport.Property) -> (reason: String, needs: String) {
+  private func why(_ property: VerificationReport.Property) -> (reason: Wording, needs: Wording) {
     if findings.hasStopped {
       return ("the pass ended with its first refusal", "a pass that goes on")
     }
@@ -13,18 +13,20 @@ extension StreamAudit {
     switch property {
     case .sourceAttestation where isOneWay, .keyBinding where isOneWay:
       return (
-        "one-way: the source shows no attestation", "a stream that was saved without --one-way"
+        "one-way: the source shows no attestation", "a stream that was saved without \(.oneWay)"
       )
     case .destinationAttestation where offer == nil, .keyBinding where offer == nil,
       .recipient where offer == nil:
-      return ("the destination's offer is not at hand", "--offer, or --instance, which holds it")
+      return (
+        "the destination's offer is not at hand", "\(.offer), or \(.instance), which holds it"
+      )
     case .freshness where instance == nil:
-      return ("a file cannot be fresh by itself", "--instance: it remembers its migration")
+      return ("a file cannot be fresh by itself", "\(.instance): it remembers its migration")
     case .freshness where instance?.stage != .ready:
       return ("this instance has served its migration, or given it up", "an instance that is ready")
     case _ where VerificationReport.Property.keyed.contains(property) && instance == nil:
-      return ("it takes the session's keys", "the destination's --instance")
-    case _ where VerificationReport.Property.keyed.contains(property) && auditor == nil:
+      return ("it takes the session's keys", "the destination's \(.instance)")
+    case _ where VerificationReport.Property.keyed.contains(property) && !hasKeys:
       return (
         session == nil
           ? "the session was not read" : "this instance does not have the session's keys",

@@ -45,12 +45,12 @@ package struct StreamVerifier {
     _ input: StreamInput, offer: MigrationData?, instance: SVSMInstance?, _ stopsAtFirst: Bool
   ) throws(MigrationError) -> VerificationReport {
     let findings = FindingLedger(.snp, stopsAtFirst: stopsAtFirst)
-    var audit = try StreamAudit(
+    var audit = StreamAudit(
       input, offer: offer, instance: instance, trust: trust, crew: crew, noting: findings)
     do throws(MigrationError) {
       try audit.run()
     } catch {
-      guard error.code.exitStatus == 65 else { throw error }
+      guard error.code.isRefusal else { throw error }
     }
     var report = audit.report()
     report.revocation = audit.revocation

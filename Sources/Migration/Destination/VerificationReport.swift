@@ -21,7 +21,7 @@ package struct VerificationReport: Sendable {
     /// The first findings, in the order they were met, and how many more there are.
     case refuted([Refutation], more: UInt64)
     /// Why it was not looked at, or not at all of it; and what would be needed.
-    case notCheckable(reason: String, needs: String)
+    case notCheckable(reason: Wording, needs: Wording)
   }
 
   /// Findings of one property that are kept.
@@ -62,11 +62,11 @@ final class FindingLedger {
   /// The first finding.
   private(set) var first: MigrationError?
   private var found: [Property: (kept: [VerificationReport.Refutation], more: UInt64)] = [:]
-  private var obstructions: [Property: (reason: String, needs: String)] = [:]
+  private var obstructions: [Property: (reason: Wording, needs: Wording)] = [:]
   private var looked: Set<Property> = []
   /// While records before them are judged still, what a reader finds waits here.
   private var held: [MigrationError] = []
-  /// Whether findings of a reader wait.
+  /// Whether what a reader finds waits.
   var isHolding = false
 
   init(_ kind: VerificationReport.Kind, stopsAtFirst: Bool) {
@@ -77,7 +77,7 @@ final class FindingLedger {
   /// - Parameter property: what it is wrong with; nil to go by the code.
   /// - Throws: `error` when the pass has to end: what is no refusal, or the first one.
   func note(_ error: MigrationError, about property: Property? = nil) throws(MigrationError) {
-    guard error.code.exitStatus == 65 else { throw error }
+    guard error.code.isRefusal, !hasStopped else { throw error }
     if first == nil { first = error }
     let property = property ?? Property(of: error)
     var entry = found[property] ?? ([], 0)
@@ -95,7 +95,7 @@ final class FindingLedger {
   /// be checked.
   /// - Throws: `error` when the pass has to end.
   func note(
-    _ error: MigrationError, unknownTo property: Property, reason: String, needs: String
+    _ error: MigrationError, unknownTo property: Property, reason: Wording, needs: Wording
   ) throws(MigrationError) {
     if first == nil { first = error }
     obstruct(property, reason: reason, needs: needs)
@@ -115,7 +115,7 @@ final class FindingLedger {
 
   /// Notes what was held back.
   func release() throws(MigrationError) {
-    isHolding = false
+    if held.isEmpty { return }
     let errors = held
     held = []
     for error in errors { try note(error) }
@@ -133,7 +133,7 @@ final class FindingLedger {
   func isOpen(_ property: Property) -> Bool { isRefuted(property) || obstructions[property] != nil }
 
   /// A part of the properties could not be looked at: they are not proven any more.
-  func obstruct(_ properties: Property..., reason: String, needs: String) {
+  func obstruct(_ properties: Property..., reason: Wording, needs: Wording) {
     for property in properties where obstructions[property] == nil {
       obstructions[property] = (reason, needs)
     }
@@ -144,7 +144,7 @@ final class FindingLedger {
 
   /// - Parameter why: of a property that was not looked at: why, and what would be needed.
   func report(
-    signerHash: [UInt8]? = nil, why: (Property) -> (reason: String, needs: String)
+    signerHash: [UInt8]? = nil, why: (Property) -> (reason: Wording, needs: Wording)
   ) -> VerificationReport {
     let outcomes = Property.allCases.map {
       property -> (property: Property, outcome: VerificationReport.Outcome) in

@@ -135,7 +135,7 @@ package struct MachineState: Sendable, Equatable {
           else { throw refusal("part is not of its section", header) }
         }
       } catch {
-        throw refusal(error.what, header)
+        throw refusal("\(error.what)", header)
       }
     }
     guard ram.prefix(2) == [.start, .part], ram.count == 2 || ram.dropFirst(2) == [.end] else {

@@ -84,54 +84,59 @@ package struct MachineFrame: Sendable, Equatable {
 }
 
 extension MachineState {
-  /// The fixed part, big-endian; configuration, description and entries follow.
-  ///
-  ///     offset  size  field
-  ///          0     4  length                bytes behind this field
-  ///          4     2  version               1
-  ///          6     2  flags                 bit 0 footers, 1 description, 2 configuration
-  ///          8     4  count                 entries, at most 65536
-  ///         12     4  configuration_length
-  ///         16     4  description_length
-  ///         20     4  reserved              zero
-  package static let layout = RecordLayout(
-    "machine",
-    [
-      "length": 4, "version": 2, "flags": 2, "count": 4, "configuration_length": 4,
-      "description_length": 4, "reserved": 4,
-    ])
+  /// The fixed part; configuration, description and entries follow.
+  package struct Layout: WireRecord {
+    package static let name = "machine"
 
-  /// The fixed part of an entry, big-endian; its name and, if inline, its body follow.
-  ///
-  ///     offset  size  field
-  ///          0     1  type          as the record's in a QEMU stream: 1 to 4, 8; 0 for the rest
-  ///          1     1  place         of the body: 0 here, 1 a section behind, 2 sealed, 3 RAM
-  ///          2     1  name_length   0 for a command
-  ///          3     1  reserved      zero
-  ///          4     4  id            of the section; of a command, its code
-  ///          8     4  instance
-  ///         12     4  version
-  ///         16     4  length        bytes of the body
-  package static let entryLayout = RecordLayout(
-    "machine-entry",
-    [
-      "type": 1, "place": 1, "name_length": 1, "reserved": 1, "id": 4, "instance": 4,
-      "version": 4, "length": 4,
-    ])
+    /// Bytes after this field.
+    package var length: BE32
+    /// 1.
+    package var version: BE16
+    /// Bit 0 footers, 1 description, 2 configuration.
+    package var flags: BE16
+    /// Entries, at most 65536.
+    package var count: BE32
+    package var configurationLength: BE32
+    package var descriptionLength: BE32
+    /// Zero.
+    package var reserved: BE32
+  }
 
-  /// The fixed part of a piece that the SVSM carries, big-endian; its name and its content follow
-  /// (`SealedMachine`).
-  ///
-  ///     offset  size  field
-  ///          0     4  number       of the entry; with bit 31 set, of the RAM block
-  ///          4     4  instance     of the section, else 0
-  ///          8     4  version      of the section, else 0
-  ///         12     4  length       bytes of content
-  ///         16     1  name_length  bytes of the name, of the section or block; 0 of the rest
-  ///         17     3  reserved     zero
-  package static let sealedLayout = RecordLayout(
-    "machine-sealed",
-    ["number": 4, "instance": 4, "version": 4, "length": 4, "name_length": 1, "reserved": 3])
+  /// The fixed part of an entry; its name and, if inline, its body follow.
+  package struct EntryLayout: WireRecord {
+    package static let name = "machine-entry"
+
+    /// As the record's in a QEMU stream: 1 to 4, 8; 0 for the rest.
+    package var type: U8
+    /// Of the body: 0 here, 1 a section after this, 2 sealed, 3 RAM.
+    package var place: U8
+    /// 0 for a command.
+    package var nameLength: U8
+    /// Zero.
+    package var reserved: U8
+    /// Of the section; of a command, its code.
+    package var id: BE32
+    package var instance: BE32
+    package var version: BE32
+    /// Bytes of the body.
+    package var length: BE32
+
+    /// An entry without a name.
+    fileprivate init(type: UInt8, _ place: Place, id: UInt32 = 0, length: Int) {
+      self.init()
+      (self.type, self.place, self.id) = (U8(type), U8(place.rawValue), BE32(id))
+      self.length = BE32(UInt32(length))
+    }
+
+    fileprivate init(_ header: SectionHeader, _ place: Place, length: Int) {
+      self.init(type: header.kind.rawValue, place, id: header.id, length: length)
+      nameLength = U8(UInt8(header.name.bytes.count))
+      (instance, version) = (BE32(header.instance), BE32(header.version))
+    }
+  }
+
+  /// The version of a machine state.
+  fileprivate static let version: UInt16 = 1
 
   /// Type of the entry that stands for the rest of the stream.
   static let restType: UInt8 = 0
@@ -149,50 +154,39 @@ extension MachineState {
     var list: [UInt8] = []
     for entry in entries {
       switch entry {
-      case .ram(let header): Self.append(header, .ram, length: 0, to: &list)
+      case .ram(let header):
+        list.append(EntryLayout(header, .ram, length: 0))
+        list += header.name.bytes
       case .section(let header, let body):
         let place = place(entry)
-        Self.append(header, place, length: body.count, to: &list)
+        list.append(EntryLayout(header, place, length: body.count))
+        list += header.name.bytes
         if place == .inline { list += body }
       case .rest(let body):
         let place = place(entry)
-        list += [Self.restType, place.rawValue, 0, 0] + [UInt8](repeating: 0, count: 12)
-        list.append(bigEndian: UInt32(body.count))
+        list.append(EntryLayout(type: Self.restType, place, length: body.count))
         if place == .inline { list += body }
       case .command(let command):
-        list += [RecordType.command.rawValue, Place.inline.rawValue, 0, 0]
-        list.append(bigEndian: UInt32(command.code.rawValue))
-        list += [UInt8](repeating: 0, count: 8)
-        list.append(bigEndian: UInt32(command.payload.count))
+        list.append(
+          EntryLayout(
+            type: RecordType.command.rawValue, .inline, id: UInt32(command.code.rawValue),
+            length: command.payload.count))
         list += command.payload
       }
     }
     var machine: [UInt8] = []
     if let configuration { machine.append(configuration) }
     let text = description ?? []
-    var bytes: [UInt8] = []
-    bytes.append(
-      bigEndian: UInt32(Self.layout.size - 4 + machine.count + text.count + list.count))
-    bytes.append(bigEndian: UInt16(1))
-    bytes.append(
-      bigEndian: UInt16(hasFooters ? 1 : 0) | (description == nil ? 0 : 2)
-        | (configuration == nil ? 0 : 4))
-    bytes.append(bigEndian: UInt32(entries.count))
-    bytes.append(bigEndian: UInt32(machine.count))
-    bytes.append(bigEndian: UInt32(text.count))
-    bytes.append(bigEndian: UInt32(0))
-    return bytes + machine + text + list
-  }
-
-  private static func append(
-    _ header: SectionHeader, _ place: Place, length: Int, to bytes: inout [UInt8]
-  ) {
-    bytes += [header.kind.rawValue, place.rawValue, UInt8(header.name.bytes.count), 0]
-    bytes.append(bigEndian: header.id)
-    bytes.append(bigEndian: header.instance)
-    bytes.append(bigEndian: header.version)
-    bytes.append(bigEndian: UInt32(length))
-    bytes += header.name.bytes
+    var record = Layout()
+    let behind = Layout.size - Layout.range(of: \.length).upperBound
+    record.length = BE32(UInt32(behind + machine.count + text.count + list.count))
+    record.version = BE16(Self.version)
+    record.flags = BE16(
+      (hasFooters ? 1 : 0) | (description == nil ? 0 : 2) | (configuration == nil ? 0 : 4))
+    record.count = BE32(UInt32(entries.count))
+    record.configurationLength = BE32(UInt32(machine.count))
+    record.descriptionLength = BE32(UInt32(text.count))
+    return record.bytes + machine + text + list
   }
 
   /// Decodes a state with all bodies.
@@ -230,31 +224,39 @@ extension MachineFrame {
     reading cursor: inout ByteCursor, isWhole: Bool, _ places: inout [UInt64]
   ) throws(MigrationError) {
     let start = cursor.offset
-    func refusal(_ what: String, _ field: UInt64, _ got: String? = nil) -> MigrationError {
-      MigrationError(.machineSyntax, what, at: start + field, got: got)
+    let record = try cursor.read(MachineState.Layout.self)
+    func refusal<Field: WireField>(
+      _ what: String, _ field: KeyPath<MachineState.Layout, Field>, _ got: String? = nil
+    ) -> MigrationError {
+      MigrationError(
+        .machineSyntax, what, at: MachineState.Layout.offset(of: field, from: start), got: got)
     }
-    let length = try cursor.read(UInt32.self)
-    guard Int(length) == cursor.remaining else { throw refusal("wrong length", 0, "\(length)") }
-    let version = try cursor.read(UInt16.self)
-    guard version == 1 else { throw refusal("unknown version", 4, "\(version)") }
-    let flags = try cursor.read(UInt16.self)
-    let count = try cursor.read(UInt32.self)
-    let configurationLength = Int(try cursor.read(UInt32.self))
-    let descriptionLength = Int(try cursor.read(UInt32.self))
-    let reserved = try cursor.read(UInt32.self)
-    guard flags & ~7 == 0, reserved == 0 else { throw refusal("reserved bits are set", 6) }
+    let behind = MachineState.Layout.size - MachineState.Layout.range(of: \.length).upperBound
+    guard Int(record.length.value) == cursor.remaining + behind else {
+      throw refusal("wrong length", \.length, "\(record.length.value)")
+    }
+    guard record.version.value == MachineState.version else {
+      throw refusal("unknown version", \.version, "\(record.version.value)")
+    }
+    let (flags, count) = (record.flags.value, record.count.value)
+    let (configurationLength, descriptionLength) = (
+      Int(record.configurationLength.value), Int(record.descriptionLength.value)
+    )
+    guard flags & ~7 == 0, record.reserved.isZero else {
+      throw refusal("reserved bits are set", \.flags)
+    }
     guard count <= MachineState.maximumCount else {
-      throw refusal("too many entries", 8, "\(count)")
+      throw refusal("too many entries", \.count, "\(count)")
     }
     guard flags & 4 != 0 || configurationLength == 0, flags & 2 != 0 || descriptionLength == 0,
       descriptionLength <= VMDescription.sizeLimit
-    else { throw refusal("lengths and flags do not fit", 12) }
+    else { throw refusal("lengths and flags do not fit", \.configurationLength) }
     var state = MachineState()
     state.hasFooters = flags & 1 != 0
     let machine = try cursor.takeArray(configurationLength)
     if flags & 4 != 0 {
       state.configuration = try Self.configuration(
-        machine, at: start + UInt64(MachineState.layout.size))
+        machine, at: start + UInt64(MachineState.Layout.size))
     }
     let text = try cursor.takeArray(descriptionLength)
     if flags & 2 != 0 { state.description = text }
@@ -272,7 +274,7 @@ extension MachineFrame {
     total += missing.values.reduce(0) { $0 + $1.length }
     guard cursor.remaining == 0, total <= MachineState.maximumBodies else {
       throw refusal(
-        "bodies are too long, or more follows", 0, "\(total) and \(cursor.remaining) bytes")
+        "bodies are too long, or more follows", \.length, "\(total) and \(cursor.remaining) bytes")
     }
     self.init(state, missing: missing)
   }
@@ -301,51 +303,51 @@ extension MachineFrame {
     from cursor: inout ByteCursor, _ index: Int, isWhole: Bool, _ missing: inout [Int: Missing]
   ) throws(MigrationError) -> MachineState.Entry {
     let start = cursor.offset
-    func refusal(_ what: String, _ field: UInt64) -> MigrationError {
-      MigrationError(.machineSyntax, what, at: start + field, got: "entry \(index)")
+    let record = try cursor.read(MachineState.EntryLayout.self)
+    func refusal<Field: WireField>(
+      _ what: String, _ field: KeyPath<MachineState.EntryLayout, Field>
+    ) -> MigrationError {
+      MigrationError(
+        .machineSyntax, what, at: MachineState.EntryLayout.offset(of: field, from: start),
+        got: "entry \(index)")
     }
-    let type = try cursor.read(UInt8.self)
-    let placeCode = try cursor.read(UInt8.self)
-    let nameLength = Int(try cursor.read(UInt8.self))
-    let reserved = try cursor.read(UInt8.self)
-    let id = try cursor.read(UInt32.self)
-    let instance = try cursor.read(UInt32.self)
-    let version = try cursor.read(UInt32.self)
-    let length = Int(try cursor.read(UInt32.self))
+    let (type, nameLength) = (record.type.value, Int(record.nameLength.value))
+    let (id, length) = (record.id.value, Int(record.length.value))
+    let (instance, version) = (record.instance.value, record.version.value)
     let nameBytes = try cursor.takeArray(nameLength)
-    guard reserved == 0 else { throw refusal("reserved byte is not zero", 3) }
-    guard let place = MachineState.Place(rawValue: placeCode) else {
-      throw refusal("unknown place", 1)
+    guard record.reserved.isZero else { throw refusal("reserved byte is not zero", \.reserved) }
+    guard let place = MachineState.Place(rawValue: record.place.value) else {
+      throw refusal("unknown place", \.place)
     }
     if type == RecordType.command.rawValue {
       guard place == .inline, nameLength == 0, instance == 0, version == 0,
         let code = UInt16(exactly: id).flatMap(StreamCommand.Code.init(rawValue:)),
         code.allows(length)
-      else { throw refusal("not a command", 4) }
+      else { throw refusal("not a command", \.id) }
       return .command(StreamCommand(code, payload: try cursor.takeArray(length)))
     }
     if type == MachineState.restType {
       guard nameLength == 0, id == 0, instance == 0, version == 0 else {
-        throw refusal("the rest has no name", 2)
+        throw refusal("the rest has no name", \.nameLength)
       }
       guard place == (isWhole ? .inline : MachineState.place(of: .rest([]))) else {
-        throw refusal("the rest is not in its place", 1)
+        throw refusal("the rest is not in its place", \.place)
       }
       if isWhole { return .rest(try cursor.takeArray(length)) }
       missing[index] = Missing(place: place, length: length)
       return .rest([])
     }
     guard let kind = SectionHeader.Kind(rawValue: type), let name = SectionName(nameBytes) else {
-      throw refusal("not a section", 0)
+      throw refusal("not a section", \.type)
     }
     let header = SectionHeader(kind, id: id, name: name, instance: instance, version: version)
     if place == .ram {
-      guard length == 0 else { throw refusal("RAM has no body here", 16) }
+      guard length == 0 else { throw refusal("RAM has no body here", \.length) }
       return .ram(header)
     }
     let bare = MachineState.Entry.section(header, body: [])
     guard place == (isWhole ? .inline : MachineState.place(of: bare)) else {
-      throw refusal("body of \(name) is not in its place", 1)
+      throw refusal("body of \(name) is not in its place", \.place)
     }
     if place == .inline { return .section(header, body: try cursor.takeArray(length)) }
     missing[index] = Missing(place: place, length: length)

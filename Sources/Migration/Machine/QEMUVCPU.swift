@@ -62,72 +62,55 @@ extension CPUSection {
   /// A VMSA page with the registers of the section, and all else as `base` has it.
   /// - Throws: `VCPU-SYNTAX` when a register every x86 guest has is missing.
   fileprivate func registers(over base: VMSA) throws(MigrationError) -> [UInt8] {
-    let section = self
     var vmsa = base
     let general: [VMSA.Register] = [
-      .rax, .rcx, .rdx, .rbx, .rsp, .rbp, .rsi, .rdi, .r8, .r9, .r10, .r11, .r12, .r13, .r14, .r15,
+      \.rax, \.rcx, \.rdx, \.rbx, \.rsp, \.rbp, \.rsi, \.rdi, \.r8, \.r9, \.r10, \.r11, \.r12,
+      \.r13,
+      \.r14, \.r15,
     ]
     for (index, register) in general.enumerated() {
-      vmsa[register] = try section.required("env.regs", index)
+      vmsa[keyPath: register] = try required("env.regs", index)
     }
-    for (name, register) in CPUSection.required {
-      vmsa[register] = try section.required(name)
-    }
-    for (name, register) in CPUSection.optional {
-      if let value = section.number(name) { vmsa[register] = value }
+    for (name, register) in Self.required { vmsa[keyPath: register] = try required(name) }
+    for (name, register) in Self.optional {
+      if let value = number(name) { vmsa[keyPath: register] = value }
     }
     // Hardware demands it of a guest, and QEMU knows nothing of it.
-    vmsa[.efer] |= 1 << 12
-    vmsa[.cpl] = try section.required("env.hflags") & 3
-    vmsa[.dr6] = try section.required("env.dr", 6)
-    vmsa[.dr7] = try section.required("env.dr", 7)
+    vmsa.efer |= 1 << 12
+    vmsa.cpl = try required("env.hflags") & 3
+    let debug: [(Int, VMSA.Register)] = [
+      (0, \.dr0), (1, \.dr1), (2, \.dr2), (3, \.dr3), (6, \.dr6), (7, \.dr7),
+    ]
+    for (index, register) in debug { vmsa[keyPath: register] = try required("env.dr", index) }
 
-    let segments: [VMSA.SegmentRegister] = [.es, .cs, .ss, .ds, .fs, .gs]
+    let segments: [VMSA.SegmentRegister] = [\.es, \.cs, \.ss, \.ds, \.fs, \.gs]
     for (index, segment) in segments.enumerated() {
-      vmsa[segment] = try CPUSection.segment(section.element("env.segs", index), "env.segs")
+      vmsa[keyPath: segment] = try Self.segment(element("env.segs", index), "env.segs")
     }
-    for (name, table) in [
-      ("env.gdt", VMSA.SegmentRegister.gdtr), ("env.idt", .idtr), ("env.ldt", .ldtr),
-      ("env.tr", .tr),
-    ] { vmsa[table] = try CPUSection.segment(section.element(name), name) }
-
-    var page = VMSAPage(vmsa.bytes)
-    for index in 0..<4 {
-      page.put(try section.required("env.dr", index), in: "DR\(index)", at: 0, size: 8)
-    }
-    section.putVectors(&page)
-    try section.putX87(&page)
-    return page.bytes
-  }
-}
-
-/// A VMSA page whose fields are written by name, those that `VMSA` has no register for included.
-private struct VMSAPage {
-  var bytes: [UInt8]
-
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
-
-  /// Writes a little-endian number of `size` bytes at `offset` of the field.
-  mutating func put(_ value: UInt64, in name: String, at offset: Int, size: Int) {
-    guard let field = VMSA.layout.fields.first(where: { $0.name == name }) else { return }
-    for index in 0..<size {
-      bytes[field.offset + offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(8 * index))
-    }
+    let tables: [(String, VMSA.SegmentRegister)] = [
+      ("env.gdt", \.gdtr), ("env.idt", \.idtr), ("env.ldt", \.ldtr), ("env.tr", \.tr),
+    ]
+    for (name, table) in tables { vmsa[keyPath: table] = try Self.segment(element(name), name) }
+    putVectors("env.xmm_regs[0]", 0, to: &vmsa.xmm)
+    putVectors("env.xmm_regs[1]", 2, to: &vmsa.ymmHigh)
+    try putX87(&vmsa)
+    return vmsa.bytes
   }
 }
 
 /// A decoded `cpu` section.
 private struct CPUSection {
   static let required: [(String, VMSA.Register)] = [
-    ("env.eip", .rip), ("env.eflags", .rflags), ("env.cr[0]", .cr0), ("env.cr[2]", .cr2),
-    ("env.cr[3]", .cr3), ("env.cr[4]", .cr4), ("env.efer", .efer), ("env.star", .star),
-    ("env.lstar", .lstar), ("env.cstar", .cstar), ("env.fmask", .sfmask),
-    ("env.kernelgsbase", .kernelGSBase), ("env.sysenter_cs", .sysenterCS),
-    ("env.sysenter_esp", .sysenterESP), ("env.sysenter_eip", .sysenterEIP), ("env.pat", .gPAT),
-    ("env.mxcsr", .mxcsr), ("env.fpuc", .fcw), ("env.fpus_vmstate", .fsw),
+    ("env.eip", \.rip), ("env.eflags", \.rflags), ("env.cr[0]", \.cr0), ("env.cr[2]", \.cr2),
+    ("env.cr[3]", \.cr3), ("env.cr[4]", \.cr4), ("env.efer", \.efer), ("env.star", \.star),
+    ("env.lstar", \.lstar), ("env.cstar", \.cstar), ("env.fmask", \.sfmask),
+    ("env.kernelgsbase", \.kernelGSBase), ("env.sysenter_cs", \.sysenterCS),
+    ("env.sysenter_esp", \.sysenterESP), ("env.sysenter_eip", \.sysenterEIP), ("env.pat", \.gPAT),
+    ("env.mxcsr", \.mxcsr), ("env.fpuc", \.x87FCW), ("env.fpus_vmstate", \.x87FSW),
   ]
   static let optional: [(String, VMSA.Register)] = [
-    ("env.tsc_aux", .tscAux), ("env.xcr0", .xcr0), ("env.xss", .xss), ("env.pkru", .pkru),
+    ("env.tsc_aux", \.tscAux), ("env.xcr0", \.xcr0), ("env.xss", \.xss), ("env.pkru", \.pkru),
+    ("env.fpop", \.x87FOP), ("env.fpip", \.x87RIP), ("env.fpdp", \.x87DP),
   ]
 
   private let state: JSON
@@ -176,46 +159,48 @@ private struct CPUSection {
       limit: UInt32(truncatingIfNeeded: limit), base: base)
   }
 
-  /// XMM and the upper halves of YMM.
-  func putVectors(_ page: inout VMSAPage) {
-    for (name, field, first) in [("env.xmm_regs[0]", "XMM", 0), ("env.xmm_regs[1]", "YMM_HIGH", 2)]
-    {
-      for register in 0..<16 {
-        let parts = element(name, register)
-        for part in 0..<2 {
-          guard let value = Self.number(parts?["_q_ZMMReg[\(first + part)]"]) else { continue }
-          page.put(value, in: field, at: register * 16 + part * 8, size: 8)
-        }
+  /// Puts one half of the vector registers into `field`, 16 bytes each.
+  /// - Parameter first: quadword of a register that the half begins with.
+  func putVectors(_ name: String, _ first: Int, to field: inout [UInt8]) {
+    for register in 0..<16 {
+      let parts = element(name, register)
+      for part in 0..<2 {
+        guard let value = Self.number(parts?["_q_ZMMReg[\(first + part)]"]) else { continue }
+        var bytes: [UInt8] = []
+        bytes.append(littleEndian: value)
+        let start = register * 16 + part * 8
+        field.replaceSubrange(start..<start + bytes.count, with: bytes)
       }
     }
   }
 
   /// The x87: QEMU numbers registers by place, a VMSA as FXSAVE does from the top of the stack. A
   /// VMSA's tag word is the long one: two bits a place, 3 for empty.
-  func putX87(_ page: inout VMSAPage) throws(MigrationError) {
+  func putX87(_ vmsa: inout VMSA) throws(MigrationError) {
     let top = Int(try required("env.fpus_vmstate") >> 11 & 7)
     let valid = try required("env.fptag_vmstate")
+    var stack = vmsa.x87ST
     var tags: UInt64 = 0
     for place in 0..<8 {
       guard let bytes = Self.bytes(element("env.fpregs", place)?["tmp"]), bytes.count == 10 else {
         throw Self.missing("env.fpregs")
       }
-      let mantissa = bytes[..<8].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-      let exponent = UInt64(bytes[8]) << 8 | UInt64(bytes[9])
-      let offset = (place + 8 - top) % 8 * 10
-      page.put(mantissa, in: "X87_ST", at: offset, size: 8)
-      page.put(exponent, in: "X87_ST", at: offset + 8, size: 2)
+      var cursor = ByteCursor(bytes.span)
+      let (mantissa, exponent) = (try cursor.read(UInt64.self), try cursor.read(UInt16.self))
+      var register: [UInt8] = []
+      register.append(littleEndian: mantissa)
+      register.append(littleEndian: exponent)
+      let start = (place + 8 - top) % 8 * register.count
+      stack.replaceSubrange(start..<start + register.count, with: register)
       let tag = valid >> UInt64(place) & 1 == 1 ? Self.tag(mantissa, exponent) : 3
       tags |= tag << UInt64(2 * place)
     }
-    page.put(tags, in: "X87_FTW", at: 0, size: 2)
-    for (name, field, size) in [
-      ("env.fpop", "X87_FOP", 2), ("env.fpip", "X87_RIP", 8), ("env.fpdp", "X87_DP", 8),
-    ] { if let value = number(name) { page.put(value, in: field, at: 0, size: size) } }
+    vmsa.x87ST = stack
+    vmsa.x87FTW = tags
   }
 
   /// 0 valid, 1 zero, 2 special (AMD64 APM volume 1, 6.2.4).
-  private static func tag(_ mantissa: UInt64, _ exponent: UInt64) -> UInt64 {
+  private static func tag(_ mantissa: UInt64, _ exponent: UInt16) -> UInt64 {
     let exponent = exponent & 0x7FFF
     if exponent == 0, mantissa == 0 { return 1 }
     return exponent == 0 || exponent == 0x7FFF || mantissa >> 63 == 0 ? 2 : 0

@@ -2,11 +2,11 @@ internal import Errors
 package import Guest
 internal import QEMUStream
 internal import SEVSNP
-internal import Wire
+package import Wire
 
 /// What an SVSM carries of a machine: bodies of sections, and content of RAM blocks, that are the
 /// guest's own. The blob of the service of kind 2 (`Formats/stream.md`, "snp-machine").
-struct SealedMachine {
+package struct SealedMachine {
   /// Where a piece belongs.
   enum Owner: Hashable {
     /// The body of this entry of the machine state.
@@ -49,12 +49,30 @@ struct SealedMachine {
     }
   }
 
+  /// The fixed part of a piece; its name and its content follow.
+  package struct Layout: WireRecord {
+    package static let name = "machine-sealed"
+
+    /// Of the entry; with bit 31 set, of the RAM block.
+    package var number: BE32
+    /// Of the section, else 0.
+    package var instance: BE32
+    /// Of the section, else 0.
+    package var version: BE32
+    /// Bytes of content.
+    package var length: BE32
+    /// Bytes of the name, of the section or block; 0 of the rest.
+    package var nameLength: U8
+    /// Zero.
+    package var reserved: WireBytes<3>
+  }
+
   struct Piece {
     var owner: Owner
     var identity: Identity
     var content: [UInt8]
 
-    var encodedSize: Int { MachineState.sealedLayout.size + identity.name.count + content.count }
+    var encodedSize: Int { Layout.size + identity.name.count + content.count }
   }
 
   /// Version of the blob's format, as the service has it.
@@ -77,7 +95,7 @@ struct SealedMachine {
   /// - Throws: `SERVICE-SYNTAX`.
   func requireRoom(for identity: Identity, _ size: Int) throws(MigrationError) {
     let room =
-      ServiceState.maximumSize - encodedSize - MachineState.sealedLayout.size - identity.name.count
+      ServiceState.maximumSize - encodedSize - Layout.size - identity.name.count
     guard size <= room else {
       throw MigrationError(
         .serviceSyntax, "what the SVSM is to carry of the machine is too long",
@@ -91,11 +109,11 @@ struct SealedMachine {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(encodedSize)
     for piece in pieces {
-      bytes.append(bigEndian: piece.owner.number)
-      bytes.append(bigEndian: piece.identity.instance)
-      bytes.append(bigEndian: piece.identity.version)
-      bytes.append(bigEndian: UInt32(piece.content.count))
-      bytes += [UInt8(piece.identity.name.count), 0, 0, 0]
+      bytes.append(
+        Layout(
+          number: BE32(piece.owner.number), instance: BE32(piece.identity.instance),
+          version: BE32(piece.identity.version), length: BE32(UInt32(piece.content.count)),
+          nameLength: U8(UInt8(piece.identity.name.count)), reserved: WireBytes()))
       bytes += piece.identity.name + piece.content
     }
     return bytes
@@ -117,17 +135,16 @@ struct SealedMachine {
   }
 
   private static func piece(from cursor: inout ByteCursor) throws(MigrationError) -> Piece {
-    let owner = Owner(number: try cursor.read())
-    let (instance, version) = (try cursor.read(UInt32.self), try cursor.read(UInt32.self))
-    let length = Int(try cursor.read(UInt32.self))
-    let nameLength = Int(try cursor.read(UInt8.self))
-    guard try cursor.takeArray(3) == [0, 0, 0] else {
+    let record = try cursor.read(Layout.self)
+    guard record.reserved.isZero else {
       throw MigrationError(.machineSyntax, "reserved bytes of a piece are not zero")
     }
-    let name = try cursor.takeArray(nameLength)
+    let identity = Identity(
+      name: try cursor.takeArray(Int(record.nameLength.value)), instance: record.instance.value,
+      version: record.version.value)
     return Piece(
-      owner: owner, identity: Identity(name: name, instance: instance, version: version),
-      content: try cursor.takeArray(length))
+      owner: Owner(number: record.number.value), identity: identity,
+      content: try cursor.takeArray(Int(record.length.value)))
   }
 }
 

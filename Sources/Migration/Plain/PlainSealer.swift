@@ -48,10 +48,9 @@ package struct PlainSealer {
     let seal = try Seal(
       coveredLength: covered, root: HashTree.root(of: leaves), trailer: trailer,
       signer: signer?.offer.publicKey)
-    let fixed = seal.encoded
-    try output.write(fixed)
+    try output.write(seal.encoded)
     try leaves.write(to: output)
-    if let signer { try output.write(signer.signSeal(Seal.Kind.plain.label + fixed)) }
+    if let signer { try output.write(signer.sign(seal, as: .plain)) }
     try output.write(trailer)
     return seal
   }
@@ -88,8 +87,7 @@ package struct PlainSealer {
     case .description(let size):
       _ = try reader.requireDescription()
       let input = reader.input
-      trailer = [RecordType.vmdescription.rawValue]
-      trailer.append(bigEndian: UInt32(truncatingIfNeeded: size))
+      trailer = StreamGrammar.TextHeader(.vmdescription, length: size).bytes
       trailer.append(copying: input.bytes.extracting(first: size))
     case .end: return false
     case .configuration: break

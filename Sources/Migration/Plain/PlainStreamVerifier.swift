@@ -51,7 +51,7 @@ package struct PlainStreamVerifier {
     do throws(MigrationError) {
       try walk(explain)
     } catch {
-      guard error.code.exitStatus == 65 else { throw error }
+      guard error.code.isRefusal else { throw error }
     }
     return try report()
   }
@@ -139,7 +139,8 @@ package struct PlainStreamVerifier {
       let input = reader.input
       if seal != nil {
         try check.checkTrailer(
-          length: size, text: input.bytes.extracting(first: size), at: input.offset - 5,
+          length: size, text: input.bytes.extracting(first: size),
+          at: input.offset - UInt64(StreamGrammar.TextHeader.size),
           refuse: refuse)
         findings.look(at: .seal)
       }
@@ -185,7 +186,7 @@ package struct PlainStreamVerifier {
 
   private func why(
     _ property: VerificationReport.Property, fingerprint: [UInt8]?
-  ) -> (reason: String, needs: String) {
+  ) -> (reason: Wording, needs: Wording) {
     if findings.hasStopped {
       return ("the pass ended with its first refusal", "a pass that goes on")
     }
@@ -210,7 +211,7 @@ package struct PlainStreamVerifier {
     }
     return (
       "signed by the key with SHA-256 \(Hex.encode(fingerprint))",
-      "the instance whose key that is: --instance"
+      "the instance whose key that is: \(.instance)"
     )
   }
 }

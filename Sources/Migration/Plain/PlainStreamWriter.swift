@@ -55,8 +55,7 @@ package struct PlainStreamWriter {
     var end: [UInt8] = []
     end.appendEOF()
     if let description = machine.description {
-      end.append(RecordType.vmdescription.rawValue)
-      end.append(bigEndian: UInt32(description.count))
+      end.append(StreamGrammar.TextHeader(.vmdescription, length: description.count))
       end += description
     }
     try output.write(end)
@@ -71,7 +70,7 @@ package struct PlainStreamWriter {
     try output.write(body)
     if machine.hasFooters {
       var foot: [UInt8] = []
-      foot.appendFooter(id: header.id)
+      foot.append(StreamGrammar.Footer(id: header.id))
       try output.write(foot)
     }
   }

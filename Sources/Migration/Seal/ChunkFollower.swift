@@ -1,6 +1,7 @@
 internal import Errors
 internal import FileIO
 internal import QEMUStream
+internal import SVSM
 internal import Threads
 internal import Wire
 
@@ -40,12 +41,12 @@ final class ChunkFollower {
   var length: UInt64 { hasher.length }
 
   /// Offset from which on `advance` has something to do; none once the end is reached.
-  var due: UInt64 { hasEnded ? .max : next + UInt64(LeafHasher.chunkSize) }
+  var due: UInt64 { hasEnded ? .max : next + UInt64(Seal.chunkSize) }
 
   /// Hands over the chunks that are consumed. To be called often: until then they take memory.
   func advance() throws(MigrationError) {
     while input.offset >= due {
-      try submit(LeafHasher.chunkSize)
+      try submit(Seal.chunkSize)
       input.release(before: next)
     }
   }
@@ -62,7 +63,7 @@ final class ChunkFollower {
   /// Consumes the chunks of the hole that the window begins in, unread, and what lies before the first
   /// of them. Does nothing where no whole chunk is a hole.
   func passHole(upTo offset: UInt64 = .max) throws(MigrationError) {
-    let size = UInt64(LeafHasher.chunkSize)
+    let size = UInt64(Seal.chunkSize)
     let hole = min(try input.holeAhead(), offset - input.offset)
     let behind = (input.offset - start) % size
     let front = behind == 0 ? 0 : size - behind
@@ -109,7 +110,7 @@ final class ChunkFollower {
 
   private func submitZeros(_ count: UInt64) throws(MigrationError) {
     try hasher.submitZeros(count)
-    let size = count * UInt64(LeafHasher.chunkSize)
+    let size = count * UInt64(Seal.chunkSize)
     try copy?.writeHole(size)
     next += size
   }

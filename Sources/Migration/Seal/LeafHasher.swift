@@ -2,6 +2,7 @@ internal import Cryptography
 internal import DequeModule
 internal import Errors
 internal import QEMUStream
+internal import SVSM
 internal import Threads
 internal import Wire
 
@@ -10,8 +11,6 @@ internal import Wire
 ///
 /// Chunks depend on stream offsets alone, so they can be hashed in any order.
 package final class LeafHasher {
-  /// Bytes of every chunk but the last, which may be shorter.
-  package static let chunkSize = 256 << 10
   /// Bytes of a leaf and of a node.
   package static let hashSize = 32
 
@@ -51,7 +50,7 @@ package final class LeafHasher {
   func submitZeros(_ count: UInt64) throws(MigrationError) {
     if zeroLeaf == nil {
       let chunk = try ChunkHash()
-      (chunk.buffer, chunk.range) = (PageBuffer(count: Self.chunkSize), 0..<Self.chunkSize)
+      (chunk.buffer, chunk.range) = (PageBuffer(count: Seal.chunkSize), 0..<Seal.chunkSize)
       chunk.perform()
       if let error = chunk.error { throw error }
       zeroLeaf = chunk.leaf
@@ -81,7 +80,7 @@ package final class LeafHasher {
       return bytes
     case .zeros(let count):
       if let zeroLeaf { leaves.append(zeroLeaf, count: count) }
-      length += count * UInt64(Self.chunkSize)
+      length += count * UInt64(Seal.chunkSize)
       return nil
     case nil: return nil
     }

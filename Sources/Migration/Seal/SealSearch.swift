@@ -1,5 +1,6 @@
 internal import Errors
 internal import QEMUStream
+internal import SVSM
 internal import Wire
 
 extension SealCheck {
@@ -10,7 +11,7 @@ extension SealCheck {
   /// - Parameter streamStart: offset of the stream's first byte.
   /// - Returns: false when there is none; then the input is at its end.
   func find(in input: StreamInput, streamStart: UInt64) throws(MigrationError) -> Bool {
-    let size = Seal.layout.size
+    let size = Seal.Layout.size
     while true {
       // A seal does not begin in a hole: its first byte is none.
       try passHole()
@@ -37,7 +38,7 @@ extension SealCheck {
 
   /// Whether the fixed part of a seal is at the front of the window, and covers what lies before it.
   private func stands(in input: StreamInput, _ streamStart: UInt64) -> Bool {
-    var cursor = ByteCursor(input.bytes.extracting(first: Seal.layout.size), at: input.offset)
+    var cursor = ByteCursor(input.bytes.extracting(first: Seal.Layout.size), at: input.offset)
     guard let seal = try? Seal(from: &cursor) else { return false }
     return seal.coveredLength == input.offset - streamStart
   }

@@ -1,6 +1,7 @@
 internal import Cryptography
 internal import Errors
 internal import FileIO
+internal import SVSM
 internal import Threads
 internal import Wire
 
@@ -11,7 +12,7 @@ internal import Wire
 /// oldest first, goes on to be hashed and written. All methods are for the owner's thread.
 final class SealingOutput {
   /// Bytes written at once: a whole number of chunks.
-  private static let pieceSize = 4 * LeafHasher.chunkSize
+  private static let pieceSize = 4 * Seal.chunkSize
   /// Most bytes one reservation may have.
   static let reservationLimit = 512 << 10
 
@@ -125,7 +126,7 @@ final class SealingOutput {
   }
 
   private func hashChunks() throws(MigrationError) {
-    while made - hashing >= UInt64(LeafHasher.chunkSize) { try hash(LeafHasher.chunkSize) }
+    while made - hashing >= UInt64(Seal.chunkSize) { try hash(Seal.chunkSize) }
   }
 
   private func hash(_ size: Int) throws(MigrationError) {

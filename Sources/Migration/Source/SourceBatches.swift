@@ -81,16 +81,17 @@ final class PrivateBatch: WorkItem, @unchecked Sendable {
       }
       var parts = ring.mutableSpan(position..<position + size)
       let id = SNPSection.pages.id
+      let (header, footer) = (
+        StreamGrammar.PartHeader(.part, id: id), StreamGrammar.Footer(id: id)
+      )
       for index in 0..<pages {
         let start = index * Self.pageStride
-        parts[start] = RecordType.sectionPart.rawValue
-        parts.put(bigEndian: id, at: start + 1)
-        let foot = start + Self.pageStride - 5
-        parts[foot] = RecordType.footer.rawValue
-        parts.put(bigEndian: id, at: foot + 1)
+        parts.put(header, at: start)
+        parts.put(footer, at: start + Self.pageStride - StreamGrammar.Footer.size)
       }
       try export.package(
-        plaintext.span.extracting(bytes), into: &parts, at: 5, stride: Self.pageStride)
+        plaintext.span.extracting(bytes), into: &parts, at: StreamGrammar.PartHeader.size,
+        stride: Self.pageStride)
     } catch {
       self.error = error
     }
@@ -131,8 +132,9 @@ final class CheckBatch: WorkItem, @unchecked Sendable {
 final class SharedBatch: WorkItem, @unchecked Sendable {
   /// Zero pages of a hole in one item: a whole part of the section.
   static let pagesPerHole = 16384
-  private static let head = 5
-  private static let foot = 8 + 5
+  private static let head = StreamGrammar.PartHeader.size
+  /// The mark that ends the pages, and the footer.
+  private static let foot = BE64.size + StreamGrammar.Footer.size
 
   private let guest: GuestReader
   private let buffer = PageBuffer(
@@ -170,8 +172,7 @@ final class SharedBatch: WorkItem, @unchecked Sendable {
       var bytes = buffer.mutableSpan
       size = 0
       if beginsPart {
-        bytes[0] = RecordType.sectionPart.rawValue
-        bytes.put(bigEndian: id, at: 1)
+        bytes.put(StreamGrammar.PartHeader(.part, id: id), at: 0)
         size = Self.head
       }
       if !isHole {
@@ -187,11 +188,10 @@ final class SharedBatch: WorkItem, @unchecked Sendable {
       zeros = records.zeros
       if endsPart {
         bytes.put(bigEndian: RAMFlags.end, at: size)
-        size += 8
+        size += BE64.size
         if hasFooters {
-          bytes[size] = RecordType.footer.rawValue
-          bytes.put(bigEndian: id, at: size + 1)
-          size += 5
+          bytes.put(StreamGrammar.Footer(id: id), at: size)
+          size += StreamGrammar.Footer.size
         }
       }
     } catch {

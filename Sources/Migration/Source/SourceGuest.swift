@@ -25,4 +25,16 @@ extension GuestReader {
     return TrustedGuestState(
       pageStates: description.pageStates, vcpus: description.vcpus, services: services)
   }
+
+  /// The content of the secrets page; nil when the guest has none.
+  /// - Throws: `IO-READ`.
+  func secretsPage() throws(MigrationError) -> [UInt8]? {
+    guard let run = description.pageStates.runs.first(where: { $0.state == .secrets }) else {
+      return nil
+    }
+    var page = [UInt8](repeating: 0, count: PageMetadata.pageSize)
+    var span = page.mutableSpan
+    try read(gpa: run.gpa, into: &span)
+    return page
+  }
 }

@@ -17,6 +17,21 @@ package struct SourceVMM: ~Copyable {
   /// Told how many bytes of guest memory are done.
   package typealias Progress = (UInt64) -> Void
 
+  /// How far the stream has come.
+  package enum Phase: Sendable {
+    /// Nothing of it is sent.
+    case ready
+    /// Session and maps are: memory goes, epoch by epoch.
+    case exporting
+    /// All memory is: final state goes.
+    case drained
+    /// All but the commit is.
+    case described
+    /// The commit is, or may be.
+    case committed
+  }
+
+  private var phase = Phase.ready
   private let crew: WorkCrew
   /// As it is now, of `rounds` the last that was begun.
   private var guest: GuestReader
@@ -79,10 +94,20 @@ package struct SourceVMM: ~Copyable {
   /// Hands the guest over: sends the commit, and the seal over all. From then on it may be restored
   /// elsewhere.
   package mutating func commit() throws(MigrationError) -> SaveSummary {
+    try require(.described)
+    phase = .committed
     try sendCommit()
     try sealStream()
     summary.bytes = output.offset
     return summary
+  }
+
+  /// What each step begins with.
+  private func require(_ due: Phase) throws(MigrationError) {
+    guard phase == due else {
+      throw MigrationError(
+        .sessionState, "step of the VMM out of order", expected: "\(due)", got: "\(phase)")
+    }
   }
 
   private func validateAttributes() throws(MigrationError) {
@@ -92,6 +117,8 @@ package struct SourceVMM: ~Copyable {
 
   /// Sends transfer data and opens all sections that come in parts.
   package mutating func sendTransferData() throws(MigrationError) {
+    try require(.ready)
+    phase = .exporting
     var bytes: [UInt8] = []
     bytes.appendFileHeader()
     bytes.append(Configuration(machine: guest.description.machine))
@@ -102,7 +129,7 @@ package struct SourceVMM: ~Copyable {
     description.add(
       .session,
       fields: StreamDescription.fields(
-        TransferData.layout, rest: ("evidence", data.count - TransferData.layout.size)))
+        TransferData.Layout.self, rest: ("evidence", data.count - TransferData.Layout.size)))
 
     var list: [UInt8] = []
     list.append(
@@ -110,7 +137,7 @@ package struct SourceVMM: ~Copyable {
         .start, id: SNPSection.ram.id, name: RAMSection.name, version: RAMSection.version))
     ram.appendBlockList(to: &list)
     ram.appendEnd(to: &list)
-    list.appendFooter(id: SNPSection.ram.id)
+    list.append(StreamGrammar.Footer(id: SNPSection.ram.id))
     try output.append(list)
 
     let map = guest.description.map
@@ -118,15 +145,16 @@ package struct SourceVMM: ~Copyable {
     description.add(
       .guestMap,
       fields: StreamDescription.fields(
-        GuestMap.headerLayout,
-        rest: ("entries", map.ranges.count * GuestMap.entryLayout.size)))
+        GuestMap.Header.self,
+        rest: ("entries", map.ranges.count * GuestMap.Entry.size)))
 
-    try border(.start, .pages, PageMetadata.recordLayout)
-    try border(.start, .epochs, EpochToken.layout)
+    try border(.start, .pages, PageMetadata.Layout.self)
+    try border(.start, .epochs, EpochToken.Layout.self)
   }
 
   /// Sends every validated page, wrapped, with its metadata.
   package mutating func sendPrivatePages(_ progress: Progress) throws(MigrationError) {
+    try require(.exporting)
     let description = guest.description
     let extents = MemoryExtents(map: description.map, states: description.pageStates)
     try send(
@@ -183,6 +211,7 @@ package struct SourceVMM: ~Copyable {
 
   /// Sends what is shared with the host, in the traditional manner.
   package mutating func sendSharedPages(_ progress: Progress) throws(MigrationError) {
+    try require(.exporting)
     let description = guest.description
     let extents = MemoryExtents(map: description.map, states: description.pageStates)
     try send(extents.shared(description.ramBlocks), progress)
@@ -212,6 +241,7 @@ package struct SourceVMM: ~Copyable {
   package mutating func sendChanges(
     to later: GuestReader, _ progress: Progress
   ) throws(MigrationError) {
+    try require(.exporting)
     let before = guest
     guest = later
     try svsm.beginEpoch(with: later.trustedState())
@@ -233,6 +263,7 @@ package struct SourceVMM: ~Copyable {
 
   /// Shows the SVSM all private pages, so that it knows that none has changed since it was sent.
   package mutating func checkPages() throws(MigrationError) {
+    try require(.exporting)
     let description = guest.description
     let extents = MemoryExtents(map: description.map, states: description.pageStates)
     let underWay = InFlight<CheckBatch>(for: crew)
@@ -267,31 +298,34 @@ package struct SourceVMM: ~Copyable {
   /// Closes the epoch.
   /// - Parameter isLast: everything was sent while the guest was paused; no memory follows.
   package mutating func closeEpoch(isLast: Bool) throws(MigrationError) {
+    try require(.exporting)
     let id = SNPSection.epochs.id
     var bytes: [UInt8] = []
-    bytes.appendSectionHeader(.part, id: id)
+    bytes.append(StreamGrammar.PartHeader(.part, id: id))
     bytes += try svsm.closeEpoch(isLast: isLast)
-    bytes.appendFooter(id: id)
+    bytes.append(StreamGrammar.Footer(id: id))
     summary.epochs += 1
     guard isLast else { return try output.append(bytes) }
-    bytes.appendSectionHeader(.end, id: SNPSection.ram.id)
+    phase = .drained
+    bytes.append(StreamGrammar.PartHeader(.end, id: SNPSection.ram.id))
     ram.appendEnd(to: &bytes)
-    bytes.appendFooter(id: SNPSection.ram.id)
+    bytes.append(StreamGrammar.Footer(id: SNPSection.ram.id))
     try output.append(bytes)
-    try border(.end, .pages, PageMetadata.recordLayout)
-    try border(.end, .epochs, EpochToken.layout)
+    try border(.end, .pages, PageMetadata.Layout.self)
+    try border(.end, .epochs, EpochToken.Layout.self)
   }
 
   /// Sends what the VMM keeps of the machine, but for what is the guest's own: that goes with the
   /// final state. Nothing when the guest came without.
   package mutating func sendMachineState() throws(MigrationError) {
+    try require(.drained)
     guard let machine else { return }
     let body = machine.framed
     try full(.machine, body)
     description.add(
       .machine,
       fields: StreamDescription.fields(
-        MachineState.layout, rest: ("entries", body.count - MachineState.layout.size)))
+        MachineState.Layout.self, rest: ("entries", body.count - MachineState.Layout.size)))
     let described = machine.description.flatMap {
       (try? VMDescription(parsing: $0)).map(DescribedSections.init)
     }
@@ -299,7 +333,7 @@ package struct SourceVMM: ~Copyable {
     for entry in machine.entries where MachineState.place(of: entry) == .section {
       guard case .section(var header, let body) = entry else { continue }
       header.id = id
-      try Self.full(header, body, to: output)
+      try output.append(header, body)
       description.add(header, size: body.count, describedBy: described)
       id += 1
     }
@@ -307,33 +341,28 @@ package struct SourceVMM: ~Copyable {
 
   /// Sends the final guest and SVSM state: vCPUs, services, secrets page, page states.
   package mutating func sendFinalState() throws(MigrationError) {
-    var secretsPage: [UInt8]?
-    if let run = guest.description.pageStates.runs.first(where: { $0.state == .secrets }) {
-      var page = [UInt8](repeating: 0, count: PageMetadata.pageSize)
-      var span = page.mutableSpan
-      try guest.read(gpa: run.gpa, into: &span)
-      secretsPage = page
-    }
+    try require(.drained)
     let output = self.output
     var description = self.description
     var id = finalIDs
-    try svsm.packageFinalState(secretsPage: secretsPage) {
+    try svsm.packageFinalState(secretsPage: guest.secretsPage()) {
       (record, bytes) throws(MigrationError) in
       let section = SNPSection(record.kind)
-      try Self.full(section, id: id, instance: record.index, bytes, to: output)
+      try output.append(SectionHeader(section, id: id, instance: record.index), bytes)
       description.add(
         section, instance: record.index,
         fields: StreamDescription.fields(
-          FinalRecord.layout, rest: ("ciphertext", Int(record.length))))
+          FinalRecord.Layout.self, rest: ("ciphertext", Int(record.length))))
       id += 1
     }
     self.description = description
     finalIDs = id
+    phase = .described
   }
 
   private mutating func sendCommit() throws(MigrationError) {
-    try Self.full(.commit, id: finalIDs, instance: 0, svsm.commit(), to: output)
-    description.add(.commit, fields: StreamDescription.fields(CommitRecord.layout))
+    try output.append(SectionHeader(.commit, id: finalIDs), svsm.commit())
+    description.add(.commit, fields: StreamDescription.fields(CommitRecord.Layout.self))
     try output.append([RecordType.eof.rawValue])
   }
 
@@ -345,53 +374,25 @@ package struct SourceVMM: ~Copyable {
     let seal = try Seal(
       coveredLength: length, root: HashTree.root(of: leaves), trailer: trailer,
       signer: svsm.transferData.sourceKey)
-    let fixed = seal.encoded
-    try output.appendUnhashed(fixed + leaves.encoded + svsm.signSeal(Seal.Kind.snp.label + fixed))
+    try output.appendUnhashed(seal.encoded + leaves.encoded + svsm.sign(seal))
     try output.appendUnhashed(trailer)
   }
-
-  // MARK: Pieces
 
   private mutating func advance(_ bytes: UInt64, _ progress: Progress) {
     done += bytes
     progress(done)
   }
 
-  private mutating func full(_ section: SNPSection, _ body: [UInt8]) throws(MigrationError) {
-    try Self.full(section, id: section.id, instance: 0, body, to: output)
-  }
-
-  private static func full(
-    _ section: SNPSection, id: UInt32, instance: UInt32, _ body: [UInt8], to output: SealingOutput
-  ) throws(MigrationError) {
-    try full(
-      SectionHeader(
-        .full, id: id, name: section.name, instance: instance, version: SNPSection.version),
-      body, to: output)
-  }
-
-  private static func full(
-    _ header: SectionHeader, _ body: [UInt8], to output: SealingOutput
-  ) throws(MigrationError) {
-    var head: [UInt8] = []
-    head.append(header)
-    try output.append(head)
-    try output.append(body)
-    var foot: [UInt8] = []
-    foot.appendFooter(id: header.id)
-    try output.append(foot)
+  private func full(_ section: SNPSection, _ body: [UInt8]) throws(MigrationError) {
+    try output.append(SectionHeader(section, id: section.id), body)
   }
 
   /// The start or end of a section whose parts have one fixed size: the no-operation record.
   private mutating func border(
-    _ kind: SectionHeader.Kind, _ section: SNPSection, _ layout: RecordLayout
+    _ kind: SectionHeader.Kind, _ section: SNPSection, _ record: any WireRecord.Type
   ) throws(MigrationError) {
-    var bytes: [UInt8] = []
-    bytes.append(
-      SectionHeader(kind, id: section.id, name: section.name, version: SNPSection.version))
-    bytes += [UInt8](repeating: 0, count: layout.size)
-    bytes.appendFooter(id: section.id)
-    try output.append(bytes)
-    if kind == .start { description.add(section, fields: StreamDescription.fields(layout)) }
+    try output.append(
+      SectionHeader(section, kind, id: section.id), [UInt8](repeating: 0, count: record.size))
+    if kind == .start { description.add(section, fields: StreamDescription.fields(record)) }
   }
 }

@@ -1,5 +1,7 @@
+internal import Errors
 package import QEMUStream
 internal import SVSM
+internal import Wire
 
 /// The sections of an SNP stream: names, versions, ids and the order they come in.
 ///
@@ -77,5 +79,25 @@ package enum SNPSection: Int, Sendable, CaseIterable, Comparable {
     case .secrets: self = .secrets
     case .pageStates: self = .pageStates
     }
+  }
+}
+
+extension SectionHeader {
+  /// The header of a section of the format.
+  init(_ section: SNPSection, _ kind: Kind = .full, id: UInt32, instance: UInt32 = 0) {
+    self.init(
+      kind, id: id, name: section.name, instance: instance, version: SNPSection.version)
+  }
+}
+
+extension SealingOutput {
+  /// Appends a section, or the start or end of one: header, body, footer.
+  /// - Throws: `IO-WRITE`.
+  func append(_ header: SectionHeader, _ body: [UInt8]) throws(MigrationError) {
+    var head: [UInt8] = []
+    head.append(header)
+    try append(head)
+    try append(body)
+    try append(StreamGrammar.Footer(id: header.id).bytes)
   }
 }

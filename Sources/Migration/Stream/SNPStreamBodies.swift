@@ -22,15 +22,16 @@ extension SNPStreamReader {
   }
 
   private mutating func readMachine() throws(MigrationError) -> Record {
-    try input.require(4)
+    let lengthSize = MachineState.Layout.range(of: \.length).count
+    try input.require(lengthSize)
     var head = ByteCursor(input.bytes, at: payloadOffset)
     let length = try head.read(UInt32.self)
-    guard length <= MachineState.maximumSize - 4 else {
+    guard length <= MachineState.maximumSize - lengthSize else {
       throw MigrationError(
         .sectionLength, "machine state is too long", at: payloadOffset,
-        expected: "at most \(MachineState.maximumSize - 4)", got: "\(length)")
+        expected: "at most \(MachineState.maximumSize - lengthSize)", got: "\(length)")
     }
-    try take(4 + Int(length))
+    try take(lengthSize + Int(length))
     var cursor = ByteCursor(payload, at: payloadOffset)
     let frame = try MachineFrame(from: &cursor, isWhole: false)
     devices = frame.following[...]
@@ -42,10 +43,10 @@ extension SNPStreamReader {
   ) throws(MigrationError) -> Record {
     switch known {
     case .session:
-      let fixed = TransferData.layout.size
+      let fixed = TransferData.Layout.size
       try input.require(fixed)
       let evidence = try TransferData.evidenceSize(
-        fixedPart: input.bytes.extracting(first: fixed), at: payloadOffset)
+        TransferData.Layout(at: 0, of: input.bytes), at: payloadOffset)
       let data = try TransferData(
         try input.readArray(fixed + evidence), at: payloadOffset, refuse: refuse)
       sourceKey = data.sourceKey
@@ -62,7 +63,7 @@ extension SNPStreamReader {
       pending = (count - 1) * Self.pageStride + PageMetadata.recordSize
       return .pages(count: count)
     case .epochs:
-      return try readPart(header, size: EpochToken.layout.size, as: .token)
+      return try readPart(header, size: EpochToken.Layout.size, as: .token)
     case .machine:
       return try readMachine()
     case .vcpu: return try readFinal(.vcpu, header)
@@ -70,7 +71,7 @@ extension SNPStreamReader {
     case .secrets: return try readFinal(.secrets, header)
     case .pageStates: return try readFinal(.pageStates, header)
     case .commit:
-      try take(CommitRecord.layout.size)
+      try take(CommitRecord.Layout.size)
       return .commit
     }
   }
@@ -99,8 +100,8 @@ extension SNPStreamReader {
   /// what is said of one part holds for the next.
   private func countPages(_ id: UInt32) -> Int {
     var border = [UInt8]()
-    border.appendFooter(id: id)
-    border.appendSectionHeader(.part, id: id)
+    border.append(StreamGrammar.Footer(id: id))
+    border.append(StreamGrammar.PartHeader(.part, id: id))
     let window = input.bytes
     var (count, end) = (1, PageMetadata.recordSize)
     while end + Self.pageStride <= window.count,
@@ -114,15 +115,14 @@ extension SNPStreamReader {
 
   private mutating func readGuestMap(_ section: SectionHeader) throws(MigrationError) -> Record {
     // Taken whole: the count is checked before its entries are asked for.
-    try input.require(GuestMap.headerLayout.size)
-    var header = ByteCursor(input.bytes, at: payloadOffset)
-    let count = try header.read(UInt32.self)
+    try input.require(GuestMap.Header.size)
+    let count = GuestMap.Header(at: 0, of: input.bytes).count.value
     guard count <= GuestMap.maximumCount else {
       throw MigrationError(
         .guestMap, "guest map has too many entries", at: payloadOffset,
         expected: "at most \(GuestMap.maximumCount)", got: "\(count)")
     }
-    try take(GuestMap.headerLayout.size + Int(count) * GuestMap.entryLayout.size)
+    try take(GuestMap.Header.size + Int(count) * GuestMap.Entry.size)
     var cursor = ByteCursor(payload, at: payloadOffset)
     do throws(MigrationError) {
       return .guestMap(try GuestMap(from: &cursor, blocks: guestBlocks))
@@ -157,7 +157,7 @@ extension SNPStreamReader {
   private mutating func readFinal(
     _ kind: FinalRecord.Kind, _ header: SectionHeader
   ) throws(MigrationError) -> Record {
-    try input.require(FinalRecord.layout.size)
+    try input.require(FinalRecord.Layout.size)
     try take(FinalRecord.size(at: ByteCursor(input.bytes, at: payloadOffset)))
     return .final(FinalRecord.Place(kind, header.instance))
   }

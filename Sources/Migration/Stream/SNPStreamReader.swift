@@ -26,7 +26,7 @@ package struct SNPStreamReader: ~Copyable {
     /// Page records of one part each, all at hand: the first at the front of the payload, the others
     /// `pageStride` bytes apart.
     case pages(count: Int)
-    /// An epoch token: `EpochToken.layout.size` bytes of payload.
+    /// An epoch token: `EpochToken.Layout.size` bytes of payload.
     case token
     /// What the VMM keeps of the machine; sections of its own follow.
     case machine(MachineFrame)
@@ -34,7 +34,7 @@ package struct SNPStreamReader: ~Copyable {
     case device(entry: Int)
     /// A final record at this place: fixed part and ciphertext are the payload.
     case final(FinalRecord.Place)
-    /// The commit: `CommitRecord.layout.size` bytes of payload.
+    /// The commit: `CommitRecord.Layout.size` bytes of payload.
     case commit
     /// A section that need not be understood; in an audit also one whose body was refused.
     case skipped(SectionHeader)
@@ -75,7 +75,8 @@ package struct SNPStreamReader: ~Copyable {
   package internal(set) var payloadOffset: UInt64 = 0
 
   /// Bytes from one page record to the next: the record, the footer behind it, the head of a part.
-  package static let pageStride = 5 + PageMetadata.recordSize + 5
+  package static let pageStride =
+    StreamGrammar.PartHeader.size + PageMetadata.recordSize + StreamGrammar.Footer.size
 
   /// - Parameter crew: hashes the stream, so that its seal can be checked; nil when it is not.
   package init(_ input: StreamInput, checkingSealWith crew: WorkCrew?) {
@@ -146,9 +147,9 @@ package struct SNPStreamReader: ~Copyable {
     do throws(MigrationError) {
       try input.readFooter(expecting: open.id)
     } catch {
-      guard findings != nil, error.code == .sectionFooter, input.offset == start + 5 else {
-        throw error
-      }
+      guard findings != nil, error.code == .sectionFooter,
+        input.offset == start + UInt64(StreamGrammar.Footer.size)
+      else { throw error }
       try refuse(error)
     }
   }
@@ -270,7 +271,7 @@ package struct SNPStreamReader: ~Copyable {
     }
     var left = UInt64(length)
     while left > 0 {
-      let step = min(left, UInt64(LeafHasher.chunkSize))
+      let step = min(left, UInt64(Seal.chunkSize))
       try input.skip(step)
       try hash()
       left -= step

@@ -42,20 +42,20 @@ struct StreamDescription {
             fields: [VMDescription.Field("data", type: "buffer", size: UInt64(size))])))
   }
 
-  /// The fields of a layout: numbers where the size is a number's, else bytes.
+  /// The fields of a record: numbers where the size is a number's, else bytes.
   static func fields(
-    _ layout: RecordLayout, rest: (name: String, size: Int)? = nil
+    _ record: any WireRecord.Type, rest: (name: String, size: Int)? = nil
   ) -> [VMDescription.Field] {
-    var fields = layout.fields.map { field in
+    var fields = record.fields.map { field in
       let type =
-        switch field.size {
+        switch field.range.count {
         case 1: "uint8"
         case 2: "uint16"
         case 4: "uint32"
         case 8: "uint64"
         default: "buffer"
         }
-      return VMDescription.Field(field.name, type: type, size: UInt64(field.size))
+      return VMDescription.Field(field.name, type: type, size: UInt64(field.range.count))
     }
     if let rest, rest.size > 0 {
       fields.append(VMDescription.Field(rest.name, type: "buffer", size: UInt64(rest.size)))

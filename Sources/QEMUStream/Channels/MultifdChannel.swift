@@ -190,7 +190,7 @@ package final class MultifdChannel {
         throw MigrationError(
           .ramOffset, "page lies beyond its block \(name)", at: place,
           expected: "less than 0x" + String(blocks.blocks[block].length, radix: 16),
-          got: "0x" + String(offset, radix: 16))
+          got: Hex.number(offset))
       }
       if index < normal { packet.normal.append(offset) } else { packet.zero.append(offset) }
     }

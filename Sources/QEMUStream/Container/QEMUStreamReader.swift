@@ -210,7 +210,7 @@ package struct QEMUStreamReader {
     case .subsection, .vmdescription, .configuration, .footer:
       throw MigrationError(
         .sectionType, "record type is out of place", at: start,
-        got: "0x" + String(type.rawValue, radix: 16))
+        got: Hex.number(type.rawValue))
     }
   }
 

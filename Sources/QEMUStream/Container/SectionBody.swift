@@ -24,7 +24,8 @@ extension StreamInput {
       throw header.mismatch(endingAt: offset &+ UInt64(size))
     }
     try require(size)
-    if hasFooters != false, try available(atLeast: size + 5) >= size + 5 {
+    let end = size + StreamGrammar.Footer.size
+    if hasFooters != false, try available(atLeast: end) >= end {
       guard StreamGrammar.isFooter(header.id, in: bytes, at: size) || hasFooters == nil else {
         throw header.mismatch(endingAt: offset &+ UInt64(size))
       }
@@ -45,18 +46,21 @@ extension StreamInput {
 
   private func scannedSize(of header: SectionHeader) throws(MigrationError) -> Int {
     var searched = 0
+    let footerSize = StreamGrammar.Footer.size
     while true {
       // The footer, and the byte that begins the next record. A long body is read in large pieces; a
       // short one waits for no more than its end.
-      if searched >= SectionScan.piece, searched + 6 > bytes.count {
+      if searched >= SectionScan.piece, searched + footerSize + 1 > bytes.count {
         _ = try available(atLeast: searched + SectionScan.piece)
       }
-      if try available(atLeast: searched + 6) < searched + 6 { try requireDescribed(header) }
-      try require(searched + 6)
+      if try available(atLeast: searched + footerSize + 1) < searched + footerSize + 1 {
+        try requireDescribed(header)
+      }
+      try require(searched + footerSize + 1)
       let window = bytes
-      while searched + 6 <= window.count, searched <= QEMUStreamReader.scanLimit {
+      while searched + footerSize + 1 <= window.count, searched <= QEMUStreamReader.scanLimit {
         if StreamGrammar.isFooter(header.id, in: window, at: searched),
-          StreamGrammar.beginsRecord(window[searched + 5])
+          StreamGrammar.beginsRecord(window[searched + footerSize])
         {
           return searched
         }
@@ -142,10 +146,7 @@ struct PassedBodies {
 
 extension StreamGrammar {
   static func isFooter(_ id: UInt32, in window: Span<UInt8>, at place: Int) -> Bool {
-    guard window[place] == RecordType.footer.rawValue else { return false }
-    var found: UInt32 = 0
-    for index in place + 1..<place + 5 { found = found << 8 | UInt32(window[index]) }
-    return found == id
+    window[place] == RecordType.footer.rawValue && Footer(at: place, of: window).id.value == id
   }
 
   /// Whether `byte` can stand where a record begins, among the sections.

@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 /// A command record (QEMU `migration/savevm.c`, `enum qemu_vm_cmd`).
 ///
@@ -77,7 +78,7 @@ extension StreamInput {
     let length = Int(try read(UInt16.self))
     guard let code = StreamCommand.Code(rawValue: number) else {
       throw MigrationError(
-        .command, "unknown command", at: start &+ 1, got: "0x" + String(number, radix: 16))
+        .command, "unknown command", at: start &+ 1, got: Hex.number(number))
     }
     guard code.allows(length) else {
       throw MigrationError(

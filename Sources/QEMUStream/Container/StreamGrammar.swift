@@ -12,9 +12,52 @@ package enum StreamGrammar {
   package static let version: UInt32 = 3
 
   /// The file header.
-  package static let headerLayout = RecordLayout("qemu-header", ["magic": 4, "version": 4])
+  package struct Header: WireRecord {
+    package static let name = "qemu-header"
+
+    /// "QEVM".
+    package var magic: BE32
+    /// 3.
+    package var version: BE32
+  }
+
   /// The record after each section's body.
-  package static let footerLayout = RecordLayout("qemu-footer", ["type": 1, "id": 4])
+  package struct Footer: WireRecord {
+    package static let name = "qemu-footer"
+
+    /// 7e.
+    package var type: U8
+    /// Of the section that ends.
+    package var id: BE32
+
+    package init(id: UInt32) {
+      (type, self.id) = (U8(RecordType.footer.rawValue), BE32(id))
+    }
+  }
+
+  /// What comes before the body of a section's part or end; of a start or full it is the first half.
+  package struct PartHeader: WireRecord {
+    /// 02 or 03.
+    package var type: U8
+    /// Of the section.
+    package var id: BE32
+
+    package init(_ kind: SectionHeader.Kind, id: UInt32) {
+      (type, self.id) = (U8(kind.rawValue), BE32(id))
+    }
+  }
+
+  /// What comes before the text of a VM description, or before the name of a machine in a configuration.
+  package struct TextHeader: WireRecord {
+    /// 06 or 07.
+    package var type: U8
+    /// Bytes of the text.
+    package var length: BE32
+
+    package init(_ type: RecordType, length: Int) {
+      (self.type, self.length) = (U8(type.rawValue), BE32(UInt32(truncatingIfNeeded: length)))
+    }
+  }
 }
 
 extension StreamInput {
@@ -29,12 +72,13 @@ extension StreamInput {
     guard magic == StreamGrammar.magic else {
       throw MigrationError(
         .streamMagic, "not a QEMU migration stream", at: start, expected: "5145564d (QEVM)",
-        got: Hex.encode((0..<4).map { UInt8(truncatingIfNeeded: magic >> (24 - 8 * $0)) }))
+        got: Hex.encode(BE32(magic).bytes))
     }
     let version = try read(UInt32.self)
     guard version == StreamGrammar.version else {
       throw MigrationError(
-        .streamVersion, "stream version is not read", at: start &+ 4,
+        .streamVersion, "stream version is not read",
+        at: StreamGrammar.Header.offset(of: \.version, from: start),
         expected: "\(StreamGrammar.version)", got: "\(version)")
     }
   }
@@ -46,7 +90,7 @@ extension StreamInput {
     let byte = try read(UInt8.self)
     guard let type = RecordType(rawValue: byte) else {
       throw MigrationError(
-        .sectionType, "unknown record type", at: start, got: "0x" + String(byte, radix: 16))
+        .sectionType, "unknown record type", at: start, got: Hex.number(byte))
     }
     return type
   }
@@ -85,12 +129,13 @@ extension StreamInput {
     guard type == RecordType.footer.rawValue else {
       throw MigrationError(
         .sectionFooter, "section does not end with its footer", at: start, expected: "0x7e",
-        got: "0x" + String(type, radix: 16))
+        got: Hex.number(type))
     }
     let closed = try read(UInt32.self)
     guard closed == id else {
       throw MigrationError(
-        .sectionFooter, "footer is another section's", at: start &+ 1, expected: "id \(id)",
+        .sectionFooter, "footer is another section's",
+        at: StreamGrammar.Footer.offset(of: \.id, from: start), expected: "id \(id)",
         got: "id \(closed)")
     }
   }

@@ -80,7 +80,7 @@ package final class StreamInput {
     guard got >= needed else {
       throw MigrationError(
         .streamTruncated, "stream ends early", at: offset &+ UInt64(got),
-        expected: "\(needed) bytes from byte 0x\(String(offset, radix: 16))", got: "\(got)")
+        expected: "\(needed) bytes from byte \(Hex.number(offset))", got: "\(got)")
     }
   }
 

@@ -5,8 +5,8 @@ internal import Wire
 extension [UInt8] {
   /// `QEVM` and version 3.
   package mutating func appendFileHeader() {
-    append(bigEndian: StreamGrammar.magic)
-    append(bigEndian: StreamGrammar.version)
+    append(
+      StreamGrammar.Header(magic: BE32(StreamGrammar.magic), version: BE32(StreamGrammar.version)))
   }
 
   /// A length byte and the name.
@@ -17,8 +17,7 @@ extension [UInt8] {
 
   /// A whole configuration section, subsections in QEMU's order.
   package mutating func append(_ configuration: Configuration) {
-    append(RecordType.configuration.rawValue)
-    append(bigEndian: UInt32(configuration.machine.count))
+    append(StreamGrammar.TextHeader(.configuration, length: configuration.machine.count))
     append(contentsOf: configuration.machine)
     if let bits = configuration.targetPageBits {
       appendSubsectionHeader("configuration/target-page-bits", version: 1)
@@ -37,18 +36,11 @@ extension [UInt8] {
 
   /// The header of a section; for a part or end, type and id only.
   package mutating func append(_ header: SectionHeader) {
-    append(header.kind.rawValue)
-    append(bigEndian: header.id)
+    append(StreamGrammar.PartHeader(header.kind, id: header.id))
     if header.kind == .part || header.kind == .end { return }
     append(name: header.name)
     append(bigEndian: header.instance)
     append(bigEndian: header.version)
-  }
-
-  /// The header of a part or end: `02` or `03`, then the id.
-  package mutating func appendSectionHeader(_ kind: SectionHeader.Kind, id: UInt32) {
-    append(kind.rawValue)
-    append(bigEndian: id)
   }
 
   /// `05`, the name, the version: the start of a subsection inside a body.
@@ -56,12 +48,6 @@ extension [UInt8] {
     append(RecordType.subsection.rawValue)
     append(name: name)
     append(bigEndian: version)
-  }
-
-  /// `7e` and the id of the section that ends.
-  package mutating func appendFooter(id: UInt32) {
-    append(RecordType.footer.rawValue)
-    append(bigEndian: id)
   }
 
   /// A whole command record. Payloads have at most 65535 bytes.
@@ -78,8 +64,7 @@ extension [UInt8] {
   /// `06`, a length and the text: what may follow the end of the sections.
   package mutating func append(_ description: VMDescription) {
     let text = description.json.compact
-    append(RecordType.vmdescription.rawValue)
-    append(bigEndian: UInt32(text.count))
+    append(StreamGrammar.TextHeader(.vmdescription, length: text.count))
     append(contentsOf: text)
   }
 }

@@ -1,4 +1,3 @@
-
 /// The sections of a description by idstr and instance: there may be tens of thousands, and each is
 /// asked for.
 package struct DescribedSections: Sendable {

@@ -1,4 +1,3 @@
-
 /// How far one call of an unpacker went.
 struct UnpackedPiece {
   /// Packed bytes that were read.

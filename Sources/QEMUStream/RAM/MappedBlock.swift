@@ -1,4 +1,5 @@
 internal import Errors
+internal import Wire
 
 /// What a mapped-ram stream says of one RAM block, right after its entry in the block list (QEMU
 /// `migration/ram.c`, `MappedRamHeader`). All integers are big-endian.
@@ -46,7 +47,7 @@ extension StreamInput {
     func refused(_ what: String, _ got: UInt64, at place: UInt64) -> MigrationError {
       MigrationError(
         .ramData, "mapped-ram header \(what)", in: .ram,
-        at: start &+ place, got: "0x" + String(got, radix: 16))
+        at: start &+ place, got: Hex.number(got))
     }
     guard version <= 1 else { throw refused("has an unknown version", UInt64(version), at: 0) }
     guard pageSize == UInt64(RAMSection.pageSize) else {

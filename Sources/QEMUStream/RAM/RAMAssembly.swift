@@ -118,7 +118,7 @@ package final class RAMAssembly {
       guard range.upperBound <= arrivals[index].length else {
         throw MigrationError(
           .ramOffset, "discarded pages lie beyond their block", in: .section(command.code.name),
-          at: command.offset, got: "0x" + String(range.upperBound, radix: 16))
+          at: command.offset, got: Hex.number(range.upperBound))
       }
       arrivals[index].seen.remove(range.lowerBound / size..<range.upperBound / size)
     }
@@ -249,7 +249,8 @@ private struct DiscardedRanges {
       let (upper, overflow) = start.addingReportingOverflow(length)
       guard !overflow, (start | length) % UInt64(RAMSection.pageSize) == 0 else {
         throw MigrationError(
-          .command, "discarded pages are no whole pages", in: .section(command.code.name), at: place)
+          .command, "discarded pages are no whole pages", in: .section(command.code.name), at: place
+        )
       }
       ranges.append(start..<upper)
     }

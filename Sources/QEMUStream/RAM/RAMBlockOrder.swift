@@ -1,4 +1,3 @@
-
 /// The blocks of a list by name, to be searched by halving: a stream may name one of thousands at every
 /// page. A search allocates nothing, and needs no hash that a stream could aim at.
 struct RAMBlockOrder: Sendable {

@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 /// Whether all pages of a guest have come.
 extension RAMAssembly {
@@ -10,9 +11,11 @@ extension RAMAssembly {
     let pages = known.length / UInt64(RAMSection.pageSize)
     throw MigrationError(
       .ramMissing, "stream does not hold all of RAM block \(known.name)", in: .ram,
-      at: offset, expected: "\(pages) pages, those on other channels given with --channel",
-      got: "\(pages - missingPages(of: block)); the first that never came is at offset 0x"
-        + String(place, radix: 16))
+      at: offset, expected: "\(pages) pages, those on other channels given with \(.channel)",
+      got: """
+        \(pages - missingPages(of: block)); the first that never came is at offset \
+        \(Hex.number(place))
+        """)
   }
 
   /// The same of all blocks. One that is left to a file outside of the stream (x-ignore-shared) is

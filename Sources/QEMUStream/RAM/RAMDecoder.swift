@@ -133,7 +133,7 @@ package struct RAMDecoder: Sendable {
         .ramOffset, "page lies beyond its block \(blocks[current].name)",
         in: .ram, at: start,
         expected: "less than 0x" + String(blocks[current].length, radix: 16),
-        got: "0x" + String(offset, radix: 16))
+        got: Hex.number(offset))
     }
     return RAMPage(block: current, offset: offset)
   }
@@ -225,7 +225,7 @@ package struct RAMDecoder: Sendable {
       throw MigrationError(
         .ramList, "block length is no page multiple or passes the total",
         in: .ram, at: lengthOffset,
-        expected: "1 to 0x" + String(left, radix: 16), got: "0x" + String(length, radix: 16))
+        expected: "1 to \(Hex.number(left))", got: Hex.number(length))
     }
     try skipPageSize(from: input)
     if listForm.hasAddresses { _ = try input.read(UInt64.self) }

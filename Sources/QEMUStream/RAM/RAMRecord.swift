@@ -1,3 +1,5 @@
+internal import Wire
+
 /// Flags in the low 12 bits of a RAM word (QEMU `migration/ram.c`, `RAM_SAVE_FLAG_…`).
 ///
 /// A word is `offset in block | one type`, plus `continue` for page records, big-endian.
@@ -31,7 +33,7 @@ package enum RAMSection {
   /// QEMU refuses any other.
   package static let version: UInt32 = 4
   /// Bytes of a page, and the unit of offsets and lengths.
-  package static let pageSize = 4096
+  package static var pageSize: Int { Page.size }
 }
 
 /// A RAM block as the block list names it.

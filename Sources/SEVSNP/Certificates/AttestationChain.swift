@@ -134,8 +134,8 @@ struct AttestationChain {
       .certificateRoot,
       isNamesake
         ? "the chain's root has a trusted root's name and another key"
-        : "the chain's root is not trusted: if it is to be, name it with --trust",
-      in: .certificate, expected: trust.map(\.description).joined(separator: " or "),
+        : "the chain's root is not trusted: if it is to be, name it with \(.trust)",
+      in: .certificate, expected: "\(trust.map(\.description).joined(separator: " or "))",
       got: isNamesake ? "another key of \(name)" : "\(name)")
   }
 

@@ -5,19 +5,22 @@ package import Wire
 /// The certificate table of an extended guest request (GHCB specification, "Extended guest
 /// request"): what a host hands its guest beside a report. Nothing in it is trusted.
 ///
-/// Entries from the first byte on, each 24 bytes; an entry of zeros ends the list, the contents
-/// follow. Integers are little-endian, offsets count from the table's first byte.
-///
-///     offset  size  field
-///          0    16  guid      in the byte order of its text (RFC 4122)
-///         16     4  offset
-///         20     4  length
+/// Entries from the first byte on; an entry of zeros ends the list, the contents follow. Offsets count from the
+/// table's first byte.
 package struct CertificateTable: Equatable, Sendable {
   /// Bytes of a whole table that are read at most; Linux takes no more either.
   package static let limit = 0x4000
 
-  package static let layout = RecordLayout(
-    "certificate-table-entry", ["guid": 16, "offset": 4, "length": 4])
+  /// One entry, little-endian.
+  package struct Layout: WireRecord {
+    package static let name = "certificate-table-entry"
+
+    /// In the byte order of its text (RFC 4122).
+    package var guid: WireBytes<16>
+    /// Of the content.
+    package var offset: LE32
+    package var length: LE32
+  }
 
   /// What an entry is, by its GUID.
   package enum Kind: String, CaseIterable, Sendable {
@@ -71,10 +74,10 @@ package struct CertificateTable: Equatable, Sendable {
   /// Whether `bytes` are meant to be a table, well-formed or not: an entry of a known kind, in
   /// either order of a GUID, is in the list, or the list is empty.
   package static func isMeant(_ bytes: [UInt8]) -> Bool {
-    let end = min(bytes.count, limit) - layout.size
+    let end = min(bytes.count, limit) - Layout.size
     guard end >= 0 else { return false }
-    for start in stride(from: 0, through: end, by: layout.size) {
-      let guid = Array(bytes[start..<start + 16])
+    for start in stride(from: 0, through: end, by: Layout.size) {
+      let guid = bytes[\Layout.guid, at: start].array
       if guid.allSatisfy({ $0 == 0 }) { return start == 0 }
       if Kind(rawValue: Hex.encode(guid)) ?? Kind(mixedEndian: guid) != nil { return true }
     }
@@ -111,13 +114,14 @@ package struct CertificateTable: Equatable, Sendable {
     var cursor = ByteCursor(span)
     while true {
       let offset = cursor.offset
-      guard cursor.remaining >= layout.size else {
+      guard cursor.remaining >= Layout.size else {
         throw MigrationError(.certificateTable, "certificate table has no end entry", at: offset)
       }
-      let guid = try cursor.takeArray(16)
-      let start = Int(try cursor.readLittleEndian(UInt32.self))
-      let length = Int(try cursor.readLittleEndian(UInt32.self))
-      if guid.allSatisfy({ $0 == 0 }) {
+      let entry = try cursor.read(Layout.self)
+      let (guid, start, length) = (
+        entry.guid.array, Int(entry.offset.value), Int(entry.length.value)
+      )
+      if entry.guid.isZero {
         guard start == 0, length == 0 else {
           throw MigrationError(.certificateTable, "end entry is not all zero", at: offset)
         }
@@ -134,11 +138,13 @@ package struct CertificateTable: Equatable, Sendable {
       let content = start..<start + length
       guard content.upperBound <= bytes.count else {
         throw MigrationError(
-          .certificateTable, "content lies beyond the table", at: offset + 16,
+          .certificateTable, "content lies beyond the table",
+          at: Layout.offset(of: \.offset, from: offset),
           expected: "at most \(bytes.count)", got: "\(content.upperBound)")
       }
       guard !places.contains(where: { $0.content.overlaps(content) }) else {
-        throw MigrationError(.certificateTable, "contents overlap", at: offset + 16)
+        throw MigrationError(
+          .certificateTable, "contents overlap", at: Layout.offset(of: \.offset, from: offset))
       }
       places.append((guid, content))
     }
@@ -167,19 +173,20 @@ package struct CertificateTable: Equatable, Sendable {
     guard Set(entries.map(\.guid)).count == entries.count else {
       throw MigrationError(.certificateTable, "entry occurs twice")
     }
-    var next = (entries.count + 1) * Self.layout.size
+    var next = (entries.count + 1) * Layout.size
     guard next + entries.map(\.content.count).reduce(0, +) <= Self.limit else {
       throw MigrationError(
         .certificateTable, "certificate table is too long", expected: "at most \(Self.limit) bytes")
     }
     var bytes: [UInt8] = []
     for entry in entries {
-      bytes += entry.guid
-      bytes.append(littleEndian: UInt32(next))
-      bytes.append(littleEndian: UInt32(entry.content.count))
+      bytes.append(
+        Layout(
+          guid: WireBytes(entry.guid), offset: LE32(UInt32(next)),
+          length: LE32(UInt32(entry.content.count))))
       next += entry.content.count
     }
-    bytes += [UInt8](repeating: 0, count: Self.layout.size)
+    bytes.append(Layout())
     for entry in entries { bytes += entry.content }
     return bytes
   }

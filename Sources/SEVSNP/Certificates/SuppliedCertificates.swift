@@ -124,7 +124,7 @@ extension AttestationVerifier {
       guard [.certificate, .issuer].contains(check.name),
         case .failed(var error) = check.outcome, error.code == .certificateMissing
       else { return check }
-      error.got = note
+      error.got = Wording(note)
       return AttestationCheck(name: check.name, outcome: .failed(error))
     }
     return result

@@ -24,7 +24,8 @@ package struct ModelSecurityProcessor: Sendable {
   /// The report of `fields`, signed as they stand.
   /// - Throws: `REPORT-VERSION`; `INTERNAL` for a field of the wrong length;
   ///   `INTERNAL-CRYPTOGRAPHY`.
-  package func sign(_ fields: AttestationReport.Fields) throws(MigrationError) -> AttestationReport {
+  package func sign(_ fields: AttestationReport.Fields) throws(MigrationError) -> AttestationReport
+  {
     let bytes = try fields.signedBytes()
     let signature = try platform.endorsementKey.sign(digest: SHA384.hash(bytes))
     return try AttestationReport(

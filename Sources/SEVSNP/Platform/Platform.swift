@@ -55,23 +55,23 @@ package struct Platform: Sendable {
   package static let modelChips = 2
 
   /// A built-in chip; both stand under one root and differ in key and chip identifier.
+  ///
+  /// THEIR KEYS ARE PUBLIC AND PROTECT NOTHING. They stand in for AMD's so that every step of a migration can
+  /// be run and tested without hardware; whoever has `Model/` can sign as them. `Fixtures/model-platform/make`
+  /// makes it.
   /// - Parameter chip: 0 or 1.
   /// - Throws: `PLATFORM-SYNTAX` for another number.
   package static func model(chip: Int) throws(MigrationError) -> Platform {
-    let (vcek, key): (String, String)
-    switch chip {
-    case 0:
-      vcek = ModelPlatformCertificates.chip0VCEK
-      key = ModelPlatformCertificates.chip0PublishedPrivateKey
-    case 1:
-      vcek = ModelPlatformCertificates.chip1VCEK
-      key = ModelPlatformCertificates.chip1PublishedPrivateKey
-    default: throw MigrationError(.platformSyntax, "no such model chip", got: "\(chip)")
+    let chips = [
+      (PackageResources.model_chip_0_pem, PackageResources.model_chip_0_published_key_pem),
+      (PackageResources.model_chip_1_pem, PackageResources.model_chip_1_published_key_pem),
+    ]
+    guard chips.indices.contains(chip) else {
+      throw MigrationError(.platformSyntax, "no such model chip", got: "\(chip)")
     }
     return try Platform(
-      ark: Array(ModelPlatformCertificates.rootARK.utf8),
-      ask: Array(ModelPlatformCertificates.intermediateASK.utf8),
-      vcek: Array(vcek.utf8), key: Array(key.utf8))
+      ark: PackageResources.model_ark_pem, ask: PackageResources.model_ask_pem,
+      vcek: chips[chip].0, key: chips[chip].1)
   }
 
   /// Leaf, intermediate, root: what goes beside a report.
@@ -104,9 +104,7 @@ extension TrustAnchor {
   package static let model: [TrustAnchor] = [
     TrustAnchor(
       product: nil,
-      texts: [
-        ModelPlatformCertificates.rootARK, ModelPlatformCertificates.intermediateASK,
-        ModelPlatformCertificates.intermediateASVK,
-      ])
+      pem: PackageResources.model_ark_pem + PackageResources.model_ask_pem
+        + PackageResources.model_asvk_pem)
   ].compactMap { $0 }
 }

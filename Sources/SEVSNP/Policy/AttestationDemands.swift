@@ -23,12 +23,13 @@ extension AttestationVerifier {
       guard let providers else {
         throw MigrationError(
           .reportSigningKey, "report is signed for a provider, not for one chip",
-          in: .report, at: 0x048, expected: "VCEK", got: "VLEK")
+          in: .report, at: AttestationReport.offset(of: \.keyInfo), expected: "VCEK", got: "VLEK")
       }
       guard let provider = endorsement?.provider, providers.contains(provider) else {
         throw MigrationError(
           .reportSigningKey, "report is signed for a provider that is not welcome",
-          in: .report, at: 0x048, expected: providers.joined(separator: ", "),
+          in: .report, at: AttestationReport.offset(of: \.keyInfo),
+          expected: providers.joined(separator: ", "),
           got: endorsement?.provider)
       }
     }
@@ -44,7 +45,8 @@ extension AttestationVerifier {
     ledger.check(.reportData) { () throws(MigrationError) in
       guard report.reportData == wanted else {
         throw MigrationError(
-          .reportData, "report does not carry the expected bytes", in: .report, at: 0x050,
+          .reportData, "report does not carry the expected bytes", in: .report,
+          at: AttestationReport.offset(of: \.reportData),
           expected: Hex.encode(wanted), got: Hex.encode(report.reportData))
       }
     }
@@ -58,7 +60,8 @@ extension AttestationVerifier {
       guard report.vmpl == vmpl else {
         throw MigrationError(
           .reportVMPL, "report was requested from another privilege level", in: .report,
-          at: 0x030, expected: "VMPL \(vmpl)", got: "VMPL \(report.vmpl)")
+          at: AttestationReport.offset(of: \.vmpl), expected: "VMPL \(vmpl)",
+          got: "VMPL \(report.vmpl)")
       }
     }
   }
@@ -71,7 +74,8 @@ extension AttestationVerifier {
     ledger.check(.debug) { () throws(MigrationError) in
       guard !report.policy.allowsDebug else {
         throw MigrationError(
-          .reportDebug, "the guest's policy lets the host debug it", in: .report, at: 0x008,
+          .reportDebug, "the guest's policy lets the host debug it", in: .report,
+          at: AttestationReport.offset(of: \.policy),
           expected: "bit 19 clear", got: "set")
       }
     }
@@ -92,7 +96,8 @@ extension AttestationVerifier {
       guard !report.fields.mayHaveMigrationAgent else {
         throw MigrationError(
           .reportMigrationAgent, "firmware may migrate the guest", in: .report,
-          at: report.policy.allowsMigrationAgent ? 0x008 : 0x160,
+          at: report.policy.allowsMigrationAgent
+            ? AttestationReport.offset(of: \.policy) : AttestationReport.offset(of: \.reportIDMa),
           expected: "policy bit 18 clear and REPORT_ID_MA all ones")
       }
     }

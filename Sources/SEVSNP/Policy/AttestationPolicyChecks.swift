@@ -13,7 +13,7 @@ extension AttestationVerifier {
       (welcome) throws(MigrationError) in
       try Self.require(
         report.measurement, amongst: welcome, .reportMeasurement,
-        "guest was launched from another image", at: 0x090)
+        "guest was launched from another image", at: AttestationReport.offset(of: \.measurement))
     }
     checkLevels(report, report.product ?? endorsement?.product, &ledger)
     checkGuestPolicy(report, &ledger)
@@ -23,7 +23,7 @@ extension AttestationVerifier {
       try Self.require(
         report.chipID, amongst: welcome, .reportChip,
         report.fields.masksChipID ? "report does not name its chip" : "chip is not welcome",
-        at: 0x1A0)
+        at: AttestationReport.offset(of: \.chipID))
     }
     checkPlatform(report, &ledger)
   }
@@ -58,8 +58,14 @@ extension AttestationVerifier {
   ) {
     let policy = requirements.policy
     let levels: [(AttestationCheck.Name, [Product: TCBVersion.Components]?, TCBVersion, UInt64)] = [
-      (.minimumTCB, policy.minimumTCB, report.reportedTCB, 0x180),
-      (.launchTCB, policy.minimumLaunchTCB, report.launchTCB, 0x1F0),
+      (
+        .minimumTCB, policy.minimumTCB, report.reportedTCB,
+        AttestationReport.offset(of: \.reportedTCB)
+      ),
+      (
+        .launchTCB, policy.minimumLaunchTCB, report.launchTCB,
+        AttestationReport.offset(of: \.launchTCB)
+      ),
     ]
     for (name, minimum, version, offset) in levels where minimum == nil || product != nil {
       let found = product.map { "\(version.components(for: $0))" } ?? version.hex
@@ -76,13 +82,15 @@ extension AttestationVerifier {
       guard committed == current else {
         throw MigrationError(
           .reportTCB, "platform runs firmware that is not committed", in: .report,
-          at: 0x1E0, expected: current.text(beside: committed, for: product),
+          at: AttestationReport.offset(of: \.committedTCB),
+          expected: current.text(beside: committed, for: product),
           got: committed.text(beside: current, for: product))
       }
       guard report.committedFirmware == report.currentFirmware else {
         throw MigrationError(
           .reportTCB, "platform runs firmware whose version is not committed", in: .report,
-          at: 0x1EC, expected: "\(report.currentFirmware)", got: "\(report.committedFirmware)")
+          at: AttestationReport.offset(of: \.committedVersion),
+          expected: "\(report.currentFirmware)", got: "\(report.committedFirmware)")
       }
     }
   }
@@ -113,14 +121,14 @@ extension AttestationVerifier {
       (requirements.policy.guestPolicy, "guest's policy is less strict than demanded"),
     ].compactMap { (floor, what) in floor.map { ($0, what) } }
     demand(
-      .guestPolicy, floors.isEmpty ? nil : floors, has: Self.hex(report.policy.rawValue), &ledger
+      .guestPolicy, floors.isEmpty ? nil : floors, has: Hex.number(report.policy.rawValue), &ledger
     ) { (floors) throws(MigrationError) in
       for (floor, what) in floors {
         guard report.policy.isAtLeastAsStrict(as: floor) else {
           throw MigrationError(
-            .reportPolicy, what, in: .report, at: 0x008,
-            expected: "at least as strict as \(Self.hex(floor.rawValue))",
-            got: Self.hex(report.policy.rawValue))
+            .reportPolicy, what, in: .report, at: AttestationReport.offset(of: \.policy),
+            expected: "at least as strict as \(Hex.number(floor.rawValue))",
+            got: Hex.number(report.policy.rawValue))
         }
       }
     }
@@ -134,14 +142,27 @@ extension AttestationVerifier {
       guard fields.guestSVN >= least else {
         throw MigrationError(
           .reportIdentity, "guest's security version is older than demanded", in: .report,
-          at: 0x004, expected: "at least \(least)", got: "\(fields.guestSVN)")
+          at: AttestationReport.offset(of: \.guestSVN), expected: "at least \(least)",
+          got: "\(fields.guestSVN)")
       }
     }
     let names = [
-      (policy.familyID, fields.familyID, 0x010 as UInt64, "guest is of another family"),
-      (policy.imageID, fields.imageID, 0x020, "guest is of another image"),
-      (policy.reportID, fields.reportID, 0x140, "guest was launched at another time"),
-      (policy.reportIDMA, fields.reportIDMA, 0x160, "guest has another migration agent"),
+      (
+        policy.familyID, fields.familyID, AttestationReport.offset(of: \.familyID),
+        "guest is of another family"
+      ),
+      (
+        policy.imageID, fields.imageID, AttestationReport.offset(of: \.imageID),
+        "guest is of another image"
+      ),
+      (
+        policy.reportID, fields.reportID, AttestationReport.offset(of: \.reportID),
+        "guest was launched at another time"
+      ),
+      (
+        policy.reportIDMA, fields.reportIDMA, AttestationReport.offset(of: \.reportIDMa),
+        "guest has another migration agent"
+      ),
     ].compactMap { (wanted, found, offset, what) in wanted.map { ($0, found, offset, what) } }
     let found =
       "family \(Self.short(fields.familyID)), image \(Self.short(fields.imageID)), report ID "
@@ -156,12 +177,13 @@ extension AttestationVerifier {
       (wanted) throws(MigrationError) in
       try Self.require(
         fields.hostData, amongst: [wanted], .reportIdentity,
-        "guest was launched with other host data", at: 0x0C0)
+        "guest was launched with other host data", at: AttestationReport.offset(of: \.hostData))
     }
     demand(.idKey, policy.idKeyDigests, has: Self.short(fields.idKeyDigest), &ledger) {
       (welcome) throws(MigrationError) in
       try Self.require(
-        fields.idKeyDigest, amongst: welcome, .reportIdentity, "ID key is not welcome", at: 0x0E0)
+        fields.idKeyDigest, amongst: welcome, .reportIdentity, "ID key is not welcome",
+        at: AttestationReport.offset(of: \.idKeyDigest))
     }
     let author =
       report.keyInfo.hasAuthorKey ? Self.short(fields.authorKeyDigest) : "no author key"
@@ -170,11 +192,11 @@ extension AttestationVerifier {
       guard report.keyInfo.hasAuthorKey else {
         throw MigrationError(
           .reportIdentity, "guest was launched without an author key", in: .report,
-          at: 0x048, expected: "bit 0 set", got: "clear")
+          at: AttestationReport.offset(of: \.keyInfo), expected: "bit 0 set", got: "clear")
       }
       try Self.require(
         fields.authorKeyDigest, amongst: welcome, .reportIdentity, "author key is not welcome",
-        at: 0x110)
+        at: AttestationReport.offset(of: \.authorKeyDigest))
     }
   }
 
@@ -197,7 +219,7 @@ extension AttestationVerifier {
       ] where bits.rawValue != 0 {
         throw MigrationError(
           .reportPlatform, "\(what): \(bits.setBits.joined(separator: ", "))", in: .report,
-          at: 0x040, got: Self.hex(set))
+          at: AttestationReport.offset(of: \.platformInfo), got: Hex.number(set))
       }
     }
     demand(
@@ -205,8 +227,11 @@ extension AttestationVerifier {
       has: "\(fields.currentFirmware), committed \(fields.committedFirmware)", &ledger
     ) { (least) throws(MigrationError) in
       for (version, offset, name) in [
-        (fields.currentFirmware, 0x1E8 as UInt64, "firmware"),
-        (fields.committedFirmware, 0x1EC, "committed firmware"),
+        (fields.currentFirmware, AttestationReport.offset(of: \.currentVersion), "firmware"),
+        (
+          fields.committedFirmware, AttestationReport.offset(of: \.committedVersion),
+          "committed firmware"
+        ),
       ] {
         guard version.isAtLeast(least) else {
           throw MigrationError(
@@ -220,24 +245,24 @@ extension AttestationVerifier {
       .mitigations, policy.requiredMitigations,
       has: vectors.isEmpty
         ? "none, version \(report.version)"
-        : vectors.map(Self.hex).joined(separator: " at launch, now "), &ledger
+        : vectors.map { Hex.number($0) }.joined(separator: " at launch, now "), &ledger
     ) { (bits) throws(MigrationError) in
       guard let launch = fields.launchMitigations, let current = fields.currentMitigations else {
         throw MigrationError(
-          .reportPlatform, "report says nothing of mitigations", in: .report, at: 0x000,
+          .reportPlatform, "report says nothing of mitigations", in: .report,
+          at: AttestationReport.offset(of: \.version),
           expected: "version 5", got: "\(report.version)")
       }
       for (vector, offset, name) in [
-        (launch, 0x1F8 as UInt64, "at launch"), (current, 0x200, "now"),
+        (launch, AttestationReport.offset(of: \.launchMitVector), "at launch"),
+        (current, AttestationReport.offset(of: \.currentMitVector), "now"),
       ] {
         guard vector & bits == bits else {
           throw MigrationError(
             .reportPlatform, "a mitigation that is demanded was not in force \(name)",
-            in: .report, at: offset, expected: Self.hex(bits), got: Self.hex(vector))
+            in: .report, at: offset, expected: Hex.number(bits), got: Hex.number(vector))
         }
       }
     }
   }
-
-  private static func hex(_ value: UInt64) -> String { "0x\(String(value, radix: 16))" }
 }

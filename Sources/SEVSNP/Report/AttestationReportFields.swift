@@ -2,7 +2,7 @@ package import Errors
 internal import Wire
 
 extension AttestationReport {
-  /// The signed content of a report; see `AttestationReport` for offsets.
+  /// The signed content of a report; see `AttestationReport.Layout` for the bytes.
   package struct Fields: Equatable, Sendable {
     /// 2, 3, 4 or 5 in a report that is verified; see `AttestationReport.checkVersion`.
     package var version: UInt32
@@ -118,93 +118,95 @@ extension AttestationReport {
 }
 
 extension AttestationReport.Fields {
-  /// Reads the signed part, 0x2A0 bytes, and passes over its reserved ranges. A version above those
-  /// known is read as the newest of them, one below as the oldest.
-  init(from cursor: inout ByteCursor) throws(MigrationError) {
-    version = try cursor.readLittleEndian()
-    guestSVN = try cursor.readLittleEndian()
-    policy = GuestPolicy(rawValue: try cursor.readLittleEndian())
-    familyID = try cursor.takeArray(16)
-    imageID = try cursor.takeArray(16)
-    vmpl = try cursor.readLittleEndian()
-    signatureAlgorithm = try cursor.readLittleEndian()
-    currentTCB = TCBVersion(rawValue: try cursor.readLittleEndian())
-    platformInfo = PlatformInfo(rawValue: try cursor.readLittleEndian())
-    keyInfo = KeyInfo(rawValue: try cursor.readLittleEndian())
-    _ = try cursor.take(4)
-    reportData = try cursor.takeArray(64)
-    measurement = try cursor.takeArray(48)
-    hostData = try cursor.takeArray(32)
-    idKeyDigest = try cursor.takeArray(48)
-    authorKeyDigest = try cursor.takeArray(48)
-    reportID = try cursor.takeArray(32)
-    reportIDMA = try cursor.takeArray(32)
-    reportedTCB = TCBVersion(rawValue: try cursor.readLittleEndian())
+  /// Reads the signed part and passes over what is reserved. A version above those known is read as the
+  /// newest of them, one below as the oldest.
+  init(_ record: AttestationReport.Layout) {
+    version = record.version.value
+    guestSVN = record.guestSVN.value
+    policy = GuestPolicy(rawValue: record.policy.value)
+    familyID = record.familyID.array
+    imageID = record.imageID.array
+    vmpl = record.vmpl.value
+    signatureAlgorithm = record.signatureAlgo.value
+    currentTCB = TCBVersion(rawValue: record.currentTCB.value)
+    platformInfo = PlatformInfo(rawValue: record.platformInfo.value)
+    keyInfo = KeyInfo(rawValue: record.keyInfo.value)
+    reportData = record.reportData.array
+    measurement = record.measurement.array
+    hostData = record.hostData.array
+    idKeyDigest = record.idKeyDigest.array
+    authorKeyDigest = record.authorKeyDigest.array
+    reportID = record.reportID.array
+    reportIDMA = record.reportIDMa.array
+    reportedTCB = TCBVersion(rawValue: record.reportedTCB.value)
     let identity = CPUIdentity(
-      family: try cursor.read(), model: try cursor.read(), stepping: try cursor.read())
+      family: record.cpuidFamID.value, model: record.cpuidModID.value,
+      stepping: record.cpuidStep.value)
     cpu = version >= 3 ? identity : nil
-    _ = try cursor.take(21)
-    chipID = try cursor.takeArray(64)
-    committedTCB = TCBVersion(rawValue: try cursor.readLittleEndian())
-    currentFirmware = try FirmwareVersion(from: &cursor)
-    committedFirmware = try FirmwareVersion(from: &cursor)
-    launchTCB = TCBVersion(rawValue: try cursor.readLittleEndian())
-    let vectors: (UInt64, UInt64) = (try cursor.readLittleEndian(), try cursor.readLittleEndian())
-    launchMitigations = version >= 5 ? vectors.0 : nil
-    currentMitigations = version >= 5 ? vectors.1 : nil
-    _ = try cursor.take(152)
+    chipID = record.chipID.array
+    committedTCB = TCBVersion(rawValue: record.committedTCB.value)
+    currentFirmware = FirmwareVersion(record.currentVersion)
+    committedFirmware = FirmwareVersion(record.committedVersion)
+    launchTCB = TCBVersion(rawValue: record.launchTCB.value)
+    launchMitigations = version >= 5 ? record.launchMitVector.value : nil
+    currentMitigations = version >= 5 ? record.currentMitVector.value : nil
   }
 
-  /// The 0x2A0 bytes that are signed, reserved ranges zero.
+  /// The bytes that are signed, reserved ranges zero.
   /// - Throws: `REPORT-VERSION`; `INTERNAL` when a byte field has the wrong length.
   package func signedBytes() throws(MigrationError) -> [UInt8] {
     guard AttestationReport.versions.contains(version) else {
       throw MigrationError(.reportVersion, "no such version of the attestation report")
     }
-    let lengths = [
-      (familyID, 16), (imageID, 16), (reportData, 64), (measurement, 48), (hostData, 32),
-      (idKeyDigest, 48), (authorKeyDigest, 48), (reportID, 32), (reportIDMA, 32), (chipID, 64),
-    ]
-    guard lengths.allSatisfy({ $0.0.count == $0.1 }) else {
+    let identity = version >= 3 ? cpu : nil
+    var record = AttestationReport.Layout()
+    record.version.value = version
+    record.guestSVN.value = guestSVN
+    record.policy.value = policy.rawValue
+    try Self.set(&record.familyID, to: familyID)
+    try Self.set(&record.imageID, to: imageID)
+    record.vmpl.value = vmpl
+    record.signatureAlgo.value = signatureAlgorithm
+    record.currentTCB.value = currentTCB.rawValue
+    record.platformInfo.value = platformInfo.rawValue
+    record.keyInfo.value = keyInfo.rawValue
+    try Self.set(&record.reportData, to: reportData)
+    try Self.set(&record.measurement, to: measurement)
+    try Self.set(&record.hostData, to: hostData)
+    try Self.set(&record.idKeyDigest, to: idKeyDigest)
+    try Self.set(&record.authorKeyDigest, to: authorKeyDigest)
+    try Self.set(&record.reportID, to: reportID)
+    try Self.set(&record.reportIDMa, to: reportIDMA)
+    record.reportedTCB.value = reportedTCB.rawValue
+    record.cpuidFamID.value = identity?.family ?? 0
+    record.cpuidModID.value = identity?.model ?? 0
+    record.cpuidStep.value = identity?.stepping ?? 0
+    try Self.set(&record.chipID, to: chipID)
+    record.committedTCB.value = committedTCB.rawValue
+    record.currentVersion = currentFirmware.encoded
+    record.committedVersion = committedFirmware.encoded
+    record.launchTCB.value = launchTCB.rawValue
+    record.launchMitVector.value = version >= 5 ? launchMitigations ?? 0 : 0
+    record.currentMitVector.value = version >= 5 ? currentMitigations ?? 0 : 0
+    return Array(record.bytes[..<AttestationReport.signedSize])
+  }
+
+  private static func set<let count: Int>(
+    _ field: inout WireBytes<count>, to bytes: [UInt8]
+  ) throws(MigrationError) {
+    guard bytes.count == count else {
       throw MigrationError(.internal, "a field of a report has the wrong length")
     }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(AttestationReport.size)
-    bytes.append(littleEndian: version)
-    bytes.append(littleEndian: guestSVN)
-    bytes.append(littleEndian: policy.rawValue)
-    bytes += familyID + imageID
-    bytes.append(littleEndian: vmpl)
-    bytes.append(littleEndian: signatureAlgorithm)
-    bytes.append(littleEndian: currentTCB.rawValue)
-    bytes.append(littleEndian: platformInfo.rawValue)
-    bytes.append(littleEndian: keyInfo.rawValue)
-    bytes.append(littleEndian: UInt32(0))
-    bytes += reportData + measurement + hostData
-    bytes += idKeyDigest + authorKeyDigest + reportID + reportIDMA
-    bytes.append(littleEndian: reportedTCB.rawValue)
-    let identity = version >= 3 ? cpu : nil
-    bytes += [identity?.family ?? 0, identity?.model ?? 0, identity?.stepping ?? 0]
-    bytes += [UInt8](repeating: 0, count: 21)
-    bytes += chipID
-    bytes.append(littleEndian: committedTCB.rawValue)
-    for firmware in [currentFirmware, committedFirmware] {
-      bytes += [firmware.build, firmware.minor, firmware.major, 0]
-    }
-    bytes.append(littleEndian: launchTCB.rawValue)
-    bytes.append(littleEndian: version >= 5 ? launchMitigations ?? 0 : 0)
-    bytes.append(littleEndian: version >= 5 ? currentMitigations ?? 0 : 0)
-    bytes += [UInt8](repeating: 0, count: 152)
-    return bytes
+    field.array = bytes
   }
 }
 
 extension FirmwareVersion {
-  /// Reads build, minor, major and passes over one reserved byte.
-  fileprivate init(from cursor: inout ByteCursor) throws(MigrationError) {
-    build = try cursor.read()
-    minor = try cursor.read()
-    major = try cursor.read()
-    _ = try cursor.take(1)
+  /// Build, minor, major.
+  fileprivate init(_ bytes: WireBytes<3>) {
+    self.init(major: bytes[2], minor: bytes[1], build: bytes[0])
   }
+
+  /// Build, minor, major.
+  fileprivate var encoded: WireBytes<3> { WireBytes([build, minor, major]) }
 }

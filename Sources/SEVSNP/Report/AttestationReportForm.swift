@@ -1,5 +1,5 @@
 package import Errors
-package import Wire
+internal import Wire
 
 extension AttestationReport {
   /// Refuses what no firmware signs, before any certificate is looked at.
@@ -22,7 +22,8 @@ extension AttestationReport {
     guard Self.versions.contains(self.version) else {
       throw MigrationError(
         .reportVersion, "version of the attestation report is not known", in: .report,
-        at: 0, expected: "\(Self.versions.lowerBound) to \(Self.versions.upperBound)",
+        at: Self.offset(of: \.version),
+        expected: "\(Self.versions.lowerBound) to \(Self.versions.upperBound)",
         got: "\(self.version)")
     }
   }
@@ -37,25 +38,32 @@ extension AttestationReport {
         .reportVMPL,
         requester == .host
           ? "the host asked for the report: it speaks for no guest"
-          : "no guest runs at the report's privilege level", in: .report, at: 0x030,
-        expected: "VMPL 0 to 3", got: "VMPL 0x\(String(self.vmpl, radix: 16))")
+          : "no guest runs at the report's privilege level", in: .report,
+        at: Self.offset(of: \.vmpl),
+        expected: "VMPL 0 to 3", got: "VMPL \(Hex.number(self.vmpl))")
     }
   }
 
   /// Byte ranges that are zero in a report of `version`.
   static func reservedRanges(version: UInt32) -> [Range<Int>] {
-    [
-      0x04C..<0x050, (version >= 3 ? 0x18B : 0x188)..<0x1A0, 0x1EB..<0x1EC, 0x1EF..<0x1F0,
-      (version >= 5 ? 0x208 : 0x1F8)..<0x2A0, 0x2D0..<0x2E8, 0x318..<0x330, 0x330..<0x4A0,
+    var ranges = [
+      Layout.range(of: \.reserved0), Layout.range(of: \.reserved1), Layout.range(of: \.reserved2),
+      Layout.range(of: \.reserved3), Layout.range(of: \.reserved4), Layout.range(of: \.signatureR),
+      Layout.range(of: \.signatureS), Layout.range(of: \.reserved5),
     ]
+    // Fields of later versions are reserved in an earlier one, and half of a signature is longer than its number.
+    if version < 3 { ranges[1] = Layout.offset(of: \.cpuidFamID)..<ranges[1].upperBound }
+    if version < 5 { ranges[4] = Layout.offset(of: \.launchMitVector)..<ranges[4].upperBound }
+    for half in 5...6 { ranges[half] = ranges[half].dropFirst(numberSize) }
+    return ranges
   }
 
   func checkPolicyForm() throws(MigrationError) {
     guard self.policy.isWellFormed else {
       throw MigrationError(
         .reportPolicy, "policy has a reserved bit set or bit 17 clear", in: .report,
-        at: 0x008, expected: "bit 17 set, bits 63:26 clear",
-        got: "0x\(String(self.policy.rawValue, radix: 16))")
+        at: Self.offset(of: \.policy), expected: "bit 17 set, bits 63:26 clear",
+        got: Hex.number(self.policy.rawValue))
     }
   }
 
@@ -65,11 +73,11 @@ extension AttestationReport {
     }
     guard let product = layoutProduct else { return }
     let meant = product.levels.map(\.byte)
-    for field in Self.layout.fields where field.name.hasSuffix("_TCB") {
-      for byte in 0..<field.size where !meant.contains(byte) {
+    for field in Layout.fields where field.name.hasSuffix("_TCB") {
+      for byte in 0..<field.range.count where !meant.contains(byte) {
         try requireZero(
           "byte of \(field.name) that means nothing on \(product.rawValue)",
-          at: field.offset + byte)
+          at: field.range.lowerBound + byte)
       }
     }
   }
@@ -91,13 +99,14 @@ extension AttestationReport {
     let info = self.keyInfo
     guard info.hasZeroReserved else {
       throw MigrationError(
-        .reportReserved, "KEY_INFO has a reserved bit set", in: .report, at: 0x048,
-        expected: "bits 31:5 clear", got: "0x\(String(info.rawValue, radix: 16))")
+        .reportReserved, "KEY_INFO has a reserved bit set", in: .report,
+        at: Self.offset(of: \.keyInfo),
+        expected: "bits 31:5 clear", got: Hex.number(info.rawValue))
     }
     guard !info.masksChipKey else {
       throw MigrationError(
         .reportSigningKey, "report is not signed: the platform masks its chip key",
-        in: .report, at: 0x048)
+        in: .report, at: Self.offset(of: \.keyInfo))
     }
     guard info.signer != nil else {
       throw MigrationError(
@@ -105,22 +114,26 @@ extension AttestationReport {
         info.isUnsigned
           ? "report is not signed: no key was asked for"
           : "report names a key that is not known", in: .report,
-        at: 0x048, expected: "0 (VCEK) or 1 (VLEK)", got: "\(info.signerCode)")
+        at: Self.offset(of: \.keyInfo), expected: "0 (VCEK) or 1 (VLEK)", got: "\(info.signerCode)")
     }
   }
 
   func checkSignatureForm() throws(MigrationError) {
     guard self.signatureAlgorithm == 1 else {
       throw MigrationError(
-        .reportAlgorithm, "signature algorithm is not known", in: .report, at: 0x034,
+        .reportAlgorithm, "signature algorithm is not known", in: .report,
+        at: Self.offset(of: \.signatureAlgo),
         expected: "1 (ECDSA P-384 with SHA-384)", got: "\(self.signatureAlgorithm)")
     }
-    for (number, offset) in [(signatureR, 0x2A0), (signatureS, 0x2E8)] {
+    for (number, offset) in [
+      (signatureR, Self.offset(of: \.signatureR)),
+      (signatureS, Self.offset(of: \.signatureS)),
+    ] {
       guard number.contains(where: { $0 != 0 }), number.lexicographicallyPrecedes(Self.order)
       else {
         throw MigrationError(
           .reportSignature, "signature number is out of range", in: .report,
-          at: UInt64(offset), expected: "1 to the order of P-384 less one")
+          at: offset, expected: "1 to the order of P-384 less one")
       }
     }
   }

@@ -8,23 +8,25 @@ package import Wire
 /// (Microsoft, "Confidential VM guest attestation design detail").
 package struct HCLReport: Equatable, Sendable {
   /// What is around the report, little-endian. The claims come after it, then zeros.
-  ///
-  ///     offset  size  field
-  ///       0000     4  signature     "HCLA"
-  ///       0004    28  header        not looked at
-  ///       0020  1184  report
-  ///       04C0     8  data          not looked at
-  ///       04C8     4  report_type   2 = SEV-SNP
-  ///       04CC     4  hash_type     1 = SHA-256, 2 = SHA-384, 3 = SHA-512
-  ///       04D0     4  claims_length
-  package static let layout = RecordLayout(
-    "hcl-report",
-    [
-      "signature": 4, "header": 28, "report": 1184, "data": 8, "report_type": 4, "hash_type": 4,
-      "claims_length": 4,
-    ])
+  package struct Layout: WireRecord {
+    package static let name = "hcl-report"
 
-  /// 1184 bytes.
+    /// `magic`.
+    package var signature: WireBytes<4>
+    /// Not looked at, as `data`.
+    package var header: WireBytes<28>
+    package var report: WireBytes<1184>
+    package var data: WireBytes<8>
+    /// 2 is SEV-SNP.
+    package var reportType: LE32
+    /// 1 is SHA-256, 2 SHA-384, 3 SHA-512.
+    package var hashType: LE32
+    package var claimsLength: LE32
+  }
+
+  private static let magic = Array("HCLA".utf8)
+
+  /// As long as a report is.
   package let report: [UInt8]
   /// JSON: the public keys of the vTPM, and what the host says of the machine.
   package let claims: [UInt8]
@@ -37,22 +39,20 @@ package struct HCLReport: Equatable, Sendable {
   /// - Throws: `REPORT-LENGTH` for one that is cut, of another processor, whose claims are hashed in
   ///   an unknown way, or that has anything but zeros after them.
   init?(_ bytes: [UInt8]) throws(MigrationError) {
-    guard bytes.starts(with: "HCLA".utf8) else { return nil }
+    guard bytes.starts(with: Self.magic) else { return nil }
     let span = bytes.span
     var cursor = ByteCursor(span)
     do throws(MigrationError) {
-      _ = try cursor.take(32)
-      report = try cursor.takeArray(AttestationReport.size)
-      _ = try cursor.take(8)
-      let type = try cursor.readLittleEndian(UInt32.self)
+      let record = try cursor.read(Layout.self)
+      report = record.report.array
+      let (type, hash) = (record.reportType.value, record.hashType.value)
       guard type == 2 else {
         throw Self.refusal(
-          "the report of the vTPM is not an SEV-SNP processor's", at: 0x4C8, expected: "2",
+          "the report of the vTPM is not an SEV-SNP processor's",
+          at: Layout.offset(of: \.reportType, from: 0), expected: "2",
           got: "\(type)")
       }
-      let hash = try cursor.readLittleEndian(UInt32.self)
-      let length = try cursor.readLittleEndian(UInt32.self)
-      claims = try cursor.takeArray(Int(length))
+      claims = try cursor.takeArray(Int(record.claimsLength.value))
       let digest: [UInt8]
       switch hash {
       case 1: (hashName, digest) = ("SHA-256", try SHA256.hash(claims))
@@ -60,10 +60,15 @@ package struct HCLReport: Equatable, Sendable {
       case 3: (hashName, digest) = ("SHA-512", try SHA512.hash(claims))
       default:
         throw Self.refusal(
-          "the vTPM's claims are hashed in an unknown way", at: 0x4CC, expected: "1 to 3",
+          "the vTPM's claims are hashed in an unknown way",
+          at: Layout.offset(of: \.hashType, from: 0), expected: "1 to 3",
           got: "\(hash)")
       }
-      reportData = digest + [UInt8](repeating: 0, count: 64 - digest.count)
+      reportData =
+        digest
+        + [UInt8](
+          repeating: 0, count: AttestationReport.Layout.range(of: \.reportData).count - digest.count
+        )
       if let stray = bytes[Int(cursor.offset)...].firstIndex(where: { $0 != 0 }) {
         throw Self.refusal(
           "a byte after the vTPM's claims is not zero", at: UInt64(stray), expected: "0",
@@ -78,7 +83,7 @@ package struct HCLReport: Equatable, Sendable {
   }
 
   private static func refusal(
-    _ what: String, at offset: UInt64?, expected: String?, got: String?
+    _ what: Wording, at offset: UInt64?, expected: Wording?, got: Wording?
   ) -> MigrationError {
     MigrationError(
       .reportLength, what, in: .report, at: offset, expected: expected, got: got)

@@ -1,3 +1,5 @@
+internal import Wire
+
 /// The processor line that a report, a certificate and its chain speak of.
 ///
 /// It decides the byte layout of a TCB version, the length of a chip identifier and the AMD root.
@@ -72,7 +74,7 @@ package struct CPUIdentity: Equatable, Sendable {
 extension CPUIdentity: CustomStringConvertible {
   package var description: String {
     [family, model, stepping].map { byte in
-      (byte < 16 ? "0" : "") + String(byte, radix: 16)
+      Hex.encode([byte])
     }.joined(separator: "/")
   }
 }

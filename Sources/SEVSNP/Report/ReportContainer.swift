@@ -39,7 +39,7 @@ package struct ReportContainer: Sendable {
 
   package let form: Form
   package let coding: Coding
-  /// 1184 bytes.
+  /// As long as a report is.
   package let report: [UInt8]
   /// Of the container itself.
   package let certificates: SuppliedCertificates
@@ -52,7 +52,8 @@ package struct ReportContainer: Sendable {
     guard let found = try Self.coded(bytes) else {
       throw MigrationError(
         .reportLength, "file holds no attestation report", in: .report,
-        expected: "\(AttestationReport.size) bytes, a MSG_REPORT_RSP or another form of a report",
+        expected:
+          "\(AttestationReport.Layout.size) bytes, a MSG_REPORT_RSP or another form of a report",
         got: Likeness(bytes).decodedDescription)
     }
     self = found
@@ -158,12 +159,13 @@ private struct Found {
     } else if let response = try ReportResponse.read(bytes) {
       (form, report) = (.response, response.report)
       if response.rest.contains(where: { $0 != 0 }) { try addTail(response.rest) }
-    } else if bytes.count == AttestationReport.size {
+    } else if bytes.count == AttestationReport.Layout.size {
       (form, report) = (.report, bytes)
-    } else if bytes.count > AttestationReport.size, bytes[0] != 0, bytes[1..<4] == [0, 0, 0] {
+    } else if bytes.count > AttestationReport.Layout.size, bytes[0] != 0, bytes[1..<4] == [0, 0, 0]
+    {
       // A version, and more than a report: then a table, or the zeros of a page.
-      (form, report) = (.report, Array(bytes.prefix(AttestationReport.size)))
-      try addTail(bytes[AttestationReport.size...])
+      (form, report) = (.report, Array(bytes.prefix(AttestationReport.Layout.size)))
+      try addTail(bytes[AttestationReport.Layout.size...])
     } else {
       return nil
     }
@@ -178,7 +180,7 @@ private struct Found {
     }
     guard let first = bytes.firstIndex(where: { $0 != 0 }) else { return }
     // A list without an entry is the end of a buffer: nothing can belong to it.
-    guard first < CertificateTable.layout.size else {
+    guard first < CertificateTable.Layout.size else {
       throw Self.stray(at: tail.startIndex + first, of: tail.endIndex)
     }
     let stray: Int?
@@ -196,7 +198,8 @@ private struct Found {
     MigrationError(
       .reportLength, "what comes after the report is no certificate table and no part of one",
       in: .report, at: UInt64(place),
-      expected: "\(AttestationReport.size) bytes, or a table after them", got: "\(count) bytes")
+      expected: "\(AttestationReport.Layout.size) bytes, or a table after them",
+      got: "\(count) bytes")
   }
 
   /// Zeros are the end of a buffer, and no table.

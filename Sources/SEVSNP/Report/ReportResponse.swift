@@ -6,13 +6,19 @@ package import Wire
 package enum ReportResponse {
   /// What stands before the report, little-endian. After it a buffer of Linux has zeros up to
   /// `bufferSize` bytes.
-  ///
-  ///     offset  size  field
-  ///          0     4  STATUS       0
-  ///          4     4  REPORT_SIZE  1184
-  ///          8    24  reserved     zero
-  package static let layout = RecordLayout(
-    "report-response", ["STATUS": 4, "REPORT_SIZE": 4, "reserved": 24])
+  package struct Layout: WireRecord {
+    package static let name = "report-response"
+
+    /// 0.
+    package var status: LE32
+    /// Bytes of the report.
+    package var reportSize: LE32
+    /// Zero.
+    package var reserved: WireBytes<24>
+
+    /// As AMD spells it.
+    package static func fieldName(of property: String) -> String { upperCaseName(of: property) }
+  }
 
   /// Bytes of the buffer that Linux answers SNP_GET_REPORT in. The certificate table of
   /// SNP_GET_EXT_REPORT is a buffer of its own, written after it by those who keep both.
@@ -24,34 +30,29 @@ package enum ReportResponse {
   static func read(
     _ bytes: [UInt8]
   ) throws(MigrationError) -> (report: [UInt8], rest: ArraySlice<UInt8>)? {
-    guard bytes.count >= layout.size else { return nil }
-    let span = bytes.span
-    var cursor = ByteCursor(span)
-    let status = try cursor.readLittleEndian(UInt32.self)
-    let size = try cursor.readLittleEndian(UInt32.self)
-    let reserved = try cursor.takeArray(24)
+    guard bytes.count >= Layout.size else { return nil }
+    let record = Layout(at: 0, of: bytes.span)
+    let (status, size) = (record.status.value, Int(record.reportSize.value))
     // A report has its policy there, of which bit 17 is always set.
-    if status != 0, [0, UInt32(AttestationReport.size)].contains(size),
-      reserved.allSatisfy({ $0 == 0 })
-    {
+    if status != 0, [0, AttestationReport.Layout.size].contains(size), record.reserved.isZero {
       throw MigrationError(
         .reportLength,
-        "the firmware answered with status 0x\(String(status, radix: 16)): no report",
-        in: .report, at: 0, expected: "status 0")
+        "the firmware answered with status \(Hex.number(status)): no report",
+        in: .report, at: Layout.offset(of: \.status, from: 0), expected: "status 0")
     }
-    guard status == 0, size == AttestationReport.size else { return nil }
-    let end = layout.size + AttestationReport.size
+    guard status == 0, size == AttestationReport.Layout.size else { return nil }
+    let end = Layout.size + AttestationReport.Layout.size
     guard bytes.count >= end else {
       throw MigrationError(
         .reportLength, "the firmware's response is cut", in: .report,
         expected: "\(end) bytes", got: "\(bytes.count)")
     }
-    guard reserved.allSatisfy({ $0 == 0 }) else {
+    guard record.reserved.isZero else {
       throw MigrationError(
         .reportReserved, "reserved bytes of the firmware's response are not zero",
-        in: .report, at: 8)
+        in: .report, at: Layout.offset(of: \.reserved, from: 0))
     }
-    let report = try cursor.takeArray(AttestationReport.size)
+    let report = Array(bytes[Layout.size..<end])
     let padding = bytes[end..<max(end, min(bytes.count, bufferSize))]
     if let place = padding.firstIndex(where: { $0 != 0 }) {
       throw MigrationError(

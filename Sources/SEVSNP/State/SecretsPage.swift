@@ -2,48 +2,67 @@ package import Errors
 package import Wire
 
 /// The secrets page of one guest context, version 3 (SEV-SNP firmware ABI, "Secrets page"; SVSM
-/// fields after the SVSM specification), 4 KiB, little-endian.
-///
-///     offset  size  field
-///        000     4  version              3
-///        004     4  flags                bit 0 IMI_EN, other bits zero
-///        008     4  FMS                  CPUID leaf 1 EAX
-///        00C     4  reserved             zero
-///        010    16  GOSVW
-///        020    32  VMPCK0               one key for each privilege level
-///        040    32  VMPCK1
-///        060    32  VMPCK2
-///        080    32  VMPCK3
-///        0A0    16  message_counters     four u32, low halves; guest OS area from here
-///        0B0     8  AP_jump_table        physical address
-///        0B8    16  message_counters_high
-///        0C8    24  reserved             zero
-///        0E0    32  guest_usage          the guest OS's own
-///        100    64  VMSA_tweak_bitmap
-///        140     8  SVSM_base
-///        148     8  SVSM_size
-///        150     8  SVSM_calling_area    of the first vCPU
-///        158     4  SVSM_max_version
-///        15C     1  SVSM_guest_VMPL
-///        15D     3  reserved             zero
-///        160     4  TSC_factor
-///        164  3740  reserved             zero
+/// fields after the SVSM specification), 4 KiB.
 ///
 /// Keys and counters belong to one guest context of one platform: they never travel. What may is
 /// in `SecretsPageFacts`, and `init(facts:on:)` makes the page a migrated guest sees.
 package struct SecretsPage: Equatable, Sendable {
-  /// Bytes of the page.
-  package static let size = 0x1000
+  /// The page, little-endian.
+  package struct Layout: WireRecord {
+    package static let name = "secrets-page"
 
-  package static let layout = RecordLayout(
-    "secrets-page",
-    [
-      "version": 4, "flags": 4, "FMS": 4, "reserved0": 4, "GOSVW": 16, "VMPCK0": 32,
-      "VMPCK1": 32, "VMPCK2": 32, "VMPCK3": 32, "message_counters": 16, "AP_jump_table": 8,
-      "message_counters_high": 16, "reserved1": 24, "guest_usage": 32, "VMSA_tweak_bitmap": 64,
-      "SVSM_base": 8, "SVSM_size": 8, "SVSM_calling_area": 8, "SVSM_max_version": 4,
-      "SVSM_guest_VMPL": 1, "reserved2": 3, "TSC_factor": 4, "reserved3": 3740,
-    ])
+    /// 3.
+    package var version: LE32
+    /// Bit 0 is IMI_EN; the others are zero.
+    package var flags: LE32
+    /// CPUID leaf 1 EAX.
+    package var fms: LE32
+    /// Zero, as all that is reserved.
+    package var reserved0: WireBytes<4>
+    package var gosvw: WireBytes<16>
+    /// One key for each privilege level.
+    package var vmpck0: WireBytes<32>
+    package var vmpck1: WireBytes<32>
+    package var vmpck2: WireBytes<32>
+    package var vmpck3: WireBytes<32>
+    /// Low halves. The guest OS's area begins here.
+    package var messageCounters: WireList<LE32, 4>
+    /// Guest-physical address.
+    package var apJumpTable: LE64
+    package var messageCountersHigh: WireList<LE32, 4>
+    package var reserved1: WireBytes<24>
+    /// The guest OS's own.
+    package var guestUsage: WireBytes<32>
+    package var vmsaTweakBitmap: WireBytes<64>
+    package var svsmBase: LE64
+    package var svsmSize: LE64
+    /// Of the first vCPU.
+    package var svsmCallingArea: LE64
+    package var svsmMaxVersion: LE32
+    package var svsmGuestVMPL: U8
+    package var reserved2: WireBytes<3>
+    package var tscFactor: LE32
+    package var reserved3: WireBytes<3740>
+
+    /// AMD's names keep their case in the documents, the words between them are lower case.
+    package static func fieldName(of property: String) -> String {
+      if property.hasPrefix("reserved") { return property }
+      let names = [
+        "ap", "fms", "gosvw", "svsm", "tsc", "vmpck0", "vmpck1", "vmpck2", "vmpck3", "vmsa",
+      ]
+      return words(of: property).map { word in
+        if names.contains(word) { return word.uppercased() }
+        return word.allSatisfy(\.isUppercase) ? word : word.lowercased()
+      }.joined(separator: "_")
+    }
+  }
+
+  /// The only version that is known.
+  private static let version: UInt32 = 3
+  private static let keys: [any WritableKeyPath<Layout, WireBytes<32>> & Sendable] = [
+    \.vmpck0, \.vmpck1, \.vmpck2, \.vmpck3,
+  ]
+  private static let noMessages = [UInt64](repeating: 0, count: keys.count)
 
   /// IMI_EN: the guest was launched with an initial migration image.
   package var hasIMI: Bool
@@ -64,60 +83,59 @@ package struct SecretsPage: Equatable, Sendable {
     hasIMI: Bool = false, fms: UInt32, gosvw: [UInt8], vmpcks: [[UInt8]],
     facts: SecretsPageFacts
   ) throws(MigrationError) {
-    guard gosvw.count == 16, vmpcks.count == 4, vmpcks.allSatisfy({ $0.count == 32 }) else {
+    guard gosvw.count == Layout.range(of: \.gosvw).count, vmpcks.count == Self.keys.count,
+      vmpcks.allSatisfy({ $0.count == Layout.range(of: \.vmpck0).count })
+    else {
       throw MigrationError(.secretsPage, "a field of the secrets page has the wrong length")
     }
     self.hasIMI = hasIMI
     self.fms = fms
     self.gosvw = gosvw
     self.vmpcks = vmpcks
-    messageCounters = [0, 0, 0, 0]
+    messageCounters = Self.noMessages
     self.facts = facts
   }
 
   /// - Throws: `SECRETS-PAGE` with the offset of the first field that is not as above.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
-    guard bytes.count == Self.size else {
+    guard bytes.count == Layout.size else {
       throw MigrationError(
-        .secretsPage, "not the length of a secrets page", expected: "\(Self.size) bytes",
+        .secretsPage, "not the length of a secrets page", expected: "\(Layout.size) bytes",
         got: "\(bytes.count)")
     }
-    let span = bytes.span
-    var cursor = ByteCursor(span)
-    let version: UInt32 = try cursor.readLittleEndian()
-    guard version == 3 else {
+    let record = Layout(at: 0, of: bytes.span)
+    guard record.version.value == Self.version else {
       throw MigrationError(
-        .secretsPage, "version of the secrets page is not known", at: 0, expected: "3",
-        got: "\(version)")
+        .secretsPage, "version of the secrets page is not known",
+        at: Layout.offset(of: \.version, from: 0), expected: "\(Self.version)",
+        got: "\(record.version.value)")
     }
-    let flags: UInt32 = try cursor.readLittleEndian()
-    guard flags <= 1 else {
-      throw MigrationError(.secretsPage, "reserved flag of the secrets page is set", at: 4)
+    guard record.flags.value <= 1 else {
+      throw MigrationError(
+        .secretsPage, "reserved flag of the secrets page is set",
+        at: Layout.offset(of: \.flags, from: 0))
     }
-    hasIMI = flags == 1
-    fms = try cursor.readLittleEndian()
-    try Self.skipReserved(4, &cursor)
-    gosvw = try cursor.takeArray(16)
-    vmpcks = []
-    for _ in 0..<4 { vmpcks.append(try cursor.takeArray(32)) }
-    messageCounters = []
-    for _ in 0..<4 { messageCounters.append(UInt64(try cursor.readLittleEndian(UInt32.self))) }
+    let reserved: [PartialKeyPath<Layout>] = [\.reserved0, \.reserved1, \.reserved2, \.reserved3]
+    if let place = record.firstNonZero(in: reserved) {
+      throw MigrationError(.secretsPage, "reserved byte is not zero", at: UInt64(place))
+    }
+    hasIMI = record.flags.value == 1
+    fms = record.fms.value
+    gosvw = record.gosvw.array
+    vmpcks = Self.keys.map { record[keyPath: $0].array }
+    messageCounters = zip(record.messageCounters.array, record.messageCountersHigh.array).map {
+      UInt64($0.value) | UInt64($1.value) << 32
+    }
     facts = SecretsPageFacts()
-    facts.apJumpTable = try cursor.readLittleEndian()
-    for index in 0..<4 {
-      messageCounters[index] |= UInt64(try cursor.readLittleEndian(UInt32.self)) << 32
-    }
-    try Self.skipReserved(24, &cursor)
-    facts.guestUsage = try cursor.takeArray(32)
-    facts.vmsaTweakBitmap = try cursor.takeArray(64)
-    facts.svsmBase = try cursor.readLittleEndian()
-    facts.svsmSize = try cursor.readLittleEndian()
-    facts.svsmCallingArea = try cursor.readLittleEndian()
-    facts.svsmMaxVersion = try cursor.readLittleEndian()
-    facts.guestVMPL = try cursor.read()
-    try Self.skipReserved(3, &cursor)
-    facts.tscFactor = try cursor.readLittleEndian()
-    try Self.skipReserved(3740, &cursor)
+    facts.apJumpTable = record.apJumpTable.value
+    facts.guestUsage = record.guestUsage.array
+    facts.vmsaTweakBitmap = record.vmsaTweakBitmap.array
+    facts.svsmBase = record.svsmBase.value
+    facts.svsmSize = record.svsmSize.value
+    facts.svsmCallingArea = record.svsmCallingArea.value
+    facts.svsmMaxVersion = record.svsmMaxVersion.value
+    facts.guestVMPL = record.svsmGuestVMPL.value
+    facts.tscFactor = record.tscFactor.value
   }
 
   /// The guest's page on the destination: the destination's own keys, CPU identity and
@@ -129,51 +147,36 @@ package struct SecretsPage: Equatable, Sendable {
   ///   - own: the page the destination's firmware gave this guest context.
   /// - Throws: `SECRETS-PAGE` when the facts put the guest at VMPL 0 or above 3.
   package init(facts: SecretsPageFacts, on own: SecretsPage) throws(MigrationError) {
-    guard (1...3).contains(facts.guestVMPL) else {
+    guard 1...3 ~= facts.guestVMPL else {
       throw MigrationError(
         .secretsPage, "guest cannot run at this privilege level", expected: "VMPL 1 to 3",
         got: "VMPL \(facts.guestVMPL)")
     }
     self = own
     self.facts = facts
-    messageCounters = [0, 0, 0, 0]
-    for level in 0..<Int(facts.guestVMPL) { vmpcks[level] = [UInt8](repeating: 0, count: 32) }
+    messageCounters = Self.noMessages
+    for level in 0..<Int(facts.guestVMPL) { vmpcks[level] = WireBytes<32>().array }
   }
 
-  /// The page, `size` bytes.
+  /// The page.
   package var bytes: [UInt8] {
-    var page: [UInt8] = []
-    page.reserveCapacity(Self.size)
-    page.append(littleEndian: UInt32(3))
-    page.append(littleEndian: UInt32(hasIMI ? 1 : 0))
-    page.append(littleEndian: fms)
-    page.append(littleEndian: UInt32(0))
-    page += gosvw
-    for key in vmpcks { page += key }
-    for counter in messageCounters { page.append(littleEndian: UInt32(counter & 0xFFFF_FFFF)) }
-    page.append(littleEndian: facts.apJumpTable)
-    for counter in messageCounters { page.append(littleEndian: UInt32(counter >> 32)) }
-    page += [UInt8](repeating: 0, count: 24)
-    page += facts.guestUsage
-    page += facts.vmsaTweakBitmap
-    page.append(littleEndian: facts.svsmBase)
-    page.append(littleEndian: facts.svsmSize)
-    page.append(littleEndian: facts.svsmCallingArea)
-    page.append(littleEndian: facts.svsmMaxVersion)
-    page += [facts.guestVMPL, 0, 0, 0]
-    page.append(littleEndian: facts.tscFactor)
-    page += [UInt8](repeating: 0, count: 3740)
-    return page
-  }
-
-  private static func skipReserved(
-    _ count: Int, _ cursor: inout ByteCursor
-  ) throws(MigrationError) {
-    for _ in 0..<count {
-      let offset = cursor.offset
-      guard try cursor.read(UInt8.self) == 0 else {
-        throw MigrationError(.secretsPage, "reserved byte is not zero", at: offset)
-      }
-    }
+    var record = Layout()
+    record.version.value = Self.version
+    record.flags.value = hasIMI ? 1 : 0
+    record.fms.value = fms
+    record.gosvw.array = gosvw
+    for (field, key) in zip(Self.keys, vmpcks) { record[keyPath: field].array = key }
+    record.messageCounters.array = messageCounters.map { LE32(UInt32(truncatingIfNeeded: $0)) }
+    record.messageCountersHigh.array = messageCounters.map { LE32(UInt32($0 >> 32)) }
+    record.apJumpTable.value = facts.apJumpTable
+    record.guestUsage.array = facts.guestUsage
+    record.vmsaTweakBitmap.array = facts.vmsaTweakBitmap
+    record.svsmBase.value = facts.svsmBase
+    record.svsmSize.value = facts.svsmSize
+    record.svsmCallingArea.value = facts.svsmCallingArea
+    record.svsmMaxVersion.value = facts.svsmMaxVersion
+    record.svsmGuestVMPL.value = facts.guestVMPL
+    record.tscFactor.value = facts.tscFactor
+    return record.bytes
   }
 }

@@ -5,14 +5,12 @@ extension VMSA {
   /// One field of the page, for printing.
   package struct Value: Equatable, Sendable {
     package var name: String
-    /// Bytes from the start of the page.
-    package var offset: Int
-    /// Bytes.
-    package var size: Int
-    /// The slot as a number when it has at most eight bytes; a segment's is nil.
-    package var number: UInt64?
     /// The bytes of the slot.
     package var bytes: [UInt8]
+    /// The slot as a number when it has at most eight bytes.
+    package var number: UInt64?
+    /// The slot as a segment where it is one.
+    package var segment: Segment?
     /// False when the slot may be XORed with the register protection nonce, so that what it
     /// holds is no register value.
     package var isPlain: Bool
@@ -24,21 +22,31 @@ extension VMSA {
   ///   page, lowest first: which slots register protection tweaks. Without it no slot of a page
   ///   under register protection is claimed plain, apart from those the check itself needs.
   package func values(tweakBitmap: [UInt8]? = nil) -> [Value] {
-    Self.layout.fields.compactMap { field in
+    let isEveryPlain = !features.vmsaRegProt
+    return Layout.fields.compactMap { field in
       guard !field.name.hasPrefix("reserved") else { return nil }
+      let slot = bytes[field.range]
       return Value(
-        name: field.name, offset: field.offset, size: field.size,
-        number: field.size <= 8 ? load(field.offset, field.size) : nil,
-        bytes: Array(bytes[field.offset..<field.offset + field.size]),
-        isPlain: isPlain(field, tweakBitmap))
+        name: field.name, bytes: Array(slot),
+        number: slot.count <= 8 ? UInt64(bigEndianBytes: slot.reversed()) : nil,
+        segment: Self.segments.first { Layout.range(of: $0) == field.range }.map { bytes[$0] },
+        isPlain: isEveryPlain || Self.isPlain(field.range, tweakBitmap))
     }
   }
 
-  private func isPlain(_ field: RecordLayout.Field, _ bitmap: [UInt8]?) -> Bool {
-    if !features.vmsaRegProt { return true }
-    if ["VMPL", "SEV_FEATURES", "REG_PROT_NONCE"].contains(field.name) { return true }
-    guard let bitmap, bitmap.count == 64 else { return false }
-    let slots = field.offset / 8...(field.offset + field.size - 1) / 8
+  private static let segments: [any KeyPath<Layout, Segment> & Sendable] = [
+    \.es, \.cs, \.ss, \.ds, \.fs, \.gs, \.gdtr, \.ldtr, \.idtr, \.tr,
+  ]
+
+  /// Slots that register protection never tweaks: the check itself needs them.
+  private static let neverTweaked = [
+    Layout.range(of: \.vmpl), Layout.range(of: \.sevFeatures), Layout.range(of: \.regProtNonce),
+  ]
+
+  private static func isPlain(_ field: Range<Int>, _ bitmap: [UInt8]?) -> Bool {
+    if neverTweaked.contains(field) { return true }
+    guard let bitmap, 64 * bitmap.count == Layout.size else { return false }
+    let slots = field.lowerBound / 8...(field.upperBound - 1) / 8
     return slots.allSatisfy { bitmap[$0 / 8] >> UInt8($0 % 8) & 1 == 0 }
   }
 
@@ -54,26 +62,30 @@ extension VMSA {
   package func validateForImport(
     expectedVMPL: UInt8, expectedFeatures: SEVFeatures
   ) throws(MigrationError) {
-    guard vmpl == expectedVMPL, vmpl != 0, vmpl <= 3 else {
+    guard vmpl == expectedVMPL, 1...3 ~= vmpl else {
       throw MigrationError(
-        .vcpuVMPL, "vCPU would run at another privilege level than the guest's", at: 0x0CA,
+        .vcpuVMPL, "vCPU would run at another privilege level than the guest's",
+        at: Layout.offset(of: \.vmpl, from: 0),
         expected: "VMPL \(expectedVMPL)", got: "VMPL \(vmpl)")
     }
     guard features == expectedFeatures else {
       throw MigrationError(
-        .vcpuFeatures, "vCPU has other SEV features than this guest", at: 0x3B0,
-        expected: "0x\(String(expectedFeatures.rawValue, radix: 16))",
-        got: "0x\(String(features.rawValue, radix: 16))")
+        .vcpuFeatures, "vCPU has other SEV features than this guest",
+        at: Layout.offset(of: \.sevFeatures, from: 0),
+        expected: Hex.number(expectedFeatures.rawValue),
+        got: Hex.number(features.rawValue))
     }
     guard !features.vmsaRegProt else {
       throw MigrationError(
-        .vcpuFeatures, "registers of the vCPU are tweaked and cannot be checked", at: 0x3B0,
+        .vcpuFeatures, "registers of the vCPU are tweaked and cannot be checked",
+        at: Layout.offset(of: \.sevFeatures, from: 0),
         expected: "VmsaRegProt clear", got: "set")
     }
-    guard self[.efer] >> 12 & 1 == 1 else {
+    guard self.efer >> 12 & 1 == 1 else {
       throw MigrationError(
-        .vcpuEFER, "EFER.SVME is clear: the vCPU cannot run", at: 0x0D0, expected: "bit 12 set",
-        got: "0x\(String(self[.efer], radix: 16))")
+        .vcpuEFER, "EFER.SVME is clear: the vCPU cannot run",
+        at: Layout.offset(of: \.efer, from: 0), expected: "bit 12 set",
+        got: Hex.number(self.efer))
     }
   }
 }
@@ -89,14 +101,14 @@ extension VMSA {
     vmpl: UInt8, features: SEVFeatures = .snp, cpu: CPUIdentity
   ) -> VMSA {
     var page = base(vmpl: vmpl, features: features)
-    for segment in [SegmentRegister.es, .ss, .ds, .fs, .gs] {
-      page[segment] = Segment(attributes: 0x93)
+    for segment in [\VMSA.es, \.ss, \.ds, \.fs, \.gs] {
+      page[keyPath: segment] = Segment(attributes: 0x93)
     }
-    page[.cs] = Segment(selector: 0xF000, attributes: 0x9B, base: 0xFFFF_0000)
-    page[.efer] = 0x1000
-    page[.cr0] = 0x6000_0010
-    page[.rip] = 0xFFF0
-    page[.rdx] = UInt64(cpu.leaf1)
+    page.cs = Segment(selector: 0xF000, attributes: 0x9B, base: 0xFFFF_0000)
+    page.efer = 0x1000
+    page.cr0 = 0x6000_0010
+    page.rip = 0xFFF0
+    page.rdx = UInt64(cpu.leaf1)
     return page
   }
 
@@ -110,35 +122,35 @@ extension VMSA {
     vmpl: UInt8, features: SEVFeatures = .snp, cr3: UInt64, rip: UInt64, rsp: UInt64
   ) -> VMSA {
     var page = base(vmpl: vmpl, features: features)
-    for segment in [SegmentRegister.es, .ss, .ds, .fs, .gs] {
-      page[segment] = Segment(selector: 0x10, attributes: 0xC93, limit: .max)
+    for segment in [\VMSA.es, \.ss, \.ds, \.fs, \.gs] {
+      page[keyPath: segment] = Segment(selector: 0x10, attributes: 0xC93, limit: .max)
     }
-    page[.cs] = Segment(selector: 0x08, attributes: 0xA9B, limit: .max)
-    page[.efer] = 0x1D00  // SVME, NXE, LMA, LME
-    page[.cr0] = 0x8005_0033  // PG, AM, WP, NE, ET, MP, PE
-    page[.cr3] = cr3
-    page[.cr4] = 0x620  // OSXMMEXCPT, OSFXSR, PAE
-    page[.rip] = rip
-    page[.rsp] = rsp
+    page.cs = Segment(selector: 0x08, attributes: 0xA9B, limit: .max)
+    page.efer = 0x1D00  // SVME, NXE, LMA, LME
+    page.cr0 = 0x8005_0033  // PG, AM, WP, NE, ET, MP, PE
+    page.cr3 = cr3
+    page.cr4 = 0x620  // OSXMMEXCPT, OSFXSR, PAE
+    page.rip = rip
+    page.rsp = rsp
     return page
   }
 
   /// What both states share.
   private static func base(vmpl: UInt8, features: SEVFeatures) -> VMSA {
     var page = VMSA()
-    page[.gdtr] = Segment(attributes: 0)
-    page[.idtr] = Segment(attributes: 0)
-    page[.ldtr] = Segment(attributes: 0x82)
-    page[.tr] = Segment(attributes: 0x8B)
+    page.gdtr = Segment(attributes: 0)
+    page.idtr = Segment(attributes: 0)
+    page.ldtr = Segment(attributes: 0x82)
+    page.tr = Segment(attributes: 0x8B)
     page.vmpl = vmpl
     page.features = features
-    page[.rflags] = 0x2
-    page[.dr6] = 0xFFFF_0FF0
-    page[.dr7] = 0x400
-    page[.gPAT] = 0x0007_0406_0007_0406
-    page[.xcr0] = 1
-    page[.mxcsr] = 0x1F80
-    page[.fcw] = 0x37F
+    page.rflags = 0x2
+    page.dr6 = 0xFFFF_0FF0
+    page.dr7 = 0x400
+    page.gPAT = 0x0007_0406_0007_0406
+    page.xcr0 = 1
+    page.mxcsr = 0x1F80
+    page.x87FCW = 0x37F
     return page
   }
 }

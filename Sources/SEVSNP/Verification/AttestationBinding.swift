@@ -43,7 +43,7 @@ extension AttestationVerifier {
       guard case .p384(let point) = leaf.publicKey, report.isSigned(by: point) else {
         throw MigrationError(
           .reportSignature, "report is not signed by the certificate's key", in: .report,
-          at: 0x2A0)
+          at: AttestationReport.offset(of: \.signatureR))
       }
     }
     guard let endorsement else { return }
@@ -59,7 +59,8 @@ extension AttestationVerifier {
       try checkTCBOrder(report, product)
       guard report.currentFirmware.isAtLeast(report.committedFirmware) else {
         throw MigrationError(
-          .reportTCB, "COMMITTED_VERSION is above CURRENT_VERSION", in: .report, at: 0x1EC,
+          .reportTCB, "COMMITTED_VERSION is above CURRENT_VERSION", in: .report,
+          at: AttestationReport.offset(of: \.committedVersion),
           expected: "at most \(report.currentFirmware)", got: "\(report.committedFirmware)")
       }
     }
@@ -89,13 +90,15 @@ extension AttestationVerifier {
       throw MigrationError(
         .reportProduct,
         "a report of version \(report.version) cannot be \(product.rawValue)'s: it does not tell "
-          + "how its TCB is laid out", in: .report, at: 0x000,
+          + "how its TCB is laid out", in: .report, at: AttestationReport.offset(of: \.version),
         expected: "version 3 or above", got: "version \(report.version)")
     }
     guard isOld ? report.product == nil : report.product == product else {
       throw MigrationError(
         .reportProduct, "report and certificate are of different products", in: .report,
-        at: isOld ? 0x1A0 : 0x188, expected: endorsement.productName,
+        at: isOld
+          ? AttestationReport.offset(of: \.chipID) : AttestationReport.offset(of: \.cpuidFamID),
+        expected: endorsement.productName,
         got: isOld
           ? "a CHIP_ID of 8 bytes, as Turin's"
           : report.product?.rawValue ?? report.cpu.map { "family/model/stepping \($0)" })
@@ -117,7 +120,8 @@ extension AttestationVerifier {
     throw MigrationError(
       .reportTCB,
       named.map { "certificate is for \($0), not for REPORTED_TCB" }
-        ?? "certificate is for another TCB than the report", in: .report, at: 0x180,
+        ?? "certificate is for another TCB than the report", in: .report,
+      at: AttestationReport.offset(of: \.reportedTCB),
       expected: certified.text(beside: reported, for: endorsement.product),
       got: reported.text(beside: certified, for: endorsement.product))
   }
@@ -151,7 +155,7 @@ extension AttestationVerifier {
         .reportChip,
         isMasked
           ? "report does not name its chip" : "certificate is of another chip than the report",
-        in: .report, at: 0x1A0,
+        in: .report, at: AttestationReport.offset(of: \.chipID),
         expected: isMasked ? "an identifier that is not zero" : Hex.encode(identifier),
         got: Hex.encode(report.chipID[..<count]))
     }
@@ -159,7 +163,8 @@ extension AttestationVerifier {
     if let place = rest.firstIndex(where: { $0 != 0 }) {
       throw MigrationError(
         .reportChip, "CHIP_ID goes on after the identifier of the certificate's chip",
-        in: .report, at: 0x1A0 + UInt64(place), expected: "zero after \(count) bytes",
+        in: .report, at: AttestationReport.offset(of: \.chipID) + UInt64(place),
+        expected: "zero after \(count) bytes",
         got: Hex.encode(rest))
     }
   }

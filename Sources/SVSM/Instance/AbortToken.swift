@@ -7,28 +7,26 @@ package import Wire
 ///
 /// The source document has no abort; this is our addition.
 package struct AbortToken: Sendable, Hashable {
-  /// A token, big-endian.
-  ///
-  ///     offset  size  field
-  ///          0     8  magic         "SVSMABRT"
-  ///          8     2  version       1
-  ///         10     2  reserved      zero
-  ///         12    48  offer_digest  SHA-384 of the destination's offer
-  ///         60    48  session       SHA-384 of the transfer data given up; zero for whatever came
-  ///        108    48  signature_r   by the offer's key, over label and the 108 bytes before
-  ///        156    48  signature_s
-  package static let layout = RecordLayout(
-    "abort",
-    [
-      "magic": 8, "version": 2, "reserved": 2, "offer_digest": 48, "session": 48,
-      "signature_r": 48, "signature_s": 48,
-    ])
+  /// A token. What comes before the signature is signed, after its label, by the offer's key.
+  package struct Layout: WireRecord {
+    package static let name = "abort"
+
+    /// "SVSMABRT".
+    package var magic: WireBytes<8>
+    /// 1.
+    package var version: BE16
+    /// Zero.
+    package var reserved: BE16
+    /// SHA-384 of the destination's offer.
+    package var offerDigest: WireBytes<48>
+    /// SHA-384 of the transfer data given up; zero for whatever came.
+    package var session: WireBytes<48>
+    package var signatureR: WireBytes<48>
+    package var signatureS: WireBytes<48>
+  }
 
   static let magic = Array("SVSMABRT".utf8)
-  /// Bytes that are signed.
-  static let signedSize = 108
-  /// The session of a token that names none.
-  static let noSession = [UInt8](repeating: 0, count: 48)
+  private static let version: UInt16 = 1
 
   /// The token's bytes.
   package let encoded: [UInt8]
@@ -40,53 +38,56 @@ package struct AbortToken: Sendable, Hashable {
   /// Decodes a token. Nothing is verified yet.
   /// - Throws: `ABORT-SYNTAX` with the offset in the file.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
-    func refusal(_ what: String, at offset: UInt64, _ got: String? = nil) -> MigrationError {
-      MigrationError(.abortSyntax, what, in: .abort, at: offset, got: got)
-    }
-    guard bytes.count == Self.layout.size else {
+    guard bytes.count == Layout.size else {
       throw MigrationError(
         .abortSyntax, "abort has another length", in: .abort,
-        at: UInt64(min(bytes.count, Self.layout.size)), expected: "\(Self.layout.size) bytes",
+        at: UInt64(min(bytes.count, Layout.size)), expected: "\(Layout.size) bytes",
         got: "\(bytes.count)")
     }
-    let span = bytes.span
-    var cursor = ByteCursor(span)
-    guard try cursor.takeArray(8) == Self.magic else { throw refusal("not an abort", at: 0) }
-    let version = try cursor.read(UInt16.self)
-    guard version == 1 else { throw refusal("unknown version of an abort", at: 8, "\(version)") }
-    guard try cursor.read(UInt16.self) == 0 else {
-      throw refusal("reserved bytes are not zero", at: 10)
+    let record = Layout(at: 0, of: bytes.span)
+    guard record.magic.array == Self.magic else {
+      throw Self.refusal(.abortSyntax, "not an abort", \.magic)
     }
-    offerDigest = try cursor.takeArray(48)
-    let session = try cursor.takeArray(48)
-    self.session = session == Self.noSession ? nil : session
+    let version = record.version.value
+    guard version == Self.version else {
+      throw Self.refusal(.abortSyntax, "unknown version of an abort", \.version, got: "\(version)")
+    }
+    guard record.reserved.isZero else {
+      throw Self.refusal(.abortSyntax, "reserved bytes are not zero", \.reserved)
+    }
+    offerDigest = record.offerDigest.array
+    session = record.session.isZero ? nil : record.session.array
     encoded = bytes
   }
 
-  /// - Parameter sign: signs with the offer's key: r and s, 48 bytes each.
+  /// - Parameters:
+  ///   - session: that the token names, or none.
+  ///   - sign: signs with the offer's key: r and s, 48 bytes each.
   init(
-    offerDigest: [UInt8], session: [UInt8],
+    offerDigest: [UInt8], session: [UInt8]?,
     sign: ([UInt8]) throws(MigrationError) -> [UInt8]
   ) throws(MigrationError) {
-    var bytes = Self.magic
-    bytes.append(bigEndian: UInt16(1))
-    bytes.append(bigEndian: UInt16(0))
-    bytes += offerDigest + session
-    try self.init(bytes + sign(Label.abort + bytes))
+    var record = Layout()
+    record.magic = WireBytes(Self.magic)
+    record.version = BE16(Self.version)
+    record.offerDigest = WireBytes(offerDigest)
+    if let session { record.session = WireBytes(session) }
+    let signed = record.bytes(before: \.signatureR)
+    try self.init(signed + sign(Label.abort + signed))
   }
 
   /// Whether the key at `publicKey` (97 bytes, uncompressed) signed it.
-  func isSigned(by publicKey: [UInt8]) throws(MigrationError) -> Bool {
-    guard let signature = P384.Signature(raw: Array(encoded[Self.signedSize...])) else {
-      return false
-    }
+  package func isSigned(by publicKey: [UInt8]) throws(MigrationError) -> Bool {
+    let signed = Layout.offset(of: \.signatureR)
+    guard let signature = P384.Signature(raw: Array(encoded[signed...])) else { return false }
     return try P384.PublicKey(publicKey).verifyLowS(
-      signature, message: Label.abort + encoded[..<Self.signedSize])
+      signature, message: Label.abort + encoded[..<signed])
   }
 
-  /// A refusal of the field `name`.
-  func refusal(_ code: ErrorCode, _ what: String, _ name: String) -> MigrationError {
-    let field = Self.layout.fields.first { $0.name == name }
-    return MigrationError(code, what, in: .abort, at: field.map { UInt64($0.offset) })
+  /// A refusal of a field.
+  static func refusal<Field: WireField>(
+    _ code: ErrorCode, _ what: String, _ field: KeyPath<Layout, Field>, got: String? = nil
+  ) -> MigrationError {
+    MigrationError(code, what, in: .abort, at: Layout.offset(of: field, from: 0), got: got)
   }
 }

@@ -6,7 +6,7 @@ extension SVSMInstance {
   package func requireReady(as side: Side) throws(MigrationError) {
     guard let refusal = refusal(as: side) else { return }
     throw MigrationError(
-      refusal.code, refusal.what, in: .instance, at: 12,
+      refusal.code, refusal.what, in: .instance, at: Self.stageOffset,
       expected: side == .source ? "\(Stage.ready) or \(Stage.resumed)" : "\(Stage.ready)",
       got: "\(stage)")
   }

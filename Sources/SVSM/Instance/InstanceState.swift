@@ -1,5 +1,6 @@
 internal import Cryptography
 package import Errors
+internal import Wire
 
 extension SVSMInstance {
   /// How far an instance has come, as the instance file numbers it. It serves one migration.
@@ -63,19 +64,17 @@ extension SVSMInstance {
     package var flags: ProtocolFlags
   }
 
-  /// A guest that is whole on the disk and waits for its name.
+  /// A guest that is whole and waits for its name, as whoever keeps the instance's file says where it
+  /// is. An SVSM keeps the words and reads nothing of them.
   package struct UnnamedGuest: Sendable, Hashable {
-    /// Absolute path of its hidden name, at most `maximumPath` bytes.
-    package var path: [UInt8]
-    /// Number of the file or folder in its file system.
-    package var inode: UInt64
-    /// When it was made, in nanoseconds since 1970; 0 on a file system that does not know.
-    package var birth: UInt64
-    /// Bytes a path may have: those of the system, without the zero at its end.
-    package static let maximumPath = 4095
+    /// What tells it from others: 16 bytes.
+    package var identity: [UInt8]
+    /// Where it is: 1 to `maximumPlace` bytes.
+    package var place: [UInt8]
+    package static let maximumPlace = 4095
 
-    package init(path: [UInt8], inode: UInt64, birth: UInt64) {
-      (self.path, self.inode, self.birth) = (path, inode, birth)
+    package init(identity: [UInt8], place: [UInt8]) {
+      (self.identity, self.place) = (identity, place)
     }
   }
 
@@ -108,7 +107,7 @@ extension SVSMInstance {
   package func imported() throws(MigrationError) -> SVSMInstance {
     guard case .restoring(let session, _) = state else {
       throw MigrationError(
-        .sessionState, "no guest waits for its name", in: .instance, at: 12)
+        .sessionState, "no guest waits for its name", in: .instance, at: Self.stageOffset)
     }
     return moved(to: .imported(session: session))
   }
@@ -131,7 +130,7 @@ extension SVSMInstance {
             ? "this destination has restored a guest: it can give up another one only, whose stream "
               + "has to be named"
             : "this destination has restored the guest of this stream and cannot give it up",
-          in: .instance, at: 12, got: "\(stage)")
+          in: .instance, at: Self.stageOffset, got: "\(stage)")
       }
       return self
     }
@@ -147,16 +146,16 @@ extension SVSMInstance {
     guard case .exported(let session, let peer) = state else {
       throw MigrationError(
         .abortState, "this instance has issued no commit: there is nothing to give back",
-        in: .instance, at: 12, expected: "\(Stage.exported)", got: "\(stage)")
+        in: .instance, at: Self.stageOffset, expected: "\(Stage.exported)", got: "\(stage)")
     }
     guard token.offerDigest == peer.offerDigest else {
-      throw token.refusal(.abortPeer, "abort is of another destination", "offer_digest")
+      throw AbortToken.refusal(.abortPeer, "abort is of another destination", \.offerDigest)
     }
     guard token.session.map({ $0 == session }) ?? true else {
-      throw token.refusal(.abortSession, "abort is of another session", "session")
+      throw AbortToken.refusal(.abortSession, "abort is of another session", \.session)
     }
     guard try token.isSigned(by: peer.publicKey) else {
-      throw token.refusal(.abortSignature, "signature of the abort is wrong", "signature_r")
+      throw AbortToken.refusal(.abortSignature, "signature of the abort is wrong", \.signatureR)
     }
     guard acceptsSeeded || !peer.flags.contains(.seeded) else {
       throw MigrationError(
@@ -171,10 +170,11 @@ extension SVSMInstance {
   /// - Throws: what `giving` throws; `SESSION-STATE` when the promise is not stored yet.
   package func abortToken(naming session: [UInt8]?) throws(MigrationError) -> AbortToken {
     guard try giving(up: session).state == state else {
-      throw MigrationError(.sessionState, "instance has not given up", in: .instance, at: 12)
+      throw MigrationError(
+        .sessionState, "instance has not given up", in: .instance, at: Self.stageOffset)
     }
     return try AbortToken(
-      offerDigest: offer.digest(), session: session ?? AbortToken.noSession, sign: sign)
+      offerDigest: offer.digest(), session: session, sign: sign)
   }
 
   /// Makes sure that a destination can restore what is saved for it, as far as a source can know.
@@ -182,7 +182,9 @@ extension SVSMInstance {
   ///   source its guest back: neither ever loads.
   package func requireUseful(_ offer: MigrationData) throws(MigrationError) {
     func refusal(_ what: String) -> MigrationError {
-      MigrationError(.offerUsed, what, in: .offer, at: 20, expected: "another destination's")
+      MigrationError(
+        .offerUsed, what, in: .offer, at: MigrationData.Layout.offset(of: \.publicKey, from: 0),
+        expected: "another destination's")
     }
     guard offer.publicKey != self.offer.publicKey else {
       throw refusal("this is the source's own offer: it would never load its own guest")

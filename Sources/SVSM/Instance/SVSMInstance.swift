@@ -74,9 +74,8 @@ package struct SVSMInstance: Sendable {
 
   /// Signs the seal of a stream with the attested key: r and the lower s, 48 bytes each. It is no migration: the
   /// stage does not matter, and stays.
-  /// - Parameter message: label and fixed part of the seal.
-  package func signSeal(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {
-    try sign(message)
+  package func sign(_ seal: Seal, as kind: Seal.Kind) throws(MigrationError) -> [UInt8] {
+    try sign(seal.message(as: kind))
   }
 
   /// Unwraps a transport key.

@@ -4,44 +4,56 @@ internal import SEVSNP
 package import Wire
 
 extension SVSMInstance {
-  /// The fixed part of an instance file, big-endian; the offer follows, then the hidden path, then
-  /// SHA-256 of all before.
-  ///
-  ///     offset  size  field
-  ///          0     8  magic            "SVSMINST"
-  ///          8     2  version          2
-  ///         10     2  reserved         zero
-  ///         12     4  stage            0 ready, 1 exported, 2 imported, 3 restoring, 4 aborted, 5 resumed
-  ///         16     8  sev_features     SEV_FEATURES every vCPU must have
-  ///         24    48  private_key      P-384 scalar
-  ///         72    48  endorsement_key  P-384 scalar of the model's VCEK
-  ///        120    32  vmpck0           keys of this guest context's secrets page
-  ///        152    32  vmpck1
-  ///        184    32  vmpck2
-  ///        216    32  vmpck3
-  ///        248    48  session          SHA-384 of the transfer data it served; zero when it did none
-  ///        296    48  peer_offer       exported: SHA-384 of the destination's offer
-  ///        344    97  peer_key         exported, resumed: the destination's public key
-  ///        441     3  reserved_2       zero
-  ///        444     4  peer_flags       exported: flags of the destination's offer
-  ///        448     8  hidden_inode     restoring: number of the file or folder
-  ///        456     8  hidden_birth     restoring: when it was made, nanoseconds since 1970, or 0
-  ///        464     4  hidden_length    restoring: bytes of the path, or 0
-  ///        468     4  offer_length     bytes of the offer
-  package static let layout = RecordLayout(
-    "instance",
-    [
-      "magic": 8, "version": 2, "reserved": 2, "stage": 4, "sev_features": 8, "private_key": 48,
-      "endorsement_key": 48, "vmpck0": 32, "vmpck1": 32, "vmpck2": 32, "vmpck3": 32,
-      "session": 48, "peer_offer": 48, "peer_key": 97, "reserved_2": 3, "peer_flags": 4,
-      "hidden_inode": 8, "hidden_birth": 8, "hidden_length": 4, "offer_length": 4,
-    ])
+  /// The fixed part of an instance file; the offer follows, then where a guest
+  /// lies hidden, then SHA-256 of all before.
+  package struct Layout: WireRecord {
+    package static let name = "instance"
+
+    /// "SVSMINST".
+    package var magic: WireBytes<8>
+    /// 2.
+    package var version: BE16
+    /// Zero.
+    package var reserved: BE16
+    /// As `Stage` numbers them.
+    package var stage: BE32
+    /// SEV_FEATURES every vCPU must have.
+    package var sevFeatures: BE64
+    /// P-384 scalar.
+    package var privateKey: WireBytes<48>
+    /// P-384 scalar of the model's VCEK.
+    package var endorsementKey: WireBytes<48>
+    /// Keys of this guest context's secrets page.
+    package var vmpck0: WireBytes<32>
+    package var vmpck1: WireBytes<32>
+    package var vmpck2: WireBytes<32>
+    package var vmpck3: WireBytes<32>
+    /// SHA-384 of the transfer data it served; zero when it did none.
+    package var session: WireBytes<48>
+    /// Exported: SHA-384 of the destination's offer.
+    package var peerOffer: WireBytes<48>
+    /// Exported, resumed: the destination's public key.
+    package var peerKey: WireBytes<97>
+    /// Zero.
+    package var reserved2: WireBytes<3>
+    /// Exported: flags of the destination's offer.
+    package var peerFlags: BE32
+    /// Restoring: what tells the guest from others.
+    package var hiddenIdentity: WireBytes<16>
+    /// Restoring: bytes of where it is, or 0.
+    package var hiddenLength: BE32
+    /// Bytes of the offer.
+    package var offerLength: BE32
+  }
+
+  /// Where an instance file says how far the instance has come.
+  static let stageOffset = Layout.offset(of: \.stage, from: 0)
 
   static let magic = Array("SVSMINST".utf8)
   static let version: UInt16 = 2
   /// Bytes an instance file may have.
   package static let maximumSize =
-    layout.size + MigrationData.maximumSize + UnnamedGuest.maximumPath + SHA256.size
+    Layout.size + MigrationData.maximumSize + UnnamedGuest.maximumPlace + SHA256.size
 
   /// Decodes an instance file.
   /// - Throws: `INSTANCE-SYNTAX` with the offset in the file; what `MigrationData` refuses.
@@ -58,36 +70,33 @@ extension SVSMInstance {
   private init(parsing bytes: [UInt8]) throws(MigrationError) {
     let span = bytes.span
     var cursor = ByteCursor(span)
-    guard try cursor.takeArray(8) == Self.magic else {
+    guard bytes.count < Self.magic.count || bytes.starts(with: Self.magic) else {
       throw MigrationError(.instanceSyntax, "not an instance file", at: 0, expected: "SVSMINST")
     }
-    let version = try cursor.read(UInt16.self)
-    let reserved = try cursor.read(UInt16.self)
-    let stageCode = try cursor.read(UInt32.self)
-    guard version == Self.version, reserved == 0, let stage = Stage(rawValue: stageCode) else {
+    let record = try cursor.read(Layout.self)
+    let (version, stageCode) = (record.version.value, record.stage.value)
+    guard version == Self.version, record.reserved.isZero, let stage = Stage(rawValue: stageCode)
+    else {
       throw MigrationError(
-        .instanceSyntax, "unknown version or stage", at: 8, got: "\(version), \(stageCode)")
+        .instanceSyntax, "unknown version or stage", at: Layout.offset(of: \.version, from: 0),
+        got: "\(version), \(stageCode)")
     }
-    features = SEVFeatures(rawValue: try cursor.read())
-    key = try P384.PrivateKey(cursor.takeArray(48))
-    endorsementKey = try P384.PrivateKey(cursor.takeArray(48))
-    var keys: [SecretBytes] = []
-    for _ in 0..<4 { keys.append(SecretBytes(try cursor.takeArray(32))) }
-    vmpcks = keys
-    let (session, peerOffer, peerKey) = (
-      try cursor.takeArray(48), try cursor.takeArray(48), try cursor.takeArray(97)
+    features = SEVFeatures(rawValue: record.sevFeatures.value)
+    key = try P384.PrivateKey(record.privateKey.array)
+    endorsementKey = try P384.PrivateKey(record.endorsementKey.array)
+    vmpcks = [record.vmpck0, record.vmpck1, record.vmpck2, record.vmpck3].map {
+      SecretBytes($0.array)
+    }
+    let (hiddenLength, offerLength) = (
+      Int(record.hiddenLength.value), Int(record.offerLength.value)
     )
-    _ = try cursor.take(3)
-    let peerFlags = ProtocolFlags(rawValue: try cursor.read())
-    let inode = try cursor.read(UInt64.self)
-    let birth = try cursor.read(UInt64.self)
-    let hiddenLength = try cursor.read(UInt32.self)
-    let offerLength = try cursor.read(UInt32.self)
-    guard offerLength <= MigrationData.maximumSize, hiddenLength <= UnnamedGuest.maximumPath else {
-      throw MigrationError(.instanceSyntax, "impossible lengths of path and offer", at: 464)
+    guard offerLength <= MigrationData.maximumSize, hiddenLength <= UnnamedGuest.maximumPlace else {
+      throw MigrationError(
+        .instanceSyntax, "impossible lengths of path and offer",
+        at: Layout.offset(of: \.hiddenLength, from: 0))
     }
-    offer = try MigrationData(cursor.takeArray(Int(offerLength)))
-    let path = try cursor.takeArray(Int(hiddenLength))
+    offer = try MigrationData(cursor.takeArray(offerLength))
+    let place = try cursor.takeArray(hiddenLength)
     let body = span.extracting(first: Int(cursor.offset))
     guard cursor.remaining == SHA256.size, try cursor.takeArray(SHA256.size) == SHA256.hash(body)
     else {
@@ -96,59 +105,73 @@ extension SVSMInstance {
     }
     guard offer.publicKey == key.publicKey.bytes else {
       throw MigrationError(
-        .instanceSyntax, "offer is for another key", at: UInt64(Self.layout.size))
+        .instanceSyntax, "offer is for another key", at: UInt64(Layout.size))
     }
-    switch stage {
-    case .ready: state = .ready
-    case .exported:
-      state = .exported(
-        session: session,
-        peer: Peer(offerDigest: peerOffer, publicKey: peerKey, flags: peerFlags))
-    case .imported: state = .imported(session: session)
-    case .restoring:
-      state = .restoring(
-        session: session,
-        unnamed: path.isEmpty ? nil : UnnamedGuest(path: path, inode: inode, birth: birth))
-    case .aborted: state = .aborted
-    case .resumed: state = .resumed(giver: peerKey)
-    }
+    state = State(stage, record, place)
     // A stage has its own fields only: any other is not zero where it must be.
-    guard try encoded() == bytes, path.first ?? UInt8(ascii: "/") == UInt8(ascii: "/"),
-      !path.contains(0)
-    else {
-      throw MigrationError(
-        .instanceSyntax, "fields do not fit the stage", at: 248, got: "\(stage)")
-    }
+    guard try encoded() == bytes else { throw misfit }
+  }
+
+  /// The refusal of fields that do not fit the stage.
+  package var misfit: MigrationError {
+    MigrationError(
+      .instanceSyntax, "fields do not fit the stage", in: .instance,
+      at: Layout.offset(of: \.session, from: 0), got: "\(stage)")
   }
 
   /// The instance file's bytes: private keys in clear.
   package func encoded() throws(MigrationError) -> [UInt8] {
-    var peer = Peer(
-      offerDigest: [UInt8](repeating: 0, count: 48), publicKey: [UInt8](repeating: 0, count: 97),
-      flags: [])
-    var hidden = UnnamedGuest(path: [], inode: 0, birth: 0)
+    var record = Layout()
+    record.magic = WireBytes(Self.magic)
+    record.version = BE16(Self.version)
+    record.stage = BE32(stage.rawValue)
+    record.sevFeatures = BE64(features.rawValue)
+    record.privateKey = WireBytes(key.scalar)
+    record.endorsementKey = WireBytes(endorsementKey.scalar)
+    record.vmpck0 = WireBytes(vmpcks[0].bytes)
+    record.vmpck1 = WireBytes(vmpcks[1].bytes)
+    record.vmpck2 = WireBytes(vmpcks[2].bytes)
+    record.vmpck3 = WireBytes(vmpcks[3].bytes)
+    if let session = state.session { record.session = WireBytes(session) }
+    var place: [UInt8] = []
     switch state {
-    case .exported(_, let destination): peer = destination
-    case .resumed(let giver): peer.publicKey = giver
-    case .restoring(_, let guest?): hidden = guest
+    case .exported(_, let peer):
+      record.peerOffer = WireBytes(peer.offerDigest)
+      record.peerKey = WireBytes(peer.publicKey)
+      record.peerFlags = BE32(peer.flags.rawValue)
+    case .resumed(let giver): record.peerKey = WireBytes(giver)
+    case .restoring(_, let guest?):
+      place = guest.place
+      record.hiddenIdentity = WireBytes(guest.identity)
+      record.hiddenLength = BE32(UInt32(truncatingIfNeeded: place.count))
     case .ready, .restoring, .imported, .aborted: break
     }
-    var bytes = Self.magic
-    bytes.append(bigEndian: Self.version)
-    bytes.append(bigEndian: UInt16(0))
-    bytes.append(bigEndian: stage.rawValue)
-    bytes.append(bigEndian: features.rawValue)
-    bytes += key.scalar
-    bytes += endorsementKey.scalar
-    for key in vmpcks { bytes += key.bytes }
-    bytes += state.session ?? [UInt8](repeating: 0, count: 48)
-    bytes += peer.offerDigest + peer.publicKey + [0, 0, 0]
-    bytes.append(bigEndian: peer.flags.rawValue)
-    bytes.append(bigEndian: hidden.inode)
-    bytes.append(bigEndian: hidden.birth)
-    bytes.append(bigEndian: UInt32(truncatingIfNeeded: hidden.path.count))
-    bytes.append(bigEndian: UInt32(truncatingIfNeeded: offer.encoded.count))
-    bytes += offer.encoded + hidden.path
+    record.offerLength = BE32(UInt32(truncatingIfNeeded: offer.encoded.count))
+    let bytes = record.bytes + offer.encoded + place
     return try bytes + SHA256.hash(bytes)
+  }
+}
+
+extension SVSMInstance.State {
+  /// What an instance file says: a stage takes its own fields only.
+  fileprivate init(
+    _ stage: SVSMInstance.Stage, _ record: SVSMInstance.Layout, _ place: [UInt8]
+  ) {
+    let session = record.session.array
+    switch stage {
+    case .ready: self = .ready
+    case .exported:
+      let peer = SVSMInstance.Peer(
+        offerDigest: record.peerOffer.array, publicKey: record.peerKey.array,
+        flags: ProtocolFlags(rawValue: record.peerFlags.value))
+      self = .exported(session: session, peer: peer)
+    case .imported: self = .imported(session: session)
+    case .restoring:
+      let guest = SVSMInstance.UnnamedGuest(
+        identity: record.hiddenIdentity.array, place: place)
+      self = .restoring(session: session, unnamed: place.isEmpty ? nil : guest)
+    case .aborted: self = .aborted
+    case .resumed: self = .resumed(giver: record.peerKey.array)
+    }
   }
 }

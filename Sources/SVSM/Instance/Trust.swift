@@ -1,6 +1,7 @@
 package import Cryptography
 package import Errors
 package import SEVSNP
+internal import Wire
 
 /// What a party believes when the other shows its attestation report, roots and the time, and what it
 /// demands of the report.
@@ -91,7 +92,7 @@ package struct Trust: Sendable {
   ) -> MigrationError {
     guard error.place != .revocationList else { return error }
     var located = error
-    let start = error.place == .report ? offset : offset + UInt64(AttestationReport.size)
+    let start = error.place == .report ? offset : offset + UInt64(AttestationReport.Layout.size)
     located.offset = start + (error.offset ?? 0)
     return located.within(place)
   }

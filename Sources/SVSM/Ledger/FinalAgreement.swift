@@ -1,5 +1,6 @@
 internal import Errors
 internal import SEVSNP
+internal import Wire
 
 /// Facts that several pieces of final state tell, and that must agree (`Formats/stream.md`, section 14.1):
 /// what a destination holds against each other at the commit, and a source before it lets any out.
@@ -77,11 +78,11 @@ extension TrustedGuestState {
         refusal("memory of the SVSM holds a page of the guest", "no page of the guest", page))
     }
     let area = facts.svsmCallingArea
-    if area % 4096 != 0 || (base..<base + size).contains(area) {
+    if area % Page.size64 != 0 || (base..<base + size).contains(area) {
       try refuse(
         refusal("calling area is no page of the guest", "a page outside of the SVSM", area))
     }
   }
 
-  private static func place(_ gpa: UInt64) -> String { "gpa 0x\(String(gpa, radix: 16))" }
+  private static func place(_ gpa: UInt64) -> String { "gpa \(Hex.number(gpa))" }
 }

@@ -1,8 +1,9 @@
 internal import Errors
 internal import SEVSNP
+internal import Wire
 
 /// The pages that came against those the trusted map names.
-extension RecordLedger {
+extension PageTracker {
   /// Every validated page must have come, and no other. The work depends on the pages that came, not on
   /// what the map claims.
   /// - Parameters:
@@ -11,32 +12,31 @@ extension RecordLedger {
   ///   - refuse: takes each page that is missing or too much.
   /// - Returns: how many pages are missing beside those named.
   /// - Throws: `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`.
-  @discardableResult
   mutating func compare(
     with states: PageStateMap, naming limit: Int, at offset: UInt64,
-    refuse: MigrationError.Refusal = MigrationError.refuse
+    _ refuse: MigrationError.Refusal
   ) throws(MigrationError) -> UInt64 {
     var missing = 0
     for run in states.runs where run.state == .validated && missing < limit {
-      for page in 0..<run.pages where !isPresent(run.gpa + page * 4096) {
+      for page in 0..<run.pages where !bits(of: run.gpa + page * Page.size64).isPresent {
         try refuse(
           MigrationError(
             .mapMissingPage, "a validated page never came", in: .pageStates, at: offset,
             expected: "a page record",
-            got: "none of gpa 0x\(String(run.gpa + page * 4096, radix: 16))"
+            got: "none of gpa \(Hex.number(run.gpa + page * Page.size64))"
           ))
         missing += 1
         if missing == limit { break }
       }
     }
     let validated = states.pages(in: .validated)
-    if presentPages == validated, missing == 0 { return 0 }
+    if count == validated, missing == 0 { return 0 }
     var cursor = PageStateCursor(states)
     var expected: UInt64 = 0
     for region in regions {
-      for page in 0..<PageTracker.regionSize / 4096 {
-        let gpa = region + page * 4096
-        guard isPresent(gpa) else { continue }
+      for page in 0..<Self.regionSize / Page.size64 {
+        let gpa = region + page * Page.size64
+        guard bits(of: gpa).isPresent else { continue }
         if cursor.run(at: gpa)?.state == .validated {
           expected += 1
           continue
@@ -45,7 +45,7 @@ extension RecordLedger {
           MigrationError(
             .mapUnexpectedPage, "a page came that is not validated", in: .pageStates,
             at: offset, expected: "\(validated) validated pages",
-            got: "gpa 0x\(String(gpa, radix: 16))"))
+            got: "gpa \(Hex.number(gpa))"))
       }
     }
     return validated - expected - UInt64(missing)

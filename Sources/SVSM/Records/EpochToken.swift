@@ -6,29 +6,32 @@ package import Wire
 /// Readable by anyone, authenticated under the session's epoch key. Source: the epoch token of
 /// Intel TDX migration.
 package struct EpochToken: Sendable, Hashable {
-  /// One record of the section `snp-epochs`, big-endian. The first 112 bytes are the associated
-  /// data; there is no plaintext.
-  ///
-  ///     offset  size  field
-  ///          0     4  epoch          from 1, rises by 1
-  ///          4     4  flags          bit 0: last, the guest is paused and all is exported
-  ///          8     8  records        page records of this epoch
-  ///         16     8  first_sequence sequence number of the first of them
-  ///         24     8  migrated       of them: pages sent for the first time
-  ///         32     8  migrated_again of them: newer versions
-  ///         40     8  cancelled      of them: withdrawn
-  ///         48    48  transcript     SHA-384 of all that came before (see "Transcript")
-  ///         96    16  reserved       zero
-  ///        112    16  tag            AES-256-GCM tag
-  package static let layout = RecordLayout(
-    "epoch-token",
-    [
-      "epoch": 4, "flags": 4, "records": 8, "first_sequence": 8, "migrated": 8,
-      "migrated_again": 8, "cancelled": 8, "transcript": 48, "reserved": 16, "tag": 16,
-    ])
+  /// One record of the section `snp-epochs`. What comes before the tag is the associated data; there is no
+  /// plaintext.
+  package struct Layout: WireRecord {
+    package static let name = "epoch-token"
 
-  /// Bytes that are authenticated.
-  package static let authenticatedSize = 112
+    /// From 1, rises by 1.
+    package var epoch: BE32
+    /// Bit 0: last, the guest is paused and all is exported.
+    package var flags: BE32
+    /// Page records of this epoch.
+    package var records: BE64
+    /// Sequence number of the first of them.
+    package var firstSequence: BE64
+    /// Of them: pages sent for the first time.
+    package var migrated: BE64
+    /// Of them: newer versions.
+    package var migratedAgain: BE64
+    /// Of them: withdrawn.
+    package var cancelled: BE64
+    /// SHA-384 of all that came before (see "Transcript").
+    package var transcript: WireBytes<48>
+    /// Zero.
+    package var reserved: WireBytes<16>
+    /// AES-256-GCM.
+    package var tag: WireBytes<16>
+  }
 
   package var epoch: UInt32
   package var isLast: Bool
@@ -47,50 +50,49 @@ package struct EpochToken: Sendable, Hashable {
     self.transcript = transcript
   }
 
-  /// Decodes the authenticated part; the tag follows it.
+  /// Decodes a token, but for its tag.
   /// - Parameter refuse: takes what breaks a rule and leaves the fields readable.
   /// - Throws: `SECTION-RESERVED`, `EPOCH-COUNT`.
   package init(
     from cursor: inout ByteCursor, refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) {
     let start = cursor.offset
-    epoch = try cursor.read()
-    let flags = try cursor.read(UInt32.self)
-    let records = try cursor.read(UInt64.self)
-    firstSequence = try cursor.read()
+    let record = try cursor.read(Layout.self)
+    let flags = record.flags.value
+    epoch = record.epoch.value
+    isLast = flags & 1 == 1
+    firstSequence = record.firstSequence.value
     counts = PageCounts(
-      migrated: try cursor.read(), migratedAgain: try cursor.read(), cancelled: try cursor.read())
-    transcript = try cursor.takeArray(48)
-    let reserved = (try cursor.read(UInt64.self)) | (try cursor.read(UInt64.self))
-    if flags & ~1 != 0 || reserved != 0 {
+      migrated: record.migrated.value, migratedAgain: record.migratedAgain.value,
+      cancelled: record.cancelled.value)
+    transcript = record.transcript.array
+    let isClean = record.reserved.isZero
+    if flags & ~1 != 0 || !isClean {
       try refuse(
         MigrationError(
           .sectionReserved, "reserved bits of an epoch token are set",
-          at: start + (reserved == 0 ? 4 : 96), expected: "zero",
-          got: reserved == 0 ? "flags 0x\(String(flags, radix: 16))" : "other bytes"))
+          at: isClean
+            ? Layout.offset(of: \.flags, from: start) : Layout.offset(of: \.reserved, from: start),
+          expected: "zero",
+          got: isClean ? "flags \(Hex.number(flags))" : "other bytes"))
     }
-    isLast = flags & 1 == 1
-    if counts.total != records {
+    if counts.total != record.records.value {
       try refuse(
         MigrationError(
-          .epochCount, "epoch token's counts do not add up", at: start + 8,
-          expected: "\(records) records", got: "\(counts.description)"))
+          .epochCount, "epoch token's counts do not add up",
+          at: Layout.offset(of: \.records, from: start),
+          expected: "\(record.records.value) records", got: "\(counts.description)"))
     }
   }
 
-  /// The 112 authenticated bytes.
+  /// The authenticated bytes: all before the tag.
   package var encoded: [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.append(bigEndian: epoch)
-    bytes.append(bigEndian: UInt32(isLast ? 1 : 0))
-    bytes.append(bigEndian: counts.total ?? 0)
-    bytes.append(bigEndian: firstSequence)
-    bytes.append(bigEndian: counts.migrated)
-    bytes.append(bigEndian: counts.migratedAgain)
-    bytes.append(bigEndian: counts.cancelled)
-    bytes += transcript
-    bytes += [UInt8](repeating: 0, count: 16)
-    return bytes
+    Layout(
+      epoch: BE32(epoch), flags: BE32(isLast ? 1 : 0), records: BE64(counts.total ?? 0),
+      firstSequence: BE64(firstSequence), migrated: BE64(counts.migrated),
+      migratedAgain: BE64(counts.migratedAgain), cancelled: BE64(counts.cancelled),
+      transcript: WireBytes(transcript), reserved: WireBytes(), tag: WireBytes()
+    ).bytes(before: \.tag)
   }
 }
 

@@ -1,84 +1,113 @@
 package import Errors
-internal import SEVSNP
+package import SEVSNP
 package import Wire
 
 /// One vCPU inside a final record.
 package enum VCPUPlaintext {
-  /// Big-endian; the VMSA keeps AMD's layout.
-  ///
-  ///     offset  size  field
-  ///          0     4  apic_id   unique in the guest
-  ///          4     1  vmpl      privilege level the guest runs at, 1 to 3
-  ///          5    11  reserved  zero
-  ///         16  4096  vmsa      the page
-  package static let layout = RecordLayout(
-    "vcpu", ["apic_id": 4, "vmpl": 1, "reserved": 11, "vmsa": 4096])
+  /// The whole plaintext.
+  package struct Layout: WireRecord {
+    package static let name = "vcpu"
+
+    /// Unique in the guest.
+    package var apicId: BE32
+    /// Privilege level the guest runs at, 1 to 3.
+    package var vmpl: U8
+    /// Zero.
+    package var reserved: WireBytes<11>
+    /// The page, as `VMSA` has it.
+    package var vmsa: WirePart<VMSA.Layout>
+  }
 
   static func encode(_ vcpu: VCPUState) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.append(bigEndian: vcpu.apicID)
-    bytes.append(vcpu.vmpl)
-    bytes += [UInt8](repeating: 0, count: 11)
-    bytes += vcpu.vmsa
-    return bytes
+    Layout(
+      apicId: BE32(vcpu.apicID), vmpl: U8(vcpu.vmpl), reserved: WireBytes(),
+      vmsa: WirePart(VMSA.Layout(at: 0, of: vcpu.vmsa.span))
+    ).bytes
   }
 
   static func decode(_ bytes: Span<UInt8>) throws(MigrationError) -> VCPUState {
     var cursor = ByteCursor(bytes)
-    let apicID = try cursor.read(UInt32.self)
-    let vmpl = try cursor.read(UInt8.self)
-    let reserved = try cursor.takeArray(11)
-    guard reserved.allSatisfy({ $0 == 0 }) else {
+    let record = try cursor.read(Layout.self)
+    guard record.reserved.isZero else {
       throw MigrationError(.vcpuSyntax, "vCPU record is not well formed")
     }
-    return try VCPUState(apicID: apicID, vmpl: vmpl, vmsa: try cursor.takeArray(4096))
+    return try VCPUState(
+      apicID: record.apicId.value, vmpl: record.vmpl.value, vmsa: record.vmsa.bytes)
   }
 }
 
 /// One service inside a final record.
 package enum ServicePlaintext {
-  /// Big-endian; the blob follows.
-  ///
-  ///     offset  size  field
-  ///          0     2  kind        1 vTPM, 2 machine; from 0x8000 private use
-  ///          2     2  flags       bit 0: mandatory
-  ///          4     4  version     of the blob's own format
-  ///          8     8  generation  rises with each migration
-  ///         16     4  length      bytes of the blob, at most 16 MiB
-  ///         20     4  reserved    zero
-  package static let layout = RecordLayout(
-    "service",
-    ["kind": 2, "flags": 2, "version": 4, "generation": 8, "length": 4, "reserved": 4])
+  /// The fixed part; the blob follows.
+  package struct Layout: WireRecord {
+    package static let name = "service"
 
-  static let headerSize = 24
+    /// 1 vTPM, 2 machine; from 0x8000 private use.
+    package var kind: BE16
+    /// Bit 0: mandatory.
+    package var flags: BE16
+    /// Of the blob's own format.
+    package var version: BE32
+    /// Rises with each migration.
+    package var generation: BE64
+    /// Bytes of the blob, at most 16 MiB.
+    package var length: BE32
+    /// Zero.
+    package var reserved: BE32
+  }
 
   static func encode(_ service: ServiceState) -> [UInt8] {
     var bytes: [UInt8] = []
-    bytes.reserveCapacity(headerSize + service.blob.count)
-    bytes.append(bigEndian: service.kind.rawValue)
-    bytes.append(bigEndian: UInt16(service.isMandatory ? 1 : 0))
-    bytes.append(bigEndian: service.version)
-    bytes.append(bigEndian: service.generation)
-    bytes.append(bigEndian: UInt32(service.blob.count))
-    bytes.append(bigEndian: UInt32(0))
+    bytes.reserveCapacity(Layout.size + service.blob.count)
+    bytes.append(
+      Layout(
+        kind: BE16(service.kind.rawValue), flags: BE16(service.isMandatory ? 1 : 0),
+        version: BE32(service.version), generation: BE64(service.generation),
+        length: BE32(UInt32(service.blob.count)), reserved: BE32(0)))
     bytes += service.blob
     return bytes
   }
 
   static func decode(_ bytes: Span<UInt8>) throws(MigrationError) -> ServiceState {
     var cursor = ByteCursor(bytes)
-    let kind = ServiceState.Kind(rawValue: try cursor.read())
-    let flags = try cursor.read(UInt16.self)
-    let version = try cursor.read(UInt32.self)
-    let generation = try cursor.read(UInt64.self)
-    let length = try cursor.read(UInt32.self)
-    let reserved = try cursor.read(UInt32.self)
-    guard flags & ~1 == 0, reserved == 0, cursor.remaining == Int(length) else {
+    let record = try cursor.read(Layout.self)
+    let (flags, length) = (record.flags.value, Int(record.length.value))
+    guard flags & ~1 == 0, record.reserved.isZero, cursor.remaining == length else {
       throw MigrationError(.serviceSyntax, "service record is not well formed")
     }
     return try ServiceState(
-      kind: kind, isMandatory: flags == 1, version: version, generation: generation,
-      blob: try cursor.takeArray(Int(length)))
+      kind: ServiceState.Kind(rawValue: record.kind.value), isMandatory: flags == 1,
+      version: record.version.value, generation: record.generation.value,
+      blob: try cursor.takeArray(length))
+  }
+}
+
+/// The secrets page's portable part inside a final record.
+package enum SecretsPlaintext {
+  /// The whole plaintext.
+  package struct Layout: WireRecord {
+    package static let name = "secrets"
+
+    /// Guest-physical address of the page.
+    package var gpa: BE64
+    /// As `SecretsPageFacts` has them.
+    package var facts: WirePart<SecretsPageFacts.Layout>
+  }
+
+  static func encode(gpa: UInt64, facts: SecretsPageFacts) -> [UInt8] {
+    Layout(gpa: BE64(gpa), facts: WirePart(SecretsPageFacts.Layout(at: 0, of: facts.bytes.span)))
+      .bytes
+  }
+
+  static func decode(
+    _ bytes: Span<UInt8>
+  ) throws(MigrationError) -> (gpa: UInt64, facts: SecretsPageFacts) {
+    var cursor = ByteCursor(bytes)
+    let record = try cursor.read(Layout.self)
+    let facts = record.facts.bytes
+    let span = facts.span
+    var inner = ByteCursor(span, at: Layout.offset(of: \.facts, from: 0))
+    return (record.gpa.value, try SecretsPageFacts(from: &inner))
   }
 }
 
@@ -92,21 +121,21 @@ extension FinalRecord.Kind {
     }
     switch self {
     case .vcpu:
-      let size = VCPUPlaintext.layout.size
+      let size = VCPUPlaintext.Layout.size
       if count != size { throw refusal(.vcpuSyntax, "vCPU record has another length", "\(size)") }
     case .service:
-      let size = ServicePlaintext.headerSize
+      let size = ServicePlaintext.Layout.size
       if count < size {
         throw refusal(.streamTruncated, "service ends in its fixed part", "at least \(size)")
       }
     case .secrets:
-      let size = SecretsPlaintext.layout.size
+      let size = SecretsPlaintext.Layout.size
       if count != size {
         throw refusal(
           .secretsPage, "record of the secrets page has another length", "\(size)")
       }
     case .pageStates:
-      let size = PageStateMap.runLayout.size
+      let size = PageStateMap.Layout.size
       if count % size != 0 {
         throw refusal(.streamTruncated, "page states end inside of a run", "a multiple of \(size)")
       }

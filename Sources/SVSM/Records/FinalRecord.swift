@@ -1,4 +1,5 @@
 package import Errors
+internal import SEVSNP
 package import Wire
 
 /// The envelope of one encrypted piece of final state: a vCPU, a service, the secrets page's facts
@@ -11,25 +12,31 @@ package struct FinalRecord: Sendable, Hashable {
     case pageStates = 4
   }
 
-  /// The fixed part of a final record, big-endian; the ciphertext follows. The first 24 bytes are
-  /// the associated data.
-  ///
-  ///     offset  size  field
-  ///          0     2  kind       1 vCPU, 2 service, 3 secrets page, 4 page states
-  ///          2     2  reserved   zero
-  ///          4     4  index      number among its kind, from 0; the section's instance id
-  ///          8     8  sequence   number among all final records, from 1; the AEAD nonce
-  ///         16     4  length     bytes of ciphertext
-  ///         20     4  reserved_2 zero
-  ///         24    16  tag        AES-256-GCM tag
-  package static let layout = RecordLayout(
-    "final-record",
-    ["kind": 2, "reserved": 2, "index": 4, "sequence": 8, "length": 4, "reserved_2": 4, "tag": 16])
+  /// The fixed part of a final record; the ciphertext follows. What comes before the tag is the associated data.
+  package struct Layout: WireRecord {
+    package static let name = "final-record"
 
-  /// Bytes that are authenticated as associated data.
-  package static let authenticatedSize = 24
+    /// 1 vCPU, 2 service, 3 secrets page, 4 page states.
+    package var kind: BE16
+    /// Zero.
+    package var reserved: BE16
+    /// Number among its kind, from 0; the section's instance id.
+    package var index: BE32
+    /// Number among all final records, from 1; the AEAD nonce.
+    package var sequence: BE64
+    /// Bytes of ciphertext.
+    package var length: BE32
+    /// Zero.
+    package var reserved2: BE32
+    /// AES-256-GCM.
+    package var tag: WireBytes<16>
+  }
+
   /// The longest ciphertext: a service of the largest size with its header.
-  package static let maximumLength = (16 << 20) + ServicePlaintext.headerSize
+  package static let maximumLength = ServiceState.maximumSize + ServicePlaintext.Layout.size
+
+  /// Runs of the page-state map in one part: 768 KiB.
+  static let runsPerPart = 32768
 
   package var kind: Kind
   package var index: UInt32
@@ -57,17 +64,17 @@ package struct FinalRecord: Sendable, Hashable {
   package static func size(at cursor: ByteCursor) throws(MigrationError) -> Int {
     let start = cursor.offset
     var cursor = cursor
-    _ = try cursor.take(16)
-    let length = try cursor.read(UInt32.self)
+    let length = try cursor.read(Layout.self).length.value
     guard length > 0, length <= maximumLength else {
       throw MigrationError(
-        .sectionLength, "impossible length of a final record", at: start + 16,
-        expected: "1 to \(maximumLength)", got: "\(length)")
+        .sectionLength, "impossible length of a final record",
+        at: Layout.offset(of: \.length, from: start), expected: "1 to \(maximumLength)",
+        got: "\(length)")
     }
-    return layout.size + Int(length)
+    return Layout.size + Int(length)
   }
 
-  /// Decodes the 24 authenticated bytes; tag and ciphertext follow. A destination has checked the tag.
+  /// Decodes the fixed part, but for its tag; the ciphertext follows. A destination has checked the tag.
   /// - Parameters:
   ///   - place: where the stream has it. A record of unknown kind is taken for one of this kind, once
   ///     that was refused.
@@ -78,76 +85,73 @@ package struct FinalRecord: Sendable, Hashable {
     refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) {
     let start = cursor.offset
-    let code = try cursor.read(UInt16.self)
-    let reserved = try cursor.read(UInt16.self)
-    index = try cursor.read()
-    sequence = try cursor.read()
-    length = try cursor.read()
-    let reserved2 = try cursor.read(UInt32.self)
-    let known = Kind(rawValue: code)
+    let record = try cursor.read(Layout.self)
+    let known = Kind(rawValue: record.kind.value)
     kind = known ?? place.kind
+    index = record.index.value
+    sequence = record.sequence.value
+    length = record.length.value
     if known != place.kind {
       try refuse(
         MigrationError(
-          .finalOrder, "final record is not of its section", at: start,
-          expected: "kind \(place.kind.rawValue), \(place.kind)", got: "\(code)"))
+          .finalOrder, "final record is not of its section",
+          at: Layout.offset(of: \.kind, from: start),
+          expected: "kind \(place.kind.rawValue), \(place.kind)", got: "\(record.kind.value)"))
     }
-    if reserved != 0 || reserved2 != 0 {
-      try refuse(
-        MigrationError(
-          .sectionReserved, "reserved bytes are not zero", at: start + (reserved == 0 ? 20 : 2),
-          expected: "0", got: "\(reserved == 0 ? reserved2 : UInt32(reserved))"))
-    }
+    try record.requireZero([\.reserved, \.reserved2], at: start, refuse: refuse)
     if index != place.index {
       try refuse(
         MigrationError(
-          .finalOrder, "final record has another index than its section", at: start + 4,
-          expected: "\(place.index)", got: "\(index)"))
+          .finalOrder, "final record has another index than its section",
+          at: Layout.offset(of: \.index, from: start), expected: "\(place.index)", got: "\(index)"))
     }
   }
 
-  /// The 24 authenticated bytes.
+  /// The authenticated bytes: all before the tag.
   package var encoded: [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.append(bigEndian: kind.rawValue)
-    bytes.append(bigEndian: UInt16(0))
-    bytes.append(bigEndian: index)
-    bytes.append(bigEndian: sequence)
-    bytes.append(bigEndian: length)
-    bytes.append(bigEndian: UInt32(0))
-    return bytes
+    Layout(
+      kind: BE16(kind.rawValue), reserved: BE16(0), index: BE32(index), sequence: BE64(sequence),
+      length: BE32(length), reserved2: BE32(0), tag: WireBytes()
+    ).bytes(before: \.tag)
   }
 }
 
 /// Ends the final state: totals and transcript. Without it nothing is restored.
 package struct CommitRecord: Sendable, Hashable {
-  /// The section `snp-commit`, big-endian. The first 128 bytes are the associated data; there is no
-  /// plaintext.
-  ///
-  ///     offset  size  field
-  ///          0     2  version        1
-  ///          2     2  reserved       zero
-  ///          4     4  epochs         number of epochs
-  ///          8     8  page_records   page records of all epochs
-  ///         16     8  private_pages  validated pages of the page-state map
-  ///         24     8  final_records  final records before this one
-  ///         32     4  vcpus          of them: vCPUs
-  ///         36     4  services       of them: services
-  ///         40     4  secrets_pages  of them: secrets pages, 0 or 1
-  ///         44     4  map_parts      of them: parts of the page-state map
-  ///         48    48  transcript     SHA-384 of all that came before
-  ///         96    32  reserved_2     zero
-  ///        128    16  tag            AES-256-GCM tag
-  package static let layout = RecordLayout(
-    "commit",
-    [
-      "version": 2, "reserved": 2, "epochs": 4, "page_records": 8, "private_pages": 8,
-      "final_records": 8, "vcpus": 4, "services": 4, "secrets_pages": 4, "map_parts": 4,
-      "transcript": 48, "reserved_2": 32, "tag": 16,
-    ])
+  /// The section `snp-commit`. What comes before the tag is the associated data; there is no plaintext.
+  package struct Layout: WireRecord {
+    package static let name = "commit"
 
-  /// Bytes that are authenticated.
-  package static let authenticatedSize = 128
+    /// 1.
+    package var version: BE16
+    /// Zero.
+    package var reserved: BE16
+    /// Number of epochs.
+    package var epochs: BE32
+    /// Page records of all epochs.
+    package var pageRecords: BE64
+    /// Validated pages of the page-state map.
+    package var privatePages: BE64
+    /// Final records before this one.
+    package var finalRecords: BE64
+    /// Of them: vCPUs.
+    package var vcpus: BE32
+    /// Of them: services.
+    package var services: BE32
+    /// Of them: secrets pages, 0 or 1.
+    package var secretsPages: BE32
+    /// Of them: parts of the page-state map.
+    package var mapParts: BE32
+    /// SHA-384 of all that came before.
+    package var transcript: WireBytes<48>
+    /// Zero.
+    package var reserved2: WireBytes<32>
+    /// AES-256-GCM.
+    package var tag: WireBytes<16>
+  }
+
+  /// The only version.
+  private static let version: UInt16 = 1
 
   package var epochs: UInt32
   package var pageRecords: UInt64
@@ -167,61 +171,47 @@ package struct CommitRecord: Sendable, Hashable {
     self.transcript = transcript
   }
 
-  /// Decodes the authenticated part; the tag follows it.
+  /// Decodes a commit, but for its tag.
   /// - Parameter refuse: takes what breaks a rule and leaves the fields readable.
   /// - Throws: `SESSION-VERSION`, `SECTION-RESERVED`, `COMMIT-TOTALS`.
   package init(
     from cursor: inout ByteCursor, refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) {
     let start = cursor.offset
-    let version = try cursor.read(UInt16.self)
-    let reserved = try cursor.read(UInt16.self)
-    epochs = try cursor.read()
-    pageRecords = try cursor.read()
-    privatePages = try cursor.read()
-    let records = try cursor.read(UInt64.self)
+    let record = try cursor.read(Layout.self)
+    epochs = record.epochs.value
+    pageRecords = record.pageRecords.value
+    privatePages = record.privatePages.value
     final = FinalCounts(
-      vcpus: try cursor.read(), services: try cursor.read(), secretsPages: try cursor.read(),
-      mapParts: try cursor.read())
-    transcript = try cursor.takeArray(48)
-    var reserved2: UInt64 = 0
-    for _ in 0..<4 { reserved2 |= try cursor.read(UInt64.self) }
-    if version != 1 {
+      vcpus: record.vcpus.value, services: record.services.value,
+      secretsPages: record.secretsPages.value, mapParts: record.mapParts.value)
+    transcript = record.transcript.array
+    if record.version.value != Self.version {
       try refuse(
         MigrationError(
-          .sessionVersion, "unknown version of the commit record", at: start, expected: "1",
-          got: "\(version)"))
+          .sessionVersion, "unknown version of the commit record",
+          at: Layout.offset(of: \.version, from: start), expected: "\(Self.version)",
+          got: "\(record.version.value)"))
     }
-    if reserved != 0 || reserved2 != 0 {
+    try record.requireZero([\.reserved, \.reserved2], at: start, refuse: refuse)
+    if final.total != record.finalRecords.value {
       try refuse(
         MigrationError(
-          .sectionReserved, "reserved bytes are not zero", at: start + (reserved == 0 ? 96 : 2),
-          expected: "0", got: reserved == 0 ? "other bytes" : "\(reserved)"))
-    }
-    if final.total != records {
-      try refuse(
-        MigrationError(
-          .commitTotals, "commit's counts do not add up", at: start + 24, expected: "\(records)",
-          got: "\(final.total)"))
+          .commitTotals, "commit's counts do not add up",
+          at: Layout.offset(of: \.finalRecords, from: start),
+          expected: "\(record.finalRecords.value)", got: "\(final.total)"))
     }
   }
 
-  /// The 128 authenticated bytes.
+  /// The authenticated bytes: all before the tag.
   package var encoded: [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.append(bigEndian: UInt16(1))
-    bytes.append(bigEndian: UInt16(0))
-    bytes.append(bigEndian: epochs)
-    bytes.append(bigEndian: pageRecords)
-    bytes.append(bigEndian: privatePages)
-    bytes.append(bigEndian: final.total)
-    bytes.append(bigEndian: final.vcpus)
-    bytes.append(bigEndian: final.services)
-    bytes.append(bigEndian: final.secretsPages)
-    bytes.append(bigEndian: final.mapParts)
-    bytes += transcript
-    bytes += [UInt8](repeating: 0, count: 32)
-    return bytes
+    Layout(
+      version: BE16(Self.version), reserved: BE16(0), epochs: BE32(epochs),
+      pageRecords: BE64(pageRecords), privatePages: BE64(privatePages),
+      finalRecords: BE64(final.total), vcpus: BE32(final.vcpus), services: BE32(final.services),
+      secretsPages: BE32(final.secretsPages), mapParts: BE32(final.mapParts),
+      transcript: WireBytes(transcript), reserved2: WireBytes(), tag: WireBytes()
+    ).bytes(before: \.tag)
   }
 }
 
@@ -248,21 +238,19 @@ package struct FinalCounts: Sendable, Hashable {
 
   /// How many of `kind` there were.
   package subscript(kind: FinalRecord.Kind) -> UInt32 {
+    get { self[keyPath: Self.count(of: kind)] }
+    set { self[keyPath: Self.count(of: kind)] = newValue }
+  }
+
+  private static func count(of kind: FinalRecord.Kind) -> WritableKeyPath<Self, UInt32> {
     switch kind {
-    case .vcpu: vcpus
-    case .service: services
-    case .secrets: secretsPages
-    case .pageStates: mapParts
+    case .vcpu: \.vcpus
+    case .service: \.services
+    case .secrets: \.secretsPages
+    case .pageStates: \.mapParts
     }
   }
 
   /// Counts one record of `kind`.
-  package mutating func add(_ kind: FinalRecord.Kind) {
-    switch kind {
-    case .vcpu: vcpus += 1
-    case .service: services += 1
-    case .secrets: secretsPages += 1
-    case .pageStates: mapParts += 1
-    }
-  }
+  package mutating func add(_ kind: FinalRecord.Kind) { self[kind] += 1 }
 }

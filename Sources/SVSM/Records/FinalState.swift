@@ -1,6 +1,5 @@
 internal import Errors
 package import SEVSNP
-package import Wire
 
 /// What an SVSM holds of its guest beside the guest's memory.
 package struct TrustedGuestState: Sendable, Hashable {
@@ -47,6 +46,19 @@ package struct TrustedGuestState: Sendable, Hashable {
 
   /// Guest-physical address of the secrets page, when the guest has one.
   package var secretsPage: UInt64? { pageStates.runs.first { $0.state == .secrets }?.gpa }
+
+  /// What travels of the secrets page; nil when the guest has none.
+  /// - Parameter page: its content.
+  /// - Throws: `SECRETS-PAGE`.
+  func secrets(
+    in page: [UInt8]?
+  ) throws(MigrationError) -> (gpa: UInt64, facts: SecretsPageFacts)? {
+    guard let gpa = secretsPage else { return nil }
+    guard let page else {
+      throw MigrationError(.secretsPage, "content of the secrets page is missing")
+    }
+    return (gpa, try SecretsPage(page).facts)
+  }
 }
 
 /// What a destination restores once the commit is good.
@@ -54,27 +66,4 @@ package struct RestoredState: Sendable {
   package var guest: TrustedGuestState
   /// The rebuilt secrets page and where it goes; its keys are the destination's own.
   package var secretsPage: (gpa: UInt64, page: [UInt8])?
-}
-
-/// The secrets page's portable part inside a final record.
-package enum SecretsPlaintext {
-  /// Big-endian.
-  ///
-  ///     offset  size  field
-  ///          0     8  gpa    guest-physical address of the page
-  ///          8   144  facts  see `SecretsPageFacts`
-  package static let layout = RecordLayout("secrets", ["gpa": 8, "facts": 144])
-
-  static func encode(gpa: UInt64, facts: SecretsPageFacts) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.append(bigEndian: gpa)
-    return bytes + facts.bytes
-  }
-
-  static func decode(
-    _ bytes: Span<UInt8>
-  ) throws(MigrationError) -> (gpa: UInt64, facts: SecretsPageFacts) {
-    var cursor = ByteCursor(bytes)
-    return (try cursor.read(UInt64.self), try SecretsPageFacts(from: &cursor))
-  }
 }

@@ -17,36 +17,51 @@ package struct PageMetadata: Sendable, Hashable {
     case cancel = 3
   }
 
-  /// One record of the section `snp-private-pages`, big-endian. The first 32 bytes are the
-  /// associated data.
-  ///
-  ///     offset  size  field
-  ///          0     8  sequence         from 1, rises by 1 with each record; the AEAD nonce
-  ///          8     8  gpa              guest-physical address, 4 KiB aligned
-  ///         16     4  epoch            from 1
-  ///         20     1  operation        0 none, 1 migrate, 2 migrate again, 3 cancel
-  ///         21     1  rmp_page_size    0 4 KiB, 1 2 MiB
-  ///         22     1  validated        1; 0 in a cancel
-  ///         23     1  reserved         zero
-  ///         24     4  vmpl_permissions one byte each for VMPL0 to VMPL3
-  ///         28     4  length           bytes of plaintext: 4096; 0 in a cancel
-  ///         32    16  tag              AES-256-GCM tag
-  ///         48  4096  content          ciphertext; zero in a cancel
-  package static let recordLayout = RecordLayout(
-    "page-record",
-    [
-      "sequence": 8, "gpa": 8, "epoch": 4, "operation": 1, "rmp_page_size": 1, "validated": 1,
-      "reserved": 1, "vmpl_permissions": 4, "length": 4, "tag": 16, "content": 4096,
-    ])
+  /// One record of the section `snp-private-pages`. Of the content only the place is taken from here: it is
+  /// sealed and opened where it lies.
+  package struct Layout: WireRecord {
+    package static let name = "page-record"
+
+    /// The associated data.
+    package var metadata: Metadata
+    /// AES-256-GCM.
+    package var tag: WireBytes<16>
+    /// Ciphertext; zero in a cancel.
+    package var content: WireBytes<4096>
+
+    /// The fields that are in the clear.
+    package struct Metadata: WireRecord {
+      /// From 1, rises by 1 with each record; the AEAD nonce.
+      package var sequence: BE64
+      /// Guest-physical address, 4 KiB aligned.
+      package var gpa: BE64
+      /// From 1.
+      package var epoch: BE32
+      /// 0 none, 1 migrate, 2 migrate again, 3 cancel.
+      package var operation: U8
+      /// 0 4 KiB, 1 2 MiB.
+      package var rmpPageSize: U8
+      /// 1; 0 in a cancel.
+      package var validated: U8
+      /// Zero.
+      package var reserved: U8
+      /// One byte each for VMPL0 to VMPL3.
+      package var vmplPermissions: BE32
+      /// Bytes of plaintext: 4096; 0 in a cancel.
+      package var length: BE32
+    }
+  }
+
+  // Computed, not stored: a stored one is not folded into its uses, of which there are some for each page.
 
   /// Bytes of the metadata: what is authenticated as associated data.
-  package static let encodedSize = 32
+  package static var encodedSize: Int { Layout.Metadata.size }
   /// Where ciphertext begins in a record.
-  package static let contentOffset = 48
+  package static var contentOffset: Int { Layout.offset(of: \.content) }
   /// Bytes of a whole record.
-  package static let recordSize = contentOffset + pageSize
+  package static var recordSize: Int { Layout.size }
   /// Bytes of a page.
-  package static let pageSize = 4096
+  package static var pageSize: Int { Layout.range(of: \.content).count }
 
   package var sequence: UInt64
   package var gpa: UInt64
@@ -75,8 +90,8 @@ package struct PageMetadata: Sendable, Hashable {
   /// Bytes of plaintext under the tag.
   package var length: Int { operation == .cancel ? 0 : Self.pageSize }
 
-  /// Decodes the first 32 bytes of a record that is not the no-operation record, field by field in the
-  /// order of the layout.
+  /// Decodes the metadata of a record that is not the no-operation record, and judges the fields in the order
+  /// of the layout.
   /// - Parameter refuse: takes what breaks a rule and leaves the fields readable.
   /// - Throws: `PAGE-ADDRESS`, `PAGE-OPERATION`, `PAGE-SIZE`, `SECTION-RESERVED`,
   ///   `PAGE-PERMISSIONS`, each with the offset of its field.
@@ -84,80 +99,91 @@ package struct PageMetadata: Sendable, Hashable {
     from cursor: inout ByteCursor, refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) {
     let start = cursor.offset
-    sequence = try cursor.read()
-    gpa = try cursor.read()
-    epoch = try cursor.read()
-    let code = try cursor.read(UInt8.self)
-    let sizeCode = try cursor.read(UInt8.self)
-    let validated = try cursor.read(UInt8.self)
-    let reserved = try cursor.read(UInt8.self)
-    permissions = VMPLPermissions(rawValue: try cursor.read())
-    let length = try cursor.read(UInt32.self)
+    let record = try cursor.read(Layout.Metadata.self)
+    sequence = record.sequence.value
+    gpa = record.gpa.value
+    epoch = record.epoch.value
+    permissions = VMPLPermissions(rawValue: record.vmplPermissions.value)
     if !Self.isAddress(gpa) {
       try refuse(
         MigrationError(
-          .pageAddress, "guest-physical address is unaligned or beyond 52 bits", at: start + 8,
-          expected: "a multiple of 0x1000 below 2^52", got: "0x\(String(gpa, radix: 16))"))
+          .pageAddress, "guest-physical address is unaligned or beyond 52 bits",
+          at: Layout.offset(of: \.metadata.gpa, from: start),
+          expected: "a multiple of 0x1000 below 2^52", got: Hex.number(gpa)))
     }
-    guard let operation = Operation(rawValue: code) else {
+    guard let operation = Operation(rawValue: record.operation.value) else {
       throw MigrationError(
-        .pageOperation, "unknown page operation", at: start + 20, expected: "1, 2 or 3",
-        got: "\(code)")
+        .pageOperation, "unknown page operation",
+        at: Layout.offset(of: \.metadata.operation, from: start), expected: "1, 2 or 3",
+        got: "\(record.operation.value)")
     }
-    guard let size = RMPPageSize(rawValue: sizeCode) else {
+    guard let size = RMPPageSize(rawValue: record.rmpPageSize.value) else {
       throw MigrationError(
-        .pageSize, "unknown RMP page size", at: start + 21, expected: "0 or 1", got: "\(sizeCode)")
+        .pageSize, "unknown RMP page size",
+        at: Layout.offset(of: \.metadata.rmpPageSize, from: start), expected: "0 or 1",
+        got: "\(record.rmpPageSize.value)")
     }
     self.operation = operation
     self.size = size
-    if validated != (operation == .cancel ? 0 : 1) {
+    try requireMeaning(of: record, at: start, refuse)
+  }
+
+  /// What must hold of the other fields of a record whose operation is known.
+  private func requireMeaning(
+    of record: Layout.Metadata, at start: UInt64, _ refuse: MigrationError.Refusal
+  ) throws(MigrationError) {
+    if record.validated.value != (operation == .cancel ? 0 : 1) {
       try refuse(
         MigrationError(
-          .pageOperation, "a page that was never validated is not sent", at: start + 22,
-          expected: operation == .cancel ? "0" : "1", got: "\(validated)"))
+          .pageOperation, "a page that was never validated is not sent",
+          at: Layout.offset(of: \.metadata.validated, from: start),
+          expected: operation == .cancel ? "0" : "1", got: "\(record.validated.value)"))
     }
-    if reserved != 0 {
+    if !record.reserved.isZero {
       try refuse(
         MigrationError(
-          .sectionReserved, "reserved byte is not zero", at: start + 23, expected: "0",
-          got: "\(reserved)"))
+          .sectionReserved, "reserved byte is not zero",
+          at: Layout.offset(of: \.metadata.reserved, from: start), expected: "0",
+          got: "\(record.reserved.value)"))
     }
     if !permissions.isValid || operation == .cancel && permissions != .none {
       try refuse(
         MigrationError(
-          .pagePermissions, "impossible VMPL permissions", at: start + 24,
+          .pagePermissions, "impossible VMPL permissions",
+          at: Layout.offset(of: \.metadata.vmplPermissions, from: start),
           expected: operation == .cancel ? "0x0" : "bits of 0x1f1f1f1f",
-          got: "0x\(String(permissions.rawValue, radix: 16))"))
+          got: Hex.number(permissions.rawValue)))
     }
-    if Int(length) != self.length {
+    if Int(record.length.value) != length {
       try refuse(
         MigrationError(
-          .pageSize, "wrong length of plaintext", at: start + 28, expected: "\(self.length)",
-          got: "\(length)"))
+          .pageSize, "wrong length of plaintext",
+          at: Layout.offset(of: \.metadata.length, from: start), expected: "\(length)",
+          got: "\(record.length.value)"))
     }
   }
 
-  /// Whether a record's metadata say that it is a cancel. Precondition: it has 32 bytes.
+  /// Whether a record's metadata say that it is a cancel. Precondition: it has them.
   static func isCancel(_ record: Span<UInt8>) -> Bool {
-    record[20] == Operation.cancel.rawValue
+    record[Layout.offset(of: \.metadata.operation)] == Operation.cancel.rawValue
   }
 
-  /// The first byte of a cancel's content that is not zero; its tag does not cover them. Precondition: the
-  /// record is whole.
-  package static func strayByte(inCancel record: Span<UInt8>) -> Int? {
-    (contentOffset..<recordSize).first { record[$0] != 0 }
+  /// A byte of content in a record that says it is a cancel: it has none, and its tag covers none.
+  /// Precondition: the record is whole.
+  static func stray(in record: Span<UInt8>) -> StrayByte? {
+    guard isCancel(record),
+      let place = (contentOffset..<recordSize).first(where: { record[$0] != 0 })
+    else { return nil }
+    return StrayByte(place: place, value: record[place])
   }
 
-  /// Writes the 32 bytes of metadata at `offset` of `record`, in place.
+  /// Writes the metadata at `offset` of `record`, in place.
   package func encode(to record: inout MutableSpan<UInt8>, at offset: Int) {
-    record.put(bigEndian: sequence, at: offset)
-    record.put(bigEndian: gpa, at: offset + 8)
-    record.put(bigEndian: epoch, at: offset + 16)
-    record[offset + 20] = operation.rawValue
-    record[offset + 21] = size.rawValue
-    record[offset + 22] = operation == .cancel ? 0 : 1
-    record[offset + 23] = 0
-    record.put(bigEndian: permissions.rawValue, at: offset + 24)
-    record.put(bigEndian: UInt32(length), at: offset + 28)
+    record.put(
+      Layout.Metadata(
+        sequence: BE64(sequence), gpa: BE64(gpa), epoch: BE32(epoch),
+        operation: U8(operation.rawValue), rmpPageSize: U8(size.rawValue),
+        validated: U8(operation == .cancel ? 0 : 1), reserved: U8(0),
+        vmplPermissions: BE32(permissions.rawValue), length: BE32(UInt32(length))), at: offset)
   }
 }

@@ -28,12 +28,12 @@ extension AEADOpener {
     _ record: Span<UInt8>, into page: inout MutableSpan<UInt8>, at position: Int
   ) -> Bool {
     guard record.count == PageMetadata.recordSize else { return false }
-    var sequence: UInt64 = 0
-    for index in 0..<8 { sequence = sequence << 8 | UInt64(record[index]) }
+    let metadata = PageMetadata.Layout.Metadata(at: 0, of: record)
     let end =
       PageMetadata.isCancel(record) ? PageMetadata.contentOffset : PageMetadata.recordSize
     return open(
-      record.extracting(PageMetadata.contentOffset..<end), nonce: AEADNonce(sequence: sequence),
+      record.extracting(PageMetadata.contentOffset..<end),
+      nonce: AEADNonce(sequence: metadata.sequence.value),
       associatedData: record.extracting(first: PageMetadata.encodedSize),
       tag: record.extracting(PageMetadata.encodedSize..<PageMetadata.contentOffset), into: &page,
       at: position)
@@ -42,13 +42,13 @@ extension AEADOpener {
   /// Opens a whole final record, whatever its fixed part says; nothing of it is judged before the tag.
   /// - Returns: the plaintext; nil when it does not authenticate.
   mutating func openFinal(_ record: Span<UInt8>) -> [UInt8]? {
-    let headSize = FinalRecord.layout.size
+    let headSize = FinalRecord.Layout.size
     guard record.count > headSize else { return nil }
-    var sequence: UInt64 = 0
-    for index in 8..<16 { sequence = sequence << 8 | UInt64(record[index]) }
+    let head = FinalRecord.Layout(at: 0, of: record)
+    let tag = FinalRecord.Layout.range(of: \.tag)
     return open(
-      record.extracting(droppingFirst: headSize), nonce: AEADNonce(sequence: sequence),
-      associatedData: record.extracting(first: FinalRecord.authenticatedSize),
-      tag: record.extracting(FinalRecord.authenticatedSize..<headSize))
+      record.extracting(droppingFirst: headSize),
+      nonce: AEADNonce(sequence: head.sequence.value),
+      associatedData: record.extracting(first: tag.lowerBound), tag: record.extracting(tag))
   }
 }

@@ -21,12 +21,10 @@ package struct DestinationSVSM: ~Copyable {
     package init() {}
   }
 
-  private let instance: SVSMInstance
-  private let keys: SessionKeys
-  private var ledger: RecordLedger
-  private var state: ImportedState
-  private var finalOpener: AEADOpener
-  private var isDead = false
+  package private(set) var phase = Phase.importing
+  private var judge: RecordJudge<RecordLedger>
+  /// Makes what opens pages of this session, for any one thread.
+  package let makeImport: () throws(MigrationError) -> PageImport
 
   /// Processes transfer data: checks the source's proof and unwraps the transport key.
   ///
@@ -49,34 +47,28 @@ package struct DestinationSVSM: ~Copyable {
     else {
       throw MigrationError(
         .sessionSeeded, "stream was made from a seed: its keys are no secret",
-        in: .session, at: offset + 8)
+        in: .session, at: TransferData.Layout.offset(of: \.flags, from: offset))
     }
     if transferData.flags.contains(.mutual) {
       try trust.verify(
         report: transferData.report, certificates: transferData.certificates,
         reportData: transferData.expectedReportData(), of: .session,
-        at: offset + UInt64(TransferData.layout.size))
+        at: offset + UInt64(TransferData.Layout.size))
     } else if !options.acceptsOneWay {
       throw MigrationError(
-        .sessionOneWay, "source does not prove itself", in: .session, at: offset + 8)
+        .sessionOneWay, "source does not prove itself", in: .session,
+        at: TransferData.Layout.offset(of: \.flags, from: offset))
     }
     guard let keys = try SessionKeys(unwrapping: transferData, for: instance) else {
       throw TransferData.unwrapError(at: offset)
     }
-    let finalOpener = try keys.finalOpener()
-    let ledger = try RecordLedger(transferData: transferData.encoded)
-    self.instance = instance
-    state = ImportedState(features: instance.features)
-    self.finalOpener = finalOpener
-    self.keys = keys
-    self.ledger = ledger
+    judge = RecordJudge(
+      try RecordLedger(transferData: transferData.encoded), try JudgeKeys(keys, of: instance))
+    makeImport = { () throws(MigrationError) in try PageImport(keys, keepsContent: true) }
   }
 
   /// Whether a private page is held at `gpa`: the host must put nothing of its own there.
-  package mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { ledger.isPresent(gpa) }
-
-  /// An import that opens pages of this session.
-  package func makeImport() throws(MigrationError) -> PageImport { try PageImport(keys) }
+  package mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { judge.books.isPresent(gpa) }
 
   /// Processes one wrapped page, which was opened, by its metadata. Its content is at hand then.
   ///
@@ -84,49 +76,31 @@ package struct DestinationSVSM: ~Copyable {
   ///   - index: number of the page in `pages`; they are processed in order.
   ///   - offset: where the record begins in the stream.
   /// - Throws: `PAGE-TAG` before anything else is judged; then what `PageMetadata` and
-  ///   `RecordLedger` refuse.
+  ///   `RecordPosition` refuse.
   package mutating func processPage(
     _ index: Int, of pages: PageImport, at offset: UInt64
   ) throws(MigrationError) -> PageMetadata {
     try enter()
-    switch pages.state(of: index) {
-    case .good: break
-    case .forged: throw MigrationError(.pageTag, "page does not authenticate", at: offset)
-    case .missing: throw MigrationError(.internal, "page was not opened, or not in order")
+    guard index == pages.processed, index < pages.count else {
+      throw MigrationError(.internal, "page was not opened, or not in order")
     }
-    let head = pages.head(index)
-    var cursor = ByteCursor(head, at: offset)
-    let metadata = try PageMetadata(from: &cursor)
-    if let stray = pages.stray, stray.index == index {
-      throw MigrationError(
-        .sectionReserved, "a cancel carries no content", at: offset + UInt64(stray.byte),
-        expected: "0", got: "\(stray.value)")
-    }
-    try ledger.admit(metadata, record: head, at: offset)
+    let page = try judge.judge(
+      page: pages.head(index), isAuthentic: pages.isAuthentic(index), stray: pages.stray(index),
+      at: offset)
+    guard let page else { throw MigrationError(.internal, "page record was not judged") }
     pages.markProcessed()
     leave()
-    return metadata
+    return page
   }
 
   /// Processes an epoch token of 128 bytes.
   /// - Returns: the token, which is good.
-  /// - Throws: `EPOCH-TAG`; then what `EpochToken` and `RecordLedger` refuse.
+  /// - Throws: `EPOCH-TAG`; then what `EpochToken` and `RecordPosition` refuse.
   @discardableResult package mutating func processEpochToken(
     _ record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) -> EpochToken {
     try enter()
-    guard record.count == EpochToken.layout.size else {
-      throw MigrationError(.sectionLength, "epoch token has another length", at: offset)
-    }
-    let size = EpochToken.authenticatedSize
-    let body = record.extracting(first: size)
-    guard
-      try keys.authenticates(
-        token: body, epoch: ledger.epoch, tag: record.extracting(droppingFirst: size))
-    else { throw MigrationError(.epochTag, "epoch token does not authenticate", at: offset) }
-    var cursor = ByteCursor(body, at: offset)
-    let token = try EpochToken(from: &cursor)
-    try ledger.admit(token, record: record, at: offset)
+    let token = try judge.judge(token: record, at: offset)
     leave()
     return token
   }
@@ -135,32 +109,14 @@ package struct DestinationSVSM: ~Copyable {
   /// - Parameters:
   ///   - place: where the stream has it, as the VMM says.
   ///   - offset: of the record in the stream.
-  /// - Throws: `SECTION-LENGTH`, `FINAL-TAG`; then what `FinalRecord`, `RecordLedger` and the piece's
+  /// - Throws: `SECTION-LENGTH`, `FINAL-TAG`; then what `FinalRecord`, `RecordPosition` and the piece's
   ///   own decoder refuse, and the checks a vCPU must pass again: `VCPU-VMPL`, `VCPU-EFER`,
   ///   `VCPU-FEATURES`.
   package mutating func processFinalState(
     _ record: Span<UInt8>, in place: FinalRecord.Place, at offset: UInt64
   ) throws(MigrationError) {
     try enter()
-    var cursor = ByteCursor(record, at: offset)
-    guard try FinalRecord.size(at: cursor) == record.count else {
-      throw MigrationError(.sectionLength, "final record has another length", at: offset + 16)
-    }
-    guard var plaintext = finalOpener.openFinal(record) else {
-      throw MigrationError(.finalTag, "final record does not authenticate", at: offset)
-    }
-    defer { wipe(&plaintext) }
-    let header = try FinalRecord(from: &cursor, in: place)
-    try ledger.admit(
-      header, header: record.extracting(first: FinalRecord.layout.size), at: offset)
-    do {
-      try state.take(header.kind, plaintext.span)
-    } catch {
-      // Offsets inside the plaintext mean nothing to a reader of the stream.
-      var error = error
-      error.offset = offset
-      throw error
-    }
+    try judge.judge(final: record, in: place, at: offset)
     leave()
   }
 
@@ -171,29 +127,29 @@ package struct DestinationSVSM: ~Copyable {
     _ record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) -> RestoredState {
     try enter()
-    guard record.count == CommitRecord.layout.size else {
-      throw MigrationError(.sectionLength, "commit has another length", at: offset)
+    let judged = try judge.judge(commit: record, naming: 1, at: offset)
+    guard let restored = try judge.restored(by: judged) else {
+      throw MigrationError(.internal, "final state was not judged")
     }
-    let size = CommitRecord.authenticatedSize
-    let body = record.extracting(first: size)
-    guard try keys.authenticates(commit: body, tag: record.extracting(droppingFirst: size)) else {
-      throw MigrationError(.commitTag, "commit does not authenticate", at: offset)
-    }
-    var cursor = ByteCursor(body, at: offset)
-    try ledger.admit(try CommitRecord(from: &cursor), at: offset)
-    try ledger.compare(with: state.guest.pageStates, naming: 1, at: offset)
-    try state.requireAgreement(at: offset)
-    let restored = try state.restored(on: instance)
     leave()
     return restored
   }
 
+  /// Begins a call: unless it is left again, the session is over. Which records may come in a phase the ledger
+  /// judges, as nothing of a record is looked at before its tag.
   private mutating func enter() throws(MigrationError) {
-    guard !isDead else {
+    guard phase != .dead else {
       throw MigrationError(.sessionState, "session ended with its first refusal")
     }
-    isDead = true
+    phase = .dead
   }
 
-  private mutating func leave() { isDead = false }
+  private mutating func leave() {
+    phase =
+      switch judge.books.position.phase {
+      case .pages: .importing
+      case .final: .drained
+      case .committed: .committed
+      }
+  }
 }

@@ -9,33 +9,31 @@ package import Wire
 /// The design calls this *migration data*; on disk it is the offer file. Source: "SEV-SNP Live
 /// Migration and VMM/KVM API Implications" (AMD, 2023), initiation.
 package struct MigrationData: Sendable, Hashable {
-  /// The fixed part of an offer file, big-endian; report and certificate table follow.
-  ///
-  ///     offset  size  field
-  ///          0     8  magic               "SVSMOFFR"
-  ///          8     2  version             1
-  ///         10     2  kem                 0x0011
-  ///         12     2  kdf                 0x0002
-  ///         14     2  aead                0x0002
-  ///         16     4  flags               bit 1: seeded
-  ///         20    97  public_key          P-384, uncompressed point
-  ///        117     3  reserved            zero
-  ///        120     4  report_length       1184
-  ///        124     4  certificates_length 1 to 16384
-  package static let layout = RecordLayout(
-    "offer",
-    [
-      "magic": 8, "version": 2, "kem": 2, "kdf": 2, "aead": 2, "flags": 4, "public_key": 97,
-      "reserved": 3, "report_length": 4, "certificates_length": 4,
-    ])
+  /// The fixed part of an offer file; report and certificate table follow. The report's REPORT_DATA binds all
+  /// before the reserved bytes.
+  package struct Layout: WireRecord {
+    package static let name = "offer"
+
+    /// "SVSMOFFR".
+    package var magic: WireBytes<8>
+    package var suite: ProtocolSuite.Layout
+    /// Bit 1: seeded.
+    package var flags: BE32
+    /// P-384, uncompressed point.
+    package var publicKey: WireBytes<97>
+    /// Zero.
+    package var reserved: WireBytes<3>
+    /// 1184.
+    package var reportLength: BE32
+    /// 1 to 16384.
+    package var certificatesLength: BE32
+  }
 
   static let magic = Array("SVSMOFFR".utf8)
-  /// Bytes that the report's REPORT_DATA binds: all up to the reserved bytes.
-  package static let boundSize = 117
   /// Bytes a certificate table may have.
   package static let maximumCertificates = CertificateTable.limit
   /// Bytes an offer file may have.
-  package static let maximumSize = 128 + 1184 + maximumCertificates
+  package static let maximumSize = Layout.size + AttestationReport.Layout.size + maximumCertificates
 
   /// The file's bytes.
   package let encoded: [UInt8]
@@ -63,28 +61,34 @@ package struct MigrationData: Sendable, Hashable {
   private init(parsing bytes: [UInt8]) throws(MigrationError) {
     let span = bytes.span
     var cursor = ByteCursor(span)
-    guard try cursor.takeArray(8) == Self.magic else {
+    guard bytes.count < Self.magic.count || bytes.starts(with: Self.magic) else {
       throw MigrationError(.offerSyntax, "not an offer file", at: 0, expected: "SVSMOFFR")
     }
+    let record = try cursor.read(Layout.self)
     suite = try ProtocolSuite(
-      from: &cursor, versionCode: .offerVersion, suiteCode: .offerSuite)
-    flags = try ProtocolFlags(from: &cursor, known: .seeded, code: .offerSyntax)
-    publicKey = try cursor.takeArray(97)
-    guard try cursor.takeArray(3) == [0, 0, 0] else {
-      throw MigrationError(.offerSyntax, "reserved bytes are not zero", at: 117)
+      record.suite, at: Layout.offset(of: \.suite, from: 0), versionCode: .offerVersion,
+      suiteCode: .offerSuite)
+    flags = try ProtocolFlags(
+      record.flags, known: .seeded, at: Layout.offset(of: \.flags, from: 0), code: .offerSyntax)
+    publicKey = record.publicKey.array
+    guard record.reserved.isZero else {
+      throw MigrationError(
+        .offerSyntax, "reserved bytes are not zero", at: Layout.offset(of: \.reserved, from: 0))
     }
-    let reportLength = try cursor.read(UInt32.self)
-    let certificatesLength = try cursor.read(UInt32.self)
-    guard reportLength == 1184, certificatesLength > 0,
-      certificatesLength <= Self.maximumCertificates
+    let (reportLength, certificatesLength) = (
+      Int(record.reportLength.value), Int(record.certificatesLength.value)
+    )
+    guard reportLength == AttestationReport.Layout.size,
+      1...Self.maximumCertificates ~= certificatesLength
     else {
       throw MigrationError(
-        .offerSyntax, "impossible lengths of report or certificates", at: 120,
-        expected: "1184 and 1 to \(Self.maximumCertificates)",
+        .offerSyntax, "impossible lengths of report or certificates",
+        at: Layout.offset(of: \.reportLength, from: 0),
+        expected: "\(AttestationReport.Layout.size) and 1 to \(Self.maximumCertificates)",
         got: "\(reportLength) and \(certificatesLength)")
     }
-    report = try cursor.takeArray(1184)
-    certificates = try cursor.takeArray(Int(certificatesLength))
+    report = try cursor.takeArray(reportLength)
+    certificates = try cursor.takeArray(certificatesLength)
     guard cursor.remaining == 0 else {
       throw MigrationError(.offerSyntax, "bytes after the end", at: cursor.offset)
     }
@@ -95,18 +99,18 @@ package struct MigrationData: Sendable, Hashable {
   init(
     publicKey: [UInt8], flags: ProtocolFlags, report: [UInt8], certificates: [UInt8]
   ) throws(MigrationError) {
-    var bytes = Self.bound(publicKey: publicKey, flags: flags)
-    bytes += [0, 0, 0]
-    bytes.append(bigEndian: UInt32(truncatingIfNeeded: report.count))
-    bytes.append(bigEndian: UInt32(truncatingIfNeeded: certificates.count))
-    try self.init(bytes + report + certificates)
+    var record = Self.record(publicKey: publicKey, flags: flags)
+    record.reportLength = BE32(UInt32(truncatingIfNeeded: report.count))
+    record.certificatesLength = BE32(UInt32(truncatingIfNeeded: certificates.count))
+    try self.init(record.bytes + report + certificates)
   }
 
-  private static func bound(publicKey: [UInt8], flags: ProtocolFlags) -> [UInt8] {
-    var bytes = magic
-    ProtocolSuite.v1.encode(to: &bytes)
-    bytes.append(bigEndian: flags.rawValue)
-    return bytes + publicKey
+  /// The fixed part, but for the lengths.
+  private static func record(publicKey: [UInt8], flags: ProtocolFlags) -> Layout {
+    Layout(
+      magic: WireBytes(magic), suite: ProtocolSuite.v1.record, flags: BE32(flags.rawValue),
+      publicKey: WireBytes(publicKey), reserved: WireBytes(), reportLength: BE32(0),
+      certificatesLength: BE32(0))
   }
 
   /// SHA-384 of the file's bytes: how a session names the offer it answers.
@@ -116,7 +120,9 @@ package struct MigrationData: Sendable, Hashable {
   static func reportData(
     publicKey: [UInt8], flags: ProtocolFlags
   ) throws(MigrationError) -> [UInt8] {
-    try SHA512.hash(Label.destinationReport + bound(publicKey: publicKey, flags: flags))
+    try SHA512.hash(
+      Label.destinationReport
+        + record(publicKey: publicKey, flags: flags).bytes(before: \.reserved))
   }
 
   /// The REPORT_DATA the report must carry.

@@ -1,5 +1,5 @@
 internal import Errors
-internal import Wire
+package import Wire
 
 /// The algorithms of one migration, by their registered identifiers.
 ///
@@ -25,37 +25,47 @@ package struct ProtocolSuite: Sendable, Hashable {
     self.aead = aead
   }
 
-  /// Reads the four identifiers, which must be those of `v1`.
+  /// Where offers and sessions name a suite.
+  package struct Layout: WireRecord {
+    /// Of the migration protocol: 1.
+    package var version: BE16
+    /// 0x0011.
+    package var kem: BE16
+    /// 0x0002.
+    package var kdf: BE16
+    /// 0x0002.
+    package var aead: BE16
+  }
+
+  /// - Parameters:
+  ///   - record: names a suite, which must be `v1`.
+  ///   - start: where it begins in the stream or file.
   init(
-    from cursor: inout ByteCursor, versionCode: ErrorCode, suiteCode: ErrorCode
+    _ record: Layout, at start: UInt64, versionCode: ErrorCode, suiteCode: ErrorCode
   ) throws(MigrationError) {
-    let start = cursor.offset
-    let version = try cursor.read(UInt16.self)
+    self.init(
+      version: record.version.value, kem: record.kem.value, kdf: record.kdf.value,
+      aead: record.aead.value)
     guard version == Self.v1.version else {
       throw MigrationError(
-        versionCode, "unknown protocol version", at: start, expected: "\(Self.v1.version)",
-        got: "\(version)")
+        versionCode, "unknown protocol version", at: Layout.offset(of: \.version, from: start),
+        expected: "\(Self.v1.version)", got: "\(version)")
     }
-    self.init(
-      version: version, kem: try cursor.read(), kdf: try cursor.read(), aead: try cursor.read())
     guard self == .v1 else {
       throw MigrationError(
-        suiteCode, "unknown algorithm suite", at: start + 2, expected: Self.v1.description,
-        got: description)
+        suiteCode, "unknown algorithm suite", at: Layout.offset(of: \.kem, from: start),
+        expected: Self.v1.description, got: description)
     }
   }
 
-  func encode(to bytes: inout [UInt8]) {
-    bytes.append(bigEndian: version)
-    bytes.append(bigEndian: kem)
-    bytes.append(bigEndian: kdf)
-    bytes.append(bigEndian: aead)
+  var record: Layout {
+    Layout(version: BE16(version), kem: BE16(kem), kdf: BE16(kdf), aead: BE16(aead))
   }
 }
 
 extension ProtocolSuite: CustomStringConvertible {
   package var description: String {
-    "kem 0x\(String(kem, radix: 16)) kdf 0x\(String(kdf, radix: 16)) aead 0x\(String(aead, radix: 16))"
+    "kem \(Hex.number(kem)) kdf \(Hex.number(kdf)) aead \(Hex.number(aead))"
   }
 }
 
@@ -69,19 +79,20 @@ package struct ProtocolFlags: OptionSet, Sendable, Hashable {
   /// Keys come from a seed that others may know: reproducible, and secret to nobody.
   package static let seeded = ProtocolFlags(rawValue: 1 << 1)
 
-  /// Reads flags of which only `known` may be set.
+  /// - Parameters:
+  ///   - field: has flags of which only `known` may be set.
+  ///   - offset: where it lies in the stream or file.
   init(
-    from cursor: inout ByteCursor, known: ProtocolFlags, code: ErrorCode,
+    _ field: BE32, known: ProtocolFlags, at offset: UInt64, code: ErrorCode,
     refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) {
-    let start = cursor.offset
-    self.init(rawValue: try cursor.read())
+    self.init(rawValue: field.value)
     if !isSubset(of: known) {
       try refuse(
         MigrationError(
-          code, "unknown flags", at: start,
-          expected: "at most 0x\(String(known.rawValue, radix: 16))",
-          got: "0x\(String(rawValue, radix: 16))"))
+          code, "unknown flags", at: offset,
+          expected: "at most \(Hex.number(known.rawValue))",
+          got: Hex.number(rawValue)))
     }
   }
 }

@@ -60,13 +60,10 @@ package struct SessionKeys {
     try Self.tag(epochs.bytes, sequence: UInt64(epoch), bytes)
   }
 
-  /// Whether `tag` is that of the token.
-  func authenticates(
-    token bytes: Span<UInt8>, epoch: UInt32, tag: Span<UInt8>
-  ) throws(MigrationError) -> Bool {
-    equalInConstantTime(
-      try Self.tag(epochs.bytes, sequence: UInt64(epoch), Array(copying: bytes)),
-      Array(copying: tag))
+  /// Whether a whole token has its tag.
+  func authenticates(token record: Span<UInt8>, epoch: UInt32) throws(MigrationError) -> Bool {
+    try Self.authenticates(
+      record, EpochToken.Layout.range(of: \.tag), epochs.bytes, sequence: UInt64(epoch))
   }
 
   /// The tag of the commit.
@@ -74,12 +71,19 @@ package struct SessionKeys {
     try Self.tag(commit.bytes, sequence: 1, bytes)
   }
 
-  /// Whether `tag` is that of the commit.
-  func authenticates(
-    commit bytes: Span<UInt8>, tag: Span<UInt8>
+  /// Whether a whole commit has its tag.
+  func authenticates(commit record: Span<UInt8>) throws(MigrationError) -> Bool {
+    try Self.authenticates(
+      record, CommitRecord.Layout.range(of: \.tag), commit.bytes, sequence: 1)
+  }
+
+  /// Whether a record has at `place` the tag over all before.
+  private static func authenticates(
+    _ record: Span<UInt8>, _ place: Range<Int>, _ key: [UInt8], sequence: UInt64
   ) throws(MigrationError) -> Bool {
-    equalInConstantTime(
-      try Self.tag(commit.bytes, sequence: 1, Array(copying: bytes)), Array(copying: tag))
+    let signed = Array(copying: record.extracting(first: place.lowerBound))
+    return equalInConstantTime(
+      try tag(key, sequence: sequence, signed), Array(copying: record.extracting(place)))
   }
 
   private static func key(_ prk: [UInt8], _ label: [UInt8]) throws(MigrationError) -> SecretBytes {

@@ -14,6 +14,7 @@ package struct SourceSVSM: ~Copyable {
   /// The payload of the session section: transport key wrapped to the destination, and proof.
   package let transferData: TransferData
 
+  package private(set) var phase = Phase.exporting
   private let instance: SVSMInstance
   private var guest: TrustedGuestState
   private let keys: SessionKeys
@@ -24,7 +25,6 @@ package struct SourceSVSM: ~Copyable {
   private var fresh: (pages: UInt64, end: UInt64) = (0, 0)
   private var ledger: RecordLedger
   private var states: PageStateCursor
-  private var finalStateIsPackaged = false
 
   /// Validates migration data and creates transfer data.
   ///
@@ -48,7 +48,7 @@ package struct SourceSVSM: ~Copyable {
     try trust.verify(
       report: offer.report, certificates: offer.certificates,
       reportData: offer.expectedReportData(), asStrictAs: instance.guestPolicy(), of: .offer,
-      at: UInt64(MigrationData.layout.size))
+      at: UInt64(MigrationData.Layout.size))
 
     var flags: ProtocolFlags = isMutual ? .mutual : []
     if random.isSeeded || offer.flags.contains(.seeded) || instance.isSeeded {
@@ -86,16 +86,25 @@ package struct SourceSVSM: ~Copyable {
     states = PageStateCursor(guest.pageStates)
   }
 
+  /// What each call begins with.
+  /// - Parameter code: of the refusal of any other phase.
+  private func require(_ due: Phase, or code: ErrorCode = .sessionState) throws(MigrationError) {
+    guard phase == due else {
+      throw MigrationError(code, "call out of order", expected: "\(due)", got: "\(phase)")
+    }
+  }
+
   /// Tells whether the host's private/shared attributes are those the SVSM knows.
   /// - Parameter privateRanges: guest-physical ranges the host calls private, ascending, joined.
-  /// - Throws: `MAP-DISAGREES`, naming the first address.
+  /// - Throws: `MAP-DISAGREES`, naming the first address; `SESSION-STATE` after the last token.
   package func validateAttributes(_ privateRanges: [Range<UInt64>]) throws(MigrationError) {
+    try require(.exporting)
     if let gpa = guest.pageStates.firstDisagreement(with: privateRanges) {
       let state = guest.pageStates.run(at: gpa)?.state
       throw MigrationError(
         .mapDisagrees, "host and SVSM disagree about a page", in: .pageStates,
         expected: state.map { "\($0) as the SVSM knows it" } ?? "no page",
-        got: "gpa 0x\(String(gpa, radix: 16)) the other way by the host's attributes")
+        got: "gpa \(Hex.number(gpa)) the other way by the host's attributes")
     }
   }
 
@@ -115,16 +124,11 @@ package struct SourceSVSM: ~Copyable {
   package mutating func beginExport(
     _ export: PageExport, at gpa: UInt64, count: Int
   ) throws(MigrationError) {
-    precondition(count > 0 && count <= PageExport.capacity)
-    guard let run = states.run(at: gpa), run.state == .validated,
-      run.end - gpa >= UInt64(count * PageMetadata.pageSize)
-    else {
-      throw MigrationError(
-        .pageOperation, "page is not validated and does not leave", in: .pageStates,
-        got: "gpa 0x\(String(gpa, radix: 16))")
-    }
+    let run = try self.run(
+      at: gpa, count, validated: true, "page is not validated and does not leave")
     let page = PageMetadata(
-      sequence: ledger.lastSequence + 1, gpa: gpa, epoch: ledger.epoch, operation: .migrate,
+      sequence: ledger.position.sequence, gpa: gpa, epoch: ledger.position.epoch,
+      operation: .migrate,
       size: run.size, permissions: run.permissions)
     try begin(export, page, count: count)
   }
@@ -140,18 +144,27 @@ package struct SourceSVSM: ~Copyable {
   package mutating func beginCancel(
     _ export: PageExport, at gpa: UInt64, count: Int
   ) throws(MigrationError) {
+    _ = try run(at: gpa, count, validated: false, "page is validated and is not withdrawn")
+    let page = PageMetadata(
+      sequence: ledger.position.sequence, gpa: gpa, epoch: ledger.position.epoch,
+      operation: .cancel,
+      size: .size4K, permissions: .none)
+    try begin(export, page, count: count)
+  }
+
+  /// The run that holds all of `count` pages, which are validated or are not.
+  private mutating func run(
+    at gpa: UInt64, _ count: Int, validated: Bool, _ refusal: String
+  ) throws(MigrationError) -> PageRun {
+    try require(.exporting, or: .epochOrder)
     precondition(count > 0 && count <= PageExport.capacity)
-    guard let run = states.run(at: gpa), run.state != .validated,
+    guard let run = states.run(at: gpa), (run.state == .validated) == validated,
       run.end - gpa >= UInt64(count * PageMetadata.pageSize)
     else {
       throw MigrationError(
-        .pageOperation, "page is validated and is not withdrawn", in: .pageStates,
-        got: "gpa 0x\(String(gpa, radix: 16))")
+        .pageOperation, refusal, in: .pageStates, got: "gpa \(Hex.number(gpa))")
     }
-    let page = PageMetadata(
-      sequence: ledger.lastSequence + 1, gpa: gpa, epoch: ledger.epoch, operation: .cancel,
-      size: .size4K, permissions: .none)
-    try begin(export, page, count: count)
+    return run
   }
 
   private mutating func begin(
@@ -160,7 +173,7 @@ package struct SourceSVSM: ~Copyable {
     try export.requireIdle()
     var page = first
     var again: UInt64 = 0
-    let mayBeAgain = first.operation != .cancel && ledger.epoch > 1
+    let mayBeAgain = first.operation != .cancel && ledger.position.epoch > 1
     // Before anything is encrypted: a sequence number must never serve two plaintexts.
     for index in 0..<count {
       if mayBeAgain {
@@ -178,12 +191,13 @@ package struct SourceSVSM: ~Copyable {
   /// Takes packaged pages into the transcript: their records may be let out.
   /// - Throws: `SESSION-STATE` when the export was not packaged, or not begun first of all.
   package mutating func finishExport(_ export: PageExport) throws(MigrationError) {
+    try require(.exporting)
     guard export.stage == .packaged, let first = export.first,
-      first.sequence == ledger.transcribed + 1
+      first.sequence == ledger.transcript.pages + 1
     else {
       throw MigrationError(.sessionState, "pages are not the next that were to be packaged")
     }
-    try ledger.transcribe(export.transcribed)
+    try ledger.transcript.append(pages: export.transcribed)
     if digestKey != nil, first.operation != .cancel {
       for index in 0..<export.count {
         digests.note(
@@ -197,7 +211,8 @@ package struct SourceSVSM: ~Copyable {
   /// - Throws: `SESSION-STATE` when pages of the epoch have left already, or none may; what is wrong
   ///   with the guest, as when the session began.
   package mutating func beginEpoch(with guest: TrustedGuestState) throws(MigrationError) {
-    guard digestKey != nil, ledger.counts == PageCounts(), !ledger.pagesAreClosed else {
+    try require(.exporting)
+    guard digestKey != nil, ledger.position.counts == PageCounts() else {
       throw MigrationError(.sessionState, "no epoch can begin here")
     }
     try guest.validateForExport(features: instance.features)
@@ -226,6 +241,7 @@ package struct SourceSVSM: ~Copyable {
   package mutating func beginCheck(
     _ check: PageCheck, at gpa: UInt64, count: Int
   ) throws(MigrationError) {
+    try require(.exporting)
     precondition(count > 0 && count <= PageCheck.capacity)
     try check.requireIdle()
     let size = UInt64(count * PageMetadata.pageSize)
@@ -239,7 +255,7 @@ package struct SourceSVSM: ~Copyable {
       guard ledger.isPresent(page), let digest = digests[page] else { throw stale(page) }
       check.expect(digest, ofPage: index)
     }
-    check.begin(at: gpa, count: count, epoch: ledger.epoch)
+    check.begin(at: gpa, count: count, epoch: ledger.position.epoch)
     fresh.end = gpa + size
   }
 
@@ -247,7 +263,8 @@ package struct SourceSVSM: ~Copyable {
   /// - Throws: `PAGE-STALE`, naming the first page that has changed since it was exported;
   ///   `SESSION-STATE` when the pages were not compared, or in another epoch.
   package mutating func finishCheck(_ check: PageCheck) throws(MigrationError) {
-    guard check.stage == .compared, check.epoch == ledger.epoch else {
+    try require(.exporting)
+    guard check.stage == .compared, check.epoch == ledger.position.epoch else {
       throw MigrationError(.sessionState, "pages were not compared in this epoch")
     }
     if let gpa = check.stale { throw stale(gpa) }
@@ -258,7 +275,7 @@ package struct SourceSVSM: ~Copyable {
   private func stale(_ gpa: UInt64) -> MigrationError {
     MigrationError(
       .pageStale, "page is not exported as it is now", in: .pageStates,
-      got: "gpa 0x\(String(gpa, radix: 16))")
+      got: "gpa \(Hex.number(gpa))")
   }
 
   /// Closes the epoch with its token: 128 bytes.
@@ -267,6 +284,7 @@ package struct SourceSVSM: ~Copyable {
   ///   session of several epochs not all were checked in this one; `SESSION-STATE` for an epoch that
   ///   is not the last in a session of one.
   package mutating func closeEpoch(isLast: Bool) throws(MigrationError) -> [UInt8] {
+    try require(.exporting, or: .epochOrder)
     if isLast {
       try requireFreshness()
     } else if digestKey == nil {
@@ -276,6 +294,7 @@ package struct SourceSVSM: ~Copyable {
     let bytes = token.encoded
     let record = try bytes + keys.tag(ofToken: bytes, epoch: token.epoch)
     try ledger.admit(token, record: record.span, at: 0)
+    if isLast { phase = .drained }
     return record
   }
 
@@ -304,13 +323,12 @@ package struct SourceSVSM: ~Copyable {
     secretsPage: [UInt8]?,
     emit: (FinalRecord, [UInt8]) throws(MigrationError) -> Void
   ) throws(MigrationError) {
-    guard !finalStateIsPackaged else {
-      throw MigrationError(.sessionState, "final state was packaged before")
-    }
-    let secrets = try secretsRecord(of: secretsPage)
+    try require(.drained, or: phase == .exporting ? .finalOrder : .sessionState)
+    let secrets = try guest.secrets(in: secretsPage)
     // What a destination refuses must not leave: this source is over with its commit.
     try guest.requireAgreement(with: secrets)
-    finalStateIsPackaged = true
+    // A part of it is none.
+    phase = .dead
     var sealer = try keys.finalSealer()
     for vcpu in guest.vcpus {
       try package(.vcpu, VCPUPlaintext.encode(vcpu), &sealer, emit)
@@ -334,36 +352,25 @@ package struct SourceSVSM: ~Copyable {
       rest = rest.dropFirst(part.count)
       try package(.pageStates, PageStateMap.encode(part), &sealer, emit)
     } while !rest.isEmpty
-  }
-
-  /// What travels of the secrets page; nil when the guest has none.
-  private func secretsRecord(
-    of page: [UInt8]?
-  ) throws(MigrationError) -> (gpa: UInt64, facts: SecretsPageFacts)? {
-    guard let gpa = guest.secretsPage else { return nil }
-    guard let page else {
-      throw MigrationError(.secretsPage, "content of the secrets page is missing")
-    }
-    return (gpa, try SecretsPage(page).facts)
+    phase = .described
   }
 
   /// Commits: totals and transcript, 144 bytes. The guest must not run here afterwards.
-  /// - Throws: `SESSION-STATE` when it was committed before.
+  /// - Throws: `SESSION-STATE` when it was committed before, or final state was not packaged.
   package mutating func commit() throws(MigrationError) -> [UInt8] {
-    guard finalStateIsPackaged, !ledger.isCommitted else {
-      throw MigrationError(
-        .sessionState, "commit out of order", expected: "once, after the final state")
-    }
-    let commit = try ledger.commit(privatePages: ledger.presentPages)
+    try require(.described)
+    let commit = try ledger.commit()
     try ledger.admit(commit, at: 0)
+    phase = .committed
     let bytes = commit.encoded
     return try bytes + keys.tag(ofCommit: bytes)
   }
 
   /// Signs the seal of the stream with the attested key: r and s, 48 bytes each.
-  /// - Parameter message: label and fixed part of the seal.
-  package func signSeal(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {
-    try instance.signSeal(message)
+  /// - Throws: `SESSION-STATE` before the commit.
+  package func sign(_ seal: Seal) throws(MigrationError) -> [UInt8] {
+    try require(.committed)
+    return try instance.sign(seal, as: .snp)
   }
 
   private mutating func package(
@@ -373,7 +380,7 @@ package struct SourceSVSM: ~Copyable {
     var plaintext = plaintext
     defer { wipe(&plaintext) }
     let record = FinalRecord(
-      kind: kind, index: ledger.final[kind], sequence: ledger.final.total + 1,
+      kind: kind, index: ledger.position.final[kind], sequence: ledger.position.final.total + 1,
       length: UInt32(truncatingIfNeeded: plaintext.count))
     let head = record.encoded
     let sealed = try sealer.seal(
@@ -382,9 +389,4 @@ package struct SourceSVSM: ~Copyable {
     try ledger.admit(record, header: header.span, at: 0)
     try emit(record, header + sealed.ciphertext)
   }
-}
-
-extension FinalRecord {
-  /// Runs of the page-state map in one part: 768 KiB.
-  static let runsPerPart = 32768
 }

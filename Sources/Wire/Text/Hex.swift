@@ -12,6 +12,12 @@ package enum Hex {
     return String(decoding: text, as: UTF8.self)
   }
 
+  /// A number: `0x`, and as many lower-case digits as it needs, or at least `digits`.
+  package static func number(_ value: some BinaryInteger, digits: Int = 1) -> String {
+    let text = String(value, radix: 16)
+    return "0x" + String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
+  }
+
   /// Two lower-case digits a byte, and a space between bytes. Makes the text in place: there may be
   /// megabytes of it.
   package static func spaced(_ bytes: Span<UInt8>) -> String {

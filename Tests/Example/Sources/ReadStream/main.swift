@@ -19,4 +19,6 @@ try stream.read(into: memory) { element in
     print("VM description, \(text.count) bytes of JSON")
   }
 }
-print("first bytes of memory:", memory.blocks.first.map { Array($0.prefix(16)) } ?? [])
+let content = memory["pc.ram"] ?? []
+try Data(content).write(to: URL(fileURLWithPath: CommandLine.arguments[2]))
+print("wrote pc.ram, \(content.count) bytes")

@@ -1,0 +1,28 @@
+/// Guests at rest.
+extension CodeRow {
+  static let guests = [
+    CodeRow(
+      .guestManifest, .bundle("2"),
+      meaning: "the manifest of a guest bundle is missing, or not as described",
+      causes: ["guest.json was edited", "a bundle of a newer version"],
+      remedy: "the message names the place as a JSON pointer"),
+    CodeRow(
+      .guestFile, .bundle("1"),
+      meaning: "a file of the bundle is missing, no regular file, or has a wrong size",
+      causes: [
+        "a bundle that was copied in part",
+        "a file that was truncated",
+        "a fifo or symbolic link in a bundle of somebody else",
+      ],
+      remedy: "restore it, or fix the manifest"),
+    CodeRow(
+      .guestShape, .stream("17"),
+      meaning: "parts of a guest do not fit each other or a limit, or an address range is not one",
+      causes: [
+        "ranges that overlap, or leave a hole",
+        "a page state without memory, or memory without a state",
+        "too many blocks, vCPUs or services",
+      ],
+      remedy: "fix the bundle or the option"),
+  ]
+}

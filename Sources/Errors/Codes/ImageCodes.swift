@@ -1,0 +1,51 @@
+/// What surrounds a QEMU stream, or comes beside it.
+extension CodeRow {
+  static let images = [
+    CodeRow(
+      .imageHeader, .tools("4"),
+      meaning: "the header of a libvirt image is not well formed, or of an unknown version",
+      causes: ["damage in the header", "a newer libvirt"],
+      remedy: "the image is damaged, or written by a newer libvirt"),
+    CodeRow(
+      .imageFormat, .tools("4"), meaning: "the image is packed in a way that is not unpacked here",
+      causes: [
+        "save_image_format in qemu.conf names bzip2 or lzop",
+        "xz with a dictionary of 256 MiB or more, zstd with a window above 128 MiB",
+      ],
+      remedy: "unpack the bytes from the offset on with the program named, and give the result"),
+    CodeRow(
+      .imageData, .tools("4"), meaning: "the packed bytes do not unpack",
+      causes: ["damage in the packed part", "an image that was cut off"],
+      remedy: "the image is damaged"),
+    CodeRow(
+      .imagePartial, .tools("4"), meaning: "libvirt did not finish the image",
+      causes: ["virsh save was interrupted", "the disk was full"],
+      remedy: "save the guest again; \(.incomplete) shows what is there"),
+    CodeRow(
+      .channelSyntax, .tools("4"),
+      meaning:
+        "a file is no multifd channel, one is given twice, or a packet in it is not well formed",
+      causes: [
+        "the main stream given as a channel",
+        "one capture given twice",
+        "a capture that began late or was cut off",
+      ],
+      remedy: "give the captures of the channels; else one is damaged"),
+    CodeRow(
+      .channelMachine, .tools("4"),
+      meaning: "a channel is of a machine with another UUID than the stream or another channel",
+      causes: ["captures of two guests given together", "damage in the first bytes of a capture"],
+      remedy: "give the channels that were captured with the stream"),
+    CodeRow(
+      .channelMethod, .tools("4"), meaning: "pages of a channel are packed by qpl, uadk or qatzip",
+      causes: ["multifd-compression names a method that needs hardware"],
+      remedy: "save without that method"),
+    CodeRow(
+      .channelData, .tools("4"), meaning: "a packet of a channel does not unpack to its pages",
+      causes: [
+        "a capture that began late: zlib and zstd go on from packet to packet",
+        "damage in the capture",
+      ],
+      remedy: "the channel is damaged, or not captured from its start"),
+  ]
+}

@@ -1,0 +1,93 @@
+/// Private pages and epochs.
+extension CodeRow {
+  static let pages = [
+    CodeRow(
+      .pageTag, .stream("7", rule: 1),
+      meaning: "a private page does not authenticate; nothing more is said of it",
+      causes: [
+        "damage in content, metadata or tag of the page",
+        "a page of another session, address or epoch in its place",
+        "a host that tries what it gets through",
+      ],
+      remedy:
+        "get the stream again; svsm-mig-verify with \(.instance) names the pages that are bad"),
+    CodeRow(
+      .pageSequence, .stream("7", rule: 4),
+      meaning: "a page record out of sequence: dropped, repeated, moved",
+      causes: ["a page record dropped, repeated or moved by the host", "damage in the number"],
+      remedy: "get the stream again, and do not trust the host that carried it"),
+    CodeRow(
+      .pageEpoch, .stream("7", rule: 5),
+      meaning: "a page record of another epoch than the open one",
+      causes: [
+        "a page of an older round replayed",
+        "an epoch token dropped",
+        "damage in the number",
+      ],
+      remedy: "get the stream again, and do not trust the host that carried it"),
+    CodeRow(
+      .pageOperation, .stream("7", rule: 7),
+      meaning: """
+        an unknown operation, one that does not fit what came before, or a page that does not \
+        leave
+        """,
+      causes: [
+        "a cancel left out or put in", "a page of another round", "damage in the operation",
+      ],
+      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+    CodeRow(
+      .pageAddress, .stream("7", rule: 2),
+      meaning: "a guest-physical address that is not aligned or beyond 52 bits",
+      causes: ["damage in the address", "a source that does not align"],
+      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+    CodeRow(
+      .pageSize, .stream("7", rule: 2),
+      meaning: "an unknown RMP page size, or a wrong length of plaintext",
+      causes: ["damage in the size", "a source with page sizes of its own"],
+      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+    CodeRow(
+      .pagePermissions, .stream("7", rule: 2), meaning: "VMPL permissions that cannot be",
+      causes: ["damage in the permissions", "permissions widened by the host"],
+      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+    CodeRow(
+      .pageRepeated, .stream("7", rule: 6), meaning: "a page comes twice in one epoch",
+      causes: ["a record put in twice", "a source that sends a page twice in a round"],
+      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+    CodeRow(
+      .pageStale, .stream("8"),
+      meaning: """
+        not all of the guest's private memory is exported as it is now, or a page is exported \
+        that is validated no more
+        """,
+      causes: [
+        "the guest ran on after the last round", "a host that skips pages it should export",
+      ],
+      remedy: "send what is left in one more epoch, with the guest paused"),
+    CodeRow(
+      .epochTag, .stream("8", rule: 1), meaning: "an epoch token does not authenticate",
+      causes: [
+        "damage in a token",
+        "a token of another session or another epoch",
+        "a token dropped: the next is checked as this one",
+      ],
+      remedy: "get the stream again"),
+    CodeRow(
+      .epochOrder, .stream("8", rule: 3),
+      meaning: "a token out of order, or a page or token behind the last token",
+      causes: ["tokens dropped, repeated or swapped", "pages put behind the last token"],
+      remedy: "get the stream again, and do not trust the host that carried it"),
+    CodeRow(
+      .epochCount, .stream("8", rule: 4),
+      meaning: "a token's counts do not add up or are not the stream's",
+      causes: ["page records dropped or added", "damage in the counts"],
+      remedy: "get the stream again: page-sequence tells where records are missing"),
+    CodeRow(
+      .epochTranscript, .stream("8", rule: 5), meaning: "a token's transcript is not the stream's",
+      causes: [
+        "any change of session, page metadata, tags or tokens before it",
+        "damage in the transcript itself",
+      ],
+      remedy:
+        "get the stream again: the change lies before this token and behind the one before it"),
+  ]
+}

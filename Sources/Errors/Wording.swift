@@ -1,0 +1,95 @@
+/// What a caller can give or allow, so that what is refused now is done.
+///
+/// Messages name it by this. How it is given is the business of whoever shows the message: a tool
+/// spells it as its option.
+public enum Need: String, Sendable, CaseIterable {
+  case abort = "an abort"
+  case below4G = "the memory below 4 GiB"
+  case channel = "a multifd channel"
+  case commands = "leave to run commands"
+  case features = "SEV features"
+  case incomplete = "leave for what is incomplete"
+  case instance = "an instance"
+  case machine = "the machine type"
+  case notRAM = "a block that is no memory"
+  case offer = "an offer"
+  case offset = "the stream's offset"
+  case oneWay = "leave for a source without proof"
+  case output = "an output"
+  case program = "another program"
+  case ram = "a block's place"
+  case replacing = "leave to replace it"
+  case revocation = "a revocation list"
+  case second = "a second stream"
+  case seed = "a seed"
+  case seeded = "leave for keys from a seed"
+  case source = "the source's instance"
+  case time = "a time"
+  case trust = "a trusted root"
+  case vmsa = "a VMSA page"
+}
+
+/// A text for people that names needs, which are spelled only when it is shown.
+package struct Wording: Sendable, Hashable {
+  fileprivate enum Piece: Sendable, Hashable {
+    case text(String)
+    case need(Need)
+  }
+
+  /// No two texts stand side by side: one wording has one form.
+  private var pieces: [Piece] = []
+
+  public init(_ text: some StringProtocol) { append(.text(String(text))) }
+
+  fileprivate mutating func append(_ piece: Piece) {
+    if case .text(let words) = piece {
+      if words.isEmpty { return }
+      if case .text(let before)? = pieces.last {
+        pieces[pieces.count - 1] = .text(before + words)
+        return
+      }
+    }
+    pieces.append(piece)
+  }
+
+  /// The text, with each need as `spell` has it.
+  public func spelled(_ spell: (Need) -> String) -> String {
+    pieces.reduce(into: "") { text, piece in
+      switch piece {
+      case .text(let words): text += words
+      case .need(let need): text += spell(need)
+      }
+    }
+  }
+
+  public static func + (one: Wording, other: Wording) -> Wording {
+    other.pieces.reduce(into: one) { sum, piece in sum.append(piece) }
+  }
+}
+
+extension Wording: CustomStringConvertible {
+  /// The text for who has no words of his own for needs.
+  package var description: String { spelled(\.rawValue) }
+}
+
+extension Wording: ExpressibleByStringInterpolation {
+  package struct StringInterpolation: StringInterpolationProtocol {
+    fileprivate var text = Wording("")
+
+    package init(literalCapacity: Int, interpolationCount: Int) {}
+
+    package mutating func appendLiteral(_ literal: String) { text.append(.text(literal)) }
+
+    public mutating func appendInterpolation(_ need: Need) { text.append(.need(need)) }
+
+    public mutating func appendInterpolation(_ wording: Wording) { text = text + wording }
+
+    public mutating func appendInterpolation(_ value: some CustomStringConvertible) {
+      text.append(.text(value.description))
+    }
+  }
+
+  package init(stringInterpolation: StringInterpolation) { self = stringInterpolation.text }
+
+  package init(stringLiteral text: String) { self.init(text) }
+}

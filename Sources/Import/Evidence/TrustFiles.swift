@@ -1,0 +1,81 @@
+package import Cryptography
+package import Errors
+internal import FileIO
+internal import Glibc
+package import SEVSNP
+
+extension TrustAnchor {
+  /// AMD's roots and those in the files of certificates at `paths`.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`; `CERT-ROOT` when there is no
+  ///   root among the certificates named.
+  package static func anchors(
+    namedIn paths: [String]
+  ) throws(MigrationError) -> [TrustAnchor] {
+    let certificates = try paths.reading(limit: SuppliedCertificates.fileLimit) {
+      (bytes) throws(MigrationError) in try X509Certificate.read(bytes)
+    }
+    return certificates.isEmpty ? amd : amd + (try named(certificates))
+  }
+}
+
+extension X509RevocationList {
+  /// The revocation lists in the files at `paths`.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`.
+  package static func lists(
+    inFiles paths: [String]
+  ) throws(MigrationError) -> [X509RevocationList] {
+    try paths.reading(limit: limit) { (bytes) throws(MigrationError) in try read(bytes) }
+  }
+}
+
+extension SuppliedCertificates {
+  /// Bytes a file of certificates may have.
+  static let fileLimit = 1 << 20
+
+  /// What a file holds.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`, `CERT-TABLE`.
+  package init(inFile path: String) throws(MigrationError) {
+    let bytes = try readSmallFile(path, limit: Self.fileLimit)
+    do {
+      try self.init(file: bytes)
+    } catch {
+      throw error.within(.file(path))
+    }
+  }
+}
+
+extension AttestationPolicy {
+  /// The policy in the file at `path`; without a path, one that demands nothing.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `POLICY-SYNTAX`.
+  package init(inFile path: String?) throws(MigrationError) {
+    guard let path else {
+      self.init()
+      return
+    }
+    try self.init(parsing: readSmallFile(path, limit: Self.maximumSize))
+  }
+}
+
+/// The time of day, which certificates are held against.
+package enum WallClock {
+  /// Seconds since 1970.
+  package static var now: Int64 { Int64(time(nil)) }
+}
+
+extension [String] {
+  /// What `parse` makes of each file, all together; a refusal names the file.
+  fileprivate func reading<Value>(
+    limit: Int, _ parse: ([UInt8]) throws(MigrationError) -> [Value]
+  ) throws(MigrationError) -> [Value] {
+    var all: [Value] = []
+    for path in self {
+      let bytes = try readSmallFile(path, limit: limit)
+      do {
+        all += try parse(bytes)
+      } catch {
+        throw error.within(.file(path))
+      }
+    }
+    return all
+  }
+}

@@ -1,0 +1,38 @@
+package import Errors
+package import Guest
+package import QEMUStream
+internal import Wire
+
+extension RAMDecoder {
+  /// Refuses a guest with more memory than any file system holds, before memory is made for it.
+  /// - Parameter offset: where the block list has ended.
+  /// - Throws: `RAM-LIST`.
+  package func requireMemory(at offset: UInt64) throws(MigrationError) {
+    let total = blocks.reduce((sum: UInt64(0), isLess: true)) { total, block in
+      let (sum, overflow) = total.sum.addingReportingOverflow(block.length)
+      return (sum, total.isLess && !overflow)
+    }
+    guard total.isLess, total.sum <= TemporaryMemory.limit else {
+      throw MigrationError(
+        .ramList, "guest has more memory than is put together here", in: .ram, at: offset,
+        expected: "at most \(TemporaryMemory.limit >> 40) TiB")
+    }
+  }
+}
+
+/// The memory of a guest, while it is put together from a stream.
+package final class GuestRAM: RAMStore {
+  private let memory: any GuestMemoryOutput
+
+  package init(_ memory: any GuestMemoryOutput) { self.memory = memory }
+
+  package func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError) {
+    try memory.write(block: block, at: offset, bytes)
+  }
+
+  package func read(
+    block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    try memory.read(block: block, at: offset, into: &buffer)
+  }
+}

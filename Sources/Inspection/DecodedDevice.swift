@@ -1,0 +1,52 @@
+package import Errors
+package import QEMUStream
+
+/// A section's body, its fields named by the VM description.
+package struct DecodedDevice {
+  package var name: String
+  package var instance: UInt32
+  /// Of the body in the stream.
+  package var offset: UInt64
+  package var body: [UInt8]
+  /// The values, or why they cannot be named.
+  package var state: Result<DeviceState, MigrationError>
+
+  /// Names the values of every body that was kept, in stream order, one at a time: what they are told in
+  /// may be much longer than they.
+  package struct Decoding {
+    private let entries: [KeptBodies.Entry]
+    private let described: DescribedSections?
+    private var budget: ElementBudget
+    private var index = 0
+
+    package init(_ found: InspectedStream) {
+      entries = found.bodies.entries
+      described = found.description.map(DescribedSections.init)
+      budget = ElementBudget(bytes: found.bodies.size)
+    }
+
+    /// - Returns: nil after the last.
+    package mutating func next() -> DecodedDevice? {
+      guard index < entries.count else { return nil }
+      let entry = entries[index]
+      index += 1
+      return DecodedDevice(
+        name: entry.header.name.description, instance: entry.header.instance,
+        offset: entry.offset, body: entry.body, state: state(of: entry))
+    }
+
+    private mutating func state(
+      of entry: KeptBodies.Entry
+    ) -> Result<DeviceState, MigrationError> {
+      do throws(MigrationError) {
+        guard let device = described?[entry.header.key] else {
+          throw MigrationError(.vmdescriptionMissing, "no description of this section was read")
+        }
+        let body = entry.body
+        return .success(try device.body.state(of: body.span, at: entry.offset, &budget))
+      } catch {
+        return .failure(error)
+      }
+    }
+  }
+}

@@ -1,0 +1,167 @@
+internal import Cryptography
+package import Errors
+internal import Guest
+internal import Import
+internal import Migration
+package import QEMUStream
+internal import SVSM
+internal import Wire
+
+/// Walks an SNP stream and collects what is in it.
+///
+/// Without keys nothing is hashed and nothing judged beyond what the reader refuses; memory does not
+/// grow with the guest. With the destination's keys the stream is rehearsed, so that what is shown
+/// of the final state is authentic.
+package struct SNPInspector: ~Copyable {
+  private var reader: SNPStreamReader
+  private let collector: Collector
+
+  package init(
+    _ input: StreamInput, options: InspectionOptions, keys: Rehearsal.Keys? = nil
+  ) throws(MigrationError) {
+    reader = SNPStreamReader(input, checkingSealWith: nil)
+    collector = Collector(options, keys)
+  }
+
+  /// Reads to the end, or to what is refused.
+  /// - Parameter progress: told how many bytes are read.
+  package consuming func inspect(progress: (UInt64) -> Void) -> InspectedStream {
+    do throws(MigrationError) {
+      while try step() { progress(reader.offset) }
+    } catch {
+      collector.found.refusal = error
+    }
+    return collector.finish(at: reader.offset)
+  }
+
+  /// One record.
+  /// - Returns: false at the end.
+  private mutating func step() throws(MigrationError) -> Bool {
+    let record = try reader.next()
+    if let header = reader.section {
+      collector.noteSection(header)
+    } else if case .eof = record {
+      // The type byte of the end is read by now.
+      collector.found.sections.end(at: reader.offset - 1)
+    }
+    if case .ram(.blockList) = record { collector.take(reader.guestBlocks) }
+    if case .end = record { return false }
+    do throws(MigrationError) {
+      try collector.take(record, reader.payload, at: reader.payloadOffset, in: reader.section)
+    } catch {
+      throw reader.section.map { error.within(.section($0.name)) } ?? error
+    }
+    return true
+  }
+}
+
+/// Takes the records of an SNP stream.
+///
+/// An object, since records are taken while the reader that holds their bytes is borrowed.
+private final class Collector {
+  var found: InspectedStream
+  private let options: InspectionOptions
+  private let keys: Rehearsal.Keys?
+  private var rehearsal: Rehearsal?
+
+  init(_ options: InspectionOptions, _ keys: Rehearsal.Keys?) {
+    self.options = options
+    self.keys = keys
+    found = InspectedStream(.snp, options: options)
+  }
+
+  func finish(at offset: UInt64) -> InspectedStream {
+    found.close(at: offset)
+    return found
+  }
+
+  func noteSection(_ header: SectionHeader) {
+    guard !found.sections.isCurrent(header.offset) else { return }
+    found.sections.end(at: header.offset)
+    found.sections.begin(header)
+  }
+
+  func take(_ blocks: [Guest.RAMBlock]) {
+    found.blocks = blocks.map { (SectionName($0.name)?.description ?? "", $0.size) }
+  }
+
+  func take(
+    _ record: SNPStreamReader.Record, _ payload: Span<UInt8>, at offset: UInt64,
+    in section: SectionHeader?
+  ) throws(MigrationError) {
+    var cursor = ByteCursor(payload, at: offset)
+    switch record {
+    case .configuration(let configuration): found.configuration = configuration
+    case .session(let data):
+      found.transferData = data
+      keepBody(section, data.encoded.span, at: offset)
+      if let keys { rehearsal = try Rehearsal(keys, data, at: offset) }
+    case .ram(let record): takeShared(record, payload, at: offset)
+    case .guestMap(let map):
+      found.map = map
+      found.hasMap = true
+      if let gpa = options.page, let place = map.locate(gpa) {
+        found.page?.place = (place.block, place.offset)
+      }
+      keepBody(section, payload, at: offset)
+    case .pages(let count):
+      let stride = SNPStreamReader.pageStride
+      found.sections.beginFollowing(count, stride: UInt64(stride))
+      for index in 0..<count {
+        let start = index * stride
+        try takePage(
+          payload.extracting(start..<start + PageMetadata.recordSize),
+          at: offset + UInt64(start))
+      }
+    case .machine, .device: keepBody(section, payload, at: offset)
+    case .token:
+      // With keys nothing is shown of a record whose tag is wrong, as nothing is loaded of it.
+      try rehearsal?.open(token: payload, at: offset)
+      found.epochs.append(try EpochToken(from: &cursor))
+    case .final(let place):
+      try rehearsal?.open(final: payload, in: place, at: offset)
+      found.finals.append((try FinalRecord(from: &cursor, in: place), offset))
+      keepBody(section, payload, at: offset)
+    case .commit:
+      found.state = try rehearsal?.open(commit: payload, at: offset)
+      found.commit = try CommitRecord(from: &cursor)
+      keepBody(section, payload, at: offset)
+    case .seal(let seal): found.seal = seal
+    case .vmdescription:
+      found.descriptionSize = payload.count
+      found.description = try VMDescription(parsing: Array(copying: payload), at: offset)
+    case .skipped, .eof, .end: break
+    }
+  }
+
+  private func keepBody(_ section: SectionHeader?, _ body: Span<UInt8>, at offset: UInt64) {
+    guard options.keepsBodies, let section else { return }
+    found.bodies.keep(section, at: offset, body)
+  }
+
+  private func takeShared(_ record: RAMRecord, _ payload: Span<UInt8>, at offset: UInt64) {
+    guard let page = record.page else { return }
+    let isZero = record.payloadSize == 0
+    found.sharedPages.note(page, isZero: isZero)
+    guard let place = found.page?.place, place.block == page.block, place.offset == page.offset
+    else { return }
+    found.page?.note(
+      PageFacts.SharedRecord(offset: offset, content: isZero ? nil : Array(copying: payload)))
+  }
+
+  private func takePage(_ record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
+    try rehearsal?.open(page: record, at: offset)
+    var cursor = ByteCursor(record, at: offset)
+    let page = try PageMetadata(from: &cursor)
+    found.privatePages.note(page)
+    guard page.gpa == options.page else { return }
+    found.page?.plaintext = page.operation == .cancel ? nil : rehearsal?.page
+    let content = record.extracting(droppingFirst: PageMetadata.contentOffset)
+    found.page?.note(
+      PageFacts.PrivateRecord(
+        metadata: page, offset: offset,
+        tag: Array(
+          copying: record.extracting(PageMetadata.encodedSize..<PageMetadata.contentOffset)),
+        ciphertextHash: try SHA256.hash(content)))
+  }
+}

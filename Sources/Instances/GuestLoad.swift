@@ -1,0 +1,162 @@
+package import Errors
+package import FileIO
+internal import Guest
+internal import Import
+package import Migration
+internal import QEMUStream
+package import SVSM
+package import Threads
+internal import Wire
+
+/// What a destination does on the disk, and when: a guest has a name only after its instance has said
+/// so, and an abort is signed only after its instance has given up. `Formats/migration-data.md`,
+/// section 4.
+package struct GuestLoad {
+  /// What a guest is written as.
+  package enum Format: String, Sendable, CaseIterable {
+    case bundle
+    case raw
+    case qemu
+  }
+
+  private typealias Layout = SVSMInstance.Layout
+
+  /// Path of the instance's file.
+  private let instance: String
+  /// The instance that stood there at the beginning.
+  private let opened: SVSMInstance
+  /// What the guest is to be called; "-" is standard output.
+  private let output: String
+  private let force: Bool
+  private let waiting: () -> Void
+
+  /// - Parameters:
+  ///   - file: the instance, as it stood in its file at the beginning.
+  ///   - output: what the guest is to be called; "-" is standard output, for a QEMU stream.
+  ///   - force: whether an output that exists is replaced.
+  ///   - waiting: called when the lock of the instance's file has to be waited for.
+  package init(
+    by file: InstanceFile, to output: String, force: Bool, waiting: @escaping () -> Void
+  ) {
+    (instance, opened) = (file.path, file.instance)
+    (self.output, self.force, self.waiting) = (output, force, waiting)
+  }
+
+  // MARK: A load
+
+  /// Restores the guest of a stream, whole or not at all.
+  /// - Parameters:
+  ///   - file: the stream.
+  ///   - progress: told the bytes of the stream that are read.
+  /// - Throws: what is wrong with the stream; `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-READ`, `IO-WRITE`;
+  ///   `INSTANCE-CHANGED`.
+  package func load(
+    _ file: InputFile, as format: Format, trusting trust: Trust,
+    _ options: DestinationSVSM.Options, _ crew: WorkCrew, progress: (UInt64) -> Void
+  ) throws(MigrationError) -> LoadSummary {
+    let target = try LoadTarget(output, as: format, force: force)
+    var vmm = DestinationVMM(try StreamInput(opening: file), crew: crew)
+    let summary = try vmm.receive(
+      begin: { (data, offset) throws(MigrationError) in
+        try DestinationSVSM(
+          instance: opened, transferData: data, trust: trust, options: options, at: offset)
+      }, memory: target.begin, progress: progress)
+    try target.complete(summary.guest, crew)
+    try name(target, of: summary.transferData)
+    return summary
+  }
+
+  /// Gives the restored guest its name, once the instance says that it may have it.
+  ///
+  /// The guest is whole on the disk before the instance is stored as restoring, and is kept from then
+  /// on. So whatever ends this process, either the instance is ready and no guest is left, or the guest
+  /// is there and the instance knows where.
+  private func name(
+    _ target: LoadTarget, of session: TransferData
+  ) throws(MigrationError) {
+    let unnamed = try target.unnamed()
+    let consequence =
+      unnamed.map { "the guest is whole, as \($0.name): load again to give it a name" }
+      ?? "\(instance) has restored its guest and will not load again"
+    try LockedInstance.with(instance, waiting: waiting, still: opened) {
+      (file) throws(MigrationError) in
+      let next = try file.instance.restoring(
+        by: session, unnamed: unnamed.map(SVSMInstance.UnnamedGuest.init))
+      try TerminationCleanup.delayed { () throws(MigrationError) in
+        do throws(MigrationError) {
+          try file.store(next)
+        } catch {
+          guard file.instance.state == next.state else { throw error }
+          target.keep()
+          throw error.adding(consequence)
+        }
+        target.keep()
+      }
+      do throws(MigrationError) {
+        try target.commit()
+      } catch {
+        let isNamed = unnamed?.isNamed(output) ?? false
+        throw error.adding(
+          isNamed
+            ? "\(instance) is \(file.instance.stage): load again to end the load" : consequence)
+      }
+      do throws(MigrationError) {
+        try file.store(file.instance.imported())
+      } catch {
+        throw error.adding("the guest is restored all the same: \(output)")
+      }
+    }
+  }
+
+  // MARK: The end of an interrupted load
+
+  /// The guest that waits for its name, by what the instance says; nil when it went where it is seen at
+  /// once.
+  package var waitingGuest: UnnamedOutput? {
+    guard case .restoring(_, let guest) = opened.state else { return nil }
+    return guest.map(UnnamedOutput.init)
+  }
+
+  /// Ends a load that was interrupted behind the point where the instance was stored as restoring:
+  /// nothing is restored again, the guest that lies there gets its name.
+  /// - Parameter session: of the stream that the guest came by; nil takes whichever it was.
+  /// - Throws: `INSTANCE-RESTORING` when the guest came by another stream, or is not to be found; what
+  ///   storing and naming throw; `INSTANCE-CHANGED`.
+  package func endInterrupted(of session: TransferData?) throws(MigrationError) {
+    try LockedInstance.with(instance, waiting: waiting, still: opened) {
+      (file) throws(MigrationError) in
+      guard case .restoring(let restored, let guest) = file.instance.state else {
+        // Another run has ended it meanwhile.
+        return try file.instance.requireReady(as: .destination)
+      }
+      if let session, try session.digest() != restored {
+        throw MigrationError(
+          .instanceRestoring, "the guest that waits for its name came by another stream",
+          in: .instance, at: Layout.offset(of: \.session, from: 0))
+      }
+      try file.makeDurable()
+      try name(guest.map(UnnamedOutput.init))
+      try file.store(file.instance.imported())
+    }
+  }
+
+  private func name(_ unnamed: UnnamedOutput?) throws(MigrationError) {
+    guard let unnamed else {
+      throw MigrationError(
+        .instanceRestoring,
+        "the guest went where it was seen at once; whether all of it arrived is not known",
+        in: .instance, at: Layout.offset(of: \.hiddenLength, from: 0))
+    }
+    if unnamed.isNamed(output) { return }
+    guard unnamed.isThere else {
+      throw MigrationError(
+        .instanceRestoring,
+        "the restored guest is neither \(unnamed.name) nor what \(.output) names; if it has its name "
+          + "already, give that", in: .instance, at: Layout.offset(of: \.hiddenIdentity, from: 0))
+    }
+    guard unnamed.isFolder else {
+      return try OutputFile(resuming: unnamed, as: output, force: force).commit()
+    }
+    try GuestWriter.name(unnamed, as: output, force: force)
+  }
+}

@@ -1,0 +1,148 @@
+internal import Errors
+internal import FileIO
+internal import Guest
+internal import Migration
+internal import Threads
+internal import Wire
+
+/// Where a loaded guest goes: a bundle, the memory of its one mapped RAM block as a raw image, or a
+/// plain QEMU stream.
+final class LoadTarget {
+  private enum State {
+    case bundle(GuestWriter)
+    case raw(path: String, force: Bool)
+    case bundleMemory(GuestBundleMemory)
+    case rawMemory(MappedBlockOutput)
+    case stream(OutputFile)
+    case streamMemory(OutputFile, TemporaryMemory)
+    /// Ready to be written; what is seen at once is not written before it may be.
+    case streamWriter(OutputFile, PlainStreamWriter)
+  }
+  private var state: State
+
+  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`.
+  init(
+    _ path: String, as format: GuestLoad.Format, force: Bool
+  ) throws(MigrationError) {
+    switch format {
+    case .bundle: state = .bundle(try GuestWriter(path, force: force))
+    case .raw: state = .raw(path: path, force: force)
+    case .qemu: state = .stream(try OutputFile(path, force: force, permissions: .private))
+    }
+  }
+
+  /// Makes the memory.
+  /// - Throws: `GUEST-SHAPE` when a raw image cannot hold this guest's memory; `OUTPUT-EXISTS`,
+  ///   `OUTPUT-CREATE`, `IO-WRITE`.
+  func begin(
+    _ blocks: [RAMBlock], _ map: GuestMap
+  ) throws(MigrationError) -> any GuestMemoryOutput {
+    switch state {
+    case .bundle(let writer):
+      let memory = try writer.begin(blockSizes: blocks.map(\.size))
+      state = .bundleMemory(memory)
+      return memory
+    case .raw(let path, let force):
+      let mapped = Set(map.ranges.map(\.block))
+      guard mapped.count == 1, let block = mapped.first else {
+        throw MigrationError(
+          .guestShape, "a raw image holds one RAM block", expected: "one block that is mapped",
+          got: "\(mapped.count)")
+      }
+      let image = try RawImageWriter(path, force: force, size: blocks[block].size)
+      let memory = MappedBlockOutput(block, image)
+      state = .rawMemory(memory)
+      return memory
+    case .stream(let output):
+      let memory = try TemporaryMemory(blockSizes: blocks.map(\.size))
+      state = .streamMemory(output, memory)
+      return memory
+    case .bundleMemory, .rawMemory, .streamMemory, .streamWriter:
+      throw MigrationError(.internal, "memory of the guest is made already")
+    }
+  }
+
+  /// Puts everything on the disk.
+  /// - Throws: what `GuestBundleMemory.complete`, `RawImageWriter.complete` and `PlainStreamWriter`
+  ///   throw.
+  func complete(_ guest: GuestDescription, _ crew: WorkCrew) throws(MigrationError) {
+    switch state {
+    case .bundleMemory(let memory): try memory.complete(guest)
+    case .rawMemory(let memory): try memory.image.complete()
+    case .streamMemory(let output, let memory):
+      let writer = try PlainStreamWriter(memory.guest(guest), crew: crew)
+      if !output.isDirect {
+        try writer.write(to: output) { _ in }
+        try output.synchronize()
+      }
+      state = .streamWriter(output, writer)
+    case .bundle, .raw, .stream, .streamWriter:
+      throw MigrationError(.internal, "guest has no memory yet")
+    }
+  }
+
+  /// Where the guest lies, whole and without a name; nil when it is seen at once and not written yet. To
+  /// be called after `complete`.
+  /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`.
+  func unnamed() throws(MigrationError) -> UnnamedOutput? {
+    switch state {
+    case .bundleMemory(let memory): return try memory.unnamed()
+    case .rawMemory(let memory): return try memory.image.unnamed()
+    case .streamWriter(let output, _): return output.isDirect ? nil : try output.unnamed()
+    case .bundle, .raw, .stream, .streamMemory:
+      throw MigrationError(.internal, "guest has no memory yet")
+    }
+  }
+
+  /// Leaves the guest on the disk from now on, also when it never gets its name.
+  func keep() {
+    switch state {
+    case .bundleMemory(let memory): memory.keep()
+    case .rawMemory(let memory): memory.image.keep()
+    case .streamWriter(let output, _): output.keep()
+    case .bundle, .raw, .stream, .streamMemory: break
+    }
+  }
+
+  /// Gives the guest its name.
+  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-WRITE`.
+  func commit() throws(MigrationError) {
+    switch state {
+    case .bundleMemory(let memory): try memory.commit()
+    case .rawMemory(let memory): try memory.image.commit()
+    case .streamWriter(let output, let writer):
+      if output.isDirect { try writer.write(to: output) { _ in } }
+      try output.commit()
+    case .bundle, .raw, .stream, .streamMemory:
+      throw MigrationError(.internal, "guest has no memory yet")
+    }
+  }
+}
+
+/// Keeps the memory of one RAM block and drops that of the others, which no guest address reaches.
+private final class MappedBlockOutput: GuestMemoryOutput {
+  let image: RawImageWriter
+  private let block: Int
+
+  init(_ block: Int, _ image: RawImageWriter) {
+    self.block = block
+    self.image = image
+  }
+
+  func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError) {
+    if block == self.block { try image.write(block: 0, at: offset, bytes) }
+  }
+
+  func write(
+    block: Int, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces
+  ) throws(MigrationError) {
+    if block == self.block { try image.write(block: 0, at: offset, bytes, pieces) }
+  }
+
+  func read(
+    block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    if block == self.block { return try image.read(block: 0, at: offset, into: &buffer) }
+    for index in buffer.indices { buffer[index] = 0 }
+  }
+}

@@ -1,0 +1,56 @@
+internal import Errors
+internal import QEMUStream
+internal import SVSM
+internal import Wire
+
+/// The records that the host judges, and what it holds against the restored state at the end.
+extension StreamAudit {
+  mutating func take(_ record: RAMRecord) throws(MigrationError) {
+    if case .blockList = record { host.take(stream.reader.guestBlocks) }
+    guard let page = record.page else { return }
+    var gpa = host.address(of: page)
+    if let address = gpa, records?.holdsPrivatePage(at: address) != true { gpa = nil }
+    let findings = findings
+    _ = try host.take(page, privateAt: gpa, at: stream.reader.payloadOffset) {
+      (error) throws(MigrationError) in try findings.note(error.within(.ram))
+    }
+  }
+
+  mutating func takeDevice(_ entry: Int) throws(MigrationError) {
+    guard instance != nil else { return }
+    do throws(MigrationError) {
+      let payload = payload
+      try host.frame?.fill(entry, payload.span, from: .section)
+    } catch {
+      isHostUnknown = true
+      try findings.note(named(error))
+    }
+  }
+
+  /// Holds what a destination would restore against what the host knows, as a load does at its end;
+  /// without keys, as much of that as is in the clear.
+  mutating func checkHost() throws(MigrationError) {
+    let offset = stream.reader.payloadOffset
+    if isFollowed, instance == nil, !isHostUnknown {
+      do throws(MigrationError) {
+        try host.checkAlone(records?.final ?? FinalCounts(), at: offset)
+      } catch {
+        try findings.note(error)
+      }
+    }
+    guard let restored, isFollowed else { return }
+    guard !isHostUnknown, host.isMapped, host.machine != nil else {
+      return findings.obstruct(
+        .pageStates, .machineState, reason: "what the host says of memory or machine was refused",
+        needs: "the sections of the host as they were sealed")
+    }
+    do throws(MigrationError) {
+      _ = try host.describe(restored) { _, _ in }
+      findings.look(at: .machineState)
+      _ = try host.finish(restored, at: offset) { _ in }
+      findings.look(at: .pageStates)
+    } catch {
+      try findings.note(error)
+    }
+  }
+}

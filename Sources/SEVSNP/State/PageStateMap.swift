@@ -1,0 +1,142 @@
+package import Errors
+package import Wire
+
+/// The page states of a whole guest: the record the trusted side keeps of what it validated.
+///
+/// Runs are in ascending order, do not overlap and cannot be joined: one map has one encoding.
+/// Pages outside every run do not exist. Source: AMD's SNP firmware ABI, page states; the encoding
+/// is ours (`Formats/stream.md`, "Page states").
+package struct PageStateMap: Sendable, Hashable {
+  package private(set) var runs: [PageRun]
+
+  /// One run on the wire, big-endian.
+  package struct Layout: WireRecord {
+    package static let name = "page-state-run"
+
+    /// 4 KiB aligned; 2 MiB aligned when `size` is 1.
+    package var gpa: BE64
+    /// 4 KiB pages, at least 1.
+    package var pages: BE64
+    /// See `PageState`.
+    package var state: U8
+    /// See `RMPPageSize`.
+    package var size: U8
+    /// Zero.
+    package var reserved: BE16
+    /// One byte each for VMPL0 to VMPL3.
+    package var permissions: BE32
+  }
+
+  /// Addresses are below this: 52 bits, the architectural limit.
+  package static let addressLimit: UInt64 = 1 << 52
+
+  package init() { runs = [] }
+
+  /// A map of `runs`, which must be in ascending order; neighbours alike are joined.
+  /// - Throws: `MAP-SYNTAX` when a run is not well formed or overlaps the one before it.
+  package init(joining runs: [PageRun]) throws(MigrationError) {
+    self.runs = []
+    for run in runs {
+      if let last = self.runs.last, last.isContinued(by: run) {
+        try Self.check(run, after: last, at: nil)
+        self.runs[self.runs.count - 1].pages += run.pages
+      } else {
+        try append(run, at: nil)
+      }
+    }
+  }
+
+  /// Appends a run that lies behind all others and does not continue the last.
+  /// - Throws: `MAP-SYNTAX`, naming `offset`.
+  package mutating func append(_ run: PageRun, at offset: UInt64?) throws(MigrationError) {
+    if let last = runs.last, last.isContinued(by: run) {
+      throw MigrationError(
+        .mapSyntax, "page-state run could be joined to the one before it", at: offset)
+    }
+    try Self.check(run, after: runs.last, at: offset)
+    runs.append(run)
+  }
+
+  /// Decodes the runs in `cursor` to its end and appends them.
+  /// - Throws: `MAP-SYNTAX`; `STREAM-TRUNCATED` when the bytes end inside a run.
+  package mutating func appendRuns(from cursor: inout ByteCursor) throws(MigrationError) {
+    while cursor.remaining > 0 {
+      let start = cursor.offset
+      let record = try cursor.read(Layout.self)
+      guard let state = PageState(rawValue: record.state.value),
+        let size = RMPPageSize(rawValue: record.size.value), record.reserved.isZero
+      else {
+        throw MigrationError(.mapSyntax, "page-state run has an unknown value", at: start)
+      }
+      let run = PageRun(
+        gpa: record.gpa.value, pages: record.pages.value, state: state, size: size,
+        permissions: VMPLPermissions(rawValue: record.permissions.value))
+      try append(run, at: start)
+    }
+  }
+
+  /// Encodes `runs`, a record each.
+  package static func encode(_ runs: some Collection<PageRun>) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(runs.count * Layout.size)
+    for run in runs {
+      bytes.append(
+        Layout(
+          gpa: BE64(run.gpa), pages: BE64(run.pages), state: U8(run.state.rawValue),
+          size: U8(run.size.rawValue), reserved: BE16(0),
+          permissions: BE32(run.permissions.rawValue)))
+    }
+    return bytes
+  }
+
+  /// Number of 4 KiB pages in `state`.
+  package func pages(in state: PageState) -> UInt64 {
+    runs.reduce(0) { $0 + ($1.state == state ? $1.pages : 0) }
+  }
+
+  /// The run that holds `gpa`, found by bisection.
+  package func run(at gpa: UInt64) -> PageRun? {
+    var low = 0
+    var high = runs.count
+    while low < high {
+      let middle = (low + high) / 2
+      if runs[middle].end <= gpa { low = middle + 1 } else { high = middle }
+    }
+    guard low < runs.count, runs[low].gpa <= gpa else { return nil }
+    return runs[low]
+  }
+
+  /// The first page that has a state and lies in `addresses`, at least in part; nil when none does.
+  package func firstPage(in addresses: Range<UInt64>) -> UInt64? {
+    guard !addresses.isEmpty else { return nil }
+    let start = addresses.lowerBound & ~(RMPPageSize.size4K.bytes - 1)
+    if self.run(at: start) != nil { return start }
+    guard let next = runs.first(where: { $0.gpa > start }), next.gpa < addresses.upperBound else {
+      return nil
+    }
+    return next.gpa
+  }
+
+  private static func check(
+    _ run: PageRun, after last: PageRun?, at offset: UInt64?
+  ) throws(MigrationError) {
+    func refusal(_ what: String) -> MigrationError { .init(.mapSyntax, what, at: offset) }
+    guard run.pages > 0, run.gpa < addressLimit,
+      run.pages <= (addressLimit - run.gpa) / RMPPageSize.size4K.bytes
+    else {
+      throw refusal("page-state run is empty or beyond the address limit")
+    }
+    guard run.gpa % run.size.bytes == 0, (run.end - run.gpa) % run.size.bytes == 0 else {
+      throw refusal("page-state run is not aligned to its page size")
+    }
+    guard last.map({ $0.end <= run.gpa }) ?? true else {
+      throw refusal("page-state runs overlap or are out of order")
+    }
+    guard run.permissions.isValid, run.state == .validated || run.permissions == .none else {
+      throw refusal("page-state run has permissions its state cannot have")
+    }
+    guard run.state != .secrets || (run.pages == 1 && run.size == .size4K) else {
+      throw refusal("the secrets page is one 4 KiB page")
+    }
+  }
+}

@@ -1,0 +1,56 @@
+package import Errors
+internal import Wire
+
+/// State of one service of an SVSM: an opaque blob under a typed header.
+package struct ServiceState: Sendable, Hashable {
+  /// What kind of service the blob belongs to. Values from 0x8000 on are private use.
+  package struct Kind: RawRepresentable, Sendable, Hashable {
+    package var rawValue: UInt16
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
+    /// The virtual TPM: its whole state as its implementation marshals it.
+    package static let vTPM = Kind(rawValue: 1)
+
+    /// What of the VMM's devices is the guest's own: registers, a TPM's state.
+    package static let machine = Kind(rawValue: 2)
+
+    /// Whether this SVSM serves the kind.
+    package var isKnown: Bool { self == .vTPM || self == .machine }
+
+    /// The name tools print.
+    package var name: String {
+      switch self {
+      case .vTPM: "vtpm"
+      case .machine: "machine"
+      default: "service-\(Hex.number(rawValue))"
+      }
+    }
+  }
+
+  /// Bytes a blob may have.
+  package static let maximumSize = 16 << 20
+
+  package var kind: Kind
+  /// Whether a destination that does not know `kind` must refuse the guest.
+  package var isMandatory: Bool
+  /// Version of the blob's own format, chosen by the service.
+  package var version: UInt32
+  /// Rises by one with each migration, so that an older state can be told from a newer.
+  package var generation: UInt64
+  package var blob: [UInt8]
+
+  /// - Throws: `SERVICE-SYNTAX` when `blob` is longer than `maximumSize`.
+  package init(
+    kind: Kind, isMandatory: Bool = true, version: UInt32, generation: UInt64, blob: [UInt8]
+  ) throws(MigrationError) {
+    guard blob.count <= Self.maximumSize else {
+      throw MigrationError(
+        .serviceSyntax, "service state is too long", expected: "at most \(Self.maximumSize) bytes",
+        got: "\(blob.count)")
+    }
+    self.kind = kind
+    self.isMandatory = isMandatory
+    self.version = version
+    self.generation = generation
+    self.blob = blob
+  }
+}

@@ -1,0 +1,40 @@
+package import Errors
+
+/// Books of a migration's records: which of them came, and what becomes of a rule that one breaks.
+///
+/// `RecordLedger` ends with the first; `LedgerRecovery` notes each, and goes on.
+package protocol RecordBooks: ~Copyable {
+  /// Takes what breaks a rule.
+  var refuse: MigrationError.Refusal { get }
+  /// The epoch that page records belong to now.
+  var epoch: UInt32 { get }
+  /// Which pages came.
+  var tracker: PageTracker { get }
+
+  /// Admits a page record.
+  /// - Parameters:
+  ///   - record: metadata and tag as on the wire: the record's first 48 bytes.
+  ///   - offset: where the record begins in the stream.
+  /// - Throws: `EPOCH-ORDER`, `PAGE-SEQUENCE`, `PAGE-EPOCH`, `PAGE-REPEATED`, `PAGE-OPERATION`.
+  mutating func admit(
+    _ page: PageMetadata, record: Span<UInt8>, at offset: UInt64
+  ) throws(MigrationError)
+
+  /// Admits the token that closes the current epoch.
+  /// - Parameter record: the whole token as on the wire, 128 bytes.
+  /// - Throws: `EPOCH-ORDER`, `EPOCH-COUNT`, `EPOCH-TRANSCRIPT`.
+  mutating func admit(
+    _ token: EpochToken, record: Span<UInt8>, at offset: UInt64
+  ) throws(MigrationError)
+
+  /// Admits a final record.
+  /// - Parameter header: its fixed part as on the wire, tag included: 40 bytes.
+  /// - Throws: `FINAL-ORDER`.
+  mutating func admit(
+    _ record: FinalRecord, header: Span<UInt8>, at offset: UInt64
+  ) throws(MigrationError)
+
+  /// Admits the commit.
+  /// - Throws: `FINAL-ORDER`, `COMMIT-TOTALS`, `COMMIT-TRANSCRIPT`, `VCPU-COUNT`, `SECTION-LENGTH`.
+  mutating func admit(_ commit: CommitRecord, at offset: UInt64) throws(MigrationError)
+}

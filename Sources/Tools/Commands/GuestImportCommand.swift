@@ -1,0 +1,148 @@
+package import ArgumentParser
+internal import Errors
+internal import FileIO
+internal import Guest
+internal import Import
+internal import QEMUStream
+internal import SEVSNP
+
+/// `svsm-mig-guest import`: a bundle from what other programs saved.
+package struct GuestImportCommand: ToolCommand {
+  package enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
+    case auto
+    case raw
+    case qemu
+  }
+
+  package static let configuration = CommandConfiguration(
+    commandName: "import",
+    abstract: "Make a guest bundle of a raw memory image or a plain QEMU stream.",
+    discussion: """
+      A QEMU stream gives all RAM blocks, the machine with its devices and the registers of its vCPUs. \
+      What it cannot say is given here: what is private, and the SVSM's state.
+      """)
+
+  @Argument(
+    help: "Raw memory image or QEMU stream; - is standard input, for a stream.",
+    completion: .file())
+  var input: String
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("Folder of the bundle to make.", valueName: "folder"),
+    completion: .directory)
+  var output: String
+
+  @Option(help: "What the input is; auto looks at its first bytes.")
+  var format = Format.auto
+
+  @Option(
+    name: .customLong("private"),
+    help: ArgumentHelp(
+      "Guest-physical memory that is private: all, none, or FIRST-LAST and FIRST+LENGTH, joined "
+        + "by commas.",
+      valueName: "ranges"))
+  var privateRanges = GPARangeSet()
+
+  @Option(
+    help: ArgumentHelp("vCPUs of a raw image, all in reset state; 1 by default.", valueName: "n"))
+  var vcpus: Int?
+
+  @OptionGroup var vmsa: VMSAOption
+
+  @Option(
+    help: ArgumentHelp("State of the vTPM, as its implementation saves it.", valueName: "file"),
+    completion: .file())
+  var vtpm: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Machine type, which decides where memory lies; a QEMU stream names its own.",
+      valueName: "name"))
+  var machine: String?
+
+  @Option(
+    name: .customLong("below-4g"),
+    help: ArgumentHelp(
+      "QEMU's max-ram-below-4g, where it was given: most memory below the hole at 4 GiB.",
+      valueName: "size"))
+  var below4G: ByteCount?
+
+  @OptionGroup var qemu: QEMUInputOptions
+  @OptionGroup var ram: RAMOptions
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup package var common: CommonOptions
+
+  package init() {}
+
+  package func validate() throws {
+    try qemu.validate(with: input)
+    guard vcpus == nil || vmsa.files.isEmpty else {
+      throw ValidationError("--vcpus and --vmsa exclude each other.")
+    }
+    guard vcpus.map({ 1...GuestDescription.maximumVCPUs ~= $0 }) ?? true else {
+      throw ValidationError("--vcpus takes 1 to \(GuestDescription.maximumVCPUs).")
+    }
+  }
+
+  package func execute(_ console: Console) throws {
+    let file = try InputFile(input, format == .raw ? .regular : .anyKind)
+    try refuseSame(file.identity, as: output)
+    try refuseSame(
+      inputs: [input] + qemu.channel + vmsa.files + [vtpm].compactMap { $0 }, as: output)
+    let isStream =
+      try format == .qemu
+      || format == .auto && (qemu.offset != nil || file.looksLikeStream())
+    guard !isStream || vcpus == nil else {
+      throw ValidationError("--vcpus is for raw images; a QEMU stream has its vCPUs.")
+    }
+    guard isStream || qemu.channel.isEmpty && qemu.offset == nil && !ram.isGiven else {
+      throw ValidationError(
+        "--channel, --offset, --ram and --not-ram are for QEMU streams, not for raw images.")
+    }
+    var additions = ImportAdditions()
+    additions.machine = machine
+    additions.below4G = below4G?.value
+    ram.add(to: &additions)
+    additions.privateRanges = privateRanges
+    additions.vcpus = try givenVCPUs(isStream: isStream)
+    additions.services = try services()
+    let stream = isStream ? try QEMUInput(file, qemu) : nil
+    let writer = try GuestWriter(output, force: outputs.force)
+    let progress = console.startProgress("importing", total: stream.map(\.end) ?? file.size)
+    let guest: GuestDescription
+    if let stream {
+      var memory: GuestBundleMemory?
+      guest = try QEMUImport(stream, additions).run(
+        memory: { (sizes) throws(MigrationError) in
+          let made = try writer.begin(blockSizes: sizes)
+          memory = made
+          return made
+        }, progress: { progress.update($0) })
+      try memory?.finish(guest)
+    } else {
+      guest = try RawImport(input, additions).run(into: writer) { progress.update($0) }
+    }
+    console.note("imported \(guest.summary) to \(output)")
+    console.noteShared(guest)
+    console.noteLeftovers(of: [output])
+  }
+
+  private func givenVCPUs(isStream: Bool) throws(MigrationError) -> [VCPUState]? {
+    if let given = try vmsa.vcpus() { return given }
+    var given: [VCPUState] = []
+    if isStream { return nil }
+    for index in 0..<(vcpus ?? 1) {
+      var vcpu = try GuestReader.resetVCPU()
+      vcpu.apicID = UInt32(index)
+      given.append(vcpu)
+    }
+    return given
+  }
+
+  private func services() throws(MigrationError) -> [ServiceState] {
+    guard let vtpm else { return [] }
+    let blob = try readSmallFile(vtpm, limit: ServiceState.maximumSize)
+    return [try ServiceState(kind: .vTPM, version: 1, generation: 0, blob: blob)]
+  }
+}

@@ -1,0 +1,154 @@
+package import ArgumentParser
+internal import Errors
+internal import FileIO
+internal import Guest
+internal import Import
+internal import Inspection
+internal import Instances
+internal import JSON
+internal import QEMUStream
+internal import SEVSNP
+internal import Wire
+
+/// `svsm-mig-inspect`: what is in a stream.
+package struct InspectCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-inspect",
+    abstract: "Show what a migration stream holds.",
+    discussion: """
+      Reads an SNP migration stream or a plain QEMU stream and shows what is in it, as far as can \
+      be seen without keys. With the instance file of its destination, the stream is rehearsed as \
+      a load would go, nothing is restored, and vCPUs, services and page states are shown too.
+
+      It judges nothing beyond what keeps it from reading on: svsm-mig-verify does. A stream that \
+      is damaged half way is shown up to there; exit status 65.
+      """,
+    version: Toolkit.version)
+
+  @Argument(help: "Stream to read; - is standard input.", completion: .file())
+  package var stream: String
+
+  @Flag(help: "Print JSON instead of text.")
+  package var json = false
+
+  @Flag(help: "List all sections; with --verbose each part of one by itself.")
+  package var sections = false
+
+  @Flag(help: "Show the fields of each device section, named by the VM description.")
+  package var devices = false
+
+  @Flag(help: "List runs of private and shared pages.")
+  package var pages = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "Show the SHA-256 of the content of each RAM block of a plain QEMU stream.",
+      discussion: """
+        The memory is put together in a file without a name, in the folder TMPDIR names, else in \
+        /var/tmp. Zeros that nothing stores are hashed up to 64 GiB; a block that has more is not hashed.
+        """))
+  package var ramHashes = false
+
+  @Flag(
+    help: """
+      Show a stream that ends early, or lacks pages, without refusing it: exit status 0.
+      """)
+  package var allowIncomplete = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Show all that is known of the page at this guest-physical address.",
+      discussion: "Content of a private page is shown only with --instance.", valueName: "gpa"))
+  package var page: ByteCount?
+
+  @Option(
+    help: ArgumentHelp(
+      "Instance file of the stream's destination: shows the decoded final state.",
+      valueName: "file"), completion: .file())
+  package var instance: String?
+
+  @OptionGroup var qemu: QEMUInputOptions
+  @OptionGroup package var trust: TrustOptions
+  @OptionGroup package var common: CommonOptions
+
+  package init() {}
+
+  package func validate() throws { try qemu.validate(with: stream) }
+
+  package var wantsJSON: Bool { json }
+
+  package func execute(_ console: Console) throws {
+    let keys = try self.keys()
+    let file = try InputFile(stream)
+    let input = try QEMUInput(file, qemu)
+    let progress = console.startProgress("inspecting", total: input.end)
+    var found = try inspect(input, keys) { progress.update($0) }
+    if allowIncomplete, let refusal = found.refusal, refusal.code.saysIncomplete {
+      found.shortfall = refusal
+      found.refusal = nil
+    }
+    let parts = InspectionParts(sections: sections, pages: pages, devices: devices)
+    if json {
+      try InspectionJSON.render(found, parts) {
+        console.refusal($0)
+      } write: { (text) throws(MigrationError) in
+        try console.write(text)
+      }
+    } else {
+      try InspectionText.render(found, parts, style: console.style) {
+        (text) throws(MigrationError) in
+        try console.write(text)
+      }
+    }
+    if keys != nil { console.noteModel() }
+    if let refusal = found.refusal { throw refusal }
+    if let shortfall = found.shortfall { console.note("not whole: \(shortfall.spelled)") }
+  }
+
+  private func inspect(
+    _ input: QEMUInput, _ keys: Rehearsal.Keys?, _ progress: (UInt64) -> Void
+  ) throws(MigrationError) -> InspectedStream {
+    var options = InspectionOptions()
+    options.showsEveryPart = common.verbose
+    options.keepsBodies = devices
+    options.page = page.map { $0.value & ~4095 }
+    options.hashesRAM = ramHashes
+    let kind = try StreamKind(detecting: input.stream)
+    switch kind {
+    case .snp:
+      try input.requireAlone()
+      guard !ramHashes else {
+        throw MigrationError(
+          .streamKind, "the memory of an SNP stream is encrypted",
+          expected: "a plain QEMU stream for --ram-hashes")
+      }
+      return try SNPInspector(input.stream, options: options, keys: keys)
+        .inspect(progress: progress)
+    case .qemu, nil:
+      guard kind == nil || keys == nil && page == nil else {
+        throw MigrationError(
+          .streamKind, "a plain QEMU stream has no guest-physical map and no destination",
+          expected: "an SNP stream for --page and --instance")
+      }
+      return try QEMUInspector(input, options: options).inspect(progress: progress)
+    }
+  }
+
+  private func keys() throws(MigrationError) -> Rehearsal.Keys? {
+    guard let instance else { return nil }
+    // The model's root is taken here without being named: nothing is decided by what is shown.
+    return Rehearsal.Keys(
+      instance: try InstanceFile(reading: instance).instance,
+      anchors: try trust.anchors() + TrustAnchor.model)
+  }
+}
+
+extension ErrorCode {
+  /// Whether the code says of a stream that it is not whole, and nothing else against it.
+  fileprivate var saysIncomplete: Bool {
+    switch self {
+    case .streamTruncated, .imagePartial, .ramMissing: true
+    default: false
+    }
+  }
+}

@@ -1,0 +1,209 @@
+package import ArgumentParser
+internal import Errors
+internal import FileIO
+internal import Guest
+internal import Instances
+internal import JSON
+internal import Migration
+internal import QEMUStream
+internal import SEVSNP
+internal import SVSM
+internal import Wire
+
+/// `svsm-mig-load`: the destination of a migration.
+package struct LoadCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-load",
+    abstract: "Load a guest from a stream.",
+    discussion: """
+      Checks the whole stream with the keys of the instance it is for, and restores the guest. The \
+      guest appears whole or not at all; an instance loads one stream. A load that was interrupted \
+      when all was checked is ended by the same call.
+
+      --abort makes the instance refuse every stream from now on, and writes its signed promise of \
+      that: what svsm-mig-save --resume-after takes.
+      """,
+    version: Toolkit.version)
+
+  @Argument(
+    help: "Stream to load; - is standard input. With --abort: the one given up, if it is at hand.",
+    completion: .file())
+  var stream: String?
+
+  @Option(
+    help: ArgumentHelp("Instance the stream is for.", valueName: "instance"), completion: .file())
+  var instance: String
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp(
+      "Guest to make: a folder, or a file for raw and qemu; - is standard output, for qemu. Of --abort: "
+        + "file to make.", valueName: "guest"),
+    completion: .file())
+  var output: String
+
+  @Flag(help: "Load nothing, ever; write a signed abort, by which the source gets its guest back.")
+  var abort = false
+
+  @Option(
+    help: ArgumentHelp(
+      "What the guest is written as.",
+      discussion: """
+        A bundle unless told otherwise. A raw image holds memory alone. qemu is a plain QEMU stream, which a stock QEMU resumes when \
+        the guest came from one.
+        """))
+  var outputFormat: GuestLoad.Format?
+
+  @Flag(help: "Accept a source that does not prove itself.")
+  var oneWay = false
+
+  @Flag(help: "Accept a stream made from a seed: others know its keys.")
+  var acceptSeeded = false
+
+  @Flag(help: "Print what was loaded, or why not, as JSON.")
+  var json = false
+
+  @OptionGroup var trust: TrustOptions
+  @OptionGroup var revocation: RevocationOptions
+  @OptionGroup var policy: PolicyOption
+  @OptionGroup var jobs: JobsOption
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup package var common: CommonOptions
+
+  package init() {}
+
+  package var wantsJSON: Bool { json }
+
+  package func validate() throws {
+    guard output != "-" || (abort || outputFormat == .qemu) && !json else {
+      throw ValidationError(
+        "Only a QEMU stream or an abort is written to standard output, and no JSON beside it.")
+    }
+    guard instance != "-" else {
+      throw ValidationError("The instance is rewritten; name its file.")
+    }
+    guard policy.path == nil && revocation.listFiles.isEmpty || !oneWay && !abort else {
+      throw ValidationError(
+        "--policy and --crl demand a report: neither --one-way nor --abort looks at one.")
+    }
+    try policy.validate(beside: [stream] + trust.trustedFiles + revocation.listFiles)
+  }
+
+  package func execute(_ console: Console) throws {
+    let destination = try InstanceFile(reading: instance, .regular)
+    if abort { return try giveUp(console) }
+    let load = GuestLoad(
+      by: destination, to: output, force: outputs.force, waiting: console.waiting(for: instance))
+    if destination.instance.stage == .restoring { return try end(load, console) }
+    // Said before anything is said of an output that stands: it may be this instance's guest.
+    try destination.instance.requireReady(as: .destination)
+    guard let stream else {
+      throw ValidationError("Missing the stream to load.")
+    }
+    let trust = try trust.load(demanding: policy.load(), revocation)
+    let file = try InputFile(stream)
+    try refuseSame(file.identity, as: output)
+    try refuseSame(
+      inputs: [stream, instance] + [policy.path].compactMap { $0 } + self.trust.trustedFiles
+        + revocation.listFiles, as: output)
+    var options = DestinationSVSM.Options()
+    options.acceptsOneWay = oneWay
+    options.acceptsSeeded = acceptSeeded
+    let progress = console.startProgress("loading", total: file.size)
+    let summary = try load.load(
+      file, as: outputFormat ?? .bundle, trusting: trust, options, jobs.crew
+    ) { progress.update($0) }
+    do throws(MigrationError) {
+      try report(summary, console)
+    } catch {
+      throw error.adding("the guest is restored all the same: \(output)")
+    }
+  }
+
+  private func report(_ summary: LoadSummary, _ console: Console) throws(MigrationError) {
+    let guest = summary.guest
+    let epochs = summary.epochs == 1 ? "" : " of \(summary.epochs) epochs"
+    console.note(
+      "loaded \(summary.privatePages) private and \(summary.sharedPages) shared pages\(epochs), "
+        + "\(Spelled.count(guest.vcpus.count, "vCPU")), "
+        + "\(Spelled.count(guest.services.count, "service")) to \(output)")
+    if outputFormat == .raw {
+      console.note("a raw image holds memory alone: vCPUs and services are not in it")
+    }
+    console.noteLeftovers(of: [output, instance])
+    console.noteModel()
+    guard json else { return }
+    try console.write([
+      "schema": "svsm-migration/load/1", "tool": .string(console.tool), "status": "done",
+      "guest": .string(output), "format": .string((outputFormat ?? .bundle).rawValue),
+      "machine": .string(guest.machine), "privatePages": JSON(summary.privatePages),
+      "sharedPages": JSON(summary.sharedPages), "vcpus": JSON(guest.vcpus.count),
+      "services": .array(guest.services.map { .string($0.kind.name) }),
+      "epochs": JSON(summary.epochs), "streamBytes": JSON(summary.bytes),
+      "mutual": .bool(summary.transferData.flags.contains(.mutual)),
+      "seeded": .bool(summary.transferData.flags.contains(.seeded)), "exitStatus": 0,
+    ])
+  }
+
+  // MARK: Without a guest
+
+  /// Ends a load that was interrupted when all was checked.
+  private func end(_ load: GuestLoad, _ console: Console) throws {
+    try requireFit(of: load.waitingGuest)
+    let session = try stream.map { (path) throws(MigrationError) in try StreamSession(of: path) }
+    try load.endInterrupted(of: session?.data)
+    console.note("ended an interrupted load: the guest is \(output)")
+    console.noteLeftovers(of: [output, instance])
+    console.noteModel()
+    guard json else { return }
+    try console.write([
+      "schema": "svsm-migration/named/1", "tool": .string(console.tool), "status": "done",
+      "guest": .string(output), "exitStatus": 0,
+    ])
+  }
+
+  /// A guest that waits for its name is as it was written, and where it was written.
+  /// - Throws: `ValidationError` for options that ask for something else.
+  private func requireFit(of guest: UnnamedOutput?) throws {
+    guard output != "-" else {
+      throw ValidationError("The guest waits for a name, and standard output is none.")
+    }
+    guard let outputFormat, let guest, guest.isThere else { return }
+    guard (outputFormat == .bundle) == guest.isFolder else {
+      throw ValidationError(
+        "The guest that waits for its name is \(guest.isFolder ? "a bundle" : "a file"): it only gets "
+          + "a name, and no other format.")
+    }
+  }
+
+  /// Writes the abort of an instance that has given up, or does so now.
+  private func giveUp(_ console: Console) throws {
+    let session = try stream.map { (path) throws(MigrationError) in try StreamSession(of: path) }
+    try refuseSame(inputs: [instance] + [stream].compactMap { $0 }, as: output)
+    let file = try OutputFile(output, force: outputs.force)
+    let token = try LockedInstance.giveUp(
+      instance, session, waiting: console.waiting(for: instance))
+    do throws(MigrationError) {
+      try file.write(token.encoded)
+      try file.commit()
+    } catch {
+      throw error.adding("\(instance) has given up all the same: run it again for its abort")
+    }
+    console.note(
+      "abort \(file.name): \(instance) will never restore \(stream == nil ? "a" : "that") guest")
+    console.noteModel()
+    guard json else { return }
+    var result: [JSON.Member] = [
+      .init("schema", "svsm-migration/abort/1"), .init("tool", .string(console.tool)),
+      .init("status", "done"), .init("abort", .string(output)),
+      .init("offerDigest", .string(Hex.encode(token.offerDigest))),
+    ]
+    if let session = token.session {
+      result.append(.init("session", .string(Hex.encode(session))))
+    }
+    result.append(.init("exitStatus", 0))
+    try console.write(.object(result))
+  }
+}
+
+extension GuestLoad.Format: ExpressibleByArgument {}

@@ -1,0 +1,261 @@
+package import ArgumentParser
+internal import Cryptography
+internal import Errors
+internal import FileIO
+internal import Guest
+internal import Instances
+internal import Migration
+internal import SEVSNP
+internal import SVSM
+internal import Wire
+
+/// `svsm-mig-save`: the source of a migration.
+package struct SaveCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-save",
+    abstract: "Save a guest as a stream for one destination.",
+    discussion: """
+      Checks the destination's offer, and with --policy that its report shows what is demanded; \
+      wraps a transport key to it, and writes the guest: private pages encrypted one by one, shared \
+      pages as QEMU does, vCPUs and SVSM state at the end, sealed as a whole. The stream appears whole \
+      or not at all. With --round it is a live migration: each later guest is the same one at a later \
+      time, and what has changed since is sent in an epoch of its own; the last is the paused guest.
+
+      When the guest could not be restored, --resume-after gives it back to its source: the \
+      destination's svsm-mig-load --abort makes the file that it takes.
+      """,
+    version: Toolkit.version)
+
+  @Argument(
+    help: "Guest: a bundle (a folder), a raw memory image or a QEMU stream (a file).",
+    completion: .file())
+  var guest: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "The same guest later, in the same form: one more epoch (may be repeated).",
+      valueName: "guest"),
+    completion: .file())
+  var round: [String] = []
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("Stream to make; - is standard output.", valueName: "stream"),
+    completion: .file())
+  var output: String?
+
+  @Option(
+    help: ArgumentHelp("Offer of the destination, from svsm-mig-prepare.", valueName: "offer"),
+    completion: .file())
+  var to: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Instance to save from; it serves one save. Without it a new one is made and forgotten.",
+      valueName: "instance"),
+    completion: .file())
+  var from: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Save nothing; let the instance of --from save again, by the abort that the destination signed.",
+      valueName: "abort"),
+    completion: .file())
+  var resumeAfter: String?
+
+  @Flag(help: "With --resume-after: accept a destination whose key comes from a seed.")
+  var acceptSeeded = false
+
+  @Option(help: "What the guest is given as.")
+  var inputFormat = GuestFormat.auto
+
+  @Flag(help: "Do not prove the source to the destination, as in the original flow.")
+  var oneWay = false
+
+  @OptionGroup(title: "Raw images and QEMU streams") var raw: RawImageArguments
+  @OptionGroup var vmsa: VMSAOption
+  @OptionGroup(title: "QEMU streams") var qemu: QEMUInputOptions
+  @OptionGroup(title: "QEMU streams") var ram: RAMOptions
+  @OptionGroup var trust: TrustOptions
+  @OptionGroup var revocation: RevocationOptions
+  @OptionGroup var policy: PolicyOption
+  @OptionGroup var seed: SeedOption
+  @OptionGroup var jobs: JobsOption
+  @OptionGroup(title: "Platform of the new source instance") var platform: PlatformOptions
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup package var common: CommonOptions
+
+  package init() {}
+
+  package func validate() throws {
+    guard resumeAfter == nil else {
+      guard from != nil, guest == nil, output == nil, to == nil, policy.path == nil,
+        revocation.listFiles.isEmpty
+      else {
+        throw ValidationError(
+          "--resume-after takes --from, and neither a guest nor --output, --to, --policy or --crl.")
+      }
+      return
+    }
+    guard let guest, output != nil, to != nil else {
+      throw ValidationError("A save takes a guest, --output and --to.")
+    }
+    guard !acceptSeeded else {
+      throw ValidationError("--accept-seeded is for --resume-after.")
+    }
+    try qemu.validate(with: guest)
+    guard from == nil || (platform.platform == nil && platform.chip == nil) else {
+      throw ValidationError("The instance of --from has its platform already.")
+    }
+    guard ([to, guest] + round).count(where: { $0 == "-" }) < 2 else {
+      throw ValidationError("Only one of guests and offer can come from standard input.")
+    }
+    try policy.validate(
+      beside: [to, guest, from] + round + qemu.channel + trust.trustedFiles
+        + revocation.listFiles)
+    guard round.isEmpty || qemu.channel.isEmpty && qemu.offset == nil else {
+      throw ValidationError(
+        "--channel and --offset belong to one stream; with --round, import the guests first.")
+    }
+  }
+
+  package func execute(_ console: Console) throws {
+    if let resumeAfter, let from { return try resume(from, after: resumeAfter, console) }
+    guard let guest, let output, let to else { return }
+    try save(guest, output, to, console)
+  }
+
+  /// Lets a source save again.
+  private func resume(_ source: String, after abort: String, _ console: Console) throws {
+    let token = try AbortToken(readSmallFile(abort, limit: AbortToken.Layout.size))
+    try LockedInstance.with(source, waiting: console.waiting(for: source)) {
+      (file) throws(MigrationError) in
+      try file.store(file.instance.resumed(after: token, acceptsSeeded: acceptSeeded))
+    }
+    console.note("\(source) may save again: its destination will never restore the guest")
+    console.noteModel()
+  }
+
+  private func save(
+    _ guest: String, _ output: String, _ to: String, _ console: Console
+  ) throws {
+    let source = try from.map { (path) throws(MigrationError) in
+      try InstanceFile(reading: path, .regular)
+    }
+    // Said before anything is said of an output that stands: it may be this instance's stream.
+    try source?.instance.requireReady(as: .source)
+    let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
+    let trust = try trust.load(demanding: policy.load(), revocation)
+    try refuseSame(
+      inputs: [guest] + round + qemu.channel + vmsa.files + platform.files, as: output)
+    var guests = try openGuests(guest, output, to, console)
+    // What a destination could not write as a bundle is not given away.
+    try guests.last?.description.requireManifest()
+    let reader = guests.removeFirst()
+    // It holds the guest's shared memory in clear.
+    let stream = try OutputFile(output, force: outputs.force, permissions: .private)
+
+    let svsm = try SourceSVSM(
+      instance: try source?.instance ?? newInstance(for: reader.description),
+      guest: reader.trustedState(),
+      validating: offer, trust: trust, isMutual: !oneWay, isLive: !guests.isEmpty,
+      random: seed.source)
+    let transferData = svsm.transferData
+    var vmm = try SourceVMM(
+      guest: reader, rounds: guests, svsm: svsm, output: stream, crew: jobs.crew)
+    let memory = reader.description.ramBlocks.reduce(0) { $0 + $1.size }
+    let total = memory.multipliedReportingOverflow(by: UInt64(guests.count + 1)).partialValue
+    let progress = console.startProgress("saving", total: total)
+    var handedOver = false
+    let summary: SaveSummary
+    do throws(MigrationError) {
+      try vmm.sendGuest { progress.update($0) }
+      // What takes long comes before the guest is handed over.
+      try stream.synchronize()
+      func handOver() throws(MigrationError) -> SaveSummary {
+        let summary = try vmm.commit()
+        try stream.commit()
+        return summary
+      }
+      if let source {
+        summary = try LockedInstance.with(
+          source.path, waiting: console.waiting(for: source.path), still: source.instance
+        ) {
+          (file) throws(MigrationError) in
+          let next = try file.instance.exported(by: transferData, to: offer)
+          func step() throws(MigrationError) -> SaveSummary {
+            // From here on the guest may go on elsewhere: never save it a second time.
+            defer { handedOver = file.instance.state == next.state }
+            try file.store(next)
+            return try handOver()
+          }
+          // A reader of a pipe may let it wait for ever; there is no file that could be lost.
+          return stream.isDirect ? try step() : try TerminationCleanup.delayed(step)
+        }
+      } else {
+        summary = try handOver()
+      }
+    } catch {
+      guard handedOver, let from else { throw error }
+      // A stream that stands can be loaded.
+      guard !stream.isNamed else { throw error.adding("\(from) is exported all the same") }
+      throw error.adding(
+        "\(from) may have issued its commit and will not save again: ask the destination for an "
+          + "abort, and resume after it")
+    }
+    say(summary, stream.name, console)
+    console.noteShared(reader.description)
+    console.noteLeftovers(of: [output, from].compactMap { $0 })
+    if transferData.flags.contains(.seeded) {
+      console.note("keys come from a seed: they are no secret")
+    }
+    console.noteModel()
+  }
+
+  /// The guest, and the same guest at its later times.
+  private func openGuests(
+    _ guest: String, _ output: String, _ to: String, _ console: Console
+  ) throws -> [GuestReader] {
+    let reading = console.startProgress("reading", total: nil)
+    let vcpus = try vmsa.vcpus()
+    var guests: [GuestReader] = []
+    for path in [guest] + round {
+      let reader = try GuestReader.open(path, as: inputFormat, raw, qemu, ram, vcpus: vcpus) {
+        reading.update($0)
+      }
+      do throws(MigrationError) {
+        try guests.first?.description.requireSameShape(as: reader.description)
+      } catch {
+        throw error.within(.file(path))
+      }
+      try refuseSame(
+        inputs: [to] + [from, policy.path].compactMap { $0 } + self.trust.trustedFiles
+          + revocation.listFiles,
+        guest: reader, at: path, as: output)
+      guests.append(reader)
+    }
+    return guests
+  }
+
+  private func say(_ summary: SaveSummary, _ stream: String, _ console: Console) {
+    let epochs =
+      summary.epochs == 1
+      ? ""
+      : ", \(summary.cancelledPages) withdrawn, in \(summary.epochs) epochs"
+    console.note(
+      "saved \(summary.privatePages) private and \(summary.sharedPages + summary.zeroPages) shared "
+        + "pages (\(summary.zeroPages) of them zero)\(epochs) to \(stream), "
+        + Spelled.size(summary.bytes))
+  }
+
+  /// A source of its own for this one save, with the SEV features its guest runs with. Its keys
+  /// differ from those an instance prepared from the same seed has.
+  private func newInstance(for guest: GuestDescription) throws(MigrationError) -> SVSMInstance {
+    var random = seed.source
+    if random.isSeeded { random = .seeded(try random.bytes(32, for: "source instance")) }
+    var features = SEVFeatures.snp
+    if let first = guest.vcpus.first { features = try VMSA(first.vmsa).features }
+    return try SVSMInstance(
+      on: platform.load(defaultChip: 1), features: features, random: random)
+  }
+}

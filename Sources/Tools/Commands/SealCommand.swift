@@ -1,0 +1,92 @@
+package import ArgumentParser
+internal import Errors
+internal import FileIO
+internal import Import
+internal import Instances
+internal import Migration
+internal import QEMUStream
+internal import SVSM
+
+/// `svsm-mig-seal`: puts the seal into a plain QEMU stream.
+package struct SealCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-seal",
+    abstract: "Seal a plain QEMU stream, so that damage can be found.",
+    discussion: """
+      Copies the stream, unchanged, and puts a hash tree over all of it behind the end of its \
+      sections, where QEMU passes it by: a sealed stream loads in QEMU as before. svsm-mig-verify \
+      holds it against the seal. The sealed stream appears whole or not at all.
+      """,
+    version: Toolkit.version)
+
+  @Argument(
+    help: "Stream of QEMU, from its first byte; - is standard input.", completion: .file())
+  var stream: String
+
+  @Option(
+    name: [.short, .long],
+    help: ArgumentHelp("Sealed stream to make; - is standard output.", valueName: "stream"),
+    completion: .file())
+  var output: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Instance that signs the seal, used or not; it is left as it is. Without it nothing is signed.",
+      valueName: "instance"),
+    completion: .file())
+  var instance: String?
+
+  @OptionGroup var jobs: JobsOption
+  @OptionGroup var outputs: OutputOptions
+  @OptionGroup package var common: CommonOptions
+
+  package init() {}
+
+  package func validate() throws {
+    guard stream != "-" || instance != "-" else {
+      throw ValidationError("Stream and instance cannot both come from standard input.")
+    }
+  }
+
+  package func execute(_ console: Console) throws {
+    let signer = try instance.map { (path) throws(MigrationError) in
+      try InstanceFile(reading: path).instance
+    }
+    let file = try InputFile(stream)
+    try refuseSame(file.identity, as: output)
+    try refuseSame(inputs: [instance].compactMap { $0 }, as: output)
+    let input = try QEMUInput(file)
+    guard input.image == nil else {
+      throw MigrationError(
+        .streamKind, "an image of libvirt is not sealed", at: 0,
+        expected: "the QEMU stream in it, in a file of its own")
+    }
+    // It holds a guest's memory in clear.
+    let sealed = try OutputFile(output, force: outputs.force, permissions: .private)
+    var sealer = PlainSealer(
+      try input.reader(), RAMAssembly(file: input.positions), to: sealed, crew: jobs.crew)
+    let progress = console.startProgress("sealing", total: input.end)
+    let seal: Seal
+    do throws(MigrationError) {
+      seal = try sealer.seal(signedBy: signer) { progress.update($0) }
+    } catch {
+      throw input.explain(error)
+    }
+    try sealed.commit()
+    console.note(
+      "sealed \(Spelled.size(seal.coveredLength)) in "
+        + "\(Spelled.count(seal.chunkCount, "chunk")) to \(sealed.name)")
+    console.noteLeftovers(of: [output])
+    if sealer.missingPages > 0 {
+      console.note(
+        "\(Spelled.count(sealer.missingPages, "page")) of the guest are not in this stream: what "
+          + "other channels or files hold is not sealed")
+    }
+    guard let signer else {
+      return console.note(
+        "the seal is not signed: it finds damage, and stops nobody who can write the file")
+    }
+    if signer.isSeeded { console.note("keys come from a seed: they are no secret") }
+    console.noteModel()
+  }
+}

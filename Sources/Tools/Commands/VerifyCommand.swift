@@ -1,0 +1,178 @@
+package import ArgumentParser
+internal import Errors
+internal import FileIO
+internal import Import
+internal import Instances
+internal import JSON
+internal import Migration
+internal import QEMUStream
+internal import SVSM
+internal import Trials
+
+/// `svsm-mig-verify`: checks a stream and says what it could not check.
+package struct VerifyCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-verify",
+    abstract: "Verify a stream, restoring nothing; or explain a code.",
+    discussion: """
+      Prints a ledger: one line for each property, proven, refuted or not checkable here. Below stands \
+      what refutes it, and the rule that is broken; or what would be needed. It names all that it can, \
+      not only the first. Without keys it checks structure, order, counts, seal and attestation; with \
+      the destination's instance also every tag and all that is encrypted. Exit status 65 when a \
+      property is refuted.
+
+      Of a plain QEMU stream it checks the structure, that all RAM came, and the seal of \
+      svsm-mig-seal if there is one; with --instance that it is sealed, and by that instance.
+
+      --policy holds each report that is checked against a policy: the source's, and with --offer or \
+      --instance the destination's.
+
+      --explain CODE tells of a refusal's code what it means, where it comes from and what to do.
+
+      With --vectors it checks verifiers instead: a folder of streams and other files, each wrong in \
+      one way, and what must be said of it.
+      """,
+    version: Toolkit.version)
+
+  @Argument(help: "Stream to verify; - is standard input.", completion: .file())
+  var stream: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Instance the stream is for, or of a plain QEMU stream the one that sealed it; it is left as "
+        + "it is.", valueName: "instance"),
+    completion: .file())
+  var instance: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Offer the stream answers, to check the destination's attestation without keys.",
+      valueName: "offer"),
+    completion: .file())
+  var offer: String?
+
+  @Option(
+    help: ArgumentHelp("Explain this code: SEAL-CHUNK. No stream is read.", valueName: "code"))
+  var explain: String?
+
+  @Flag(help: "Print JSON instead of text.")
+  var json = false
+
+  @OptionGroup var vectors: VectorOptions
+  @OptionGroup var qemu: QEMUInputOptions
+  @OptionGroup var trust: TrustOptions
+  @OptionGroup var revocation: RevocationOptions
+  @OptionGroup var policy: PolicyOption
+  @OptionGroup var jobs: JobsOption
+  @OptionGroup package var common: CommonOptions
+
+  package init() {}
+
+  package func validate() throws {
+    guard [stream, explain, vectors.vectors].count(where: { $0 != nil }) == 1 else {
+      throw ValidationError("Name a stream, a code with --explain, or a folder with --vectors.")
+    }
+    try vectors.validate()
+    if let explain, ErrorCode(named: explain) == nil {
+      let near = ErrorCode.near(explain).map(\.rawValue).joined(separator: ", ")
+      throw ValidationError("There is no code \(RenderedText.printable(explain)); near: \(near).")
+    }
+    guard let stream else {
+      let isAlone = [instance, offer, policy.path].allSatisfy { $0 == nil }
+      guard isAlone, trust.trustedFiles.isEmpty, revocation.listFiles.isEmpty,
+        qemu.channel.isEmpty, qemu.offset == nil
+      else {
+        throw ValidationError(
+          "--instance, --offer, --policy, --trust, --crl, --channel and --offset are for a stream.")
+      }
+      return
+    }
+    guard instance == nil || offer == nil else {
+      throw ValidationError("An instance holds its offer: name one of the two.")
+    }
+    try policy.validate(
+      beside: [stream, instance, offer] + trust.trustedFiles + revocation.listFiles)
+    try qemu.validate(with: stream)
+  }
+
+  package var wantsJSON: Bool { json }
+
+  package func execute(_ console: Console) throws {
+    if let code = explain.flatMap({ ErrorCode(named: $0) }) {
+      if json { return try console.write(code.explainedAsJSON) }
+      return try console.write(code.explained(console.style))
+    }
+    if let folder = vectors.vectors {
+      return try run(vectorsIn: folder, console)
+    }
+    let stream = stream ?? "-"
+    let keys = try instance.map { (path) throws(MigrationError) in
+      try InstanceFile(reading: path).instance
+    }
+    let offer = try offer.map { (path) throws(MigrationError) in
+      try MigrationData(readSmallFile(path, limit: MigrationData.maximumSize))
+    }
+    let trust = try trust.load(demanding: policy.load(), revocation)
+    let input = try QEMUInput(try InputFile(stream), qemu)
+    let report =
+      try StreamKind(detecting: input.stream) == .snp
+      ? verifySNP(input, keys, offer, trust) : verifyPlain(input, keys)
+    if json {
+      try console.write(
+        report.json(of: stream, withInstance: keys != nil, withOffer: offer != nil))
+    } else {
+      try console.write(report.text(console.style))
+    }
+    if let refusal = report.refusal { throw refusal }
+    if keys != nil { console.noteModel() }
+  }
+
+  private func run(vectorsIn folder: String, _ console: Console) throws {
+    let run = try VectorRun(
+      folder, of: vectors.subject, against: vectors.against, runsCommands: vectors.commands)
+    let progress = console.startProgress(
+      "vectors", total: UInt64(run.count), unit: .each("vectors"))
+    let table = VectorTable(try run.run(jobs.crew) { progress.update(UInt64($0)) })
+    if json {
+      try console.write(table.json)
+    } else {
+      try console.write(table.text(console.style))
+    }
+    guard table.isGood else { throw ExitCode(1) }
+  }
+
+  private func verifySNP(
+    _ input: QEMUInput, _ destination: SVSMInstance?, _ offer: MigrationData?, _ trust: Trust
+  ) throws(MigrationError) -> VerificationReport {
+    try input.requireAlone()
+    let verifier = StreamVerifier(trust: trust, crew: jobs.crew)
+    guard let destination else {
+      return try verifier.verify(input.stream, offer: offer)
+    }
+    return try verifier.verify(input.stream, for: destination)
+  }
+
+  private func verifyPlain(
+    _ input: QEMUInput, _ signer: SVSMInstance?
+  ) throws(MigrationError) -> VerificationReport {
+    try input.requireWholeImage()
+    var verifier = PlainStreamVerifier(
+      try input.reader(),
+      RAMAssembly(channels: input.channels, file: input.positions), sealedBy: signer,
+      crew: jobs.crew)
+    let report = try verifier.verify { input.explain($0) }
+    // Of what is damaged nobody knows what it was.
+    let options = [
+      (offer != nil, "offer"), (policy.path != nil, "policy"),
+      (!revocation.listFiles.isEmpty, "crl"),
+    ]
+    if report.refusal == nil, let option = options.first(where: \.0)?.1 {
+      throw MigrationError(
+        .streamKind,
+        option == "offer"
+          ? "a plain QEMU stream answers no offer" : "a plain QEMU stream has no report",
+        at: input.start, expected: "an SNP stream for --\(option)", got: "a plain QEMU stream")
+    }
+    return report
+  }
+}

@@ -1,0 +1,43 @@
+package import Errors
+
+extension Wording {
+  /// The text with needs as the tools' options.
+  package var spelled: String { spelled(\.option) }
+}
+
+extension MigrationError {
+  /// The error's line with needs as the tools' options.
+  package var spelled: String { line.spelled }
+}
+
+extension Need {
+  /// The option that gives or allows it.
+  fileprivate var option: String {
+    switch self {
+    case .abort: "--abort"
+    case .below4G: "--below-4g"
+    case .channel: "--channel"
+    case .commands: "--commands"
+    case .features: "--sev-features"
+    case .incomplete: "--allow-incomplete"
+    case .instance: "--instance"
+    case .machine: "--machine"
+    case .notRAM: "--not-ram"
+    case .offer: "--offer"
+    case .offset: "--offset"
+    case .oneWay: "--one-way"
+    case .output: "--output"
+    case .program: "--against"
+    case .ram: "--ram"
+    case .replacing: "--force"
+    case .revocation: "--crl"
+    case .second: "--second"
+    case .seed: "--seed"
+    case .seeded: "--accept-seeded"
+    case .source: "--from"
+    case .time: "--at"
+    case .trust: "--trust"
+    case .vmsa: "--vmsa"
+    }
+  }
+}

@@ -1,0 +1,127 @@
+package import ArgumentParser
+package import Cryptography
+internal import Errors
+internal import FileIO
+package import Guest
+package import Threads
+internal import Wire
+
+/// Where a tool's keys come from: `--seed`.
+package struct SeedOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Take all keys from this seed, for reproducible tests: then they are no secret.",
+      valueName: "hex"))
+  package var seed: HexBytes?
+
+  package init() {}
+
+  package var source: RandomSource {
+    if let seed { .seeded(seed.bytes) } else { .system }
+  }
+}
+
+/// How many threads a tool works with: `--jobs`.
+package struct JobsOption: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Threads to work with; by default as many as there are processors for this process. "
+        + "The result does not depend on it.",
+      valueName: "number"))
+  package var jobs: Int?
+
+  package init() {}
+
+  package func validate() throws {
+    guard jobs.map({ 1...WorkCrew.maximumJobs ~= $0 }) ?? true else {
+      throw ValidationError("--jobs takes 1 to \(WorkCrew.maximumJobs).")
+    }
+  }
+
+  /// More processors than this are not taken unasked: each takes a few mebibytes.
+  private static let defaultLimit = 8
+
+  /// The threads.
+  package var crew: WorkCrew {
+    WorkCrew(jobs: jobs ?? min(Processors.available, Self.defaultLimit))
+  }
+}
+
+/// Bytes in hex on the command line, `0x` before them or not.
+package struct HexBytes: ExpressibleByArgument, Sendable {
+  package var bytes: [UInt8]
+
+  package init?(argument: String) {
+    guard let bytes = Hex.decode(prefixed: argument), !bytes.isEmpty else { return nil }
+    self.bytes = bytes
+  }
+}
+
+/// Bytes of a known count on the command line: in hex, in Base64, or `@` and the path of a file
+/// that holds them, as they are or written so.
+package enum BytesArgument: ExpressibleByArgument, Sendable {
+  case bytes([UInt8])
+  case file(String)
+
+  package init?(argument: String) {
+    if argument.hasPrefix("@") {
+      self = .file(String(argument.dropFirst()))
+    } else if let text = BinaryText(Array(argument.utf8)) {
+      self = .bytes(text.bytes)
+    } else {
+      return nil
+    }
+  }
+
+  /// Whether these may be `count` bytes; what is in a file is not known yet.
+  func mayBe(_ count: Int) -> Bool {
+    if case .bytes(let bytes) = self { bytes.count == count } else { true }
+  }
+
+  /// The bytes; nil when they are not `count`.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ` for a file.
+  func read(_ count: Int) throws(MigrationError) -> [UInt8]? {
+    let bytes: [UInt8]
+    switch self {
+    case .bytes(let given): bytes = given
+    case .file(let path):
+      let content = try readSmallFile(path, limit: 1 << 12)
+      bytes = content.count == count ? content : BinaryText(content)?.bytes ?? []
+    }
+    return bytes.count == count ? bytes : nil
+  }
+}
+
+/// A number of bytes on the command line: decimal or 0x digits, then K, M, G or T at will.
+package struct ByteCount: ExpressibleByArgument, Sendable {
+  package var value: UInt64
+
+  package init?(argument: String) {
+    guard let value = byteCount(argument) else { return nil }
+    self.value = value
+  }
+}
+
+/// A number in decimal or 0x digits on the command line.
+package struct Number: ExpressibleByArgument, Sendable {
+  package var value: UInt64
+
+  package init(_ value: UInt64) { self.value = value }
+
+  package init?(argument: String) {
+    let isHex = argument.hasPrefix("0x") || argument.hasPrefix("0X")
+    guard let first = argument.utf8.first, UInt8(ascii: "0")...UInt8(ascii: "9") ~= first,
+      let value = isHex ? UInt64(argument.dropFirst(2), radix: 16) : UInt64(argument)
+    else { return nil }
+    self.value = value
+  }
+
+  package var defaultValueDescription: String { Hex.number(value) }
+}
+
+extension GPARangeSet: ExpressibleByArgument {
+  package init?(argument: String) {
+    guard let set = try? GPARangeSet(parsing: argument) else { return nil }
+    self = set
+  }
+}

@@ -1,0 +1,33 @@
+package import ArgumentParser
+package import Errors
+internal import FileIO
+internal import Import
+internal import JSON
+package import SEVSNP
+
+/// What a tool demands of an attestation report beyond what a migration demands anyway: `--policy`.
+package struct PolicyOption: ParsableArguments {
+  @Option(
+    name: .customLong("policy"),
+    help: ArgumentHelp(
+      "Demand what this policy (JSON) says of each attestation report that is checked.",
+      discussion: "Formats/policy.md lists its keys. - is standard input, where no other input is.",
+      valueName: "policy"),
+    completion: .file(extensions: ["json"]))
+  package var path: String?
+
+  package init() {}
+
+  /// The policy; without one, one that demands nothing.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `POLICY-SYNTAX`.
+  package func load() throws(MigrationError) -> AttestationPolicy {
+    try AttestationPolicy(inFile: path)
+  }
+
+  /// Refuses a policy from standard input beside another input from there.
+  func validate(beside inputs: [String?]) throws {
+    guard path != "-" || !inputs.contains("-") else {
+      throw ValidationError("Only one input can come from standard input.")
+    }
+  }
+}

@@ -1,0 +1,35 @@
+internal import ArgumentParser
+internal import Errors
+package import Guest
+internal import Import
+internal import Migration
+internal import QEMUStream
+internal import Wire
+
+/// Where the RAM blocks of a QEMU stream lie, which the stream does not always say: `--ram`,
+/// `--not-ram`.
+struct RAMOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "RAM block that is memory of the guest, and its guest-physical address where it was plugged "
+        + "in; without address a part of main memory, all of them in order (may be repeated).",
+      valueName: "block[@gpa]"))
+  var ram: [RAMPlace] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "RAM block that is no memory of the guest: it has no address and is shared (may be "
+        + "repeated).", valueName: "block"))
+  var notRAM: [String] = []
+
+  var isGiven: Bool { !ram.isEmpty || !notRAM.isEmpty }
+
+  func add(to additions: inout ImportAdditions) {
+    additions.places = ram
+    additions.notRAM = notRAM
+  }
+}
+
+extension RAMPlace: ExpressibleByArgument {
+  package init?(argument: String) { self.init(parsing: argument) }
+}

@@ -1,0 +1,94 @@
+internal import Errors
+internal import JSON
+internal import Migration
+internal import SEVSNP
+internal import SVSM
+internal import Wire
+
+/// What the destination's keys opened, field by field.
+enum DecodedState {
+  /// One fact of a secrets page that may travel. Its keys and counters are never shown.
+  struct Fact {
+    var name: String
+    var text: String
+    var json: JSON
+  }
+
+  /// - Parameter page: the rebuilt page.
+  static func facts(_ page: [UInt8]) throws(MigrationError) -> [Fact] {
+    let facts = try SecretsPage(page).facts
+    func address(_ name: String, _ value: UInt64) -> Fact {
+      Fact(name: name, text: Hex.number(value), json: .hex(value))
+    }
+    return [
+      address("svsm_base", facts.svsmBase), address("svsm_size", facts.svsmSize),
+      address("svsm_calling_area", facts.svsmCallingArea),
+      address("ap_jump_table", facts.apJumpTable),
+      Fact(
+        name: "svsm_max_version", text: "\(facts.svsmMaxVersion)", json: JSON(facts.svsmMaxVersion)
+      ),
+      Fact(name: "tsc_factor", text: "\(facts.tscFactor)", json: JSON(facts.tscFactor)),
+      Fact(name: "guest_vmpl", text: "\(facts.guestVMPL)", json: JSON(facts.guestVMPL)),
+      Fact(
+        name: "guest_usage", text: Hex.encode(facts.guestUsage), json: .hex(bytes: facts.guestUsage)
+      ),
+    ]
+  }
+
+  /// Shows every register of a vCPU that is more than zero, numbers first.
+  static func registers(of vcpu: VCPUState, _ out: inout RenderedText) throws(MigrationError) {
+    let page = try VMSA(vcpu.vmsa)
+    out.field(
+      "SEV features",
+      Hex.number(page.features.rawValue) + ": "
+        + Spelled.list(page.features.setBits), indent: 2)
+    let values = page.values()
+    out.table(
+      values.compactMap { value in
+        value.segment.map { segment in
+          [
+            value.name, "selector \(Hex.number(segment.selector.value, digits: 4))",
+            "attributes \(Hex.number(segment.attributes.value, digits: 4))",
+            "limit \(Hex.number(segment.limit.value, digits: 8))",
+            "base \(Hex.number(segment.base.value, digits: 16))",
+          ]
+        }
+      })
+    let numbers = values.filter { $0.number != nil }.map { value in
+      "\(value.name.padded(to: 18))\(Hex.number(value.number ?? 0, digits: 2 * value.bytes.count))"
+        .padded(to: 40)
+    }
+    for start in stride(from: 0, to: numbers.count, by: 2) {
+      out.line("  " + numbers[start..<min(start + 2, numbers.count)].joined())
+    }
+    for value in values where value.number == nil && value.segment == nil {
+      if value.bytes.allSatisfy({ $0 == 0 }) {
+        out.field(value.name, "\(value.bytes.count) zero bytes", width: 20, indent: 2)
+      } else {
+        out.line("  " + value.name)
+        for line in HexDump.lines(value.bytes, at: 0) { out.line("    " + line) }
+      }
+    }
+  }
+
+  /// Every field of a vCPU's page but the reserved ones: numbers and bytes as hex text, segments
+  /// as objects.
+  static func json(of vcpu: VCPUState) throws(MigrationError) -> JSON {
+    let page = try VMSA(vcpu.vmsa)
+    let registers = page.values().map { value -> JSON.Member in
+      if let segment = value.segment {
+        return .init(
+          value.name,
+          [
+            "selector": .hex(segment.selector.value), "attributes": .hex(segment.attributes.value),
+            "limit": .hex(segment.limit.value), "base": .hex(segment.base.value),
+          ])
+      }
+      return .init(value.name, value.number.map { .hex($0) } ?? .hex(bytes: value.bytes))
+    }
+    return [
+      "apicID": JSON(vcpu.apicID), "vmpl": JSON(vcpu.vmpl),
+      "sevFeatures": .text(page.features.setBits), "registers": .object(registers),
+    ]
+  }
+}

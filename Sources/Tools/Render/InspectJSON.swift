@@ -1,0 +1,336 @@
+internal import Cryptography
+internal import Errors
+internal import Guest
+internal import Import
+internal import Inspection
+internal import JSON
+internal import Migration
+internal import QEMUStream
+internal import SEVSNP
+internal import SVSM
+internal import Wire
+
+/// An inspection as JSON, schema `svsm-migration/inspect/1`.
+///
+/// Guest-physical addresses, offsets in RAM blocks, lengths of blocks and bit fields are hex text;
+/// counts, sizes and stream offsets are integers. Keys come in one order; the same stream gives the
+/// same bytes.
+struct InspectionJSON {
+  static let schema = "svsm-migration/inspect/1"
+
+  private let found: InspectedStream
+
+  /// - Parameters:
+  ///   - refusal: how a refusal is written.
+  ///   - write: takes the text, piece by piece.
+  static func render(
+    _ found: InspectedStream, _ parts: InspectionParts, refusal: (MigrationError) -> JSON,
+    write: @escaping JSONStream.Write
+  ) throws(MigrationError) {
+    let renderer = InspectionJSON(found: found)
+    var output = JSONStream(write)
+    for member in try renderer.overview() { try output.append(member) }
+    if parts.sections { try output.append(.init("sections", renderer.sections())) }
+    if let page = found.page { try output.append(.init("page", renderer.page(page))) }
+    if let state = found.state {
+      for member in try renderer.state(state) { try output.append(member) }
+    }
+    if parts.devices {
+      var devices = DecodedDevice.Decoding(found)
+      try output.append("devices") { () throws(MigrationError) in try devices.next()?.json() }
+      try output.append(.init("devicesOmitted", JSON(found.bodies.omitted)))
+    }
+    if let error = found.refusal { try output.append(.init("refusal", refusal(error))) }
+    try output.end()
+  }
+
+  // MARK: Overview
+
+  private func overview() throws(MigrationError) -> [JSON.Member] {
+    var members: [JSON.Member] = [
+      .init("schema", .string(Self.schema)), .init("kind", .string(found.kind.rawValue)),
+      .init("machine", .string(found.configuration?.machineText ?? "")),
+      .init("size", JSON(found.size)),
+      .init("complete", .bool(found.refusal == nil && found.shortfall == nil)),
+    ]
+    if let error = found.shortfall {
+      members.append(.init("shortfall", .object(error.jsonMembers)))
+    }
+    if found.kind == .qemu {
+      let configuration = found.configuration
+      members.append(
+        .init("capabilities", .text(configuration?.capabilities?.map(\.description) ?? [])))
+      members.append(.init("uuid", configuration?.uuid.map { .hex(bytes: $0) } ?? .null))
+      members += container
+    }
+    if let data = found.transferData { members.append(.init("session", try session(data))) }
+    members.append(.init("ramBlocks", ramBlocks))
+    if !found.channels.isEmpty { members.append(.init("channels", channels)) }
+    if found.kind == .snp {
+      members += privateMembers
+    }
+    members.append(.init("sharedPages", sharedPages))
+    if found.kind == .qemu {
+      members.append(.init("commands", .text(found.commands.map(\.code.name))))
+    } else {
+      members.append(.init("final", finals))
+      members.append(.init("commit", found.commit.map(commit) ?? .null))
+    }
+    members.append(.init("seal", found.seal.map(seal) ?? .null))
+    members.append(.init("vmdescription", description))
+    return members
+  }
+
+  /// What a plain QEMU stream lies in, and how it is built.
+  private var container: [JSON.Member] {
+    var members: [JSON.Member] = [
+      .init("streamOffset", JSON(found.streamStart)),
+      .init("footers", found.hasFooters.map { .bool($0) } ?? .null),
+    ]
+    if let image = found.image {
+      members.append(
+        .init(
+          "libvirt",
+          [
+            "version": JSON(image.version), "whole": .bool(image.isWhole),
+            "running": .bool(image.wasRunning), "format": .string(image.format.name),
+            "descriptionSize": JSON(image.descriptionSize),
+          ]))
+    }
+    members.append(
+      .init("undescribed", .text(found.undescribed.map { "\($0.name) \($0.instance)" })))
+    if let header = found.unread {
+      members.append(
+        .init(
+          "unread",
+          ["section": .string(header.name.description), "offset": JSON(header.offset)]))
+    }
+    return members
+  }
+
+  private var ramBlocks: JSON {
+    .array(
+      found.blocks.enumerated().map { index, block in
+        var members: [JSON.Member] = [
+          .init("name", .string(block.name)), .init("usedLength", .hex(block.length)),
+        ]
+        if found.memory.indices.contains(index) {
+          let memory = found.memory[index]
+          members.append(.init("sha256", memory.hash.map { .hex(bytes: $0) } ?? .null))
+          members.append(.init("missingPages", JSON(memory.missingPages)))
+          members.append(.init("unhashedZeros", JSON(memory.unhashedZeros)))
+        }
+        return .object(members)
+      })
+  }
+
+  private var channels: JSON {
+    .array(
+      found.channels.map { channel in
+        [
+          "id": JSON(channel.id), "method": channel.method.map { .string($0.name) } ?? .null,
+          "packets": JSON(channel.packets), "content": JSON(channel.normalPages),
+          "zero": JSON(channel.zeroPages), "deviceStateSize": JSON(channel.deviceStateBytes),
+        ]
+      })
+  }
+
+  private func session(_ data: TransferData) throws(MigrationError) -> JSON {
+    let isMutual = data.flags.contains(.mutual)
+    let report = isMutual ? try? AttestationReport(unchecked: data.report) : nil
+    return [
+      "version": JSON(data.suite.version), "suite": .string(data.suite.names),
+      "kem": .hex(data.suite.kem), "kdf": .hex(data.suite.kdf), "aead": .hex(data.suite.aead),
+      "mutual": .bool(isMutual), "seeded": .bool(data.flags.contains(.seeded)),
+      "offerDigest": .hex(bytes: data.offerDigest),
+      "sourceKeySHA256": .hex(bytes: try SHA256.hash(data.sourceKey)),
+      "sourceReport": report.map(Self.summary) ?? .null,
+    ]
+  }
+
+  private static func summary(_ report: AttestationReport) -> JSON {
+    [
+      "version": JSON(report.version),
+      "product": report.product.map { .string($0.rawValue) } ?? .null,
+      "chipID": .hex(bytes: report.chipID), "vmpl": JSON(report.vmpl),
+      "policy": .hex(report.policy.rawValue), "policyBits": .text(report.policy.setBits),
+      "reportedTCB": .string(report.reportedTCB.hex),
+      "measurement": .hex(bytes: report.measurement),
+    ]
+  }
+
+  private var privateMembers: [JSON.Member] {
+    let pages = found.privatePages
+    return [
+      .init(
+        "guestMap",
+        .array(
+          found.map.ranges.map { range in
+            [
+              "gpa": .hex(range.gpa), "size": .hex(range.size),
+              "block": .string(blockName(range.block)), "offset": .hex(range.offset),
+            ]
+          })),
+      .init("epochs", .array(found.epochs.elements.map(epoch))),
+      .init(
+        "privatePages",
+        [
+          "count": JSON(pages.pages), "records": JSON(pages.counts.total ?? 0),
+          "migrated": JSON(pages.counts.migrated),
+          "migratedAgain": JSON(pages.counts.migratedAgain),
+          "cancelled": JSON(pages.counts.cancelled),
+          "runs": .array(pages.runs.elements.map(run)), "runsOmitted": JSON(pages.runs.omitted),
+        ]),
+    ]
+  }
+
+  private func epoch(_ token: EpochToken) -> JSON {
+    [
+      "epoch": JSON(token.epoch), "last": .bool(token.isLast),
+      "records": JSON(token.counts.total ?? 0), "firstSequence": JSON(token.firstSequence),
+      "migrated": JSON(token.counts.migrated), "migratedAgain": JSON(token.counts.migratedAgain),
+      "cancelled": JSON(token.counts.cancelled), "transcript": .hex(bytes: token.transcript),
+    ]
+  }
+
+  private func run(_ run: PrivateRun) -> JSON {
+    [
+      "gpa": .hex(run.gpa), "pages": JSON(run.pages), "epoch": JSON(run.epoch),
+      "operation": .string(run.operation.text), "rmpSize": .string(run.size.text),
+      "permissions": .string(Hex.number(UInt64(run.permissions.rawValue), digits: 8)),
+    ]
+  }
+
+  private var sharedPages: JSON {
+    let shared = found.sharedPages
+    return [
+      "content": JSON(shared.content), "zero": JSON(shared.zero),
+      "runs": .array(
+        shared.runs.elements.map { run in
+          [
+            "block": .string(blockName(run.block)), "offset": .hex(run.offset),
+            "pages": JSON(run.pages), "content": JSON(run.content), "zero": JSON(run.zero),
+          ]
+        }), "runsOmitted": JSON(shared.runs.omitted),
+    ]
+  }
+
+  private var finals: JSON {
+    .array(
+      found.finals.elements.map { entry in
+        [
+          "kind": .string(entry.record.kind.text), "index": JSON(entry.record.index),
+          "sequence": JSON(entry.record.sequence), "length": JSON(entry.record.length),
+          "offset": JSON(entry.offset),
+        ]
+      })
+  }
+
+  private func commit(_ commit: CommitRecord) -> JSON {
+    [
+      "epochs": JSON(commit.epochs), "pageRecords": JSON(commit.pageRecords),
+      "privatePages": JSON(commit.privatePages), "finalRecords": JSON(commit.final.total),
+      "vcpus": JSON(commit.final.vcpus), "services": JSON(commit.final.services),
+      "secretsPages": JSON(commit.final.secretsPages), "mapParts": JSON(commit.final.mapParts),
+      "transcript": .hex(bytes: commit.transcript),
+    ]
+  }
+
+  private func seal(_ seal: Seal) -> JSON {
+    [
+      "coveredLength": JSON(seal.coveredLength), "chunks": JSON(seal.chunkCount),
+      "root": .hex(bytes: seal.root), "trailerLength": JSON(seal.trailerLength),
+      "signer": seal.signer.map { .hex(bytes: $0) } ?? .null, "bytesChecked": false,
+    ]
+  }
+
+  private var description: JSON {
+    guard let size = found.descriptionSize else { return .null }
+    return [
+      "size": JSON(size),
+      "devices": .text(found.description?.devices.map { "\($0.name) \($0.instance)" } ?? []),
+    ]
+  }
+
+  // MARK: On request
+
+  private func sections() -> JSON {
+    .array(
+      found.sections.lines.elements.map { line in
+        let header = line.header
+        return [
+          "offset": JSON(header.offset), "type": .string(header.kind.text), "id": JSON(header.id),
+          "name": .string(header.name.description), "instance": JSON(header.instance),
+          "version": JSON(header.version & ~SNPSection.optionalBit),
+          "optional": .bool(header.version & SNPSection.optionalBit != 0),
+          "bodyOffset": JSON(line.bodyOffset), "size": JSON(line.size), "count": JSON(line.count),
+          "cut": .bool(line.isCut),
+        ]
+      })
+  }
+
+  private func page(_ page: PageFacts) -> JSON {
+    [
+      "gpa": .hex(page.gpa),
+      "place": page.place.map {
+        ["block": .string(blockName($0.block)), "offset": .hex($0.offset)]
+      } ?? .null,
+      "privateRecords": .array(
+        page.privateRecords.map { record in
+          [
+            "sequence": JSON(record.metadata.sequence), "epoch": JSON(record.metadata.epoch),
+            "operation": .string(record.metadata.operation.text),
+            "rmpSize": .string(record.metadata.size.text),
+            "permissions": .string(
+              Hex.number(UInt64(record.metadata.permissions.rawValue), digits: 8)),
+            "offset": JSON(record.offset), "tag": .hex(bytes: record.tag),
+            "ciphertextSHA256": .hex(bytes: record.ciphertextHash),
+          ]
+        }),
+      "sharedRecords": .array(
+        page.sharedRecords.map { record in
+          [
+            "offset": JSON(record.offset), "zero": .bool(record.content == nil),
+            "content": record.content.map { .hex(bytes: $0) } ?? .null,
+          ]
+        }),
+      "plaintext": page.plaintext.map { .hex(bytes: $0) } ?? .null,
+    ]
+  }
+
+  private func state(_ state: RestoredState) throws(MigrationError) -> [JSON.Member] {
+    var vcpus: [JSON] = []
+    for vcpu in state.guest.vcpus { vcpus.append(try DecodedState.json(of: vcpu)) }
+    var services: [JSON] = []
+    for service in state.guest.services {
+      services.append([
+        "kind": .string(service.kind.name), "mandatory": .bool(service.isMandatory),
+        "version": JSON(service.version), "generation": JSON(service.generation),
+        "size": JSON(service.blob.count), "sha256": .hex(bytes: try SHA256.hash(service.blob)),
+      ])
+    }
+    var secrets: JSON = .null
+    if let page = state.secretsPage {
+      secrets = .object(
+        [.init("gpa", .hex(page.gpa))]
+          + (try DecodedState.facts(page.page).map { .init($0.name, $0.json) }))
+    }
+    return [
+      .init("vcpus", .array(vcpus)), .init("services", .array(services)),
+      .init(
+        "pageStates",
+        .array(
+          state.guest.pageStates.runs.map { run in
+            [
+              "gpa": .hex(run.gpa), "pages": JSON(run.pages), "state": .string(run.state.text),
+              "rmpSize": .string(run.size.text),
+              "permissions": .string(Hex.number(UInt64(run.permissions.rawValue), digits: 8)),
+            ]
+          })), .init("secretsPage", secrets),
+    ]
+  }
+
+  private func blockName(_ index: Int) -> String {
+    found.blocks.indices.contains(index) ? found.blocks[index].name : "block \(index)"
+  }
+}

@@ -1,0 +1,410 @@
+internal import Cryptography
+internal import Errors
+internal import Guest
+internal import Import
+internal import Inspection
+internal import Migration
+internal import QEMUStream
+internal import SEVSNP
+internal import SVSM
+internal import Wire
+
+/// Which parts of an inspection are shown beside the overview.
+struct InspectionParts {
+  var sections = false
+  var pages = false
+  var devices = false
+}
+
+/// An inspection as text.
+struct InspectionText {
+  /// Runs an overview shows of each list.
+  private static let overviewRuns = 16
+
+  private let found: InspectedStream
+  private let style: Style
+  private var out = RenderedText()
+
+  /// - Parameter write: takes the text, piece by piece.
+  static func render(
+    _ found: InspectedStream, _ parts: InspectionParts, style: Style,
+    write: (String) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    var renderer = InspectionText(found: found, style: style)
+    try renderer.overview()
+    if parts.sections { renderer.sections() }
+    if parts.pages { renderer.pages() }
+    if let page = found.page { renderer.page(page) }
+    if let state = found.state { try renderer.state(state) }
+    if parts.devices { try renderer.devices(write) }
+    if found.refusal != nil {
+      renderer.out.line()
+      renderer.out.line("The stream is refused here; nothing behind this place was read.")
+    }
+    try write(renderer.out.takeText())
+  }
+
+  private init(found: InspectedStream, style: Style) {
+    self.found = found
+    self.style = style
+  }
+
+  private mutating func title(_ text: String) {
+    out.line()
+    out.line(text, as: style.strong)
+  }
+
+  // MARK: Overview
+
+  private mutating func overview() throws(MigrationError) {
+    let kind = found.kind == .snp ? "SNP migration stream" : "QEMU migration stream"
+    out.field(
+      "Stream",
+      "\(kind), \(Spelled.bytes(found.size)) read"
+        + (found.refusal != nil ? ", refused" : found.shortfall != nil ? ", not whole" : ", whole")
+    )
+    if found.streamStart > 0 { out.field("Begins", "at byte \(Hex.number(found.streamStart))") }
+    if let image = found.image {
+      out.field(
+        "Image",
+        "libvirt, version \(image.version), \(image.format.name)"
+          + (image.isWhole ? "" : ", not finished"))
+    }
+    if let configuration = found.configuration {
+      let machine = configuration.machineText
+      out.field("Machine", machine.isEmpty ? "not named" : machine)
+      if let uuid = configuration.uuid { out.field("UUID", Hex.encode(uuid)) }
+      if let names = configuration.capabilities {
+        out.field("Capabilities", Spelled.list(names.map(\.description)))
+      }
+    }
+    if let data = found.transferData { try session(data) }
+    if !found.blocks.isEmpty { blocks() }
+    if found.hasMap { map() }
+    if found.epochs.count > 0 { epochs() }
+    memory()
+    finalState()
+    try ending()
+  }
+
+  private mutating func session(_ data: TransferData) throws(MigrationError) {
+    title("Session")
+    out.field("protocol", "version \(data.suite.version), \(data.suite.names)", indent: 2)
+    let proof =
+      data.flags.contains(.mutual)
+      ? "mutual: the source shows an attestation report" : "one-way: the source proves nothing"
+    out.field("direction", proof, indent: 2)
+    if data.flags.contains(.seeded) {
+      out.field("keys", "made from a seed: secret to nobody", indent: 2)
+    }
+    out.field("answers offer", "SHA-384 \(Spelled.short(data.offerDigest))", indent: 2)
+    out.field(
+      "source key", "P-384, SHA-256 \(Spelled.short(try SHA256.hash(data.sourceKey)))", indent: 2)
+    guard data.flags.contains(.mutual) else { return }
+    guard let report = try? AttestationReport(unchecked: data.report) else {
+      out.field("source report", "not a report of a known version", indent: 2)
+      return
+    }
+    let product = report.product
+    out.field(
+      "source report",
+      "version \(report.version), \(product?.rawValue ?? "unknown product"), chip "
+        + "\(Spelled.short(report.chipID)), VMPL \(report.vmpl)", indent: 2)
+    out.field("", "policy \(report.policy.text)", indent: 2)
+    let tcb = product.map { "\(report.reportedTCB.components(for: $0))" } ?? report.reportedTCB.hex
+    out.field("", "TCB \(tcb)", indent: 2)
+    out.field("", "not judged here: svsm-mig-verify checks it", indent: 2)
+  }
+
+  private mutating func blocks() {
+    title("RAM blocks")
+    out.table(
+      found.blocks.enumerated().map { index, block in
+        ["\(index)", block.name, Hex.number(block.length), Spelled.bytes(block.length)]
+          + (found.memory.indices.contains(index) ? [content(of: found.memory[index])] : [])
+      })
+  }
+
+  private func content(of memory: BlockMemory) -> String {
+    if let hash = memory.hash { return "SHA-256 \(Hex.encode(hash))" }
+    return memory.missingPages > 0
+      ? "\(Spelled.count(memory.missingPages, "page")) never came"
+      : "not hashed: \(Spelled.bytes(memory.unhashedZeros)) are zeros that nothing stores"
+  }
+
+  private mutating func map() {
+    title("Guest-physical map")
+    out.table(
+      limited(found.map.ranges, omitted: 0) { range in
+        [
+          Spelled.range(range.gpa, pages: range.size / 4096),
+          "\(blockName(range.block)) from \(Hex.number(range.offset))",
+          Spelled.bytes(range.size),
+        ]
+      })
+  }
+
+  private mutating func epochs() {
+    title("Epochs")
+    out.table(
+      limited(found.epochs.elements, omitted: found.epochs.omitted) { token in
+        let total = token.counts.total ?? 0
+        let last = token.firstSequence &+ total &- 1
+        return [
+          "\(token.epoch)", token.counts.description,
+          total == 0 ? "no records" : "sequence \(token.firstSequence) to \(last)",
+          token.isLast ? "last" : "",
+        ]
+      })
+  }
+
+  private mutating func memory() {
+    if found.kind == .snp, found.hasMap {
+      let pages = found.privatePages
+      title("Private pages")
+      out.field(
+        "present", "\(Spelled.count(pages.pages, "page")), \(Spelled.bytes(pages.pages &* 4096))",
+        indent: 2)
+      out.field("records", pages.counts.description, indent: 2)
+      let first = pages.runs.elements.filter { $0.operation == .migrate }
+      out.table(
+        limited(first, omitted: pages.runs.omitted) { run in
+          [Spelled.range(run.gpa, pages: run.pages), Spelled.count(run.pages, "page")]
+        })
+    }
+    guard !found.blocks.isEmpty else { return }
+    title(found.kind == .snp ? "Shared pages" : "RAM pages")
+    let shared = found.sharedPages
+    out.field(
+      "with content",
+      "\(Spelled.count(shared.content, "page")), \(Spelled.bytes(shared.content &* 4096))",
+      indent: 2)
+    out.field("zero", Spelled.count(shared.zero, "page"), indent: 2)
+    for channel in found.channels {
+      out.field(
+        "channel \(channel.id)",
+        "\(Spelled.count(channel.packets, "packet")), "
+          + "\(Spelled.count(channel.normalPages, "page")) with content, "
+          + "\(Spelled.count(channel.zeroPages, "zero page")), "
+          + (channel.method?.name ?? "no method"), indent: 2)
+    }
+  }
+
+  private mutating func finalState() {
+    if found.finals.count > 0 {
+      title("Final state")
+      out.table(
+        limited(found.finals.elements, omitted: found.finals.omitted) { entry in
+          [
+            "\(entry.record.kind.text) \(entry.record.index)", "\(entry.record.length) bytes",
+            "at byte \(Hex.number(entry.offset))",
+          ]
+        })
+    }
+    guard let commit = found.commit else { return }
+    title("Commit")
+    out.field(
+      "memory",
+      "\(Spelled.count(commit.epochs, "epoch")), "
+        + "\(Spelled.count(commit.pageRecords, "page record")), "
+        + "\(Spelled.count(commit.privatePages, "private page"))", indent: 2)
+    let final = commit.final
+    out.field(
+      "state",
+      "\(Spelled.count(final.vcpus, "vCPU")), "
+        + "\(Spelled.count(final.services, "service")), "
+        + "\(Spelled.count(final.secretsPages, "secrets page")), "
+        + "\(Spelled.count(final.mapParts, "part")) of the page-state map", indent: 2)
+    out.field("transcript", "SHA-384 \(Spelled.short(commit.transcript))", indent: 2)
+  }
+
+  private func signature(of seal: Seal) throws(MigrationError) -> String {
+    guard let signer = seal.signer else { return "no" }
+    let whose =
+      found.kind == .snp
+      ? "the session's source" : "the key with SHA-256 \(Hex.encode(try SHA256.hash(signer)))"
+    return "by \(whose); the signature is good"
+  }
+
+  private mutating func ending() throws(MigrationError) {
+    if let seal = found.seal {
+      title("Seal")
+      out.field(
+        "covers",
+        "\(Spelled.bytes(seal.coveredLength)) in \(Spelled.count(seal.chunkCount, "chunk"))",
+        indent: 2)
+      out.field("root", "SHA-256 \(Spelled.short(seal.root))", indent: 2)
+      out.field("signed", try signature(of: seal), indent: 2)
+      out.field("bytes", "not hashed here: svsm-mig-verify checks them", indent: 2)
+    }
+    if let header = found.unread {
+      title("Not read")
+      out.field(
+        "from",
+        "section \(header.name) at byte \(Hex.number(header.offset)): without footers and "
+          + "description nothing tells where it ends", indent: 2)
+    }
+    if !found.commands.isEmpty {
+      title("Commands")
+      out.line("  " + Spelled.list(found.commands.map(\.code.name)))
+    }
+    if !found.undescribed.isEmpty {
+      title("Sections without description")
+      out.line("  " + Spelled.list(found.undescribed.map { "\($0.name) \($0.instance)" }))
+    }
+    guard let size = found.descriptionSize else { return }
+    title("VM description")
+    let devices = found.description.map { Spelled.count($0.devices.count, "section") }
+    out.field(
+      "text", "\(Spelled.bytes(UInt64(size))), describes \(devices ?? "nothing")", indent: 2)
+  }
+
+  // MARK: Sections and pages
+
+  private mutating func sections() {
+    title("Sections")
+    var rows = [["offset", "type", "id", "name", "instance", "version", "body"]]
+    for line in found.sections.lines.elements {
+      let header = line.header
+      let optional = header.version & SNPSection.optionalBit != 0
+      rows.append([
+        Hex.number(header.offset),
+        header.kind.text + (line.count > 1 ? " x\(line.count)" : ""), "\(header.id)",
+        header.name.description, "\(header.instance)",
+        optional
+          ? "\(header.version & ~SNPSection.optionalBit) optional" : "\(header.version)",
+        "\(line.size)" + (line.isCut ? " read, then refused" : ""),
+      ])
+    }
+    out.table(rows)
+    more(found.sections.lines.omitted)
+  }
+
+  private mutating func pages() {
+    if found.kind == .snp {
+      title("Private page records")
+      var rows = [["guest-physical", "pages", "epoch", "operation", "RMP size", "VMPL0/1/2/3"]]
+      for run in found.privatePages.runs.elements {
+        rows.append([
+          Spelled.range(run.gpa, pages: run.pages), "\(run.pages)", "\(run.epoch)",
+          run.operation.text, run.size.text, Spelled.permissions(run.permissions),
+        ])
+      }
+      out.table(rows)
+      more(found.privatePages.runs.omitted)
+    }
+    title(found.kind == .snp ? "Shared page records" : "RAM page records")
+    var rows = [["block", "offset", "guest-physical", "content", "zero"]]
+    for run in found.sharedPages.runs.elements {
+      rows.append([
+        blockName(run.block), Spelled.range(run.offset, pages: run.pages),
+        found.map.gpa(block: run.block, offset: run.offset).map { Hex.number($0) } ?? "-",
+        "\(run.content)", "\(run.zero)",
+      ])
+    }
+    out.table(rows)
+    more(found.sharedPages.runs.omitted)
+  }
+
+  private mutating func page(_ page: PageFacts) {
+    title("Page \(Hex.number(page.gpa))")
+    guard let place = page.place else {
+      out.line("  no memory is mapped there")
+      return
+    }
+    out.field(
+      "backed by", "\(blockName(place.block)) from \(Hex.number(place.offset))", indent: 2)
+    if page.privateRecords.isEmpty, page.sharedRecords.isEmpty {
+      out.line("  no record for it came: the guest never accepted it, or it is the secrets page")
+    }
+    for record in page.privateRecords {
+      let metadata = record.metadata
+      out.field(
+        "private",
+        "\(metadata.operation.text), epoch \(metadata.epoch), sequence "
+          + "\(metadata.sequence), \(metadata.size.text), VMPL0/1/2/3 "
+          + "\(Spelled.permissions(metadata.permissions))", indent: 2)
+      out.field("", "record at byte \(Hex.number(record.offset))", indent: 2)
+      out.field("", "tag \(Hex.encode(record.tag))", indent: 2)
+      out.field("", "ciphertext SHA-256 \(Hex.encode(record.ciphertextHash))", indent: 2)
+    }
+    for record in page.sharedRecords {
+      let what = record.content == nil ? "zero" : "content"
+      out.field("shared", "\(what), at byte \(Hex.number(record.offset))", indent: 2)
+    }
+    more(UInt64(page.omitted))
+    if let bytes = page.plaintext ?? page.sharedRecords.last?.content {
+      for line in HexDump.lines(bytes, at: page.gpa) { out.line("  " + line) }
+    } else if page.privateRecords.last.map({ $0.metadata.operation != .cancel }) == true {
+      out.line("  content is encrypted: name the destination with --instance to see it")
+    }
+  }
+
+  // MARK: With keys
+
+  private mutating func state(_ state: RestoredState) throws(MigrationError) {
+    for vcpu in state.guest.vcpus {
+      title("vCPU with APIC id \(vcpu.apicID), VMPL \(vcpu.vmpl)")
+      try DecodedState.registers(of: vcpu, &out)
+    }
+    for service in state.guest.services {
+      title("Service \(service.kind.name)")
+      out.field(
+        "state",
+        "version \(service.version), generation \(service.generation), "
+          + (service.isMandatory ? "mandatory" : "optional"), indent: 2)
+      out.field("size", Spelled.bytes(UInt64(service.blob.count)), indent: 2)
+      out.field("SHA-256", Hex.encode(try SHA256.hash(service.blob)), indent: 2)
+    }
+    title("Page states")
+    out.table(
+      state.guest.pageStates.runs.map { run in
+        [
+          Spelled.range(run.gpa, pages: run.pages), Spelled.count(run.pages, "page"),
+          run.state.text, run.size.text, Spelled.permissions(run.permissions),
+        ]
+      })
+    guard let secrets = state.secretsPage else { return }
+    title("Secrets page at \(Hex.number(secrets.gpa)), to be rebuilt")
+    for fact in try DecodedState.facts(secrets.page) {
+      out.field(fact.name, fact.text, indent: 2)
+    }
+  }
+
+  // MARK: Devices
+
+  private mutating func devices(
+    _ write: (String) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    var devices = DecodedDevice.Decoding(found)
+    while let device = devices.next() {
+      title("\(device.name) \(device.instance)")
+      try device.show(&out)
+      if out.size > 64 << 10 { try write(out.takeText()) }
+    }
+    if found.bodies.omitted > 0 {
+      out.line()
+      out.line("\(Spelled.count(found.bodies.omitted, "section")) too large to be kept")
+    }
+  }
+
+  // MARK: Helpers
+
+  private func blockName(_ index: Int) -> String {
+    found.blocks.indices.contains(index) ? found.blocks[index].name : "block \(index)"
+  }
+
+  /// The first rows of a list, and a row that counts the others.
+  private func limited<Element>(
+    _ elements: [Element], omitted: UInt64, _ row: (Element) -> [String]
+  ) -> [[String]] {
+    var rows = elements.prefix(Self.overviewRuns).map(row)
+    let left = UInt64(elements.count - rows.count) + omitted
+    if left > 0 { rows.append(["… \(left) more"]) }
+    return rows
+  }
+
+  private mutating func more(_ omitted: UInt64) {
+    if omitted > 0 { out.line("  … \(omitted) more") }
+  }
+}

@@ -1,0 +1,128 @@
+internal import Guest
+internal import JSON
+internal import Migration
+internal import SEVSNP
+internal import Wire
+
+extension GuestDescription {
+  /// One clause: "pc-q35-10.0 with 64.0 MiB, half of it private, ...".
+  var summary: String {
+    let memory = Spelled.size(ramBlocks.reduce(0) { $0 + $1.size })
+    let isPrivate = pageStates.runs.reduce(0) { $0 + ($1.state.isPrivate ? $1.pages : 0) }
+    return "\(machine), \(memory), \(Spelled.count(isPrivate, "private page")), "
+      + "\(Spelled.count(vcpus.count, "vCPU")), \(Spelled.count(services.count, "service"))"
+  }
+
+  /// Pages and runs in each state, in the order of the states.
+  private var stateCounts: [(state: PageState, pages: UInt64, runs: Int)] {
+    PageState.allCases.map { state in
+      let runs = pageStates.runs.filter { $0.state == state }
+      return (state, runs.reduce(0) { $0 + $1.pages }, runs.count)
+    }
+  }
+
+  /// The guest for people.
+  var text: String {
+    var lines = ["machine   \(machine)"]
+    for (index, block) in ramBlocks.enumerated() {
+      lines.append("block \(index)   \(block.name)  \(Spelled.size(block.size))")
+      for range in map.ranges where range.block == index {
+        lines.append(
+          "          \(Hex.number(range.gpa))-\(Hex.number(range.end - 1))  "
+            + "at offset \(Hex.number(range.offset))")
+      }
+    }
+    for (state, pages, runs) in stateCounts where pages > 0 {
+      let name = "\(state)".padded(to: 10)
+      lines.append(
+        "pages     \(name)  \(Spelled.count(pages, "page")) in \(Spelled.count(runs, "run"))")
+    }
+    for vcpu in vcpus {
+      guard let vmsa = try? VMSA(vcpu.vmsa) else { continue }
+      lines.append(
+        "vCPU      APIC id \(vcpu.apicID)  VMPL \(vcpu.vmpl)  RIP \(Hex.number(vmsa.rip))  "
+          + "CR3 \(Hex.number(vmsa.cr3))  EFER \(Hex.number(vmsa.efer))  "
+          + "SEV_FEATURES \(Hex.number(vmsa.features.rawValue))")
+    }
+    for service in services {
+      lines.append(
+        "service   \(service.kind.name)  version \(service.version)  "
+          + "generation \(service.generation)  \(Spelled.count(service.blob.count, "byte"))")
+    }
+    return lines.map { RenderedText.printable($0) + "\n" }.joined()
+  }
+
+  /// The guest as JSON, schema `svsm-migration/guest/1` (`Formats/json.md`).
+  var json: JSON {
+    let blocks = ramBlocks.map { block -> JSON in
+      ["name": .string(block.name), "size": .hex(block.size)]
+    }
+    let ranges = map.ranges.map { range -> JSON in
+      [
+        "gpa": .hex(range.gpa), "size": .hex(range.size),
+        "block": JSON(range.block), "offset": .hex(range.offset),
+      ]
+    }
+    let states = stateCounts.map { entry -> JSON in
+      [
+        "state": .string("\(entry.state)"), "pages": JSON(entry.pages), "runs": JSON(entry.runs),
+      ]
+    }
+    return [
+      "schema": "svsm-migration/guest/1", "machine": .string(machine), "ram": .array(blocks),
+      "map": .array(ranges), "pageStates": .array(states),
+      "vcpus": .array(vcpus.map(Self.json)), "services": .array(services.map(Self.json)),
+    ]
+  }
+
+  private static func json(_ vcpu: VCPUState) -> JSON {
+    var members: [JSON.Member] = [
+      .init("apicID", JSON(vcpu.apicID)), .init("vmpl", JSON(vcpu.vmpl)),
+    ]
+    if let vmsa = try? VMSA(vcpu.vmsa) {
+      members += [
+        .init("RIP", .hex(vmsa.rip)), .init("RSP", .hex(vmsa.rsp)), .init("CR0", .hex(vmsa.cr0)),
+        .init("CR3", .hex(vmsa.cr3)), .init("CR4", .hex(vmsa.cr4)), .init("EFER", .hex(vmsa.efer)),
+        .init("SEV_FEATURES", .hex(vmsa.sevFeatures)),
+      ]
+    }
+    return .object(members)
+  }
+
+  private static func json(_ service: ServiceState) -> JSON {
+    [
+      "kind": .string(service.kind.name), "mandatory": .bool(service.isMandatory),
+      "version": JSON(service.version), "generation": JSON(service.generation),
+      "size": JSON(service.blob.count),
+    ]
+  }
+}
+
+extension Console {
+  /// Says which memory of a guest that has private memory is shared, by block.
+  func noteShared(_ guest: GuestDescription) {
+    guard !isQuiet, guest.pageStates.runs.contains(where: { $0.state.isPrivate }) else { return }
+    let shared = guest.sharedMemory
+    guard !shared.isEmpty else { return }
+    let blocks = shared.map { "\($0.block.name) \(Spelled.size($0.size))" }
+    note("shared memory: " + blocks.joined(separator: ", "))
+  }
+}
+
+extension GuestDescription {
+  /// Bytes of each RAM block that are not private, where there are any: those of shared pages, and those
+  /// that no guest address reaches. What travels sealed is none of it.
+  var sharedMemory: [(block: RAMBlock, size: UInt64)] {
+    var isHidden = [UInt64](repeating: 0, count: ramBlocks.count)
+    for block in map.sealedBlocks(of: ramBlocks) { isHidden[block] = ramBlocks[block].size }
+    for run in pageStates.runs where run.state.isPrivate {
+      var gpa = run.gpa
+      while gpa < run.end, let place = map.locate(gpa) {
+        let size = min(place.available, run.end - gpa)
+        isHidden[place.block] += size
+        gpa += size
+      }
+    }
+    return zip(ramBlocks, isHidden).filter { $0.size > $1 }.map { ($0, $0.size - $1) }
+  }
+}

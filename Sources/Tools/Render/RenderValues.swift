@@ -1,0 +1,74 @@
+internal import JSON
+internal import QEMUStream
+internal import SEVSNP
+internal import Wire
+
+/// How values are spelled in text and JSON.
+package enum Spelled {
+  /// A number of bytes with the exact number where the short form says less.
+  package static func bytes(_ count: UInt64) -> String {
+    let (text, isExact) = shortened(count)
+    return isExact ? text : "\(text) (\(count) bytes)"
+  }
+
+  /// A number of bytes in at most five digits: "312 bytes", "1 MiB", "1.2 MiB".
+  static func size(_ count: UInt64) -> String { shortened(count).text }
+
+  private static func shortened(_ count: UInt64) -> (text: String, isExact: Bool) {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB"]
+    guard count >= 1024 else { return (count == 1 ? "1 byte" : "\(count) bytes", true) }
+    var unit = 0
+    var scale: UInt64 = 1024
+    while unit + 1 < units.count, count / scale >= 1024 {
+      unit += 1
+      scale *= 1024
+    }
+    if count % scale == 0 { return ("\(count / scale) \(units[unit])", true) }
+    let tenths = count / scale * 10 + count % scale * 10 / scale
+    return ("\(tenths / 10).\(tenths % 10) \(units[unit])", false)
+  }
+
+  /// "1 page", "2 pages".
+  static func count(_ number: some BinaryInteger, _ noun: String) -> String {
+    number == 1 ? "1 \(noun)" : "\(number) \(noun)s"
+  }
+
+  /// The first bytes of a digest or identifier.
+  static func short(_ bytes: some Collection<UInt8>, _ count: Int = 8) -> String {
+    Hex.encode(bytes.prefix(count)) + (bytes.count > count ? "…" : "")
+  }
+
+  /// An address range, last address included.
+  static func range(_ start: UInt64, pages: UInt64) -> String {
+    let last = start &+ pages &* 4096 &- 1
+    return "\(Hex.number(start, digits: 16))-\(Hex.number(last, digits: 16))"
+  }
+
+  /// Access of the four VMPLs: r read, w write, u execute in user mode, s in supervisor mode,
+  /// t supervisor shadow stack.
+  static func permissions(_ permissions: VMPLPermissions) -> String {
+    (0..<4).map { level in
+      let bits = permissions.rawValue >> UInt32(24 - 8 * level) & 0xFF
+      if bits == 0 { return "-" }
+      return String(
+        zip("rwust", 0..<5).compactMap { letter, bit in bits >> bit & 1 == 1 ? letter : nil })
+    }.joined(separator: "/")
+  }
+
+  /// A name from a stream or guest, as QEMU's names are shown.
+  static func name(_ text: String) -> String { SectionName(text)?.description ?? "" }
+
+  static func list(_ names: [String]) -> String {
+    names.isEmpty ? "none" : names.joined(separator: ", ")
+  }
+}
+
+extension JSON {
+  /// A 64-bit address or bit field: hex text, since readers in other languages lose bits.
+  static func hex(_ value: some BinaryInteger) -> JSON { .string(Hex.number(value)) }
+
+  /// Bytes as hex digits.
+  static func hex(bytes: some Sequence<UInt8>) -> JSON { .string(Hex.encode(bytes)) }
+
+  static func text(_ names: [String]) -> JSON { .array(names.map { .string($0) }) }
+}

@@ -1,0 +1,138 @@
+internal import Errors
+internal import JSON
+internal import Migration
+
+extension VerificationReport {
+  /// How many properties have come out how.
+  private var counts: (proven: Int, refuted: Int, notCheckable: Int) {
+    var counts = (proven: 0, refuted: 0, notCheckable: 0)
+    for entry in outcomes {
+      switch entry.outcome {
+      case .proven: counts.proven += 1
+      case .refuted: counts.refuted += 1
+      case .notCheckable: counts.notCheckable += 1
+      }
+    }
+    return counts
+  }
+
+  /// The sum, which never hides what was not checked.
+  var verdict: String {
+    let counts = counts
+    var sum = "\(counts.proven) of \(outcomes.count) properties proven"
+    if counts.refuted > 0 { sum += ", \(counts.refuted) refuted" }
+    if counts.notCheckable > 0 { sum += ", \(counts.notCheckable) not checkable here" }
+    if let refusal {
+      // What a load refuses because it cannot know it refutes nothing.
+      return "\(counts.refuted > 0 ? "refuted" : "refused") [\(refusal.code.rawValue)]: \(sum)"
+    }
+    return "nothing refuted: \(sum)"
+  }
+
+  /// Columns that a line has at most, unless one word is longer.
+  private static let columns = 98
+
+  /// One line for each property, what refutes it below, then the verdict.
+  func text(_ style: Style) -> String {
+    let width = outcomes.map { $0.property.rawValue.count }.max() ?? 0
+    var text = ""
+    for (property, outcome) in outcomes {
+      let name = property.rawValue + String(repeating: " ", count: width - property.rawValue.count)
+      switch outcome {
+      case .proven:
+        text += "\(style.good("proven       "))  \(name)  \(property.meaning(of: kind))\n"
+      case .refuted(let refutations, let more):
+        let count = UInt64(refutations.count) + more
+        text += "\(style.bad("refuted      "))  \(name)  \(Spelled.count(count, "finding"))\n"
+        for refutation in refutations { text += Self.lines(refutation) }
+        if more > 0 { text += "    and \(more) more\n" }
+      case .notCheckable(let reason, let needs):
+        text += "\(style.doubtful("not checkable"))  \(name)  \(reason.spelled)\n"
+        text += Self.wrapped("needs \(needs.spelled)", indent: width + 17)
+      }
+    }
+    let unchecked: String? =
+      switch revocation {
+      case .noList: "no --crl is given"
+      case .noChain: "a chain of certificates was held against no list of its root"
+      case .checked, nil: nil
+      }
+    if let unchecked {
+      text += "\(style.doubtful("not checked  "))  revocation: \(unchecked)\n"
+    }
+    return text + style.strong(verdict) + "\n"
+  }
+
+  private static func lines(_ refutation: Refutation) -> String {
+    wrapped(RenderedText.printable(refutation.error.spelled), indent: 4, hanging: 6)
+      + "      \(refutation.clause)\n"
+  }
+
+  /// Text in lines that fit, all but the first further in.
+  private static func wrapped(_ text: String, indent: Int, hanging: Int? = nil) -> String {
+    let start = String(repeating: " ", count: indent)
+    let next = String(repeating: " ", count: hanging ?? indent)
+    var lines: [String] = []
+    var line = ""
+    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
+      let room = columns - (lines.isEmpty ? indent : next.count)
+      if !line.isEmpty, line.count + 1 + word.count > room {
+        lines.append(line)
+        line = String(word)
+      } else {
+        line += (line.isEmpty ? "" : " ") + word
+      }
+    }
+    lines.append(line)
+    return lines.enumerated().map { ($0 == 0 ? start : next) + $1 + "\n" }.joined()
+  }
+
+  /// The report as JSON, schema `svsm-migration/verify/2` (`Formats/json.md`).
+  func json(of stream: String, withInstance: Bool, withOffer: Bool) -> JSON {
+    let properties = outcomes.map { property, outcome -> JSON in
+      var members: [JSON.Member] = [
+        .init("name", .string(property.rawValue)),
+        .init("meaning", .string(property.question(of: kind))),
+      ]
+      switch outcome {
+      case .proven: members.append(.init("outcome", "proven"))
+      case .refuted(let refutations, let more):
+        members.append(.init("outcome", "refuted"))
+        members.append(.init("refutations", .array(refutations.map(Self.json))))
+        members.append(.init("moreRefutations", JSON(more)))
+      case .notCheckable(let reason, let needs):
+        members.append(.init("outcome", "not-checkable"))
+        members.append(.init("reason", .string(reason.spelled)))
+        members.append(.init("needs", .string(needs.spelled)))
+      }
+      return .object(members)
+    }
+    let counts = counts
+    var members: [JSON.Member] = [
+      .init("schema", "svsm-migration/verify/2"), .init("stream", .string(stream)),
+      .init("kind", .string(kind.rawValue)), .init("withInstance", .bool(withInstance)),
+      .init("withOffer", .bool(withOffer)), .init("verdict", .string(verdict)),
+      .init("proven", JSON(counts.proven)), .init("refuted", JSON(counts.refuted)),
+      .init("notCheckable", JSON(counts.notCheckable)), .init("properties", .array(properties)),
+      .init("refusal", refusal.map { .object($0.jsonMembers) } ?? .null),
+    ]
+    if let revocation {
+      members.append(.init("revocation", revocation == .checked ? "checked" : "not-checked"))
+    }
+    if kind == .qemu {
+      members.append(.init("signerSHA256", signerHash.map { .hex(bytes: $0) } ?? .null))
+    }
+    members.append(.init("exitStatus", JSON(refusal?.code.exitStatus ?? 0)))
+    return .object(members)
+  }
+
+  private static func json(_ refutation: Refutation) -> JSON {
+    let clause = refutation.clause
+    var place: [JSON.Member] = [
+      .init("document", .string("Formats/\(clause.document)")),
+      .init("section", .string(clause.section)),
+    ]
+    if let rule = clause.rule { place.append(.init("rule", JSON(rule))) }
+    return .object(refutation.error.jsonMembers + [.init("clause", .object(place))])
+  }
+}

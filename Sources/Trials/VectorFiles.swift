@@ -1,0 +1,111 @@
+internal import Attacks
+internal import Cryptography
+internal import Errors
+internal import FileIO
+internal import Import
+internal import SEVSNP
+internal import Wire
+
+/// The files of one vector, in a folder that goes with it.
+final class VectorFiles {
+  let scratch: ScratchFolder
+  /// The file the vector is about.
+  let bytes: [UInt8]
+  private let vector: Vector
+  private let fixtures: VectorFixtures
+
+  /// - Throws: what the recipe refuses; `INPUT-OPEN` for a fixture that is missing; `OUTPUT-CREATE`,
+  ///   `IO-READ`, `IO-WRITE`.
+  init(_ vector: Vector, _ fixtures: VectorFixtures) throws(MigrationError) {
+    (self.vector, self.fixtures) = (vector, fixtures)
+    bytes = try vector.make { (path) throws(MigrationError) in try fixtures.read(path) }
+    scratch = try ScratchFolder()
+    try scratch.write("subject", bytes)
+  }
+
+  /// Path of the file the vector is about.
+  var subject: String { scratch.path("subject") }
+
+  /// Paths of the fixtures that `key` names; what is packed is unpacked first.
+  func paths(_ key: Vector.Key) throws(MigrationError) -> [String] {
+    var paths: [String] = []
+    for (index, name) in (vector.paths[key] ?? []).enumerated() {
+      guard name.hasSuffix(".xz") else {
+        paths.append(try fixtures.path(name))
+        continue
+      }
+      let unpacked = "\(key.rawValue)-\(index)"
+      try scratch.write(unpacked, fixtures.read(name))
+      paths.append(scratch.path(unpacked))
+    }
+    return paths
+  }
+
+  /// The one fixture that `key` names.
+  /// - Throws: `VECTOR-SYNTAX` when there is none.
+  func path(_ key: Vector.Key) throws(MigrationError) -> String {
+    guard let path = try paths(key).first else {
+      throw MigrationError(
+        .vectorSyntax, "a \(vector.subject.rawValue) needs \(key.rawValue)")
+    }
+    return path
+  }
+
+  /// `error` with the name of a file of this folder as a vector writes it: `{}`, `{channel}`.
+  func named(_ error: MigrationError) -> MigrationError {
+    let folder = scratch.path("x").dropLast()
+    guard let path = error.place?.name, path.hasPrefix(folder) else { return error }
+    let name = path.dropFirst(folder.count).prefix { $0 != "-" }
+    var named = error
+    named.place = .file(name == "subject" ? "{}" : "{\(name)}")
+    return named
+  }
+
+  /// AMD's roots and those the vector names.
+  func anchors() throws(MigrationError) -> [TrustAnchor] {
+    try TrustAnchor.anchors(namedIn: paths(.trust))
+  }
+
+  /// The revocation lists that the vector names.
+  func revocationLists() throws(MigrationError) -> [X509RevocationList] {
+    try X509RevocationList.lists(inFiles: paths(.crl))
+  }
+
+  /// What the vector's policy demands; nothing without one.
+  func policy() throws(MigrationError) -> AttestationPolicy {
+    try AttestationPolicy(inFile: paths(.policy).first)
+  }
+
+  /// `line` with what stands in braces put in, quoted for the shell.
+  /// - Throws: `VECTOR-SYNTAX` when it names what the vector has not.
+  func filled(_ line: String) throws(MigrationError) -> String {
+    var text = ""
+    var rest = line[...]
+    while let open = rest.firstIndex(of: "{"), let close = rest[open...].firstIndex(of: "}") {
+      text += rest[..<open]
+      let name = rest[rest.index(after: open)..<close]
+      text += try value(of: String(name)) ?? "{\(name)}"
+      rest = rest[rest.index(after: close)...]
+    }
+    return text + rest
+  }
+
+  /// - Returns: nil for what is none of ours.
+  private func value(of name: String) throws(MigrationError) -> String? {
+    switch name {
+    case "": return ShellCommand.quoted(subject)
+    case "name": return ShellCommand.quoted(vector.name)
+    case "output": return ShellCommand.quoted(scratch.path("output"))
+    case "fixtures": return ShellCommand.quoted(fixtures.folder)
+    default: break
+    }
+    guard let key = Vector.Key(rawValue: name), key.isPath else { return nil }
+    if key == .policy, vector.paths[key] == nil {
+      // One line can then be run for vectors with and without a policy.
+      try scratch.write("policy", Array(#"{"schema": "\#(AttestationPolicy.schema)"}"#.utf8))
+      return ShellCommand.quoted(scratch.path("policy"))
+    }
+    _ = try path(key)
+    return try paths(key).map(ShellCommand.quoted).joined(separator: " ")
+  }
+}

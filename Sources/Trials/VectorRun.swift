@@ -1,0 +1,58 @@
+package import Attacks
+package import Errors
+internal import FileIO
+package import Threads
+
+/// Runs the vectors of a folder and says which come out as they must.
+package struct VectorRun {
+  /// What all have in common.
+  struct Setting: Sendable {
+    var fixtures: VectorFixtures
+    /// A line for the shell; nil for our own code.
+    var against: String?
+    var runsCommands: Bool
+    /// The folder of our tools.
+    var tools: String
+  }
+
+  private let vectors: [Vector]
+  private let setting: Setting
+
+  /// - Parameters:
+  ///   - folder: the vectors; fixtures lie below the folder it lies in.
+  ///   - subjects: whose vectors are run; empty for all, or for streams when another program is run.
+  ///   - command: a line for the shell that runs another program; nil for our own code.
+  ///   - runsCommands: whether the calls of our tools are run, too, that vectors hold.
+  /// - Throws: what is wrong with a vector.
+  package init(
+    _ folder: String, of subjects: [Vector.Subject], against command: String?, runsCommands: Bool
+  ) throws(MigrationError) {
+    let all = try Vector.all(in: folder)
+    let subjects = subjects.isEmpty && command != nil ? [.stream] : subjects
+    vectors = subjects.isEmpty ? all : all.filter { subjects.contains($0.subject) }
+    let program = try realPath(of: "/proc/self/exe")
+    setting = Setting(
+      fixtures: try VectorFixtures("\(folder)/.."), against: command,
+      runsCommands: runsCommands,
+      tools: String(program.prefix(upTo: program.lastIndex(of: "/") ?? program.startIndex)))
+  }
+
+  /// How many vectors there are to run.
+  package var count: Int { vectors.count }
+
+  /// Runs every vector, with all threads of `crew`.
+  /// - Parameter progress: takes the number of vectors that are done.
+  /// - Throws: the first vector that cannot be run.
+  package func run(
+    _ crew: WorkCrew, progress: (Int) -> Void
+  ) throws(MigrationError) -> [VectorTrial] {
+    let trials = vectors.map { VectorTrial($0, setting) }
+    var count = 0
+    crew.performAll(trials) { _ in
+      count += 1
+      progress(count)
+    }
+    for trial in trials { if let failure = trial.failure { throw failure } }
+    return trials
+  }
+}
