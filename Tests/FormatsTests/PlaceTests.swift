@@ -139,4 +139,14 @@ import Wire
       #expect(code == .recipePlace, "\(length)")
     }
   }
+
+  @Test("An offer that says another length has no report to sign", arguments: [0, 100, 1183, 1185])
+  func aReportThatIsNotWholeIsNotSigned(length: Int) throws {
+    var offer = try Fixture.read("golden/destination.offer")
+    let place = MigrationData.Layout.range(of: \.reportLength)
+    offer.replaceSubrange(place, with: [0, 0, UInt8(length >> 8), UInt8(length & 0xFF)])
+    let materials = Materials(try Materials.Input(offer))
+    let code = refusalCode { _ = try Self.make("sign report", of: materials) }
+    #expect(code == .recipePlace)
+  }
 }

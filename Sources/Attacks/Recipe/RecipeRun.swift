@@ -264,6 +264,8 @@ struct RecipeRun {
     guard let whole = PlaceSyntax("offer.report") else { return }
     let location = try scene.locate(whole)
     let report = try list.read(location)
+    // The offer may say another length.
+    guard report.count == AttestationReport.Layout.size else { throw scene.missing(whole) }
     try list.set(location, to: RogueSource.sign(report, by: .model(chip: chip)))
   }
 
