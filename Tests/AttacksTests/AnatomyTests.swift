@@ -16,7 +16,7 @@ import Testing
     }
     #expect(next == UInt64(bytes.count))
     #expect(anatomy.size == next)
-    #expect(anatomy.count(.commit) == 1 && anatomy.count(.vcpu) > 0)
+    #expect(anatomy.count(.commit) == 1 && anatomy.count(.final(.vcpu)) > 0)
   }
 
   @Test("A part is found by its number and by any byte of it", arguments: ["mixed", "many-vcpus"])

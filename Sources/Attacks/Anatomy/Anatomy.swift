@@ -1,5 +1,6 @@
 internal import Guest
 internal import QEMUStream
+package import SVSM
 internal import Wire
 
 /// Where everything lies in a valid SNP stream: an index of its records, made in one pass.
@@ -7,21 +8,43 @@ internal import Wire
 /// It holds no content. Private pages and the records of shared memory are kept as runs, so that it
 /// does not grow with the guest's memory but with its fragmentation.
 package struct Anatomy: Sendable {
-  /// What a part of a stream is. The raw value is its name in a place ("page[3]").
-  package enum Kind: String, Sendable, CaseIterable {
-    case file, configuration, session, map, machine, device, vcpu, service, secrets, states, commit
-    case ramStart = "ram.start"
-    case ramPart = "ram.part"
-    case ramEnd = "ram.end"
-    case pagesStart = "pages.start"
-    case page
-    case pagesEnd = "pages.end"
-    case epochsStart = "epochs.start"
-    case token
-    case epochsEnd = "epochs.end"
+  /// What a part of a stream is.
+  package enum Kind: Hashable, Sendable, CaseIterable {
+    case file, configuration, session, map, machine, device
+    case final(FinalRecord.Kind)
+    case commit
+    case ramStart, ramPart, ramEnd
+    case pagesStart, page, pagesEnd
+    case epochsStart, token, epochsEnd
     case optional, eof, seal, description
     /// An offer or an instance file, whole: such a file has no other part.
     case offer, instance
+
+    /// The names in a place ("page[3]").
+    private static let names: KeyValuePairs<Kind, String> = [
+      .file: "file", .configuration: "configuration", .session: "session", .map: "map",
+      .machine: "machine", .device: "device", .commit: "commit", .ramStart: "ram.start",
+      .ramPart: "ram.part", .ramEnd: "ram.end", .pagesStart: "pages.start", .page: "page",
+      .pagesEnd: "pages.end", .epochsStart: "epochs.start", .token: "token",
+      .epochsEnd: "epochs.end", .optional: "optional", .eof: "eof", .seal: "seal",
+      .description: "description", .offer: "offer", .instance: "instance",
+    ]
+    private static let named: [String: Kind] = Dictionary(
+      uniqueKeysWithValues: names.map { ($0.value, $0.key) }
+        + FinalRecord.Kind.allCases.map { ($0.row.placeName, .final($0)) })
+
+    package static var allCases: [Kind] { Array(named.values) }
+
+    /// The kind with this name in a place; nil when there is none.
+    init?(name: String) {
+      guard let kind = Self.named[name] else { return nil }
+      self = kind
+    }
+
+    /// Whether `word` is the first of the words that a name is made of.
+    static func begins(with word: String) -> Bool {
+      named.keys.contains { $0.split(separator: ".")[0] == word }
+    }
 
     /// Whether it is a section: with a header in front and a footer behind.
     package var isSection: Bool {

@@ -69,10 +69,7 @@ private struct AnatomyBuilder {
     case (.epochs, .end): .epochsEnd
     case (.epochs, _): .token
     case (.machine, _): .machine
-    case (.vcpu, _): .vcpu
-    case (.service, _): .service
-    case (.secrets, _): .secrets
-    case (.pageStates, _): .states
+    case (.final(let kind), _): .final(kind)
     case (.commit, _): .commit
     }
   }

@@ -60,7 +60,7 @@ struct FieldTable {
         return try machineEntry(first, rest, choose)
       }
       return field(MachineState.Layout.self, first, at: body)
-    case .vcpu, .service, .secrets, .states:
+    case .final:
       if first.name == "ciphertext" { return body + UInt64(FinalRecord.Layout.size)..<bodyEnd }
       return field(FinalRecord.Layout.self, first, at: body)
     case .commit: return field(CommitRecord.Layout.self, first, at: body)

@@ -40,13 +40,13 @@ extension Scene {
         return nil
       }
       return AttestationReport.Layout.range(of: steps[1].name).map { .report($0) }
-    case .vcpu, .service, .secrets, .states:
+    case .final(let kind):
       let isInside = first == .init(name: "plaintext")
       if isInside, steps.count == 1 { return .wholePlaintext }
       guard !isInside, steps.count == 1, FinalRecord.Layout.range(of: first.name) != nil else {
         // Under "plaintext." stand fields whose names the record outside has, too.
         let fields = isInside ? Array(steps.dropFirst()) : steps
-        return try plaintext(part, fields, place).map { .plaintext($0) }
+        return try plaintext(kind, part, fields, place).map { .plaintext($0) }
       }
       record = FinalRecord.Layout.self
     case .page where first == .init(name: "content"):
@@ -63,36 +63,26 @@ extension Scene {
 
   /// A field of what is encrypted, and a field within it.
   private func plaintext(
-    _ part: Anatomy.Part, _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax
+    _ kind: FinalRecord.Kind, _ part: Anatomy.Part, _ steps: [PlaceSyntax.Step],
+    _ place: PlaceSyntax
   ) throws(MigrationError) -> Range<Int>? {
-    if part.kind == .states { return try stateRun(part, steps, place) }
-    guard steps.count <= 2, steps.allSatisfy({ $0.index == nil }) else { return nil }
-    let layouts: (any WireRecord.Type, inner: (name: String, any WireRecord.Type)?)
-    switch part.kind {
-    case .vcpu: layouts = (VCPUPlaintext.Layout.self, ("vmsa", VMSA.Layout.self))
-    case .secrets: layouts = (SecretsPlaintext.Layout.self, ("facts", SecretsPageFacts.Layout.self))
-    default:
-      if steps.map(\.name) == ["blob"] {
-        return ServicePlaintext.Layout.size..<Int(part.bodySize) - FinalRecord.Layout.size
-      }
-      layouts = (ServicePlaintext.Layout.self, nil)
+    let size = Int(part.bodySize) - FinalRecord.Layout.size
+    let (first, second) = (steps[0], steps.dropFirst().first)
+    guard steps.count <= 2, second?.index == nil else { return nil }
+    switch kind.row.plaintext {
+    case .list(let layout, let entry):
+      guard first.name == entry else { return nil }
+      let start = try index(first.index, of: size / layout.size, entry, place) * layout.size
+      guard let second else { return start..<start + layout.size }
+      return layout.range(of: second.name)?.moved(by: start)
+    case .open(let layout, let rest):
+      guard first.index == nil, second == nil else { return nil }
+      return first.name == rest ? layout.size..<size : layout.range(of: first.name)
+    case .record(let layout, let part):
+      guard first.index == nil, let outer = layout.range(of: first.name) else { return nil }
+      guard let second else { return outer }
+      guard let part, part.name == first.name else { return nil }
+      return part.layout.range(of: second.name)?.moved(by: outer.lowerBound)
     }
-    guard let outer = layouts.0.range(of: steps[0].name) else { return nil }
-    guard steps.count > 1 else { return outer }
-    guard let inner = layouts.inner, inner.name == steps[0].name else { return nil }
-    return inner.1.range(of: steps[1].name)?.moved(by: outer.lowerBound)
-  }
-
-  /// `run[2]` or a field of it.
-  private func stateRun(
-    _ part: Anatomy.Part, _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax
-  ) throws(MigrationError) -> Range<Int>? {
-    guard steps[0].name == "run", steps.count <= 2 else { return nil }
-    let size = PageStateMap.Layout.size
-    let count = (Int(part.bodySize) - FinalRecord.Layout.size) / size
-    let start = try index(steps[0].index, of: count, "run", place) * size
-    guard steps.count > 1 else { return start..<start + size }
-    guard steps[1].index == nil else { return nil }
-    return PageStateMap.Layout.range(of: steps[1].name)?.moved(by: start)
   }
 }

@@ -167,7 +167,7 @@ private struct RecipeLine {
   private mutating func label() throws(MigrationError) -> String {
     let text = try word("a label")
     guard let place = PlaceSyntax(text), place.base == .path([.init(name: text)]),
-      !Anatomy.Kind.allCases.contains(where: { $0.rawValue.split(separator: ".")[0] == text })
+      !Anatomy.Kind.begins(with: text)
     else { throw refusal("not a label", text) }
     return text
   }

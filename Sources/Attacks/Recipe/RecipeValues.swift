@@ -75,7 +75,7 @@ extension RecipeRun {
   }
 
   private func secretsAddress() throws(MigrationError) -> [UInt8] {
-    guard let part = scene.inputs[0].anatomy.part(.secrets) else {
+    guard let part = scene.inputs[0].anatomy.part(.final(.secrets)) else {
       throw MigrationError(.recipePlace, "there is no secrets page")
     }
     let plaintext = try makeRogue(true).openFinal(part, of: scene.inputs[0], input: 0)

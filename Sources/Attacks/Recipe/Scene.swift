@@ -94,16 +94,26 @@ struct Scene {
       return (NamedPart(space: 0, part: part), steps.dropFirst(2))
     }
     if first.index == nil, steps.count >= 2,
-      let kind = Anatomy.Kind(rawValue: "\(first.name).\(steps[1].name)")
+      let part = try part(
+        called: "\(first.name).\(steps[1].name)", steps[1].index, of: anatomy, place)
     {
-      let index = try index(steps[1].index, of: anatomy.count(kind), kind.rawValue, place)
-      guard let part = anatomy.part(kind, index) else { throw missing(place) }
-      return (NamedPart(space: 0, part: part), steps.dropFirst(2))
+      return (part, steps.dropFirst(2))
     }
-    guard let kind = Anatomy.Kind(rawValue: first.name) else { throw missing(place) }
-    let index = try index(first.index, of: anatomy.count(kind), kind.rawValue, place)
+    guard let part = try part(called: first.name, first.index, of: anatomy, place) else {
+      throw missing(place)
+    }
+    return (part, steps.dropFirst())
+  }
+
+  /// The part of this number among those whose kind has this name; nil when no kind has it.
+  private func part(
+    called name: String, _ number: PlaceSyntax.Index?, of anatomy: Anatomy,
+    _ place: PlaceSyntax
+  ) throws(MigrationError) -> NamedPart? {
+    guard let kind = Anatomy.Kind(name: name) else { return nil }
+    let index = try index(number, of: anatomy.count(kind), name, place)
     guard let part = anatomy.part(kind, index) else { throw missing(place) }
-    return (NamedPart(space: 0, part: part), steps.dropFirst())
+    return NamedPart(space: 0, part: part)
   }
 
   /// The bytes a place names.

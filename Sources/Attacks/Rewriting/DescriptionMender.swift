@@ -41,8 +41,7 @@ struct DescriptionMender {
 
   private static func isDescribed(_ kind: Anatomy.Kind) -> Bool {
     switch kind {
-    case .session, .map, .pagesStart, .epochsStart, .machine, .device, .vcpu, .service, .secrets,
-      .states, .commit:
+    case .session, .map, .pagesStart, .epochsStart, .machine, .device, .final, .commit:
       true
     default: false
     }

@@ -81,7 +81,7 @@ extension Rewriter {
   mutating func mendFinal(
     _ bytes: inout [UInt8], _ named: NamedPart, _ late: [LateEdit]
   ) throws(MigrationError) {
-    guard let rogue else { return }
+    guard let rogue, case .final(let kind) = named.part.kind else { return }
     let body = Int(named.part.body - named.part.start)
     let input = scene.spaces[named.space]
     var plaintext = try rogue.openFinal(named.part, of: scene.inputs[input], input: input)
@@ -92,7 +92,6 @@ extension Rewriter {
       }
       if case .plaintext(let range) = edit.area { try apply(edit, to: &plaintext, range) }
     }
-    let kind = named.part.kind.finalRecord
     let record = FinalRecord(
       kind: kind, index: books.position.final[kind], sequence: books.position.final.total + 1,
       length: UInt32(plaintext.count))

@@ -146,7 +146,7 @@ struct Rewriter: ~Copyable {
     case .session: try mendSession(&bytes, body)
     case .page: try mendPage(&bytes, named, late)
     case .token: try mendToken(&bytes, body, late)
-    case .vcpu, .service, .secrets, .states: try mendFinal(&bytes, named, late)
+    case .final: try mendFinal(&bytes, named, late)
     case .commit: try mendCommit(&bytes, body, late)
     case .description: bytes = try description.text(bytes)
     case .seal: try mendSeal(&bytes)
@@ -187,8 +187,8 @@ struct Rewriter: ~Copyable {
       try books.begin(with: Array(bytes[body..<bytes.count - Int(Anatomy.Part.footerSize)]))
     case .page: try books.admit(page: Array(bytes[body..<body + PageMetadata.contentOffset]))
     case .token: try books.admit(token: Array(bytes[body..<body + EpochToken.Layout.size]))
-    case .vcpu, .service, .secrets, .states:
-      try books.admit(final: Array(bytes[body..<body + FinalRecord.Layout.size]), kind.finalRecord)
+    case .final(let kind):
+      try books.admit(final: Array(bytes[body..<body + FinalRecord.Layout.size]), kind)
     default: break
     }
   }

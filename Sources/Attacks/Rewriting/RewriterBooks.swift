@@ -56,15 +56,3 @@ struct RewriterBooks: ~Copyable {
     try written?.append(final.span)
   }
 }
-
-extension Anatomy.Kind {
-  /// Of a section with a final record: what is in it.
-  var finalRecord: FinalRecord.Kind {
-    switch self {
-    case .vcpu: .vcpu
-    case .service: .service
-    case .secrets: .secrets
-    default: .pageStates
-    }
-  }
-}

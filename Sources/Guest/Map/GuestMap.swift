@@ -35,8 +35,8 @@ package struct GuestMap: Sendable, Hashable {
 
   /// Ascending by guest-physical address.
   package let ranges: [MappedRange]
-  /// Indices of `ranges`, ascending by block and offset.
-  private let byPlace: [Int]
+  /// The same ranges, ascending by block and offset.
+  private let byPlace: [MappedRange]
 
   /// The map of nothing.
   package init() { (ranges, byPlace) = ([], []) }
@@ -78,7 +78,7 @@ package struct GuestMap: Sendable, Hashable {
         .guestMap, "one place of a RAM block is mapped at two addresses", at: place(next),
         got: "\(Hex.number(ranges[index].gpa)) and \(Hex.number(ranges[next].gpa))")
     }
-    (self.ranges, self.byPlace) = (ranges, byPlace)
+    (self.ranges, self.byPlace) = (ranges, byPlace.map { ranges[$0] })
   }
 
   /// Every mapped address.
@@ -106,13 +106,13 @@ package struct GuestMap: Sendable, Hashable {
     var (low, high) = (0, byPlace.count)
     while low < high {
       let middle = (low + high) / 2
-      let range = ranges[byPlace[middle]]
+      let range = byPlace[middle]
       let isBefore =
         range.block < block || (range.block == block && range.offsetEnd <= offset)
       if isBefore { low = middle + 1 } else { high = middle }
     }
     guard low < byPlace.count else { return nil }
-    let range = ranges[byPlace[low]]
+    let range = byPlace[low]
     guard range.block == block, range.offset <= offset else { return nil }
     return range.gpa + (offset - range.offset)
   }

@@ -101,22 +101,21 @@ package struct DestinationVMM: ~Copyable {
   ) throws(MigrationError) -> RestoredState {
     var restored: RestoredState?
     while true {
-      let item = try stream.next()
-      if case .record(.end) = item {
+      switch try stream.next() {
+      case .record(.end):
         guard let restored else {
           throw MigrationError(.sectionMissing, "stream has no commit", expected: "snp-commit")
         }
         return restored
-      }
-      do throws(MigrationError) {
-        switch item {
-        case .pages(let batch): try place(batch, &svsm)
-        case .record(let record): try receive(record, &svsm, &restored)
-        case .findings: break
+      case .pages(let batch):
+        do throws(MigrationError) { try place(batch, &svsm) } catch { throw error.within(.pages) }
+      case .record(let record):
+        do throws(MigrationError) {
+          try receive(record, &svsm, &restored)
+        } catch {
+          throw stream.reader.section.map { error.within(.section($0.name)) } ?? error
         }
-      } catch {
-        if case .pages = item { throw error.within(.pages) }
-        throw stream.reader.section.map { error.within(.section($0.name)) } ?? error
+      case .findings: break
       }
       progress(stream.reader.offset)
     }

@@ -127,15 +127,15 @@ struct HostBooks {
   /// - Throws: `MACHINE-SYNTAX`, `GUEST-SHAPE`, `MAP-MISSING-PAGE`.
   mutating func checkAlone(_ final: FinalCounts, at offset: UInt64) throws(MigrationError) {
     guard isMapped, let machine else { return }
-    if final.services == 0, frame?.lacksSealed == true || !sealedBlocks.isEmpty {
+    if final[.service] == 0, frame?.lacksSealed == true || !sealedBlocks.isEmpty {
       throw MigrationError(
         .machineSyntax, "no service carries what is sealed of the machine", in: .machine,
         expected: "a service", got: "none")
     }
     // One service may be the machine's, and none of the guest's own.
     try GuestDescription.requireLimits(
-      machine: machine, ramBlocks: blocks.count, vcpus: Int(final.vcpus),
-      services: max(Int(final.services), 1) - 1)
+      machine: machine, ramBlocks: blocks.count, vcpus: Int(final[.vcpu]),
+      services: max(Int(final[.service]), 1) - 1)
     try shared.checkUnmapped(by: map, at: offset)
   }
 }

@@ -66,14 +66,19 @@ struct RecordPipeline: ~Copyable {
 
   /// Gives what comes next.
   /// - Throws: what the reader refuses, once all before it was handed out.
+  // Inlined: most records are shared pages, which come while no page records are under way.
+  @inline(__always)
   mutating func next() throws(MigrationError) -> Item {
     hasReadAhead = false
-    // Most records are none of pages, and come while none of those is under way.
     if underWay == 0, current == nil, following == nil, pages.next == pages.count {
       let record = try reader.next()
       guard case .pages(let count) = record else { return .record(record) }
       pages = (count, 0)
     }
+    return try nextAmongPages()
+  }
+
+  private mutating func nextAmongPages() throws(MigrationError) -> Item {
     recycle()
     while following == nil, !batches.isFull {
       if pages.next < pages.count {

@@ -31,10 +31,8 @@ struct SharedPageBooks {
   /// Notes that shared content for a page came.
   /// - Returns: whether anything came for the page before.
   mutating func noteShared(_ block: Int, _ offset: UInt64) -> Bool {
-    let wasTouched = trackers[block].bits(of: offset).isCurrent
-    trackers[block].note(offset, isPresent: true)
     current?[block].note(offset, isPresent: true)
-    return wasTouched
+    return trackers[block].note(offset, isPresent: true).isCurrent
   }
 
   /// Notes that a page came as a private one, or was withdrawn.
@@ -43,9 +41,8 @@ struct SharedPageBooks {
   mutating func notePrivate(
     _ block: Int, _ offset: UInt64
   ) -> (wasTouched: Bool, isSharedNow: Bool) {
-    let known = trackers[block].bits(of: offset)
+    let known = trackers[block].note(offset, isPresent: false)
     let isSharedNow = current?[block].bits(of: offset).isPresent ?? known.isPresent
-    trackers[block].note(offset, isPresent: false)
     return (known.isCurrent, isSharedNow)
   }
 

@@ -114,6 +114,7 @@ struct StreamAudit: ~Copyable {
     }
   }
 
+  @inline(__always)
   private mutating func take(_ record: SNPStreamReader.Record) throws(MigrationError) {
     switch record {
     case .configuration(let configuration):

@@ -77,21 +77,14 @@ extension StreamAudit {
     _ judged: JudgedCommit, at offset: UInt64
   ) throws(MigrationError) {
     let (commit, found) = (judged.commit, records?.final ?? FinalCounts())
-    let rows:
-      [(
-        FinalRecord.Kind, VerificationReport.Property, String, KeyPath<CommitRecord.Layout, BE32>
-      )] = [
-        (.vcpu, .vcpus, "vCPUs", \.vcpus), (.service, .svsmState, "services", \.services),
-        (.secrets, .svsmState, "secrets pages", \.secretsPages),
-        (.pageStates, .pageStates, "map parts", \.mapParts),
-      ]
-    for (kind, property, name, field) in rows {
+    for kind in FinalRecord.Kind.allCases {
+      let (row, property) = (kind.row, VerificationReport.Property.of(kind))
       if found[kind] != commit.final[kind] {
         try findings.note(
           named(
             MigrationError(
-              .commitTotals, "the commit counts other \(name)",
-              at: CommitRecord.Layout.offset(of: field, from: offset),
+              .commitTotals, "the commit counts other \(row.plural)",
+              at: CommitRecord.Layout.offset(of: row.count, from: offset),
               expected: "\(commit.final[kind])", got: "\(found[kind])")), about: property)
       } else if kind != .pageStates, judged.complete.contains(kind) {
         findings.look(at: property)

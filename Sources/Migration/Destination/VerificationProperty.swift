@@ -98,13 +98,20 @@ extension VerificationReport {
       }
     }
 
-    /// The property that final records at `place` are about.
-    private static func of(finalRecordAt place: Place?) -> Property {
-      switch place.flatMap({ SectionName($0.name) }).flatMap({ SNPSection($0) }) {
+    /// The property that final records of `kind` are about.
+    static func of(_ kind: FinalRecord.Kind) -> Property {
+      switch kind {
       case .vcpu: .vcpus
       case .pageStates: .pageStates
-      default: .svsmState
+      case .service, .secrets: .svsmState
       }
+    }
+
+    /// The property that final records at `place` are about.
+    private static func of(finalRecordAt place: Place?) -> Property {
+      guard case .final(let kind) = place.flatMap({ SectionName($0.name) }).flatMap(SNPSection.init)
+      else { return .svsmState }
+      return of(kind)
     }
   }
 }

@@ -347,7 +347,7 @@ package struct SourceVMM: ~Copyable {
     var id = finalIDs
     try svsm.packageFinalState(secretsPage: guest.secretsPage()) {
       (record, bytes) throws(MigrationError) in
-      let section = SNPSection(record.kind)
+      let section = SNPSection.final(record.kind)
       try output.append(SectionHeader(section, id: id, instance: record.index), bytes)
       description.add(
         section, instance: record.index,

@@ -1,24 +1,22 @@
 internal import Errors
 package import QEMUStream
-internal import SVSM
+package import SVSM
 internal import Wire
 
 /// The sections of an SNP stream: names, versions, ids and the order they come in.
 ///
 /// A stock reader of QEMU streams walks them all: every section has a footer and stands in the VM
 /// description, and the body of a section that comes in parts has one fixed size.
-package enum SNPSection: Int, Sendable, CaseIterable, Comparable {
-  case session
-  case ram
-  case guestMap
-  case pages
-  case epochs
-  case machine
-  case vcpu
-  case service
-  case secrets
-  case pageStates
+package enum SNPSection: Hashable, Sendable, CaseIterable, Comparable {
+  case session, ram, guestMap, pages, epochs, machine
+  /// Carries final records of this kind.
+  case final(FinalRecord.Kind)
   case commit
+
+  /// In the order of the stream.
+  package static let allCases: [SNPSection] =
+    [.session, .ram, .guestMap, .pages, .epochs, .machine] + FinalRecord.Kind.allCases.map(final)
+    + [.commit]
 
   /// The version of every section of ours; bit 31 clear: a reader must understand it.
   package static let version: UInt32 = 1
@@ -29,7 +27,27 @@ package enum SNPSection: Int, Sendable, CaseIterable, Comparable {
   package static let optionalLimit: UInt32 = 16 << 20
 
   package static func < (left: SNPSection, right: SNPSection) -> Bool {
-    left.rawValue < right.rawValue
+    left.rank < right.rank
+  }
+
+  /// Its place in the order.
+  private var rank: Int {
+    switch self {
+    case .session: 0
+    case .ram: 1
+    case .guestMap: 2
+    case .pages: 3
+    case .epochs: 4
+    case .machine: 5
+    case .final(let kind): 6 + kind.position
+    case .commit: 6 + FinalRecord.Kind.allCases.count
+    }
+  }
+
+  /// The section that comes after it in the order; after none comes the first.
+  static func next(after section: SNPSection?) -> SNPSection? {
+    let rank = section.map { $0.rank + 1 } ?? 0
+    return rank < allCases.count ? allCases[rank] : nil
   }
 
   /// The section's idstr.
@@ -41,23 +59,22 @@ package enum SNPSection: Int, Sendable, CaseIterable, Comparable {
     case .pages: "snp-private-pages"
     case .epochs: "snp-epochs"
     case .machine: "snp-machine"
-    case .vcpu: "snp-vcpu"
-    case .service: "snp-service"
-    case .secrets: "snp-secrets"
-    case .pageStates: "snp-page-states"
+    case .final(let kind): kind.sectionName
     case .commit: "snp-commit"
     }
   }
 
   /// The section called `name`.
   package init?(_ name: SectionName) {
-    guard let section = Self.allCases.first(where: { $0.name == name }) else { return nil }
+    guard let section = Self.named[name] else { return nil }
     self = section
   }
 
-  /// The id of a section that comes once. Final records take the ids from `firstFinalID` on.
+  private static let named = Dictionary(uniqueKeysWithValues: allCases.map { ($0.name, $0) })
+
+  /// The id of a section before the final records, which take the ids from `firstFinalID` on, as the commit does.
   /// No section that comes in parts has id 0, which QEMU's own loader cannot tell from others.
-  var id: UInt32 { UInt32(rawValue) + 1 }
+  var id: UInt32 { UInt32(rank) + 1 }
 
   /// The id of the first final record's section.
   static let firstFinalID: UInt32 = 16
@@ -69,16 +86,16 @@ package enum SNPSection: Int, Sendable, CaseIterable, Comparable {
   var comesInParts: Bool { self == .ram || self == .pages || self == .epochs }
 
   /// Whether there can be several, told apart by instance.
-  var hasInstances: Bool { self == .vcpu || self == .service || self == .pageStates }
+  var hasInstances: Bool {
+    if case .final(let kind) = self { kind.row.hasInstances } else { false }
+  }
+}
 
-  /// The section that carries final records of `kind`.
-  init(_ kind: FinalRecord.Kind) {
-    switch kind {
-    case .vcpu: self = .vcpu
-    case .service: self = .service
-    case .secrets: self = .secrets
-    case .pageStates: self = .pageStates
-    }
+extension FinalRecord.Kind {
+  /// The idstr of the sections that carry records of this kind.
+  fileprivate var sectionName: SectionName {
+    // A name of ours, which is no literal: it cannot be empty or too long.
+    SectionName(stringLiteral: "snp-\(row.name)")
   }
 }
 

@@ -66,10 +66,7 @@ extension SNPStreamReader {
       return try readPart(header, size: EpochToken.Layout.size, as: .token)
     case .machine:
       return try readMachine()
-    case .vcpu: return try readFinal(.vcpu, header)
-    case .service: return try readFinal(.service, header)
-    case .secrets: return try readFinal(.secrets, header)
-    case .pageStates: return try readFinal(.pageStates, header)
+    case .final(let kind): return try readFinal(kind, header)
     case .commit:
       try take(CommitRecord.Layout.size)
       return .commit

@@ -17,19 +17,21 @@ internal import Wire
 /// leaves the place of the next record unknown it throws all the same.
 package struct SNPStreamReader: ~Copyable {
   /// What was found next.
+  ///
+  /// What comes once in a stream is boxed: the records that come for each page are then copied as they are.
   package enum Record {
-    case configuration(Configuration)
-    case session(TransferData)
+    indirect case configuration(Configuration)
+    indirect case session(TransferData)
     /// A record of shared memory; a page's content is the payload.
     case ram(RAMRecord)
-    case guestMap(GuestMap)
+    indirect case guestMap(GuestMap)
     /// Page records of one part each, all at hand: the first at the front of the payload, the others
     /// `pageStride` bytes apart.
     case pages(count: Int)
     /// An epoch token: `EpochToken.Layout.size` bytes of payload.
     case token
     /// What the VMM keeps of the machine; sections of its own follow.
-    case machine(MachineFrame)
+    indirect case machine(MachineFrame)
     /// A section of the machine's own: its body is the payload.
     case device(entry: Int)
     /// A final record at this place: fixed part and ciphertext are the payload.
@@ -37,10 +39,10 @@ package struct SNPStreamReader: ~Copyable {
     /// The commit: `CommitRecord.Layout.size` bytes of payload.
     case commit
     /// A section that need not be understood; in an audit also one whose body was refused.
-    case skipped(SectionHeader)
+    indirect case skipped(SectionHeader)
     /// The end of the sections.
     case eof
-    case seal(Seal)
+    indirect case seal(Seal)
     /// The VM description: its text is the payload.
     case vmdescription
     /// Nothing follows.
@@ -288,13 +290,13 @@ package struct SNPStreamReader: ~Copyable {
     payloadOffset = input.offset
     switch record {
     case .blockList:
-      guard section?.kind == .start else {
+      guard case .start = section?.kind else {
         throw MigrationError(
           .ramList, "block list outside of the section's start", at: payloadOffset)
       }
       try noteBlocks()
     case .zero, .page:
-      guard section?.kind == .part else {
+      guard case .part = section?.kind else {
         throw MigrationError(
           .sectionOrder, "page outside of the section's parts", at: payloadOffset)
       }

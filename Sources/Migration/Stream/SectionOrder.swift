@@ -38,7 +38,7 @@ struct SectionOrder {
     switch header.kind {
     case .start,
       .full where known < .machine:
-      let due = SNPSection(rawValue: (reached?.rawValue ?? -1) + 1)
+      let due = SNPSection.next(after: reached)
       if due != known {
         try refuse(
           refusal(.sectionOrder, "section out of order", due?.name.description ?? "none"))

@@ -111,7 +111,7 @@ extension LedgerRecovery: RecordBooks {
     _ record: FinalRecord, header: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) {
     finalSequence.settle(&ledger.position.finalSequence, on: record.sequence)
-    finalIndex[Int(record.kind.rawValue) - 1]
+    finalIndex[record.kind.position]
       .settle(&ledger.position.finalIndex[record.kind], on: record.index)
     try ledger.position.judge(record, at: offset, refuse)
     // One record too early is enough to say.

@@ -53,7 +53,8 @@ struct JudgeKeys: ~Copyable {
     guard judged.complete.contains(.pageStates) else { return }
     judged.unnamedPages = try pages.compare(
       with: state.guest.pageStates, naming: limit, at: offset, refuse)
-    guard judged.complete.isSuperset(of: [.secrets, .vcpu]) else { return }
+    let compared = FinalRecord.Kind.allCases.filter(\.row.isCompared)
+    guard judged.complete.isSuperset(of: compared) else { return }
     try state.requireAgreement(at: offset, refuse: refuse)
   }
 

@@ -3,60 +3,64 @@
 ///
 /// Sparse: 128 bytes are taken for each region of 2 MiB that a page came from, so memory follows
 /// the number of records seen, never an address or a length in one of them.
+@usableFromInline
 package struct PageTracker: Sendable {
   /// Words of bits in a region: 512 pages.
-  private static let regionWords = 8
+  @usableFromInline static var regionWords: Int { 8 }
 
   /// For each region first the words of pages present, then those of pages touched.
-  private var words: [UInt64] = []
+  @usableFromInline var words: [UInt64] = []
   /// The round in which each region's touched pages were touched; those of older rounds are none.
-  private var rounds: [UInt32] = []
+  @usableFromInline var rounds: [UInt32] = []
   private var indexOfRegion: [UInt64: Int] = [:]
-  /// The region that was looked for last, and its index; nil when no page came from it.
-  private var lastNumber: UInt64?
-  private var lastIndex: Int?
-  private var round: UInt32 = 0
+  /// The region that was looked for last, and its index; negative when no page came from it.
+  @usableFromInline var last = (number: UInt64.max, index: -1)
+  @usableFromInline var round: UInt32 = 0
 
   /// Pages present now.
   package private(set) var count: UInt64 = 0
 
   /// What is known of one page.
+  @frozen @usableFromInline
   package struct Bits: Sendable {
-    package var isPresent: Bool
-    package var isCurrent: Bool
+    @usableFromInline package var isPresent: Bool
+    @usableFromInline package var isCurrent: Bool
+
+    @inlinable init(isPresent: Bool, isCurrent: Bool) {
+      (self.isPresent, self.isCurrent) = (isPresent, isCurrent)
+    }
   }
 
   package init() {}
 
   /// - Parameter address: of the page, or of any byte in it.
+  @inlinable
   package mutating func bits(of address: UInt64) -> Bits {
-    guard let index = region(of: address, creating: false) else {
-      return Bits(isPresent: false, isCurrent: false)
-    }
-    let (word, mask) = place(of: address, in: index)
-    return Bits(
-      isPresent: words[word] & mask != 0,
-      isCurrent: rounds[index] == round && words[word + Self.regionWords] & mask != 0)
+    if last.number != address >> 21 { find(address >> 21) }
+    guard last.index >= 0 else { return Bits(isPresent: false, isCurrent: false) }
+    return bits(of: address, in: last.index)
   }
 
   /// Notes that the page at `address` was touched in this round and is present or withdrawn now.
-  package mutating func note(_ address: UInt64, isPresent: Bool) {
-    guard let index = region(of: address, creating: true) else { return }
+  /// - Returns: what was known of it before.
+  @discardableResult
+  package mutating func note(_ address: UInt64, isPresent: Bool) -> Bits {
+    if last.number != address >> 21 { find(address >> 21) }
+    if last.index < 0 { create(address >> 21) }
+    let index = last.index
+    let known = bits(of: address, in: index)
     if rounds[index] != round {
       let first = index * 2 * Self.regionWords + Self.regionWords
       for word in first..<first + Self.regionWords { words[word] = 0 }
       rounds[index] = round
     }
     let (word, mask) = place(of: address, in: index)
-    let wasPresent = words[word] & mask != 0
     words[word + Self.regionWords] |= mask
-    if isPresent {
-      words[word] |= mask
-      if !wasPresent { count += 1 }
-    } else {
-      words[word] &= ~mask
-      if wasPresent { count -= 1 }
+    if known.isPresent != isPresent {
+      words[word] ^= mask
+      count = isPresent ? count &+ 1 : count &- 1
     }
+    return known
   }
 
   /// Bytes of a region.
@@ -68,20 +72,30 @@ package struct PageTracker: Sendable {
   /// Begins a new round: no page has been touched in it yet.
   package mutating func beginRound() { round &+= 1 }
 
-  private func place(of address: UInt64, in index: Int) -> (word: Int, mask: UInt64) {
-    let page = Int(address >> 12 & 511)
-    return (index * 2 * Self.regionWords + page >> 6, 1 << UInt64(page & 63))
+  @inlinable
+  func bits(of address: UInt64, in index: Int) -> Bits {
+    let (word, mask) = place(of: address, in: index)
+    return Bits(
+      isPresent: words[word] & mask != 0,
+      isCurrent: rounds[index] == round && words[word + Self.regionWords] & mask != 0)
   }
 
-  private mutating func region(of address: UInt64, creating: Bool) -> Int? {
-    let number = address >> 21
-    if lastNumber != number { (lastNumber, lastIndex) = (number, indexOfRegion[number]) }
-    if creating, lastIndex == nil {
-      lastIndex = rounds.count
-      indexOfRegion[number] = rounds.count
-      rounds.append(round)
-      words.append(contentsOf: repeatElement(0, count: 2 * Self.regionWords))
-    }
-    return lastIndex
+  @inlinable @inline(__always)
+  func place(of address: UInt64, in index: Int) -> (word: Int, mask: UInt64) {
+    let page = Int(truncatingIfNeeded: address &>> 12 & 511)
+    return (
+      index &* 2 &* Self.regionWords &+ page &>> 6, 1 &<< UInt64(truncatingIfNeeded: page & 63)
+    )
+  }
+
+  /// Looks for a region of this number.
+  @usableFromInline
+  mutating func find(_ number: UInt64) { last = (number, indexOfRegion[number] ?? -1) }
+
+  private mutating func create(_ number: UInt64) {
+    last.index = rounds.count
+    indexOfRegion[number] = rounds.count
+    rounds.append(round)
+    words.append(contentsOf: repeatElement(0, count: 2 * Self.regionWords))
   }
 }

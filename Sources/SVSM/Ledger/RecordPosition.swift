@@ -242,12 +242,12 @@ package struct RecordPosition {
           at: CommitRecord.Layout.offset(of: \.transcript, from: offset),
           commit.transcript, transcript))
     }
-    if commit.final.vcpus == 0 {
+    if commit.final[.vcpu] == 0 {
       try refuse(
         MigrationError(
           .vcpuCount, "no vCPU came with the guest", at: offset, expected: "at least 1", got: "0"))
     }
-    if commit.final.mapParts == 0 {
+    if commit.final[.pageStates] == 0 {
       try refuse(
         MigrationError(
           .sectionLength, "no page states came with the guest", at: offset,

@@ -1,4 +1,4 @@
-package import Errors
+internal import Errors
 package import SEVSNP
 package import Wire
 
@@ -108,37 +108,5 @@ package enum SecretsPlaintext {
     let span = facts.span
     var inner = ByteCursor(span, at: Layout.offset(of: \.facts, from: 0))
     return (record.gpa.value, try SecretsPageFacts(from: &inner))
-  }
-}
-
-extension FinalRecord.Kind {
-  /// Whether a piece of this kind can have `count` bytes. A ciphertext is as long as its plaintext: who
-  /// has no key knows that too.
-  /// - Throws: `VCPU-SYNTAX`, `SECRETS-PAGE`; `STREAM-TRUNCATED` for a piece that ends inside of a part.
-  package func requireLength(_ count: Int) throws(MigrationError) {
-    func refusal(_ code: ErrorCode, _ what: String, _ expected: String) -> MigrationError {
-      MigrationError(code, what, expected: "\(expected) bytes", got: "\(count)")
-    }
-    switch self {
-    case .vcpu:
-      let size = VCPUPlaintext.Layout.size
-      if count != size { throw refusal(.vcpuSyntax, "vCPU record has another length", "\(size)") }
-    case .service:
-      let size = ServicePlaintext.Layout.size
-      if count < size {
-        throw refusal(.streamTruncated, "service ends in its fixed part", "at least \(size)")
-      }
-    case .secrets:
-      let size = SecretsPlaintext.Layout.size
-      if count != size {
-        throw refusal(
-          .secretsPage, "record of the secrets page has another length", "\(size)")
-      }
-    case .pageStates:
-      let size = PageStateMap.Layout.size
-      if count % size != 0 {
-        throw refusal(.streamTruncated, "page states end inside of a run", "a multiple of \(size)")
-      }
-    }
   }
 }

@@ -5,13 +5,6 @@ package import Wire
 /// The envelope of one encrypted piece of final state: a vCPU, a service, the secrets page's facts
 /// or a part of the page-state map.
 package struct FinalRecord: Sendable, Hashable {
-  package enum Kind: UInt16, Sendable, CaseIterable {
-    case vcpu = 1
-    case service = 2
-    case secrets = 3
-    case pageStates = 4
-  }
-
   /// The fixed part of a final record; the ciphertext follows. What comes before the tag is the associated data.
   package struct Layout: WireRecord {
     package static let name = "final-record"
@@ -182,9 +175,7 @@ package struct CommitRecord: Sendable, Hashable {
     epochs = record.epochs.value
     pageRecords = record.pageRecords.value
     privatePages = record.privatePages.value
-    final = FinalCounts(
-      vcpus: record.vcpus.value, services: record.services.value,
-      secretsPages: record.secretsPages.value, mapParts: record.mapParts.value)
+    final = FinalCounts(record)
     transcript = record.transcript.array
     if record.version.value != Self.version {
       try refuse(
@@ -205,52 +196,14 @@ package struct CommitRecord: Sendable, Hashable {
 
   /// The authenticated bytes: all before the tag.
   package var encoded: [UInt8] {
-    Layout(
-      version: BE16(Self.version), reserved: BE16(0), epochs: BE32(epochs),
-      pageRecords: BE64(pageRecords), privatePages: BE64(privatePages),
-      finalRecords: BE64(final.total), vcpus: BE32(final.vcpus), services: BE32(final.services),
-      secretsPages: BE32(final.secretsPages), mapParts: BE32(final.mapParts),
-      transcript: WireBytes(transcript), reserved2: WireBytes(), tag: WireBytes()
-    ).bytes(before: \.tag)
+    var record = Layout()
+    record.version = BE16(Self.version)
+    record.epochs = BE32(epochs)
+    record.pageRecords = BE64(pageRecords)
+    record.privatePages = BE64(privatePages)
+    record.finalRecords = BE64(final.total)
+    final.put(in: &record)
+    record.transcript = WireBytes(transcript)
+    return record.bytes(before: \.tag)
   }
-}
-
-/// How many final records of each kind there were.
-package struct FinalCounts: Sendable, Hashable {
-  package var vcpus: UInt32 = 0
-  package var services: UInt32 = 0
-  package var secretsPages: UInt32 = 0
-  package var mapParts: UInt32 = 0
-
-  package init(
-    vcpus: UInt32 = 0, services: UInt32 = 0, secretsPages: UInt32 = 0, mapParts: UInt32 = 0
-  ) {
-    self.vcpus = vcpus
-    self.services = services
-    self.secretsPages = secretsPages
-    self.mapParts = mapParts
-  }
-
-  /// All records.
-  package var total: UInt64 {
-    UInt64(vcpus) + UInt64(services) + UInt64(secretsPages) + UInt64(mapParts)
-  }
-
-  /// How many of `kind` there were.
-  package subscript(kind: FinalRecord.Kind) -> UInt32 {
-    get { self[keyPath: Self.count(of: kind)] }
-    set { self[keyPath: Self.count(of: kind)] = newValue }
-  }
-
-  private static func count(of kind: FinalRecord.Kind) -> WritableKeyPath<Self, UInt32> {
-    switch kind {
-    case .vcpu: \.vcpus
-    case .service: \.services
-    case .secrets: \.secretsPages
-    case .pageStates: \.mapParts
-    }
-  }
-
-  /// Counts one record of `kind`.
-  package mutating func add(_ kind: FinalRecord.Kind) { self[kind] += 1 }
 }

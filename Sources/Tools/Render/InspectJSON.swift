@@ -219,7 +219,7 @@ struct InspectionJSON {
     .array(
       found.finals.elements.map { entry in
         [
-          "kind": .string(entry.record.kind.text), "index": JSON(entry.record.index),
+          "kind": .string(entry.record.kind.row.name), "index": JSON(entry.record.index),
           "sequence": JSON(entry.record.sequence), "length": JSON(entry.record.length),
           "offset": JSON(entry.offset),
         ]
@@ -230,8 +230,8 @@ struct InspectionJSON {
     [
       "epochs": JSON(commit.epochs), "pageRecords": JSON(commit.pageRecords),
       "privatePages": JSON(commit.privatePages), "finalRecords": JSON(commit.final.total),
-      "vcpus": JSON(commit.final.vcpus), "services": JSON(commit.final.services),
-      "secretsPages": JSON(commit.final.secretsPages), "mapParts": JSON(commit.final.mapParts),
+      "vcpus": JSON(commit.final[.vcpu]), "services": JSON(commit.final[.service]),
+      "secretsPages": JSON(commit.final[.secrets]), "mapParts": JSON(commit.final[.pageStates]),
       "transcript": .hex(bytes: commit.transcript),
     ]
   }

@@ -25,17 +25,6 @@ extension PageMetadata.Operation {
   }
 }
 
-extension FinalRecord.Kind {
-  var text: String {
-    switch self {
-    case .vcpu: "vcpu"
-    case .service: "service"
-    case .secrets: "secrets"
-    case .pageStates: "page-states"
-    }
-  }
-}
-
 extension SectionHeader.Kind {
   var text: String {
     switch self {

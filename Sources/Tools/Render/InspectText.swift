@@ -196,7 +196,7 @@ struct InspectionText {
       out.table(
         limited(found.finals.elements, omitted: found.finals.omitted) { entry in
           [
-            "\(entry.record.kind.text) \(entry.record.index)", "\(entry.record.length) bytes",
+            "\(entry.record.kind.row.name) \(entry.record.index)", "\(entry.record.length) bytes",
             "at byte \(Hex.number(entry.offset))",
           ]
         })
@@ -211,10 +211,10 @@ struct InspectionText {
     let final = commit.final
     out.field(
       "state",
-      "\(Spelled.count(final.vcpus, "vCPU")), "
-        + "\(Spelled.count(final.services, "service")), "
-        + "\(Spelled.count(final.secretsPages, "secrets page")), "
-        + "\(Spelled.count(final.mapParts, "part")) of the page-state map", indent: 2)
+      "\(Spelled.count(final[.vcpu], "vCPU")), "
+        + "\(Spelled.count(final[.service], "service")), "
+        + "\(Spelled.count(final[.secrets], "secrets page")), "
+        + "\(Spelled.count(final[.pageStates], "part")) of the page-state map", indent: 2)
     out.field("transcript", "SHA-384 \(Spelled.short(commit.transcript))", indent: 2)
   }
 
