@@ -226,38 +226,44 @@ private struct RecipeLine {
     return operation
   }
 
+  private func mask(_ text: Substring) throws(MigrationError) -> [UInt8] {
+    guard let bytes = Hex.decode(text), bytes.contains(where: { $0 != 0 }) else {
+      throw refusal("not a mask that changes anything", String(text))
+    }
+    return bytes
+  }
+
+  /// A number above 0.
+  private func positive(
+    _ digits: Substring, of text: String, or what: String
+  ) throws(MigrationError) -> UInt64 {
+    guard let number = PlaceSyntax.number(digits), number > 0 else { throw refusal(what, text) }
+    return number
+  }
+
   private mutating func operation(_ name: String) throws(MigrationError) -> Recipe.Operation {
     switch name {
     case "set": return .set(try place(), try value())
     case "forge":
       let place = try place()
-      guard let mask = option("mask") else { return .forge(place, try value()) }
-      guard let bytes = Hex.decode(mask), bytes.contains(where: { $0 != 0 }) else {
-        throw refusal("not a mask that changes anything", String(mask))
-      }
-      return .forgeMask(place, bytes)
+      guard let text = option("mask") else { return .forge(place, try value()) }
+      return .forgeMask(place, try mask(text))
     case "flip":
       let place = try place()
-      guard let mask = option("mask") else { return .flip(place, mask: [1]) }
-      if mask == "?" { return .flip(place, mask: nil) }
-      guard let bytes = Hex.decode(mask), bytes.contains(where: { $0 != 0 }) else {
-        throw refusal("not a mask that changes anything", String(mask))
-      }
-      return .flip(place, mask: bytes)
+      guard let text = option("mask") else { return .flip(place, mask: [1]) }
+      return .flip(place, mask: text == "?" ? nil : try mask(text))
     case "add":
       let place = try place()
       let text = try word("a number")
       let isNegative = text.hasPrefix("-")
-      guard let number = PlaceSyntax.number(isNegative ? text.dropFirst() : text[...]), number > 0
-      else { throw refusal("not a number that changes anything", text) }
+      let number = try positive(
+        isNegative ? text.dropFirst() : text[...], of: text,
+        or: "not a number that changes anything")
       return .add(place, number, isNegative: isNegative)
     case "cut":
       let place = try place()
       guard let text = option("count") else { return .cut(place, count: nil) }
-      guard let count = PlaceSyntax.number(text), count > 0 else {
-        throw refusal("not a number of bytes", String(text))
-      }
-      return .cut(place, count: count)
+      return .cut(place, count: try positive(text, of: String(text), or: "not a number of bytes"))
     case "insert": return .insert(try side(), try place(), try value())
     case "copy":
       let isSecond = take("second")

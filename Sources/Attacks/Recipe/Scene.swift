@@ -151,59 +151,60 @@ struct Scene {
       }
     }
     let (named, rest) = try find(place, input: input)
-    let part = named.part
-    let fields = FieldTable(
-      inputs[named.space == 0 ? input : spaces[named.space]], part: part)
-    var range: Range<UInt64>
-    switch place.part {
-    case .header:
-      guard part.kind.isSection, rest.isEmpty else { throw missing(place) }
-      range = part.start..<part.body
-      if let field = place.inner.first {
-        guard place.inner.count == 1, field.index == nil, let found = fields.header(field.name)
-        else { throw missing(place) }
-        range = found
-      }
-    case .footer:
-      guard part.kind.isSection, rest.isEmpty, place.inner.isEmpty else { throw missing(place) }
-      range = part.body + part.bodySize..<part.end
-    case .all:
-      let anatomy = inputs[named.space == 0 ? input : spaces[named.space]].anatomy
-      guard rest.isEmpty, place.inner.isEmpty,
-        let first = anatomy.part(part.kind, 0),
-        let last = anatomy.part(part.kind, anatomy.count(part.kind) - 1)
-      else { throw missing(place) }
-      range = first.start..<last.end
-    case .rest:
-      guard rest.isEmpty, place.inner.isEmpty else { throw missing(place) }
-      range = part.start..<inputs[named.space == 0 ? input : spaces[named.space]].store.size
-    case .body:
-      guard rest.isEmpty, place.inner.isEmpty else { throw missing(place) }
-      range = part.body..<part.body + part.bodySize
-    case nil:
-      range = part.start..<part.end
-      if !rest.isEmpty {
-        var error: MigrationError?
-        guard
-          let found = try fields.find(
-            Array(rest),
-            { (step, count) in
-              do throws(MigrationError) {
-                return try index(step.index, of: count, step.name, place)
-              } catch let refusal {
-                error = refusal
-                return nil
-              }
-            })
-        else { throw error ?? missing(place) }
-        range = found
-      }
-    }
-    // Of an offer or an instance nobody has looked yet whether it is as long as it says.
     let shown = inputs[named.space == 0 ? input : spaces[named.space]]
+    let range =
+      if let part = place.part {
+        try locate(part, of: named.part, isWhole: rest.isEmpty, place, shown)
+      } else {
+        try locateField(Array(rest), of: named.part, place, shown)
+      }
+    // Of an offer or an instance nobody has looked yet whether it is as long as it says.
     guard range.upperBound <= shown.store.size else { throw missing(place) }
     return Location(
       space: named.space, offset: range.lowerBound, size: UInt64(range.count))
+  }
+
+  /// `header(…)`, `footer(…)`, `body(…)`, `rest(…)` and `all(…)`.
+  /// - Parameters:
+  ///   - part: what the words in the parentheses name.
+  ///   - isWhole: whether they name nothing within it.
+  ///   - shown: the input that has it.
+  private func locate(
+    _ word: PlaceSyntax.Part, of part: Anatomy.Part, isWhole: Bool, _ place: PlaceSyntax,
+    _ shown: Input
+  ) throws(MigrationError) -> Range<UInt64> {
+    guard isWhole, place.inner.isEmpty || word == .header else { throw missing(place) }
+    switch word {
+    case .header:
+      guard part.kind.isSection else { throw missing(place) }
+      guard let field = place.inner.first else { return part.start..<part.body }
+      guard place.inner.count == 1, field.index == nil,
+        let found = FieldTable(shown, part: part).header(field.name)
+      else { throw missing(place) }
+      return found
+    case .footer:
+      guard part.kind.isSection else { throw missing(place) }
+      return part.body + part.bodySize..<part.end
+    case .all:
+      guard let first = shown.anatomy.part(part.kind, 0),
+        let last = shown.anatomy.part(part.kind, shown.anatomy.count(part.kind) - 1)
+      else { throw missing(place) }
+      return first.start..<last.end
+    case .rest: return part.start..<shown.store.size
+    case .body: return part.body..<part.body + part.bodySize
+    }
+  }
+
+  /// A field of a part, or the part.
+  private func locateField(
+    _ steps: [PlaceSyntax.Step], of part: Anatomy.Part, _ place: PlaceSyntax, _ shown: Input
+  ) throws(MigrationError) -> Range<UInt64> {
+    if steps.isEmpty { return part.start..<part.end }
+    let found = try FieldTable(shown, part: part).find(steps) {
+      (step, count) throws(MigrationError) in try index(step.index, of: count, step.name, place)
+    }
+    guard let found else { throw missing(place) }
+    return found
   }
 
   private static let ramNames = ["page", "content", "zero"]

@@ -79,15 +79,7 @@ struct Manifest {
       throw error.within(.file(GuestBundle.manifest))
     }
 
-    attributes = GPARangeSet()
-    for element in try root.member("private").elements(limit: .max) {
-      let text = try element.string()
-      let range = try element.checked { () throws(MigrationError) in try GPARange(parsing: text) }
-      guard range.description == text, attributes.ranges.last.map({ $0.end < range.start }) ?? true
-      else { throw element.wrong("0xFIRST-0xLAST, ascending, apart from the range before it") }
-      attributes.append(range)
-    }
-
+    attributes = try Self.attributes(root.member("private"))
     let most = GuestBundle.maximumPageStatesSize / PageStateMap.Layout.size
     pageStateRuns = try root.member("page_state_runs").number(most)
 
@@ -109,6 +101,18 @@ struct Manifest {
     }
     machineStateSize = try root.optional("machine_state_size")?.number(
       GuestDescription.maximumMachineStateSize)
+  }
+
+  private static func attributes(_ list: DocumentValue) throws(MigrationError) -> GPARangeSet {
+    var attributes = GPARangeSet()
+    for element in try list.elements(limit: .max) {
+      let text = try element.string()
+      let range = try element.checked { () throws(MigrationError) in try GPARange(parsing: text) }
+      guard range.description == text, attributes.ranges.last.map({ $0.end < range.start }) ?? true
+      else { throw element.wrong("0xFIRST-0xLAST, ascending, apart from the range before it") }
+      attributes.append(range)
+    }
+    return attributes
   }
 
   /// The manifest's text.

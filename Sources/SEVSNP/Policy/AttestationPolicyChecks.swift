@@ -179,6 +179,12 @@ extension AttestationVerifier {
         fields.hostData, amongst: [wanted], .reportIdentity,
         "guest was launched with other host data", at: AttestationReport.offset(of: \.hostData))
     }
+    checkKeys(report, &ledger)
+  }
+
+  /// The keys that vouched for the guest's launch.
+  private func checkKeys(_ report: AttestationReport, _ ledger: inout AttestationLedger) {
+    let (policy, fields) = (requirements.policy, report.fields)
     demand(.idKey, policy.idKeyDigests, has: Self.short(fields.idKeyDigest), &ledger) {
       (welcome) throws(MigrationError) in
       try Self.require(
@@ -240,6 +246,11 @@ extension AttestationVerifier {
         }
       }
     }
+    checkMitigations(report, &ledger)
+  }
+
+  private func checkMitigations(_ report: AttestationReport, _ ledger: inout AttestationLedger) {
+    let (policy, fields) = (requirements.policy, report.fields)
     let vectors = [fields.launchMitigations, fields.currentMitigations].compactMap(\.self)
     demand(
       .mitigations, policy.requiredMitigations,

@@ -166,10 +166,33 @@ package struct SaveCommand: ToolCommand {
     let memory = reader.description.ramBlocks.reduce(0) { $0 + $1.size }
     let total = memory.multipliedReportingOverflow(by: UInt64(guests.count + 1)).partialValue
     let progress = console.startProgress("saving", total: total)
+    let summary = try send(&vmm, to: stream, from: source, console) {
+      (instance) throws(MigrationError) in
+      try instance.exported(by: transferData, to: offer)
+    } progress: {
+      progress.update($0)
+    }
+    say(summary, stream.name, console)
+    console.noteShared(reader.description)
+    console.noteLeftovers(of: [output, from].compactMap { $0 })
+    if transferData.flags.contains(.seeded) {
+      console.note("keys come from a seed: they are no secret")
+    }
+    console.noteModel()
+  }
+
+  /// Sends the guest and hands it over. With its commit the source is exported, whatever becomes of the
+  /// stream then.
+  /// - Parameters:
+  ///   - source: its instance file; nil for an instance that was made for this guest.
+  ///   - exported: what the instance is after it.
+  private func send(
+    _ vmm: inout SourceVMM, to stream: OutputFile, from source: InstanceFile?, _ console: Console,
+    exported: (SVSMInstance) throws(MigrationError) -> SVSMInstance, progress: (UInt64) -> Void
+  ) throws(MigrationError) -> SaveSummary {
     var handedOver = false
-    let summary: SaveSummary
     do throws(MigrationError) {
-      try vmm.sendGuest { progress.update($0) }
+      try vmm.sendGuest(progress: progress)
       // What takes long comes before the guest is handed over.
       try stream.synchronize()
       func handOver() throws(MigrationError) -> SaveSummary {
@@ -178,11 +201,11 @@ package struct SaveCommand: ToolCommand {
         return summary
       }
       if let source {
-        summary = try LockedInstance.with(
+        return try LockedInstance.with(
           source.path, waiting: console.waiting(for: source.path), still: source.instance
         ) {
           (file) throws(MigrationError) in
-          let next = try file.instance.exported(by: transferData, to: offer)
+          let next = try exported(file.instance)
           func step() throws(MigrationError) -> SaveSummary {
             // From here on the guest may go on elsewhere: never save it a second time.
             defer { handedOver = file.instance.state == next.state }
@@ -193,23 +216,16 @@ package struct SaveCommand: ToolCommand {
           return stream.isDirect ? try step() : try TerminationCleanup.delayed(step)
         }
       } else {
-        summary = try handOver()
+        return try handOver()
       }
     } catch {
-      guard handedOver, let from else { throw error }
+      guard handedOver, let from = source?.path else { throw error }
       // A stream that stands can be loaded.
       guard !stream.isNamed else { throw error.adding("\(from) is exported all the same") }
       throw error.adding(
         "\(from) may have issued its commit and will not save again: ask the destination for an "
           + "abort, and resume after it")
     }
-    say(summary, stream.name, console)
-    console.noteShared(reader.description)
-    console.noteLeftovers(of: [output, from].compactMap { $0 })
-    if transferData.flags.contains(.seeded) {
-      console.note("keys come from a seed: they are no secret")
-    }
-    console.noteModel()
   }
 
   /// The guest, and the same guest at its later times.
