@@ -97,7 +97,6 @@ package struct SEVFeatures: NamedBits, Equatable {
   /// SNPActive alone: what a guest without optional features runs with.
   package static let snp = SEVFeatures(rawValue: 1)
 
-  package var snpActive: Bool { has(0) }
   /// Register slots are XORed with a nonce: see `VMSA.values`.
   package var vmsaRegProt: Bool { has(14) }
 }
