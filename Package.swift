@@ -59,7 +59,8 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     library("Threads", ["CLinux", deque]),
     library("FileIO", ["Errors", "JSON", "Wire", "CLinux", "Threads", system]),
-    library("Cryptography", ["Errors", "JSON", "Wire", "CLibCrypto"]),
+    .target(name: "CSHA256"),
+    library("Cryptography", ["Errors", "JSON", "Wire", "CLibCrypto", "CSHA256"]),
     library("QEMUStream", ["Errors", "JSON", "Wire", "CLZMA", "CZlib", "CZstd"]),
     library(
       "SEVSNP", ["Errors", "JSON", "Wire", "Cryptography"],

@@ -15,29 +15,37 @@ package final class LeafHasher {
   package static let hashSize = 32
 
   private enum Pending {
-    /// The bytes keep the chunk's in place.
-    case chunk(ChunkHash, PinnedBytes?)
+    /// A chunk by its number in a group. The bytes keep it in place.
+    case chunk(ChunkGroup, Int, PinnedBytes?)
     /// So many chunks of zeros.
     case zeros(UInt64)
   }
 
   private let crew: WorkCrew
+  /// Chunks that one work item hashes: as many as are hashed at once.
+  private let groupSize: Int
   private var pending: Deque<Pending> = []
-  private var free: [ChunkHash] = []
+  private var free: [ChunkGroup] = []
+  /// The group that the next chunk of the same length belongs to; the crew does not have it yet.
+  private var open: ChunkGroup?
   /// The leaf of a chunk of zeros, once there was one.
   private var zeroLeaf: [UInt8]?
   /// The leaves of the chunks that are done.
-  private(set) var leaves = LeafList()
+  package private(set) var leaves = LeafList()
   /// Bytes in the chunks that are done.
-  private(set) var length: UInt64 = 0
+  package private(set) var length: UInt64 = 0
 
-  init(_ crew: WorkCrew) { self.crew = crew }
+  /// - Parameter inLanes: whether chunks are hashed several at once. The leaves are the same.
+  package init(_ crew: WorkCrew, inLanes: Bool = SHA256Lanes.isPreferred) {
+    self.crew = crew
+    groupSize = inLanes ? SHA256Lanes.count : 1
+  }
 
   /// Chunks handed over and not taken back.
   var pendingCount: Int { pending.count }
 
   /// Hands the next chunk over: the bytes of `range`, which nobody changes until it is taken back.
-  func submit(_ buffer: PageBuffer, _ range: Range<Int>) throws(MigrationError) {
+  package func submit(_ buffer: PageBuffer, _ range: Range<Int>) throws(MigrationError) {
     try submit(buffer, range, nil)
   }
 
@@ -49,11 +57,11 @@ package final class LeafHasher {
   /// Takes the next `count` chunks to be zeros, which one of them is hashed for.
   func submitZeros(_ count: UInt64) throws(MigrationError) {
     if zeroLeaf == nil {
-      let chunk = try ChunkHash()
-      (chunk.buffer, chunk.range) = (PageBuffer(count: Seal.chunkSize), 0..<Seal.chunkSize)
-      chunk.perform()
-      if let error = chunk.error { throw error }
-      zeroLeaf = chunk.leaf
+      let group = try ChunkGroup()
+      group.add(PageBuffer(count: Seal.chunkSize), 0..<Seal.chunkSize)
+      group.perform()
+      if let error = group.error { throw error }
+      zeroLeaf = Array(group.leaves[..<Self.hashSize])
     }
     pending.append(.zeros(count))
   }
@@ -61,22 +69,37 @@ package final class LeafHasher {
   private func submit(
     _ buffer: PageBuffer, _ range: Range<Int>, _ bytes: PinnedBytes?
   ) throws(MigrationError) {
-    let chunk = if let last = free.popLast() { last } else { try ChunkHash() }
-    (chunk.buffer, chunk.range) = (buffer, range)
-    pending.append(.chunk(chunk, bytes))
-    crew.submit(chunk)
+    if let open, open.length != range.count { submit(open) }
+    let group =
+      if let open { open } else if let last = free.popLast() { last } else { try ChunkGroup() }
+    pending.append(.chunk(group, group.count, bytes))
+    group.add(buffer, range)
+    open = group
+    if group.count == groupSize { submit(group) }
+  }
+
+  private func submit(_ group: ChunkGroup) {
+    open = nil
+    crew.submit(group)
   }
 
   /// Takes the oldest chunk back when it is hashed.
   /// - Returns: its bytes, to be unpinned; nil when they were not pinned, or none is pending.
-  func finishOldest() throws(MigrationError) -> PinnedBytes? {
+  package func finishOldest() throws(MigrationError) -> PinnedBytes? {
     switch pending.popFirst() {
-    case .chunk(let chunk, let bytes):
-      crew.finish(chunk)
-      if let error = chunk.error { throw error }
-      leaves.append(chunk.leaf)
-      length += UInt64(chunk.range.count)
-      free.append(chunk)
+    case .chunk(let group, let index, let bytes):
+      if index == 0 {
+        if group === open { submit(group) }
+        crew.finish(group)
+        if let error = group.error { throw error }
+      }
+      leaves.append(
+        group.leaves.span.extracting(index * Self.hashSize..<(index + 1) * Self.hashSize))
+      length += UInt64(group.length)
+      if index + 1 == group.count {
+        group.removeAll()
+        free.append(group)
+      }
       return bytes
     case .zeros(let count):
       if let zeroLeaf { leaves.append(zeroLeaf, count: count) }
@@ -87,31 +110,51 @@ package final class LeafHasher {
   }
 }
 
-/// One chunk to be hashed. A leaf is SHA-256 of a zero byte and the chunk; leaf and node are told apart
-/// by that first byte, as in RFC 6962 section 2.1.
-private final class ChunkHash: WorkItem, @unchecked Sendable {
+/// Chunks of one length that one thread hashes. A leaf is SHA-256 of a zero byte and the chunk; leaf and node
+/// are told apart by that first byte, as in RFC 6962 section 2.1.
+private final class ChunkGroup: WorkItem, @unchecked Sendable {
   private static let leafMark: [UInt8] = [0]
 
-  var buffer: PageBuffer?
-  var range = 0..<0
-  private(set) var leaf = [UInt8](repeating: 0, count: LeafHasher.hashSize)
+  private var chunks: [(buffer: PageBuffer, range: Range<Int>)] = []
+  /// The leaves of the chunks, one after the other.
+  private(set) var leaves = [UInt8](repeating: 0, count: SHA256Lanes.count * LeafHasher.hashSize)
   private(set) var error: MigrationError?
   private var hash: SHA256
 
   init(_: Void = ()) throws(MigrationError) {
     hash = try SHA256()
     super.init()
+    chunks.reserveCapacity(SHA256Lanes.count)
   }
 
+  var count: Int { chunks.count }
+  /// Bytes of each chunk.
+  var length: Int { chunks.first?.range.count ?? 0 }
+
+  func add(_ buffer: PageBuffer, _ range: Range<Int>) { chunks.append((buffer, range)) }
+
+  func removeAll() { chunks.removeAll(keepingCapacity: true) }
+
   override func perform() {
-    guard let buffer else { return }
+    if chunks.count == SHA256Lanes.count, SHA256Lanes.isAvailable { return hashInLanes() }
     do throws(MigrationError) {
-      try hash.update(Self.leafMark)
-      try hash.update(buffer.span.extracting(range))
-      var output = leaf.mutableSpan
-      try hash.finish(into: &output)
+      for (index, chunk) in chunks.enumerated() {
+        try hash.update(Self.leafMark)
+        try hash.update(chunk.buffer.span.extracting(chunk.range))
+        var output = leaves.mutableSpan
+        try hash.finish(into: &output, at: index * LeafHasher.hashSize)
+      }
     } catch {
       self.error = error
     }
+  }
+
+  private func hashInLanes() {
+    let (first, second, third) = (chunks[0], chunks[1], chunks[2])
+    var output = leaves.mutableSpan
+    SHA256Lanes.hash(
+      prefix: Self.leafMark.span, first.buffer.span.extracting(first.range),
+      second.buffer.span.extracting(second.range), third.buffer.span.extracting(third.range),
+      into: &output)
   }
 }
