@@ -6,47 +6,48 @@ internal import SVSM
 internal import Threads
 internal import Wire
 
-/// Hashes the chunks of a stream with all threads of a crew, and collects the leaves of the seal's
+/// Hashes the chunks of a stream with all worker threads, and collects the leaves of the seal's
 /// hash tree in order.
 ///
-/// Chunks depend on stream offsets alone, so they can be hashed in any order.
+/// The borders of chunks depend on stream offsets alone, so chunks can be hashed in any order.
 package final class LeafHasher {
-  /// Bytes of a leaf and of a node.
+  /// Size of a leaf or a node in bytes.
   package static let hashSize = 32
 
   private enum Pending {
-    /// The bytes keep the chunk's in place.
+    /// A chunk. The pinned bytes keep its memory in place.
     case chunk(ChunkHash, PinnedBytes?)
-    /// So many chunks of zeros.
+    /// A number of chunks of zeros.
     case zeros(UInt64)
   }
 
   private let crew: WorkCrew
   private var pending: Deque<Pending> = []
   private var free: [ChunkHash] = []
-  /// The leaf of a chunk of zeros, once there was one.
+  /// The leaf of a chunk of zeros; nil before the first such chunk.
   private var zeroLeaf: [UInt8]?
-  /// The leaves of the chunks that are done.
+  /// The leaves of the chunks that are finished.
   private(set) var leaves = LeafList()
-  /// Bytes in the chunks that are done.
+  /// Number of bytes in the chunks that are finished.
   private(set) var length: UInt64 = 0
 
   init(_ crew: WorkCrew) { self.crew = crew }
 
-  /// Chunks handed over and not taken back.
+  /// Number of chunks that were submitted and not finished.
   var pendingCount: Int { pending.count }
 
-  /// Hands the next chunk over: the bytes of `range`, which nobody changes until it is taken back.
+  /// Submits the next chunk: the bytes of `range`, which must not change until the chunk is
+  /// finished.
   func submit(_ buffer: PageBuffer, _ range: Range<Int>) throws(MigrationError) {
     try submit(buffer, range, nil)
   }
 
-  /// Hands the next chunk over.
+  /// Submits the next chunk.
   func submit(_ bytes: PinnedBytes) throws(MigrationError) {
     try submit(bytes.buffer, bytes.range, bytes)
   }
 
-  /// Takes the next `count` chunks to be zeros, which one of them is hashed for.
+  /// Adds the next `count` chunks as zeros. One such chunk is hashed for all of them.
   func submitZeros(_ count: UInt64) throws(MigrationError) {
     if zeroLeaf == nil {
       let chunk = try ChunkHash()
@@ -67,8 +68,8 @@ package final class LeafHasher {
     crew.submit(chunk)
   }
 
-  /// Takes the oldest chunk back when it is hashed.
-  /// - Returns: its bytes, to be unpinned; nil when they were not pinned, or none is pending.
+  /// Waits until the oldest chunk is hashed and finishes it.
+  /// - Returns: its bytes, to be unpinned; nil when they were not pinned, or no chunk is pending.
   func finishOldest() throws(MigrationError) -> PinnedBytes? {
     switch pending.popFirst() {
     case .chunk(let chunk, let bytes):
@@ -87,8 +88,8 @@ package final class LeafHasher {
   }
 }
 
-/// One chunk to be hashed. A leaf is SHA-256 of a zero byte and the chunk; leaf and node are told apart
-/// by that first byte, as in RFC 6962 section 2.1.
+/// One chunk to be hashed. A leaf is SHA-256 of a zero byte and the chunk. The first byte
+/// distinguishes leaves from nodes, as in RFC 6962 section 2.1.
 private final class ChunkHash: WorkItem, @unchecked Sendable {
   private static let leafMark: [UInt8] = [0]
 
