@@ -15,6 +15,7 @@ package struct VerificationReport: Sendable {
     package var clause: Clause
   }
 
+  /// The outcome of one property.
   package enum Outcome: Sendable, Equatable {
     /// All of it was checked, and nothing is wrong.
     case proven

@@ -29,6 +29,7 @@ package struct MachineState: Sendable, Equatable {
   package var configuration: Configuration?
   /// Whether sections end with a footer.
   package var hasFooters = true
+  /// The records of the stream, in order.
   package var entries: [Entry] = []
   /// Text of the VM description; nil in a stream without one.
   package var description: [UInt8]?

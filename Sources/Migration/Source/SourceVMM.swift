@@ -27,7 +27,7 @@ package struct SourceVMM: ~Copyable {
     case drained
     /// Everything except the commit.
     case described
-    /// The commit, or possibly the commit.
+    /// The commit too, or at least a part of it.
     case committed
   }
 

@@ -42,6 +42,7 @@ package struct CertificateTable: Equatable, Sendable {
     }
   }
 
+  /// One entry of the table, with its content.
   package struct Entry: Equatable, Sendable {
     /// GUID: 16 bytes.
     package let guid: [UInt8]

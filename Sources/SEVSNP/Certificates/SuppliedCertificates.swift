@@ -57,6 +57,7 @@ package struct SuppliedCertificates: Equatable, Sendable {
     return Self(try X509Certificate.read(bytes))
   }
 
+  /// Adds the certificates of `other`, and its counts of skipped entries.
   package mutating func append(_ other: SuppliedCertificates) {
     certificates += other.certificates
     unknownEntries += other.unknownEntries

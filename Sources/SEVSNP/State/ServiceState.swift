@@ -37,6 +37,7 @@ package struct ServiceState: Sendable, Hashable {
   /// Increases by one with each migration, so that an older state can be distinguished from a newer
   /// one.
   package var generation: UInt64
+  /// The state, in the service's own format.
   package var blob: [UInt8]
 
   /// - Throws: `SERVICE-SYNTAX` when `blob` is longer than `maximumSize`.

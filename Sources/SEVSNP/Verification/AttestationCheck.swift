@@ -130,6 +130,7 @@ package struct AttestationCheck: Equatable, Sendable {
     package var question: String { "whether \(meaning)" }
   }
 
+  /// The outcome of one check.
   package enum Outcome: Equatable, Sendable {
     case passed
     case failed(MigrationError)

@@ -70,8 +70,10 @@ package struct AttestationVerifier: Sendable {
     }
   }
 
+  /// Trusted roots, each with the intermediates known under it.
   package var trust: [TrustAnchor]
   package var requirements: Requirements
+  /// The time at which the certificates must be valid.
   package var time: Time
   /// Revocation lists, which the root of each chain must have signed and which must not name its
   /// certificates. Without any, revocation is not checked.

@@ -6,6 +6,7 @@ internal import Wire
 /// What a party trusts and demands when it verifies the other party's attestation report: root
 /// certificates, the time, and requirements on the report.
 package struct Trust: Sendable {
+  /// Trusted roots, each with the intermediates known under it.
   package var anchors: [TrustAnchor]
   /// Seconds since 1970 at which certificates must be valid.
   package var time: Int64

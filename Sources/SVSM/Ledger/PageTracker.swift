@@ -24,7 +24,9 @@ package struct PageTracker: Sendable {
   /// What is known about one page.
   @frozen @usableFromInline
   package struct Bits: Sendable {
+    /// Whether the page is present.
     @usableFromInline package var isPresent: Bool
+    /// Whether the page was touched in the current round.
     @usableFromInline package var isCurrent: Bool
 
     @inlinable init(isPresent: Bool, isCurrent: Bool) {

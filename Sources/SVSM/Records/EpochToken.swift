@@ -34,9 +34,13 @@ package struct EpochToken: Sendable, Hashable {
     package var tag: WireBytes<16>
   }
 
+  /// Number of the epoch, from 1.
   package var epoch: UInt32
+  /// Whether this is the last epoch, in which the guest is paused.
   package var isLast: Bool
+  /// Sequence number of the first page record of the epoch.
   package var firstSequence: UInt64
+  /// Page records of the epoch, by operation.
   package var counts: PageCounts
   /// SHA-384, 48 bytes.
   package var transcript: [UInt8]

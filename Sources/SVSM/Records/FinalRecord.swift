@@ -34,7 +34,9 @@ package struct FinalRecord: Sendable, Hashable {
 
   package var kind: Kind
   package var index: UInt32
+  /// Number among all final records, from 1; the AEAD nonce.
   package var sequence: UInt64
+  /// Length of the ciphertext in bytes.
   package var length: UInt32
 
   package init(kind: Kind, index: UInt32, sequence: UInt64, length: UInt32) {
@@ -150,9 +152,13 @@ package struct CommitRecord: Sendable, Hashable {
   /// The only version.
   private static let version: UInt16 = 1
 
+  /// Number of epochs.
   package var epochs: UInt32
+  /// Number of page records of all epochs.
   package var pageRecords: UInt64
+  /// Number of private pages that were exported and not withdrawn.
   package var privatePages: UInt64
+  /// Final records before the commit, by kind.
   package var final: FinalCounts
   /// SHA-384, 48 bytes.
   package var transcript: [UInt8]

@@ -3,6 +3,7 @@ package import SEVSNP
 
 /// The state of a guest that its SVSM holds in addition to the guest's memory.
 package struct TrustedGuestState: Sendable, Hashable {
+  /// The state of every page of the guest.
   package var pageStates: PageStateMap
   /// In order of APIC id.
   package var vcpus: [VCPUState]

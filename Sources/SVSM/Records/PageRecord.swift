@@ -64,11 +64,16 @@ package struct PageMetadata: Sendable, Hashable {
   /// Size of a page in bytes.
   package static var pageSize: Int { Layout.range(of: \.content).count }
 
+  /// Number of the record, from 1; the AEAD nonce.
   package var sequence: UInt64
+  /// Guest-physical address of the page.
   package var gpa: UInt64
+  /// Number of the epoch, from 1.
   package var epoch: UInt32
   package var operation: Operation
+  /// Size of the RMP entry that covers the page.
   package var size: RMPPageSize
+  /// Access permissions of the four VMPLs to the page.
   package var permissions: VMPLPermissions
 
   package init(

@@ -99,6 +99,10 @@ package struct Seal: Sendable, Hashable {
     return record.bytes
   }
 
+  /// - Parameters:
+  ///   - root: root of the hash tree, 32 bytes.
+  ///   - trailer: the VM description record after the seal; empty when there is none.
+  ///   - signer: the signer's public key, 97 bytes; nil for an unsigned seal.
   package init(
     coveredLength: UInt64, root: [UInt8], trailer: [UInt8], signer: [UInt8]?
   ) throws(MigrationError) {

@@ -43,15 +43,19 @@ package struct SessionKeys {
     try self.init(transportKey: transportKey, transferData: transferData.encoded)
   }
 
+  /// The cipher that seals page records.
   package func pageSealer() throws(MigrationError) -> AEADSealer {
     try AEADSealer(key: pages.bytes)
   }
+  /// The cipher that opens page records.
   package func pageOpener() throws(MigrationError) -> AEADOpener {
     try AEADOpener(key: pages.bytes)
   }
+  /// The cipher that seals final records.
   package func finalSealer() throws(MigrationError) -> AEADSealer {
     try AEADSealer(key: final.bytes)
   }
+  /// The cipher that opens final records.
   package func finalOpener() throws(MigrationError) -> AEADOpener {
     try AEADOpener(key: final.bytes)
   }

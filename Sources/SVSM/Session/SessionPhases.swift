@@ -1,6 +1,7 @@
 // The phases of a session, named as in `Formats/api.md`, section 1.
 
 extension SourceSVSM {
+  /// The phase of a session on the source side.
   package enum Phase: Sendable, CaseIterable {
     /// Pages are exported, epoch by epoch.
     case exporting
@@ -16,6 +17,7 @@ extension SourceSVSM {
 }
 
 extension DestinationSVSM {
+  /// The phase of a session on the destination side.
   package enum Phase: Sendable, CaseIterable {
     /// Page records and epoch tokens are processed.
     case importing
