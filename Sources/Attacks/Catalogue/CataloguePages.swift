@@ -11,7 +11,7 @@ extension Attack {
     copy header(ram.part[0]) after page.once[?]
     """
 
-  /// The same directly before the page.
+  /// The same part and record, directly before the page.
   static let sharedBeforePage = """
     copy header(ram.part[0]) before page.once[?]
     insert before page.once[?] shared-record page.once[?]

@@ -17,7 +17,7 @@ package struct VerificationReport: Sendable {
 
   /// The outcome of one property.
   package enum Outcome: Sendable, Equatable {
-    /// All of it was checked, and nothing is wrong.
+    /// The property was checked completely, and nothing is wrong.
     case proven
     /// The first findings, in the order in which they were met, and the number of further findings.
     case refuted([Refutation], more: UInt64)

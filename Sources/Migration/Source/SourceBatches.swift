@@ -52,7 +52,7 @@ final class PrivateBatch: WorkItem, @unchecked Sendable {
   /// The buffer that takes the parts, from `position` on.
   private let ring: PageBuffer
   var position = 0
-  /// Where the pages are.
+  /// Place of the pages in a RAM block.
   var place = BlockExtent(block: 0, offset: 0, size: 0)
   /// Whether the pages are a hole: they are zero and are not read.
   var isHole = false
@@ -104,7 +104,7 @@ final class CheckBatch: WorkItem, @unchecked Sendable {
   let check: PageCheck
   private let plaintext = PageBuffer(count: pagesPerBatch * PageMetadata.pageSize)
   private let guest: GuestReader
-  /// Where the pages are.
+  /// Place of the pages in a RAM block.
   var place = BlockExtent(block: 0, offset: 0, size: 0)
   /// Whether the pages are a hole: they are zero and are not read.
   var isHole = false

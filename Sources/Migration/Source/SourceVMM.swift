@@ -19,7 +19,7 @@ package struct SourceVMM: ~Copyable {
 
   /// What of the stream has been sent.
   package enum Phase: Sendable {
-    /// Nothing.
+    /// Nothing yet.
     case ready
     /// Session and maps; memory is being sent, epoch by epoch.
     case exporting
@@ -27,7 +27,7 @@ package struct SourceVMM: ~Copyable {
     case drained
     /// Everything except the commit.
     case described
-    /// The commit too, or at least a part of it.
+    /// Everything; or sending the commit has begun.
     case committed
   }
 

@@ -29,7 +29,7 @@ package struct Seal: Sendable, Hashable {
     package var coveredLength: BE64
     /// Leaves.
     package var chunkCount: BE64
-    /// Of the hash tree.
+    /// Root of the hash tree.
     package var root: WireBytes<32>
     /// Bytes of the VM description record after the seal.
     package var trailerLength: BE64
