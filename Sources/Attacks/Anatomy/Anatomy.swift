@@ -3,12 +3,12 @@ internal import QEMUStream
 package import SVSM
 internal import Wire
 
-/// Where everything lies in a valid SNP stream: an index of its records, made in one pass.
+/// An index of the records of a valid SNP stream, made in one pass: it tells where everything is.
 ///
-/// It holds no content. Private pages and the records of shared memory are kept as runs, so that it
-/// does not grow with the guest's memory but with its fragmentation.
+/// It holds no content. Private pages and records of shared memory are stored as runs, so the index
+/// grows with the fragmentation of the guest's memory and not with its size.
 package struct Anatomy: Sendable {
-  /// What a part of a stream is.
+  /// The kind of a part of a stream.
   package enum Kind: Hashable, Sendable, CaseIterable {
     case file, configuration, session, map, machine, device
     case final(FinalRecord.Kind)
@@ -17,10 +17,10 @@ package struct Anatomy: Sendable {
     case pagesStart, page, pagesEnd
     case epochsStart, token, epochsEnd
     case optional, eof, seal, description
-    /// An offer or an instance file, whole: such a file has no other part.
+    /// A whole offer or instance file: such a file has only this one part.
     case offer, instance
 
-    /// The names in a place ("page[3]").
+    /// The names of kinds in places ("page[3]").
     private static let names: KeyValuePairs<Kind, String> = [
       .file: "file", .configuration: "configuration", .session: "session", .map: "map",
       .machine: "machine", .device: "device", .commit: "commit", .ramStart: "ram.start",
@@ -41,12 +41,12 @@ package struct Anatomy: Sendable {
       self = kind
     }
 
-    /// Whether `word` is the first of the words that a name is made of.
+    /// Whether `word` is the first word of the name of a kind.
     static func begins(with word: String) -> Bool {
       named.keys.contains { $0.split(separator: ".")[0] == word }
     }
 
-    /// Whether it is a section: with a header in front and a footer behind.
+    /// Whether it is a section, which has a header before its body and a footer after it.
     package var isSection: Bool {
       switch self {
       case .file, .configuration, .eof, .seal, .description, .offer, .instance: false
@@ -54,7 +54,7 @@ package struct Anatomy: Sendable {
       }
     }
 
-    /// Whether its header is type and id alone.
+    /// Whether its header consists of type and id only.
     var hasShortHeader: Bool {
       switch self {
       case .ramPart, .ramEnd, .page, .pagesEnd, .token, .epochsEnd: true
@@ -63,11 +63,11 @@ package struct Anatomy: Sendable {
     }
   }
 
-  /// One part of the stream, from its first byte to the end of its footer; or several pages that
-  /// follow each other, each `end - start` bytes after the one before.
+  /// One part of the stream, from its first byte to the end of its footer; or several consecutive
+  /// pages, each beginning `end - start` bytes after the previous one.
   package struct Part: Sendable, Hashable {
     package var kind: Kind
-    /// Number of the first among its kind, from 0.
+    /// Number of the first one among those of its kind, from 0.
     package var first: Int
     /// More than one only for pages.
     package var count: Int
@@ -75,18 +75,18 @@ package struct Anatomy: Sendable {
     package var start: UInt64
     /// Offset of the body.
     package var body: UInt64
-    /// Behind the footer.
+    /// Offset of the first byte after the footer.
     package var end: UInt64
 
-    /// Bytes of one.
+    /// Size of one part in bytes.
     package var size: UInt64 { end - start }
-    /// Behind the last.
+    /// Offset of the first byte after the last part of the run.
     package var runEnd: UInt64 { start + size * UInt64(count) }
-    /// Bytes of the body.
+    /// Size of the body in bytes.
     package var bodySize: UInt64 { end - body - (kind.isSection ? Self.footerSize : 0) }
     static let footerSize = UInt64(StreamGrammar.Footer.size)
 
-    /// The one of number `index` alone.
+    /// The part with number `index` from the run.
     func alone(_ index: Int) -> Part {
       let shift = size * UInt64(index - first)
       return Part(
@@ -95,38 +95,39 @@ package struct Anatomy: Sendable {
     }
   }
 
-  /// What ends the header of a section that starts: after the name.
+  /// The end of the header of a section that starts: the fields after the name.
   struct HeaderEnd: WireRecord {
     var instance: BE32
     var version: BE32
   }
 
-  /// Records of shared memory that follow each other: equal in kind and size.
+  /// Consecutive records of shared memory that are equal in kind and size.
   struct RAMRun: Sendable {
     var first: Int
     var count: Int
     var start: UInt64
-    /// Bytes of one.
+    /// Size of one record in bytes.
     var size: UInt64
-    /// Bytes of the block's name with its length byte; 0 for "the same block".
+    /// Size in bytes of the block's name with its length byte; 0 when the record continues the
+    /// previous block.
     var nameSize: UInt64
     var isZero: Bool
 
-    /// Bytes of the address with its flags, which comes first.
+    /// Size in bytes of the address with its flags, which is first in a record.
     static let wordSize = UInt64(MemoryLayout<UInt64>.size)
   }
 
-  /// In stream order, without gaps.
+  /// The parts, in stream order and without gaps.
   package internal(set) var parts: [Part] = []
   var ramRuns: [RAMRun] = []
-  /// Bytes of the stream.
+  /// Length of the stream in bytes.
   package internal(set) var size: UInt64 = 0
-  /// Bytes of the leaves of the seal.
+  /// Number of leaves of the seal.
   var leafCount: Int = 0
-  /// Name and size of each RAM block; where they are mapped.
+  /// Name and size of each RAM block. `map` tells where the blocks are mapped.
   var blocks: [(name: String, size: UInt64)] = []
   var map = GuestMap()
-  /// Parts of each kind: their places in `parts`.
+  /// Indices in `parts` of the parts of each kind.
   private var places: [Kind: [Int]] = [:]
 
   init() {}
@@ -137,22 +138,22 @@ package struct Anatomy: Sendable {
     append(Part(kind: kind, first: 0, count: 1, start: 0, body: 0, end: size))
   }
 
-  /// A file of which nothing but its size is known.
+  /// A file of which only the size is known.
   init(plainSize size: UInt64) { self.size = size }
 
-  /// How many there are of `kind`.
+  /// Number of parts of `kind`.
   package func count(_ kind: Kind) -> Int {
     guard let last = places[kind]?.last else { return 0 }
     return parts[last].first + parts[last].count
   }
 
-  /// Records of shared memory.
+  /// Number of records of shared memory.
   package var ramRecords: Int { ramRuns.last.map { $0.first + $0.count } ?? 0 }
 
-  /// The part of `kind` with this number, alone; nil when there is none.
+  /// The part of `kind` with this number, as a run of one; nil when there is none.
   package func part(_ kind: Kind, _ index: Int = 0) -> Part? {
     guard let places = places[kind], index >= 0, index < count(kind) else { return nil }
-    // The last run that begins at or before it.
+    // Search for the last run that begins at or before it.
     var (low, high) = (0, places.count)
     while high - low > 1 {
       let middle = (low + high) / 2
@@ -161,7 +162,7 @@ package struct Anatomy: Sendable {
     return parts[places[low]].alone(index)
   }
 
-  /// The part that holds the byte at `offset`, alone; nil behind the end.
+  /// The part that holds the byte at `offset`, as a run of one; nil after the end.
   package func part(at offset: UInt64) -> Part? {
     var (low, high) = (0, parts.count)
     guard high > 0, offset < size else { return nil }

@@ -7,8 +7,8 @@ internal import Wire
 
 extension Anatomy {
   /// Indexes a valid SNP stream.
-  /// - Parameter input: at the first byte of the stream, which is its offset 0.
-  /// - Throws: what `SNPStreamReader` refuses: an attack is made from a stream that is whole.
+  /// - Parameter input: the stream, at its first byte, which must have offset 0.
+  /// - Throws: what `SNPStreamReader` refuses, because attacks are made from valid streams only.
   package init(_ input: StreamInput) throws(MigrationError) {
     var builder = AnatomyBuilder()
     var reader = SNPStreamReader(input, checkingSealWith: nil)
@@ -29,22 +29,22 @@ extension Anatomy {
   }
 }
 
-/// Puts an anatomy together from what a reader finds.
+/// Builds an anatomy from what a reader returns.
 private struct AnatomyBuilder {
   var anatomy = Anatomy()
   private var counts: [Anatomy.Kind: Int] = [:]
   /// The part whose end is not known yet.
   private var open: Anatomy.Part?
-  /// Where the next record of shared memory begins.
+  /// Offset at which the next record of shared memory begins.
   private var ramNext: UInt64 = 0
   private var sealStart: UInt64 = 0
 
-  /// A record lies in the section of `header`, which may be a new one.
+  /// Notes that a record is in the section of `header`, which may be a new section.
   mutating func enter(_ header: SectionHeader, _ record: SNPStreamReader.Record) {
     guard header.offset != open?.start, let kind = Self.kind(header, record) else { return }
     var size = UInt64(StreamGrammar.PartHeader.size)
     if !kind.hasShortHeader {
-      // A length byte, the name, and what comes after it.
+      // The length byte of the name, the name, and the fields after it.
       size += UInt64(1 + header.name.bytes.count + Anatomy.HeaderEnd.size)
     }
     begin(kind, at: header.offset, body: header.offset + size)
@@ -74,7 +74,8 @@ private struct AnatomyBuilder {
     }
   }
 
-  /// - Returns: whether it was the end.
+  /// Takes a record.
+  /// - Returns: whether it was the end of the stream.
   mutating func take(
     _ record: SNPStreamReader.Record, payload: UInt64, size: Int, read: UInt64
   ) throws(MigrationError) -> Bool {

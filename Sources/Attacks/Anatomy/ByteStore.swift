@@ -2,11 +2,11 @@ package import Errors
 package import FileIO
 internal import Wire
 
-/// Bytes that can be read at any place, again and again: what an attack is made from.
+/// Bytes that can be read at any offset and repeatedly: the input of an attack.
 package protocol ByteStore: AnyObject, Sendable {
-  /// Bytes there are.
+  /// Number of bytes.
   var size: UInt64 { get }
-  /// The bytes of `range`, which lies in the store.
+  /// The bytes of `range`, which must be in the store.
   /// - Throws: `IO-READ`.
   func read(_ range: Range<UInt64>) throws(MigrationError) -> [UInt8]
 }
@@ -40,7 +40,7 @@ package final class StoredFile: ByteStore {
   private let file: InputFile
   package let size: UInt64
 
-  /// - Throws: `INPUT-KIND` for what has no size.
+  /// - Throws: `INPUT-KIND` for a file without a size, such as a pipe.
   package init(_ file: InputFile) throws(MigrationError) {
     self.file = file
     size = try file.regularSize()

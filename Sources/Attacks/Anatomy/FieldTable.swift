@@ -7,10 +7,10 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// The fields of one part of a stream, by the layouts that are declared for it.
+/// The fields of one part of a stream, according to the layouts declared for it.
 struct FieldTable {
   typealias Step = PlaceSyntax.Step
-  /// Turns a step's index into a number below a count; nil when there is none.
+  /// Converts a step's index to a number below a count; nil when there is none.
   typealias Chooser = (Step, Int) throws(MigrationError) -> Int?
 
   private let input: Scene.Input
@@ -21,9 +21,9 @@ struct FieldTable {
     self.part = part
   }
 
-  /// Names of which a part may have several.
+  /// Names of fields that a part may have several of.
   private static let repeated: Set<String> = ["entry", "leaf", "sealed"]
-  /// Names that have fields of their own.
+  /// Names of fields that have fields of their own.
   private static let nested: Set<String> = ["entry", "report", "sealed"]
 
   /// A field of a section's header: type, id, name, instance, version.
@@ -36,11 +36,11 @@ struct FieldTable {
     return end.range(of: name)?.moved(by: endStart)
   }
 
-  /// The field that `steps` name, from the outside in.
+  /// The bytes of the field that `steps` name, from the outer to the inner one.
   func find(_ steps: [Step], _ choose: Chooser) throws(MigrationError) -> Range<UInt64>? {
     guard let first = steps.first else { return part.start..<part.end }
     let rest = steps.dropFirst().first
-    // Entries and leaves alone are several; entries and a report alone have fields of their own.
+    // Only entries and leaves can be indexed; only entries and reports have fields of their own.
     guard first.index == nil || Self.repeated.contains(first.name), rest?.index == nil,
       steps.count <= (Self.nested.contains(first.name) ? 2 : 1)
     else { return nil }
@@ -86,11 +86,11 @@ struct FieldTable {
     record.range(of: step.name)?.moved(by: start)
   }
 
-  /// A record that is no section: a type byte, a 4-byte length, and so many bytes of `text`.
+  /// A record that is not a section: a type byte, a 4-byte length, and that many bytes of `text`.
   private func tagged(_ step: Step, text: String) throws(MigrationError) -> Range<UInt64>? {
     let head = StreamGrammar.TextHeader.self
     let start = part.body + UInt64(head.size)
-    // Of a configuration QEMU's subsections may follow.
+    // QEMU's subsections may follow the text of a configuration.
     if step.name == text {
       return try start..<start + input.store.number(in: head.range(of: \.length), from: part.body)
     }
@@ -111,7 +111,8 @@ struct FieldTable {
     }
   }
 
-  /// The offer follows the fixed part of an instance, which says how long it is; the checksum is last.
+  /// The offer follows the fixed part of an instance file, which states the offer's length; the
+  /// checksum is last.
   private func instance(_ step: Step) throws(MigrationError) -> Range<UInt64>? {
     let layout = SVSMInstance.Layout.self
     let end = part.body + part.bodySize
@@ -127,13 +128,13 @@ struct FieldTable {
     }
   }
 
-  /// The number in a field of the fixed part; nil when the part ends before.
+  /// The number in a field of the fixed part; nil when the part ends before the field does.
   private func number(_ field: Range<Int>) throws(MigrationError) -> UInt64? {
     guard UInt64(field.upperBound) <= part.bodySize else { return nil }
     return try input.store.number(in: field, from: part.body)
   }
 
-  /// `report`, a field of it, and `certificates`, which follow a fixed part.
+  /// The fields after a fixed part: `report`, a field of the report, and `certificates`.
   private func evidence(
     _ record: any WireRecord.Type, _ first: Step, _ rest: Step?
   ) throws(MigrationError) -> Range<UInt64>? {
@@ -162,7 +163,8 @@ struct FieldTable {
     return field(layout, rest, at: start)
   }
 
-  /// An entry of the machine, of all or of those that are sealed: entries differ in length.
+  /// An entry of the machine, counted among all entries or among the sealed ones. Entries differ in
+  /// length, so they are walked.
   private func machineEntry(
     _ step: Step, _ rest: Step?, _ choose: Chooser
   ) throws(MigrationError) -> Range<UInt64>? {
@@ -177,7 +179,7 @@ struct FieldTable {
       let place = try store.number(in: fixed.range(of: \.place), from: next)
       let data =
         try next + UInt64(fixed.size) + store.number(in: fixed.range(of: \.nameLength), from: next)
-      // Place 0: the body stands after the name.
+      // Place 0: the body follows the name.
       let end =
         place == 0 ? try data + store.number(in: fixed.range(of: \.length), from: next) : data
       if step.name == "entry" || place == MachineState.sealedPlace {
@@ -197,11 +199,11 @@ struct FieldTable {
 }
 
 extension Range<Int> {
-  /// The same bytes of a record that begins at `start`.
+  /// The same bytes in a record that begins at `start`.
   func moved(by start: UInt64) -> Range<UInt64> {
     start + UInt64(lowerBound)..<start + UInt64(upperBound)
   }
 
-  /// The same bytes of a record that begins at `start`.
+  /// The same bytes in a record that begins at `start`.
   func moved(by start: Int) -> Range<Int> { start + lowerBound..<start + upperBound }
 }

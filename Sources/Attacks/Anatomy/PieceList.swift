@@ -2,13 +2,13 @@ package import Errors
 internal import FileIO
 package import Wire
 
-/// A stream that is put together from pieces of others and from bytes of its own.
+/// A stream composed of pieces of other streams and of literal bytes.
 ///
-/// It holds no content of its inputs: memory follows the number of edits. Pieces of the input keep
-/// their offsets there, so that what an edit names stays findable wherever it was moved to.
+/// It holds no content of its inputs: memory grows with the number of edits. Pieces of an input
+/// keep their offsets in the input, so that an edit can find what it names wherever that was moved.
 package struct PieceList: Sendable {
   enum Content: Sendable {
-    /// Bytes of an input from an offset on.
+    /// Bytes of an input, beginning at an offset.
     case stored(input: Int, at: UInt64)
     case literal([UInt8])
   }
@@ -16,11 +16,11 @@ package struct PieceList: Sendable {
   struct Piece: Sendable {
     var content: Content
     var count: UInt64
-    /// Whose offsets `origin` are; nil for bytes that show nothing of an input.
+    /// The space in which `origin` is an offset; nil for bytes that represent nothing in an input.
     var space: Int?
     var origin: UInt64
 
-    /// The first `count` bytes, or what is behind them.
+    /// The first `count` bytes of the piece.
     func front(_ count: UInt64) -> Piece {
       var piece = self
       piece.count = count
@@ -46,7 +46,7 @@ package struct PieceList: Sendable {
   let stores: [any ByteStore]
   private(set) var pieces: [Piece]
 
-  /// The first of `stores` as it is.
+  /// The first of `stores`, unchanged.
   init(_ stores: [any ByteStore]) {
     self.stores = stores
     let size = stores[0].size
@@ -65,7 +65,7 @@ package struct PieceList: Sendable {
     }
   }
 
-  /// The bytes that now stand for those of `location`, as far as they are still there.
+  /// The bytes that now represent those of `location`, which must still be whole.
   mutating func read(_ location: Location) throws(MigrationError) -> [UInt8] {
     let range = try claim(location)
     var bytes: [UInt8] = []
@@ -73,7 +73,7 @@ package struct PieceList: Sendable {
     return bytes
   }
 
-  /// Whether the bytes of `location` still stand together.
+  /// Whether the bytes of `location` are still consecutive.
   mutating func holds(_ location: Location) -> Bool {
     do throws(MigrationError) {
       _ = try claim(location)
@@ -83,7 +83,7 @@ package struct PieceList: Sendable {
     }
   }
 
-  /// Writes the whole.
+  /// Writes all pieces.
   /// - Throws: `IO-READ`, `IO-WRITE`.
   package func write(to output: any ByteOutput) throws(MigrationError) {
     for piece in pieces { try write(piece, to: output) }
@@ -103,7 +103,7 @@ package struct PieceList: Sendable {
 
   // MARK: Editing
 
-  /// Makes a border between pieces at `offset` of `space`.
+  /// Splits the piece that crosses `offset` of `space`, if there is one.
   private mutating func split(_ space: Int, at offset: UInt64) {
     for index in pieces.indices {
       let piece = pieces[index]
@@ -116,8 +116,8 @@ package struct PieceList: Sendable {
     }
   }
 
-  /// The pieces that stand for `location`, which must be whole and in one place.
-  /// - Throws: `RECIPE-PLACE` when an edit before has taken them apart.
+  /// The pieces that represent `location`, which must be complete and consecutive.
+  /// - Throws: `RECIPE-PLACE` when an earlier edit has separated them.
   private mutating func claim(_ location: Location) throws(MigrationError) -> Range<Int> {
     let end = location.offset + location.size
     split(location.space, at: location.offset)
@@ -144,7 +144,7 @@ package struct PieceList: Sendable {
     return first..<index
   }
 
-  /// Where a piece that begins at `location` stands, or would.
+  /// The index at which a piece that begins at `location` is, or would be inserted.
   private mutating func index(
     of location: Location, _ side: Recipe.Side = .before
   ) throws(MigrationError) -> Int {
@@ -156,7 +156,7 @@ package struct PieceList: Sendable {
     {
       return index
     }
-    // Nothing begins there any more: behind what ends there.
+    // No piece begins there any more: use the index after the piece that ends there.
     if let index = pieces.lastIndex(where: {
       $0.space == location.space && $0.origin + $0.count == location.offset
     }) {
@@ -168,7 +168,7 @@ package struct PieceList: Sendable {
       .recipePlace, "an edit before has cut this place out", at: location.offset)
   }
 
-  /// Replaces the bytes of `location`, as many as there are in `bytes`.
+  /// Replaces the first bytes of `location` with `bytes`.
   mutating func set(_ location: Location, to bytes: [UInt8]) throws(MigrationError) {
     guard !bytes.isEmpty else { return }
     let part = Location(
@@ -187,13 +187,13 @@ package struct PieceList: Sendable {
     pieces.removeSubrange(try claim(location))
   }
 
-  /// Takes away all from `location` on.
+  /// Removes everything from `location` on.
   mutating func truncate(at location: Location) throws(MigrationError) {
     let start = try index(of: location)
     pieces.removeSubrange(start...)
   }
 
-  /// Puts bytes of their own at `location`, beside what stands on one side of it.
+  /// Inserts literal bytes at `location`, next to the piece before it or after it.
   mutating func insert(
     _ bytes: [UInt8], at location: Location, _ side: Recipe.Side
   ) throws(MigrationError) {
@@ -208,7 +208,7 @@ package struct PieceList: Sendable {
       Piece(content: .literal(bytes), count: UInt64(bytes.count), space: nil, origin: 0))
   }
 
-  /// Puts `range` of an input at `location`, to be called `space` from now on.
+  /// Inserts `range` of an input at `location`. The copy is addressed as `space` from now on.
   mutating func insert(
     input: Int, _ range: Range<UInt64>, as space: Int, at location: Location, _ side: Recipe.Side
   ) throws(MigrationError) {
@@ -231,7 +231,7 @@ package struct PieceList: Sendable {
     pieces.insert(contentsOf: moved, at: place)
   }
 
-  /// Puts each of two ranges where the other is.
+  /// Exchanges two ranges.
   mutating func swap(_ first: Location, _ second: Location) throws(MigrationError) {
     _ = try claim(first)
     let late = try claim(second)

@@ -1,45 +1,48 @@
 package import Errors
 
-/// One way in which a hostile host, or a source that lies, goes against a migration: a recipe with a
-/// name, the threats it stands for, and what must come of it.
+/// One way in which a hostile host, or a lying source, attacks a migration: a recipe with a name,
+/// the threats that it represents, and the required outcome.
 package struct Attack: Sendable {
-  /// What is attacked.
+  /// The subject of the attack.
   package enum Subject: String, Sendable {
-    /// A stream: a destination is to refuse it.
+    /// A stream: a destination must refuse it.
     case stream
-    /// A destination's offer: a source is to refuse it.
+    /// A destination's offer: a source must refuse it.
     case offer
-    /// A source's instance: it is to refuse to serve.
+    /// A source's instance: it must refuse to save.
     case source
   }
 
-  /// Which destination is to load the stream.
+  /// The destination that loads the stream.
   package enum Target: String, Sendable {
-    /// The one it is for, which has served nobody yet.
+    /// The destination of the stream, in its first load.
     case destination
-    /// The one it is for, which has loaded it already.
+    /// The destination of the stream, which has loaded it already.
     case used
-    /// Another one.
+    /// Another destination.
     case other
   }
 
   package let name: String
-  /// Rows of the threat table, `Formats/threats.md`.
+  /// Numbers of rows in the threat table, `Formats/threats.md`.
   package let threats: [Int]
-  /// What is done: one clause.
+  /// What is done, as one clause.
   package let summary: String
-  /// The recipe (`Formats/vectors.md`).
+  /// The text of the recipe (`Formats/vectors.md`).
   package let text: String
   package let subject: Subject
   package let target: Target
-  /// Whether it is one in a stream of one epoch only: between two a guest may itself do what it says.
+  /// Whether it is an attack only in a stream of one epoch: between two epochs the guest itself may
+  /// do the same.
   package let needsOneEpoch: Bool
-  /// Whether a destination that takes sources without proof accepts it: the one documented exception.
+  /// Whether a destination that accepts sources without proof accepts it, which is the one
+  /// documented exception.
   package let passesOneWay: Bool
-  /// What must come of it.
+  /// The required outcome.
   package let plain: Expectation
-  /// The same when a host then mends all that needs no key, and seals with a key of its own; nil when
-  /// that makes no difference, or the recipe says itself what is mended.
+  /// The required outcome when the host then repairs everything that needs no key, and seals with a
+  /// key of its own; nil when that makes no difference, or when the recipe itself states what is
+  /// repaired.
   package let mended: Expectation?
 
   init(
@@ -54,15 +57,15 @@ package struct Attack: Sendable {
   }
 
   /// The attack's recipe.
-  /// - Parameter isMended: whether the host mends what it can afterwards, where the recipe does not say
-  ///   that itself.
-  /// - Throws: `RECIPE-SYNTAX` when the catalogue is wrong.
+  /// - Parameter isMended: whether the host repairs what it can afterwards, unless the recipe
+  ///   itself states what is repaired.
+  /// - Throws: `RECIPE-SYNTAX` when the catalogue has an error.
   package func recipe(mended isMended: Bool = false) throws(MigrationError) -> Recipe {
     let plain = try Recipe(parsing: text)
     return isMended && !plain.mends ? try Recipe(parsing: text + "\nrepair resign") : plain
   }
 
-  /// What it needs beside the stream: "second stream", "instance", "offer".
+  /// The materials that it needs in addition to the stream: "second stream", "instance", "offer".
   package var needs: [String] {
     guard let recipe = try? recipe() else { return [] }
     var needs: [String] = []
@@ -76,6 +79,6 @@ package struct Attack: Sendable {
   package static let all: [Attack] =
     flips + pages + finals + borders + lengths + hosts + rogueReports + rogueRecords + offers
 
-  /// The attack of this name.
+  /// The attack with this name; nil when there is none.
   package static func named(_ name: String) -> Attack? { all.first { $0.name == name } }
 }

@@ -8,10 +8,10 @@ package import Wire
 extension Attack {
   /// Makes the attack.
   /// - Parameters:
-  ///   - materials: what it is made from.
-  ///   - isMended: whether the host then mends all that needs no key.
-  /// - Throws: `ATTACK-NEEDS` when the materials do not have what it is about, or are already as it would
-  ///   make them; `IO-READ`, `IO-WRITE`.
+  ///   - materials: the inputs of the attack.
+  ///   - isMended: whether the host then repairs everything that needs no key.
+  /// - Throws: `ATTACK-NEEDS` when the materials lack what the attack changes, or already are what
+  ///   it would make of them; `IO-READ`, `IO-WRITE`.
   package func make(
     from materials: Materials, mended isMended: Bool = false, to output: any ByteOutput
   ) throws(MigrationError) {
@@ -39,7 +39,7 @@ extension Attack {
     }
   }
 
-  /// The session a source begins with a small guest.
+  /// The transfer data of a session that a source begins with a small guest.
   /// - Parameters:
   ///   - offer: the offer file's bytes.
   ///   - source: the source's instance.

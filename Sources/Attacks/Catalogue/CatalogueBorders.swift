@@ -2,7 +2,7 @@ internal import Errors
 internal import Wire
 
 extension Attack {
-  /// Ends too early, ends too late, and the seal.
+  /// Early ends, additions after the end, and the seal.
   static let borders: [Attack] = [
     Attack(
       "truncate-all", [13], "the stream ends before its first byte", "truncate at 0",

@@ -2,7 +2,7 @@ internal import Errors
 internal import Wire
 
 extension Attack {
-  /// Session, vCPUs, services, map and commit rearranged.
+  /// Rearranged sessions, vCPUs, services, maps and commits.
   static let finals: [Attack] = [
     Attack(
       "reorder-final-records", [3, 28], "a service before the vCPUs", "move service before vcpu",

@@ -1,7 +1,7 @@
 internal import Errors
 
 extension Attack {
-  /// Bits flipped, one region after the other: a host without keys.
+  /// Flipped bits, one region after the other, by a host without keys.
   static let flips: [Attack] = [
     Attack(
       "flip-file-header", [1], "one bit of the file's first bytes", "flip file.magic+? mask=?",
@@ -9,7 +9,7 @@ extension Attack {
     Attack(
       "flip-machine-name", [1], "one bit of the machine's name",
       "flip configuration.name+? mask=?",
-      // Another name, or no text any more.
+      // It is another name, or not valid UTF-8.
       plain: .init([.sealChunk], [.sealChunk]).or([.configuration], [.configuration]),
       mended: .init([.sealSigner], [.sealSigner]).or([.configuration], [.configuration])),
     Attack(
@@ -46,7 +46,7 @@ extension Attack {
     Attack(
       "flip-source-signature", [1, 21], "one bit of the signature of the source's report",
       "flip session.report.SIGNATURE_R+? mask=?",
-      // The number, or the zeros behind it.
+      // The flip hits the number, or the zeros after it.
       plain: .init([.epochTranscript], [.reportSignature])
         .or([.epochTranscript], [.reportReserved]),
       mended: .init([.sealSigner], [.reportSignature]).or([.sealSigner], [.reportReserved])),
@@ -57,7 +57,7 @@ extension Attack {
       mended: .init([.sealSigner], [.certificateChain])),
     Attack(
       "flip-guest-map", [1], "one bit of where RAM lies", "flip map.entry[?].gpa+? mask=?",
-      // A place where no RAM can lie, or another one.
+      // The result is an address at which no RAM can be mapped, or another valid one.
       plain: .init([.guestMap], [.guestMap])
         .or(
           [.guestMap, .mapSharedAtPrivate, .sealChunk],
@@ -72,7 +72,8 @@ extension Attack {
       mended: .init([.sealSigner], [.sealSigner])),
     Attack(
       "flip-page-metadata", [1], "one bit of a page's address", "flip page[?].gpa+? mask=?",
-      // No page's address, one without memory or of shared memory, or that of another record.
+      // The result is not a page address, an address without memory or with shared memory, or that
+      // of another record.
       plain: .init(
         [
           .pageAddress, .guestMap, .mapSharedAtPrivate, .epochTranscript, .pageRepeated,

@@ -1,7 +1,7 @@
 internal import Errors
 
 extension Attack {
-  /// What a host rewrites of its own, and where it takes a stream.
+  /// What a host rewrites of its own data, and destinations to which it takes a stream.
   static let hosts: [Attack] = [
     Attack(
       "host-rewrites-shared", [11], "shared memory changed", "set ram.content[?].content random",

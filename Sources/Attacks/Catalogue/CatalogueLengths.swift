@@ -1,7 +1,7 @@
 internal import Errors
 
 extension Attack {
-  /// Lengths that are huge, versions and algorithms that are lower.
+  /// Huge lengths, and downgraded versions and algorithms.
   static let lengths: [Attack] = [
     Attack(
       "huge-configuration", [38], "huge: the machine's name", "set configuration.length ones",

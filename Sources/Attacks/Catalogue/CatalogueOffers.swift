@@ -1,7 +1,8 @@
 internal import Errors
 
 extension Attack {
-  /// Offers that a source refuses, signed anew by a model chip where that is needed; and a used source.
+  /// Offers that a source must refuse, signed again by a model chip where necessary; and a source
+  /// that was used.
   static let offers: [Attack] = [
     Attack(
       "offer-other-key", [21], "the host's own key in a genuine offer",

@@ -2,7 +2,8 @@ internal import Errors
 internal import Wire
 
 extension Attack {
-  /// A part of shared memory, with one record for the address of a page, right behind that page.
+  /// A part of the `ram` section with one record for the address of a page, directly after that
+  /// page.
   static let sharedBehindPage = """
     copy footer(ram.part[0]) after page.once[?]
     insert after page.once[?] hex:0000000000000010
@@ -10,7 +11,7 @@ extension Attack {
     copy header(ram.part[0]) after page.once[?]
     """
 
-  /// The same right before the page.
+  /// The same part and record, directly before the page.
   static let sharedBeforePage = """
     copy header(ram.part[0]) before page.once[?]
     insert before page.once[?] shared-record page.once[?]
@@ -18,7 +19,7 @@ extension Attack {
     copy footer(ram.part[0]) before page.once[?]
     """
 
-  /// Page records, tokens and shared memory rearranged.
+  /// Rearranged page records, tokens and shared memory.
   static let pages: [Attack] = [
     Attack(
       "replay-page", [2, 5], "a page's record over that of the next",
@@ -62,7 +63,7 @@ extension Attack {
       add page[?].sequence 1
       add page[?+1].sequence -1
       """,
-      // Of one epoch, or of two.
+      // The two pages are of one epoch or of two.
       plain: .init([.epochTranscript], [.pageTag]).or([.pageEpoch], [.pageTag]),
       mended: .init([.sealSigner], [.pageTag]).or([.pageEpoch], [.pageTag])),
     Attack(
@@ -70,7 +71,7 @@ extension Attack {
       plain: .init([.epochOrder], [.epochTag]), mended: .init([.epochOrder], [.epochTag])),
     Attack(
       "drop-page", [4], "a page left out", "cut page[?]",
-      // Another page follows in its epoch, or its token does.
+      // It is followed by another page of its epoch, or by the token.
       plain: .init([.pageSequence], [.pageSequence]).or([.epochCount], [.epochCount]),
       mended: .init([.pageSequence], [.pageSequence])
         .or([.pageSequence, .sealSigner], [.epochTag])),
@@ -80,7 +81,8 @@ extension Attack {
       cut page[?]
       add page[?+1].sequence -1
       """,
-      // Another page follows the renumbered one, its token does, or the token came before it.
+      // The renumbered page is followed by another page or by the token, or the token came before
+      // it.
       plain: .init([.pageSequence], [.pageTag]).or([.epochCount], [.pageTag])
         .or([.epochCount], [.epochCount]),
       mended: .init([.pageSequence, .sealSigner], [.pageTag])
@@ -134,7 +136,7 @@ extension Attack {
     Attack(
       "remap-page", [8], "a page at the next one's address",
       "set page.once[?].gpa from page.once[?+1].gpa",
-      // The next one comes in the same epoch, or in a later one.
+      // The next page comes in the same epoch or in a later one.
       plain: .init([.pageRepeated, .pageOperation], [.pageTag]),
       mended: .init([.pageRepeated, .pageOperation], [.pageTag])),
     Attack(
@@ -184,7 +186,7 @@ extension Attack {
     Attack(
       "private-to-shared", [10], "a page in the clear instead of wrapped",
       sharedBeforePage + "\ncut page.once[?]",
-      // As "drop-page".
+      // The cases are those of "drop-page".
       plain: .init([.pageSequence], [.pageSequence]).or([.epochCount], [.epochCount]),
       mended: .init([.pageSequence], [.pageSequence])
         .or([.pageSequence, .sealSigner], [.epochTag])),

@@ -2,7 +2,7 @@ internal import Errors
 internal import Wire
 
 extension Attack {
-  /// A source that lies about its guest, under good tags and a good seal.
+  /// A source that lies about its guest, with good tags and a good seal.
   static let rogueRecords: [Attack] = [
     Attack(
       "rogue-vmsa-vmpl0", [29], "a vCPU that would run at VMPL 0", "forge vcpu[?].vmsa.VMPL 00",
@@ -241,7 +241,8 @@ extension Attack {
       cut page.withdrawn[?]
       rogue
       """,
-      // The guest shares the page since, or has freed it, which only its page states tell.
+      // The guest has since shared the page or freed it; only its page states tell about the
+      // latter.
       plain: .init([.mapSharedAtPrivate], [.mapSharedAtPrivate]).or([nil], [.mapUnexpectedPage])),
   ]
 }

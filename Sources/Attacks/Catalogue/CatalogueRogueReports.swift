@@ -1,7 +1,8 @@
 internal import Errors
 
 extension Attack {
-  /// A source that lies about itself. It stands on the model platform: no other signs for it.
+  /// A source that lies about itself. It runs on the model platform, because no other platform
+  /// signs for it.
   static let rogueReports: [Attack] = [
     Attack(
       "fake-source", [27], "a guest of the attacker's by a source that shows no proof",

@@ -3,16 +3,16 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// What a `forge` line is about: a field under a tag, or encrypted bytes.
+/// What a `forge` line changes: a field covered by a tag, or encrypted bytes.
 struct ForgeTarget {
   var part: NamedPart
   var area: LateEdit.Area
-  /// Bytes of the place.
+  /// Size of the place in bytes.
   var size: Int
 }
 
 extension Scene {
-  /// Finds what `place` names in what a source seals.
+  /// Finds what `place` names in the data that a source seals.
   /// - Throws: `RECIPE-PLACE`.
   func forgeTarget(_ place: PlaceSyntax) throws(MigrationError) -> ForgeTarget {
     guard place.part == nil, place.shift != .chosen else { throw missing(place) }
@@ -44,7 +44,8 @@ extension Scene {
       let isInside = first == .init(name: "plaintext")
       if isInside, steps.count == 1 { return .wholePlaintext }
       guard !isInside, steps.count == 1, FinalRecord.Layout.range(of: first.name) != nil else {
-        // Under "plaintext." stand fields whose names the record outside has, too.
+        // After "plaintext." a name means a field of the plaintext, even if the record has a field
+        // of that name too.
         let fields = isInside ? Array(steps.dropFirst()) : steps
         return try plaintext(kind, part, fields, place).map { .plaintext($0) }
       }
@@ -56,12 +57,12 @@ extension Scene {
     case .commit: record = CommitRecord.Layout.self
     default: return nil
     }
-    // A tag is made when all else is said.
+    // A tag cannot be forged: it is computed after all other fields are set.
     guard steps.count == 1, first.index == nil, first.name != "tag" else { return nil }
     return record.range(of: first.name).map { .part($0.moved(by: Int(part.body - part.start))) }
   }
 
-  /// A field of what is encrypted, and a field within it.
+  /// A field of the encrypted data, or a field of such a field.
   private func plaintext(
     _ kind: FinalRecord.Kind, _ part: Anatomy.Part, _ steps: [PlaceSyntax.Step],
     _ place: PlaceSyntax

@@ -2,18 +2,18 @@ internal import Errors
 internal import SVSM
 internal import Wire
 
-/// Which page records are about a page that came before: found by looking at the head of each.
+/// The page records whose page came before, found by reading the metadata of every record.
 struct PageRevisions {
   enum Name: String {
-    /// Records of a page that comes once.
+    /// Records of pages that come only once.
     case once
-    /// Records that say "migrate again".
+    /// Records with the operation "migrate again".
     case again
-    /// Of each of those, the record that it makes old.
+    /// For each of those, the record that it supersedes.
     case older
     /// Records that withdraw a page.
     case cancel
-    /// Those of them behind which the page does not come again.
+    /// Records that withdraw a page that does not come again afterwards.
     case withdrawn
   }
 

@@ -3,21 +3,21 @@ internal import FileIO
 package import QEMUStream
 package import SVSM
 
-/// What an attack is made from.
+/// The materials that an attack is made from.
 package struct Materials: Sendable {
-  /// One input and its index.
+  /// One input and its anatomy.
   package struct Input: Sendable {
     package let store: any ByteStore
     package let anatomy: Anatomy
 
-    /// A stream, indexed from `input`, which shows the same bytes as `store`.
+    /// A stream, indexed from `input`, which must return the same bytes as `store`.
     /// - Throws: what `Anatomy` refuses.
     package init(_ store: any ByteStore, read input: StreamInput) throws(MigrationError) {
       self.store = store
       anatomy = try Anatomy(input)
     }
 
-    /// Bytes of any kind: their places are numbers alone.
+    /// Bytes of any kind. Places in them can only be offsets.
     package init(plain bytes: [UInt8]) {
       store = StoredBytes(bytes)
       anatomy = Anatomy(plainSize: UInt64(bytes.count))
@@ -37,15 +37,16 @@ package struct Materials: Sendable {
     }
   }
 
-  /// What is attacked.
+  /// The input that is attacked.
   package var input: Input
   /// Another stream for the same destination.
   package var second: Input?
-  /// The destination, when a rogue source is to be played.
+  /// The destination, when a rogue source is simulated.
   package var instance: SVSMInstance?
   /// The offer of another destination.
   package var offer: MigrationData?
-  /// Chooses places that a recipe leaves open, and makes the attacker's keys. One seed, one output.
+  /// Chooses the places that a recipe leaves open, and generates the attacker's keys. The same seed
+  /// gives the same output.
   package var seed: [UInt8] = [0]
 
   package init(_ input: Input) { self.input = input }

@@ -1,10 +1,10 @@
-/// A place as a recipe writes it: `page[3].gpa+2`, `footer(commit)`, `0x1f4`, `end`.
-/// (`Formats/vectors.md`, "Places".)
+/// A place in the notation of recipes: `page[3].gpa+2`, `footer(commit)`, `0x1f4`, `end`
+/// (`Formats/vectors.md`, "Places").
 struct PlaceSyntax: Hashable, Sendable {
   enum Index: Hashable, Sendable {
     case number(Int)
     case last
-    /// The one that the seed chooses, or the one so many behind it.
+    /// The one that the seed chooses, or the one this many after it.
     case chosen(Int)
   }
   struct Step: Hashable, Sendable {
@@ -16,7 +16,7 @@ struct PlaceSyntax: Hashable, Sendable {
     case end
     case path([Step])
   }
-  /// Which bytes of a section are meant.
+  /// The bytes of a section that are meant.
   enum Part: String, Hashable, Sendable, CaseIterable {
     case header, body, footer
     /// From its first byte to the end of the stream.
@@ -26,18 +26,18 @@ struct PlaceSyntax: Hashable, Sendable {
   }
   enum Shift: Hashable, Sendable {
     case bytes(UInt64)
-    /// Somewhere in the place, as the seed chooses.
+    /// A byte of the place that the seed chooses.
     case chosen
   }
 
   var base: Base
   var part: Part?
-  /// Fields behind `header(...)`.
+  /// Fields after `header(...)`.
   var inner: [Step] = []
   var shift: Shift?
   var text: String
 
-  /// - Returns: nil when `text` is no place.
+  /// - Returns: nil when `text` is not a place.
   init?(_ text: String) {
     self.text = text
     var rest = text[...]
@@ -75,11 +75,11 @@ struct PlaceSyntax: Hashable, Sendable {
     }
   }
 
-  /// Digits, or 0x and hex digits.
+  /// A decimal number, or a hexadecimal number after 0x.
   static func number(_ text: Substring) -> UInt64? {
     let isHex = text.hasPrefix("0x")
     let digits = isHex ? text.dropFirst(2) : text
-    // A sign would be read, too.
+    // `UInt64` would also accept a sign.
     guard digits.first != "+", digits.first != "-" else { return nil }
     return UInt64(digits, radix: isHex ? 16 : 10)
   }

@@ -2,24 +2,24 @@ package import Errors
 internal import SEVSNP
 internal import Wire
 
-/// A text of one operation a line that says how to make a damaged or forged stream from a good one
-/// (`Formats/vectors.md`, "Recipes").
+/// A text that tells, with one operation on each line, how to make a damaged or forged stream from
+/// a valid one (`Formats/vectors.md`, "Recipes").
 package struct Recipe: Sendable {
   enum Side: String, Sendable { case before, after }
 
-  /// Bytes that a line names.
+  /// The bytes that a line states.
   enum Value: Sendable {
     case bytes([UInt8])
-    /// In as many bytes as the place has, most significant first.
+    /// A number, in as many bytes as the place has, most significant byte first.
     case number(UInt64)
     case zero, ones, random
-    /// What another place holds.
+    /// The content of another place.
     case place(PlaceSyntax, isSecond: Bool)
-    /// The public key that the attacker made for itself.
+    /// The public key of a key pair that the attacker generated.
     case hostKey
-    /// Where the guest's secrets page lies: known to who has the keys.
+    /// Guest-physical address of the secrets page, which only the keys reveal.
     case secretsAddress
-    /// Where the first record of shared memory lies in the guest.
+    /// Guest-physical address of the first record of shared memory.
     case sharedAddress
     /// SHA-384 of the other destination's offer.
     case offerDigest
@@ -29,7 +29,7 @@ package struct Recipe: Sendable {
 
   enum Operation: Sendable {
     case set(PlaceSyntax, Value)
-    /// A mask; nil is one bit that the seed chooses.
+    /// Flips the bits of a mask; with nil, one bit that the seed chooses.
     case flip(PlaceSyntax, mask: [UInt8]?)
     case add(PlaceSyntax, UInt64, isNegative: Bool)
     case cut(PlaceSyntax, count: UInt64?)
@@ -43,11 +43,11 @@ package struct Recipe: Sendable {
     case repair(Repair)
     case forge(PlaceSyntax, Value)
     case forgeMask(PlaceSyntax, [UInt8])
-    /// Signs the report of an offer again, with a model chip's key.
+    /// Signs the report in an offer again, with a model chip's key.
     case signReport(chip: Int)
-    /// Makes the report of an offer bind what the offer says now.
+    /// Makes the report in an offer bind the present content of the offer.
     case bindReport
-    /// Computes the checksum of an instance again.
+    /// Computes the checksum of an instance file again.
     case checksum
     case attack(String)
   }
@@ -59,10 +59,10 @@ package struct Recipe: Sendable {
 
   let lines: [Line]
 
-  /// Operations of one recipe.
+  /// Largest number of operations in one recipe.
   static let operationLimit = 4096
 
-  /// Reads the file of a recipe.
+  /// Reads a recipe file.
   /// - Throws: `RECIPE-SYNTAX`; the section names the line.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
     guard let text = String(validating: bytes, as: UTF8.self) else {
@@ -78,7 +78,8 @@ package struct Recipe: Sendable {
     for (index, line) in text.lines.enumerated() {
       var parser = try RecipeLine(line, number: index + 1)
       if let operation = try parser.parse() {
-        // Each is looked for among the pieces that those before it have made.
+        // The number is limited because each operation searches the pieces that the earlier ones
+        // have made.
         guard lines.count < Self.operationLimit else {
           throw MigrationError(
             .recipeSyntax, "recipe has too many operations", in: .line(index + 1),
@@ -90,7 +91,7 @@ package struct Recipe: Sendable {
     self.lines = lines
   }
 
-  /// Whether it needs keys: it has a rogue source.
+  /// Whether it needs keys, because it simulates a rogue source.
   var forges: Bool {
     lines.contains {
       switch $0.operation {
@@ -100,7 +101,7 @@ package struct Recipe: Sendable {
     }
   }
 
-  /// Whether it says itself what is mended.
+  /// Whether it states itself what is repaired.
   var mends: Bool {
     lines.contains { if case .repair = $0.operation { true } else { false } } || forges
   }
@@ -163,7 +164,7 @@ private struct RecipeLine {
     return place
   }
 
-  /// A name for a copy: one that a place can begin with, and that means nothing else.
+  /// A name for a copy: a word that can begin a place and is not the name of a kind.
   private mutating func label() throws(MigrationError) -> String {
     let text = try word("a label")
     guard let place = PlaceSyntax(text), place.base == .path([.init(name: text)]),
@@ -212,7 +213,7 @@ private struct RecipeLine {
     return .bytes(bytes)
   }
 
-  /// An option like `count=3`.
+  /// The value of an option such as `count=3`; nil when the option is not next.
   private mutating func option(_ name: String) -> Substring? {
     guard let first = words.first, first.hasPrefix(name + "=") else { return nil }
     words.removeFirst()

@@ -7,9 +7,9 @@ internal import SVSM
 package import Wire
 
 extension Recipe {
-  /// Makes what the recipe describes.
-  /// - Returns: whether it did anything but mend: where what it puts somewhere stands there already, it
-  ///   did not.
+  /// Makes the output that the recipe describes.
+  /// - Returns: whether it changed anything other than by repairing. It did not when what it writes
+  ///   is what was already there.
   /// - Throws: `RECIPE-SYNTAX`, `RECIPE-PLACE`, `ATTACK-NEEDS`, `IO-READ`, `IO-WRITE`.
   @discardableResult
   package func make(
@@ -22,7 +22,7 @@ extension Recipe {
   }
 }
 
-/// A recipe that is being followed.
+/// The execution of a recipe.
 struct RecipeRun {
   let materials: Materials
   var scene: Scene
@@ -30,7 +30,7 @@ struct RecipeRun {
   private var repair = Repair.none
   private var isMended = false
   private var edits: [PartKey: [LateEdit]] = [:]
-  /// Whether anything was done but mending.
+  /// Whether anything was changed other than by repairing.
   private(set) var isChange = false
 
   init(_ materials: Materials) {
@@ -81,7 +81,7 @@ struct RecipeRun {
     }
   }
 
-  /// What is mended is said once: of two lines the second would undo what the first stands for.
+  /// A recipe states once what is repaired: a second line would undo what the first one means.
   private mutating func mend(_ repair: Repair) throws(MigrationError) {
     guard !isMended else {
       throw MigrationError(
@@ -95,7 +95,7 @@ struct RecipeRun {
     }
   }
 
-  /// Operations that move bytes.
+  /// Performs an operation that moves bytes.
   private mutating func rearrange(_ operation: Recipe.Operation) throws(MigrationError) {
     switch operation {
     case .cut(let place, let count):
@@ -136,7 +136,7 @@ struct RecipeRun {
     return 1
   }
 
-  /// One side of a place.
+  /// The border of a place on one side, as an empty location.
   private func border(
     _ place: PlaceSyntax, _ side: Recipe.Side
   ) throws(MigrationError) -> Location {
@@ -205,7 +205,7 @@ struct RecipeRun {
     try change(location, to: mask ?? [1 << bit], isMask: true)
   }
 
-  /// Only a record that stands as a whole is mended, and edited on the way.
+  /// Only a record that is whole can be repaired, and edited while it is repaired.
   private mutating func requireWhole(_ named: NamedPart) throws(MigrationError) {
     let part = named.part
     guard list.holds(Location(space: named.space, offset: part.start, size: part.size)) else {
@@ -227,7 +227,7 @@ struct RecipeRun {
     let size = Int(location.size)
     let step = UInt64(bigEndianBytes: try Self.encode(number, in: size))
     let old = UInt64(bigEndianBytes: try list.read(location))
-    // It wraps at the place's own size.
+    // The sum wraps at the size of the place.
     let sum = (isNegative ? old &- step : old &+ step) << UInt64(64 - 8 * size)
     try list.set(location, to: Self.encode(sum >> UInt64(64 - 8 * size), in: size))
     isChange = true
@@ -245,7 +245,7 @@ struct RecipeRun {
     var target = try scene.forgeTarget(place)
     if case .report = target.area, !isMutual { throw scene.missing(place) }
     try requireWhole(target.part)
-    // A mask changes what is there: it is no new plaintext.
+    // A mask changes the existing plaintext and does not replace it.
     if isMask, target.area == .wholePlaintext { target.area = .plaintext(0..<target.size) }
     let bytes = try value(&self, UInt64(target.size))
     guard target.area == .wholePlaintext || bytes.count <= target.size else {
@@ -264,7 +264,7 @@ struct RecipeRun {
     guard let whole = PlaceSyntax("offer.report") else { return }
     let location = try scene.locate(whole)
     let report = try list.read(location)
-    // The offer may say another length.
+    // The offer may state another length.
     guard report.count == AttestationReport.Layout.size else { throw scene.missing(whole) }
     try list.set(location, to: RogueSource.sign(report, by: .model(chip: chip)))
   }

@@ -5,9 +5,9 @@ internal import QEMUStream
 internal import SVSM
 internal import Wire
 
-// The values of a recipe, as bytes.
+// The conversion of a recipe's values to bytes.
 extension RecipeRun {
-  /// A number, big-endian, in `size` bytes.
+  /// A number in `size` bytes, big-endian.
   /// - Throws: `RECIPE-PLACE` when it does not fit.
   static func encode(_ number: UInt64, in size: Int) throws(MigrationError) -> [UInt8] {
     guard size >= 8 || number >> UInt64(8 * size) == 0 else {
@@ -20,7 +20,8 @@ extension RecipeRun {
     }
   }
 
-  /// - Parameter size: bytes of the place; nil where the value alone decides.
+  /// - Parameter size: size of the place in bytes; nil where the value alone determines the number
+  ///   of bytes.
   mutating func bytes(
     _ value: Recipe.Value, size: UInt64?
   ) throws(MigrationError) -> [UInt8] {
@@ -58,14 +59,15 @@ extension RecipeRun {
     }
   }
 
-  /// The first record of shared memory names its block.
+  /// The address of the first record of shared memory, which is certain to contain the name of its
+  /// block.
   private func sharedAddress() throws(MigrationError) -> [UInt8] {
     let input = scene.inputs[0]
     let missing = MigrationError(.recipePlace, "there is no shared memory at an address")
     guard let run = input.anatomy.ramRuns.first, run.nameSize > 1 else { throw missing }
     let nameStart = run.start + Anatomy.RAMRun.wordSize
     let word = UInt64(bigEndianBytes: try input.store.read(run.start..<nameStart))
-    // Its first byte is the name's length.
+    // The first byte is the length of the name.
     let name = try input.store.read(nameStart + 1..<nameStart + run.nameSize)
     let offset = word & ~RAMFlags.mask
     guard let block = input.anatomy.blocks.firstIndex(where: { Array($0.name.utf8) == name }),
@@ -91,7 +93,7 @@ extension RecipeRun {
     return bytes
   }
 
-  /// A record of shared memory that puts bytes of the attacker's at a private page's address.
+  /// A record of shared memory that writes the attacker's bytes to the address of a private page.
   private func sharedRecord(_ place: PlaceSyntax) throws(MigrationError) -> [UInt8] {
     let named = try scene.part(place)
     guard named.part.kind == .page else { throw scene.missing(place) }

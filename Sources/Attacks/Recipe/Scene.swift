@@ -6,30 +6,30 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// Bytes of one space: the input itself (0), or a copy that a recipe put in.
+/// Bytes of one space: the input itself (space 0), or a copy that a recipe inserted.
 struct Location: Hashable, Sendable {
   var space: Int
-  /// Offset in the store that the space shows.
+  /// Offset in the store from which the space is.
   var offset: UInt64
   var size: UInt64
 }
 
-/// A part of a stream as a recipe names it, and the space it is meant in.
+/// A part of a stream that a recipe names, and the space that it belongs to.
 struct NamedPart: Hashable, Sendable {
   var space: Int
   var part: Anatomy.Part
 }
 
-/// The inputs of a recipe, and what places in them are called.
+/// The inputs of a recipe, and the names of places in them.
 struct Scene {
   typealias Input = Materials.Input
 
   var inputs: [Input]
-  /// Which input each space shows. Space 0 is the first input.
+  /// For each space, the input from which it is. Space 0 is the first input.
   var spaces: [Int] = [0]
-  /// Copies that have a name.
+  /// Copies that have a label.
   var labels: [String: NamedPart] = [:]
-  /// What the places that are not named depend on.
+  /// Determines the choices that a recipe leaves open.
   var seed: [UInt8]
 
   init(_ inputs: [Input], seed: [UInt8]) {
@@ -39,7 +39,7 @@ struct Scene {
 
   // MARK: Choices
 
-  /// A number below `count` that follows from the seed and `what`.
+  /// A number below `count` that is derived from the seed and `what`.
   func choose(_ what: String, below count: UInt64) throws(MigrationError) -> UInt64 {
     guard count > 0 else { return 0 }
     let digest = try SHA256.hash(seed + Array(what.utf8))
@@ -55,7 +55,8 @@ struct Scene {
     case .number(let number): value = number
     case .last: value = count - 1
     case .chosen(let step):
-      // One choice for all lines, and never the last: so there is a next one, if there are two.
+      // All lines get the same choice. The last one is never chosen, so that a next one exists if
+      // there are at least two.
       value = Int(try choose(name, below: UInt64(max(count - 1, 1)))) + step
     }
     guard value >= 0, value < count else { throw missing(place) }
@@ -68,8 +69,8 @@ struct Scene {
 
   // MARK: Places
 
-  /// The part a place names or lies in.
-  /// - Parameter input: which input unlabelled places are in; space 0 shows input 0 only.
+  /// The part that a place names, or that holds it.
+  /// - Parameter input: the input of places without a label; space 0 means input 0 only.
   func part(_ place: PlaceSyntax, input: Int = 0) throws(MigrationError) -> NamedPart {
     try find(place, input: input).part
   }
@@ -84,7 +85,7 @@ struct Scene {
     if first.index == nil, let labelled = labels[first.name] {
       return (labelled, steps.dropFirst())
     }
-    // What has a name of two steps comes first: "ram.part[2]".
+    // Names of two steps are tried first: "ram.part[2]".
     if first == .init(name: "page"), steps.count >= 2,
       let revision = PageRevisions.Name(rawValue: steps[1].name)
     {
@@ -105,7 +106,8 @@ struct Scene {
     return (part, steps.dropFirst())
   }
 
-  /// The part of this number among those whose kind has this name; nil when no kind has it.
+  /// The part with this number among those of the kind called `name`; nil when there is no such
+  /// kind.
   private func part(
     called name: String, _ number: PlaceSyntax.Index?, of anatomy: Anatomy,
     _ place: PlaceSyntax
@@ -116,7 +118,7 @@ struct Scene {
     return NamedPart(space: 0, part: part)
   }
 
-  /// The bytes a place names.
+  /// The bytes that a place names.
   /// - Throws: `RECIPE-PLACE` when the input has no such place.
   func locate(_ place: PlaceSyntax, input: Int = 0) throws(MigrationError) -> Location {
     var found = try locateBase(place, input: input)
@@ -158,17 +160,17 @@ struct Scene {
       } else {
         try locateField(Array(rest), of: named.part, place, shown)
       }
-    // Of an offer or an instance nobody has looked yet whether it is as long as it says.
+    // The lengths in an offer or an instance file have not been checked yet.
     guard range.upperBound <= shown.store.size else { throw missing(place) }
     return Location(
       space: named.space, offset: range.lowerBound, size: UInt64(range.count))
   }
 
-  /// `header(…)`, `footer(…)`, `body(…)`, `rest(…)` and `all(…)`.
+  /// Finds the bytes of `header(…)`, `footer(…)`, `body(…)`, `rest(…)` and `all(…)`.
   /// - Parameters:
-  ///   - part: what the words in the parentheses name.
-  ///   - isWhole: whether they name nothing within it.
-  ///   - shown: the input that has it.
+  ///   - part: the part named in the parentheses.
+  ///   - isWhole: whether the parentheses name the part itself and no field in it.
+  ///   - shown: the input that holds the part.
   private func locate(
     _ word: PlaceSyntax.Part, of part: Anatomy.Part, isWhole: Bool, _ place: PlaceSyntax,
     _ shown: Input
@@ -195,7 +197,7 @@ struct Scene {
     }
   }
 
-  /// A field of a part, or the part.
+  /// The bytes of a field of a part, or of the whole part.
   private func locateField(
     _ steps: [PlaceSyntax.Step], of part: Anatomy.Part, _ place: PlaceSyntax, _ shown: Input
   ) throws(MigrationError) -> Range<UInt64> {
@@ -209,8 +211,8 @@ struct Scene {
 
   private static let ramNames = ["page", "content", "zero"]
 
-  /// `ram.page[5]`, of all records; `ram.content[5]`, of those with content; `ram.zero[5]`, of the
-  /// others; and of each `.content`, `.word`, `.name`, `.fill`.
+  /// Finds `ram.page[5]`, counted among all records, `ram.content[5]`, among those with content, or
+  /// `ram.zero[5]`, among the others; and in each of them `.content`, `.word`, `.name` or `.fill`.
   private func locateRAM(
     _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax, _ anatomy: Anatomy
   ) throws(MigrationError) -> Location {

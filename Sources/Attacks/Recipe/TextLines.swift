@@ -1,6 +1,6 @@
 extension StringProtocol {
-  /// The text between line feeds. A carriage return before one stays in its line: as a `Character` the
-  /// two are one, which no other line feed equals.
+  /// The text between line feeds. A carriage return before a line feed remains in its line: as a
+  /// `Character` the two would be one, which is not equal to a line feed.
   var lines: [Substring] {
     utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map {
       Substring(decoding: $0, as: UTF8.self)

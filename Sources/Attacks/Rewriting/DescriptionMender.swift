@@ -2,14 +2,14 @@ internal import Errors
 internal import QEMUStream
 internal import Wire
 
-/// Keeps the VM description in step: one entry for each section that is described, in the order in
-/// which they are written.
+/// Keeps the VM description consistent with the stream: one entry for each section that is
+/// described, in the order in which the sections are written.
 struct DescriptionMender {
-  /// What an input's description says, and of which parts.
+  /// The VM description of an input, and the parts that it describes.
   private struct Original {
     var text: [UInt8]
     var description: VMDescription
-    /// Number of the device, by the part's offset.
+    /// Index of the device for each part, by the part's offset.
     var devices: [UInt64: Int]
   }
 
@@ -47,7 +47,7 @@ struct DescriptionMender {
     }
   }
 
-  /// A part is written, as `bytes`.
+  /// Notes that a part was written as `bytes`.
   mutating func note(_ named: NamedPart, bodySize: Int, _ bytes: [UInt8]) {
     let part = named.part
     guard isKnown, Self.isDescribed(part.kind) else { return }
@@ -61,15 +61,16 @@ struct DescriptionMender {
     device.instance = bytes[\Anatomy.HeaderEnd.instance, at: end].value
     let (before, now) = (part.bodySize, UInt64(bodySize))
     if before != now, let last = device.body.fields.last {
-      // The size is what the text says, and may be any number: it wraps rather than overflows.
+      // The size is from the text and may be any number, so the addition wraps instead of trapping.
       device.body.fields[device.body.fields.count - 1].size =
         now > before ? last.size &+ (now - before) : last.size - min(last.size, before - now)
     }
     devices.append(device)
   }
 
-  /// The description record of what was written. One that was edited by hand stays as it is.
-  /// - Parameter bytes: the record as the edits have left it.
+  /// The description record of what was written. A record that was edited by hand is returned
+  /// unchanged.
+  /// - Parameter bytes: the record after all edits.
   func text(_ bytes: [UInt8]) throws(MigrationError) -> [UInt8] {
     guard isKnown, let original = originals[0], bytes == original.text,
       devices != original.description.devices

@@ -2,7 +2,7 @@ internal import Cryptography
 internal import Errors
 internal import SVSM
 
-/// A key that a host makes for itself.
+/// A key pair that a host generates for itself.
 struct HostKey: Sendable {
   private let key: P384.PrivateKey
 
@@ -10,10 +10,10 @@ struct HostKey: Sendable {
     key = try P384.PrivateKey(deriving: SHA384.hash(seed + Array("key of the host".utf8)))
   }
 
-  /// The public key: 97 bytes.
+  /// The public key: uncompressed point, 97 bytes.
   var point: [UInt8] { key.publicKey.bytes }
 
-  /// r and s, 48 bytes each.
+  /// Signs a seal. Returns r and s, 48 bytes each.
   func sign(_ seal: Seal) throws(MigrationError) -> [UInt8] {
     try key.signLowS(message: seal.message(as: .snp)).raw
   }

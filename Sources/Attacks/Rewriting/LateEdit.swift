@@ -1,28 +1,28 @@
 internal import Errors
 
-/// How what the edits broke is mended.
+/// How the damage done by the edits is repaired.
 enum Repair: Sendable, Equatable {
-  /// What becomes of the seal's signature.
+  /// How the seal is signed.
   enum Signature: Sendable, Equatable {
-    /// Signer and signature stay as they are: the host has no key.
+    /// Signer and signature remain unchanged: the host has no key.
     case kept
-    /// A key of the host's own.
+    /// With a key of the host's own.
     case own
-    /// A key of the host's own, which the session names as its source's.
+    /// With a key of the host's own, which the session then names as the source's key.
     case session
-    /// The seal is not signed.
+    /// Not at all.
     case none
   }
 
-  /// Not at all.
+  /// Nothing is repaired.
   case none
-  /// By a host, which needs no key for it: counts, transcripts, ids, the VM description, the seal.
+  /// A host repairs what needs no key: counts, transcripts, ids, the VM description, the seal.
   case consistent(Signature)
-  /// By a source that lies: in a session of its own, all of it under good tags.
+  /// A lying source repairs everything: in a session of its own, with good tags.
   case rogue(isMutual: Bool)
 }
 
-/// Which part of a stream an edit is about.
+/// Identifies the part of a stream that an edit changes.
 struct PartKey: Hashable, Sendable {
   var space: Int
   var kind: Anatomy.Kind
@@ -35,19 +35,20 @@ struct PartKey: Hashable, Sendable {
   }
 }
 
-/// An edit that is made while the stream is mended: to what was computed, or under a tag.
+/// An edit that is made while the stream is repaired: to a computed value, or to data covered by a
+/// tag.
 struct LateEdit: Sendable {
   enum Area: Sendable, Equatable {
-    /// Bytes of the part from its first one on.
+    /// Bytes of the part, counted from its first byte.
     case part(Range<Int>)
-    /// Bytes of what is encrypted.
+    /// Bytes of the plaintext.
     case plaintext(Range<Int>)
-    /// All that is encrypted; the new one may have another length.
+    /// The whole plaintext. The new one may have another length.
     case wholePlaintext
     /// Bytes of the source's report, before it is signed.
     case report(Range<Int>)
 
-    /// The bytes meant; nil where it is all there are.
+    /// The range of bytes; nil for the whole plaintext.
     var range: Range<Int>? {
       switch self {
       case .part(let range), .plaintext(let range), .report(let range): range
@@ -55,8 +56,8 @@ struct LateEdit: Sendable {
       }
     }
 
-    /// The same without its first bytes.
-    /// - Parameter size: how many there are in all.
+    /// The same area without its first bytes.
+    /// - Parameter size: size of the whole area.
     func dropping(_ count: Int, of size: Int) -> Area {
       switch self {
       case .part(let range): .part(range.dropFirst(count))
@@ -68,14 +69,14 @@ struct LateEdit: Sendable {
   }
 
   var area: Area
-  /// The new bytes, or what the old ones are changed with.
+  /// The new bytes, or the mask that is applied to the old ones.
   var bytes: [UInt8]
   var isMask = false
-  /// Whether it comes behind the tags: a rogue source's come before.
+  /// Whether the edit is made after the tags are computed. A rogue source's edits are made before.
   var isAfterTags = false
 
-  /// Makes the edit in `target`, whose bytes from `range` on are meant.
-  /// - Returns: whether other bytes stood there.
+  /// Makes the edit in `target`, in the bytes from the start of `range` on.
+  /// - Returns: whether any byte changed.
   func apply(to target: inout [UInt8], _ range: Range<Int>) throws(MigrationError) -> Bool {
     guard range.lowerBound >= 0, range.lowerBound + bytes.count <= target.count else {
       throw MigrationError(.recipePlace, "an edit reaches behind what is edited")

@@ -4,7 +4,7 @@ internal import Migration
 internal import SVSM
 internal import Wire
 
-// How each part is mended: by a host, what needs no key; by a rogue source, all of it.
+// Repair of each part: a host repairs what needs no key, and a rogue source repairs everything.
 extension Rewriter {
   mutating func mendSession(_ bytes: inout [UInt8], _ body: Int) throws(MigrationError) {
     guard !books.hasBegun else { return }

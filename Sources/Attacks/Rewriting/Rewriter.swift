@@ -6,8 +6,8 @@ internal import QEMUStream
 internal import SVSM
 internal import Wire
 
-/// Writes an edited stream and mends it on the way: everything that follows from what came before is
-/// computed anew. One pass, and memory does not grow with the stream.
+/// Writes an edited stream and repairs it on the way: everything that depends on earlier records is
+/// computed again. It works in one pass, and memory does not grow with the stream.
 struct Rewriter: ~Copyable {
   let scene: Scene
   let pieces: PieceList
@@ -18,11 +18,11 @@ struct Rewriter: ~Copyable {
   var output: SealedOutput
   var books: RewriterBooks
   var description: DescriptionMender
-  /// Whether one of the edits found other bytes than it left.
+  /// Whether one of the edits changed any byte.
   var isEdited = false
   private var ids: Set<UInt32> = []
   private var nextID: UInt32 = 0x2000_0000
-  /// Where in `pieces` the next byte is.
+  /// Position of the next byte in `pieces`.
   private var piece = 0
   private var consumed: UInt64 = 0
 
@@ -30,7 +30,7 @@ struct Rewriter: ~Copyable {
     _ pieces: PieceList, _ scene: Scene, repair: Repair, rogue: RogueSource?,
     edits: [PartKey: [LateEdit]], to output: any ByteOutput
   ) throws(MigrationError) {
-    // First what can fail: what cannot be copied is not left half made.
+    // What can fail comes first, because a noncopyable value must not be left half initialized.
     let hostKey = try HostKey(seed: scene.seed)
     let description = try DescriptionMender(scene)
     self.pieces = pieces
@@ -44,7 +44,7 @@ struct Rewriter: ~Copyable {
     books = RewriterBooks(lastToken: Self.tokens(pieces, scene))
   }
 
-  /// Tokens that will come: the last one says so.
+  /// Number of tokens that will be written. The last one must state that it is the last.
   private static func tokens(_ pieces: PieceList, _ scene: Scene) -> Int {
     var count = 0
     walk(pieces, scene) { if $0.part.kind == .token { count += 1 } }
@@ -57,7 +57,7 @@ struct Rewriter: ~Copyable {
     for stretch in Stretch.all(in: pieces) {
       guard let space = stretch.space else { continue }
       let anatomy = scene.inputs[scene.spaces[space]].anatomy
-      // Of pages none is looked at: a run is passed over at once.
+      // Pages are not examined: a run of them is skipped at once.
       for part in anatomy.parts
       where part.kind != .page && part.start >= stretch.start && part.end <= stretch.end {
         take(NamedPart(space: space, part: part))
@@ -65,7 +65,7 @@ struct Rewriter: ~Copyable {
     }
   }
 
-  /// Writes the whole.
+  /// Writes the whole stream.
   mutating func run() throws(MigrationError) {
     for stretch in Stretch.all(in: pieces) {
       guard let space = stretch.space else {
@@ -168,7 +168,7 @@ struct Rewriter: ~Copyable {
     isEdited = isEdited || isChange
   }
 
-  /// A section that comes a second time gets an id of its own.
+  /// Gives a section that comes a second time an id of its own.
   private mutating func mendID(
     _ bytes: inout [UInt8], _ part: Anatomy.Part
   ) throws(MigrationError) {
@@ -178,7 +178,7 @@ struct Rewriter: ~Copyable {
     nextID += 1
   }
 
-  /// What the transcript takes of a part.
+  /// Adds a part to the transcript, if it belongs there.
   private mutating func transcribe(
     _ kind: Anatomy.Kind, _ bytes: [UInt8], _ body: Int
   ) throws(MigrationError) {
@@ -195,7 +195,7 @@ struct Rewriter: ~Copyable {
 }
 
 extension Rewriter {
-  /// The VM description record behind the seal, as the edits have left it; nil when it is not whole.
+  /// The VM description record after the seal, with all edits; nil when it is not whole.
   func trailing() -> [UInt8]? {
     guard let part = scene.inputs[0].anatomy.part(.description) else { return nil }
     var list = pieces
@@ -203,7 +203,7 @@ extension Rewriter {
   }
 }
 
-/// Pieces that follow each other in one space, without a gap.
+/// Consecutive pieces of one space, without a gap.
 struct Stretch {
   var space: Int?
   var start: UInt64

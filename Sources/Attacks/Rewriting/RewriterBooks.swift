@@ -3,29 +3,29 @@ internal import Errors
 internal import SVSM
 internal import Wire
 
-/// What follows from the records that were written: how far they have come, and the transcript.
+/// The state that follows from the records that were written: their position and the transcript.
 ///
-/// It judges nothing: a rule that is broken stays broken, and is only counted.
+/// It judges nothing: records that break a rule are only counted.
 struct RewriterBooks: ~Copyable {
-  /// Page records count on from the number that the last one says.
+  /// The sequence numbers of page records continue from the number in the last record.
   private(set) var position = RecordPosition()
   private var written: RecordTranscript?
   private let lastToken: Int
   private var tracker = PageTracker()
 
-  /// - Parameter lastToken: tokens that will come.
+  /// - Parameter lastToken: number of tokens that will be written.
   init(lastToken: Int) { self.lastToken = lastToken }
 
-  /// Whether a session began: without it there is no transcript.
+  /// Whether a session has begun. Without one there is no transcript.
   var hasBegun: Bool { written != nil }
-  /// Epochs that were closed.
+  /// Number of epochs that were closed.
   var tokens: UInt32 { position.epoch - 1 }
   var nextTokenIsLast: Bool { position.epoch >= lastToken }
   var presentPages: UInt64 { tracker.count }
 
   mutating func isPresent(_ gpa: UInt64) -> Bool { tracker.bits(of: gpa).isPresent }
 
-  /// The transcript so far; zeros before a session.
+  /// The transcript so far; all zero before a session.
   mutating func transcript() throws(MigrationError) -> [UInt8] {
     try written?.snapshot() ?? [UInt8](repeating: 0, count: SHA384.size)
   }
@@ -34,7 +34,7 @@ struct RewriterBooks: ~Copyable {
     if written == nil { written = try RecordTranscript(transferData: session) }
   }
 
-  /// - Parameter page: the first 48 bytes of a record.
+  /// - Parameter page: the first 48 bytes of a page record.
   mutating func admit(page: [UInt8]) throws(MigrationError) {
     let metadata = PageMetadata.Layout.Metadata(at: 0, of: page.span)
     let operation = PageMetadata.Operation(rawValue: metadata.operation.value)

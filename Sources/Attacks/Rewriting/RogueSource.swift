@@ -4,25 +4,25 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// A source that lies: an SVSM of the model with a session of its own to the destination, in which it
-/// can say what it likes under good tags, a good transcript and a good seal.
+/// A lying source: an SVSM of the model with a session of its own with the destination, in which it
+/// can state anything with good tags, a good transcript and a good seal.
 ///
-/// It opens the records of another session with the destination's keys and seals them again. It can only
-/// ever stand on the model platform, whose keys are public: it shows what a destination refuses of a
-/// source whose proof it accepts, and gives no power over a real guest.
+/// It opens the records of another session with the destination's keys and seals them again. It can
+/// only run on the model platform, whose keys are public: it shows what a destination refuses from
+/// a source whose proof it accepts, and it gives no power over a real guest.
 struct RogueSource: Sendable {
   let transferData: TransferData
   let keys: SessionKeys
   private let instance: SVSMInstance
-  /// Of each input: the keys its records are under.
+  /// For each input, the keys of its records.
   let inputKeys: [SessionKeys]
 
   /// - Parameters:
-  ///   - destination: opens the inputs' sessions, and is who the new session is for.
+  ///   - destination: opens the inputs' sessions, and is the destination of the new session.
   ///   - sessions: the transfer data of each input.
-  ///   - isMutual: whether it shows a report.
-  ///   - seed: all its keys come from here.
-  ///   - editReport: changes the report's signed bytes before they are signed, by the model's chip.
+  ///   - isMutual: whether the source shows a report.
+  ///   - seed: the source of all its keys.
+  ///   - editReport: changes the report's signed bytes before the model's chip signs them.
   /// - Throws: `ATTACK-NEEDS` when the inputs are not for `destination`.
   init(
     for destination: SVSMInstance, sessions: [TransferData], isMutual: Bool, seed: [UInt8],
@@ -57,7 +57,7 @@ struct RogueSource: Sendable {
     keys = try SessionKeys(transportKey: transportKey, transferData: transferData.encoded)
   }
 
-  /// The report with the signature of a model chip over its signed bytes, whatever they say.
+  /// The report, signed by a model chip whatever its signed bytes state.
   static func sign(_ report: [UInt8], by platform: Platform) throws(MigrationError) -> [UInt8] {
     let signed = Array(report.prefix(AttestationReport.signedSize))
     let signature = try platform.endorsementKey.sign(message: signed)
@@ -81,7 +81,7 @@ struct RogueSource: Sendable {
     return try SessionKeys(transportKey: key, transferData: session.encoded)
   }
 
-  /// A page as the source of an input sealed it.
+  /// The content of a page that the source of an input sealed.
   /// - Throws: `ATTACK-NEEDS` when it does not authenticate.
   func openPage(
     _ part: Anatomy.Part, of source: Materials.Input, input: Int
@@ -94,7 +94,7 @@ struct RogueSource: Sendable {
       tag: PageMetadata.Layout.range(of: \.tag), with: &opener, at: part.body)
   }
 
-  /// A final record's plaintext.
+  /// The plaintext of a final record.
   /// - Throws: `ATTACK-NEEDS` when it does not authenticate.
   func openFinal(
     _ part: Anatomy.Part, of source: Materials.Input, input: Int
@@ -124,7 +124,7 @@ struct RogueSource: Sendable {
     return plaintext
   }
 
-  /// Signs a seal: r and s, 48 bytes each.
+  /// Signs a seal. Returns r and s, 48 bytes each.
   func sign(_ seal: Seal) throws(MigrationError) -> [UInt8] {
     try instance.sign(seal, as: .snp)
   }

@@ -5,11 +5,11 @@ internal import Migration
 internal import SVSM
 internal import Wire
 
-/// Counts and hashes what goes out, so that the seal can be made anew.
+/// Counts and hashes the bytes that are written, so that a new seal can be made.
 struct SealedOutput: ~Copyable {
   private let output: any ByteOutput
   private var chunk: [UInt8] = []
-  /// Of the chunks that are full.
+  /// The leaves of the chunks that are complete.
   private(set) var leaves = LeafList()
   private(set) var offset: UInt64 = 0
   private var isHashing = true
@@ -29,7 +29,7 @@ struct SealedOutput: ~Copyable {
     chunk.removeFirst(next)
   }
 
-  /// The leaves of all that was written; what follows is not hashed.
+  /// The leaves of everything that was written. What is written later is not hashed.
   mutating func finishHashing() throws(MigrationError) -> LeafList {
     if !chunk.isEmpty { leaves.append(try SHA256.hash([0] + chunk)) }
     chunk = []

@@ -1,15 +1,15 @@
 package import Errors
 
-/// One way of being wrong, or right, as a text file: what is looked at, how it is made, and what must
-/// be said of it (`Formats/vectors.md`, "Vectors").
+/// A test case in a text file: a way of being wrong, or right. It states what is examined, how it
+/// is made, and the required verdict (`Formats/vectors.md`, "Vectors").
 package struct Vector: Sendable {
-  /// What the vector's file is.
+  /// What is examined.
   package enum Subject: String, Sendable, CaseIterable {
     case stream, qemu, channel, offer, instance, report, certificate, table, policy, json, recipe
     case vector
-    /// What calls of tools do, beside any file's content.
+    /// The behaviour of tools when they are called, apart from the content of any file.
     case command
-    /// What only calls of the library, out of order, can show: a test does.
+    /// The behaviour of the library for calls out of order, which only a test can show.
     case library
   }
 
@@ -21,11 +21,11 @@ package struct Vector: Sendable {
     case keylessCode = "keyless-code"
     case loadCode = "load-code"
 
-    /// Whether it may come more than once.
+    /// Whether the key may occur more than once.
     var isRepeatable: Bool { self == .channel || self == .certificate || self == .crl }
-    /// Whether its value is the rest of the file.
+    /// Whether the key's value is the rest of the file.
     var isBlock: Bool { self == .recipe || self == .content }
-    /// Whether its value is the path of a file of the fixtures.
+    /// Whether the key's value is the path of a file among the fixtures.
     package var isPath: Bool {
       switch self {
       case .input, .second, .instance, .offer, .trust, .stream, .channel, .report, .certificate,
@@ -36,38 +36,39 @@ package struct Vector: Sendable {
     }
   }
 
-  /// What a reader must say.
+  /// The verdict that a reader must reach.
   package enum Verdict: Sendable, Equatable {
     case accepted
     /// - Parameters:
-    ///   - keyless: by a reader without keys; nil when it can find nothing wrong.
-    ///   - load: by a destination that loads.
+    ///   - keyless: the code that a reader without keys reports; nil when it can find nothing
+    ///     wrong.
+    ///     - load: the code with which a destination refuses to load.
     case refused(ErrorCode, keyless: ErrorCode?, load: ErrorCode)
   }
 
   package let name: String
-  /// What is wrong: one clause.
+  /// What is wrong, as one clause.
   package let what: String
   package let subject: Subject
   package let verdict: Verdict
-  /// Where a reader with keys must find it.
+  /// The section in which a reader with keys must find it.
   package let section: String?
   package let offset: UInt64?
-  /// Fixtures by the key that names them, in order.
+  /// Paths of fixtures, by key and in order.
   package let paths: [Key: [String]]
-  /// All else, by key: `demands`, `at`, `run`, `test`.
+  /// All other values, by key: `demands`, `at`, `run`, `test`.
   package let words: [Key: String]
-  /// What is done to the input.
+  /// The recipe that is applied to the input.
   let recipe: String?
-  /// The file itself.
+  /// The content of the file itself.
   let content: String?
 
   static let firstLine = "svsm-migration vector 1"
-  /// Bytes a vector's file may have.
+  /// Largest size of a vector's file in bytes.
   package static let maximumSize = 1 << 20
 
   /// Reads the file of a vector.
-  /// - Throws: as the same of its text; `VECTOR-SYNTAX` when it is none.
+  /// - Throws: as reading its text does; `VECTOR-SYNTAX` when it is not text.
   package init(_ bytes: [UInt8], fileName: String) throws(MigrationError) {
     guard let text = String(validating: bytes, as: UTF8.self) else {
       throw MigrationError(.vectorSyntax, "vector is not UTF-8", in: .file(fileName))
@@ -115,7 +116,7 @@ package struct Vector: Sendable {
     guard (subject == .library) == (words[.test] != nil) else {
       throw header.refusal(.test, "belongs to the library, and to nothing else")
     }
-    // Whether a recipe is one is seen here, unless that is what the vector is about.
+    // A vector's recipe must be valid, unless recipes are what the vector is about.
     if let recipe, subject != .recipe {
       do throws(MigrationError) {
         _ = try Recipe(parsing: recipe)
@@ -125,7 +126,7 @@ package struct Vector: Sendable {
     }
   }
 
-  /// Whether it is a path below a folder.
+  /// Whether it is a relative path that does not leave its folder.
   private static func isPath(_ text: String) -> Bool {
     let steps = text.split(separator: "/", omittingEmptySubsequences: false)
     return !steps.contains { $0.isEmpty || $0 == "." || $0 == ".." }

@@ -1,14 +1,14 @@
 internal import Errors
 
-/// The lines of a vector, by key. What is asked for is taken out.
+/// The lines of a vector, by key. Values are removed when they are read.
 struct VectorHeader {
   private var values: [Vector.Key: [String]] = [:]
-  /// Where each key stood.
+  /// The line number of each key.
   private var lines: [Vector.Key: Int] = [:]
   private let fileName: String
 
-  /// - Throws: `VECTOR-SYNTAX` for a line that is none or ends with a carriage return, an unknown key, one
-  ///   that comes twice.
+  /// - Throws: `VECTOR-SYNTAX` for a line that is not valid or ends with a carriage return, for an
+  ///   unknown key, and for a repeated key.
   init(_ text: String, fileName: String) throws(MigrationError) {
     self.fileName = fileName
     let lines = text.lines
@@ -44,7 +44,7 @@ struct VectorHeader {
     }
   }
 
-  /// Lines that two spaces precede, to the end of the file.
+  /// Joins lines indented by two spaces, to the end of the file.
   private func block(_ lines: ArraySlice<Substring>) throws(MigrationError) -> String {
     var text = ""
     for index in lines.indices where index < lines.endIndex - 1 || !lines[index].isEmpty {
@@ -66,7 +66,7 @@ struct VectorHeader {
       .vectorSyntax, what, in: .line(line, of: fileName), expected: expected, got: got)
   }
 
-  /// A key whose value is wrong, or that is missing.
+  /// A refusal of a key that is missing or whose value is wrong.
   func refusal(
     _ key: Vector.Key, _ what: String, expected: String? = nil, got: String? = nil
   ) -> MigrationError {
@@ -112,7 +112,7 @@ struct VectorHeader {
 
   private mutating func code(_ key: Vector.Key) throws(MigrationError) -> ErrorCode? {
     guard let text = take(key) else { return nil }
-    // By bytes: as a string also what is spelled with a kelvin sign would be a code.
+    // Compared by bytes: as strings, a code spelled with a Kelvin sign would be equal.
     guard let code = ErrorCode(rawValue: text), code.rawValue.utf8.elementsEqual(text.utf8) else {
       throw refusal(key, "is no error code", got: text)
     }

@@ -5,11 +5,11 @@ internal import SVSM
 internal import Wire
 
 extension Vector {
-  /// Bytes a fixture may have when it is unpacked, and what a recipe makes of it.
+  /// Largest size in bytes of an unpacked fixture, and of what a recipe makes from it.
   static let fileLimit = 32 << 20
 
-  /// The file that the vector is about.
-  /// - Parameter fixtures: reads a fixture whole, by its path.
+  /// Makes the file that the vector is about.
+  /// - Parameter fixtures: reads a whole fixture by its path.
   /// - Throws: what the recipe refuses, and `fixtures`.
   package func make(
     from fixtures: (String) throws(MigrationError) -> [UInt8]
@@ -33,7 +33,8 @@ extension Vector {
     return output.bytes
   }
 
-  /// A stream of ours is taken apart; of all else only the bytes are known.
+  /// An SNP stream, an offer or an instance file is indexed; of all other inputs only the bytes are
+  /// known.
   private static func input(_ bytes: [UInt8]) throws(MigrationError) -> Materials.Input {
     do throws(MigrationError) {
       return try Materials.Input(bytes)
@@ -42,8 +43,8 @@ extension Vector {
     }
   }
 
-  /// A fixture whole; one whose name ends in `.xz` is unpacked.
-  /// - Parameter path: where it is.
+  /// Reads a whole fixture. One whose name ends in `.xz` is unpacked.
+  /// - Parameter path: path of the file.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `IMAGE-DATA`, `STREAM-TRUNCATED`.
   package static func fixture(_ path: String) throws(MigrationError) -> [UInt8] {
     let bytes = try readSmallFile(path, limit: fileLimit, .regular)

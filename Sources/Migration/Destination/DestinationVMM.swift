@@ -6,29 +6,30 @@ package import SVSM
 package import Threads
 internal import Wire
 
-/// What a load came to.
+/// The result of a load.
 package struct LoadSummary: Sendable {
-  /// Bytes of the stream.
+  /// Length of the stream in bytes.
   package var bytes: UInt64 = 0
-  /// Epochs in which the memory came.
+  /// Number of epochs in which the memory came.
   package var epochs: UInt32 = 0
-  /// Private pages restored.
+  /// Number of private pages restored.
   package var privatePages: UInt64 = 0
-  /// Shared pages restored, zero ones included.
+  /// Number of shared pages restored, zero pages included.
   package var sharedPages: UInt64 = 0
   /// The guest, as its SVSM restored it.
   package var guest: GuestDescription
-  /// What the session said of itself.
+  /// The transfer data of the session.
   package var transferData: TransferData
 }
 
-/// The destination side of a migration, seen from the VMM: reads the stream, hands the SVSM what is
-/// its own, and puts memory in place. Source: the source document's VMM table (`Formats/api.md`).
+/// The destination side of a migration, as the VMM sees it: it reads the stream, passes to the SVSM
+/// what the SVSM must process, and writes memory. Source: the source document's VMM table
+/// (`Formats/api.md`).
 ///
-/// Private pages are opened by all threads of a crew; what is believed, and what is written, is decided
-/// in stream order here.
+/// All worker threads open private pages; this type decides in stream order what is accepted and
+/// what is written.
 package struct DestinationVMM: ~Copyable {
-  /// Told how many bytes of the stream are read.
+  /// Called with the number of stream bytes read so far.
   package typealias Progress = (UInt64) -> Void
 
   private var stream: RecordPipeline
@@ -38,20 +39,20 @@ package struct DestinationVMM: ~Copyable {
   private var epochs: UInt32 = 0
 
   /// - Parameters:
-  ///   - input: at the start of a stream.
-  ///   - crew: does the work.
+  ///   - input: the stream, at its first byte.
+  ///   - crew: the worker threads.
   package init(_ input: StreamInput, crew: WorkCrew) {
     stream = RecordPipeline(SNPStreamReader(input, checkingSealWith: crew), crew: crew)
   }
 
-  /// Receives a whole stream. The guest is restored only if this returns: nothing before the last
-  /// byte is a promise.
+  /// Receives a whole stream. The guest is restored only if this method returns; before the last
+  /// byte nothing is guaranteed.
   ///
   /// - Parameters:
-  ///   - begin: hands the transfer data, and its offset, to the destination SVSM.
-  ///   - memory: makes the memory of these RAM blocks, mapped like this.
-  ///   - progress: called now and then.
-  /// - Throws: whatever is refused, with section and offset.
+  ///   - begin: passes the transfer data, and its offset in the stream, to the destination SVSM.
+  ///   - memory: creates the memory of these RAM blocks under this map.
+  ///   - progress: called from time to time.
+  /// - Throws: any refusal, with section and offset.
   package mutating func receive(
     begin: (TransferData, UInt64) throws(MigrationError) -> DestinationSVSM,
     memory: ([Guest.RAMBlock], GuestMap) throws(MigrationError) -> any GuestMemoryOutput,
@@ -85,7 +86,7 @@ package struct DestinationVMM: ~Copyable {
       guest: guest, transferData: transferData)
   }
 
-  /// The map follows the block list, before any page.
+  /// Reads up to the guest map, which follows the block list and precedes all pages.
   private mutating func receiveGuestMap() throws(MigrationError) -> GuestMap {
     while true {
       switch try stream.reader.next() {
@@ -131,7 +132,7 @@ package struct DestinationVMM: ~Copyable {
     switch record {
     case .machine(let frame): host.frame = frame
     case .device(let entry):
-      // Taken out, not copied: a machine may have tens of thousands.
+      // Moved out, not copied: a machine may have tens of thousands of entries.
       var filled = host.frame.take()
       try filled?.fill(entry, stream.reader.payload, from: .section)
       host.frame = filled
@@ -160,13 +161,13 @@ package struct DestinationVMM: ~Copyable {
     guard let pages = batch.pages else {
       throw MigrationError(.internal, "page records were not opened")
     }
-    // Pages that follow each other in the batch and in the block, to be written at once.
+    // Pages that are consecutive in the batch and in the block, and so are written by one call.
     var run = (first: 0, place: BlockExtent(block: 0, offset: 0, size: 0))
     for index in 0..<batch.count {
       let offset = batch.offset(index)
       let metadata = try svsm.processPage(index, of: pages, at: offset)
       guard let place = try host.take(metadata, at: offset, MigrationError.refuse) else { continue }
-      // New memory is zero: a first zero page leaves a hole.
+      // New memory is zero, so a zero page that comes first for its address is left as a hole.
       let isWritten = place.wasTouched || !pages.isZero(index)
       if run.place.size > 0,
         !isWritten || place.block != run.place.block || place.offset != run.place.end
@@ -218,7 +219,7 @@ package struct DestinationVMM: ~Copyable {
 
   private static let zeroPage = [UInt8](repeating: 0, count: RAMSection.pageSize)
 
-  /// Writes the shared pages that were put together.
+  /// Writes the run of shared pages that was collected.
   private mutating func writeRun() throws(MigrationError) {
     guard let ended = run.end() else { return }
     defer { stream.reader.unpin(ended.content) }

@@ -4,15 +4,16 @@ internal import QEMUStream
 internal import SVSM
 internal import Wire
 
-/// What a host knows of a guest that comes in: its machine, its RAM blocks, where they lie, which of their
-/// pages came as shared memory. The rules of where a page may lie are stated here.
+/// What a host knows of an incoming guest: its machine, its RAM blocks, where they are mapped, and
+/// which of their pages came as shared memory. The rules about where a page may be are stated here.
 ///
-/// A broken rule goes to `refuse`, which throws, or notes it so that the rest is judged too.
+/// A broken rule is passed to `refuse`, which throws, or reports it and lets the rest be judged
+/// too.
 struct HostBooks {
   var machine: String?
   private(set) var blocks: [Guest.RAMBlock] = []
   private(set) var map = GuestMap()
-  /// Whether the map has come.
+  /// Whether the guest map has come.
   private(set) var isMapped = false
   private var sealedBlocks: Set<Int> = []
   var frame: MachineFrame?
@@ -30,14 +31,15 @@ struct HostBooks {
     sealedBlocks = map.sealedBlocks(of: blocks)
   }
 
-  /// The address of a page of shared memory; nil when none is mapped there.
+  /// The guest-physical address of a page in a RAM block; nil when it is not mapped.
   func address(of page: RAMPage) -> UInt64? { map.gpa(block: page.block, offset: page.offset) }
 
-  /// An epoch was closed, which was not the last.
+  /// Begins the next epoch, after an epoch that is not the last was closed.
   mutating func beginEpoch() { shared.beginEpoch() }
 
-  /// Takes a private page.
-  /// - Returns: where it lies, and whether anything came for it before; nil when it lies nowhere.
+  /// Accepts a private page.
+  /// - Returns: where the page is, and whether any record came for it before; nil when it is not
+  ///   mapped.
   /// - Throws: `MAP-LAYOUT`, `MAP-SHARED-AT-PRIVATE`.
   mutating func take(
     _ page: PageMetadata, at offset: UInt64, _ refuse: MigrationError.Refusal
@@ -56,9 +58,9 @@ struct HostBooks {
     return (place.block, place.offset, known.wasTouched)
   }
 
-  /// Takes a page of shared memory.
-  /// - Parameter gpa: its address, if a private page is present there.
-  /// - Returns: whether anything came for it before.
+  /// Accepts a page of shared memory.
+  /// - Parameter gpa: its guest-physical address if a private page is present there, else nil.
+  /// - Returns: whether any record came for the page before.
   /// - Throws: `MAP-SHARED-AT-PRIVATE`.
   mutating func take(
     _ page: RAMPage, privateAt gpa: UInt64?, at offset: UInt64, _ refuse: MigrationError.Refusal
@@ -80,8 +82,8 @@ struct HostBooks {
       expected: "a shared page", got: "gpa \(Hex.number(gpa))")
   }
 
-  /// Where the secrets page lies.
-  /// - Returns: nil when it lies nowhere, or no map has come.
+  /// Locates the secrets page.
+  /// - Returns: nil when it is not mapped, or no map has come.
   /// - Throws: `SECRETS-PAGE`.
   func locate(
     secretsPage gpa: UInt64, _ refuse: MigrationError.Refusal
@@ -95,8 +97,9 @@ struct HostBooks {
     return nil
   }
 
-  /// The guest that `restored` and the host's own knowledge make.
-  /// - Parameter placeBlock: takes the number and the content of a RAM block that the SVSM carried.
+  /// The guest that `restored` and the host's own knowledge describe together.
+  /// - Parameter placeBlock: called with the number and the content of each RAM block that the SVSM
+  ///   carried.
   /// - Throws: `MACHINE-SYNTAX`, `GUEST-SHAPE`, and what `GuestDescription.validate` refuses.
   func describe(
     _ restored: RestoredState, placeBlock: (Int, [UInt8]) throws(MigrationError) -> Void
@@ -106,8 +109,9 @@ struct HostBooks {
       placeBlock: placeBlock)
   }
 
-  /// Holds the pages that came as shared memory against the trusted page states.
-  /// - Parameter placeZero: takes each page that is left of an older epoch and is to be zero.
+  /// Compares the pages that came as shared memory with the trusted page states.
+  /// - Parameter placeZero: called with each page that holds content of an older epoch and must be
+  ///   zero.
   /// - Returns: number of shared pages.
   /// - Throws: `MAP-SHARED-AT-PRIVATE`, `MAP-MISSING-PAGE`.
   mutating func finish(
@@ -120,10 +124,10 @@ struct HostBooks {
     return pages
   }
 
-  /// What must hold whatever the final state says.
+  /// Checks what must hold whatever the final state contains.
   /// - Parameters:
-  ///   - final: final records of the stream.
-  ///   - offset: of what was read last.
+  ///   - final: counts of the final records in the stream.
+  ///   - offset: offset in the stream of what was read last.
   /// - Throws: `MACHINE-SYNTAX`, `GUEST-SHAPE`, `MAP-MISSING-PAGE`.
   mutating func checkAlone(_ final: FinalCounts, at offset: UInt64) throws(MigrationError) {
     guard isMapped, let machine else { return }
@@ -132,7 +136,7 @@ struct HostBooks {
         .machineSyntax, "no service carries what is sealed of the machine", in: .machine,
         expected: "a service", got: "none")
     }
-    // One service may be the machine's, and none of the guest's own.
+    // One of the services may be the machine's, which is not one of the guest's own.
     try GuestDescription.requireLimits(
       machine: machine, ramBlocks: blocks.count, vcpus: Int(final[.vcpu]),
       services: max(Int(final[.service]), 1) - 1)

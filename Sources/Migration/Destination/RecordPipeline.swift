@@ -4,11 +4,11 @@ internal import SVSM
 internal import Threads
 internal import Wire
 
-/// Page records that are opened by one call, by whichever thread is free.
+/// A batch of page records that one call opens, on any free thread.
 final class PageBatch: WorkItem, @unchecked Sendable {
-  /// What opens them; nil without keys.
+  /// The import that opens them; nil without keys.
   let pages: PageImport?
-  /// The records, one every `SNPStreamReader.pageStride` bytes.
+  /// The records, `SNPStreamReader.pageStride` bytes apart.
   fileprivate(set) var records: PinnedBytes?
   fileprivate(set) var count = 0
   /// Stream offset of the first record.
@@ -25,48 +25,49 @@ final class PageBatch: WorkItem, @unchecked Sendable {
   func offset(_ index: Int) -> UInt64 { first + UInt64(index * SNPStreamReader.pageStride) }
 }
 
-/// Reads a stream and hands its records out in stream order. Page records on their way are opened by all
-/// threads of a crew, while what follows them is read.
+/// Reads a stream and returns its records in stream order. All worker threads open page records,
+/// while the records after them are read.
 struct RecordPipeline: ~Copyable {
-  /// What comes next.
+  /// The next item of a stream.
   enum Item {
-    /// Page records, opened. They stay until `next` is called again.
+    /// Page records that were opened. They remain valid until `next` is called again.
     case pages(PageBatch)
-    /// Another record: the reader has it.
+    /// Another record, which the reader holds.
     case record(SNPStreamReader.Record)
-    /// The reader has found something wrong before it went on, which its ledger of findings holds.
+    /// The reader found something wrong before it continued; its ledger of findings holds it.
     case findings
   }
 
   var reader: SNPStreamReader
-  /// Makes what opens page records; nil as long as there are no keys.
+  /// Makes imports that open page records; nil while there are no keys.
   var makeImport: (() throws(MigrationError) -> PageImport)?
   private let crew: WorkCrew
   private let batches: InFlight<PageBatch>
-  /// Batches that are under way.
+  /// Number of batches in progress.
   private var underWay = 0
-  /// Page records at the front of the payload, and how many of them were handed over.
+  /// Number of page records at the start of the payload, and how many of them are in batches
+  /// already.
   private var pages = (count: 0, next: 0)
-  /// What was read and comes after the batches that are under way.
+  /// The item that was read ahead; it follows the batches in progress.
   private var following: Result<Item, MigrationError>?
-  /// What was handed out last.
+  /// The batch that was returned last.
   private var current: PageBatch?
-  /// Whether what was handed out last was read while page records were under way: then findings of the reader
-  /// may wait.
+  /// Whether the item returned last was read ahead while page records were in progress. Findings of
+  /// the reader may then be held back.
   private(set) var hasReadAhead = false
 
   /// - Parameters:
-  ///   - reader: at the start of its stream.
-  ///   - crew: opens page records.
+  ///   - reader: the reader, at the start of its stream.
+  ///   - crew: the worker threads that open page records.
   init(_ reader: consuming SNPStreamReader, crew: WorkCrew) {
     self.reader = reader
     self.crew = crew
     batches = InFlight(for: crew)
   }
 
-  /// Gives what comes next.
-  /// - Throws: what the reader refuses, once all before it was handed out.
-  // Inlined: most records are shared pages, which come while no page records are under way.
+  /// Returns the next item.
+  /// - Throws: what the reader refuses, after all items before it were returned.
+  // Inlined: most records are shared pages, which are read while no page records are in progress.
   @inline(__always)
   mutating func next() throws(MigrationError) -> Item {
     hasReadAhead = false
@@ -105,7 +106,8 @@ struct RecordPipeline: ~Copyable {
     return try following.get()
   }
 
-  /// Reads on while page records are under way. What the reader finds waits until they are judged.
+  /// Reads ahead while page records are in progress. Findings of the reader are held back until
+  /// these records are judged.
   private mutating func readAhead() {
     reader.findings?.isHolding = true
     defer { reader.findings?.isHolding = false }
@@ -122,7 +124,7 @@ struct RecordPipeline: ~Copyable {
     }
   }
 
-  /// Pins the next page records at hand.
+  /// Pins the next page records of the payload and puts them in a batch.
   private mutating func takePages() throws(MigrationError) -> PageBatch {
     let batch =
       if let free = batches.takeFree() { free } else { PageBatch(try makeImport?()) }

@@ -5,10 +5,12 @@ internal import SEVSNP
 internal import SVSM
 
 extension GuestDescription {
-  /// The guest that comes out of a migration: what its SVSM restored, together with what the host knows.
+  /// The guest that results from a migration: what its SVSM restored, together with what the host
+  /// knows.
   /// - Parameters:
-  ///   - frame: what the VMM keeps of the machine; nil when the stream has nothing of it.
-  ///   - placeBlock: takes the number and the content of a RAM block that the SVSM carried.
+  ///   - frame: the VMM's part of the machine state; nil when the stream has none.
+  ///   - placeBlock: called with the number and the content of each RAM block that the SVSM
+  ///     carried.
   /// - Throws: `MACHINE-SYNTAX`, `GUEST-SHAPE`, and what `validate` refuses.
   init(
     _ restored: RestoredState, machine: String, blocks: [Guest.RAMBlock], map: GuestMap,
@@ -29,10 +31,10 @@ extension GuestDescription {
     try validate()
   }
 
-  /// Puts in place what the SVSM carried of the machine.
+  /// Inserts what the SVSM carried of the machine.
   /// - Parameter missing: RAM blocks that the SVSM must have carried.
-  /// - Returns: what the VMM keeps of the machine, whole; nil when none came.
-  /// - Throws: `MACHINE-SYNTAX` when it is not just what is missing.
+  /// - Returns: the complete machine state of the VMM; nil when none came.
+  /// - Throws: `MACHINE-SYNTAX` when the pieces are not exactly those that are missing.
   private static func machineState(
     _ restored: RestoredState, _ frame: MachineFrame?, _ blocks: [Guest.RAMBlock],
     missing: Set<Int>, _ placeBlock: (Int, [UInt8]) throws(MigrationError) -> Void
@@ -70,9 +72,9 @@ extension GuestDescription {
     return try frame?.whole()
   }
 
-  /// The pieces that the SVSM carried: none without the service.
-  /// - Throws: `SERVICE-UNKNOWN` for another version of their list; `SERVICE-SYNTAX` for a service that no
-  ///   source of ours makes; `MACHINE-SYNTAX`.
+  /// The pieces of the machine that the SVSM carried; empty when the guest has no machine service.
+  /// - Throws: `SERVICE-UNKNOWN` for an unknown version of their list; `SERVICE-SYNTAX` for a
+  ///   service that no source of this project makes; `MACHINE-SYNTAX`.
   private static func pieces(
     of services: [ServiceState]
   ) throws(MigrationError) -> [SealedMachine.Piece] {

@@ -5,40 +5,41 @@ package import SVSM
 internal import Threads
 internal import Wire
 
-/// Hashes a stream while it is read, then holds its seal against it.
+/// Hashes a stream while it is read, then compares the stream with its seal.
 final class SealCheck {
   private let follower: ChunkFollower
   private var seal: Seal?
 
-  /// Begins to hash everything `input` consumes from now on, its first byte.
+  /// Begins to hash everything that `input` consumes from here on.
   init(_ input: StreamInput, crew: WorkCrew) {
     follower = ChunkFollower(input, crew: crew)
   }
 
-  /// Stream offset from which on `advance` has something to do; none once the stream has ended.
+  /// Stream offset from which on `advance` has work to do; `UInt64.max` once the stream has ended.
   var due: UInt64 { follower.due }
 
-  /// Hands over the chunks that are consumed. To be called often: until then they take memory.
+  /// Hands consumed chunks over for hashing. Call it often: consumed chunks take memory until then.
   func advance() throws(MigrationError) { try follower.advance() }
 
-  /// Consumes what lies before `offset`, and hands it over.
+  /// Consumes the bytes before `offset` and hands them over for hashing.
   func consume(upTo offset: UInt64) throws(MigrationError) { try follower.consume(upTo: offset) }
 
-  /// Consumes the chunks of a hole, when one is ahead, unread.
+  /// Consumes the chunks of a hole without reading them, if a hole is next.
   func passHole() throws(MigrationError) { try follower.passHole() }
 
-  /// The covered bytes end here.
+  /// Ends the covered bytes at the current position.
   func streamEnds() throws(MigrationError) { try follower.end() }
 
-  /// Nothing is hashed any more: there is no seal to hold it against.
+  /// Stops hashing, because there is no seal to compare with.
   func giveUp() { follower.stop() }
 
-  /// Reads a seal at the input's place; with a `check` also holds it against the stream.
+  /// Reads a seal at the input's position; with a `check` it also compares the seal with the
+  /// stream.
   /// - Parameters:
-  ///   - kind: of the stream.
-  ///   - signer: key that must have signed it; nil takes whose ever, and none.
+  ///   - kind: the kind of the stream.
+  ///   - signer: the key that must have signed the seal; nil accepts any signer, and none.
   ///   - streamStart: offset of the stream's first byte.
-  ///   - refuse: takes each check that fails, and each damaged chunk.
+  ///   - refuse: called with each check that fails, and with each damaged chunk.
   /// - Throws: `SEAL-MISSING`, `SEAL-SYNTAX`, `SEAL-LENGTH`, `SEAL-ROOT`, `SEAL-CHUNK`,
   ///   `SEAL-SIGNER`, `SEAL-SIGNATURE`.
   static func read(
@@ -61,7 +62,7 @@ final class SealCheck {
         .sealLength, "seal covers another length", in: .seal,
         at: Seal.Layout.offset(of: \.coveredLength, from: start),
         expected: "\(start - streamStart)", got: "\(seal.coveredLength)")
-      // So many leaves are read at most as the bytes before the seal bear out.
+      // The bytes before the seal limit how many leaves are read: at most about twice theirs.
       guard seal.coveredLength / 2 <= start - streamStart else { throw error }
       try refuse(error)
     }
@@ -77,7 +78,7 @@ final class SealCheck {
           expected: short(seal.root), got: short(root)))
     }
     if let check {
-      // Leaves that are damaged say nothing of chunks whose root is right.
+      // Damaged leaves tell nothing about chunks that give the seal's root.
       let own = check.follower.leaves
       let isWhole = try (own == leaves ? root : HashTree.root(of: own)) == seal.root
       if root == seal.root || !isWhole {
@@ -102,7 +103,7 @@ final class SealCheck {
     return seal
   }
 
-  /// Reads the leaves piece by piece, so that nothing is allocated for leaves that are not there.
+  /// Reads the leaves piece by piece, so that nothing is allocated for leaves that do not exist.
   private static func readLeaves(
     _ count: UInt64, from input: StreamInput
   ) throws(MigrationError) -> LeafList {
@@ -126,9 +127,9 @@ final class SealCheck {
 
   private static func short(_ bytes: [UInt8]) -> String { "\(Hex.encode(bytes.prefix(8)))…" }
 
-  /// Names each chunk whose leaf is another; chunks that follow each other as one where all are equal and
-  /// so are their leaves. Where bytes are missing or too many all behind them is moved: only the first is
-  /// named then.
+  /// Reports each chunk that differs from its leaf. Consecutive chunks are reported as one when
+  /// they are all equal and so are their leaves. Where bytes are missing or inserted, all bytes
+  /// after them are moved, so only the first difference is reported then.
   private func compare(
     _ leaves: LeafList, covering length: UInt64, _ refuse: MigrationError.Refusal
   ) throws(MigrationError) {
@@ -148,7 +149,7 @@ final class SealCheck {
     }
   }
 
-  /// Holds the VM description record against the seal.
+  /// Compares the VM description record with the seal.
   /// - Throws: `SEAL-TRAILER`.
   func checkTrailer(
     length: Int, text: Span<UInt8>, at offset: UInt64,
@@ -170,7 +171,7 @@ final class SealCheck {
     }
   }
 
-  /// Holds it against the seal that no VM description follows.
+  /// Checks that the seal covers no VM description, when the stream has none.
   /// - Throws: `SEAL-TRAILER`.
   func checkNoTrailer(
     at offset: UInt64, refuse: MigrationError.Refusal = MigrationError.refuse
@@ -186,7 +187,7 @@ final class SealCheck {
 }
 
 extension StreamInput {
-  /// What comes next, as an error says it.
+  /// The next byte, as text for an error.
   func nextText() throws(MigrationError) -> String {
     guard let byte = try peekByte() else { return "the end" }
     return "byte 0x\(String(byte, radix: 16))"
@@ -194,15 +195,15 @@ extension StreamInput {
 }
 
 extension Seal {
-  /// Whether the next byte of `input`, behind the end of the sections, is a seal's.
+  /// Whether the next byte of `input`, after the end of the sections, begins a seal.
   static func begins(_ input: StreamInput) throws(MigrationError) -> Bool {
     try input.peekByte() == magic[0]
   }
 
-  /// Reads the seal that may stand behind the sections of a plain QEMU stream. What it covers is not
-  /// hashed; its signature is checked, whose ever it is.
+  /// Reads the seal that may follow the sections of a plain QEMU stream. The bytes that it covers
+  /// are not hashed; its signature is checked against the signer that it names.
   /// - Parameter streamStart: offset of the stream's first byte.
-  /// - Returns: nil when none stands there.
+  /// - Returns: nil when there is no seal.
   /// - Throws: `SEAL-SYNTAX`, `SEAL-LENGTH`, `SEAL-ROOT`, `SEAL-SIGNATURE`.
   package static func readIfPresent(
     from input: StreamInput, streamStart: UInt64

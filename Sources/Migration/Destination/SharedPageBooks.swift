@@ -4,17 +4,17 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// The VMM's own books of which pages came as shared memory, in which block.
+/// The VMM's own record of which pages came as shared memory, for each block.
 ///
-/// With them the destination tells a missing shared page from one that came, and a shared page at a
-/// private address from a private one. A page that was shared while the guest ran may be private when
-/// it is paused: what came in the last epoch is held against the page states, what came before is
-/// overwritten or made zero.
+/// It lets the destination tell a missing shared page from one that came, and a shared page at a
+/// private address from a private one. A page that was shared while the guest ran may be private
+/// when the guest is paused: content of the last epoch is compared with the page states, and
+/// content of earlier epochs is overwritten or set to zero.
 struct SharedPageBooks {
-  /// Whether a page holds shared content, and whether anything came for it at all.
+  /// For each block: whether a page holds shared content, and whether any record came for it.
   private var trackers: [PageTracker]
-  /// Pages for which shared content came in the epoch that is open; nil in the first epoch, in which
-  /// `trackers` tell.
+  /// Pages for which shared content came in the open epoch; nil in the first epoch, where
+  /// `trackers` tells the same.
   private var current: [PageTracker]?
   private let blocks: [Guest.RAMBlock]
 
@@ -28,16 +28,16 @@ struct SharedPageBooks {
     current = [PageTracker](repeating: PageTracker(), count: blocks.count)
   }
 
-  /// Notes that shared content for a page came.
-  /// - Returns: whether anything came for the page before.
+  /// Notes that shared content of a page came.
+  /// - Returns: whether any record came for the page before.
   mutating func noteShared(_ block: Int, _ offset: UInt64) -> Bool {
     current?[block].note(offset, isPresent: true)
     return trackers[block].note(offset, isPresent: true).isCurrent
   }
 
-  /// Notes that a page came as a private one, or was withdrawn.
-  /// - Returns: whether anything came for the page before; whether it was shared content, and in the
-  ///   epoch that is open.
+  /// Notes that a page came as a private page, or was withdrawn.
+  /// - Returns: whether any record came for the page before, and whether shared content of it came
+  ///   in the open epoch.
   mutating func notePrivate(
     _ block: Int, _ offset: UInt64
   ) -> (wasTouched: Bool, isSharedNow: Bool) {
@@ -46,8 +46,8 @@ struct SharedPageBooks {
     return (known.isCurrent, isSharedNow)
   }
 
-  /// Holds the books against the trusted page states: every shared page came as shared memory, and in
-  /// the last epoch no private one did.
+  /// Compares the pages with the trusted page states: every shared page must have come as shared
+  /// memory, and no private page in the last epoch.
   /// - Returns: number of shared pages.
   /// - Throws: `MAP-SHARED-AT-PRIVATE`, `MAP-MISSING-PAGE`.
   mutating func check(
@@ -66,8 +66,8 @@ struct SharedPageBooks {
     return try requireShared(extents.shared(blocks), at: offset)
   }
 
-  /// Every page that no address reaches came as shared memory: what must hold whatever the page states
-  /// are.
+  /// Checks that every page without a guest-physical address came as shared memory, which must hold
+  /// whatever the page states are.
   /// - Throws: `MAP-MISSING-PAGE`.
   mutating func checkUnmapped(by map: GuestMap, at offset: UInt64) throws(MigrationError) {
     _ = try requireShared(map.unmapped(of: blocks), at: offset)
@@ -89,8 +89,7 @@ struct SharedPageBooks {
     return pages
   }
 
-  /// Calls `body` with each page that was never accepted and holds shared content of an epoch that
-  /// was not the last.
+  /// Calls `body` with each unaccepted page that holds shared content of an epoch before the last.
   mutating func leftovers(
     _ extents: MemoryExtents, _ body: (BlockExtent) throws(MigrationError) -> Void
   ) throws(MigrationError) {
@@ -106,9 +105,10 @@ struct SharedPageBooks {
     }
   }
 
-  /// The first page of an extent that a tracker calls present. Looks only where pages came at all: an
-  /// extent may be as long as an address can say, and costs its stream one run.
-  /// - Parameter regions: of the tracker, which is that of the extent's block.
+  /// The first page of an extent that a tracker marks as present. Only regions that pages came from
+  /// are searched: an extent may be as long as the address space, although it costs the stream one
+  /// run only.
+  /// - Parameter regions: regions of the tracker, which is that of the extent's block.
   private static func first(
     _ tracker: inout PageTracker, in extent: BlockExtent, regions: [UInt64]
   ) -> UInt64? {

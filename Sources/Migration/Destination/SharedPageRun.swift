@@ -2,26 +2,26 @@ internal import Guest
 internal import QEMUStream
 internal import Wire
 
-/// Shared pages that follow each other in a block and stand at equal distances in one segment of the
-/// stream: they are written at once, from where they were read.
+/// Shared pages that are consecutive in a block and equally spaced in one segment of the stream.
+/// They are written by one call, from the buffer into which they were read.
 struct SharedPageRun {
   private static let stride = RAMEncoder.continuedPrefix + RAMSection.pageSize
-  /// Pages written at once at most.
+  /// Largest number of pages in one write.
   private static let limit = 256
 
-  /// The first page's content: it keeps the segment.
+  /// The first page's content. Its pin keeps the segment's buffer.
   private var content: PinnedBytes?
   /// Stream offset of the first page's content.
   private var first: UInt64 = 0
-  /// The segment it lies in.
+  /// The segment that holds the content.
   private var segment: UInt64?
   private var place = BlockExtent(block: 0, offset: 0, size: 0)
-  /// The pages' contents in the segment's buffer.
+  /// Where the contents of the pages are in the segment's buffer.
   private var pieces = SpacedPieces(
     start: 0, size: RAMSection.pageSize, stride: SharedPageRun.stride, count: 0)
 
-  /// Begins with a page whose content stands at `offset` of the stream, in `segment`. Precondition:
-  /// the run was ended.
+  /// Begins with a page whose content is at `offset` of the stream, in `segment`. Precondition: the
+  /// previous run was ended.
   mutating func begin(
     _ page: RAMPage, _ content: PinnedBytes, at offset: UInt64, in segment: UInt64?
   ) {
@@ -32,8 +32,8 @@ struct SharedPageRun {
     pieces.count = 1
   }
 
-  /// Takes in a page that continues the run.
-  /// - Returns: false when it does not.
+  /// Adds a page that continues the run.
+  /// - Returns: false when the page does not continue it.
   mutating func append(_ page: RAMPage, at offset: UInt64, in segment: UInt64?) -> Bool {
     guard pieces.count > 0, pieces.count < Self.limit, page.block == place.block,
       page.offset == place.end, offset == first + UInt64(pieces.count * pieces.stride),
@@ -45,7 +45,7 @@ struct SharedPageRun {
   }
 
   /// Ends the run.
-  /// - Returns: what is to be written and then unpinned; nil when no page is in it.
+  /// - Returns: what must be written and then unpinned; nil when the run is empty.
   mutating func end() -> (content: PinnedBytes, place: BlockExtent, pieces: SpacedPieces)? {
     guard let content else { return nil }
     defer {
@@ -56,7 +56,7 @@ struct SharedPageRun {
   }
 }
 
-/// Takes memory and keeps none of it: what a destination holds before the guest's is made.
+/// Memory that discards everything: it is in place until the guest's memory is created.
 final class DiscardedMemory: GuestMemoryOutput {
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) {}
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces) {}

@@ -6,32 +6,33 @@ internal import Wire
 
 /// One pass of a verifier over an SNP stream.
 ///
-/// It takes the records in stream order, in the order of a destination's checks, and notes whatever is
-/// wrong. With keys, tags are checked by all threads of a crew. Nothing is restored.
+/// It processes the records in stream order, with the checks of a destination in their order, and
+/// notes everything that is wrong. With keys, all worker threads check tags. Nothing is restored.
 struct StreamAudit: ~Copyable {
   let findings: FindingLedger
   let trust: Trust
   let offer: MigrationData?
   let instance: SVSMInstance?
   var stream: RecordPipeline
-  /// What the session says, and where its payload begins.
+  /// The transfer data of the session, and where its payload begins in the stream.
   var session: (data: TransferData, offset: UInt64)?
   /// Judges the records; nil before the session.
   var records: MigrationAuditor?
-  /// Whether it has the session's keys.
+  /// Whether the session's keys are available.
   private(set) var hasKeys = false
   var host = HostBooks()
-  /// Whether something of what the host says was refused, so that the whole cannot be put together.
+  /// Whether a section of the host was refused, so that the guest cannot be composed.
   var isHostUnknown = false
-  /// What a destination would restore; nil before a commit that bears it out.
+  /// What a destination would restore; nil unless an authentic commit came with all the pieces it
+  /// counts.
   var restored: RestoredState?
-  /// Whether the records were followed to their end.
+  /// Whether the records were read to their end.
   var isFollowed = false
   /// Whether a seal was read.
   var hasSeal = false
-  /// Where they could not be followed any further.
+  /// The error after which the records could not be followed any further.
   var stop: MigrationError?
-  /// Of each report that was judged, whether its chain was held against a revocation list.
+  /// For each report that was judged: whether its chain was checked against a revocation list.
   private var chainsHeld: [Bool] = []
 
   init(
@@ -44,11 +45,11 @@ struct StreamAudit: ~Copyable {
       SNPStreamReader(input, checkingSealWith: crew, noting: findings), crew: crew)
   }
 
-  /// The last record's payload: a copy, which stays while the record is judged.
+  /// The last record's payload, as a copy that stays valid while the record is judged.
   var payload: [UInt8] { Array(copying: stream.reader.payload) }
 
-  /// Reads the whole stream, as far as that goes.
-  /// - Throws: what is no refusal; the first refusal when the pass is to end there.
+  /// Reads the stream as far as possible.
+  /// - Throws: errors that are not refusals; the first refusal when the pass is to end there.
   mutating func run() throws(MigrationError) {
     try walk()
     if stop != nil, try stream.reader.resumeAtSeal() { try walk() }
@@ -58,13 +59,13 @@ struct StreamAudit: ~Copyable {
     noteFreshness()
   }
 
-  /// What is known of the revocation of those who vouch for the parties.
+  /// Whether the certificates of both parties were checked for revocation.
   var revocation: VerificationReport.Revocation {
     if trust.revocationLists.isEmpty { return .noList }
     return chainsHeld.isEmpty || chainsHeld.contains(false) ? .noChain : .checked
   }
 
-  /// Takes record after record, to the end or to where they cannot be followed.
+  /// Processes record after record, to the end or to where they cannot be followed any further.
   private mutating func walk() throws(MigrationError) {
     while true {
       let item: RecordPipeline.Item
@@ -87,7 +88,7 @@ struct StreamAudit: ~Copyable {
         try take(record)
       } catch {
         guard error.code.isRefusal, !findings.hasStopped else { throw error }
-        // A record that could not be read at all: what it would have said is missing.
+        // The record could not be read at all, so its content is missing from what comes later.
         try findings.note(named(error))
         findings.obstruct(
           .counts, .transcript, .epochOrder, reason: "a record \(place(error)) cannot be read",
@@ -96,17 +97,17 @@ struct StreamAudit: ~Copyable {
     }
   }
 
-  /// The refusal with the section it lies in.
+  /// The refusal, with the section it is in.
   func named(_ error: MigrationError) -> MigrationError {
     stream.reader.section.map { error.within(.section($0.name)) } ?? error
   }
 
-  /// Where a refusal stands, as a clause.
+  /// Where a refusal is, as a clause of a sentence.
   func place(_ error: MigrationError) -> String {
     error.offset.map { "at byte 0x\(String($0, radix: 16))" } ?? "of the stream"
   }
 
-  /// Takes what is wrong with the record that was read last.
+  /// The handler of what is wrong with the record that was read last.
   var refuse: MigrationError.Refusal {
     let (findings, place) = (findings, stream.reader.section.map { Place.section($0.name) })
     return { error throws(MigrationError) in
@@ -133,7 +134,7 @@ struct StreamAudit: ~Copyable {
       if session != nil { findings.look(at: .sealSigner) }
     case .vmdescription: findings.look(at: .seal)
     case .skipped(let header):
-      // An audit's reader passes over a map that it refused.
+      // The reader of an audit skips a map that it refused.
       if header.name == SNPSection.guestMap.name { isHostUnknown = true }
     case .pages, .end: break
     }
@@ -151,7 +152,7 @@ struct StreamAudit: ~Copyable {
       do throws(MigrationError) {
         try data.requireAnswer(to: offer, at: offset)
       } catch {
-        // The key wrap binds the offer's digest: the key of another does not unwrap.
+        // The key wrap binds the offer's digest, so the key of another offer does not unwrap.
         keyOwner = nil
         try findings.note(error)
       }
@@ -165,7 +166,8 @@ struct StreamAudit: ~Copyable {
     findings.look(at: .transportKey)
   }
 
-  /// Checks the source's proof: without keys last, so that damage is called damage and not a forgery.
+  /// Checks the source's proof. Without keys this is the last check, so that damage is reported as
+  /// damage and not as a forgery.
   private mutating func checkSource() throws(MigrationError) {
     guard let session, session.data.flags.contains(.mutual) else { return }
     try check(
@@ -179,7 +181,7 @@ struct StreamAudit: ~Copyable {
     try check(
       offer.report, offer.certificates, offer.expectedReportData(), in: .offer,
       at: UInt64(MigrationData.Layout.size), .destinationAttestation)
-    // With one half missing, or a report that proves nothing, nothing is bound.
+    // The binding needs both reports: if one is missing, or proves nothing, nothing is bound.
     guard session?.data.flags.contains(.mutual) == true else { return }
     for half in [VerificationReport.Property.sourceAttestation, .destinationAttestation]
     where findings.isOpen(half) {
@@ -199,7 +201,8 @@ struct StreamAudit: ~Copyable {
       report: report, certificates: certificates, reportData: reportData, of: place, at: offset
     ) { (error) throws(MigrationError) in errors.append(error) }
     chainsHeld.append(isHeld)
-    // A root that nobody named, or a certificate that is not at hand, proves nothing wrong.
+    // A root that is not among the trusted ones, or a certificate that is not available, is no
+    // evidence of a fault.
     let unknown: [ErrorCode] = [.certificateRoot, .certificateMissing]
     let isUnknown = errors.allSatisfy { unknown.contains($0.code) || $0.code == .reportData }
     for error in errors {

@@ -3,7 +3,7 @@ internal import QEMUStream
 internal import SVSM
 internal import Wire
 
-/// The records that the host judges, and what it holds against the restored state at the end.
+/// The records that the host judges, and the comparison with the restored state at the end.
 extension StreamAudit {
   mutating func take(_ record: RAMRecord) throws(MigrationError) {
     if case .blockList = record { host.take(stream.reader.guestBlocks) }
@@ -27,8 +27,8 @@ extension StreamAudit {
     }
   }
 
-  /// Holds what a destination would restore against what the host knows, as a load does at its end;
-  /// without keys, as much of that as is in the clear.
+  /// Compares what a destination would restore with what the host knows, as a load does at its end.
+  /// Without keys it compares what is in the clear.
   mutating func checkHost() throws(MigrationError) {
     let offset = stream.reader.payloadOffset
     if isFollowed, instance == nil, !isHostUnknown {

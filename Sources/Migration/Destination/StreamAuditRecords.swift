@@ -43,7 +43,8 @@ extension StreamAudit {
     let (findings, section) = (findings, stream.reader.section.map { Place.section($0.name) })
     let about = VerificationReport.Property(of: named(MigrationError(.finalTag, "")))
     records?.report { error throws(MigrationError) in
-      // What is wrong with a piece is said of what it is a piece of; not so its place and its form.
+      // What is wrong with a piece refutes the property of its kind, unless it is the piece's place
+      // or form.
       let isOfPlace = error.code == .finalOrder || error.code == .sectionReserved
       try findings.note(
         section.map { error.within($0) } ?? error, about: isOfPlace ? nil : about)
@@ -72,7 +73,7 @@ extension StreamAudit {
     _ = try host.locate(secretsPage: secrets.gpa, refuse)
   }
 
-  /// Pieces that the source counts in its commit and that are not in the stream, or too many.
+  /// Reports kinds of which the stream holds fewer or more pieces than the source's commit counts.
   private mutating func missPieces(
     _ judged: JudgedCommit, at offset: UInt64
   ) throws(MigrationError) {
@@ -92,7 +93,7 @@ extension StreamAudit {
     }
   }
 
-  /// The records end: what needed all of them was looked at.
+  /// Marks the properties that needed all records as checked, at the end of the records.
   mutating func endRecords() {
     isFollowed = true
     findings.look(at: .order)

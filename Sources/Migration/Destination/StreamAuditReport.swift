@@ -4,7 +4,7 @@ internal import SVSM
 extension StreamAudit {
   func report() -> VerificationReport { findings.report { why($0) } }
 
-  /// Of a property that was not looked at, or not at all of it: why, and what would be needed.
+  /// Why a property was not checked, or not completely, and what its check would need.
   private func why(_ property: VerificationReport.Property) -> (reason: Wording, needs: Wording) {
     if findings.hasStopped {
       return ("the pass ended with its first refusal", "a pass that goes on")

@@ -5,36 +5,36 @@ package import Threads
 
 /// Verifies a stream in one pass, without keys or with those of its destination.
 ///
-/// The pass names all it can: what is wrong with a record that is well formed otherwise does not end it,
-/// and behind records that cannot be followed it goes on with the seal. What it refuses first is what a
-/// load refuses the stream with.
+/// The pass reports as much as it can: a fault in a record that is otherwise well formed does not
+/// end it, and after records that cannot be followed it continues with the seal. Its first refusal
+/// is the one with which a load refuses the stream.
 package struct StreamVerifier {
   private let trust: Trust
   private let crew: WorkCrew
 
   /// - Parameters:
-  ///   - trust: roots and time for attestation.
-  ///   - crew: does the work.
+  ///   - trust: root certificates and time for attestation.
+  ///   - crew: the worker threads.
   package init(trust: Trust, crew: WorkCrew) {
     self.trust = trust
     self.crew = crew
   }
 
-  /// What anyone can check: structure, order, counts, transcript, seal, attestation.
+  /// Checks what anyone can check: structure, order, counts, transcript, seal, attestation.
   /// - Parameters:
-  ///   - offer: the destination's, when it is at hand.
-  ///   - stopsAtFirst: ends the pass at the first refusal, for whoever asks only whether there is one.
-  ///     What lies behind is then not looked at.
-  /// - Throws: only what is no refusal: `IO-READ`, `INTERNAL`.
+  ///   - offer: the destination's offer, if it is available.
+  ///   - stopsAtFirst: whether the pass ends at the first refusal, for a caller that asks only
+  ///     whether there is one. What follows in the stream is then not checked.
+  /// - Throws: only errors that are not refusals: `IO-READ`, `INTERNAL`.
   package func verify(
     _ input: StreamInput, offer: MigrationData? = nil, stopsAtFirst: Bool = false
   ) throws(MigrationError) -> VerificationReport {
     try audit(input, offer: offer, instance: nil, stopsAtFirst)
   }
 
-  /// Everything a destination checks, with its keys, restoring nothing.
-  /// - Parameter stopsAtFirst: as above.
-  /// - Throws: only what is no refusal: `IO-READ`, `INTERNAL`.
+  /// Makes all checks of a destination, with its keys, and restores nothing.
+  /// - Parameter stopsAtFirst: whether the pass ends at the first refusal.
+  /// - Throws: only errors that are not refusals: `IO-READ`, `INTERNAL`.
   package func verify(
     _ input: StreamInput, for instance: SVSMInstance, stopsAtFirst: Bool = false
   ) throws(MigrationError) -> VerificationReport {

@@ -3,7 +3,7 @@ internal import QEMUStream
 internal import SVSM
 
 extension VerificationReport {
-  /// A property a stream can have. Its raw value is stable and shown by tools.
+  /// A property that a stream can have. Its raw value is stable and shown by tools.
   package enum Property: String, Sendable, CaseIterable {
     case structure
     case order
@@ -27,11 +27,11 @@ extension VerificationReport {
     case commit
     case freshness
 
-    /// What it is about, whatever came out.
+    /// The question that the property answers, whatever the outcome.
     package func question(of kind: Kind) -> String { "whether \(meaning(of: kind))" }
 
-    /// What holds when the property is proven of a stream of this kind. It is said of no property that
-    /// is not.
+    /// What holds when the property is proven for a stream of this kind. It must not be shown for a
+    /// property that is not proven.
     package func meaning(of kind: Kind) -> String {
       switch self {
       case .structure where kind == .qemu: "records are well formed to the last byte; all RAM came"
@@ -62,7 +62,7 @@ extension VerificationReport {
       }
     }
 
-    /// What only the keys of the destination show.
+    /// Properties that only the keys of the destination can show.
     static let keyed: Set<Property> = [
       .transportKey, .pageTags, .epochTags, .pageStates, .vcpus, .svsmState, .machineState,
       .commit, .freshness,
@@ -98,7 +98,7 @@ extension VerificationReport {
       }
     }
 
-    /// The property that final records of `kind` are about.
+    /// The property to which final records of `kind` belong.
     static func of(_ kind: FinalRecord.Kind) -> Property {
       switch kind {
       case .vcpu: .vcpus
@@ -107,7 +107,7 @@ extension VerificationReport {
       }
     }
 
-    /// The property that final records at `place` are about.
+    /// The property to which final records at `place` belong.
     private static func of(finalRecordAt place: Place?) -> Property {
       guard case .final(let kind) = place.flatMap({ SectionName($0.name) }).flatMap(SNPSection.init)
       else { return .svsmState }

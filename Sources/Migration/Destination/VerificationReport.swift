@@ -1,9 +1,9 @@
 package import Errors
 
-/// What a verifier says of a stream: a ledger with one entry for each property, and never more than was
-/// looked at.
+/// A verifier's result for a stream: one entry for each property, which never claims more than was
+/// checked.
 package struct VerificationReport: Sendable {
-  /// What was verified.
+  /// The kind of stream that was verified.
   package enum Kind: String, Sendable {
     case snp
     case qemu
@@ -15,44 +15,45 @@ package struct VerificationReport: Sendable {
     package var clause: Clause
   }
 
+  /// The outcome of one property.
   package enum Outcome: Sendable, Equatable {
-    /// All of it was looked at, and nothing is wrong.
+    /// The property was checked completely, and nothing is wrong.
     case proven
-    /// The first findings, in the order they were met, and how many more there are.
+    /// The first findings, in the order in which they were met, and the number of further findings.
     case refuted([Refutation], more: UInt64)
-    /// Why it was not looked at, or not at all of it; and what would be needed.
+    /// Why it was not checked, or not completely, and what its check would need.
     case notCheckable(reason: Wording, needs: Wording)
   }
 
-  /// Findings of one property that are kept.
+  /// Largest number of findings that are kept for one property.
   package static let limit = 16
 
   package let kind: Kind
-  /// Of a plain stream: SHA-256 of the public key whose signature on the seal is good.
+  /// For a plain stream: SHA-256 of the public key whose signature on the seal is good.
   package let signerHash: [UInt8]?
-  /// In the order of `Property.allCases`.
+  /// The outcome of each property, in the order of `Property.allCases`.
   package let outcomes: [(property: Property, outcome: Outcome)]
-  /// What was refused first: what a load refuses the stream with.
+  /// The first refusal, with which a load refuses the stream.
   package let refusal: MigrationError?
-  /// nil of a stream that has no reports.
+  /// nil for a stream without attestation reports.
   package internal(set) var revocation: Revocation?
 
-  /// Whether the chains of a stream's reports were held against revocation lists.
+  /// Whether the chains of a stream's reports were checked against revocation lists.
   package enum Revocation: Sendable {
-    /// Each of them was, against one of its root.
+    /// Each chain was checked against a list of its root.
     case checked
     case noList
-    /// Lists are there. A chain is not, or ends before a root whose list could be asked.
+    /// There are lists, but a chain is missing or ends before a root whose list could be used.
     case noChain
   }
 
-  /// How `property` came out.
+  /// The outcome of `property`.
   package func outcome(of property: Property) -> Outcome? {
     outcomes.first { $0.property == property }?.outcome
   }
 }
 
-/// Collects what a pass over a stream finds, in memory that does not grow with it.
+/// Collects the findings of a pass over a stream, in memory that does not grow with the stream.
 final class FindingLedger {
   typealias Property = VerificationReport.Property
 
@@ -64,18 +65,19 @@ final class FindingLedger {
   private var found: [Property: (kept: [VerificationReport.Refutation], more: UInt64)] = [:]
   private var obstructions: [Property: (reason: Wording, needs: Wording)] = [:]
   private var looked: Set<Property> = []
-  /// While records before them are judged still, what a reader finds waits here.
+  /// Findings of a reader that are held back while the records before them are being judged.
   private var held: [MigrationError] = []
-  /// Whether what a reader finds waits.
+  /// Whether findings of a reader are held back.
   var isHolding = false
 
   init(_ kind: VerificationReport.Kind, stopsAtFirst: Bool) {
     (self.kind, self.stopsAtFirst) = (kind, stopsAtFirst)
   }
 
-  /// Notes what is wrong.
-  /// - Parameter property: what it is wrong with; nil to go by the code.
-  /// - Throws: `error` when the pass has to end: what is no refusal, or the first one.
+  /// Notes a finding.
+  /// - Parameter property: the property that it refutes; nil to derive the property from the code.
+  /// - Throws: `error` when the pass has to end: when it is not a refusal, or is the first of a
+  ///   pass that stops there.
   func note(_ error: MigrationError, about property: Property? = nil) throws(MigrationError) {
     guard error.code.isRefusal, !hasStopped else { throw error }
     if first == nil { first = error }
@@ -91,8 +93,8 @@ final class FindingLedger {
     if stopsAtFirst { throw error }
   }
 
-  /// Notes what a load refuses because it is not known, which proves nothing wrong: `property` cannot
-  /// be checked.
+  /// Notes what a load refuses for lack of knowledge, which proves no fault: `property` cannot be
+  /// checked.
   /// - Throws: `error` when the pass has to end.
   func note(
     _ error: MigrationError, unknownTo property: Property, reason: Wording, needs: Wording
@@ -102,18 +104,18 @@ final class FindingLedger {
     if stopsAtFirst { throw error }
   }
 
-  /// Whether the pass is to end: then a refusal that is thrown was noted.
+  /// Whether the pass has ended at its first refusal, which was noted before it was thrown.
   var hasStopped: Bool { stopsAtFirst && first != nil }
 
-  /// Notes what a reader found, or holds it back.
+  /// Notes a finding of a reader, or holds it back.
   func noteRead(_ error: MigrationError) throws(MigrationError) {
     if isHolding { held.append(error) } else { try note(error) }
   }
 
-  /// Whether something was held back.
+  /// Whether any finding is held back.
   var holdsSome: Bool { !held.isEmpty }
 
-  /// Notes what was held back.
+  /// Notes the findings that were held back.
   func release() throws(MigrationError) {
     if held.isEmpty { return }
     let errors = held
@@ -121,28 +123,28 @@ final class FindingLedger {
     for error in errors { try note(error) }
   }
 
-  /// Notes more findings like the last that was kept.
+  /// Counts further findings like the last one that was kept.
   func noteMore(_ count: UInt64, about property: Property) {
     found[property]?.more += count
   }
 
-  /// Whether something is wrong with `property`.
+  /// Whether there is a finding against `property`.
   func isRefuted(_ property: Property) -> Bool { found[property] != nil }
 
   /// Whether `property` is refuted, or known not to be checkable.
   func isOpen(_ property: Property) -> Bool { isRefuted(property) || obstructions[property] != nil }
 
-  /// A part of the properties could not be looked at: they are not proven any more.
+  /// Marks properties as not proven, because a part of them could not be checked.
   func obstruct(_ properties: Property..., reason: Wording, needs: Wording) {
     for property in properties where obstructions[property] == nil {
       obstructions[property] = (reason, needs)
     }
   }
 
-  /// All of the properties was looked at.
+  /// Marks properties as completely checked.
   func look(at properties: Property...) { looked.formUnion(properties) }
 
-  /// - Parameter why: of a property that was not looked at: why, and what would be needed.
+  /// - Parameter why: tells why a property was not checked, and what its check would need.
   func report(
     signerHash: [UInt8]? = nil, why: (Property) -> (reason: Wording, needs: Wording)
   ) -> VerificationReport {

@@ -4,7 +4,7 @@ internal import Wire
 
 /// Collects the machine state of a QEMU stream while it is read.
 package struct MachineRecorder {
-  /// Commands that ask nothing of the other side, and so make sense in a file.
+  /// Commands that need nothing from the other side, and so make sense in a file.
   private static let keptCommands: [StreamCommand.Code] = [.postcopyAdvise, .switchoverStart]
 
   private var state = MachineState()
@@ -14,10 +14,10 @@ package struct MachineRecorder {
 
   package init() {}
 
-  /// Sections but `ram` so far, with their bodies and the offsets of these.
+  /// Sections so far other than `ram`, with their bodies and the stream offsets of the bodies.
   package private(set) var sections: [(header: SectionHeader, offset: UInt64, body: [UInt8])] = []
 
-  /// Takes in an event, before the next one is asked for.
+  /// Takes an event. Call it before the next event is requested.
   /// - Throws: what finding the end of a body throws; `SECTION-LENGTH` when all bodies together are
   ///   too long.
   package mutating func take(
@@ -37,12 +37,12 @@ package struct MachineRecorder {
     }
   }
 
-  /// The state, at the end of the stream.
+  /// The machine state, complete at the end of the stream.
   /// - Throws: `MACHINE-SYNTAX` when the stream's sections cannot be one machine's.
   package func finish(_ reader: QEMUStreamReader) throws(MigrationError) -> MachineState {
     var state = state
     state.hasFooters = reader.hasFooters ?? true
-    // RAM comes as plain records when it is written again.
+    // RAM is in plain records when the state is written to a stream again.
     if var capabilities = state.configuration?.capabilities {
       capabilities.removeAll { $0 == "mapped-ram" }
       state.configuration?.capabilities = capabilities.isEmpty ? nil : capabilities
@@ -62,7 +62,7 @@ package struct MachineRecorder {
     state.entries.append(.ram(header))
   }
 
-  /// RAM that came otherwise than in parts of its section gets a part.
+  /// Adds a part to the `ram` section when no RAM came in parts.
   private func addPages(_ state: inout MachineState) throws(MigrationError) {
     guard !ramKinds.contains(.part),
       let start = state.entries.firstIndex(where: {
@@ -76,7 +76,7 @@ package struct MachineRecorder {
     state.entries.insert(.ram(header), at: end ?? start + 1)
   }
 
-  /// Takes all that is left of the stream: from a section on whose end nothing tells.
+  /// Takes the rest of the stream, from a section whose end cannot be found.
   private mutating func takeRest(
     from header: SectionHeader, _ reader: inout QEMUStreamReader
   ) throws(MigrationError) {

@@ -1,40 +1,42 @@
 internal import Errors
 package import QEMUStream
 
-/// What a VMM keeps of a guest beside its memory: its devices as a QEMU stream holds them, and all
-/// else that is needed to write that stream again around the RAM.
+/// What a VMM keeps of a guest in addition to its memory: its devices as a QEMU stream holds them,
+/// and everything else that is needed to write that stream again around the RAM.
 ///
-/// It is the host's word, but for sections that hold what is the guest's own (`isSealed`): a source
-/// SVSM carries those, and their bytes are in the stream as ciphertext only.
+/// It is the host's data and is not trusted, except for sections whose content is the guest's own
+/// (`isSealed`): a source SVSM carries those, and a stream holds their bytes as ciphertext only.
 package struct MachineState: Sendable, Equatable {
   /// One record of the stream, in order.
   package enum Entry: Sendable, Equatable {
-    /// A section but `ram`, and its body. The header's offset means nothing.
+    /// A section other than `ram`, with its body. The offset in the header has no meaning.
     case section(SectionHeader, body: [UInt8])
     case command(StreamCommand)
-    /// Here the `ram` section starts, holds its pages, or ends.
+    /// The place at which the `ram` section starts, has its pages, or ends.
     case ram(SectionHeader)
-    /// All that follows, the end of the stream included: from a section on whose length nothing tells.
-    /// The last entry.
+    /// All bytes that follow, including the end of the stream, from a section on whose length
+    /// cannot be found. It is the last entry.
     case rest([UInt8])
   }
 
-  /// Entries a state may have.
+  /// Largest number of entries in a state.
   package static let maximumCount = 65536
-  /// Bytes that all bodies of a state may have together.
+  /// Largest size in bytes of all bodies of a state together.
   package static let maximumBodies = 32 << 20
 
-  /// The machine, with its subsections; nil in streams of machine types before 2.4.
+  /// The configuration record: the machine, with its subsections; nil in streams of machine types
+  /// before 2.4.
   package var configuration: Configuration?
   /// Whether sections end with a footer.
   package var hasFooters = true
+  /// The records of the stream, in order.
   package var entries: [Entry] = []
   /// Text of the VM description; nil in a stream without one.
   package var description: [UInt8]?
 
   package init() {}
 
-  /// The least a QEMU of this machine takes: RAM and no device. Devices stay as after a reset.
+  /// The minimum for a QEMU of this machine: RAM and no device. Devices stay as after a reset.
   package init(machine: String) {
     configuration = Configuration(machine: machine)
     for kind in [SectionHeader.Kind.start, .part, .end] {
@@ -43,24 +45,25 @@ package struct MachineState: Sendable, Equatable {
     }
     var described: [UInt8] = []
     described.append(VMDescription())
-    // Without its type and length.
+    // Without the type and length of the record.
     description = Array(described.dropFirst(5))
   }
 
-  /// Whether a section's content is the guest's own: registers of its vCPUs, the state of its TPM. The
-  /// TPM's interface (`tpm-tis`, `tpm-crb`) is, too: its buffer holds what the TPM answered last.
+  /// Whether a section's content is the guest's own: registers of its vCPUs or the state of its
+  /// TPM. The TPM's interface (`tpm-tis`, `tpm-crb`) is included, because its buffer holds the last
+  /// response of the TPM.
   private static func isSealed(_ name: SectionName) -> Bool {
     name == "cpu" || name == "cpu_common" || isOfTPM(name.bytes)
   }
 
-  /// Whether a section's or RAM block's name is that of a part of a TPM.
+  /// Whether the name of a section or RAM block is that of a part of a TPM.
   static func isOfTPM(_ name: some Sequence<UInt8>) -> Bool { name.starts(with: "tpm-".utf8) }
 
-  /// Where the body of an entry stands in an SNP stream.
+  /// Where the body of an entry is in an SNP stream.
   enum Place: UInt8 {
-    /// Within the `snp-machine` section. Of a command: its payload.
+    /// Within the `snp-machine` section. For a command, this is the place of its payload.
     case inline = 0
-    /// In a section of its own behind it, as in the stream it came from.
+    /// In a section of its own after `snp-machine`, as in the stream it came from.
     case section = 1
     /// In the service state that the SVSM seals.
     case sealed = 2
@@ -68,29 +71,30 @@ package struct MachineState: Sendable, Equatable {
     case ram = 3
   }
 
-  /// Number of the place of what the SVSM carries.
+  /// Number of the place of bodies that the SVSM carries.
   package static let sealedPlace = UInt64(Place.sealed.rawValue)
 
-  /// Where an entry's body goes in an SNP stream: nowhere else is it taken from.
+  /// The place of an entry's body in an SNP stream. The body is accepted from no other place.
   static func place(of entry: Entry) -> Place {
     switch entry {
     case .ram: .ram
     case .command: .inline
-    // Registers are somewhere in it.
+    // The rest contains registers somewhere.
     case .rest: .sealed
     case .section(let header, _):
       switch header.kind {
       case .full: isSealed(header.name) ? .sealed : .section
-      // A section in parts could not come twice under one name.
+      // A section in parts would come several times under one name, which is not possible there.
       case .start, .part, .end: .inline
       }
     }
   }
 
-  /// Whether the entries are those of one stream: RAM starts once before its pages and its end, parts
-  /// follow their starts, no section comes twice or bears a name of ours, and what is the guest's own
-  /// stands alone, since parts are not sealed.
-  /// - Parameter places: where each entry was read, for errors; none of a state that was not read.
+  /// Makes sure that the entries are those of one stream: RAM starts once, before its pages and its
+  /// end; parts follow their starts; no section comes twice or has the name of an SNP section; and
+  /// sections with the guest's own content are whole, because parts are not sealed.
+  /// - Parameter places: where each entry was read, for errors; empty for a state that was not
+  ///   read.
   /// - Throws: `MACHINE-SYNTAX`.
   func validate(at places: [UInt64] = []) throws(MigrationError) {
     var place: UInt64?

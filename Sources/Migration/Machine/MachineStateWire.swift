@@ -2,19 +2,20 @@ package import Errors
 package import QEMUStream
 package import Wire
 
-// Machine state as bytes: the body of the section `snp-machine`, where some bodies stand elsewhere,
-// and the file of a guest bundle, where none does (`Formats/stream.md`, "snp-machine").
+// The encodings of a machine state: the body of the section `snp-machine`, where some bodies are
+// elsewhere, and the file of a guest bundle, where all bodies are inline (`Formats/stream.md`,
+// "snp-machine").
 
-/// A machine state that was read, and the bodies it still lacks.
+/// A machine state that was read, and the bodies that it still lacks.
 package struct MachineFrame: Sendable, Equatable {
-  /// Bodies that stand elsewhere are empty until they are put in.
+  /// The state. Bodies that are elsewhere are empty until they are filled in.
   package internal(set) var state: MachineState
-  /// A body that stands elsewhere.
+  /// A body that is elsewhere.
   struct Missing: Sendable, Equatable {
     var place: MachineState.Place
     var length: Int
   }
-  /// By the entry that lacks it: a frame may have tens of thousands.
+  /// The missing bodies by entry number: a frame may have tens of thousands.
   private(set) var missing: [Int: Missing]
 
   fileprivate init(_ state: MachineState, missing: [Int: Missing]) {
@@ -31,11 +32,11 @@ package struct MachineFrame: Sendable, Equatable {
     }
   }
 
-  /// Whether the SVSM must have carried a body.
+  /// Whether it still lacks a body that the SVSM must have carried.
   var lacksSealed: Bool { missing.values.contains { $0.place == .sealed } }
 
-  /// Puts a body in.
-  /// - Throws: `MACHINE-SYNTAX` when no body of this length is missing there.
+  /// Fills in a body.
+  /// - Throws: `MACHINE-SYNTAX` when the entry lacks no body of this length from this place.
   mutating func fill(
     _ entry: Int, _ body: Span<UInt8>, from place: MachineState.Place
   ) throws(MigrationError) {
@@ -53,7 +54,8 @@ package struct MachineFrame: Sendable, Equatable {
     }
   }
 
-  /// Puts in what the SVSM carried for an entry, which must be called as the SVSM knows it.
+  /// Fills in what the SVSM carried for an entry. The entry must have the identity under which the
+  /// SVSM carried it.
   /// - Throws: `MACHINE-SYNTAX`.
   mutating func fill(_ entry: Int, _ piece: SealedMachine.Piece) throws(MigrationError) {
     let identity: SealedMachine.Identity? =
@@ -71,8 +73,8 @@ package struct MachineFrame: Sendable, Equatable {
     try fill(entry, piece.content.span, from: .sealed)
   }
 
-  /// The state, once nothing is missing.
-  /// - Throws: `MACHINE-SYNTAX`.
+  /// The state, complete.
+  /// - Throws: `MACHINE-SYNTAX` when a body is still missing.
   func whole() throws(MigrationError) -> MachineState {
     if let first = missing.keys.min() {
       throw MigrationError(
@@ -84,7 +86,7 @@ package struct MachineFrame: Sendable, Equatable {
 }
 
 extension MachineState {
-  /// The fixed part; configuration, description and entries follow.
+  /// The fixed part of a machine state; configuration, description and entries follow.
   package struct Layout: WireRecord {
     package static let name = "machine"
 
@@ -106,19 +108,19 @@ extension MachineState {
   package struct EntryLayout: WireRecord {
     package static let name = "machine-entry"
 
-    /// As the record's in a QEMU stream: 1 to 4, 8; 0 for the rest.
+    /// Type of the record in a QEMU stream: 1 to 4, 8; 0 for the rest.
     package var type: U8
-    /// Of the body: 0 here, 1 a section after this, 2 sealed, 3 RAM.
+    /// Place of the body: 0 here, 1 a section after this, 2 sealed, 3 RAM.
     package var place: U8
     /// 0 for a command.
     package var nameLength: U8
     /// Zero.
     package var reserved: U8
-    /// Of the section; of a command, its code.
+    /// Id of the section; for a command, its code.
     package var id: BE32
     package var instance: BE32
     package var version: BE32
-    /// Bytes of the body.
+    /// Length of the body in bytes.
     package var length: BE32
 
     /// An entry without a name.
@@ -138,13 +140,13 @@ extension MachineState {
   /// The version of a machine state.
   fileprivate static let version: UInt16 = 1
 
-  /// Type of the entry that stands for the rest of the stream.
+  /// Type of the entry that holds the rest of the stream.
   static let restType: UInt8 = 0
 
-  /// Bytes the whole may have, `length` included.
+  /// Largest size of an encoded state in bytes, `length` included.
   package static let maximumSize = 64 << 20
 
-  /// The state with all bodies.
+  /// The state with all bodies inline.
   package var encoded: [UInt8] { encode { _ in .inline } }
 
   /// The body of a section `snp-machine`.
@@ -203,8 +205,9 @@ extension MachineState {
 }
 
 extension MachineFrame {
-  /// Decodes what stands in `cursor`, to its end.
-  /// - Parameter isWhole: whether all bodies stand there, as in a guest's bundle; else each in its place.
+  /// Decodes the bytes of `cursor`, to its end.
+  /// - Parameter isWhole: whether all bodies are inline, as in a guest bundle; else each is in its
+  ///   own place.
   /// - Throws: `MACHINE-SYNTAX`, with offsets.
   init(from cursor: inout ByteCursor, isWhole: Bool) throws(MigrationError) {
     do {
@@ -219,7 +222,7 @@ extension MachineFrame {
     }
   }
 
-  /// - Parameter places: takes where each entry begins.
+  /// - Parameter places: receives the offset at which each entry begins.
   private init(
     reading cursor: inout ByteCursor, isWhole: Bool, _ places: inout [UInt64]
   ) throws(MigrationError) {

@@ -1,52 +1,52 @@
 internal import Guest
 internal import SEVSNP
 
-/// A stretch of one RAM block.
+/// A contiguous part of one RAM block.
 struct BlockExtent: Equatable {
   var block: Int
-  /// Bytes from the start of the block.
+  /// Offset in the block, in bytes.
   var offset: UInt64
-  /// Bytes.
+  /// Size in bytes.
   var size: UInt64
 
   var end: UInt64 { offset + size }
 }
 
-/// A stretch of guest-physical memory and where it lies in the RAM blocks.
+/// A contiguous part of guest-physical memory and its place in a RAM block.
 struct GuestExtent: Equatable {
   var gpa: UInt64
   var place: BlockExtent
 }
 
-/// Which stretches of a guest's memory are in which state, in RAM blocks as well as in
-/// guest-physical addresses.
+/// Which parts of a guest's memory are in which page state, as guest-physical addresses and as
+/// places in RAM blocks.
 struct MemoryExtents {
   let map: GuestMap
   let states: PageStateMap
 
-  /// The stretches in states that `accepts` takes, by ascending guest-physical address; each lies
-  /// in one mapped range and in one run.
+  /// The extents in states that `accepts` returns true for, by ascending guest-physical address.
+  /// Each is in one mapped range and in one run of the page-state map.
   func extents(where accepts: (PageState) -> Bool) -> [GuestExtent] {
     map.extents(of: states.runs.filter { accepts($0.state) }.lazy.map { $0.gpa..<$0.end })
   }
 
-  /// What is shared with the host: all of the RAM blocks but the private pages and the blocks that
-  /// are sealed, by block and ascending offset. Parts of other blocks that no address reaches are the
-  /// host's, hence shared.
+  /// The memory that is shared with the host: all RAM blocks except the private pages and the
+  /// sealed blocks, by block and ascending offset. Parts of other blocks that are not mapped belong
+  /// to the host and are shared too.
   func shared(_ blocks: [Guest.RAMBlock]) -> [BlockExtent] {
     map.rest(of: blocks, without: extents(where: { $0.isPrivate }).lazy.map(\.place))
   }
 }
 
 extension GuestMap {
-  /// What of the RAM blocks no address reaches, but the blocks that are sealed: shared in any case.
+  /// The parts of RAM blocks that are not mapped, except for sealed blocks. They are always shared.
   func unmapped(of blocks: [Guest.RAMBlock]) -> [BlockExtent] {
     rest(
       of: blocks,
       without: ranges.lazy.map { BlockExtent(block: $0.block, offset: $0.offset, size: $0.size) })
   }
 
-  /// All of the RAM blocks but `excluded` and the blocks that are sealed, by block and ascending offset.
+  /// All of the RAM blocks except `excluded` and the sealed blocks, by block and ascending offset.
   fileprivate func rest(
     of blocks: [Guest.RAMBlock], without excluded: some Sequence<BlockExtent>
   ) -> [BlockExtent] {
@@ -69,8 +69,8 @@ extension GuestMap {
 }
 
 extension GuestMap {
-  /// Where addresses lie, in pieces that each lie in one mapped range.
-  /// - Parameter addresses: in ascending order.
+  /// The places of address ranges, split so that each extent is in one mapped range.
+  /// - Parameter addresses: the ranges, in ascending order.
   func extents(of addresses: some Sequence<Range<UInt64>>) -> [GuestExtent] {
     var found: [GuestExtent] = []
     var index = 0

@@ -1,12 +1,12 @@
 package import QEMUStream
 
 extension VMDescription.Body {
-  /// The version of the `cpu` section of x86 that `x86CPU` describes: QEMU's since 1.1.
+  /// The version of the x86 `cpu` section that `x86CPU` describes, in use since QEMU 1.1.
   package static let x86CPUVersion: UInt32 = 12
 
   /// The fixed part of a `cpu` section, for streams that do not describe it: QEMU
-  /// `target/i386/machine.c`, `vmstate_x86_cpu`. Subsections, which hold what a VMSA gets only from
-  /// described streams, may follow.
+  /// `target/i386/machine.c`, `vmstate_x86_cpu`. Subsections may follow; a VMSA gets their
+  /// registers only from streams that describe them.
   package static let x86CPU: VMDescription.Body = {
     typealias Field = VMDescription.Field
     let segment = VMDescription.Body(

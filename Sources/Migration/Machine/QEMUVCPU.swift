@@ -7,10 +7,10 @@ internal import Wire
 extension VCPUState {
   /// The registers of a `cpu` section (QEMU `target/i386/machine.c`, `vmstate_x86_cpu`) as a VMSA.
   ///
-  /// A plain QEMU guest has no VMPL and no SEV features: it gets VMPL 2, SNPActive, and EFER.SVME,
-  /// which hardware demands. Registers that the section does not have keep their values after
-  /// reset. What a VMSA does not hold (MTRRs, machine-check banks, pending events) and vector
-  /// registers beyond 256 bits are not taken.
+  /// A plain QEMU guest has no VMPL and no SEV features, so it gets VMPL 2, SNPActive, and
+  /// EFER.SVME, which hardware requires. Registers that the section lacks keep their reset values.
+  /// State that a VMSA does not hold (MTRRs, machine-check banks, pending events) and vector
+  /// registers beyond 256 bits are ignored.
   /// - Parameter state: the section, decoded by its description.
   /// - Throws: `VCPU-SYNTAX` when a register every x86 guest has is missing.
   package init(apicID: UInt32, qemu state: JSON) throws(MigrationError) {
@@ -21,12 +21,12 @@ extension VCPUState {
 }
 
 extension MachineState {
-  /// Holds the registers in `cpu` sections, which QEMU resumes with, against the VMSAs: the section of
-  /// number k among them belongs to the vCPU of number k.
+  /// Compares the registers in `cpu` sections, with which QEMU resumes, with the VMSAs: the k-th
+  /// `cpu` section belongs to the k-th vCPU.
   ///
-  /// Compared is what an import takes from the part of the section that every QEMU writes: fields that
-  /// the VMSA has otherwise (SEV features, levels, what is in subsections) are left as the VMSA says. A
-  /// version that is not known is not looked into.
+  /// It compares the registers that an import takes from the part of the section that every QEMU
+  /// writes. Everything else in the VMSA (SEV features, VMPL, what is in subsections) is not
+  /// compared. Sections of an unknown version are skipped.
   /// - Throws: `MACHINE-SYNTAX`.
   package func requireRegisters(of vcpus: [VCPUState]) throws(MigrationError) {
     func refusal(_ what: String, _ expected: String, _ got: String) -> MigrationError {
@@ -59,7 +59,7 @@ extension MachineState {
 }
 
 extension CPUSection {
-  /// A VMSA page with the registers of the section, and all else as `base` has it.
+  /// A VMSA page with the registers of the section, and everything else from `base`.
   /// - Throws: `VCPU-SYNTAX` when a register every x86 guest has is missing.
   fileprivate func registers(over base: VMSA) throws(MigrationError) -> [UInt8] {
     var vmsa = base
@@ -75,7 +75,7 @@ extension CPUSection {
     for (name, register) in Self.optional {
       if let value = number(name) { vmsa[keyPath: register] = value }
     }
-    // Hardware demands it of a guest, and QEMU knows nothing of it.
+    // Hardware requires EFER.SVME of an SNP guest, and QEMU does not set it.
     vmsa.efer |= 1 << 12
     vmsa.cpl = try required("env.hflags") & 3
     let debug: [(Int, VMSA.Register)] = [
@@ -114,7 +114,7 @@ private struct CPUSection {
   ]
 
   private let state: JSON
-  /// Subsections: registers that a stream has only when they are in use.
+  /// Subsections, which hold registers that QEMU saves only when they are in use.
   private let subsections: [JSON]
 
   init(_ state: JSON) {
@@ -148,7 +148,7 @@ private struct CPUSection {
     return elements[index]
   }
 
-  /// QEMU keeps a segment's attributes where the second word of a descriptor has them.
+  /// QEMU keeps a segment's attributes at their positions in the second word of a descriptor.
   static func segment(_ json: JSON?, _ name: String) throws(MigrationError) -> Segment {
     guard let json, let selector = number(json["selector"]), let base = number(json["base"]),
       let limit = number(json["limit"]), let flags = number(json["flags"])
@@ -159,8 +159,8 @@ private struct CPUSection {
       limit: UInt32(truncatingIfNeeded: limit), base: base)
   }
 
-  /// Puts one half of the vector registers into `field`, 16 bytes each.
-  /// - Parameter first: quadword of a register that the half begins with.
+  /// Writes one half of the vector registers to `field`, 16 bytes for each register.
+  /// - Parameter first: index of the quadword in a register with which the half begins.
   func putVectors(_ name: String, _ first: Int, to field: inout [UInt8]) {
     for register in 0..<16 {
       let parts = element(name, register)
@@ -174,8 +174,9 @@ private struct CPUSection {
     }
   }
 
-  /// The x87: QEMU numbers registers by place, a VMSA as FXSAVE does from the top of the stack. A
-  /// VMSA's tag word is the long one: two bits a place, 3 for empty.
+  /// Writes the x87 registers. QEMU orders them by physical register, a VMSA as FXSAVE does from
+  /// the top of the stack. A VMSA's tag word is the full one: two bits for each physical register,
+  /// 3 for empty.
   func putX87(_ vmsa: inout VMSA) throws(MigrationError) {
     let top = Int(try required("env.fpus_vmstate") >> 11 & 7)
     let valid = try required("env.fptag_vmstate")
@@ -199,14 +200,14 @@ private struct CPUSection {
     vmsa.x87FTW = tags
   }
 
-  /// 0 valid, 1 zero, 2 special (AMD64 APM volume 1, 6.2.4).
+  /// The x87 tag of a register: 0 valid, 1 zero, 2 special (AMD64 APM volume 1, 6.2.4).
   private static func tag(_ mantissa: UInt64, _ exponent: UInt16) -> UInt64 {
     let exponent = exponent & 0x7FFF
     if exponent == 0, mantissa == 0 { return 1 }
     return exponent == 0 || exponent == 0x7FFF || mantissa >> 63 == 0 ? 2 : 0
   }
 
-  /// A number as `VMDescription.Body.decode` spells it: `0x…`, negative ones with more behind.
+  /// A number as `VMDescription.Body.decode` writes it: `0x…`, with more text after negative ones.
   private static func number(_ json: JSON?) -> UInt64? {
     guard let text = json?.string, text.hasPrefix("0x") else { return nil }
     return UInt64(text.dropFirst(2).prefix { $0 != " " }, radix: 16)

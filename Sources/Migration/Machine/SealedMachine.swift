@@ -4,8 +4,9 @@ internal import QEMUStream
 internal import SEVSNP
 package import Wire
 
-/// What an SVSM carries of a machine: bodies of sections, and content of RAM blocks, that are the
-/// guest's own. The blob of the service of kind 2 (`Formats/stream.md`, "snp-machine").
+/// The parts of a machine that an SVSM carries because they are the guest's own: bodies of sections
+/// and contents of RAM blocks. They form the blob of the service of kind 2 (`Formats/stream.md`,
+/// "snp-machine").
 package struct SealedMachine {
   /// Where a piece belongs.
   enum Owner: Hashable {
@@ -14,7 +15,7 @@ package struct SealedMachine {
     /// The whole content of this RAM block of the block list.
     case block(Int)
 
-    /// Tells a block's number from an entry's.
+    /// Set in the number of a block, clear in the number of an entry.
     private static let blockBit: UInt32 = 1 << 31
 
     init(number: UInt32) {
@@ -30,10 +31,10 @@ package struct SealedMachine {
     }
   }
 
-  /// What a piece belongs to, by the names that QEMU has for it: a host that calls the entry or block
-  /// otherwise is found out.
+  /// What a piece belongs to, under the names that QEMU has for it. A host that gives the entry or
+  /// block another name is detected.
   struct Identity: Equatable {
-    /// Of the section or block; empty for the rest of a stream.
+    /// Name of the section or block; empty for the rest of a stream.
     var name: [UInt8] = []
     var instance: UInt32 = 0
     var version: UInt32 = 0
@@ -53,15 +54,15 @@ package struct SealedMachine {
   package struct Layout: WireRecord {
     package static let name = "machine-sealed"
 
-    /// Of the entry; with bit 31 set, of the RAM block.
+    /// Number of the entry; with bit 31 set, of the RAM block.
     package var number: BE32
-    /// Of the section, else 0.
+    /// Instance id of the section, else 0.
     package var instance: BE32
-    /// Of the section, else 0.
+    /// Version of the section, else 0.
     package var version: BE32
-    /// Bytes of content.
+    /// Length of the content in bytes.
     package var length: BE32
-    /// Bytes of the name, of the section or block; 0 of the rest.
+    /// Length in bytes of the name of the section or block; 0 for the rest.
     package var nameLength: U8
     /// Zero.
     package var reserved: WireBytes<3>
@@ -75,11 +76,11 @@ package struct SealedMachine {
     var encodedSize: Int { Layout.size + identity.name.count + content.count }
   }
 
-  /// Version of the blob's format, as the service has it.
+  /// Version of the blob's format, which the service record states.
   static let version: UInt32 = 2
 
   private(set) var pieces: [Piece] = []
-  /// Bytes of the blob that `append` makes.
+  /// Size in bytes of the blob of the pieces that were appended.
   private var encodedSize = 0
 
   init() {}
@@ -91,7 +92,8 @@ package struct SealedMachine {
     encodedSize += piece.encodedSize
   }
 
-  /// Whether a piece with `size` bytes of content can be added: to be asked before one is made.
+  /// Makes sure that a piece with `size` bytes of content can be added. Call it before the piece is
+  /// made.
   /// - Throws: `SERVICE-SYNTAX`.
   func requireRoom(for identity: Identity, _ size: Int) throws(MigrationError) {
     let room =
@@ -128,7 +130,7 @@ package struct SealedMachine {
       while cursor.remaining > 0 { pieces.append(try Self.piece(from: &cursor)) }
     } catch {
       var error = error
-      // No byte of the stream: it was sealed.
+      // The offset is in the plaintext, not in the stream.
       (error.code, error.offset) = (.machineSyntax, nil)
       throw error.within(.machine)
     }
@@ -149,9 +151,9 @@ package struct SealedMachine {
 }
 
 extension GuestMap {
-  /// Those of `blocks` that are no memory of the guest's but the buffer of its TPM's interface: QEMU
-  /// has one in a RAM block of its own (`tpm-crb-cmd`), which is mapped nowhere here. What the TPM
-  /// answered last is in it. They travel sealed, and not as shared memory.
+  /// The blocks that are not memory of the guest but the buffer of its TPM's interface. QEMU has
+  /// such a buffer in a RAM block of its own (`tpm-crb-cmd`), which is not mapped here; it holds
+  /// the last response of the TPM. These blocks migrate sealed and not as shared memory.
   package func sealedBlocks(of blocks: [Guest.RAMBlock]) -> Set<Int> {
     Set(blocks.indices.filter { MachineState.isOfTPM(blocks[$0].name.utf8) })
       .subtracting(ranges.map(\.block))
@@ -159,7 +161,7 @@ extension GuestMap {
 }
 
 extension GuestReader {
-  /// What the SVSM is to carry of the machine.
+  /// What the SVSM must carry of the machine.
   /// - Throws: `MACHINE-SYNTAX`; `SERVICE-SYNTAX` when it is too long; `IO-READ`.
   func sealedMachine() throws(MigrationError) -> SealedMachine {
     var sealed = SealedMachine()
@@ -176,7 +178,7 @@ extension GuestReader {
     }
     let blocks = description.ramBlocks
     for block in description.map.sealedBlocks(of: blocks).sorted() {
-      // A size is at most 2^52.
+      // The conversion cannot fail: a size is at most 2^52.
       let size = Int(blocks[block].size)
       let identity = SealedMachine.Identity(blocks[block])
       try sealed.requireRoom(for: identity, size)

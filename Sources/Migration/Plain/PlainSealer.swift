@@ -6,11 +6,12 @@ package import SVSM
 package import Threads
 package import Wire
 
-/// Copies a plain QEMU stream and puts a seal behind the end of its sections, in one pass.
+/// Copies a plain QEMU stream and inserts a seal after the end of its sections, in one pass.
 ///
 /// No byte of the stream changes. QEMU reads up to the end of the sections, then tries to read the
-/// VM description and goes on without it, so it loads the sealed stream as it loads the other. It
-/// is walked while it is copied: what is sealed was whole, and damage found later came later.
+/// VM description and continues without it, so it loads the sealed stream like the original one.
+/// The stream is parsed while it is copied: a stream that gets a seal is whole, and damage found
+/// later has happened later.
 package struct PlainSealer {
   private var reader: QEMUStreamReader
   private let assembly: RAMAssembly
@@ -20,10 +21,10 @@ package struct PlainSealer {
   private var trailer: [UInt8] = []
 
   /// - Parameters:
-  ///   - reader: of the stream, nothing read yet.
-  ///   - assembly: counts the pages that come; nothing taken in yet.
-  ///   - output: gets the sealed stream.
-  ///   - crew: hashes.
+  ///   - reader: the reader of the stream, from which nothing has been read yet.
+  ///   - assembly: counts the pages that come; nothing has been added yet.
+  ///   - output: receives the sealed stream.
+  ///   - crew: the worker threads that hash.
   package init(
     _ reader: QEMUStreamReader, _ assembly: RAMAssembly, to output: any SparseOutput, crew: WorkCrew
   ) {
@@ -35,11 +36,12 @@ package struct PlainSealer {
 
   /// Reads and writes the whole stream.
   /// - Parameters:
-  ///   - signer: signs the seal, and is left as it is: sealing is no migration. Nil leaves the seal
-  ///     unsigned.
-  ///   - progress: told how many bytes of the stream are done.
-  /// - Throws: what is wrong with the stream; `STREAM-KIND` for an SNP stream, which has a seal;
-  ///   `SEAL-PRESENT`; `SECTION-LENGTH` when nothing tells where the sections end; `IO-WRITE`.
+  ///   - signer: the instance that signs the seal. Its stage does not change, because sealing is
+  ///     not a migration. nil leaves the seal unsigned.
+  ///   - progress: called with the number of bytes of the stream that are done.
+  /// - Throws: what is wrong with the stream; `STREAM-KIND` for an SNP stream, which has a seal of
+  ///   its own; `SEAL-PRESENT`; `SECTION-LENGTH` when the end of the sections cannot be found;
+  ///   `IO-WRITE`.
   package mutating func seal(
     signedBy signer: SVSMInstance?, progress: (UInt64) -> Void
   ) throws(MigrationError) -> Seal {
@@ -55,7 +57,7 @@ package struct PlainSealer {
     return seal
   }
 
-  /// Pages of the guest that are not in the stream: other channels bring them, or other files.
+  /// Number of pages of the guest that are not in the stream: they come in other channels or files.
   package var missingPages: UInt64 {
     assembly.blocks.indices.reduce(0) { $0 + assembly.missingPages(of: $1) }
   }
@@ -97,7 +99,7 @@ package struct PlainSealer {
 }
 
 extension SectionHeader {
-  /// Refuses the sections of an SNP stream.
+  /// Refuses a section of an SNP stream.
   /// - Throws: `STREAM-KIND`.
   func requirePlain() throws(MigrationError) {
     guard let section = SNPSection(name), section != .ram else { return }

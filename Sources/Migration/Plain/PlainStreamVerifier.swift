@@ -5,8 +5,8 @@ package import SVSM
 package import Threads
 internal import Wire
 
-/// Verifies a plain QEMU stream in one pass: its structure, whether all of its RAM came, and its seal
-/// if it has one.
+/// Verifies a plain QEMU stream in one pass: its structure, whether all of its RAM came, and its
+/// seal if it has one.
 package struct PlainStreamVerifier {
   private var reader: QEMUStreamReader
   private let assembly: RAMAssembly
@@ -21,15 +21,16 @@ package struct PlainStreamVerifier {
   private var unread: SectionHeader?
   /// Whether the records were followed to the last byte.
   private var hasEnded = false
-  /// Where the records could not be followed any further.
+  /// The error after which the records could not be followed any further.
   private var stop: MigrationError?
 
   /// - Parameters:
-  ///   - reader: of the stream, nothing read yet.
-  ///   - assembly: with the stream's channels; nothing taken in yet.
-  ///   - signer: who must have sealed the stream; nil when that is not known.
-  ///   - crew: hashes.
-  ///   - stopsAtFirst: ends the pass at the first refusal, for whoever asks only whether there is one.
+  ///   - reader: the reader of the stream, from which nothing has been read yet.
+  ///   - assembly: the assembly for the stream's channels; nothing has been added yet.
+  ///   - signer: the instance that must have sealed the stream; nil when that is not known.
+  ///   - crew: the worker threads that hash.
+  ///   - stopsAtFirst: whether the pass ends at the first refusal, for a caller that asks only
+  ///     whether there is one.
   package init(
     _ reader: QEMUStreamReader, _ assembly: RAMAssembly, sealedBy signer: SVSMInstance?,
     crew: WorkCrew, stopsAtFirst: Bool = false
@@ -42,9 +43,9 @@ package struct PlainStreamVerifier {
     findings = FindingLedger(.qemu, stopsAtFirst: stopsAtFirst)
   }
 
-  /// Reads to the end. Behind records that cannot be followed it goes on with the seal.
-  /// - Parameter explain: adds to a refusal what the caller knows of the input.
-  /// - Throws: only what is no refusal: `IO-READ`, `INTERNAL`.
+  /// Reads to the end. After records that cannot be followed it continues with the seal.
+  /// - Parameter explain: adds to a refusal what the caller knows about the input.
+  /// - Throws: only errors that are not refusals: `IO-READ`, `INTERNAL`.
   package mutating func verify(
     explain: (MigrationError) -> MigrationError
   ) throws(MigrationError) -> VerificationReport {
@@ -82,10 +83,11 @@ package struct PlainStreamVerifier {
     }
   }
 
-  /// Goes on behind records that cannot be followed: with the seal, where one is found.
+  /// Continues with the seal, if one is found, after records that cannot be followed.
   private mutating func resume() throws(MigrationError) {
     let input = reader.input
-    // What has shown no section may be anything, and a pipe that never ends: nothing is looked for there.
+    // Input that has not shown any section may be anything, even a pipe that never ends, so no seal
+    // is searched for.
     guard !isPastSeal, unread == nil, isPlain, try check.find(in: input, streamStart: start) else {
       return
     }
@@ -133,7 +135,7 @@ package struct PlainStreamVerifier {
     case .endOfSections:
       try check.streamEnds()
       isPastSeal = true
-      // Whoever names a signer wants a seal.
+      // A caller that names a signer requires a seal.
       if try Seal.begins(reader.input) || signer != nil { try findSeal() }
     case .description(let size):
       let input = reader.input
@@ -158,7 +160,7 @@ package struct PlainStreamVerifier {
     return true
   }
 
-  /// Reads the seal at the input's place.
+  /// Reads the seal at the input's position.
   private mutating func findSeal() throws(MigrationError) {
     if !isPastSeal { try check.streamEnds() }
     isPastSeal = true

@@ -5,11 +5,12 @@ internal import QEMUStream
 package import Threads
 package import Wire
 
-/// Writes a guest as a plain QEMU stream: one that a stock QEMU resumes.
+/// Writes a guest as a plain QEMU stream, which a stock QEMU resumes.
 ///
-/// Header, configuration, devices and description are those of the stream the guest came from, byte
-/// by byte; memory is the guest's. A guest that came without becomes a stream of RAM alone, which a
-/// machine without devices takes, and any other as after a reset.
+/// Header, configuration, devices and description are, byte by byte, those of the stream from which
+/// the guest came; the memory is the guest's. A guest without a machine state becomes a stream of
+/// RAM alone. A machine without devices can load it; any other machine loads it with devices as
+/// after a reset.
 package struct PlainStreamWriter {
   private let guest: GuestReader
   private let machine: MachineState
@@ -22,8 +23,9 @@ package struct PlainStreamWriter {
     machine = try guest.machine() ?? MachineState(machine: guest.description.machine)
   }
 
-  /// - Parameter progress: told the bytes of memory that are written.
-  /// - Throws: `RAM-BLOCK` when a block's name is no section name; `IO-READ`, `IO-WRITE`.
+  /// - Parameter progress: called with the number of bytes of memory that are written.
+  /// - Throws: `RAM-BLOCK` when a block's name is not valid as a section name; `IO-READ`,
+  ///   `IO-WRITE`.
   package func write(
     to output: any ByteOutput, progress: (UInt64) -> Void
   ) throws(MigrationError) {
@@ -96,7 +98,7 @@ package struct PlainStreamWriter {
 
 extension GuestReader {
   /// The RAM blocks as a QEMU stream lists them.
-  /// - Throws: `RAM-BLOCK` when a name is no section name.
+  /// - Throws: `RAM-BLOCK` when a name is not valid as a section name.
   func sectionBlocks() throws(MigrationError) -> [QEMUStream.RAMBlock] {
     var blocks: [QEMUStream.RAMBlock] = []
     for block in description.ramBlocks {

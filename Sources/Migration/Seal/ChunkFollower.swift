@@ -5,25 +5,26 @@ internal import SVSM
 internal import Threads
 internal import Wire
 
-/// Follows a stream while it is read: hashes what is consumed, chunk by chunk and with all threads of
-/// a crew, and copies it where that is wanted.
+/// Follows a stream while it is read: all worker threads hash the consumed bytes, chunk by chunk,
+/// and the bytes are copied if there is an output for the copy.
 ///
-/// The input's first byte must be the stream's: chunks are counted from there, and so lie in one
-/// segment each.
+/// The input's first byte must be the stream's first byte: chunks are counted from there, so that
+/// each is in one segment.
 final class ChunkFollower {
   private let input: StreamInput
   private let copy: (any SparseOutput)?
   private let hasher: LeafHasher
-  /// Chunks that may be pinned at once.
+  /// Largest number of chunks that are pinned at once.
   private let pendingLimit: Int
   /// Offset of the stream's first byte.
   let start: UInt64
-  /// Offset of the first byte that was not given to the hasher.
+  /// Offset of the first byte that was not handed to the hasher.
   private var next: UInt64
   private var hasEnded = false
 
-  /// Begins to follow `input`, which nothing was consumed of.
-  /// - Parameter copy: gets every byte up to the end, as it is, and holes of whole chunks as holes.
+  /// Begins to follow `input`, from which nothing has been consumed yet.
+  /// - Parameter copy: receives every byte up to the end unchanged, and holes of whole chunks as
+  ///   holes.
   init(_ input: StreamInput, copy: (any SparseOutput)? = nil, crew: WorkCrew) {
     self.input = input
     self.copy = copy
@@ -34,16 +35,16 @@ final class ChunkFollower {
     input.keepConsumed()
   }
 
-  /// The leaves of the chunks that are hashed; of all of them after `end`.
+  /// The leaves of the chunks that are hashed; after `end`, of all chunks.
   var leaves: LeafList { hasher.leaves }
 
-  /// Bytes in the chunks that are hashed.
+  /// Number of bytes in the chunks that are hashed.
   var length: UInt64 { hasher.length }
 
-  /// Offset from which on `advance` has something to do; none once the end is reached.
+  /// Offset from which on `advance` has work to do; `UInt64.max` once the end is reached.
   var due: UInt64 { hasEnded ? .max : next + UInt64(Seal.chunkSize) }
 
-  /// Hands over the chunks that are consumed. To be called often: until then they take memory.
+  /// Hands consumed chunks over for hashing. Call it often: consumed chunks take memory until then.
   func advance() throws(MigrationError) {
     while input.offset >= due {
       try submit(Seal.chunkSize)
@@ -51,8 +52,8 @@ final class ChunkFollower {
     }
   }
 
-  /// Consumes what lies before `offset`, however much, without holding it all. Chunks that are holes
-  /// are not read.
+  /// Consumes the bytes before `offset`, however many, without holding them all. Chunks that are
+  /// holes are not read.
   func consume(upTo offset: UInt64) throws(MigrationError) {
     while input.offset < offset {
       try passHole(upTo: offset)
@@ -60,8 +61,8 @@ final class ChunkFollower {
     }
   }
 
-  /// Consumes the chunks of the hole that the window begins in, unread, and what lies before the first
-  /// of them. Does nothing where no whole chunk is a hole.
+  /// Consumes the whole chunks of the hole at the start of the window without reading them, and the
+  /// bytes before the first of them. Does nothing when the hole contains no whole chunk.
   func passHole(upTo offset: UInt64 = .max) throws(MigrationError) {
     let size = UInt64(Seal.chunkSize)
     let hole = min(try input.holeAhead(), offset - input.offset)
@@ -76,7 +77,7 @@ final class ChunkFollower {
     input.release(before: next)
   }
 
-  /// Consumes what is in the window, or comes next, of what lies before `offset`.
+  /// Consumes bytes before `offset` that are in the window; reads more if the window is empty.
   private func consumeStored(upTo offset: UInt64) throws(MigrationError) {
     guard input.offset < offset else { return }
     try input.require(1)
@@ -84,7 +85,7 @@ final class ChunkFollower {
     try advance()
   }
 
-  /// What was consumed so far is all there is to follow.
+  /// Ends the bytes to be followed at the current position, and waits until all are hashed.
   func end() throws(MigrationError) {
     try advance()
     if input.offset > next { try submit(Int(input.offset - next)) }
@@ -92,7 +93,7 @@ final class ChunkFollower {
     while hasher.pendingCount > 0 { try finishOldest() }
   }
 
-  /// Follows no further, and gives up what was not handed over.
+  /// Stops following. Bytes that were not handed over are not hashed.
   func stop() {
     input.stopKeeping()
     hasEnded = true

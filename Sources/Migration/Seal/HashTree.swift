@@ -4,7 +4,7 @@ internal import Wire
 
 /// The hash tree over the leaves (RFC 6962 section 2.1, with SHA-256).
 package enum HashTree {
-  /// The root over `leaves`; empty when there are none.
+  /// The root over `leaves`: 32 bytes, or empty when there are none.
   package static func root(of leaves: LeafList) throws(MigrationError) -> [UInt8] {
     var tree = try Builder()
     for index in 0..<leaves.runCount {
@@ -14,9 +14,9 @@ package enum HashTree {
     return try tree.root()
   }
 
-  /// Takes leaves in, and joins complete subtrees.
+  /// Adds leaves and joins complete subtrees.
   private struct Builder: ~Copyable {
-    /// Roots of complete subtrees, whose sizes fall strictly.
+    /// Roots of complete subtrees, in strictly decreasing order of size.
     private var roots: [UInt8] = []
     private var sizes: [UInt64] = []
     private var count: UInt64 = 0
@@ -24,8 +24,7 @@ package enum HashTree {
 
     init() throws(MigrationError) { hash = try SHA256() }
 
-    /// Takes in `count` leaves that are equal. Those that make up a complete subtree are hashed once for
-    /// each of its levels.
+    /// Adds `count` equal leaves. A complete subtree of them costs one hash for each of its levels.
     mutating func append(_ leaf: [UInt8], count: UInt64) throws(MigrationError) {
       // Roots of complete trees of 1, 2, 4 ... such leaves.
       var equal = [leaf]
@@ -60,7 +59,7 @@ package enum HashTree {
       sizes.removeLast()
     }
 
-    /// Puts the node over the last two roots in their place, which begins at `left`.
+    /// Replaces the last two roots, which begin at `left`, with the node over them.
     private static func join(
       _ roots: inout [UInt8], at left: Int, with hash: inout SHA256
     ) throws(MigrationError) {
@@ -72,6 +71,6 @@ package enum HashTree {
     }
   }
 
-  /// What is hashed before the two roots below a node.
+  /// The prefix that is hashed before the two roots below a node.
   private static let nodeMark: [UInt8] = [1]
 }

@@ -6,18 +6,18 @@ internal import SVSM
 internal import Threads
 internal import Wire
 
-/// Hashes the chunks of a stream with all threads of a crew, and collects the leaves of the seal's
+/// Hashes the chunks of a stream with all worker threads, and collects the leaves of the seal's
 /// hash tree in order.
 ///
-/// Chunks depend on stream offsets alone, so they can be hashed in any order.
+/// The borders of chunks depend on stream offsets alone, so chunks can be hashed in any order.
 package final class LeafHasher {
-  /// Bytes of a leaf and of a node.
+  /// Size of a leaf or a node in bytes.
   package static let hashSize = 32
 
   private enum Pending {
-    /// A chunk by its number in a group. The bytes keep it in place.
+    /// A chunk by its number in a group. The pinned bytes keep its memory in place.
     case chunk(ChunkGroup, Int, PinnedBytes?)
-    /// So many chunks of zeros.
+    /// A number of chunks of zeros.
     case zeros(UInt64)
   }
 
@@ -26,13 +26,13 @@ package final class LeafHasher {
   private let groupSize: Int
   private var pending: Deque<Pending> = []
   private var free: [ChunkGroup] = []
-  /// The group that the next chunk of the same length belongs to; the crew does not have it yet.
+  /// The group that the next chunk of the same length joins; not submitted yet.
   private var open: ChunkGroup?
-  /// The leaf of a chunk of zeros, once there was one.
+  /// The leaf of a chunk of zeros; nil before the first such chunk.
   private var zeroLeaf: [UInt8]?
-  /// The leaves of the chunks that are done.
+  /// The leaves of the chunks that are finished.
   package private(set) var leaves = LeafList()
-  /// Bytes in the chunks that are done.
+  /// Number of bytes in the chunks that are finished.
   package private(set) var length: UInt64 = 0
 
   /// - Parameter inLanes: whether chunks are hashed several at once. The leaves are the same.
@@ -41,20 +41,21 @@ package final class LeafHasher {
     groupSize = inLanes ? SHA256Lanes.count : 1
   }
 
-  /// Chunks handed over and not taken back.
+  /// Number of chunks that were submitted and not finished.
   var pendingCount: Int { pending.count }
 
-  /// Hands the next chunk over: the bytes of `range`, which nobody changes until it is taken back.
+  /// Submits the next chunk: the bytes of `range`, which must not change until the chunk is
+  /// finished.
   package func submit(_ buffer: PageBuffer, _ range: Range<Int>) throws(MigrationError) {
     try submit(buffer, range, nil)
   }
 
-  /// Hands the next chunk over.
+  /// Submits the next chunk.
   func submit(_ bytes: PinnedBytes) throws(MigrationError) {
     try submit(bytes.buffer, bytes.range, bytes)
   }
 
-  /// Takes the next `count` chunks to be zeros, which one of them is hashed for.
+  /// Adds the next `count` chunks as zeros. One such chunk is hashed for all of them.
   func submitZeros(_ count: UInt64) throws(MigrationError) {
     if zeroLeaf == nil {
       let group = try ChunkGroup()
@@ -83,8 +84,8 @@ package final class LeafHasher {
     crew.submit(group)
   }
 
-  /// Takes the oldest chunk back when it is hashed.
-  /// - Returns: its bytes, to be unpinned; nil when they were not pinned, or none is pending.
+  /// Waits until the oldest chunk is hashed and finishes it.
+  /// - Returns: its bytes, to be unpinned; nil when they were not pinned, or no chunk is pending.
   package func finishOldest() throws(MigrationError) -> PinnedBytes? {
     switch pending.popFirst() {
     case .chunk(let group, let index, let bytes):
@@ -110,8 +111,8 @@ package final class LeafHasher {
   }
 }
 
-/// Chunks of one length that one thread hashes. A leaf is SHA-256 of a zero byte and the chunk; leaf and node
-/// are told apart by that first byte, as in RFC 6962 section 2.1.
+/// Chunks of one length that one thread hashes. A leaf is SHA-256 of a zero byte and the chunk. The first
+/// byte distinguishes leaves from nodes, as in RFC 6962 section 2.1.
 private final class ChunkGroup: WorkItem, @unchecked Sendable {
   private static let leafMark: [UInt8] = [0]
 

@@ -2,10 +2,10 @@ internal import Errors
 internal import FileIO
 internal import Wire
 
-/// The leaves of a seal's hash tree, in order. Neighbours that are equal are kept as one run: a sparse
-/// stream of terabytes has few runs.
+/// The leaves of a seal's hash tree, in order. Equal neighbours are stored as one run, so that a
+/// sparse stream of terabytes has few runs.
 package struct LeafList: Equatable {
-  /// Bytes of a leaf.
+  /// Size of a leaf in bytes.
   private static let size = LeafHasher.hashSize
   /// Bytes that are written at once, a whole number of leaves.
   private static let pieceSize = 64 << 10
@@ -20,12 +20,12 @@ package struct LeafList: Equatable {
   package var count: UInt64 { ends.last ?? 0 }
   var runCount: Int { ends.count }
 
-  /// Puts `count` leaves at the end, all of them `leaf`.
+  /// Appends `count` leaves that are all `leaf`.
   package mutating func append(_ leaf: [UInt8], count: UInt64 = 1) {
     append(leaf.span, count: count)
   }
 
-  /// Puts `count` leaves at the end, all of them `leaf`.
+  /// Appends `count` leaves that are all `leaf`.
   mutating func append(_ leaf: Span<UInt8>, count: UInt64 = 1) {
     precondition(leaf.count == Self.size)
     guard count > 0 else { return }
@@ -39,14 +39,14 @@ package struct LeafList: Equatable {
     }
   }
 
-  /// The leaf of a run, and the numbers of the leaves that are it.
+  /// The leaf of a run, and the numbers of the leaves in it.
   func run(_ index: Int) -> (leaf: [UInt8], range: Range<UInt64>) {
     let first = index == 0 ? 0 : ends[index - 1]
     let start = index * Self.size
     return (Array(bytes[start..<start + Self.size]), first..<ends[index])
   }
 
-  /// All leaves, one behind the other.
+  /// All leaves, concatenated.
   package var encoded: [UInt8] {
     var encoded: [UInt8] = []
     for index in 0..<runCount {
@@ -56,7 +56,7 @@ package struct LeafList: Equatable {
     return encoded
   }
 
-  /// Writes all leaves, one behind the other, without holding them all.
+  /// Writes all leaves, concatenated, without holding them all in memory.
   /// - Throws: `IO-WRITE`.
   func write(to output: any ByteOutput) throws(MigrationError) {
     var piece: [UInt8] = []
@@ -72,9 +72,9 @@ package struct LeafList: Equatable {
     try output.write(piece)
   }
 
-  /// Walks through the leaves of both lists that have the same number, and calls `body` for each run of
-  /// numbers at which they differ and neither changes.
-  /// - Parameter body: returns false to end the walk.
+  /// Compares the leaves of the same number in both lists, and calls `body` for each range of
+  /// numbers in which they differ and neither list changes.
+  /// - Parameter body: returns false to stop the comparison.
   /// - Throws: what `body` throws.
   func forEachDifference(
     from other: LeafList,

@@ -4,16 +4,18 @@ internal import SVSM
 internal import Wire
 
 extension SealCheck {
-  /// Looks for a seal where nothing tells the place: behind records that cannot be followed. A seal
-  /// names the length of what it covers, so one that stands at that very place is found for certain.
+  /// Searches for a seal at an unknown position, after records that cannot be followed. A seal
+  /// states the length of what it covers, so one that is at exactly that position is recognized for
+  /// certain.
   ///
-  /// The bytes before it are consumed and hashed. No more of the input is held than a seal's fixed part.
+  /// The bytes before the seal are consumed and hashed. Not more of the input is held than a seal's
+  /// fixed part.
   /// - Parameter streamStart: offset of the stream's first byte.
   /// - Returns: false when there is none; then the input is at its end.
   func find(in input: StreamInput, streamStart: UInt64) throws(MigrationError) -> Bool {
     let size = Seal.Layout.size
     while true {
-      // A seal does not begin in a hole: its first byte is none.
+      // A seal does not begin in a hole, because its first byte is not zero.
       try passHole()
       guard try input.available(atLeast: size) >= size else { break }
       guard let place = Self.firstMagic(in: input.bytes, before: input.count - size + 1) else {
@@ -36,7 +38,8 @@ extension SealCheck {
     return nil
   }
 
-  /// Whether the fixed part of a seal is at the front of the window, and covers what lies before it.
+  /// Whether the window begins with the fixed part of a seal that covers exactly the bytes before
+  /// it.
   private func stands(in input: StreamInput, _ streamStart: UInt64) -> Bool {
     var cursor = ByteCursor(input.bytes.extracting(first: Seal.Layout.size), at: input.offset)
     guard let seal = try? Seal(from: &cursor) else { return false }

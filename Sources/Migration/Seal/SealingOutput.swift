@@ -5,24 +5,25 @@ internal import SVSM
 internal import Threads
 internal import Wire
 
-/// Where a stream is put together: a ring of its last mebibytes. Records are made in place, whole
-/// chunks are hashed for the seal, and large aligned pieces written from where they were made.
+/// The buffer in which a stream is composed: a ring of its last mebibytes. Records are made in
+/// place, whole chunks are hashed for the seal, and large aligned pieces are written from where
+/// they were made.
 ///
-/// Room is reserved in stream order; several threads may fill what was reserved, and what is finished,
-/// oldest first, goes on to be hashed and written. All methods are for the owner's thread.
+/// Space is reserved in stream order. Several threads may fill what was reserved; what is finished,
+/// oldest first, is then hashed and written. Only the owner's thread may call the methods.
 final class SealingOutput {
-  /// Bytes written at once: a whole number of chunks.
+  /// Number of bytes written at once: a whole number of chunks.
   private static let pieceSize = 4 * Seal.chunkSize
-  /// Most bytes one reservation may have.
+  /// Largest size of one reservation in bytes.
   static let reservationLimit = 512 << 10
 
   private let output: any ByteOutput
   private let hasher: LeafHasher
-  /// The ring, then room for a reservation that reaches over its end.
+  /// The ring, followed by space for a reservation that extends beyond its end.
   let ring: PageBuffer
   private let ringSize: Int
 
-  // Stream offsets, each at or below the one before it.
+  // Stream offsets. Each is at most the one before it.
   private var reserved: UInt64 = 0
   private var made: UInt64 = 0
   private var hashing: UInt64 = 0
@@ -31,18 +32,19 @@ final class SealingOutput {
   init(_ output: any ByteOutput, crew: WorkCrew) {
     self.output = output
     hasher = LeafHasher(crew)
-    // Enough for what all jobs make at once, with as much again to be hashed and written.
+    // Enough for what all jobs make at once, and as much again for what is being hashed and
+    // written.
     ringSize = (4 + 2 * crew.jobs) * Self.pieceSize
     ring = PageBuffer(count: ringSize + Self.reservationLimit)
   }
 
-  /// Stream offset of the next byte that is reserved.
+  /// Stream offset of the next byte to be reserved.
   var offset: UInt64 { reserved }
 
   // MARK: Making
 
-  /// Reserves the next `size` bytes of the stream, and waits for room if there is none.
-  /// - Returns: where they lie in `ring`.
+  /// Reserves the next `size` bytes of the stream, and waits for space if there is none.
+  /// - Returns: the offset of the bytes in `ring`.
   /// - Throws: `IO-WRITE`.
   func reserve(_ size: Int) throws(MigrationError) -> Int {
     precondition(size >= 0 && size <= Self.reservationLimit)
@@ -53,7 +55,7 @@ final class SealingOutput {
     return position(of: reserved)
   }
 
-  /// The oldest reservation, of `size` bytes, is filled.
+  /// Marks the oldest reservation, of `size` bytes, as filled.
   /// - Throws: `IO-WRITE`.
   func finish(_ size: Int) throws(MigrationError) {
     precondition(UInt64(size) <= reserved - made)
@@ -64,7 +66,7 @@ final class SealingOutput {
     while made - written >= UInt64(Self.pieceSize) { try writePiece() }
   }
 
-  /// Appends `bytes`, however many. Nothing reserved may be unfinished.
+  /// Appends `bytes`, of any length. All reservations must be finished.
   /// - Throws: `IO-WRITE`.
   func append(_ bytes: Span<UInt8>) throws(MigrationError) {
     precondition(made == reserved)
@@ -80,7 +82,7 @@ final class SealingOutput {
     }
   }
 
-  /// Appends `bytes`, however many. Nothing reserved may be unfinished.
+  /// Appends `bytes`, of any length. All reservations must be finished.
   /// - Throws: `IO-WRITE`.
   func append(_ bytes: [UInt8]) throws(MigrationError) { try append(bytes.span) }
 
@@ -92,8 +94,8 @@ final class SealingOutput {
     while written < made { try writePiece() }
   }
 
-  /// Writes what is left, hashes it, and gives the leaves of all that was appended. What is
-  /// appended later is written and not hashed.
+  /// Writes and hashes what is left, and returns the leaves of everything that was appended. What
+  /// is appended later is written and not hashed.
   /// - Throws: `IO-WRITE`.
   func finishHashing() throws(MigrationError) -> LeafList {
     precondition(made == reserved)
@@ -103,7 +105,7 @@ final class SealingOutput {
     return hasher.leaves
   }
 
-  /// Appends `bytes` behind the hashed part.
+  /// Appends `bytes` after the hashed part.
   /// - Throws: `IO-WRITE`.
   func appendUnhashed(_ bytes: [UInt8]) throws(MigrationError) {
     try output.write(bytes.span)
@@ -114,7 +116,7 @@ final class SealingOutput {
 
   private func position(of offset: UInt64) -> Int { Int(offset % UInt64(ringSize)) }
 
-  /// Frees some room: what is finished can always be hashed and written.
+  /// Frees some space: finished bytes can always be hashed and written.
   private func makeRoom() throws(MigrationError) {
     if hasher.pendingCount > 0 {
       _ = try hasher.finishOldest()
@@ -130,7 +132,7 @@ final class SealingOutput {
   }
 
   private func hash(_ size: Int) throws(MigrationError) {
-    // Chunks do not lie across the end of the ring, which has a whole number of them.
+    // No chunk crosses the end of the ring, which holds a whole number of chunks.
     let start = position(of: hashing)
     try hasher.submit(ring, start..<start + size)
     hashing += UInt64(size)

@@ -4,27 +4,28 @@ internal import QEMUStream
 internal import Threads
 internal import Wire
 
-/// The VMM's log of pages that are to be sent again, one bit for each page of each RAM block.
+/// The VMM's log of pages that must be sent again, with one bit for each page of each RAM block.
 ///
-/// A hypervisor keeps such a log while the guest runs. Here the guests are at rest, so it is made by
-/// comparing two of them. It is the host's: a source SVSM does not believe it.
+/// A hypervisor keeps such a log while the guest runs. Here the guests are at rest, so the log is
+/// made by comparing two states of the guest. It is the host's data, and a source SVSM does not
+/// trust it.
 struct DirtyLog {
   private static let pageSize = UInt64(RAMSection.pageSize)
-  /// Bytes that one word tells of: those of one item of work.
+  /// Bytes covered by one word of the log, which is one work item's share.
   private static let window = UInt64(pagesPerBatch) * pageSize
 
-  /// Of each block: bit i of word j tells of page 64 j + i.
+  /// For each block: bit i of word j is set when page 64 j + i is dirty.
   private var words: [[UInt64]]
 
-  /// - Parameter blockSizes: bytes of each block; no page is dirty.
+  /// - Parameter blockSizes: size of each block in bytes. No page is dirty at first.
   init(blockSizes: [UInt64]) {
     words = blockSizes.map {
       [UInt64](repeating: 0, count: Int(($0 + Self.window - 1) / Self.window))
     }
   }
 
-  /// Makes the log of what differs between a guest and the same guest before.
-  /// - Parameter progress: told how many bytes were compared since it was told last.
+  /// Makes the log of the pages that differ between a guest and the same guest at an earlier time.
+  /// - Parameter progress: called with the number of bytes compared since its last call.
   /// - Throws: `IO-READ`.
   init(
     comparing guest: GuestReader, with before: GuestReader, crew: WorkCrew,
@@ -40,7 +41,7 @@ struct DirtyLog {
         let nowIsHole = try stretches.now.isHole(in: guest, block, offset..<end, of: size)
         let wasHole = try stretches.before.isHole(in: before, block, offset..<end, of: size)
         if nowIsHole, wasHole {
-          // As far as both are holes, in whole windows.
+          // Skip whole windows, as far as both are holes.
           let known = min(stretches.now.end, stretches.before.end)
           let next = known == size ? size : known / Self.window * Self.window
           progress(next - offset)
@@ -58,7 +59,7 @@ struct DirtyLog {
     while !underWay.isEmpty { try finishOldest(underWay, crew, progress) }
   }
 
-  /// Notes that all pages of a stretch are dirty.
+  /// Marks all pages of an extent as dirty.
   mutating func mark(_ place: BlockExtent) {
     var page = Int(place.offset / Self.pageSize)
     let end = Int(place.end / Self.pageSize)
@@ -70,7 +71,7 @@ struct DirtyLog {
     }
   }
 
-  /// The runs of dirty pages in a stretch, in ascending order.
+  /// The runs of dirty pages in an extent, in ascending order.
   func runs(in place: BlockExtent) -> some Sequence<BlockExtent> {
     sequence(state: place) { (rest: inout BlockExtent) -> BlockExtent? in
       guard let start = firstPage(in: rest, isDirty: true) else { return nil }
@@ -81,7 +82,7 @@ struct DirtyLog {
     }
   }
 
-  /// Offset of the first page of a stretch that is dirty, or is not.
+  /// Offset of the first page of an extent that is dirty, or of the first that is not.
   private func firstPage(in place: BlockExtent, isDirty: Bool) -> UInt64? {
     var page = Int(place.offset / Self.pageSize)
     let end = Int(place.end / Self.pageSize)
@@ -107,14 +108,14 @@ struct DirtyLog {
     underWay.recycle(batch)
   }
 
-  /// What is known of the holes of a RAM block.
+  /// A part of a RAM block that is known to be a hole as a whole, or to be stored.
   private struct Stretch {
-    /// Where it ends: all before was asked for.
+    /// Where the part ends. Everything before it was asked for.
     var end: UInt64 = 0
     private var isHole = false
 
-    /// Whether a part of the block, which lies behind all others that were asked for, is a hole as a
-    /// whole.
+    /// Whether a range of the block is a hole as a whole. The range must be after all ranges that
+    /// were asked for before.
     mutating func isHole(
       in guest: GuestReader, _ block: Int, _ part: Range<UInt64>, of size: UInt64
     ) throws(MigrationError) -> Bool {
@@ -126,18 +127,18 @@ struct DirtyLog {
   }
 }
 
-/// Pages of a guest to be compared with those it had before.
+/// A batch of pages of a guest that are compared with its pages at the earlier time.
 private final class ComparedBatch: WorkItem, @unchecked Sendable {
   private let guest: GuestReader
   private let guestBefore: GuestReader
   private let pages = PageBuffer(count: pagesPerBatch * RAMSection.pageSize)
   private let pagesBefore = PageBuffer(count: pagesPerBatch * RAMSection.pageSize)
   var place = BlockExtent(block: 0, offset: 0, size: 0)
-  /// They are zero, and not to be read.
+  /// Whether the pages are a hole: they are zero and are not read.
   var isHole = false
-  /// They were.
+  /// Whether the earlier pages are a hole.
   var wasHole = false
-  /// Bit i: page i differs.
+  /// Bit i is set when page i differs.
   private(set) var changed: UInt64 = 0
   private(set) var error: MigrationError?
 

@@ -1,15 +1,15 @@
-/// What a save came to.
+/// The result of a save.
 package struct SaveSummary: Sendable {
-  /// Bytes of the stream.
+  /// Length of the stream in bytes.
   package var bytes: UInt64 = 0
-  /// Epochs in which the memory was sent.
+  /// Number of epochs in which the memory was sent.
   package var epochs: UInt32 = 0
-  /// Private pages sent, each as often as it was.
+  /// Number of private pages sent; a page counts each time it was sent.
   package var privatePages: UInt64 = 0
-  /// Private pages withdrawn.
+  /// Number of private pages withdrawn.
   package var cancelledPages: UInt64 = 0
-  /// Shared pages sent with content.
+  /// Number of shared pages sent with content.
   package var sharedPages: UInt64 = 0
-  /// Shared pages that are zero.
+  /// Number of shared pages that are zero.
   package var zeroPages: UInt64 = 0
 }

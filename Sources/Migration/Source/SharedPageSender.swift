@@ -3,19 +3,19 @@ internal import Guest
 internal import QEMUStream
 internal import Threads
 
-/// Makes the parts of a `ram` section out of a guest's memory.
+/// Makes the parts of a `ram` section from a guest's memory.
 struct SharedPageSender {
-  /// Pages in one part.
+  /// Largest number of pages in one part.
   private static let pagesPerPart = 16384
 
   private let guest: GuestReader
   private let crew: WorkCrew
   private let id: UInt32
   private let hasFooters: Bool
-  /// At the place in the stream where the next records go.
+  /// The encoder in its state at the place of the next records.
   private(set) var encoder: RAMEncoder
 
-  /// - Parameter id: of the section.
+  /// - Parameter id: id of the section.
   init(
     guest: GuestReader, crew: WorkCrew, encoder: RAMEncoder, id: UInt32, hasFooters: Bool = true
   ) {
@@ -23,8 +23,8 @@ struct SharedPageSender {
     (self.id, self.hasFooters) = (id, hasFooters)
   }
 
-  /// Reads and encodes `extents`, in their order. They are gone through twice.
-  /// - Parameter emit: takes the records of each batch, in order.
+  /// Reads and encodes `extents`, in their order. It iterates over them twice.
+  /// - Parameter emit: called with each batch of records, in order.
   /// - Throws: `IO-READ`; what `emit` throws.
   mutating func send(
     _ extents: some Sequence<BlockExtent>, emit: (SharedBatch) throws(MigrationError) -> Void

@@ -5,13 +5,13 @@ internal import SVSM
 internal import Threads
 internal import Wire
 
-/// Pages in one item of work: 256 KiB of guest memory.
+/// Number of pages in one work item: 256 KiB of guest memory.
 let pagesPerBatch = 64
 
-/// Cuts a stretch of a RAM block into batches that are read, or are holes, as a whole.
+/// Divides a part of a RAM block into batches; each is either read or a hole as a whole.
 struct BatchCursor {
   private var rest: BlockExtent
-  /// Where what is known of holes ends.
+  /// Offset up to which it is known whether the memory is a hole.
   private var known: UInt64
   private var isHole = false
 
@@ -22,8 +22,8 @@ struct BatchCursor {
 
   /// The next batch; nil at the end.
   /// - Parameters:
-  ///   - pages: it has at most, when it is to be read.
-  ///   - holePages: it has at most, when it is a hole.
+  ///   - pages: largest number of pages in a batch that is read.
+  ///   - holePages: largest number of pages in a batch that is a hole.
   mutating func next(
     of guest: GuestReader, pages: Int, holePages: Int
   ) throws(MigrationError) -> (place: BlockExtent, isHole: Bool)? {
@@ -41,21 +41,22 @@ struct BatchCursor {
   }
 }
 
-/// Private pages to be read, packaged and framed, or to be withdrawn: a part of the section for each.
+/// A batch of private pages that are read, packaged and framed, or withdrawn: one part of the
+/// section for each page.
 final class PrivateBatch: WorkItem, @unchecked Sendable {
   static let pageStride = SNPStreamReader.pageStride
 
   let export: PageExport
   private let plaintext = PageBuffer(count: pagesPerBatch * PageMetadata.pageSize)
   private let guest: GuestReader
-  /// Takes the parts, from `position` on.
+  /// The buffer that takes the parts, from `position` on.
   private let ring: PageBuffer
   var position = 0
-  /// Where the pages lie.
+  /// Place of the pages in a RAM block.
   var place = BlockExtent(block: 0, offset: 0, size: 0)
-  /// They are zero, and not to be read.
+  /// Whether the pages are a hole: they are zero and are not read.
   var isHole = false
-  /// They are withdrawn.
+  /// Whether the pages are withdrawn.
   var isCancel = false
   private(set) var error: MigrationError?
 
@@ -66,7 +67,7 @@ final class PrivateBatch: WorkItem, @unchecked Sendable {
   }
 
   var pages: Int { Int(place.size) / PageMetadata.pageSize }
-  /// Bytes of the parts.
+  /// Size of the parts in bytes.
   var size: Int { pages * Self.pageStride }
 
   override func perform() {
@@ -98,14 +99,14 @@ final class PrivateBatch: WorkItem, @unchecked Sendable {
   }
 }
 
-/// Private pages to be read and held against what was exported of them.
+/// A batch of private pages that are read and compared with what was exported of them.
 final class CheckBatch: WorkItem, @unchecked Sendable {
   let check: PageCheck
   private let plaintext = PageBuffer(count: pagesPerBatch * PageMetadata.pageSize)
   private let guest: GuestReader
-  /// Where the pages lie.
+  /// Place of the pages in a RAM block.
   var place = BlockExtent(block: 0, offset: 0, size: 0)
-  /// They are zero, and not to be read.
+  /// Whether the pages are a hole: they are zero and are not read.
   var isHole = false
   private(set) var error: MigrationError?
 
@@ -128,30 +129,31 @@ final class CheckBatch: WorkItem, @unchecked Sendable {
   }
 }
 
-/// Shared pages to be read, looked through for zeros and encoded as records of the `ram` section.
+/// A batch of shared pages that are read, searched for zero pages and encoded as records of the
+/// `ram` section.
 final class SharedBatch: WorkItem, @unchecked Sendable {
-  /// Zero pages of a hole in one item: a whole part of the section.
+  /// Largest number of pages of a hole in one work item: a whole part of the section.
   static let pagesPerHole = 16384
   private static let head = StreamGrammar.PartHeader.size
-  /// The mark that ends the pages, and the footer.
+  /// Size of the flags that end the pages of a part, and of the footer.
   private static let foot = BE64.size + StreamGrammar.Footer.size
 
   private let guest: GuestReader
   private let buffer = PageBuffer(
     count: head + RAMEncoder.maximumPrefix
       + pagesPerBatch * (RAMEncoder.continuedPrefix + RAMSection.pageSize) + foot)
-  /// At the place in the stream where the records go.
+  /// The encoder in its state at the place of these records.
   var encoder = RAMEncoder(blocks: [])
   var place = BlockExtent(block: 0, offset: 0, size: 0)
-  /// They are zero, and not to be read.
+  /// Whether the pages are a hole: they are zero and are not read.
   var isHole = false
-  /// Whether a part of the section begins before the pages, and ends behind them.
+  /// Whether a part of the section begins before the pages, and whether it ends after them.
   var beginsPart = false
   var endsPart = false
-  /// Of the section.
+  /// Id of the section.
   private let id: UInt32
   private let hasFooters: Bool
-  /// Pages that are zero.
+  /// Number of pages that are zero.
   private(set) var zeros = 0
   private(set) var error: MigrationError?
 
@@ -161,9 +163,9 @@ final class SharedBatch: WorkItem, @unchecked Sendable {
 
   var pages: Int { Int(place.size) / RAMSection.pageSize }
 
-  /// Bytes of the records.
+  /// Size of the records in bytes.
   private(set) var size = 0
-  /// Holds the records, from its first byte on.
+  /// The buffer with the records, which begin at its first byte.
   var records: PageBuffer { buffer }
 
   override func perform() {

@@ -4,16 +4,17 @@ internal import SEVSNP
 package import SVSM
 
 extension GuestReader {
-  /// What the VMM keeps of the machine; nil when it is not known.
+  /// The VMM's part of the machine state; nil when the guest has none.
   /// - Throws: `MACHINE-SYNTAX`.
   func machine() throws(MigrationError) -> MachineState? {
     guard let bytes = description.machineState else { return nil }
     return try MachineState(bytes)
   }
 
-  /// What of the guest its SVSM keeps: also what of the machine is the guest's own, registers and the
-  /// state of its TPM.
-  /// - Throws: `MACHINE-SYNTAX`; `SERVICE-SYNTAX` when that is too long; `IO-READ`.
+  /// What the SVSM holds of this guest. It includes the parts of the machine that are the guest's
+  /// own: registers and the state of its TPM.
+  /// - Throws: `MACHINE-SYNTAX`; `SERVICE-SYNTAX` when the parts of the machine are too long;
+  ///   `IO-READ`.
   package func trustedState() throws(MigrationError) -> TrustedGuestState {
     var services = description.services
     try machine()?.requireRegisters(of: description.vcpus)

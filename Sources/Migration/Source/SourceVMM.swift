@@ -7,33 +7,33 @@ package import SVSM
 package import Threads
 package import Wire
 
-/// The source side of a migration, seen from the VMM: reads the guest, carries what the SVSM packages,
-/// and writes the stream. Each method is one call of the source document's VMM table
+/// The source side of a migration, as the VMM sees it: it reads the guest, carries what the SVSM
+/// packages, and writes the stream. Each method is one call of the source document's VMM table
 /// (`Formats/api.md`).
 ///
-/// Memory is read, encrypted, encoded and hashed by all threads of a crew; what decides the order of
-/// the stream is done here, so that its bytes do not depend on how many there are.
+/// All worker threads read, encrypt, encode and hash memory. Everything that determines the order
+/// of the stream is done here, so its bytes do not depend on the number of threads.
 package struct SourceVMM: ~Copyable {
-  /// Told how many bytes of guest memory are done.
+  /// Called with the number of bytes of guest memory that are done.
   package typealias Progress = (UInt64) -> Void
 
-  /// How far the stream has come.
+  /// What of the stream has been sent.
   package enum Phase: Sendable {
-    /// Nothing of it is sent.
+    /// Nothing yet.
     case ready
-    /// Session and maps are: memory goes, epoch by epoch.
+    /// Session and maps; memory is being sent, epoch by epoch.
     case exporting
-    /// All memory is: final state goes.
+    /// All memory; final state is being sent.
     case drained
-    /// All but the commit is.
+    /// Everything except the commit.
     case described
-    /// The commit is, or may be.
+    /// Everything; or sending the commit has begun.
     case committed
   }
 
   private var phase = Phase.ready
   private let crew: WorkCrew
-  /// As it is now, of `rounds` the last that was begun.
+  /// The guest as it is now: the one of `rounds` whose epoch was begun last.
   private var guest: GuestReader
   private let rounds: [GuestReader]
   private let machine: MachineState?
@@ -46,13 +46,14 @@ package struct SourceVMM: ~Copyable {
   private var done: UInt64 = 0
 
   /// - Parameters:
-  ///   - guest: where memory is read from.
-  ///   - rounds: the same guest later, once for each further epoch; the last is the paused guest.
-  ///   - svsm: the guest's SVSM, its session begun.
-  ///   - output: where the stream goes.
-  ///   - crew: does the work.
-  /// - Throws: `RAM-BLOCK` when a block's name is no section name; `GUEST-SHAPE` when a later guest is
-  ///   another one; `MACHINE-SYNTAX`.
+  ///   - guest: the guest whose memory is read.
+  ///   - rounds: the same guest at later times, once for each further epoch; the last is the paused
+  ///     guest.
+  ///   - svsm: the guest's SVSM, with its session begun.
+  ///   - output: receives the stream.
+  ///   - crew: the worker threads.
+  /// - Throws: `RAM-BLOCK` when a block's name is not valid as a section name; `GUEST-SHAPE` when a
+  ///   later guest is not the same guest; `MACHINE-SYNTAX`.
   package init(
     guest: GuestReader, rounds: [GuestReader] = [], svsm: consuming SourceSVSM,
     output: any ByteOutput, crew: WorkCrew
@@ -70,8 +71,8 @@ package struct SourceVMM: ~Copyable {
     description = StreamDescription(machine: Array(guest.description.machine.utf8))
   }
 
-  /// Sends all but the commit: header, session, an epoch for each guest, final state of the last. The
-  /// output has taken it.
+  /// Sends everything except the commit: header, session, one epoch for each state of the guest,
+  /// and the final state of the last. When it returns, the output has taken all of it.
   /// - Parameter progress: called after each batch.
   package mutating func sendGuest(progress: Progress) throws(MigrationError) {
     try validateAttributes()
@@ -87,12 +88,12 @@ package struct SourceVMM: ~Copyable {
     try closeEpoch(isLast: true)
     try sendMachineState()
     try sendFinalState()
-    // An output that takes no more must be found while the guest can still stay.
+    // An output that fails must be detected while the guest can still stay here.
     try output.flush()
   }
 
-  /// Hands the guest over: sends the commit, and the seal over all. From then on it may be restored
-  /// elsewhere.
+  /// Hands the guest over: sends the commit, and the seal over the stream. From the commit on the
+  /// guest may be restored elsewhere.
   package mutating func commit() throws(MigrationError) -> SaveSummary {
     try require(.described)
     phase = .committed
@@ -102,7 +103,7 @@ package struct SourceVMM: ~Copyable {
     return summary
   }
 
-  /// What each step begins with.
+  /// Requires the phase in which a step may be made.
   private func require(_ due: Phase) throws(MigrationError) {
     guard phase == due else {
       throw MigrationError(
@@ -115,7 +116,7 @@ package struct SourceVMM: ~Copyable {
       guest.description.attributes.ranges.map { $0.start..<$0.end })
   }
 
-  /// Sends transfer data and opens all sections that come in parts.
+  /// Sends the transfer data and opens all sections that come in parts.
   package mutating func sendTransferData() throws(MigrationError) {
     try require(.ready)
     phase = .exporting
@@ -190,7 +191,7 @@ package struct SourceVMM: ~Copyable {
     PrivateBatch(try svsm.makeExport(), from: guest, into: output.ring)
   }
 
-  /// Lets the oldest batch out: it is part of the transcript from now on.
+  /// Releases the oldest batch: it is part of the transcript from now on.
   /// - Returns: false when there is none.
   @discardableResult private mutating func finishOldest(
     _ underWay: InFlight<PrivateBatch>, _ progress: Progress
@@ -209,7 +210,7 @@ package struct SourceVMM: ~Copyable {
     return true
   }
 
-  /// Sends what is shared with the host, in the traditional manner.
+  /// Sends what is shared with the host, as `ram` records of an ordinary QEMU migration.
   package mutating func sendSharedPages(_ progress: Progress) throws(MigrationError) {
     try require(.exporting)
     let description = guest.description
@@ -236,7 +237,7 @@ package struct SourceVMM: ~Copyable {
     (self.summary, self.done) = (summary, done)
   }
 
-  /// Begins the next epoch and sends what has changed since the one before.
+  /// Begins the next epoch and sends what has changed since the previous one.
   /// - Parameter later: the guest as it is now.
   package mutating func sendChanges(
     to later: GuestReader, _ progress: Progress
@@ -261,7 +262,7 @@ package struct SourceVMM: ~Copyable {
     try later.requireSizes()
   }
 
-  /// Shows the SVSM all private pages, so that it knows that none has changed since it was sent.
+  /// Shows all private pages to the SVSM, which checks that none has changed since it was sent.
   package mutating func checkPages() throws(MigrationError) {
     try require(.exporting)
     let description = guest.description
@@ -296,7 +297,8 @@ package struct SourceVMM: ~Copyable {
   }
 
   /// Closes the epoch.
-  /// - Parameter isLast: everything was sent while the guest was paused; no memory follows.
+  /// - Parameter isLast: whether everything was sent while the guest was paused, so that no memory
+  ///   follows.
   package mutating func closeEpoch(isLast: Bool) throws(MigrationError) {
     try require(.exporting)
     let id = SNPSection.epochs.id
@@ -315,8 +317,8 @@ package struct SourceVMM: ~Copyable {
     try border(.end, .epochs, EpochToken.Layout.self)
   }
 
-  /// Sends what the VMM keeps of the machine, but for what is the guest's own: that goes with the
-  /// final state. Nothing when the guest came without.
+  /// Sends the VMM's part of the machine state, except for the guest's own parts, which are sent
+  /// with the final state. Sends nothing when the guest has no machine state.
   package mutating func sendMachineState() throws(MigrationError) {
     try require(.drained)
     guard let machine else { return }
@@ -387,7 +389,8 @@ package struct SourceVMM: ~Copyable {
     try output.append(SectionHeader(section, id: section.id), body)
   }
 
-  /// The start or end of a section whose parts have one fixed size: the no-operation record.
+  /// Sends the start or end of a section whose parts have one fixed size. Its body is the
+  /// no-operation record: all zero.
   private mutating func border(
     _ kind: SectionHeader.Kind, _ section: SNPSection, _ record: any WireRecord.Type
   ) throws(MigrationError) {

@@ -1,37 +1,37 @@
 internal import DequeModule
 internal import Threads
 
-/// Work items that are handed over and taken back in the same order, and used again and again.
+/// Work items that are submitted and finished in the same order, and reused.
 final class InFlight<Item: WorkItem> {
   private let limit: Int
   private var submitted: Deque<Item> = []
   private var free: [Item] = []
 
-  /// As many as keep a crew at work: each job has one, and finds the next at hand.
+  /// The limit keeps all worker threads busy: each job has an item and finds the next one ready.
   init(for crew: WorkCrew) { limit = crew.jobs == 1 ? 1 : 2 * crew.jobs + 2 }
 
-  /// Whether as many are under way as there may be.
+  /// Whether the limit of items in progress is reached.
   var isFull: Bool { submitted.count >= limit }
 
-  /// Whether none is under way.
+  /// Whether no item is in progress.
   var isEmpty: Bool { submitted.isEmpty }
 
-  /// An item that is not under way, if one was made before.
+  /// An item that is not in progress, if there is one; nil if one has to be made.
   func takeFree() -> Item? { free.popLast() }
 
-  /// Hands an item over.
+  /// Submits an item.
   func submit(_ item: Item, to crew: WorkCrew) {
     submitted.append(item)
     crew.submit(item)
   }
 
-  /// Waits for the oldest item and takes it back; nil when none is under way.
+  /// Waits for the oldest item and returns it; nil when no item is in progress.
   func finishOldest(with crew: WorkCrew) -> Item? {
     guard let item = submitted.popFirst() else { return nil }
     crew.finish(item)
     return item
   }
 
-  /// The item's outcome is used: it may serve again.
+  /// Makes an item available again, after its result was used.
   func recycle(_ item: Item) { free.append(item) }
 }

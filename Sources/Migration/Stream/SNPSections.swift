@@ -3,13 +3,13 @@ package import QEMUStream
 package import SVSM
 internal import Wire
 
-/// The sections of an SNP stream: names, versions, ids and the order they come in.
+/// The sections of an SNP stream: names, versions, ids and order.
 ///
-/// A stock reader of QEMU streams walks them all: every section has a footer and stands in the VM
-/// description, and the body of a section that comes in parts has one fixed size.
+/// A stock reader of QEMU streams can walk all of them: every section has a footer and is described
+/// in the VM description, and the body of a section that comes in parts has one fixed size.
 package enum SNPSection: Hashable, Sendable, CaseIterable, Comparable {
   case session, ram, guestMap, pages, epochs, machine
-  /// Carries final records of this kind.
+  /// The section of final records of this kind.
   case final(FinalRecord.Kind)
   case commit
 
@@ -18,19 +18,20 @@ package enum SNPSection: Hashable, Sendable, CaseIterable, Comparable {
     [.session, .ram, .guestMap, .pages, .epochs, .machine] + FinalRecord.Kind.allCases.map(final)
     + [.commit]
 
-  /// The version of every section of ours; bit 31 clear: a reader must understand it.
+  /// The version of every section of the format except `ram`. Bit 31 is clear: a reader must
+  /// understand the section.
   package static let version: UInt32 = 1
   /// Set in the version of a section that a reader may skip: its body begins with a 4-byte
   /// big-endian length of what follows.
   package static let optionalBit: UInt32 = 1 << 31
-  /// Bytes an optional section's body may have.
+  /// Largest size of an optional section's body in bytes.
   package static let optionalLimit: UInt32 = 16 << 20
 
   package static func < (left: SNPSection, right: SNPSection) -> Bool {
     left.rank < right.rank
   }
 
-  /// Its place in the order.
+  /// Position in the order of the stream.
   private var rank: Int {
     switch self {
     case .session: 0
@@ -44,7 +45,7 @@ package enum SNPSection: Hashable, Sendable, CaseIterable, Comparable {
     }
   }
 
-  /// The section that comes after it in the order; after none comes the first.
+  /// The section that follows `section` in the order; the first section after nil.
   static func next(after section: SNPSection?) -> SNPSection? {
     let rank = section.map { $0.rank + 1 } ?? 0
     return rank < allCases.count ? allCases[rank] : nil
@@ -64,7 +65,7 @@ package enum SNPSection: Hashable, Sendable, CaseIterable, Comparable {
     }
   }
 
-  /// The section called `name`.
+  /// The section with this idstr; nil when it is not a section of the format.
   package init?(_ name: SectionName) {
     guard let section = Self.named[name] else { return nil }
     self = section
@@ -72,20 +73,21 @@ package enum SNPSection: Hashable, Sendable, CaseIterable, Comparable {
 
   private static let named = Dictionary(uniqueKeysWithValues: allCases.map { ($0.name, $0) })
 
-  /// The id of a section before the final records, which take the ids from `firstFinalID` on, as the commit does.
-  /// No section that comes in parts has id 0, which QEMU's own loader cannot tell from others.
+  /// The id of a section before the final records. The final records and the commit have the ids
+  /// from `firstFinalID` on. No section that comes in parts has id 0, which QEMU's own loader
+  /// cannot distinguish.
   var id: UInt32 { UInt32(rank) + 1 }
 
   /// The id of the first final record's section.
   static let firstFinalID: UInt32 = 16
 
-  /// The id of the first section of the machine's own that is carried along.
+  /// The id of the first section of the machine that is carried along.
   static let firstDeviceID: UInt32 = 0x100_0000
 
   /// Whether the section comes as start, parts and end.
   var comesInParts: Bool { self == .ram || self == .pages || self == .epochs }
 
-  /// Whether there can be several, told apart by instance.
+  /// Whether there can be several such sections, distinguished by instance id.
   var hasInstances: Bool {
     if case .final(let kind) = self { kind.row.hasInstances } else { false }
   }
@@ -94,7 +96,7 @@ package enum SNPSection: Hashable, Sendable, CaseIterable, Comparable {
 extension FinalRecord.Kind {
   /// The idstr of the sections that carry records of this kind.
   fileprivate var sectionName: SectionName {
-    // A name of ours, which is no literal: it cannot be empty or too long.
+    // A name of the format, although not a literal: it cannot be empty or too long.
     SectionName(stringLiteral: "snp-\(row.name)")
   }
 }

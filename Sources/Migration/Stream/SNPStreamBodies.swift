@@ -4,7 +4,7 @@ internal import QEMUStream
 internal import SVSM
 internal import Wire
 
-/// The bodies of sections, as far as their form goes.
+/// Reading of the bodies of sections, as far as their form is concerned.
 extension SNPStreamReader {
   mutating func readDevice(
     _ header: SectionHeader, _ due: (entry: Int, header: SectionHeader, length: Int)
@@ -93,8 +93,8 @@ extension SNPStreamReader {
     return .skipped(header)
   }
 
-  /// How many page records stand at the front of the window, part after part and all read already:
-  /// what is said of one part holds for the next.
+  /// How many page records are at the front of the window, part after part, all of them read
+  /// already. The section header of one part holds for the next.
   private func countPages(_ id: UInt32) -> Int {
     var border = [UInt8]()
     border.append(StreamGrammar.Footer(id: id))
@@ -111,7 +111,7 @@ extension SNPStreamReader {
   }
 
   private mutating func readGuestMap(_ section: SectionHeader) throws(MigrationError) -> Record {
-    // Taken whole: the count is checked before its entries are asked for.
+    // The map is read as a whole, and its count is checked before its entries are requested.
     try input.require(GuestMap.Header.size)
     let count = GuestMap.Header(at: 0, of: input.bytes).count.value
     guard count <= GuestMap.maximumCount else {
@@ -131,7 +131,7 @@ extension SNPStreamReader {
 
   /// Takes the block list, which has just been read.
   mutating func noteBlocks() throws(MigrationError) {
-    // An entry: a byte of length, the name, eight bytes of size.
+    // An entry is one byte of length, the name, and eight bytes of size.
     func size(_ block: QEMUStream.RAMBlock) -> UInt64 { UInt64(1 + block.name.bytes.count + 8) }
     var entry = ram.blocks.reduce(payloadOffset) { $0 - size($1) }
     for block in ram.blocks {
@@ -150,7 +150,8 @@ extension SNPStreamReader {
     }
   }
 
-  /// Finds where a final record ends. What else it says is judged behind its tag, by who has the keys.
+  /// Finds where a final record ends. The holder of the keys judges its other fields, after its
+  /// tag.
   private mutating func readFinal(
     _ kind: FinalRecord.Kind, _ header: SectionHeader
   ) throws(MigrationError) -> Record {

@@ -5,47 +5,48 @@ package import SVSM
 package import Threads
 internal import Wire
 
-/// Walks an SNP stream from its first byte to its last, record by record, and refuses whatever is
-/// out of place.
+/// Walks an SNP stream from its first byte to its last, record by record, and refuses everything
+/// that is out of place.
 ///
 /// It knows the container, the order of sections and the fixed parts of their bodies; it holds no
-/// key and judges no content. With a crew to hash with it also hashes every byte as it passes and
-/// checks the seal. What is behind a record stays at the front of the window, `payload`, until the next
-/// call. Memory does not grow with the stream.
+/// key and judges no content. With worker threads for hashing it also hashes every byte that passes
+/// and checks the seal. The bytes of a record stay at the front of the window, as `payload`, until
+/// the next call. Memory does not grow with the stream.
 ///
-/// For an audit it notes what is wrong with a record that is well formed otherwise, and reads on; what
-/// leaves the place of the next record unknown it throws all the same.
+/// For an audit it reports what is wrong with a record that is otherwise well formed, and
+/// continues. It still throws what leaves the position of the next record unknown.
 package struct SNPStreamReader: ~Copyable {
-  /// What was found next.
+  /// The next record.
   ///
-  /// What comes once in a stream is boxed: the records that come for each page are then copied as they are.
+  /// Records that come once in a stream are boxed, so that the records that come for each page are
+  /// cheap to copy.
   package enum Record {
     indirect case configuration(Configuration)
     indirect case session(TransferData)
     /// A record of shared memory; a page's content is the payload.
     case ram(RAMRecord)
     indirect case guestMap(GuestMap)
-    /// Page records of one part each, all at hand: the first at the front of the payload, the others
-    /// `pageStride` bytes apart.
+    /// Page records, each in a part of its own, all of them read: the first is at the front of the
+    /// payload, the others `pageStride` bytes apart.
     case pages(count: Int)
     /// An epoch token: `EpochToken.Layout.size` bytes of payload.
     case token
-    /// What the VMM keeps of the machine; sections of its own follow.
+    /// The VMM's part of the machine state; sections of the machine follow.
     indirect case machine(MachineFrame)
-    /// A section of the machine's own: its body is the payload.
+    /// A section of the machine; its body is the payload.
     case device(entry: Int)
-    /// A final record at this place: fixed part and ciphertext are the payload.
+    /// A final record at this place; fixed part and ciphertext are the payload.
     case final(FinalRecord.Place)
     /// The commit: `CommitRecord.Layout.size` bytes of payload.
     case commit
-    /// A section that need not be understood; in an audit also one whose body was refused.
+    /// A section that need not be understood, or, in an audit, one whose body was refused.
     indirect case skipped(SectionHeader)
     /// The end of the sections.
     case eof
     indirect case seal(Seal)
-    /// The VM description: its text is the payload.
+    /// The VM description; its text is the payload.
     case vmdescription
-    /// Nothing follows.
+    /// The end of the stream.
     case end
   }
 
@@ -55,11 +56,11 @@ package struct SNPStreamReader: ~Copyable {
 
   let input: StreamInput
   private let sealCheck: SealCheck?
-  /// Takes what is wrong, in an audit.
+  /// Collects what is wrong, in an audit; nil otherwise.
   let findings: FindingLedger?
   /// Stream offset of the first byte.
   private let start: UInt64
-  /// Stream offset from which on a chunk can be hashed.
+  /// Stream offset from which on the next chunk can be hashed.
   private var nextHash: UInt64
   private var phase = Phase.configuration
   private var table = SectionTable()
@@ -68,24 +69,26 @@ package struct SNPStreamReader: ~Copyable {
   var insideRAM = false
   private var order = SectionOrder()
   var sourceKey: [UInt8] = []
-  /// Sections of the machine's own that come next.
+  /// Sections of the machine that come next.
   var devices: ArraySlice<(entry: Int, header: SectionHeader, length: Int)> = []
 
-  /// The section that the last record lies in; nil outside of sections.
+  /// The section that holds the last record; nil outside of sections.
   package private(set) var section: SectionHeader?
   /// Stream offset of the last record's payload.
   package internal(set) var payloadOffset: UInt64 = 0
 
-  /// Bytes from one page record to the next: the record, the footer behind it, the head of a part.
+  /// Bytes from one page record to the next: the record, the footer after it, and the header of the
+  /// next part.
   package static let pageStride =
     StreamGrammar.PartHeader.size + PageMetadata.recordSize + StreamGrammar.Footer.size
 
-  /// - Parameter crew: hashes the stream, so that its seal can be checked; nil when it is not.
+  /// - Parameter crew: the worker threads that hash the stream so that its seal can be checked; nil
+  ///   for no check.
   package init(_ input: StreamInput, checkingSealWith crew: WorkCrew?) {
     self.init(input, checkingSealWith: crew, noting: nil)
   }
 
-  /// - Parameter findings: takes what is wrong, in an audit.
+  /// - Parameter findings: collects what is wrong, in an audit.
   init(_ input: StreamInput, checkingSealWith crew: WorkCrew?, noting findings: FindingLedger?) {
     self.input = input
     self.findings = findings
@@ -102,21 +105,22 @@ package struct SNPStreamReader: ~Copyable {
     @_lifetime(borrow self) get { input.bytes.extracting(first: pending) }
   }
 
-  /// Pins bytes of the last record's payload, so that they stay when the next one is read; to be given
-  /// back with `unpin`.
-  /// - Returns: nil when they belong to a record too large to be pinned.
+  /// Pins bytes of the last record's payload, so that they remain when the next record is read.
+  /// They must be released with `unpin`.
+  /// - Returns: nil when they belong to a record that is too large to be pinned.
   func pinPayload(_ range: Range<Int>) -> PinnedBytes? { input.pinWindow(range) }
 
-  /// Which segment of the stream the payload lies in; nil when it is too large for one.
+  /// The segment of the stream that holds the payload; nil when the payload is too large for one
+  /// segment.
   var payloadSegment: UInt64? { input.segmentOffset }
 
-  /// Gives pinned bytes back.
+  /// Releases pinned bytes.
   func unpin(_ bytes: PinnedBytes) { input.unpin(bytes) }
 
-  /// RAM blocks, once the list was read.
+  /// The RAM blocks, after their list was read.
   package internal(set) var guestBlocks: [Guest.RAMBlock] = []
 
-  /// What becomes of a rule that is broken: in an audit it is noted, else it is refused.
+  /// Handles a broken rule: an audit notes it, and otherwise it is thrown.
   var refuse: MigrationError.Refusal {
     guard let findings else { return MigrationError.refuse }
     let place = section.map { Place.section($0.name) }
@@ -143,7 +147,7 @@ package struct SNPStreamReader: ~Copyable {
     }
   }
 
-  /// A footer that names another section is one all the same.
+  /// Reads a footer. An audit accepts one that names another section, after reporting it.
   private mutating func readFooter(of open: SectionHeader) throws(MigrationError) {
     let start = input.offset
     do throws(MigrationError) {
@@ -156,8 +160,8 @@ package struct SNPStreamReader: ~Copyable {
     }
   }
 
-  /// Goes on behind records that cannot be followed: with the seal, where one is found.
-  /// - Returns: whether `next` reads on from there.
+  /// Continues with the seal, if one is found, after records that cannot be followed.
+  /// - Returns: whether `next` continues from there.
   mutating func resumeAtSeal() throws(MigrationError) -> Bool {
     guard let sealCheck, phase == .configuration || phase == .sections else { return false }
     (pending, insideRAM, section) = (0, false, nil)
@@ -167,7 +171,7 @@ package struct SNPStreamReader: ~Copyable {
     return true
   }
 
-  /// Hands what was read over to be hashed.
+  /// Hands over for hashing what was read.
   private mutating func hash() throws(MigrationError) {
     guard let sealCheck else { return }
     try sealCheck.advance()
@@ -284,7 +288,7 @@ package struct SNPStreamReader: ~Copyable {
   // MARK: Shared memory
 
   mutating func nextRAMRecord() throws(MigrationError) -> Record {
-    // The decoder consumes the payload of its record before.
+    // The decoder consumes the payload of its previous record.
     pending = 0
     let record = try ram.next(from: input)
     payloadOffset = input.offset
@@ -317,7 +321,7 @@ package struct SNPStreamReader: ~Copyable {
 
   private mutating func readSeal() throws(MigrationError) -> Seal {
     try sealCheck?.streamEnds()
-    // An audit may come here without a session.
+    // An audit may get here without a session.
     let signer = sourceKey.isEmpty ? nil : sourceKey
     return try SealCheck.read(
       from: input, of: .snp, check: sealCheck, signer: signer, streamStart: start, refuse: refuse)

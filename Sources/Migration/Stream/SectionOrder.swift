@@ -1,18 +1,18 @@
 internal import Errors
 internal import QEMUStream
 
-/// The order of an SNP stream's sections: session, starts, parts in any order, ends, the machine, final
-/// records by kind, the commit (`Formats/stream.md`, section 3.2).
+/// The order of an SNP stream's sections: session, starts, parts in any order, ends, the machine,
+/// final records by kind, the commit (`Formats/stream.md`, section 3.2).
 struct SectionOrder {
   /// The last section that was opened; nil before the session.
   private(set) var reached: SNPSection?
   private var ended: Set<SNPSection> = []
 
   /// Takes the next section.
-  /// - Parameter refuse: takes what is wrong with its place or instance: then it is taken all the same,
-  ///   and so is what should have come before it.
-  /// - Throws: `STREAM-KIND` when the first is no session; `SECTION-VERSION`, `SECTION-INSTANCE`,
-  ///   `SECTION-ORDER`.
+  /// - Parameter refuse: called when its position or instance is wrong. If that returns, the
+  ///   section is accepted, and what should have come before it is not expected any more.
+  /// - Throws: `STREAM-KIND` when the first section is not a session; `SECTION-VERSION`,
+  ///   `SECTION-INSTANCE`, `SECTION-ORDER`.
   mutating func take(
     _ known: SNPSection, _ header: SectionHeader,
     refuse: MigrationError.Refusal = MigrationError.refuse
@@ -66,7 +66,7 @@ struct SectionOrder {
     }
   }
 
-  /// The refusal of a stream that begins with another section.
+  /// The refusal of a stream that does not begin with a session.
   static func notSNP(_ header: SectionHeader) -> MigrationError {
     MigrationError(
       .streamKind, "not an SNP stream", at: header.offset, expected: "snp-session",

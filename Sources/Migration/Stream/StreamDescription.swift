@@ -3,7 +3,7 @@ internal import SVSM
 internal import Wire
 
 /// Describes the sections of an SNP stream in the VM description, field by field, so that readers
-/// who know nothing of SNP walk and show them.
+/// that do not know SNP can walk and show them.
 struct StreamDescription {
   private(set) var description: VMDescription
 
@@ -15,7 +15,7 @@ struct StreamDescription {
         fields: [VMDescription.Field("len", type: "uint32", size: 4), name]))
   }
 
-  /// Adds a section whose body is the fields of `layout`, then `rest` bytes called `restName`.
+  /// Adds a section whose body has these fields.
   mutating func add(
     _ section: SNPSection, instance: UInt32 = 0, fields: [VMDescription.Field]
   ) {
@@ -26,8 +26,9 @@ struct StreamDescription {
           section.name.description, version: SNPSection.version, fields: fields)))
   }
 
-  /// Adds a section of the machine's own, as its stream described it; else as bytes.
-  /// - Parameter size: bytes of the body.
+  /// Adds a section of the machine, as the machine's own stream described it; if that description
+  /// does not fit, as plain bytes.
+  /// - Parameter size: size of the body in bytes.
   mutating func add(
     _ header: SectionHeader, size: Int, describedBy machine: DescribedSections?
   ) {
@@ -42,7 +43,7 @@ struct StreamDescription {
             fields: [VMDescription.Field("data", type: "buffer", size: UInt64(size))])))
   }
 
-  /// The fields of a record: numbers where the size is a number's, else bytes.
+  /// The fields of a record: an integer for each field of 1, 2, 4 or 8 bytes, else a buffer.
   static func fields(
     _ record: any WireRecord.Type, rest: (name: String, size: Int)? = nil
   ) -> [VMDescription.Field] {

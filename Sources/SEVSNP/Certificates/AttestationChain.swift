@@ -1,7 +1,8 @@
 internal import Cryptography
 internal import Errors
 
-/// Leaf, issuer and root of one report, found among what was supplied and what is trusted.
+/// The certificates of one report (leaf, issuer and root), found among those supplied and those
+/// trusted.
 struct AttestationChain {
   let leaf: X509Certificate?
   let issuer: X509Certificate?
@@ -9,13 +10,13 @@ struct AttestationChain {
 
   var certificates: [X509Certificate] { [leaf, issuer, anchor?.root].compactMap { $0 } }
 
-  /// All signatures from the root to the leaf are good.
+  /// Whether all signatures from the root to the leaf are good.
   func isSound(_ ledger: AttestationLedger) -> Bool {
     [.root, .rootSigned, .issuerSigned, .leafSigned].allSatisfy(ledger.passed)
   }
 
-  /// The chain that `links` is of. Without one there is no whole chain among the certificates, and it is
-  /// what there is of one.
+  /// Makes the checks of a chain. Without `links` there is no complete chain among the
+  /// certificates, and the chain holds those of its parts that exist.
   init(
     trust: [TrustAnchor], supplied: [X509Certificate], report: AttestationReport?,
     links: ChainLinks?, _ ledger: inout AttestationLedger
@@ -67,7 +68,7 @@ struct AttestationChain {
     }
   }
 
-  /// The first of those that may be the signing key's.
+  /// The first certificate that may be that of the signing key.
   private static func leaf(
     among supplied: [X509Certificate], report: AttestationReport?
   ) throws(MigrationError) -> X509Certificate {
@@ -82,8 +83,8 @@ struct AttestationChain {
 
   static func commonName(_ signer: KeyInfo.Signer) -> String { "SEV-\(signer)" }
 
-  /// A certificate named as the leaf's issuer, supplied or known beforehand, that signed the leaf where
-  /// there is one.
+  /// A certificate with the name of the leaf's issuer, supplied or known beforehand. One that
+  /// signed the leaf is preferred.
   private static func issuer(
     of leaf: X509Certificate, supplied: [X509Certificate], trust: [TrustAnchor]
   ) throws(MigrationError) -> X509Certificate {
@@ -99,8 +100,8 @@ struct AttestationChain {
       got: isUnderRoot ? "\(leaf.issuer)" : nil)
   }
 
-  /// Refuses a root that is supplied but not trusted, even if a trusted one of the same name exists:
-  /// somebody wants another chain believed.
+  /// Refuses a supplied root that is not trusted, even if there is a trusted root of the same name:
+  /// such a root is an attempt to have another chain accepted.
   private static func refuseStrangers(
     among supplied: [X509Certificate], _ trust: [TrustAnchor]
   ) throws(MigrationError) {
@@ -111,7 +112,8 @@ struct AttestationChain {
     }
   }
 
-  /// The trusted root the issuer names.
+  /// The trusted root with the name of the issuer's issuer. One that signed the issuer is
+  /// preferred.
   private static func anchor(
     of issuer: X509Certificate, trust: [TrustAnchor]
   ) throws(MigrationError) -> TrustAnchor {
@@ -122,13 +124,13 @@ struct AttestationChain {
     return anchor
   }
 
-  /// What a message calls a certificate.
+  /// The name of a certificate in messages.
   static func name(of certificate: X509Certificate) -> String {
     certificate.subject.commonName ?? "the certificate"
   }
 
   private static func untrusted(_ name: X509Name, _ trust: [TrustAnchor]) -> MigrationError {
-    // The same name on both sides of a refusal would explain nothing.
+    // If both sides of the refusal were the same name, the message would explain nothing.
     let isNamesake = trust.contains { $0.root.subject == name }
     return MigrationError(
       .certificateRoot,
@@ -175,7 +177,8 @@ struct AttestationChain {
       in: .certificate, expected: expected, got: "\(certificate.publicKey)")
   }
 
-  /// RFC 5280: CA in a critical basicConstraints, keyCertSign; nothing below an intermediate.
+  /// RFC 5280: a critical basicConstraints extension with CA, the keyCertSign usage, and for an
+  /// intermediate a path length of 0.
   private static func checkAuthority(
     _ certificate: X509Certificate, isRoot: Bool
   ) throws(MigrationError) {
@@ -198,7 +201,7 @@ struct AttestationChain {
         .certificateExtension, "\(name) may not sign certificates", in: .certificate,
         expected: "keyUsage keyCertSign")
     }
-    // basicConstraints and keyUsage were read; a critical one that was not may forbid what is done.
+    // basicConstraints and keyUsage were read. Any other critical extension may forbid this use.
     let read = ["2.5.29.19", "2.5.29.15"]
     if let unread = certificate.extensions.first(where: {
       $0.isCritical && !read.contains($0.identifier)
@@ -209,8 +212,8 @@ struct AttestationChain {
     }
   }
 
-  /// Common names after the root's, all other fields the root's; under AMD's roots the place of
-  /// the revocation list too.
+  /// Checks names: each common name follows from the root's, and all other fields equal the root's.
+  /// Under AMD's roots the location of the revocation list is checked too.
   private static func checkNames(
     _ leaf: X509Certificate, _ issuer: X509Certificate, _ anchor: TrustAnchor,
     signer: KeyInfo.Signer?

@@ -4,8 +4,8 @@ internal import Wire
 
 extension AttestationVerifier {
 
-  /// Holds the authorities of a chain against the lists of its root. AMD's root lists what it has
-  /// issued and taken back; the chip's own certificate is on no list.
+  /// Checks the authorities of a chain against the revocation lists of its root. AMD's root lists
+  /// the certificates that it has issued and revoked; the chip's own certificate is on no list.
   func checkRevocation(_ chain: AttestationChain, _ ledger: inout AttestationLedger) {
     guard !revocationLists.isEmpty else {
       return ledger.notAsked(.revocation, "no revocation list is given")
@@ -35,7 +35,7 @@ extension AttestationVerifier {
     }
   }
 
-  /// Refuses a list that is not the root's own word at `time` on all that it has issued.
+  /// Refuses a list that is not the root's valid list at `time` of everything that it has issued.
   private static func require(
     _ list: X509RevocationList, by root: X509Certificate, at time: Int64
   ) throws(MigrationError) {
@@ -62,7 +62,7 @@ extension AttestationVerifier {
         in: .revocationList,
         expected: "a signature of \(root.subject.commonName ?? "?")")
     }
-    // An extension may make a list speak of less, or of others, than it seems to.
+    // An extension may restrict a list to fewer certificates, or to those of other issuers.
     if let unfit = list.unfitExtension {
       throw MigrationError(
         .certificateExtension, unfit.what, in: .revocationList, got: "extension \(unfit.identifier)"

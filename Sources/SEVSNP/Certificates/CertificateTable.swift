@@ -3,26 +3,26 @@ package import Errors
 package import Wire
 
 /// The certificate table of an extended guest request (GHCB specification, "Extended guest
-/// request"): what a host hands its guest beside a report. Nothing in it is trusted.
+/// request"): the certificates that a host gives its guest with a report. Nothing in it is trusted.
 ///
-/// Entries from the first byte on; an entry of zeros ends the list, the contents follow. Offsets count from the
-/// table's first byte.
+/// The table begins with entries. An entry of zeros ends them, and the contents follow. Offsets
+/// count from the table's first byte.
 package struct CertificateTable: Equatable, Sendable {
-  /// Bytes of a whole table that are read at most; Linux takes no more either.
+  /// Largest size in bytes of a table that is read; Linux has the same limit.
   package static let limit = 0x4000
 
   /// One entry, little-endian.
   package struct Layout: WireRecord {
     package static let name = "certificate-table-entry"
 
-    /// In the byte order of its text (RFC 4122).
+    /// GUID in the byte order of its text (RFC 4122).
     package var guid: WireBytes<16>
-    /// Of the content.
+    /// Offset of the content.
     package var offset: LE32
     package var length: LE32
   }
 
-  /// What an entry is, by its GUID.
+  /// The kind of an entry, by its GUID.
   package enum Kind: String, CaseIterable, Sendable {
     case vcek = "63da758de6644564adc5f4b93be8accd"
     case vlek = "a8074bc2a25a483eaae639c045a0b8a1"
@@ -30,10 +30,10 @@ package struct CertificateTable: Equatable, Sendable {
     case ask = "4ab7b379bbac4fe4a02f05aef327c782"
     case ark = "c0b406a4a803495297433fb6014cd0ae"
     case crl = "92f81bc358114d3d97ffd19f88dc67ea"
-    /// A CPU identity, as go-sev-guest adds it.
+    /// A CPU identity, an addition of go-sev-guest.
     case extra = "ecae0c0f950243b1afa20ae2e0d565b6"
 
-    /// 16 bytes.
+    /// The GUID: 16 bytes.
     package var guid: [UInt8] { Hex.decode(rawValue) ?? [] }
 
     fileprivate init?(mixedEndian guid: [UInt8]) {
@@ -42,15 +42,16 @@ package struct CertificateTable: Equatable, Sendable {
     }
   }
 
+  /// One entry of the table, with its content.
   package struct Entry: Equatable, Sendable {
-    /// 16 bytes.
+    /// GUID: 16 bytes.
     package let guid: [UInt8]
-    /// nil for a GUID that is not known.
+    /// nil for an unknown GUID.
     package let kind: Kind?
     /// Whether the GUID is a known one whose first three numbers are little-endian, as some hosts
-    /// write it. AMD's order is that of the text: such an entry is of no kind.
+    /// write it. AMD uses the byte order of the text, so such an entry has no kind.
     package var isMixedEndian: Bool { Kind(mixedEndian: guid) != nil }
-    /// Certificates are DER or PEM.
+    /// The content. Certificates are in DER or PEM.
     package var content: [UInt8]
 
     package init(_ kind: Kind, _ content: [UInt8]) {
@@ -66,13 +67,13 @@ package struct CertificateTable: Equatable, Sendable {
     }
   }
 
-  /// In the order of the table, unknown ones included.
+  /// The entries in the order of the table, unknown ones included.
   package var entries: [Entry]
 
   package init(_ entries: [Entry]) { self.entries = entries }
 
-  /// Whether `bytes` are meant to be a table, well-formed or not: an entry of a known kind, in
-  /// either order of a GUID, is in the list, or the list is empty.
+  /// Whether `bytes` are meant to be a table, well-formed or not: the list contains an entry of a
+  /// known kind, in either byte order of the GUID, or is empty.
   package static func isMeant(_ bytes: [UInt8]) -> Bool {
     let end = min(bytes.count, limit) - Layout.size
     guard end >= 0 else { return false }
@@ -85,8 +86,9 @@ package struct CertificateTable: Equatable, Sendable {
   }
 
   /// Reads a whole table.
-  /// - Throws: `CERT-TABLE` for a table that is too long, has no end, repeats a GUID, whose contents
-  ///   lie outside it, inside the list, or in one another, or that has anything but zeros elsewhere.
+  /// - Throws: `CERT-TABLE` for a table that is too long, has no end entry or repeats a GUID; whose
+  ///   contents are outside the table, inside the list or overlap; or that has nonzero bytes
+  ///   elsewhere.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
     let (table, stray) = try Self.read(bytes)
     if let stray {
@@ -97,10 +99,10 @@ package struct CertificateTable: Equatable, Sendable {
     self = table
   }
 
-  /// Reads a table, and finds the first byte that is neither zero nor of the list or a content.
+  /// Reads a table, and finds the first nonzero byte that is neither in the list nor in a content.
   ///
-  /// An entry without content, which has none to lie wrong, is one that the host does not have.
-  /// - Throws: `CERT-TABLE`, but for such a byte.
+  /// An entry without content is one that the host does not have; its offset is not checked.
+  /// - Throws: `CERT-TABLE` for every other fault.
   static func read(
     _ bytes: [UInt8]
   ) throws(MigrationError) -> (table: CertificateTable, stray: Int?) {
@@ -134,7 +136,7 @@ package struct CertificateTable: Equatable, Sendable {
         places.append((guid, 0..<0))
         continue
       }
-      // Both are 32-bit numbers: the sum fits.
+      // Both are 32-bit numbers, so the sum does not overflow.
       let content = start..<start + length
       guard content.upperBound <= bytes.count else {
         throw MigrationError(
@@ -157,7 +159,7 @@ package struct CertificateTable: Equatable, Sendable {
     return (CertificateTable(entries), firstStray(in: bytes, beside: covered))
   }
 
-  /// The first byte outside `covered`, ranges in order, that is not zero.
+  /// The first nonzero byte outside of `covered`, which is in ascending order.
   private static func firstStray(in bytes: [UInt8], beside covered: [Range<Int>]) -> Int? {
     var next = 0
     for range in covered + [bytes.count..<bytes.count] where range.lowerBound >= next {
@@ -167,7 +169,7 @@ package struct CertificateTable: Equatable, Sendable {
     return nil
   }
 
-  /// The table, contents in the order of the entries.
+  /// The encoded table, with contents in the order of the entries.
   /// - Throws: `CERT-TABLE` when it would be too long or repeat a GUID.
   package func bytes() throws(MigrationError) -> [UInt8] {
     guard Set(entries.map(\.guid)).count == entries.count else {
@@ -191,7 +193,7 @@ package struct CertificateTable: Equatable, Sendable {
     return bytes
   }
 
-  /// Entries whose GUID is not known.
+  /// Entries with an unknown GUID.
   package var unknownEntries: [Entry] { entries.filter { $0.kind == nil } }
 
   /// Every certificate of the VCEK, VLEK, ASK and ARK entries that have content, in table order.

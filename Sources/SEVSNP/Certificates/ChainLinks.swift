@@ -1,16 +1,16 @@
 internal import Cryptography
 
-/// A leaf, its issuer and a trusted root, each of which signed the one before it.
+/// A leaf, its issuer and a trusted root, each signed by the next.
 ///
-/// Certificates come in any order, and several may be of one name and key: renewed, of another TCB, or
-/// made to lead a reader astray. Who signed whom decides, and never which came first.
+/// Certificates come in any order, and several may have the same name and key: renewed ones, ones
+/// of another TCB, or ones made to mislead a reader. The signatures decide, never the order.
 struct ChainLinks {
   let leaf: X509Certificate
   let issuer: X509Certificate
   let anchor: TrustAnchor
 
-  /// Certificates in an order of their own, each once: whoever takes the first takes the same one
-  /// whatever order they came in.
+  /// The certificates in a fixed order, each once, so that the first match does not depend on the
+  /// order in which they came.
   static func ordered(_ certificates: [X509Certificate]) -> [X509Certificate] {
     var found: [X509Certificate] = []
     for certificate in certificates.sorted(by: { $0.der.lexicographicallyPrecedes($1.der) })
@@ -18,8 +18,9 @@ struct ChainLinks {
     return found
   }
 
-  /// Those that may be the signing key's: of the kind of key that the report names, those that made its
-  /// signature, else all; where none is of that kind, all that are no authority's.
+  /// Certificates that may be that of the signing key: those of the kind of key that the report
+  /// names whose key made its signature; if there are none, all of that kind; if there are none,
+  /// all that are not of an authority.
   static func leaves(
     among supplied: [X509Certificate], report: AttestationReport?
   ) -> [X509Certificate] {
@@ -36,15 +37,16 @@ struct ChainLinks {
     return [signing, named, leaves].first { !$0.isEmpty } ?? []
   }
 
-  /// Authorities that are no roots, supplied or known beforehand.
+  /// Authorities that are not roots, supplied or known beforehand.
   static func issuers(
     among supplied: [X509Certificate], _ trust: [TrustAnchor]
   ) -> [X509Certificate] {
     ordered(trust.flatMap(\.intermediates) + supplied.filter { $0.isAuthority && !$0.isSelfIssued })
   }
 
-  /// Every whole chain of a certificate that may be the signing key's. Issuers are held against the
-  /// roots first: of those that a root signed there are few, whatever a host supplies.
+  /// Every complete chain from a certificate that may be that of the signing key. Issuers are
+  /// checked against the roots first, because roots have signed only few of them, whatever a host
+  /// supplies.
   static func all(
     trust: [TrustAnchor], supplied: [X509Certificate], report: AttestationReport?
   ) -> [ChainLinks] {

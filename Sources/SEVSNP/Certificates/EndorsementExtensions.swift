@@ -1,10 +1,10 @@
 package import Cryptography
 package import Errors
 
-/// What AMD's extensions in a VCEK or VLEK certificate say (AMD document 57230; arc
-/// 1.3.6.1.4.1.3704.1): the chip and the TCB the key was derived for.
+/// The contents of AMD's extensions in a VCEK or VLEK certificate (AMD document 57230; arc
+/// 1.3.6.1.4.1.3704.1): the chip and the TCB for which the key was derived.
 package struct EndorsementExtensions: Equatable, Sendable {
-  /// As written: "Milan-B0", "Genoa".
+  /// The product name as it is written: "Milan-B0", "Genoa".
   package let productName: String
   package let product: Product
   package let tcb: TCBVersion
@@ -18,8 +18,8 @@ package struct EndorsementExtensions: Equatable, Sendable {
     "1", "2", "3.1", "3.2", "3.3", "3.4", "3.5", "3.6", "3.7", "3.8", "3.9", "4", "5",
   ]
 
-  /// - Throws: `CERT-EXTENSION` for one that is missing, repeated, unknown or out of range;
-  ///   `REPORT-PRODUCT` when the product is not known.
+  /// - Throws: `CERT-EXTENSION` for an extension that is missing, repeated, unknown or out of
+  ///   range; `REPORT-PRODUCT` for an unknown product.
   package init(_ certificate: X509Certificate) throws(MigrationError) {
     if let repeated = certificate.repeatedExtension {
       throw Self.wrong("extension occurs twice", repeated)
@@ -79,7 +79,7 @@ package struct EndorsementExtensions: Equatable, Sendable {
     }
   }
 
-  /// An INTEGER of 0 to 255.
+  /// A level: an INTEGER of 0 to 255.
   private static func level(
     _ last: String, in certificate: X509Certificate
   ) throws(MigrationError) -> UInt8 {
@@ -89,7 +89,7 @@ package struct EndorsementExtensions: Equatable, Sendable {
     return level
   }
 
-  /// An IA5String of printable characters.
+  /// A text: an IA5String of printable characters.
   private static func text(
     _ last: String, in certificate: X509Certificate
   ) throws(MigrationError) -> String {
@@ -100,8 +100,8 @@ package struct EndorsementExtensions: Equatable, Sendable {
     return String(decoding: value.content, as: UTF8.self)
   }
 
-  /// hwID: AMD puts the bytes into the extension as they are; an OCTET STRING around them is
-  /// taken too. The length tells which.
+  /// hwID: AMD puts its bytes directly into the extension; an OCTET STRING around them is accepted
+  /// too. The length distinguishes the two forms.
   private static func chipIdentifier(
     _ item: X509Extension, _ product: Product
   ) throws(MigrationError) -> [UInt8] {
@@ -115,7 +115,7 @@ package struct EndorsementExtensions: Equatable, Sendable {
 }
 
 extension TCBVersion.Level {
-  /// Last numbers of its extension's identifier.
+  /// The last numbers of the identifier of its extension.
   fileprivate var arc: String {
     switch self {
     case .bootLoader: "3.1"

@@ -3,19 +3,20 @@ package import Errors
 internal import JSON
 internal import Wire
 
-/// Certificates that come beside a report, out of files of any form. None of them is trusted.
+/// Certificates supplied with a report, from files in any supported form. None of them is trusted.
 package struct SuppliedCertificates: Equatable, Sendable {
   package private(set) var certificates: [X509Certificate] = []
-  /// How many entries of certificate tables are of unknown kind, and so were passed over.
+  /// Number of entries of certificate tables that were skipped because their kind is unknown.
   package private(set) var unknownEntries = 0
-  /// How many of those are of a known kind, were their GUIDs in the byte order of their text.
+  /// Number of those that would be of a known kind if their GUIDs were in the byte order of the
+  /// text.
   package private(set) var mixedEndianEntries = 0
   /// Whether a certificate table had no entry.
   private var hasEmptyTable = false
 
   package init() {}
 
-  /// What a table holds.
+  /// The certificates in a table.
   /// - Throws: `CERT-SYNTAX`.
   package init(_ table: CertificateTable) throws(MigrationError) {
     certificates = try table.certificates()
@@ -26,12 +27,12 @@ package struct SuppliedCertificates: Equatable, Sendable {
 
   private init(_ certificates: [X509Certificate]) { self.certificates = certificates }
 
-  /// What a file of certificates holds: a certificate table, one certificate in DER, any number in
-  /// PEM, or the JSON of Azure's THIM service; or hex digits or Base64 of one of these.
+  /// The certificates in a file: a certificate table, one certificate in DER, any number in PEM, or
+  /// the JSON of Azure's THIM service; or hex digits or Base64 of one of these.
   ///
-  /// A table comes first: what is in it may be text, and its rules hold whatever it is.
-  /// - Throws: `CERT-TABLE` for a table that breaks its rules, `CERT-SYNTAX` for what is none of
-  ///   these; it says what the file looks like instead.
+  /// A table is tried first: its contents may be text, and its rules apply whatever they are.
+  /// - Throws: `CERT-TABLE` for a table that breaks its rules; `CERT-SYNTAX` for a file in none of
+  ///   these forms, with a description of what it looks like instead.
   package init(file bytes: [UInt8]) throws(MigrationError) {
     if let found = try Self.content(bytes) {
       self = found
@@ -46,7 +47,7 @@ package struct SuppliedCertificates: Equatable, Sendable {
     }
   }
 
-  /// nil for what is of no form.
+  /// nil for bytes in none of the forms.
   private static func content(
     _ bytes: [UInt8]
   ) throws(MigrationError) -> SuppliedCertificates? {
@@ -56,6 +57,7 @@ package struct SuppliedCertificates: Equatable, Sendable {
     return Self(try X509Certificate.read(bytes))
   }
 
+  /// Adds the certificates of `other`, and its counts of skipped entries.
   package mutating func append(_ other: SuppliedCertificates) {
     certificates += other.certificates
     unknownEntries += other.unknownEntries
@@ -65,8 +67,8 @@ package struct SuppliedCertificates: Equatable, Sendable {
 
   mutating func append(_ other: [X509Certificate]) { certificates += other }
 
-  /// Why certificate tables gave less than they might have, one clause; nil when there is nothing
-  /// to say.
+  /// Why certificate tables gave fewer certificates than they might have, as one clause; nil when
+  /// there is no reason to mention.
   package var note: String? {
     guard unknownEntries > 0 else { return hasEmptyTable ? "the certificate table is empty" : nil }
     let what =
@@ -78,8 +80,9 @@ package struct SuppliedCertificates: Equatable, Sendable {
       : what + ": \(mixedEndianEntries) would be known, were their GUIDs in AMD's byte order"
   }
 
-  /// nil for what is not meant to be a table; what begins as text or DER is one only if it is
-  /// well-formed, and DER, which may read so by its zeros, only if an entry is known.
+  /// nil for bytes that are not meant to be a table. Bytes that begin as text or DER are a table
+  /// only if they are well-formed as one; DER, whose zeros may look like a table, only if an entry
+  /// is of a known kind.
   private static func table(_ bytes: [UInt8]) throws(MigrationError) -> CertificateTable? {
     if CertificateTable.isMeant(bytes) { return try CertificateTable(bytes) }
     guard let table = try? CertificateTable(bytes),
@@ -93,7 +96,7 @@ package struct SuppliedCertificates: Equatable, Sendable {
     return bytes.isText && first == UInt8(ascii: "{")
   }
 
-  /// The certificates in an answer of Azure's service for host certificates: `vcekCert`, and the
+  /// The certificates in a response of Azure's service for host certificates: `vcekCert`, and the
   /// chain above it. nil for other JSON.
   private static func certificates(
     inJSON bytes: [UInt8]
@@ -101,7 +104,7 @@ package struct SuppliedCertificates: Equatable, Sendable {
     guard let json = try? JSON(parsing: bytes.withoutByteOrderMark) else { return nil }
     let texts = ["vcekCert", "certificateChain"].compactMap { json[$0] }
     guard !texts.isEmpty else { return nil }
-    // Of two readers would take different ones.
+    // Two readers might use different values of a repeated key.
     if let key = json.repeatedKey {
       throw MigrationError(.certificateSyntax, "\(printable(key)) is there twice")
     }
@@ -115,8 +118,8 @@ package struct SuppliedCertificates: Equatable, Sendable {
 }
 
 extension AttestationVerifier {
-  /// Makes every check that can be made. A certificate that is missing may be one that was passed
-  /// over: then the refusal says so.
+  /// Makes every check that can be made. A missing certificate may be one that was skipped in a
+  /// table; the refusal then says so.
   package func verify(report: [UInt8], supplied: SuppliedCertificates) -> AttestationResult {
     var result = verify(report: report, certificates: supplied.certificates)
     guard let note = supplied.note else { return result }

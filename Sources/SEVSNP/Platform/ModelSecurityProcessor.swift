@@ -1,7 +1,7 @@
 internal import Cryptography
 package import Errors
 
-/// Stands in for the security processor that signs attestation reports.
+/// A model of the security processor that signs attestation reports.
 ///
 /// Signing is deterministic (RFC 6979): the same fields give the same report.
 package struct ModelSecurityProcessor: Sendable {
@@ -9,9 +9,9 @@ package struct ModelSecurityProcessor: Sendable {
 
   package init(_ platform: Platform) { self.platform = platform }
 
-  /// Fields as this platform reports them: chip, CPU and every TCB are the platform's own;
-  /// what the guest and its request decide is at its default.
-  /// - Parameter version: of the report, 3 or 5.
+  /// Fields as this platform reports them: chip, CPU and every TCB are the platform's own; fields
+  /// that the guest and its request determine have default values.
+  /// - Parameter version: version of the report, 3 or 5.
   package func fields(version: UInt32 = 3) -> AttestationReport.Fields {
     var fields = AttestationReport.Fields(
       version: version, cpu: platform.cpu, tcb: platform.endorsement.tcb)
@@ -21,7 +21,7 @@ package struct ModelSecurityProcessor: Sendable {
     return fields
   }
 
-  /// The report of `fields`, signed as they stand.
+  /// The report of `fields`, signed without changing them.
   /// - Throws: `REPORT-VERSION`; `INTERNAL` for a field of the wrong length;
   ///   `INTERNAL-CRYPTOGRAPHY`.
   package func sign(_ fields: AttestationReport.Fields) throws(MigrationError) -> AttestationReport

@@ -9,14 +9,16 @@ package struct Platform: Sendable {
   package let ark: X509Certificate
   package let ask: X509Certificate
   package let vcek: X509Certificate
-  /// What the chip's certificate says of it.
+  /// The contents of AMD's extensions in the chip's certificate.
   package let endorsement: EndorsementExtensions
   /// The private key of the chip's endorsement certificate.
   package let endorsementKey: P384.PrivateKey
 
   /// - Parameters:
-  ///   - ark: the root, DER or PEM; `ask` the intermediate and `vcek` the chip's, the same.
-  ///   - key: the VCEK's private key, PKCS #8 or SEC 1, PEM or DER.
+  ///   - ark: the root certificate, in DER or PEM.
+  ///   - ask: the intermediate certificate, likewise.
+  ///   - vcek: the chip's certificate, likewise.
+  ///   - key: the VCEK's private key, PKCS #8 or SEC 1, in PEM or DER.
   /// - Throws: `PLATFORM-SYNTAX` when a part does not parse or the key is not the certificate's;
   ///   `CERT-EXTENSION`, `REPORT-PRODUCT` when the certificate is not shaped like AMD's.
   package init(
@@ -51,14 +53,14 @@ package struct Platform: Sendable {
     }
   }
 
-  /// How many model chips are built in.
+  /// Number of model chips that are built in.
   package static let modelChips = 2
 
-  /// A built-in chip; both stand under one root and differ in key and chip identifier.
+  /// A built-in chip. Both chips are under one root and differ in key and chip identifier.
   ///
-  /// THEIR KEYS ARE PUBLIC AND PROTECT NOTHING. They stand in for AMD's so that every step of a migration can
-  /// be run and tested without hardware; whoever has `Model/` can sign as them. `Fixtures/model-platform/make`
-  /// makes it.
+  /// THEIR KEYS ARE PUBLIC AND PROTECT NOTHING. They take the place of AMD's keys, so that every
+  /// step of a migration can be run and tested without hardware. Anyone who has `Model/` can sign
+  /// with them. `Fixtures/model-platform/make` generates that folder.
   /// - Parameter chip: 0 or 1.
   /// - Throws: `PLATFORM-SYNTAX` for another number.
   package static func model(chip: Int) throws(MigrationError) -> Platform {
@@ -74,21 +76,21 @@ package struct Platform: Sendable {
       vcek: chips[chip].0, key: chips[chip].1)
   }
 
-  /// Leaf, intermediate, root: what goes beside a report.
+  /// Leaf, intermediate and root: the certificates supplied with a report.
   package var certificates: [X509Certificate] { [vcek, ask, ark] }
 
-  /// The same as a GHCB certificate table in DER.
+  /// The same certificates as a GHCB certificate table in DER.
   package var certificateTable: CertificateTable {
     CertificateTable([.init(.vcek, vcek.der), .init(.ask, ask.der), .init(.ark, ark.der)])
   }
 
-  /// The chip's identifier as a report has it, 64 bytes.
+  /// CHIP_ID of the chip's reports: its identifier, padded with zeros to 64 bytes.
   package var chipID: [UInt8] {
     let identifier = endorsement.chipIdentifier ?? []
     return identifier + [UInt8](repeating: 0, count: max(64 - identifier.count, 0))
   }
 
-  /// A CPU of the chip's product, stepping B1 or what is common there.
+  /// A CPU of the chip's product, in stepping B1 or a common one.
   package var cpu: CPUIdentity {
     switch endorsement.product {
     case .milan: CPUIdentity(family: 0x19, model: 0x01, stepping: 1)
@@ -100,7 +102,8 @@ package struct Platform: Sendable {
 }
 
 extension TrustAnchor {
-  /// The model root that ships with the tools. Trusting it proves nothing: its key is public.
+  /// The model root that comes with the tools. Trusting it proves nothing, because its key is
+  /// public.
   package static let model: [TrustAnchor] = [
     TrustAnchor(
       product: nil,

@@ -1,12 +1,13 @@
 internal import Errors
 internal import Wire
 
-/// The checks that the caller asks for beside those of a policy.
+/// The checks that the caller demands in addition to those of a policy.
 ///
-/// A demand that is not made is no check: it says so, and what the report has. Nothing passes by not
-/// being looked at.
+/// A check that is not demanded is reported as not demanded, together with what the report
+/// contains. No check passes because it was not made.
 extension AttestationVerifier {
-  /// - Parameter endorsement: what the report's certificate says; nil when it was not read.
+  /// - Parameter endorsement: the extensions of the report's certificate; nil when they were not
+  ///   read.
   func checkSigner(
     _ report: AttestationReport, _ endorsement: EndorsementExtensions?,
     _ ledger: inout AttestationLedger
@@ -16,7 +17,7 @@ extension AttestationVerifier {
     if providers == nil, requirements.allowsVLEK {
       return ledger.notDemanded(.signerAllowed, has: "a \(signer)'s signature")
     }
-    // Whose VLEK it is only the certificate tells.
+    // Only the certificate tells which provider a VLEK belongs to.
     if signer == .vlek, providers != nil, endorsement == nil { return }
     ledger.check(.signerAllowed) { () throws(MigrationError) in
       guard signer == .vlek else { return }
@@ -103,7 +104,7 @@ extension AttestationVerifier {
     }
   }
 
-  /// The first bytes of a field, for a line.
+  /// The first bytes of a field in hex, for one line of output.
   static func short(_ bytes: [UInt8]) -> String {
     if bytes.allSatisfy({ $0 == 0 }) { return "zero" }
     return Hex.encode(bytes.prefix(8)) + (bytes.count > 8 ? "..." : "")
@@ -111,8 +112,8 @@ extension AttestationVerifier {
 }
 
 extension AttestationLedger {
-  /// Notes that nobody demands what `name` is about.
-  /// - Parameter found: what the report has there.
+  /// Notes that the check `name` is not demanded.
+  /// - Parameter found: what the report contains there.
   mutating func notDemanded(_ name: AttestationCheck.Name, has found: String) {
     notAsked(name, "not demanded (this report: \(found))")
   }

@@ -1,9 +1,10 @@
 internal import Errors
 internal import Wire
 
-/// The checks that a policy asks for.
+/// The checks that a policy demands.
 extension AttestationVerifier {
-  /// - Parameter endorsement: what the report's certificate says; nil when it was not read.
+  /// - Parameter endorsement: the extensions of the report's certificate; nil when they were not
+  ///   read.
   func checkPolicy(
     _ report: AttestationReport, _ endorsement: EndorsementExtensions?,
     _ ledger: inout AttestationLedger
@@ -28,8 +29,8 @@ extension AttestationVerifier {
     checkPlatform(report, &ledger)
   }
 
-  /// Makes the check `name` when there is a demand.
-  /// - Parameter found: what the report has, for when there is none.
+  /// Makes the check `name` if it is demanded.
+  /// - Parameter found: what the report contains, to be shown when it is not demanded.
   private func demand<Demand>(
     _ name: AttestationCheck.Name, _ demand: Demand?, has found: String,
     _ ledger: inout AttestationLedger, _ check: (Demand) throws(MigrationError) -> Void
@@ -52,7 +53,8 @@ extension AttestationVerifier {
 
   // MARK: TCB versions
 
-  /// - Parameter product: nil when neither certificate nor report tells: then nothing can be compared.
+  /// - Parameter product: nil when neither certificate nor report names it, so that nothing can be
+  ///   compared.
   private func checkLevels(
     _ report: AttestationReport, _ product: Product?, _ ledger: inout AttestationLedger
   ) {
@@ -182,7 +184,7 @@ extension AttestationVerifier {
     checkKeys(report, &ledger)
   }
 
-  /// The keys that vouched for the guest's launch.
+  /// Checks the keys that vouched for the guest's launch.
   private func checkKeys(_ report: AttestationReport, _ ledger: inout AttestationLedger) {
     let (policy, fields) = (requirements.policy, report.fields)
     demand(.idKey, policy.idKeyDigests, has: Self.short(fields.idKeyDigest), &ledger) {

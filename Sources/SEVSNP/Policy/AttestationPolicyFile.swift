@@ -1,17 +1,18 @@
 package import Errors
 internal import JSON
 
-/// The file a policy is written in (`Formats/policy.md`).
+/// The file form of a policy (`Formats/policy.md`).
 ///
-/// Every key is known or the file is refused: a demand that is misspelt must not be passed over.
+/// A file with an unknown key is refused, so that a misspelt demand is never ignored.
 extension AttestationPolicy {
-  /// What `schema` says. The number after the last slash is the major version.
+  /// The value of the key `schema`. The number after the last slash is the major version.
   package static let schema = "svsm-migration/policy/1"
-  /// Bytes a file may have.
+  /// Largest size of a file in bytes.
   package static let maximumSize = 1 << 20
-  /// The word for all bits of PLATFORM_INFO that have no name, where they are forbidden.
+  /// The word for all bits of PLATFORM_INFO without a name, which is allowed among the forbidden
+  /// bits.
   package static let unknownBits = "unknown"
-  /// Elements an array may have.
+  /// Largest number of elements in an array.
   package static let maximumCount = 1024
 
   /// The keys of the file.
@@ -23,7 +24,8 @@ extension AttestationPolicy {
   }
 
   /// Reads a policy file.
-  /// - Throws: `POLICY-SYNTAX`: the byte of what is no JSON, else the place as a JSON pointer.
+  /// - Throws: `POLICY-SYNTAX`, with the byte offset for a file that is not JSON, else with the
+  ///   place as a JSON pointer.
   package init(parsing bytes: [UInt8]) throws(MigrationError) {
     let root = try DocumentValue(
       document: bytes, of: .init(.policySyntax, in: .policy, name: "policy"))
@@ -49,7 +51,7 @@ extension AttestationPolicy {
     idKeyDigests = try value(.idKeyDigests)?.listOfBytes(48)
     authorKeyDigests = try value(.authorKeyDigests)?.listOfBytes(48)
     if let identifiers = try value(.chips)?.listOfBytes(64, 8) {
-      // Where a product has shorter ones, zeros follow in CHIP_ID.
+      // CHIP_ID is padded with zeros for products with shorter identifiers.
       chips = identifiers.map { $0 + [UInt8](repeating: 0, count: 64 - $0.count) }
     }
     providers = try value(.providers)?.names()
@@ -61,14 +63,15 @@ extension AttestationPolicy {
   }
 }
 
-/// Values of a policy. What could never refuse anything, or never accept, is a mistake.
+/// Values of a policy. A value that could never refuse, or never accept, is taken as a mistake and
+/// refused.
 extension DocumentValue {
   private func list() throws(MigrationError) -> [DocumentValue] {
     try elements(atLeast: 1, limit: AttestationPolicy.maximumCount)
   }
 
-  /// Measurements, digests or chip identifiers. Where firmware has nothing to say it writes zeros: they
-  /// name nothing.
+  /// Measurements, digests or chip identifiers. All zeros are refused: firmware writes zeros where
+  /// it has no value, so they identify nothing.
   fileprivate func listOfBytes(_ counts: Int...) throws(MigrationError) -> [[UInt8]] {
     var list: [[UInt8]] = []
     for element in try self.list() {
@@ -79,7 +82,7 @@ extension DocumentValue {
     return list
   }
 
-  /// Names as certificates have them: printable ASCII.
+  /// Names as they are in certificates: printable ASCII.
   fileprivate func names() throws(MigrationError) -> [String] {
     var names: [String] = []
     for element in try list() {
@@ -92,7 +95,7 @@ extension DocumentValue {
     return names
   }
 
-  /// A level for each component a product has.
+  /// A level for each component that a product has.
   fileprivate func levels() throws(MigrationError) -> [Product: TCBVersion.Components] {
     var levels: [Product: TCBVersion.Components] = [:]
     for element in try elements(atLeast: 1, limit: Product.allCases.count) {
@@ -137,8 +140,8 @@ extension DocumentValue {
   }
 
   /// - Parameters:
-  ///   - others: bits that may not be here too.
-  ///   - mayBeUnknown: takes the word for all bits without a name.
+  ///   - others: bits that must not be named here.
+  ///   - mayBeUnknown: whether to accept the word for all bits without a name.
   private func platformInfo(
     but others: PlatformInfo?, mayBeUnknown: Bool = false
   ) throws(MigrationError) -> PlatformInfo {
@@ -169,7 +172,7 @@ extension DocumentValue {
     }
     guard parts.count == 3 else { throw wrong(#"a version such as "1.55.0""#) }
     let version = FirmwareVersion(major: parts[0], minor: parts[1], build: parts[2])
-    // Only one spelling: no sign, no zero in front, nothing that is no number.
+    // Only one spelling is accepted: no sign, no leading zero, nothing that is not a number.
     guard version.description == text else { throw wrong(#"a version such as "1.55.0""#) }
     guard parts.contains(where: { $0 != 0 }) else { throw wrong("a version above 0.0.0") }
     return version

@@ -1,24 +1,24 @@
 package import Errors
 internal import Wire
 
-/// An SEV-SNP attestation report (ATTESTATION_REPORT of AMD's SEV-SNP firmware ABI, versions 2 to 5), as
-/// `Layout` declares it.
+/// An SEV-SNP attestation report (ATTESTATION_REPORT of AMD's SEV-SNP firmware ABI, versions 2 to
+/// 5), as `Layout` declares it.
 @dynamicMemberLookup
 package struct AttestationReport: Equatable, Sendable {
   /// Leading bytes that the signature covers.
   package static let signedSize = Layout.offset(of: \.signatureR)
-  /// Significant bytes of either number of the signature: as many as P-384 has. They come first.
+  /// Significant bytes of R and of S, which are P-384 numbers. They come first in each field.
   static let numberSize = 48
-  /// Versions whose every byte is known.
+  /// Versions for which the meaning of every byte is known.
   package static let versions: ClosedRange<UInt32> = 2...5
 
-  /// What the report says. Read through the report itself: `report.policy`.
+  /// The fields of the report. They can be read through the report itself: `report.policy`.
   package let fields: Fields
   /// R of the signature, 48 bytes, most significant first.
   package let signatureR: [UInt8]
   /// S of the signature, 48 bytes, most significant first.
   package let signatureS: [UInt8]
-  /// The report as it came.
+  /// The bytes of the report, unchanged.
   package let bytes: [UInt8]
 
   package subscript<Value>(dynamicMember path: KeyPath<Fields, Value>) -> Value {
@@ -28,17 +28,17 @@ package struct AttestationReport: Equatable, Sendable {
   /// The bytes the signature covers.
   package var signedBytes: [UInt8] { Array(bytes[..<Self.signedSize]) }
 
-  /// Reads a report and refuses what no firmware signs: see `checkForm`. Says nothing about who
-  /// signed it.
+  /// Reads a report and refuses contents that no firmware signs: see `checkForm`. It does not check
+  /// who signed the report.
   /// - Throws: `REPORT-LENGTH`, `REPORT-VERSION`, and what `checkForm` throws.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
     try self.init(unchecked: bytes)
     try checkForm()
   }
 
-  /// Reads a report of the known length, whatever is in it, so that a tool can show a report it would
-  /// refuse. Of a version that is not known the fields are those that all known ones share: newer
-  /// versions have only filled in what was reserved.
+  /// Reads a report of the known length whatever its contents, so that a tool can show a report
+  /// that it would refuse. A report of an unknown version has the fields that all known versions
+  /// share: newer versions have only given meaning to reserved bytes.
   /// - Throws: `REPORT-LENGTH`.
   package init(unchecked bytes: [UInt8]) throws(MigrationError) {
     guard bytes.count == Layout.size else {
@@ -53,8 +53,8 @@ package struct AttestationReport: Equatable, Sendable {
     signatureS = record.signatureS.array[..<Self.numberSize].reversed()
   }
 
-  /// A report made of signed bytes and a signature, each number 48 bytes and most significant
-  /// first, as ECDSA libraries give them.
+  /// A report made of signed bytes and a signature. Each number of the signature is 48 bytes, most
+  /// significant first, as ECDSA libraries return it.
   /// - Throws: `INTERNAL` when a length is wrong.
   package init(
     signedBytes: [UInt8], signatureR: [UInt8], signatureS: [UInt8]
@@ -66,7 +66,8 @@ package struct AttestationReport: Equatable, Sendable {
     try self.init(unchecked: Self.bytes(signedBytes + tail, signatureR, signatureS))
   }
 
-  /// The bytes of `report` with another signature. Precondition: it is as long as a report.
+  /// The bytes of `report` with another signature. Precondition: `report` has the length of a
+  /// report.
   package static func bytes(
     _ report: [UInt8], _ signatureR: [UInt8], _ signatureS: [UInt8]
   ) -> [UInt8] {

@@ -4,7 +4,7 @@ internal import Wire
 extension AttestationReport {
   /// The signed content of a report; see `AttestationReport.Layout` for the bytes.
   package struct Fields: Equatable, Sendable {
-    /// 2, 3, 4 or 5 in a report that is verified; see `AttestationReport.checkVersion`.
+    /// 2, 3, 4 or 5 in a report that was verified; see `AttestationReport.checkVersion`.
     package var version: UInt32
     package var guestSVN: UInt32
     package var policy: GuestPolicy
@@ -12,10 +12,10 @@ extension AttestationReport {
     package var familyID: [UInt8]
     /// 16 bytes.
     package var imageID: [UInt8]
-    /// Privilege level of the requester: 0 is an SVSM's, 1 to 3 are other guests', all ones is the
-    /// host's.
+    /// VMPL of the requester: 0 for an SVSM, 1 to 3 for other software in the guest, all ones for
+    /// the host.
     package var vmpl: UInt32
-    /// 1 is ECDSA P-384 with SHA-384.
+    /// 1 for ECDSA P-384 with SHA-384.
     package var signatureAlgorithm: UInt32
     package var currentTCB: TCBVersion
     package var platformInfo: PlatformInfo
@@ -35,7 +35,7 @@ extension AttestationReport {
     /// 32 bytes, all ones when no migration agent is associated.
     package var reportIDMA: [UInt8]
     package var reportedTCB: TCBVersion
-    /// From version 3; nil before.
+    /// From version 3; nil in older reports.
     package var cpu: CPUIdentity?
     /// 64 bytes.
     package var chipID: [UInt8]
@@ -43,12 +43,12 @@ extension AttestationReport {
     package var currentFirmware: FirmwareVersion
     package var committedFirmware: FirmwareVersion
     package var launchTCB: TCBVersion
-    /// From version 5; nil before.
+    /// From version 5; nil in older reports.
     package var launchMitigations: UInt64?
-    /// From version 5; nil before.
+    /// From version 5; nil in older reports.
     package var currentMitigations: UInt64?
 
-    /// The fields of a plain guest on `product`, every TCB at `tcb`, to be changed as needed.
+    /// The fields of an ordinary guest on `cpu`, with every TCB at `tcb`, to be changed as needed.
     package init(version: UInt32 = 3, cpu: CPUIdentity, tcb: TCBVersion) {
       self.version = version
       guestSVN = 0
@@ -78,9 +78,9 @@ extension AttestationReport {
       currentMitigations = launchMitigations
     }
 
-    /// Who asked for a report, by VMPL.
+    /// The requester of a report, by VMPL.
     package enum Requester: String, Sendable, CaseIterable {
-      /// A guest, or the SVSM in it: 0 to 3.
+      /// The guest or its SVSM: 0 to 3.
       case guest
       /// All ones.
       case host
@@ -90,25 +90,25 @@ extension AttestationReport {
 
     package var requester: Requester { vmpl <= 3 ? .guest : vmpl == .max ? .host : .nobody }
 
-    /// True when CHIP_ID does not say which chip it was.
+    /// Whether CHIP_ID is masked, so that it does not tell which chip made the report.
     package var masksChipID: Bool { chipID.allSatisfy { $0 == 0 } }
 
-    /// True when no migration agent is associated with the guest.
+    /// Whether no migration agent is associated with the guest.
     package var hasNoMigrationAgent: Bool { reportIDMA.allSatisfy { $0 == 0xFF } }
 
-    /// True when a migration agent is associated with the guest, or its policy allows one.
+    /// Whether a migration agent is associated with the guest, or its policy allows one.
     package var mayHaveMigrationAgent: Bool {
       policy.allowsMigrationAgent || !hasNoMigrationAgent
     }
 
-    /// True when the platform's firmware can be taken back to an older one.
+    /// Whether the platform's firmware can be rolled back to an older version.
     package var canBeRolledBack: Bool {
       committedTCB != currentTCB || committedFirmware != currentFirmware
     }
 
-    /// The product, from the CPU identity of version 3 and later. An older report has none: then
-    /// Turin when CHIP_ID has only its first eight bytes set, else nil (Milan and Genoa look
-    /// alike and share their layouts; the certificate tells).
+    /// The product, from the CPU identity in reports of version 3 and later. For older reports it
+    /// is Turin when only the first eight bytes of CHIP_ID are set, else nil: Milan and Genoa
+    /// cannot be distinguished and share their layouts, and the certificate tells which it is.
     package var product: Product? {
       if let cpu { return Product(cpu) }
       guard !masksChipID, chipID[8...].allSatisfy({ $0 == 0 }) else { return nil }
@@ -118,8 +118,8 @@ extension AttestationReport {
 }
 
 extension AttestationReport.Fields {
-  /// Reads the signed part and passes over what is reserved. A version above those known is read as the
-  /// newest of them, one below as the oldest.
+  /// Reads the signed part and ignores reserved bytes. A version above the known ones is read as
+  /// the newest of them, and one below as the oldest.
   init(_ record: AttestationReport.Layout) {
     version = record.version.value
     guestSVN = record.guestSVN.value
@@ -152,7 +152,7 @@ extension AttestationReport.Fields {
     currentMitigations = version >= 5 ? record.currentMitVector.value : nil
   }
 
-  /// The bytes that are signed, reserved ranges zero.
+  /// The bytes to be signed, with zeros in reserved ranges.
   /// - Throws: `REPORT-VERSION`; `INTERNAL` when a byte field has the wrong length.
   package func signedBytes() throws(MigrationError) -> [UInt8] {
     guard AttestationReport.versions.contains(version) else {
@@ -202,11 +202,11 @@ extension AttestationReport.Fields {
 }
 
 extension FirmwareVersion {
-  /// Build, minor, major.
+  /// From the bytes build, minor, major.
   fileprivate init(_ bytes: WireBytes<3>) {
     self.init(major: bytes[2], minor: bytes[1], build: bytes[0])
   }
 
-  /// Build, minor, major.
+  /// The bytes build, minor, major.
   fileprivate var encoded: WireBytes<3> { WireBytes([build, minor, major]) }
 }

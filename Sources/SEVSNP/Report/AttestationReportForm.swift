@@ -2,9 +2,9 @@ package import Errors
 internal import Wire
 
 extension AttestationReport {
-  /// Refuses what no firmware signs, before any certificate is looked at.
+  /// Refuses contents that no firmware signs, before any certificate is looked at.
   ///
-  /// The bytes after the signature and the upper bytes of R and S are not signed: were they not
+  /// The bytes after the signature and the upper bytes of R and S are not signed. If they were not
   /// refused, one report would have many valid encodings.
   /// - Throws: `REPORT-VERSION`, `REPORT-POLICY`, `REPORT-RESERVED` (with the offset),
   ///   `REPORT-SIGNING-KEY`, `REPORT-ALGORITHM`, `REPORT-SIGNATURE`.
@@ -16,7 +16,7 @@ extension AttestationReport {
     try checkSignatureForm()
   }
 
-  /// Refuses a version whose fields are not all known.
+  /// Refuses a version of which not all fields are known.
   /// - Throws: `REPORT-VERSION`.
   package func checkVersion() throws(MigrationError) {
     guard Self.versions.contains(self.version) else {
@@ -28,8 +28,8 @@ extension AttestationReport {
     }
   }
 
-  /// Refuses a report that no guest asked for. Firmware makes one for the host too, and says so in
-  /// VMPL: the host chose all that is in REPORT_DATA then.
+  /// Refuses a report that was not requested by a guest. Firmware also makes reports for the host
+  /// and marks them in VMPL; the host then chose everything in REPORT_DATA.
   /// - Throws: `REPORT-VMPL`.
   package func checkRequester() throws(MigrationError) {
     let requester = fields.requester
@@ -44,14 +44,15 @@ extension AttestationReport {
     }
   }
 
-  /// Byte ranges that are zero in a report of `version`.
+  /// Byte ranges that must be zero in a report of `version`.
   static func reservedRanges(version: UInt32) -> [Range<Int>] {
     var ranges = [
       Layout.range(of: \.reserved0), Layout.range(of: \.reserved1), Layout.range(of: \.reserved2),
       Layout.range(of: \.reserved3), Layout.range(of: \.reserved4), Layout.range(of: \.signatureR),
       Layout.range(of: \.signatureS), Layout.range(of: \.reserved5),
     ]
-    // Fields of later versions are reserved in an earlier one, and half of a signature is longer than its number.
+    // Fields of later versions are reserved in earlier ones, and each half of the signature is
+    // longer than its number.
     if version < 3 { ranges[1] = Layout.offset(of: \.cpuidFamID)..<ranges[1].upperBound }
     if version < 5 { ranges[4] = Layout.offset(of: \.launchMitVector)..<ranges[4].upperBound }
     for half in 5...6 { ranges[half] = ranges[half].dropFirst(numberSize) }
@@ -90,9 +91,9 @@ extension AttestationReport {
     }
   }
 
-  /// The product whose layout the TCBs of this report have; nil when it is not known. A report before
-  /// version 3 has no CPU identity: those of Milan and Genoa look alike and have one layout, and what can
-  /// only be Turin's is recognised.
+  /// The product whose layout the TCBs of this report have; nil when it is not known. A report of a
+  /// version before 3 has no CPU identity: Milan and Genoa cannot be distinguished there but have
+  /// one layout, and a report that only Turin can have made is recognised.
   package var layoutProduct: Product? { self.product ?? (self.cpu == nil ? .milan : nil) }
 
   func checkSigningKey() throws(MigrationError) {

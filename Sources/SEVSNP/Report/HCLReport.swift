@@ -3,17 +3,17 @@ internal import Errors
 internal import JSON
 package import Wire
 
-/// What the vTPM of a confidential VM on Azure gives for NV index 0x01400001: a report that
-/// Microsoft's host compatibility layer asked for, and claims that REPORT_DATA is the hash of
+/// What the vTPM of a confidential VM on Azure returns for NV index 0x01400001: a report that
+/// Microsoft's host compatibility layer requested, and the claims whose hash is in REPORT_DATA
 /// (Microsoft, "Confidential VM guest attestation design detail").
 package struct HCLReport: Equatable, Sendable {
-  /// What is around the report, little-endian. The claims come after it, then zeros.
+  /// The layout of the data around the report, little-endian. The claims come after it, then zeros.
   package struct Layout: WireRecord {
     package static let name = "hcl-report"
 
     /// `magic`.
     package var signature: WireBytes<4>
-    /// Not looked at, as `data`.
+    /// Not checked, like `data`.
     package var header: WireBytes<28>
     package var report: WireBytes<1184>
     package var data: WireBytes<8>
@@ -26,18 +26,19 @@ package struct HCLReport: Equatable, Sendable {
 
   private static let magic = Array("HCLA".utf8)
 
-  /// As long as a report is.
+  /// The report, `AttestationReport.Layout.size` bytes.
   package let report: [UInt8]
-  /// JSON: the public keys of the vTPM, and what the host says of the machine.
+  /// The claims, as JSON text: public keys of the vTPM, and the host's statements about the
+  /// machine.
   package let claims: [UInt8]
-  /// "SHA-256"
+  /// Name of the hash function, such as "SHA-256".
   package let hashName: String
-  /// What REPORT_DATA has to be: the hash of the claims, then zeros, 64 bytes.
+  /// The value that REPORT_DATA must have: the hash of the claims, padded with zeros to 64 bytes.
   package let reportData: [UInt8]
 
-  /// nil when `bytes` are of another form.
-  /// - Throws: `REPORT-LENGTH` for one that is cut, of another processor, whose claims are hashed in
-  ///   an unknown way, or that has anything but zeros after them.
+  /// nil when `bytes` have another form.
+  /// - Throws: `REPORT-LENGTH` for data that is truncated, from another type of processor, has
+  ///   claims with an unknown hash, or has nonzero bytes after them.
   init?(_ bytes: [UInt8]) throws(MigrationError) {
     guard bytes.starts(with: Self.magic) else { return nil }
     let span = bytes.span

@@ -1,12 +1,14 @@
 internal import Wire
 
-/// Where AMD's key server (KDS; AMD document 57230, section 4) has what verifies a report.
+/// Where AMD's key server (KDS; AMD document 57230, section 4) provides the certificate that
+/// verifies a report.
 extension AttestationReport {
   private static let keyServer = "https://kdsintf.amd.com"
 
-  /// Addresses of the VCEK that signed this report, by what the report says of chip and TCB. Two when
-  /// the report does not tell Milan from Genoa. None when it does not name its chip or its product,
-  /// or names another kind of key: the server gives a VLEK to its provider alone.
+  /// URLs of the VCEK that signed this report, derived from its chip identifier and TCB. There are
+  /// two when the report does not distinguish Milan from Genoa. There are none when it names no
+  /// chip or no known product, or is signed by another kind of key: the server gives a VLEK to its
+  /// provider only.
   package var vcekAddresses: [String] {
     guard self.keyInfo.signer == .vcek, !self.keyInfo.masksChipKey, !fields.masksChipID else {
       return []
@@ -25,7 +27,7 @@ extension AttestationReport {
     }
   }
 
-  /// What certificate a refusal asks for: its name, and where it is to be had.
+  /// The certificate that a refusal asks for: its name, and where to get it.
   var wantedCertificate: String {
     let name = AttestationChain.commonName(self.keyInfo.signer ?? .vcek)
     let addresses = vcekAddresses

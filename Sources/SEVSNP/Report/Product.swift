@@ -1,16 +1,17 @@
 internal import Wire
 
-/// The processor line that a report, a certificate and its chain speak of.
+/// The processor line of a report, a certificate and its chain.
 ///
-/// It decides the byte layout of a TCB version, the length of a chip identifier and the AMD root.
+/// It determines the byte layout of a TCB version, the length of a chip identifier and the AMD
+/// root.
 package enum Product: String, Sendable, CaseIterable {
   case milan = "Milan"
   case genoa = "Genoa"
   case turin = "Turin"
-  /// Its root is not built in: a chain of it stands under a root that is named.
+  /// Its root is not built in, so its chains need a root that the user names.
   case venice = "Venice"
 
-  /// The line of a combined family and model (CPUID leaf 1), or nil when it is not known.
+  /// The line of a combined family and model (CPUID leaf 1); nil when it is not known.
   ///
   /// Ranges, not single models: Bergamo and Siena (19/A0..AF) are of the Genoa line.
   package init?(_ cpu: CPUIdentity) {
@@ -24,7 +25,7 @@ package enum Product: String, Sendable, CaseIterable {
     }
   }
 
-  /// The line a certificate's productName extension names: "Milan-B0" and "Milan" are Milan.
+  /// The line in a certificate's productName extension: "Milan-B0" and "Milan" are both Milan.
   package init?(productName: String) {
     let line = productName.prefix { $0 != "-" }
     guard let product = Product(rawValue: String(line)) else { return nil }
@@ -40,7 +41,7 @@ package enum Product: String, Sendable, CaseIterable {
   }
 }
 
-/// Combined family, combined model and stepping, as CPUID leaf 1 spells them.
+/// Combined family, combined model and stepping, as CPUID leaf 1 reports them.
 package struct CPUIdentity: Equatable, Sendable {
   package var family: UInt8
   package var model: UInt8
@@ -57,8 +58,8 @@ package struct CPUIdentity: Equatable, Sendable {
   package init(leaf1 eax: UInt32) {
     stepping = UInt8(eax & 0xF)
     model = UInt8(eax >> 12 & 0xF0 | eax >> 4 & 0xF)
-    // Base family is at most 15 and the extension at most 255: the sum is taken modulo 256 so
-    // that no input can trap.
+    // The base family is at most 15 and the extended family at most 255. The sum is taken modulo
+    // 256, so that no input can trap.
     family = UInt8(eax >> 8 & 0xF) &+ UInt8(eax >> 20 & 0xFF)
   }
 

@@ -1,10 +1,10 @@
-/// A named bit of a 64-bit AMD field, for tools that list them.
+/// A named bit of a 64-bit AMD field, for tools that list such bits.
 package struct NamedBit: Equatable, Sendable {
   package var bit: Int
   package var name: String
 }
 
-/// A 64-bit word of single-bit switches with names.
+/// A 64-bit word of single-bit flags with names.
 package protocol NamedBits: RawRepresentable<UInt64>, Sendable {
   /// Every bit that has a name, lowest first.
   static var named: [NamedBit] { get }
@@ -24,8 +24,8 @@ extension NamedBits {
 
 /// The guest policy, POLICY of the report (SEV-SNP firmware ABI, "Guest policy").
 ///
-/// Some bits are permissions (worse when set without need), others demands (worse when clear):
-/// two policies cannot be compared as numbers.
+/// Some bits are permissions, which are worse when set without need, and others are demands, which
+/// are worse when clear. Two policies cannot be compared as numbers.
 package struct GuestPolicy: NamedBits, Equatable {
   package var rawValue: UInt64
   package init(rawValue: UInt64) { self.rawValue = rawValue }
@@ -37,11 +37,11 @@ package struct GuestPolicy: NamedBits, Equatable {
     .init(bit: 24, name: "ciphertext-hiding"), .init(bit: 25, name: "page-swap-disable"),
   ]
 
-  /// Lowest firmware ABI version the guest runs under.
+  /// Lowest firmware ABI version that the guest runs under.
   package var abiMinor: UInt8 { UInt8(rawValue & 0xFF) }
   package var abiMajor: UInt8 { UInt8(rawValue >> 8 & 0xFF) }
 
-  /// A permission: a migration agent may be associated.
+  /// A permission: a migration agent may be associated with the guest.
   package var allowsMigrationAgent: Bool { has(18) }
   /// A permission: the host may debug the guest.
   package var allowsDebug: Bool { has(19) }
@@ -52,15 +52,15 @@ package struct GuestPolicy: NamedBits, Equatable {
   private static let permissions: UInt64 = 1 << 16 | 1 << 18 | 1 << 19 | 1 << 21
   private static let demands: UInt64 = 1 << 20 | 0b1111 << 22
 
-  /// True when a guest under this policy gives up nothing that `other` promises it: no more
-  /// permissions, no fewer demands, no older firmware ABI.
+  /// Whether a guest under this policy has every protection that `other` promises: no additional
+  /// permissions, no missing demands, no older firmware ABI.
   package func isAtLeastAsStrict(as other: GuestPolicy) -> Bool {
     rawValue & Self.permissions & ~other.rawValue == 0
       && other.rawValue & Self.demands & ~rawValue == 0
       && (abiMajor, abiMinor) >= (other.abiMajor, other.abiMinor)
   }
 
-  /// Names of the set bits above the ABI version; bit 17 says nothing and is left out.
+  /// Names of the set bits above the ABI version, except bit 17, which is always set.
   package var setBits: [String] {
     (16..<64).filter { $0 != 17 && has($0) }.map(Self.name)
   }
@@ -97,25 +97,25 @@ package struct KeyInfo: RawRepresentable, Equatable, Sendable {
     rawValue = UInt32(signer.rawValue) << 2 | (hasAuthorKey ? 1 : 0)
   }
 
-  /// A signing key by its code in bits 4:2; 7 is "none" and 2 to 6 are reserved.
+  /// A signing key, by its code in bits 4:2. Code 7 means no key, and codes 2 to 6 are reserved.
   package enum Signer: UInt8, Sendable {
-    /// Of one chip.
+    /// Key of one chip.
     case vcek = 0
-    /// Of a provider: any of its machines.
+    /// Key of a provider, for any of its machines.
     case vlek = 1
   }
 
-  /// AUTHOR_KEY_EN: AUTHOR_KEY_DIGEST means something.
+  /// AUTHOR_KEY_EN: AUTHOR_KEY_DIGEST is meaningful.
   package var hasAuthorKey: Bool { rawValue & 1 == 1 }
   /// MASK_CHIP_KEY: the report is not signed.
   package var masksChipKey: Bool { rawValue >> 1 & 1 == 1 }
   /// The code in bits 4:2.
   package var signerCode: UInt8 { UInt8(rawValue >> 2 & 7) }
-  /// Firmware was told not to sign: the platform masks its chip key, or the request named no key.
+  /// Whether firmware did not sign: the platform masks its chip key, or the request named no key.
   package var isUnsigned: Bool { masksChipKey || signerCode == 7 }
-  /// The signing key, or nil when the code names none.
+  /// The signing key; nil when the code names none.
   package var signer: Signer? { Signer(rawValue: signerCode) }
-  /// Bits 31:5 are zero.
+  /// Whether bits 31:5 are zero.
   package var hasZeroReserved: Bool { rawValue >> 5 == 0 }
 }
 
@@ -123,7 +123,7 @@ extension KeyInfo.Signer: CustomStringConvertible {
   package var description: String { self == .vcek ? "VCEK" : "VLEK" }
 }
 
-/// Version of the SEV firmware; the report stores build, minor, major, one byte each.
+/// Version of the SEV firmware. The report stores build, minor and major, one byte each.
 package struct FirmwareVersion: Equatable, Sendable, CustomStringConvertible {
   package var major: UInt8
   package var minor: UInt8
@@ -135,7 +135,7 @@ package struct FirmwareVersion: Equatable, Sendable, CustomStringConvertible {
     self.build = build
   }
 
-  /// True when it is `other` or comes after it.
+  /// Whether this version is `other` or a later one.
   package func isAtLeast(_ other: FirmwareVersion) -> Bool {
     (major, minor, build) >= (other.major, other.minor, other.build)
   }

@@ -3,9 +3,10 @@ package import Errors
 internal import JSON
 internal import Wire
 
-/// An attestation report in one of the forms in which reports travel, and what came with it.
+/// An attestation report in one of the forms in which reports are exchanged, and the data that came
+/// with it.
 package struct ReportContainer: Sendable {
-  /// What is around the report.
+  /// The form of the data around the report.
   package enum Form: String, Sendable {
     case report
     /// See `ReportResponse`.
@@ -14,17 +15,17 @@ package struct ReportContainer: Sendable {
     case hcl = "azure-hcl"
   }
 
-  /// How that is written down.
+  /// The encoding of the form.
   package enum Coding: String, Sendable {
     case binary, hex, base64
-    /// An array of numbers.
+    /// A JSON array of numbers.
     case array = "json-array"
-    /// `outblob` and `auxblob`, after the files of Linux's configfs-tsm.
+    /// JSON with `outblob` and `auxblob`, named after the files of Linux's configfs-tsm.
     case tsm = "tsm-json"
-    /// `attestation_report` and `cert_chain`, the evidence of Confidential Containers.
+    /// JSON with `attestation_report` and `cert_chain`, the evidence of Confidential Containers.
     case coco = "coco-json"
 
-    /// For people: "in Base64".
+    /// Text for people: "in Base64".
     package var description: String {
       switch self {
       case .binary: "in binary"
@@ -39,11 +40,11 @@ package struct ReportContainer: Sendable {
 
   package let form: Form
   package let coding: Coding
-  /// As long as a report is.
+  /// The report, `AttestationReport.Layout.size` bytes.
   package let report: [UInt8]
-  /// Of the container itself.
+  /// Certificates in the container itself.
   package let certificates: SuppliedCertificates
-  /// Where `form` is one.
+  /// The HCL report, when `form` is `hcl`; else nil.
   package let hcl: HCLReport?
 
   /// - Throws: `REPORT-LENGTH` for bytes that hold no report; what `ReportResponse` and `HCLReport`
@@ -71,7 +72,7 @@ package struct ReportContainer: Sendable {
 
   // MARK: Codings
 
-  /// Whatever the coding is, what it spells is binary: none stands in another.
+  /// Every coding encodes binary data: codings are not nested.
   private static func coded(_ bytes: [UInt8]) throws(MigrationError) -> ReportContainer? {
     if let found = try Found(bytes) { return ReportContainer(found, .binary) }
     guard bytes.isText else { return nil }
@@ -86,7 +87,8 @@ package struct ReportContainer: Sendable {
     return try evidence(json)
   }
 
-  /// The report in an object. Of two, or of a key that comes twice, readers would take different ones.
+  /// The report in a JSON object. An object with two reports or a repeated key is refused, because
+  /// readers could use different ones.
   private static func evidence(_ json: JSON) throws(MigrationError) -> ReportContainer? {
     let (blob, report) = (json["outblob"], json["attestation_report"])
     if blob == nil, report == nil { return nil }
@@ -145,14 +147,14 @@ package struct ReportContainer: Sendable {
   }
 }
 
-/// A report as it was found in bytes of one of the binary forms.
+/// A report found in bytes of one of the binary forms.
 private struct Found {
   var form: ReportContainer.Form
   var report: [UInt8]
   var certificates = SuppliedCertificates()
   var hcl: HCLReport?
 
-  /// nil when `bytes` are of no binary form.
+  /// nil when `bytes` have none of the binary forms.
   init?(_ bytes: [UInt8]) throws(MigrationError) {
     if let hcl = try HCLReport(bytes) {
       (form, report, self.hcl) = (.hcl, hcl.report, hcl)
@@ -163,7 +165,8 @@ private struct Found {
       (form, report) = (.report, bytes)
     } else if bytes.count > AttestationReport.Layout.size, bytes[0] != 0, bytes[1..<4] == [0, 0, 0]
     {
-      // A version, and more than a report: then a table, or the zeros of a page.
+      // It begins with a version and is longer than a report: a table follows, or zeros to the end
+      // of a page.
       (form, report) = (.report, Array(bytes.prefix(AttestationReport.Layout.size)))
       try addTail(bytes[AttestationReport.Layout.size...])
     } else {
@@ -171,15 +174,15 @@ private struct Found {
     }
   }
 
-  /// Takes the certificate table that ends a file, or the zeros that end its last page. Fewer zeros
-  /// than an entry has are neither.
+  /// Takes what ends a file: a certificate table, or zeros that fill its last page. Fewer zeros
+  /// than an entry has bytes are neither, and refused.
   private mutating func addTail(_ tail: ArraySlice<UInt8>) throws(MigrationError) {
     let bytes = Array(tail)
     guard CertificateTable.isMeant(bytes) else {
       throw Self.stray(at: tail.startIndex, of: tail.endIndex)
     }
     guard let first = bytes.firstIndex(where: { $0 != 0 }) else { return }
-    // A list without an entry is the end of a buffer: nothing can belong to it.
+    // A list without an entry is the end of a buffer, so no content can follow.
     guard first < CertificateTable.Layout.size else {
       throw Self.stray(at: tail.startIndex + first, of: tail.endIndex)
     }
@@ -202,7 +205,7 @@ private struct Found {
       got: "\(count) bytes")
   }
 
-  /// Zeros are the end of a buffer, and no table.
+  /// Adds a certificate table. Zeros alone are an unused buffer and not a table.
   mutating func addTable(_ bytes: [UInt8]) throws(MigrationError) {
     guard bytes.contains(where: { $0 != 0 }) else { return }
     do {

@@ -1,39 +1,40 @@
 internal import Errors
 package import Wire
 
-/// MSG_REPORT_RSP: how firmware answers a request for a report, and how Linux hands it on (SEV-SNP
-/// firmware ABI, "MSG_REPORT_RSP").
+/// MSG_REPORT_RSP: the firmware's response to a request for a report, as Linux passes it on
+/// (SEV-SNP firmware ABI, "MSG_REPORT_RSP").
 package enum ReportResponse {
-  /// What stands before the report, little-endian. After it a buffer of Linux has zeros up to
-  /// `bufferSize` bytes.
+  /// The layout of the data before the report, little-endian. After the report, a buffer from Linux
+  /// has zeros up to `bufferSize` bytes.
   package struct Layout: WireRecord {
     package static let name = "report-response"
 
-    /// 0.
+    /// 0 on success.
     package var status: LE32
-    /// Bytes of the report.
+    /// Length of the report in bytes.
     package var reportSize: LE32
     /// Zero.
     package var reserved: WireBytes<24>
 
-    /// As AMD spells it.
+    /// The name in AMD's spelling.
     package static func fieldName(of property: String) -> String { upperCaseName(of: property) }
   }
 
-  /// Bytes of the buffer that Linux answers SNP_GET_REPORT in. The certificate table of
-  /// SNP_GET_EXT_REPORT is a buffer of its own, written after it by those who keep both.
+  /// Size in bytes of the buffer in which Linux returns the response to SNP_GET_REPORT. The
+  /// certificate table of SNP_GET_EXT_REPORT is in a buffer of its own; tools that save both write
+  /// it after this one.
   package static let bufferSize = 4000
 
-  /// The report in a response, and what comes after the buffer; nil when `bytes` are no response.
-  /// - Throws: `REPORT-LENGTH` for an answer without a report, or a response that is cut or has
-  ///   anything but zeros after the report; `REPORT-RESERVED`.
+  /// The report in a response, and the bytes after the buffer; nil when `bytes` are not a response.
+  /// - Throws: `REPORT-LENGTH` for a response that has no report, is truncated, or has nonzero
+  ///   bytes after the report; `REPORT-RESERVED`.
   static func read(
     _ bytes: [UInt8]
   ) throws(MigrationError) -> (report: [UInt8], rest: ArraySlice<UInt8>)? {
     guard bytes.count >= Layout.size else { return nil }
     let record = Layout(at: 0, of: bytes.span)
     let (status, size) = (record.status.value, Int(record.reportSize.value))
-    // A report has its policy there, of which bit 17 is always set.
+    // A plain report has its policy at this offset, and bit 17 of a policy is always set.
     if status != 0, [0, AttestationReport.Layout.size].contains(size), record.reserved.isZero {
       throw MigrationError(
         .reportLength,

@@ -3,9 +3,9 @@ internal import Wire
 
 /// A TCB version: the security patch levels of one platform, eight bytes.
 ///
-/// The bytes mean different things on different products, so a version has no order of its own:
-/// take its `components` for a product and compare those. Reading it as one integer is wrong, the
-/// most significant byte (microcode) would outweigh all others.
+/// The bytes have different meanings on different products, so versions have no order of their own:
+/// compare their `components` for a product. Comparing them as integers is wrong, because the most
+/// significant byte (microcode) would outweigh all others.
 ///
 ///     byte  Milan, Genoa  Turin        Venice
 ///        0  boot loader   FMC          FMC
@@ -21,13 +21,13 @@ package struct TCBVersion: Equatable, Hashable, Sendable {
 
   package init(rawValue: UInt64) { self.rawValue = rawValue }
 
-  /// One of the numbers a version is made of. The raw value is its name in a policy and in JSON.
+  /// One of the levels of a version. The raw value is its name in a policy and in JSON.
   package enum Level: String, CaseIterable, Sendable {
     /// First mutable code.
     case fmc
     case bootLoader, tee, snp, microcode
 
-    /// Name in AMD's key server, and of the certificate's extension.
+    /// Name at AMD's key server and of the certificate extension.
     var amdName: String {
       switch self {
       case .fmc: "fmcSPL"
@@ -39,19 +39,19 @@ package struct TCBVersion: Equatable, Hashable, Sendable {
     }
   }
 
-  /// The version that has `components` on `product`; a level is dropped where the product has none
-  /// such, and zero where `components` have none.
+  /// The version that has `components` on `product`. Levels that the product does not have are
+  /// dropped, and levels missing from `components` are zero.
   package init(_ components: Components, for product: Product) {
     rawValue = product.levels.reduce(0) { value, place in
       value | UInt64(components[place.level] ?? 0) << (8 * UInt64(place.byte))
     }
   }
 
-  /// The levels, each a number of its own.
+  /// The levels as separate numbers.
   package struct Components: Equatable, Hashable, Sendable {
     private var numbers: [Level: UInt8]
 
-    /// A level that is left out is one the product does not have.
+    /// A level that is left out is one that the product does not have.
     package init(
       fmc: UInt8? = nil, bootLoader: UInt8? = nil, tee: UInt8, snp: UInt8, microcode: UInt8? = nil
     ) {
@@ -59,7 +59,7 @@ package struct TCBVersion: Equatable, Hashable, Sendable {
       (numbers[.fmc], numbers[.bootLoader], numbers[.microcode]) = (fmc, bootLoader, microcode)
     }
 
-    /// The levels of `product`, as `number` tells them.
+    /// The levels of `product`, with values from `number`.
     init<Failure>(
       of product: Product, _ number: (Level) throws(Failure) -> UInt8
     ) throws(Failure) {
@@ -67,14 +67,14 @@ package struct TCBVersion: Equatable, Hashable, Sendable {
       for (level, _) in product.levels { numbers[level] = try number(level) }
     }
 
-    /// The number of a level; nil on products without it.
+    /// The value of a level; nil on products without it.
     package subscript(level: Level) -> UInt8? {
       get { numbers[level] }
       set { numbers[level] = newValue }
     }
 
-    /// True when no component is below that of `other`. Two versions may each fail to be at
-    /// least the other: this is no total order.
+    /// Whether no component is below that of `other`. This is not a total order: of two versions,
+    /// neither may be at least the other.
     package func isAtLeast(_ other: Components) -> Bool {
       other.numbers.allSatisfy { numbers[$0.key] ?? 0 >= $0.value }
     }
@@ -89,7 +89,7 @@ package struct TCBVersion: Equatable, Hashable, Sendable {
     return Components(of: product) { byte(bytes[$0] ?? 0) }
   }
 
-  /// True when every byte that has no meaning on `product` is zero.
+  /// Whether every byte that has no meaning on `product` is zero.
   package func hasZeroReserved(for product: Product) -> Bool {
     self == TCBVersion(components(for: product), for: product)
   }
@@ -97,8 +97,8 @@ package struct TCBVersion: Equatable, Hashable, Sendable {
   /// The eight bytes in memory order, as hex digits.
   package var hex: String { Hex.encode((0..<8).map { byte($0) }) }
 
-  /// This version and another, so that a reader sees how they differ: by their levels, or by their
-  /// bytes when only such differ as mean nothing.
+  /// The text of this version next to another, chosen so that the difference shows: the levels, or
+  /// the bytes when only bytes without meaning differ.
   func text(beside other: TCBVersion, for product: Product?) -> String {
     guard let product else { return hex }
     let parts = components(for: product)
@@ -107,7 +107,7 @@ package struct TCBVersion: Equatable, Hashable, Sendable {
 }
 
 extension Product {
-  /// The levels its TCB is made of, and the byte each has in a version.
+  /// The levels of the product's TCB, and the byte of each in a version.
   package var levels: [(level: TCBVersion.Level, byte: Int)] {
     switch self {
     case .milan, .genoa: [(.bootLoader, 0), (.tee, 1), (.snp, 6), (.microcode, 7)]

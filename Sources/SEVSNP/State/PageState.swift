@@ -1,20 +1,20 @@
 internal import Wire
 
-/// What the trusted side knows of one 4 KiB page of guest-physical memory.
+/// What the trusted side knows about one 4 KiB page of guest-physical memory.
 ///
-/// The names follow the RMP states of AMD's SNP firmware ABI; `secrets` marks the one validated
-/// page whose content belongs to its host and is rebuilt instead of copied.
+/// The names follow the RMP states of AMD's SNP firmware ABI. `secrets` marks the one validated
+/// page whose content belongs to its host and is rebuilt at the destination instead of copied.
 package enum PageState: UInt8, Sendable, CaseIterable {
-  /// Not assigned to the guest (RMP state Hypervisor): a page the guest shares with the host.
+  /// Not assigned to the guest (RMP state Hypervisor): the guest shares the page with the host.
   case shared = 1
-  /// Assigned and validated (RMP state Guest-Valid): private, its content travels wrapped.
+  /// Assigned and validated (RMP state Guest-Valid): private, and its content migrates wrapped.
   case validated = 2
-  /// Assigned but never validated (RMP state Guest-Invalid): private to be, without content.
+  /// Assigned but not validated (RMP state Guest-Invalid): private, but without content.
   case unaccepted = 3
-  /// Validated, and holds the secrets page: only its place and its portable fields travel.
+  /// Validated, and holds the secrets page: only its address and its portable fields migrate.
   case secrets = 4
 
-  /// Whether the VMM's attribute of the page must say private.
+  /// Whether the VMM must have the page's attribute set to private.
   package var isPrivate: Bool { self != .shared }
 }
 
@@ -23,7 +23,7 @@ package enum RMPPageSize: UInt8, Sendable, CaseIterable {
   case size4K = 0
   case size2M = 1
 
-  /// Bytes.
+  /// Size in bytes.
   package var bytes: UInt64 { self == .size4K ? UInt64(Page.size) : 2 << 20 }
 }
 
@@ -33,9 +33,10 @@ package struct VMPLPermissions: Sendable, Hashable {
   /// VMPL0 in the most significant byte, VMPL3 in the least: the order of the bytes on the wire.
   package var rawValue: UInt32
 
-  /// Bits that mean something.
+  /// Bits that are defined.
   package static let validMask: UInt32 = 0x1f1f_1f1f
-  /// All but shadow stack for VMPL0 to VMPL2, nothing for VMPL3: what an SVSM gives its guest.
+  /// All permissions except shadow stack for VMPL0 to VMPL2, and none for VMPL3: what an SVSM gives
+  /// its guest.
   package static let guestDefault = VMPLPermissions(rawValue: 0x0f0f_0f00)
   package static let none = VMPLPermissions(rawValue: 0)
 

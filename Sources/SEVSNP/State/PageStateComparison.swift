@@ -1,8 +1,9 @@
 extension PageStateMap {
-  /// The first address at which host and SVSM disagree whether a page is private.
-  /// - Parameter privateRanges: what the host calls private, ascending and joined.
+  /// The first address at which host and SVSM disagree whether a page is private; nil when they
+  /// agree.
+  /// - Parameter privateRanges: the ranges that the host calls private, ascending and merged.
   package func firstDisagreement(with privateRanges: [Range<UInt64>]) -> UInt64? {
-    // Both sides as ascending, joined ranges; the first edge where they part is the answer.
+    // Both sides are ascending, merged ranges. The first border at which they differ is the result.
     var mine: [Range<UInt64>] = []
     for run in runs where run.state.isPrivate {
       if let last = mine.last, last.upperBound == run.gpa {
@@ -21,7 +22,8 @@ extension PageStateMap {
     return nil
   }
 
-  /// Where the state of pages that are in both maps is another in a later one, in ascending order.
+  /// The ranges of pages that are in both maps and have a different state in `later`, in ascending
+  /// order.
   package func changes(
     to later: PageStateMap
   ) -> [(range: Range<UInt64>, before: PageState, now: PageState)] {

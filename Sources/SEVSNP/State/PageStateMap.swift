@@ -1,11 +1,11 @@
 package import Errors
 package import Wire
 
-/// The page states of a whole guest: the record the trusted side keeps of what it validated.
+/// The page states of a whole guest: the trusted side's record of what it validated.
 ///
-/// Runs are in ascending order, do not overlap and cannot be joined: one map has one encoding.
-/// Pages outside every run do not exist. Source: AMD's SNP firmware ABI, page states; the encoding
-/// is ours (`Formats/stream.md`, "Page states").
+/// Runs are in ascending order, do not overlap and cannot be merged, so that a map has exactly one
+/// encoding. Pages outside of all runs do not exist. Source: AMD's SNP firmware ABI, page states;
+/// the encoding is this project's own (`Formats/stream.md`, "Page states").
 package struct PageStateMap: Sendable, Hashable {
   package private(set) var runs: [PageRun]
 
@@ -15,7 +15,7 @@ package struct PageStateMap: Sendable, Hashable {
 
     /// 4 KiB aligned; 2 MiB aligned when `size` is 1.
     package var gpa: BE64
-    /// 4 KiB pages, at least 1.
+    /// Number of 4 KiB pages, at least 1.
     package var pages: BE64
     /// See `PageState`.
     package var state: U8
@@ -27,12 +27,12 @@ package struct PageStateMap: Sendable, Hashable {
     package var permissions: BE32
   }
 
-  /// Addresses are below this: 52 bits, the architectural limit.
+  /// Limit of addresses: 52 bits, the architectural limit.
   package static let addressLimit: UInt64 = 1 << 52
 
   package init() { runs = [] }
 
-  /// A map of `runs`, which must be in ascending order; neighbours alike are joined.
+  /// A map of `runs`, which must be in ascending order; equal neighbours are merged.
   /// - Throws: `MAP-SYNTAX` when a run is not well formed or overlaps the one before it.
   package init(joining runs: [PageRun]) throws(MigrationError) {
     self.runs = []
@@ -46,7 +46,7 @@ package struct PageStateMap: Sendable, Hashable {
     }
   }
 
-  /// Appends a run that lies behind all others and does not continue the last.
+  /// Appends a run that is after all others and does not continue the last one.
   /// - Throws: `MAP-SYNTAX`, naming `offset`.
   package mutating func append(_ run: PageRun, at offset: UInt64?) throws(MigrationError) {
     if let last = runs.last, last.isContinued(by: run) {
@@ -57,7 +57,7 @@ package struct PageStateMap: Sendable, Hashable {
     runs.append(run)
   }
 
-  /// Decodes the runs in `cursor` to its end and appends them.
+  /// Decodes runs from `cursor` to its end and appends them.
   /// - Throws: `MAP-SYNTAX`; `STREAM-TRUNCATED` when the bytes end inside a run.
   package mutating func appendRuns(from cursor: inout ByteCursor) throws(MigrationError) {
     while cursor.remaining > 0 {
@@ -75,7 +75,7 @@ package struct PageStateMap: Sendable, Hashable {
     }
   }
 
-  /// Encodes `runs`, a record each.
+  /// Encodes `runs`, one record each.
   package static func encode(_ runs: some Collection<PageRun>) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(runs.count * Layout.size)
@@ -94,7 +94,7 @@ package struct PageStateMap: Sendable, Hashable {
     runs.reduce(0) { $0 + ($1.state == state ? $1.pages : 0) }
   }
 
-  /// The run that holds `gpa`, found by bisection.
+  /// The run that holds `gpa`, found by binary search; nil when there is none.
   package func run(at gpa: UInt64) -> PageRun? {
     var low = 0
     var high = runs.count
@@ -106,7 +106,8 @@ package struct PageStateMap: Sendable, Hashable {
     return runs[low]
   }
 
-  /// The first page that has a state and lies in `addresses`, at least in part; nil when none does.
+  /// The address of the first page that has a state and is at least partly in `addresses`; nil when
+  /// there is none.
   package func firstPage(in addresses: Range<UInt64>) -> UInt64? {
     guard !addresses.isEmpty else { return nil }
     let start = addresses.lowerBound & ~(RMPPageSize.size4K.bytes - 1)

@@ -1,13 +1,14 @@
 package import Errors
 package import Wire
 
-/// The secrets page of one guest context, version 3 (SEV-SNP firmware ABI, "Secrets page"; SVSM
-/// fields after the SVSM specification), 4 KiB.
+/// The secrets page of one guest context, version 3, 4 KiB (SEV-SNP firmware ABI, "Secrets page";
+/// SVSM fields as in the SVSM specification).
 ///
-/// Keys and counters belong to one guest context of one platform: they never travel. What may is
-/// in `SecretsPageFacts`, and `init(facts:on:)` makes the page a migrated guest sees.
+/// Keys and counters belong to one guest context on one platform and never migrate. What may
+/// migrate is in `SecretsPageFacts`, and `init(facts:on:)` makes the page that a migrated guest
+/// sees.
 package struct SecretsPage: Equatable, Sendable {
-  /// The page, little-endian.
+  /// The layout of the page, little-endian.
   package struct Layout: WireRecord {
     package static let name = "secrets-page"
 
@@ -17,26 +18,26 @@ package struct SecretsPage: Equatable, Sendable {
     package var flags: LE32
     /// CPUID leaf 1 EAX.
     package var fms: LE32
-    /// Zero, as all that is reserved.
+    /// Zero, like all reserved bytes.
     package var reserved0: WireBytes<4>
     package var gosvw: WireBytes<16>
-    /// One key for each privilege level.
+    /// One key for each VMPL.
     package var vmpck0: WireBytes<32>
     package var vmpck1: WireBytes<32>
     package var vmpck2: WireBytes<32>
     package var vmpck3: WireBytes<32>
-    /// Low halves. The guest OS's area begins here.
+    /// Low halves of the counters. The guest OS's area begins here.
     package var messageCounters: WireList<LE32, 4>
-    /// Guest-physical address.
+    /// Guest-physical address of the AP jump table.
     package var apJumpTable: LE64
     package var messageCountersHigh: WireList<LE32, 4>
     package var reserved1: WireBytes<24>
-    /// The guest OS's own.
+    /// For the guest OS's own use.
     package var guestUsage: WireBytes<32>
     package var vmsaTweakBitmap: WireBytes<64>
     package var svsmBase: LE64
     package var svsmSize: LE64
-    /// Of the first vCPU.
+    /// Calling area of the first vCPU.
     package var svsmCallingArea: LE64
     package var svsmMaxVersion: LE32
     package var svsmGuestVMPL: U8
@@ -44,7 +45,7 @@ package struct SecretsPage: Equatable, Sendable {
     package var tscFactor: LE32
     package var reserved3: WireBytes<3740>
 
-    /// AMD's names keep their case in the documents, the words between them are lower case.
+    /// AMD's names keep their case in the documents; the words between them are in lower case.
     package static func fieldName(of property: String) -> String {
       if property.hasPrefix("reserved") { return property }
       let names = [
@@ -57,7 +58,7 @@ package struct SecretsPage: Equatable, Sendable {
     }
   }
 
-  /// The only version that is known.
+  /// The only supported version.
   private static let version: UInt32 = 3
   private static let keys: [any WritableKeyPath<Layout, WireBytes<32>> & Sendable] = [
     \.vmpck0, \.vmpck1, \.vmpck2, \.vmpck3,
@@ -68,16 +69,16 @@ package struct SecretsPage: Equatable, Sendable {
   package var hasIMI: Bool
   /// CPUID leaf 1 EAX of the platform.
   package var fms: UInt32
-  /// 16 bytes: OS-visible workarounds.
+  /// OS-visible workarounds: 16 bytes.
   package private(set) var gosvw: [UInt8]
-  /// Four keys of 32 bytes; a wiped one is all zero.
+  /// Four keys of 32 bytes. A wiped key is all zero.
   package private(set) var vmpcks: [[UInt8]]
-  /// Messages sent under each key.
+  /// Number of messages sent under each key.
   package private(set) var messageCounters: [UInt64]
-  /// What does not depend on the guest context.
+  /// The fields that do not depend on the guest context.
   package var facts: SecretsPageFacts
 
-  /// A page with counters at zero.
+  /// A page with all counters at zero.
   /// - Throws: `SECRETS-PAGE` when a length is wrong.
   package init(
     hasIMI: Bool = false, fms: UInt32, gosvw: [UInt8], vmpcks: [[UInt8]],
@@ -96,7 +97,8 @@ package struct SecretsPage: Equatable, Sendable {
     self.facts = facts
   }
 
-  /// - Throws: `SECRETS-PAGE` with the offset of the first field that is not as above.
+  /// - Throws: `SECRETS-PAGE`, with the offset of the first field that does not have the required
+  ///   value.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
     guard bytes.count == Layout.size else {
       throw MigrationError(
@@ -138,14 +140,14 @@ package struct SecretsPage: Equatable, Sendable {
     facts.tscFactor = record.tscFactor.value
   }
 
-  /// The guest's page on the destination: the destination's own keys, CPU identity and
-  /// workarounds, the travelled facts, counters at zero. Every key more privileged than the
-  /// guest's level is wiped, VMPCK0 always: the guest must not speak for the SVSM.
+  /// The guest's page at the destination: the destination's own keys, CPU identity and workarounds,
+  /// the migrated facts, and counters at zero. Every key of a more privileged level than the
+  /// guest's is wiped, and so VMPCK0 always: the guest must not be able to act as the SVSM.
   ///
   /// - Parameters:
-  ///   - facts: from the source's guest.
-  ///   - own: the page the destination's firmware gave this guest context.
-  /// - Throws: `SECRETS-PAGE` when the facts put the guest at VMPL 0 or above 3.
+  ///   - facts: the facts of the source's guest.
+  ///   - own: the page that the destination's firmware gave this guest context.
+  /// - Throws: `SECRETS-PAGE` when the facts state VMPL 0 or a VMPL above 3 for the guest.
   package init(facts: SecretsPageFacts, on own: SecretsPage) throws(MigrationError) {
     guard 1...3 ~= facts.guestVMPL else {
       throw MigrationError(
@@ -158,7 +160,7 @@ package struct SecretsPage: Equatable, Sendable {
     for level in 0..<Int(facts.guestVMPL) { vmpcks[level] = WireBytes<32>().array }
   }
 
-  /// The page.
+  /// The encoded page.
   package var bytes: [UInt8] {
     var record = Layout()
     record.version.value = Self.version

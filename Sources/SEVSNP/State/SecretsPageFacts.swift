@@ -1,41 +1,42 @@
 package import Errors
 package import Wire
 
-/// What of a secrets page may travel with its guest: no key, no counter, nothing of the platform. Each
-/// field of the record is read and written as a property.
+/// The fields of a secrets page that may migrate with its guest: no key, no counter, nothing of the
+/// platform. Each field of the record is read and written as a property.
 @dynamicMemberLookup
 package struct SecretsPageFacts: Equatable, Sendable {
-  /// Our own record of them, big-endian.
+  /// The record of these fields in this format, big-endian.
   package struct Layout: WireRecord {
     package static let name = "secrets-page-facts"
 
-    /// Guest-physical address of the SVSM's memory, and its bytes.
+    /// Guest-physical address of the SVSM's memory; the next field is its size in bytes.
     package var svsmBase: BE64
     package var svsmSize: BE64
     /// Guest-physical address of the first vCPU's calling area.
     package var svsmCallingArea: BE64
     /// Guest-physical address of the AP jump table, 0 when there is none.
     package var apJumpTable: BE64
-    /// Highest version of the SVSM core protocol.
+    /// Highest supported version of the SVSM core protocol.
     package var svsmMaxVersion: BE32
     package var tscFactor: BE32
-    /// Level the guest OS runs at, 1 to 3.
+    /// VMPL that the guest OS runs at, 1 to 3.
     package var guestVMPL: U8
     /// Zero.
     package var reserved: WireBytes<7>
-    /// One bit for each 8 bytes of a VMSA, lowest first.
+    /// One bit for each 8 bytes of a VMSA, lowest address in the lowest bit.
     package var vmsaTweakBitmap: WireBytes<64>
-    /// The guest OS's own.
+    /// For the guest OS's own use.
     package var guestUsage: WireBytes<32>
   }
 
   private var record = Layout()
 
-  /// All zero.
+  /// All fields zero.
   package init() {}
 
   /// Reads one record.
-  /// - Throws: `STREAM-TRUNCATED`; `SECRETS-PAGE` for a reserved byte or a level that is none.
+  /// - Throws: `STREAM-TRUNCATED`; `SECRETS-PAGE` for a nonzero reserved byte or a level outside of
+  ///   1 to 3.
   package init(from cursor: inout ByteCursor) throws(MigrationError) {
     let start = cursor.offset
     record = try cursor.read()
@@ -58,7 +59,7 @@ package struct SecretsPageFacts: Equatable, Sendable {
     set { record[keyPath: field].value = newValue }
   }
 
-  /// Setting it needs exactly as many bytes.
+  /// The new value must have exactly the size of the field.
   package internal(set) subscript<let size: Int>(
     dynamicMember field: WritableKeyPath<Layout, WireBytes<size>>
   ) -> [UInt8] {
@@ -66,7 +67,7 @@ package struct SecretsPageFacts: Equatable, Sendable {
     set { record[keyPath: field].array = newValue }
   }
 
-  /// The record.
+  /// The encoded record.
   package var bytes: [UInt8] { record.bytes }
 
   package static func == (one: Self, other: Self) -> Bool { one.bytes == other.bytes }

@@ -1,22 +1,22 @@
 package import Errors
 internal import Wire
 
-/// State of one service of an SVSM: an opaque blob under a typed header.
+/// State of one service of an SVSM: an opaque blob with a typed header.
 package struct ServiceState: Sendable, Hashable {
-  /// What kind of service the blob belongs to. Values from 0x8000 on are private use.
+  /// The kind of service that the blob belongs to. Values from 0x8000 on are for private use.
   package struct Kind: RawRepresentable, Sendable, Hashable {
     package var rawValue: UInt16
     package init(rawValue: UInt16) { self.rawValue = rawValue }
-    /// The virtual TPM: its whole state as its implementation marshals it.
+    /// The virtual TPM: its complete state, as its implementation serializes it.
     package static let vTPM = Kind(rawValue: 1)
 
-    /// What of the VMM's devices is the guest's own: registers, a TPM's state.
+    /// The parts of the VMM's devices that are the guest's own: registers, the state of a TPM.
     package static let machine = Kind(rawValue: 2)
 
-    /// Whether this SVSM serves the kind.
+    /// Whether this SVSM supports the kind.
     package var isKnown: Bool { self == .vTPM || self == .machine }
 
-    /// The name tools print.
+    /// The name that tools print.
     package var name: String {
       switch self {
       case .vTPM: "vtpm"
@@ -26,7 +26,7 @@ package struct ServiceState: Sendable, Hashable {
     }
   }
 
-  /// Bytes a blob may have.
+  /// Largest size of a blob in bytes.
   package static let maximumSize = 16 << 20
 
   package var kind: Kind
@@ -34,8 +34,10 @@ package struct ServiceState: Sendable, Hashable {
   package var isMandatory: Bool
   /// Version of the blob's own format, chosen by the service.
   package var version: UInt32
-  /// Rises by one with each migration, so that an older state can be told from a newer.
+  /// Increases by one with each migration, so that an older state can be distinguished from a newer
+  /// one.
   package var generation: UInt64
+  /// The state, in the service's own format.
   package var blob: [UInt8]
 
   /// - Throws: `SERVICE-SYNTAX` when `blob` is longer than `maximumSize`.

@@ -3,9 +3,9 @@ internal import Wire
 
 /// One vCPU of a guest at rest, as its SVSM keeps it.
 package struct VCPUState: Sendable, Hashable {
-  /// APIC id the vCPU is bound to; unique in a guest.
+  /// APIC id that the vCPU is bound to; unique in a guest.
   package var apicID: UInt32
-  /// Privilege level the guest runs at on it, 1 to 3: VMPL0 is the SVSM's own.
+  /// VMPL at which the guest runs on it, 1 to 3: VMPL0 is the SVSM's own.
   package var vmpl: UInt8
   /// The VMSA page: 4096 bytes in AMD's layout (see `VMSA`).
   package var vmsa: [UInt8]

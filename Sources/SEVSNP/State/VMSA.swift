@@ -1,11 +1,12 @@
 package import Errors
 package import Wire
 
-/// A virtual machine save area: the state of one vCPU, one 4 KiB page, all fields little-endian.
+/// A virtual machine save area: the state of one vCPU in one 4 KiB page, with all fields
+/// little-endian.
 ///
-/// Each field of `Layout` is read and written as a property of the page: `page.rip`, `page.cs.selector`,
-/// `page.xmm`. The slots hold plain register values unless the guest runs with
-/// `SEVFeatures.vmsaRegProt`: then some are XORed with a nonce, see `values`.
+/// Each field of `Layout` is read and written as a property of the page: `page.rip`,
+/// `page.cs.selector`, `page.xmm`. The slots hold plain register values, unless the guest runs with
+/// `SEVFeatures.vmsaRegProt`: then some slots are XORed with a nonce, see `values`.
 @dynamicMemberLookup
 package struct VMSA: Equatable, Sendable {
   /// A register, for tables of them.
@@ -13,7 +14,7 @@ package struct VMSA: Equatable, Sendable {
   /// A segment register or descriptor table, for tables of them.
   package typealias SegmentRegister = any WritableKeyPath<VMSA, Segment> & Sendable
 
-  /// The page, as many bytes as `Layout` has.
+  /// The bytes of the page: `Layout.size`.
   package private(set) var bytes: [UInt8]
 
   /// - Throws: `VCPU-SYNTAX` when the length is not that of a page.
@@ -29,7 +30,8 @@ package struct VMSA: Equatable, Sendable {
   /// A page of zeros.
   init() { bytes = [UInt8](repeating: 0, count: Layout.size) }
 
-  // One subscript for each size: a key path through a generic one is more than the compiler can do.
+  // There is one subscript for each size, because the compiler cannot handle a key path through a
+  // generic one.
 
   /// The slot of a register.
   package subscript(dynamicMember field: KeyPath<Layout, LE64>) -> UInt64 {
@@ -37,7 +39,8 @@ package struct VMSA: Equatable, Sendable {
     set { bytes[field].value = newValue }
   }
 
-  /// The slot of a register; what is written is cut to its size, as below.
+  /// The slot of a register. A value that is written is truncated to the slot's size, as in the
+  /// next two.
   package subscript(dynamicMember field: KeyPath<Layout, LE32>) -> UInt64 {
     get { UInt64(bytes[field].value) }
     set { bytes[field] = LE32(UInt32(truncatingIfNeeded: newValue)) }
@@ -59,7 +62,7 @@ package struct VMSA: Equatable, Sendable {
     set { bytes[field] = newValue }
   }
 
-  /// Registers that lie one after the other. Setting them needs exactly as many bytes.
+  /// Registers that are stored consecutively. A new value must have exactly their size.
   package subscript<let size: Int>(
     dynamicMember field: KeyPath<Layout, WireBytes<size>>
   ) -> [UInt8] {
@@ -67,7 +70,7 @@ package struct VMSA: Equatable, Sendable {
     set { bytes[field].array = newValue }
   }
 
-  /// Privilege level the vCPU runs at.
+  /// VMPL that the vCPU runs at.
   package var vmpl: UInt8 {
     get { bytes[\Layout.vmpl].value }
     set { bytes[\Layout.vmpl].value = newValue }
@@ -94,9 +97,9 @@ package struct SEVFeatures: NamedBits, Equatable {
     .init(bit: 14, name: "VmsaRegProt"), .init(bit: 15, name: "SmtProtection"),
   ]
 
-  /// SNPActive alone: what a guest without optional features runs with.
+  /// SNPActive alone, for a guest without optional features.
   package static let snp = SEVFeatures(rawValue: 1)
 
-  /// Register slots are XORed with a nonce: see `VMSA.values`.
+  /// Whether register slots are XORed with a nonce: see `VMSA.values`.
   package var vmsaRegProt: Bool { has(14) }
 }

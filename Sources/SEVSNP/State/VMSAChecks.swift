@@ -7,20 +7,20 @@ extension VMSA {
     package var name: String
     /// The bytes of the slot.
     package var bytes: [UInt8]
-    /// The slot as a number when it has at most eight bytes.
+    /// The slot as a number, when it has at most eight bytes.
     package var number: UInt64?
-    /// The slot as a segment where it is one.
+    /// The slot as a segment, when it is one.
     package var segment: Segment?
-    /// False when the slot may be XORed with the register protection nonce, so that what it
-    /// holds is no register value.
+    /// False when the slot may be XORed with the register protection nonce, so that its content may
+    /// not be the register's value.
     package var isPlain: Bool
   }
 
-  /// Every field but the reserved ones, in page order.
+  /// Every field except the reserved ones, in page order.
   ///
-  /// - Parameter tweakBitmap: the secrets page's 64 bytes, one bit for each eight bytes of the
-  ///   page, lowest first: which slots register protection tweaks. Without it no slot of a page
-  ///   under register protection is claimed plain, apart from those the check itself needs.
+  /// - Parameter tweakBitmap: the secrets page's 64 bytes that tell which slots register protection
+  ///   tweaks, one bit for each eight bytes of the page, lowest first. Without it no slot of a page
+  ///   under register protection is reported as plain, except those that the check itself needs.
   package func values(tweakBitmap: [UInt8]? = nil) -> [Value] {
     let isEveryPlain = !features.vmsaRegProt
     return Layout.fields.compactMap { field in
@@ -38,7 +38,7 @@ extension VMSA {
     \.es, \.cs, \.ss, \.ds, \.fs, \.gs, \.gdtr, \.ldtr, \.idtr, \.tr,
   ]
 
-  /// Slots that register protection never tweaks: the check itself needs them.
+  /// Slots that register protection never tweaks, because the check itself needs them.
   private static let neverTweaked = [
     Layout.range(of: \.vmpl), Layout.range(of: \.sevFeatures), Layout.range(of: \.regProtNonce),
   ]
@@ -54,11 +54,11 @@ extension VMSA {
   /// migration): the host must not gain a vCPU at the SVSM's own level or with other features.
   ///
   /// - Parameters:
-  ///   - expectedVMPL: the guest's level, 1 to 3; 0 is never right for a guest.
-  ///   - expectedFeatures: SEV_FEATURES the destination's guest runs with.
-  /// - Throws: `VCPU-VMPL`, `VCPU-FEATURES`, `VCPU-EFER`. Register protection is refused as
-  ///   `VCPU-FEATURES` even if expected: under it EFER cannot be checked, and its nonce is the
-  ///   source platform's.
+  ///   - expectedVMPL: VMPL of the guest, 1 to 3; 0 is never valid for a guest.
+  ///   - expectedFeatures: SEV_FEATURES that the destination's guest runs with.
+  /// - Throws: `VCPU-VMPL`, `VCPU-FEATURES`, `VCPU-EFER`. Register protection is refused with
+  ///   `VCPU-FEATURES` even if it is expected: EFER cannot be checked under it, and its nonce
+  ///   belongs to the source platform.
   package func validateForImport(
     expectedVMPL: UInt8, expectedFeatures: SEVFeatures
   ) throws(MigrationError) {
@@ -92,11 +92,11 @@ extension VMSA {
 
 extension VMSA {
   /// A bootstrap processor at the reset vector, F000:FFF0 (AMD64 APM volume 2, 14.1.3), with
-  /// EFER.SVME set as hardware demands of an SNP guest.
+  /// EFER.SVME set, as hardware requires of an SNP guest.
   ///
   /// - Parameters:
-  ///   - vmpl: the guest's level.
-  ///   - cpu: goes into RDX, as after a real reset.
+  ///   - vmpl: VMPL of the guest.
+  ///   - cpu: the CPU identity, which is in RDX as after a hardware reset.
   package static func reset(
     vmpl: UInt8, features: SEVFeatures = .snp, cpu: CPUIdentity
   ) -> VMSA {
@@ -112,12 +112,12 @@ extension VMSA {
     return page
   }
 
-  /// A processor in 64-bit mode at privilege level 0, flat segments, paging on.
+  /// A processor in 64-bit mode at CPL 0, with flat segments and paging enabled.
   ///
   /// - Parameters:
-  ///   - cr3: guest-physical address of the top page table.
-  ///   - rip: where it goes on.
-  ///   - rsp: its stack.
+  ///   - cr3: guest-physical address of the top-level page table.
+  ///   - rip: address at which it continues.
+  ///   - rsp: its stack pointer.
   package static func longMode(
     vmpl: UInt8, features: SEVFeatures = .snp, cr3: UInt64, rip: UInt64, rsp: UInt64
   ) -> VMSA {
@@ -135,7 +135,7 @@ extension VMSA {
     return page
   }
 
-  /// What both states share.
+  /// The values that both states have in common.
   private static func base(vmpl: UInt8, features: SEVFeatures) -> VMSA {
     var page = VMSA()
     page.gdtr = Segment(attributes: 0)

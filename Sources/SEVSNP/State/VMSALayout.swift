@@ -1,7 +1,8 @@
 package import Wire
 
 extension VMSA {
-  /// The page field by field (AMD64 APM volume 2, appendix B, "SEV-ES VMSA"). Reserved bytes are not looked at.
+  /// The layout of the page (AMD64 APM volume 2, appendix B, "SEV-ES VMSA"). Reserved bytes are not
+  /// checked.
   package struct Layout: WireRecord {
     package static let name = "vmsa"
 
@@ -21,7 +22,7 @@ extension VMSA {
     package var pl3SSP: LE64
     package var uCET: LE64
     package var reserved0: WireBytes<2>
-    /// Privilege level the vCPU runs at.
+    /// VMPL that the vCPU runs at.
     package var vmpl: U8
     package var cpl: U8
     package var reserved1: WireBytes<4>
@@ -69,10 +70,10 @@ extension VMSA {
     package var reserved5: WireBytes<80>
     package var pkru: LE32
     package var tscAux: LE32
-    /// Under SecureTSC, as the offset.
+    /// In use with SecureTSC, like the offset.
     package var guestTSCScale: LE64
     package var guestTSCOffset: LE64
-    /// What register slots are XORed with under VmsaRegProt.
+    /// The nonce that register slots are XORed with under VmsaRegProt.
     package var regProtNonce: LE64
     package var rcx: LE64
     package var rdx: LE64
@@ -98,7 +99,7 @@ extension VMSA {
     package var sevFeatures: LE64
     package var vintrCtrl: LE64
     package var guestExitCode: LE64
-    /// Under vTOM.
+    /// In use with vTOM.
     package var virtualTOM: LE64
     package var tlbID: LE64
     package var pcpuID: LE64
@@ -108,7 +109,7 @@ extension VMSA {
     /// Last data pointer.
     package var x87DP: LE64
     package var mxcsr: LE32
-    /// Tag word, the long one: two bits a register.
+    /// The full tag word: two bits for each register.
     package var x87FTW: LE16
     package var x87FSW: LE16
     package var x87FCW: LE16
@@ -131,17 +132,17 @@ extension VMSA {
     /// High halves of ZMM0 to ZMM15.
     package var zmmHigh: WireBytes<512>
     package var zmm16To31: WireBytes<1024>
-    /// The firmware's.
+    /// Checksum of the firmware.
     package var checksum: WireBytes<64>
 
-    /// As AMD spells it.
+    /// The name in AMD's spelling.
     package static func fieldName(of property: String) -> String {
       property == "zmm16To31" ? "ZMM16_31" : upperCaseName(of: property)
     }
   }
 }
 
-/// A segment register or descriptor table as a VMSA holds it, 16 bytes, little-endian.
+/// A segment register or descriptor table in a VMSA: 16 bytes, little-endian.
 package struct Segment: WireField, Equatable {
   package var selector: LE16
   /// Bits 7:0 are bits 47:40 of the descriptor, bits 11:8 its bits 55:52.

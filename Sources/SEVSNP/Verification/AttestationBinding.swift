@@ -3,7 +3,7 @@ internal import Errors
 internal import Wire
 
 extension AttestationReport {
-  /// True when the key at `point` (97 bytes, uncompressed) signed this report.
+  /// Whether the key pair of `point` (97 bytes, uncompressed) made this report's signature.
   func isSigned(by point: [UInt8]) -> Bool {
     guard let key = try? P384.PublicKey(point),
       let signature = try? P384.Signature(r: signatureR, s: signatureS),
@@ -14,8 +14,8 @@ extension AttestationReport {
 }
 
 extension EndorsementExtensions {
-  /// The extensions of a leaf that must be of the kind `signer` names: a VCEK is of a chip, a
-  /// VLEK of a provider.
+  /// The extensions of a leaf certificate that must fit the kind of key `signer`: a VCEK names a
+  /// chip, and a VLEK a provider.
   init(_ certificate: X509Certificate, signer: KeyInfo.Signer?) throws(MigrationError) {
     try self.init(certificate)
     guard let signer else { return }
@@ -53,7 +53,7 @@ extension AttestationVerifier {
       }
     }
     ledger.check(.tcb) { () throws(MigrationError) in try checkTCB(report, endorsement) }
-    // Levels are compared in the layout of the report's own product, where it names one.
+    // Levels are compared in the layout of the report's own product, if it names one.
     let product = report.product ?? endorsement.product
     ledger.check(.tcbOrder) { () throws(MigrationError) in
       try checkTCBOrder(report, product)
@@ -83,8 +83,8 @@ extension AttestationVerifier {
         .reportProduct, "certificate is for another product than its root",
         in: .certificate, expected: line.rawValue, got: endorsement.productName)
     }
-    // Before version 3 a report has no CPU identity: the certificate decides between those products
-    // whose TCBs look alike. Of others a report so old cannot be read.
+    // Before version 3 a report has no CPU identity, and the certificate decides between products
+    // with the same TCB layout. Reports this old of other products cannot be read.
     let isOld = report.cpu == nil
     guard !isOld || product == .milan || product == .genoa else {
       throw MigrationError(
@@ -105,13 +105,14 @@ extension AttestationVerifier {
     }
   }
 
-  /// The whole eight bytes must agree: reserved ones are zero on both sides.
+  /// All eight bytes must agree; reserved bytes are zero on both sides.
   private func checkTCB(
     _ report: AttestationReport, _ endorsement: EndorsementExtensions
   ) throws(MigrationError) {
     let (reported, certified) = (report.reportedTCB, endorsement.tcb)
     guard reported != certified else { return }
-    // Some firmware signs with the key of another of its TCBs, and hosts fetch certificates for it.
+    // Some firmware signs with the key for another of its TCBs, and hosts then fetch certificates
+    // for that one.
     let others = [
       ("CURRENT_TCB", report.currentTCB), ("COMMITTED_TCB", report.committedTCB),
       ("LAUNCH_TCB", report.launchTCB),
@@ -148,7 +149,7 @@ extension AttestationVerifier {
     _ report: AttestationReport, _ identifier: [UInt8]
   ) throws(MigrationError) {
     let count = identifier.count
-    // Zeros name no chip, not even the one whose certificate has zeros too.
+    // Zeros identify no chip, not even one whose certificate has zeros too.
     let isMasked = report.fields.masksChipID
     guard !isMasked, report.chipID.starts(with: identifier) else {
       throw MigrationError(

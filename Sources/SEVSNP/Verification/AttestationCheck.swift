@@ -1,8 +1,8 @@
 package import Errors
 
-/// One thing a verifier looks at, and how it came out.
+/// One check of a verifier, and its outcome.
 package struct AttestationCheck: Equatable, Sendable {
-  /// Every check, in the order it is made; the raw value is stable and shown by tools.
+  /// Every check, in the order in which it is made. The raw value is stable and shown by tools.
   package enum Name: String, CaseIterable, Sendable {
     // The report by itself.
     case form = "report-form"
@@ -24,8 +24,8 @@ package struct AttestationCheck: Equatable, Sendable {
     case extensions = "certificate-extensions"
     case dates = "certificate-dates"
     case revocation = "revocation"
-    // The report under the chain: causes before their effects. The key of another product, chip or
-    // TCB is another key, so the signature comes behind them.
+    // The report under the chain: causes come before their effects. The key of another product,
+    // chip or TCB is a different key, so the signature comes after those checks.
     case product = "product-agrees"
     case chip = "chip-agrees"
     case tcb = "reported-tcb-agrees"
@@ -53,7 +53,8 @@ package struct AttestationCheck: Equatable, Sendable {
     case firmware = "firmware"
     case mitigations = "mitigations"
 
-    /// What holds when it has passed: a clause. It is said of no check that has not.
+    /// What holds when the check has passed, as a clause. It must not be shown for a check that has
+    /// not passed.
     package var meaning: String {
       switch self {
       case .form: "length and version of the report are known"
@@ -101,13 +102,13 @@ package struct AttestationCheck: Equatable, Sendable {
       }
     }
 
-    /// What a check reads.
+    /// What a check is about.
     enum Subject {
-      /// How something is written, or a signature itself.
+      /// An encoding, or a signature itself.
       case form
-      /// What certificates say.
+      /// Statements in certificates.
       case chain
-      /// What the report says.
+      /// Statements in the report.
       case report
     }
 
@@ -125,14 +126,15 @@ package struct AttestationCheck: Equatable, Sendable {
       }
     }
 
-    /// What it is about, whatever came out.
+    /// The question that the check answers, whatever the outcome.
     package var question: String { "whether \(meaning)" }
   }
 
+  /// The outcome of one check.
   package enum Outcome: Equatable, Sendable {
     case passed
     case failed(MigrationError)
-    /// The caller does not ask for it, or it does not apply; the text says which.
+    /// The caller does not demand it, or it does not apply; the text tells which.
     case notAsked(String)
     /// An earlier failure left nothing to check.
     case notReached

@@ -2,22 +2,22 @@ package import Cryptography
 package import Errors
 internal import Wire
 
-/// Everything a verifier found out about a report.
+/// All results of a verifier for one report.
 package struct AttestationResult: Sendable {
-  /// One for each name, in order.
+  /// One check for each name, in order.
   package internal(set) var checks: [AttestationCheck]
-  /// nil when the bytes are no report at all.
+  /// nil when the bytes are not a report.
   package let report: AttestationReport?
-  /// Known once the certificate's extensions are read; the layout of TCB versions follows it.
+  /// Known once the certificate's extensions were read. It determines the layout of TCB versions.
   package let product: Product?
-  /// The root the chain ends in, once all signatures of the chain are good.
+  /// The root in which the chain ends, if all signatures of the chain are good.
   package let anchor: TrustAnchor?
-  /// Leaf, issuer and root, as far as found.
+  /// Leaf, issuer and root, as far as they were found.
   package let chain: [X509Certificate]
-  /// The leaf's extensions, once read.
+  /// The leaf's extensions, if they were read.
   package let endorsement: EndorsementExtensions?
 
-  /// True when every check passed that is asked for.
+  /// Whether every check passed that was demanded and applies.
   package var isAccepted: Bool {
     checks.count == AttestationCheck.Name.allCases.count
       && checks.allSatisfy { check in
@@ -28,16 +28,16 @@ package struct AttestationResult: Sendable {
       }
   }
 
-  /// True when the chain ends in a genuine AMD root. An accepted report under another root shows
-  /// the mechanics and proves nothing about hardware.
+  /// Whether the report is accepted and its chain ends in a genuine AMD root. An accepted report
+  /// under another root shows the mechanics of attestation and proves nothing about hardware.
   package var isGenuine: Bool { isAccepted && anchor?.product != nil }
 
-  /// Place of the first check that failed; the number of checks when none did.
+  /// Index of the first check that failed; the number of checks when none failed.
   var failurePlace: Int { checks.firstIndex(where: \.isFailure) ?? checks.count }
 
-  /// Whether what a check says rests on good signatures: what a certificate says on those of its chain,
-  /// what the report says on its own under a chain that nothing is wrong with. Where it rests on none,
-  /// anybody may have written what the check read.
+  /// Whether what a check read is covered by good signatures: statements in certificates by those
+  /// of the chain; statements in the report by its own signature, under a chain without a failed
+  /// check. What is not covered may have been written by anyone.
   package func isVouched(_ check: AttestationCheck) -> Bool {
     switch check.name.subject {
     case .form: true
@@ -53,7 +53,7 @@ package struct AttestationResult: Sendable {
     }
   }
 
-  /// The first failure, or nil.
+  /// The first failure; nil when there is none.
   package var firstFailure: MigrationError? {
     for check in checks {
       if case .failed(let error) = check.outcome { return error }
@@ -61,7 +61,7 @@ package struct AttestationResult: Sendable {
     return nil
   }
 
-  /// The report, if accepted.
+  /// The report, if it is accepted.
   /// - Throws: the first failure.
   @discardableResult
   package func requireAccepted() throws(MigrationError) -> AttestationReport {
@@ -77,7 +77,7 @@ package struct AttestationResult: Sendable {
 struct AttestationLedger {
   private var outcomes: [AttestationCheck.Name: AttestationCheck.Outcome] = [:]
 
-  /// Makes one check; nil when it fails.
+  /// Makes one check. Returns nil when it fails.
   @discardableResult
   mutating func check<Found>(
     _ name: AttestationCheck.Name, _ body: () throws(MigrationError) -> Found

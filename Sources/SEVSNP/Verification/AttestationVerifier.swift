@@ -1,33 +1,35 @@
 package import Cryptography
 internal import Errors
 
-/// Decides whether an attestation report is genuine and fits what the caller demands.
+/// Decides whether an attestation report is genuine and meets the caller's demands.
 ///
-/// Trust comes from `trust` alone: certificates handed over with the report may complete a chain,
-/// never anchor it. There is one path for AMD's chips and for a model's; only the root differs.
+/// Trust comes from `trust` alone: certificates supplied with the report may complete a chain but
+/// never anchor it. Reports of AMD's chips and of model chips are verified in the same way; only
+/// the root differs.
 package struct AttestationVerifier: Sendable {
-  /// What a report must say beyond being genuine.
+  /// What a report must show in addition to being genuine.
   package struct Requirements: Sendable {
-    /// Privilege level of the requester; nil takes any. Level 0 is an SVSM's: a guest above it
-    /// can never obtain a report that says 0.
+    /// VMPL of the requester; nil accepts any. Level 0 is the SVSM's: software at another level can
+    /// never obtain a report that states 0.
     package var vmpl: UInt32? = 0
-    /// Takes a guest whose policy lets the host debug it.
+    /// Whether to accept a guest whose policy lets the host debug it.
     package var allowsDebug = false
-    /// Takes a guest that firmware may migrate.
+    /// Whether to accept a guest that firmware may migrate.
     package var allowsMigrationAgent = false
-    /// Takes a report signed for a provider instead of for one chip.
+    /// Whether to accept a report signed for a provider instead of for one chip.
     package var allowsVLEK = false
-    /// Takes a VCEK-signed report that does not name its chip.
+    /// Whether to accept a VCEK-signed report that does not name its chip.
     package var allowsMaskedChip = false
-    /// REPORT_DATA, all 64 bytes; nil takes any.
+    /// REPORT_DATA, all 64 bytes; nil accepts any.
     package var reportData: [UInt8]?
-    /// POLICY of the guest that is to be handed over: its peer's must be at least as strict. nil takes any.
+    /// POLICY of the guest that is to be handed over. Its peer's POLICY must be at least as strict;
+    /// nil accepts any.
     package var guestPolicy: GuestPolicy?
-    /// What is demanded beyond all this.
+    /// Further demands.
     package var policy = AttestationPolicy()
 
-    /// What a migration demands of its peer: an SVSM at level 0 on one chip, no debugging, no
-    /// migration agent; and what `policy` adds.
+    /// What a migration demands of its peer: an SVSM at VMPL 0 on one chip, no debugging, no
+    /// migration agent, and the demands of `policy`.
     package static func peer(
       reportData: [UInt8], policy: AttestationPolicy = AttestationPolicy()
     ) -> Requirements {
@@ -37,7 +39,7 @@ package struct AttestationVerifier: Sendable {
       return requirements
     }
 
-    /// Any genuine report, whatever guest it speaks of.
+    /// Accepts any genuine report, whichever guest it is about.
     package static let anyGuest: Requirements = {
       var requirements = Requirements()
       requirements.vmpl = nil
@@ -51,14 +53,15 @@ package struct AttestationVerifier: Sendable {
     package init() {}
   }
 
-  /// When the certificates must be valid.
+  /// The time at which the certificates must be valid.
   package enum Time: Equatable, Sendable {
-    /// Seconds since 1970.
+    /// A fixed time, in seconds since 1970.
     case at(Int64)
-    /// When the leaf was issued: for reports kept longer than their certificates last.
+    /// The time when the leaf was issued, for reports that are kept longer than their certificates
+    /// are valid.
     case atIssue
 
-    /// Seconds since 1970.
+    /// The time in seconds since 1970.
     func seconds(issuing leaf: X509Certificate) -> Int64 {
       switch self {
       case .at(let seconds): seconds
@@ -67,11 +70,13 @@ package struct AttestationVerifier: Sendable {
     }
   }
 
+  /// Trusted roots, each with the intermediates known under it.
   package var trust: [TrustAnchor]
   package var requirements: Requirements
+  /// The time at which the certificates must be valid.
   package var time: Time
-  /// Lists that the root of each chain must have signed, and that must not name its certificates.
-  /// With none, revocation is not checked.
+  /// Revocation lists, which the root of each chain must have signed and which must not name its
+  /// certificates. Without any, revocation is not checked.
   package var revocationLists: [X509RevocationList]
 
   package init(
@@ -84,12 +89,12 @@ package struct AttestationVerifier: Sendable {
     self.revocationLists = revocationLists
   }
 
-  /// Makes every check that can be made. Of several chains one that passes is taken, else the one that
-  /// fails last.
+  /// Makes every check that can be made. Of several chains, the first under which the report is
+  /// accepted is used; if there is none, the one whose first failure comes last.
   ///
   /// - Parameters:
   ///   - report: the whole report.
-  ///   - certificates: the signing key's certificate and, in any order, others of its chain.
+  ///   - certificates: the signing key's certificate and others of its chain, in any order.
   package func verify(report bytes: [UInt8], certificates: [X509Certificate]) -> AttestationResult {
     let supplied = ChainLinks.ordered(certificates)
     let report = try? AttestationReport(unchecked: bytes)
@@ -103,7 +108,8 @@ package struct AttestationVerifier: Sendable {
     return best ?? judge(bytes, supplied, nil)
   }
 
-  /// Makes every check of the report under one chain, or under what there is of one.
+  /// Makes every check of the report under one complete chain, or under the parts of one that
+  /// exist.
   private func judge(
     _ bytes: [UInt8], _ supplied: [X509Certificate], _ links: ChainLinks?
   ) -> AttestationResult {
@@ -138,7 +144,7 @@ package struct AttestationVerifier: Sendable {
       checkRequirements(report, &ledger)
       checkPolicy(report, endorsement, &ledger)
     }
-    // Without a certificate the report's own word for its product is the only one.
+    // Without a certificate, the product is known only from the report itself.
     return AttestationResult(
       checks: ledger.checks, report: report,
       product: chain.leaf == nil ? report?.product : endorsement?.product,
@@ -149,7 +155,7 @@ package struct AttestationVerifier: Sendable {
   private func checkDates(_ chain: AttestationChain, _ ledger: inout AttestationLedger) {
     guard let leaf = chain.leaf else { return }
     let time = self.time.seconds(issuing: leaf)
-    // Of a chain that is not whole only what is wrong can be said.
+    // For an incomplete chain, only failures can be reported.
     guard chain.anchor != nil || chain.certificates.contains(where: { !$0.isValid(at: time) })
     else { return }
     ledger.check(.dates) { () throws(MigrationError) in

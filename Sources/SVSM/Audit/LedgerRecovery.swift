@@ -1,30 +1,34 @@
 package import Errors
 internal import Wire
 
-/// Books that go on after a fault, for whoever wants to know all that is wrong with a stream.
+/// Record bookkeeping that continues after a fault, for an audit that reports everything that is
+/// wrong with a stream.
 ///
-/// They feed the strict ledger: before a record is judged the ledger is put where the records seem to be,
-/// so that one fault gives one finding.
+/// It drives the strict ledger: before a record is judged, the ledger is moved to the position
+/// where the records appear to be, so that one fault gives one finding.
 package struct LedgerRecovery: ~Copyable {
   private(set) var ledger: RecordLedger
-  /// Takes each rule that is broken.
+  /// Called with each broken rule.
   package var refuse: MigrationError.Refusal = MigrationError.refuse
 
   private var sequence = Alternative<UInt64>()
   private var finalSequence = Alternative<UInt64>()
   private var finalIndex = [Alternative<UInt32>](
     repeating: Alternative(), count: FinalRecord.Kind.allCases.count)
-  /// An epoch that may be the open one instead, where it began, and its records so far.
+  /// A candidate for the open epoch that records have named, its first sequence number, and its
+  /// page records so far.
   private var foreign: (epoch: UInt32, first: UInt64, counts: PageCounts)?
-  /// Whether a transcript has differed: those after it do as well, and tell nothing more.
+  /// Whether a transcript has differed. Every later transcript then differs too and is not
+  /// compared.
   private var transcriptIsLost = false
 
   init(_ ledger: consuming RecordLedger) { self.ledger = ledger }
 
   mutating func isPresent(_ gpa: UInt64) -> Bool { ledger.isPresent(gpa) }
 
-  /// Passes over a page record of which only the number can be read: what it did is not known.
-  /// - Parameter head: its first 48 bytes.
+  /// Counts a page record of which only the sequence number is usable: what it does to which page
+  /// is not known.
+  /// - Parameter head: the first 48 bytes of the record.
   mutating func pass(over head: Span<UInt8>) throws(MigrationError) {
     var number = ByteCursor(head)
     sequence.settle(&ledger.position.sequence, on: try number.read())
@@ -32,7 +36,8 @@ package struct LedgerRecovery: ~Copyable {
     try ledger.transcript.append(pages: head)
   }
 
-  /// Takes in a page record of another epoch: one may be wrong, with the second the epoch is that one.
+  /// Counts a page record that names another epoch. One such record may be at fault itself; if the
+  /// next one names the same epoch, that epoch becomes the open one.
   private mutating func follow(_ page: PageMetadata) {
     let isSecond = foreign?.epoch == page.epoch
     var other = isSecond ? foreign : nil
@@ -45,7 +50,7 @@ package struct LedgerRecovery: ~Copyable {
     ledger.tracker.beginRound()
   }
 
-  /// The epoch that may be the open one is.
+  /// Makes the candidate epoch the open one.
   private mutating func adopt() {
     guard let foreign else { return }
     ledger.position.epoch = foreign.epoch
@@ -53,7 +58,7 @@ package struct LedgerRecovery: ~Copyable {
     ledger.position.counts = foreign.counts
   }
 
-  /// The transcript so far; nil once one has differed.
+  /// The transcript so far; nil after one has differed.
   private mutating func transcript() throws(MigrationError) -> [UInt8]? {
     transcriptIsLost ? nil : try ledger.transcript.snapshot()
   }
@@ -76,7 +81,8 @@ extension LedgerRecovery: RecordBooks {
     } else {
       var position = ledger.position
       if page.epoch == foreign?.epoch { position.epoch = page.epoch }
-      // What came in the open epoch says nothing of this page.
+      // The pages of the open epoch do not tell what this record may do, so its operation is not
+      // judged.
       try position.judge(page, at: offset, refuse)
       ledger.position.passPage()
       follow(page)
@@ -114,7 +120,7 @@ extension LedgerRecovery: RecordBooks {
     finalIndex[record.kind.position]
       .settle(&ledger.position.finalIndex[record.kind], on: record.index)
     try ledger.position.judge(record, at: offset, refuse)
-    // One record too early is enough to say.
+    // Only the first final record before the last epoch token is reported.
     if ledger.position.phase == .pages { ledger.position.phase = .final }
     ledger.position.take(record)
     try ledger.transcript.append(header)
@@ -128,18 +134,19 @@ extension LedgerRecovery: RecordBooks {
   }
 }
 
-/// What may be due beside the number that is, after one that did not fit: either that number was wrong and
-/// its place right, or records are missing. Both are held to be right from there on.
+/// A second number that may be due after one that did not fit. Either that number was wrong and its
+/// record in the right place, or records are missing before it. The next record may continue from
+/// either.
 private struct Alternative<Number: FixedWidthInteger & UnsignedInteger> {
   private(set) var number: Number?
 
-  /// Puts what is due where the next number says it is, if that may be.
+  /// Moves `due` to the alternative if the next record has that number.
   mutating func settle(_ due: inout Number, on next: Number) {
     if next == number { due = next }
     number = next == due ? nil : next &+ 1
   }
 
-  /// Lets `other` be due as well.
+  /// Accepts `other` as a second number that may be due.
   mutating func allow(_ other: Number, beside due: Number) {
     if other != due { number = other }
   }

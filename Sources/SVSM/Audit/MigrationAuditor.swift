@@ -1,17 +1,18 @@
 package import Errors
 internal import Wire
 
-/// The diagnosis of a stream's records: which of them are as they should be; for the key owner also which
-/// authenticate, and whether what they hold would be taken in.
+/// The diagnosis of a stream's records: which of them follow the rules and, for the owner of the
+/// keys, which of them authenticate and whether a destination would accept their content.
 ///
-/// It is no destination: it restores nothing, advances no instance, lets no content of a page out, and
-/// goes on after a failure, which a destination never does. Whoever holds the instance file could ask
-/// the cipher as well; nobody else is answered (`Formats/decisions.md`, "An audit is no oracle").
+/// An auditor is not a destination: it restores nothing, does not change the stage of an instance,
+/// releases no page content, and continues after a failure, which a destination never does. It is
+/// no oracle either: it answers only the holder of the instance file, who could use the keys
+/// directly (`Formats/decisions.md`, "An audit is no oracle").
 package typealias MigrationAuditor = RecordJudge<LedgerRecovery>
 
 extension RecordJudge where Books == LedgerRecovery {
-  /// - Parameter instance: whose keys are used; without one, or when the transport key does not unwrap, no
-  ///   tag is checked.
+  /// - Parameter instance: the instance whose keys are used. Without one, or when the transport key
+  ///   does not unwrap, no tag is checked.
   package init(_ transferData: TransferData, for instance: SVSMInstance?) throws(MigrationError) {
     var keys: JudgeKeys?
     if let instance, let session = try SessionKeys(unwrapping: transferData, for: instance) {
@@ -20,29 +21,29 @@ extension RecordJudge where Books == LedgerRecovery {
     self.init(LedgerRecovery(try RecordLedger(transferData: transferData.encoded)), keys)
   }
 
-  /// Makes what checks page tags, for any one thread; nil without keys.
+  /// Makes imports that check page tags, each for one thread at a time; nil without keys.
   package var makeImport: (() throws(MigrationError) -> PageImport)? {
     keys?.tagChecks()
   }
 
-  /// Final records that came.
+  /// Number of final records that came, by kind.
   package var final: FinalCounts { books.ledger.position.final }
 
   /// Whether a private page is held at `gpa`.
   package mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { books.isPresent(gpa) }
 
-  /// Tells what is wrong with the records to come.
+  /// Sets the handler that is called with each rule that later records break.
   package mutating func report(to refuse: @escaping MigrationError.Refusal) {
     books.refuse = refuse
   }
 
   /// Judges a page record.
   /// - Parameters:
-  ///   - record: all of it: `PageMetadata.recordSize` bytes.
-  ///   - index: its number in `pages`.
-  ///   - pages: have checked its tag; nil without keys.
-  ///   - offset: where it begins in the stream.
-  /// - Returns: nil when it is not known what it does to which page.
+  ///   - record: the whole record, `PageMetadata.recordSize` bytes.
+  ///   - index: number of the record in `pages`.
+  ///   - pages: the import that has checked its tag; nil without keys.
+  ///   - offset: where the record begins in the stream.
+  /// - Returns: the metadata; nil when they do not tell what the record does to which page.
   package mutating func judge(
     page record: Span<UInt8>, _ index: Int, of pages: PageImport?, at offset: UInt64
   ) throws(MigrationError) -> PageMetadata? {

@@ -2,12 +2,13 @@ internal import Cryptography
 package import Errors
 package import Wire
 
-/// A destination's signed promise that it will never restore a guest, so that the source may have its
-/// own back.
+/// A destination's signed promise that it will never restore a guest, so that the source may resume
+/// its own.
 ///
-/// The source document has no abort; this is our addition.
+/// The AMD document defines no abort; this is an addition of this project.
 package struct AbortToken: Sendable, Hashable {
-  /// A token. What comes before the signature is signed, after its label, by the offer's key.
+  /// The layout of an abort token. The offer's key signs `Label.abort`, followed by the fields
+  /// before the signature.
   package struct Layout: WireRecord {
     package static let name = "abort"
 
@@ -19,7 +20,7 @@ package struct AbortToken: Sendable, Hashable {
     package var reserved: BE16
     /// SHA-384 of the destination's offer.
     package var offerDigest: WireBytes<48>
-    /// SHA-384 of the transfer data given up; zero for whatever came.
+    /// SHA-384 of the transfer data that is given up; zero for any session.
     package var session: WireBytes<48>
     package var signatureR: WireBytes<48>
     package var signatureS: WireBytes<48>
@@ -32,7 +33,7 @@ package struct AbortToken: Sendable, Hashable {
   package let encoded: [UInt8]
   /// SHA-384 of the offer of the destination that gave up: 48 bytes.
   package let offerDigest: [UInt8]
-  /// SHA-384 of the transfer data the token names; nil when it names none.
+  /// SHA-384 of the transfer data that the token names; nil when it covers any session.
   package let session: [UInt8]?
 
   /// Decodes a token. Nothing is verified yet.
@@ -61,8 +62,8 @@ package struct AbortToken: Sendable, Hashable {
   }
 
   /// - Parameters:
-  ///   - session: that the token names, or none.
-  ///   - sign: signs with the offer's key: r and s, 48 bytes each.
+  ///   - session: SHA-384 of the transfer data that the token names; nil for any session.
+  ///   - sign: signs a message with the offer's key and returns r and s, 48 bytes each.
   init(
     offerDigest: [UInt8], session: [UInt8]?,
     sign: ([UInt8]) throws(MigrationError) -> [UInt8]
@@ -76,7 +77,7 @@ package struct AbortToken: Sendable, Hashable {
     try self.init(signed + sign(Label.abort + signed))
   }
 
-  /// Whether the key at `publicKey` (97 bytes, uncompressed) signed it.
+  /// Whether the key pair of `publicKey` (97 bytes, uncompressed point) made the token's signature.
   package func isSigned(by publicKey: [UInt8]) throws(MigrationError) -> Bool {
     let signed = Layout.offset(of: \.signatureR)
     guard let signature = P384.Signature(raw: Array(encoded[signed...])) else { return false }
@@ -84,7 +85,7 @@ package struct AbortToken: Sendable, Hashable {
       signature, message: Label.abort + encoded[..<signed])
   }
 
-  /// A refusal of a field.
+  /// A refusal that names a field of the token.
   static func refusal<Field: WireField>(
     _ code: ErrorCode, _ what: String, _ field: KeyPath<Layout, Field>, got: String? = nil
   ) -> MigrationError {

@@ -2,9 +2,10 @@ internal import Errors
 internal import SEVSNP
 internal import Wire
 
-/// Final state as it comes in, piece by piece, each checked as an SVSM must before it uses it.
+/// Final state while it is received, piece by piece. Each piece is checked as an SVSM must check it
+/// before use.
 ///
-/// Its pieces have authenticated: whoever puts one in has opened it.
+/// The caller has opened each piece, so the pieces are authentic.
 struct ImportedState {
   /// SEV_FEATURES that every vCPU must have.
   let features: SEVFeatures
@@ -13,10 +14,10 @@ struct ImportedState {
 
   init(features: SEVFeatures) { self.features = features }
 
-  /// Takes one piece in.
-  /// - Throws: what its decoder refuses; `VCPU-VMPL`, `VCPU-EFER`, `VCPU-FEATURES`, `VCPU-REPEATED`,
-  ///   `SERVICE-UNKNOWN`, `SERVICE-SYNTAX`, `SECRETS-PAGE`, `MAP-SYNTAX`. Then nothing was taken in of
-  ///   it, but runs of page states before the one that is refused.
+  /// Adds one piece.
+  /// - Throws: what its decoder refuses; `VCPU-VMPL`, `VCPU-EFER`, `VCPU-FEATURES`,
+  ///   `VCPU-REPEATED`, `SERVICE-UNKNOWN`, `SERVICE-SYNTAX`, `SECRETS-PAGE`, `MAP-SYNTAX`. A
+  ///   refused piece is not added, except for the runs of page states before the refused run.
   mutating func take(
     _ kind: FinalRecord.Kind, _ plaintext: Span<UInt8>
   ) throws(MigrationError) {
@@ -52,10 +53,10 @@ struct ImportedState {
     }
   }
 
-  /// Whether what the pieces say of one thing agrees.
+  /// Checks that the pieces agree on the facts that several of them contain.
   /// - Parameters:
-  ///   - offset: of the commit.
-  ///   - refuse: takes each rule that is broken.
+  ///   - offset: where the commit begins in the stream.
+  ///   - refuse: called with each broken rule.
   /// - Throws: `SECRETS-PAGE`, `VCPU-VMPL`.
   func requireAgreement(
     at offset: UInt64, refuse: MigrationError.Refusal = MigrationError.refuse
@@ -63,7 +64,7 @@ struct ImportedState {
     try guest.requireAgreement(with: secrets, at: offset, refuse: refuse)
   }
 
-  /// What `instance` restores of it.
+  /// The state that `instance` restores from the pieces.
   func restored(on instance: SVSMInstance) throws(MigrationError) -> RestoredState {
     guard let secrets else { return RestoredState(guest: guest, secretsPage: nil) }
     let page = try SecretsPage(facts: secrets.facts, on: instance.secretsPage()).bytes

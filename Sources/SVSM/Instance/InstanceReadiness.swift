@@ -11,7 +11,7 @@ extension SVSMInstance {
       got: "\(stage)")
   }
 
-  /// Why it does not begin, and what can be done.
+  /// Why the instance cannot begin a migration on `side`, and what to do about it; nil when it can.
   private func refusal(as side: Side) -> (code: ErrorCode, what: String)? {
     switch (stage, side) {
     case (.ready, _), (.resumed, .source): nil

@@ -3,31 +3,32 @@ package import Errors
 internal import Wire
 
 extension SVSMInstance {
-  /// How far an instance has come, as the instance file numbers it. It serves one migration.
+  /// The stage of an instance, numbered as in the instance file. An instance serves one migration.
   package enum Stage: UInt32, Sendable, CaseIterable {
     /// Nothing has happened yet.
     case ready = 0
     /// As a source, it has issued its commit.
     case exported = 1
-    /// As a destination, it has restored a guest, which has its name.
+    /// As a destination, it has restored a guest, and the guest has its final name.
     case imported = 2
-    /// As a destination, it has restored a guest, which may have its name or not.
+    /// As a destination, it has restored a guest; the guest may or may not have its final name yet.
     case restoring = 3
     /// As a destination, it has promised never to restore a guest.
     case aborted = 4
-    /// As a source, its guest was given back to it: it saves again, and never loads.
+    /// As a source, it was given its guest back: it may save again and never loads.
     case resumed = 5
   }
 
-  /// What an instance is in one migration.
+  /// The role of an instance in one migration.
   package enum Side: Sendable { case source, destination }
 
-  /// How far an instance has come, with what it must remember of that.
+  /// The stage of an instance, with the data that it must keep in that stage.
   package enum State: Sendable, Hashable {
     case ready
-    /// - Parameter session: SHA-384 of the transfer data, 48 bytes; so in the other states.
+    /// - Parameter session: SHA-384 of the transfer data, 48 bytes; the same in the other states.
     case exported(session: [UInt8], peer: Peer)
-    /// - Parameter unnamed: where the guest lies, whole; nil when it went where it is seen at once.
+    /// - Parameter unnamed: where the complete guest is until it has its final name; nil when it
+    ///   was written directly to where it is visible.
     case restoring(session: [UInt8], unnamed: UnnamedGuest?)
     case imported(session: [UInt8])
     case aborted
@@ -45,7 +46,7 @@ extension SVSMInstance {
       }
     }
 
-    /// The session that moved a guest; nil when none did.
+    /// The session that moved a guest, as SHA-384 of its transfer data; nil when none did.
     package var session: [UInt8]? {
       switch self {
       case .exported(let session, _), .restoring(let session, _), .imported(let session): session
@@ -54,22 +55,22 @@ extension SVSMInstance {
     }
   }
 
-  /// The destination a source has issued its commit to: who alone can give the guest back.
+  /// The destination that a source has issued its commit to. It alone can give the guest back.
   package struct Peer: Sendable, Hashable {
     /// SHA-384 of its offer: 48 bytes.
     package var offerDigest: [UInt8]
     /// P-384, uncompressed: 97 bytes.
     package var publicKey: [UInt8]
-    /// What its offer says of itself.
+    /// The flags of its offer.
     package var flags: ProtocolFlags
   }
 
-  /// A guest that is whole and waits for its name, as whoever keeps the instance's file says where it
-  /// is. An SVSM keeps the words and reads nothing of them.
+  /// A complete guest that waits for its final name. The code that stores the instance file chooses
+  /// these values; an SVSM keeps them and does not interpret them.
   package struct UnnamedGuest: Sendable, Hashable {
-    /// What tells it from others: 16 bytes.
+    /// Distinguishes the guest from others: 16 bytes.
     package var identity: [UInt8]
-    /// Where it is: 1 to `maximumPlace` bytes.
+    /// Where the guest is stored: 1 to `maximumPlace` bytes.
     package var place: [UInt8]
     package static let maximumPlace = 4095
 
@@ -80,7 +81,7 @@ extension SVSMInstance {
 
   package var stage: Stage { state.stage }
 
-  /// The source after it has issued its commit.
+  /// This instance as a source that has issued its commit.
   /// - Throws: what `requireReady` and `requireUseful` throw.
   package func exported(
     by transferData: TransferData, to offer: MigrationData
@@ -92,8 +93,8 @@ extension SVSMInstance {
     return moved(to: .exported(session: try transferData.digest(), peer: peer))
   }
 
-  /// The destination before the guest gets its name: from here on it restores no other, and does not
-  /// abort.
+  /// This instance as a destination whose guest is about to get its final name. From this stage on
+  /// it restores no other guest and issues no abort for this one.
   /// - Throws: what `requireReady` throws.
   package func restoring(
     by transferData: TransferData, unnamed: UnnamedGuest?
@@ -102,8 +103,8 @@ extension SVSMInstance {
     return moved(to: .restoring(session: try transferData.digest(), unnamed: unnamed))
   }
 
-  /// The destination after the guest got its name.
-  /// - Throws: `SESSION-STATE` when no guest waits for one.
+  /// This instance as a destination whose guest has its final name.
+  /// - Throws: `SESSION-STATE` when no guest waits for its name.
   package func imported() throws(MigrationError) -> SVSMInstance {
     guard case .restoring(let session, _) = state else {
       throw MigrationError(
@@ -112,12 +113,13 @@ extension SVSMInstance {
     return moved(to: .imported(session: session))
   }
 
-  /// The instance once it can promise never to restore a session: one that is ready gives up for ever.
-  /// Others stay as they are, since what they have stored is that promise: who was a source once never
-  /// loads, who has restored one guest restores no other.
-  /// - Parameter session: SHA-384 of its transfer data; nil for whatever came.
-  /// - Throws: `INSTANCE-USED`, `INSTANCE-RESTORING` when it has restored that session, or any and none
-  ///   is named.
+  /// This instance in a stage in which it can promise never to restore a session. An instance that
+  /// is ready gives up for ever. Instances in other stages stay as they are, because the stored
+  /// stage already implies the promise: a source never loads, and a destination that has restored
+  /// one guest restores no other.
+  /// - Parameter session: SHA-384 of the session's transfer data; nil for any session.
+  /// - Throws: `INSTANCE-USED` or `INSTANCE-RESTORING` when it has restored that session, or has
+  ///   restored any session and `session` is nil.
   package func giving(up session: [UInt8]?) throws(MigrationError) -> SVSMInstance {
     switch state {
     case .ready: return moved(to: .aborted)
@@ -136,10 +138,13 @@ extension SVSMInstance {
     }
   }
 
-  /// The source as it was before its commit, given back by the destination's token.
-  /// - Parameter acceptsSeeded: whether a destination counts whose key others may know.
-  /// - Throws: `ABORT-STATE` when it has issued no commit; `ABORT-PEER`, `ABORT-SESSION`,
-  ///   `ABORT-SIGNATURE` when the token does not give back what it has issued; `SESSION-SEEDED`.
+  /// This instance as a source that may save again, because the destination's token gives its guest
+  /// back.
+  /// - Parameter acceptsSeeded: whether to accept a destination whose key comes from a seed that
+  ///   others may know.
+  /// - Throws: `ABORT-STATE` when the instance has issued no commit; `ABORT-PEER`, `ABORT-SESSION`
+  ///   or `ABORT-SIGNATURE` when the token is of another destination, of another session or not
+  ///   signed by the destination; `SESSION-SEEDED`.
   package func resumed(
     after token: AbortToken, acceptsSeeded: Bool
   ) throws(MigrationError) -> SVSMInstance {
@@ -165,9 +170,9 @@ extension SVSMInstance {
     return moved(to: .resumed(giver: peer.publicKey))
   }
 
-  /// The token of an instance that has given up a session.
-  /// - Parameter session: SHA-384 of the transfer data that the token is to name, or none.
-  /// - Throws: what `giving` throws; `SESSION-STATE` when the promise is not stored yet.
+  /// The abort token of an instance that has given up a session.
+  /// - Parameter session: SHA-384 of the transfer data that the token names; nil for any session.
+  /// - Throws: what `giving(up:)` throws; `SESSION-STATE` when the instance has not given up yet.
   package func abortToken(naming session: [UInt8]?) throws(MigrationError) -> AbortToken {
     guard try giving(up: session).state == state else {
       throw MigrationError(
@@ -177,9 +182,10 @@ extension SVSMInstance {
       offerDigest: offer.digest(), session: session, sign: sign)
   }
 
-  /// Makes sure that a destination can restore what is saved for it, as far as a source can know.
-  /// - Throws: `OFFER-USED` for this instance's own offer, and for one of the destination that gave this
-  ///   source its guest back: neither ever loads.
+  /// Makes sure, as far as a source can know, that the destination of `offer` can restore what is
+  /// saved for it.
+  /// - Throws: `OFFER-USED` for this instance's own offer, and for the offer of the destination
+  ///   that gave this source its guest back: neither instance ever loads.
   package func requireUseful(_ offer: MigrationData) throws(MigrationError) {
     func refusal(_ what: String) -> MigrationError {
       MigrationError(
@@ -202,6 +208,6 @@ extension SVSMInstance {
 }
 
 extension TransferData {
-  /// SHA-384 of the payload's bytes: how instances and aborts name a session.
+  /// SHA-384 of the payload's bytes, by which instances and abort tokens identify a session.
   package func digest() throws(MigrationError) -> [UInt8] { try SHA384.hash(encoded) }
 }

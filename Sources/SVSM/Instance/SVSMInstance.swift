@@ -2,14 +2,14 @@ package import Cryptography
 package import Errors
 package import SEVSNP
 
-/// One SVSM of the model, source or destination: its keys, its platform and how far it has come.
+/// One SVSM of the model, source or destination: its keys, its platform and its stage.
 ///
-/// On disk it is the instance file. It holds private keys: mode 0600, never printed. They are a
-/// model's keys and protect no real guest.
+/// On disk it is the instance file, which holds private keys: its mode is 0600 and its content is
+/// never printed. The keys belong to the model and protect no real guest.
 package struct SVSMInstance: Sendable {
-  /// What this instance publishes.
+  /// The offer that this instance publishes.
   package let offer: MigrationData
-  /// How far it has come, and what it remembers of that.
+  /// The stage of the instance, with the data kept in that stage.
   package internal(set) var state: State
   /// SEV_FEATURES of its guest.
   package let features: SEVFeatures
@@ -19,8 +19,8 @@ package struct SVSMInstance: Sendable {
 
   /// Starts an instance on `platform`.
   /// - Parameters:
-  ///   - features: SEV_FEATURES its guest runs with.
-  ///   - random: where its keys come from.
+  ///   - features: SEV_FEATURES that its guest runs with.
+  ///   - random: the source of its keys.
   package init(
     on platform: Platform, features: SEVFeatures, random: RandomSource
   ) throws(MigrationError) {
@@ -48,15 +48,16 @@ package struct SVSMInstance: Sendable {
   /// Whether its keys come from a seed.
   package var isSeeded: Bool { offer.flags.contains(.seeded) }
 
-  /// Its public key: 97 bytes.
+  /// Its P-384 public key: uncompressed point, 97 bytes.
   package func publicKey() throws(MigrationError) -> [UInt8] { key.publicKey.bytes }
 
-  /// POLICY its guest was launched under, as its report says.
+  /// POLICY that its guest was launched under, according to its report.
   func guestPolicy() throws(MigrationError) -> GuestPolicy {
     try AttestationReport(offer.report).policy
   }
 
-  /// A new report of this SVSM over `reportData`, by the model's security processor.
+  /// A new attestation report of this SVSM over `reportData` (64 bytes), signed as the model's
+  /// security processor signs.
   package func report(over reportData: [UInt8]) throws(MigrationError) -> [UInt8] {
     var fields = try AttestationReport(offer.report).fields
     fields.reportData = reportData
@@ -67,13 +68,13 @@ package struct SVSMInstance: Sendable {
     ).bytes
   }
 
-  /// Signs with the attested key: r and the lower s, 48 bytes each.
+  /// Signs with the attested key. Returns r and the lower of the two values of s, 48 bytes each.
   func sign(_ message: [UInt8]) throws(MigrationError) -> [UInt8] {
     try key.signLowS(message: message).raw
   }
 
-  /// Signs the seal of a stream with the attested key: r and the lower s, 48 bytes each. It is no migration: the
-  /// stage does not matter, and stays.
+  /// Signs the seal of a stream with the attested key. Returns r and the lower of the two values of
+  /// s, 48 bytes each. This is not a migration: it works in every stage and does not change it.
   package func sign(_ seal: Seal, as kind: Seal.Kind) throws(MigrationError) -> [UInt8] {
     try sign(seal.message(as: kind))
   }
@@ -90,7 +91,7 @@ package struct SVSMInstance: Sendable {
     return try context.open(wrapped, associatedData: [])
   }
 
-  /// The secrets page firmware gave this guest context.
+  /// The secrets page that the firmware gave this guest context.
   func secretsPage() throws(MigrationError) -> SecretsPage {
     let report = try AttestationReport(offer.report)
     return try SecretsPage(
@@ -100,6 +101,6 @@ package struct SVSMInstance: Sendable {
 }
 
 extension SVSMInstance: CustomStringConvertible {
-  /// Says what it is, never what it holds.
+  /// Names the stage and reveals no key.
   package var description: String { "SVSM instance, \(state.stage)" }
 }

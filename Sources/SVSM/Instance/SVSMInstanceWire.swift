@@ -4,8 +4,8 @@ internal import SEVSNP
 package import Wire
 
 extension SVSMInstance {
-  /// The fixed part of an instance file; the offer follows, then where a guest
-  /// lies hidden, then SHA-256 of all before.
+  /// The fixed part of an instance file. The offer follows, then the place of an unnamed guest,
+  /// then SHA-256 of all bytes before.
   package struct Layout: WireRecord {
     package static let name = "instance"
 
@@ -15,7 +15,7 @@ extension SVSMInstance {
     package var version: BE16
     /// Zero.
     package var reserved: BE16
-    /// As `Stage` numbers them.
+    /// The stage, as `Stage` numbers it.
     package var stage: BE32
     /// SEV_FEATURES every vCPU must have.
     package var sevFeatures: BE64
@@ -28,7 +28,7 @@ extension SVSMInstance {
     package var vmpck1: WireBytes<32>
     package var vmpck2: WireBytes<32>
     package var vmpck3: WireBytes<32>
-    /// SHA-384 of the transfer data it served; zero when it did none.
+    /// SHA-384 of the transfer data of the session it served; zero when it served none.
     package var session: WireBytes<48>
     /// Exported: SHA-384 of the destination's offer.
     package var peerOffer: WireBytes<48>
@@ -38,20 +38,20 @@ extension SVSMInstance {
     package var reserved2: WireBytes<3>
     /// Exported: flags of the destination's offer.
     package var peerFlags: BE32
-    /// Restoring: what tells the guest from others.
+    /// Restoring: identity of the unnamed guest.
     package var hiddenIdentity: WireBytes<16>
-    /// Restoring: bytes of where it is, or 0.
+    /// Restoring: length in bytes of the unnamed guest's place, or 0.
     package var hiddenLength: BE32
-    /// Bytes of the offer.
+    /// Length of the offer in bytes.
     package var offerLength: BE32
   }
 
-  /// Where an instance file says how far the instance has come.
+  /// Offset of the stage in an instance file.
   static let stageOffset = Layout.offset(of: \.stage, from: 0)
 
   static let magic = Array("SVSMINST".utf8)
   static let version: UInt16 = 2
-  /// Bytes an instance file may have.
+  /// Largest size of an instance file in bytes.
   package static let maximumSize =
     Layout.size + MigrationData.maximumSize + UnnamedGuest.maximumPlace + SHA256.size
 
@@ -108,7 +108,7 @@ extension SVSMInstance {
         .instanceSyntax, "offer is for another key", at: UInt64(Layout.size))
     }
     state = State(stage, record, place)
-    // A stage has its own fields only: any other is not zero where it must be.
+    // A stage uses only its own fields, and the others are zero: else the encoding differs.
     guard try encoded() == bytes else { throw misfit }
   }
 
@@ -119,7 +119,7 @@ extension SVSMInstance {
       at: Layout.offset(of: \.session, from: 0), got: "\(stage)")
   }
 
-  /// The instance file's bytes: private keys in clear.
+  /// The bytes of the instance file. They contain private keys in the clear.
   package func encoded() throws(MigrationError) -> [UInt8] {
     var record = Layout()
     record.magic = WireBytes(Self.magic)
@@ -153,7 +153,7 @@ extension SVSMInstance {
 }
 
 extension SVSMInstance.State {
-  /// What an instance file says: a stage takes its own fields only.
+  /// The state in an instance file. Only the fields of its stage are read.
   fileprivate init(
     _ stage: SVSMInstance.Stage, _ record: SVSMInstance.Layout, _ place: [UInt8]
   ) {

@@ -3,15 +3,17 @@ package import Errors
 package import SEVSNP
 internal import Wire
 
-/// What a party believes when the other shows its attestation report, roots and the time, and what it
-/// demands of the report.
+/// What a party trusts and demands when it verifies the other party's attestation report: root
+/// certificates, the time, and requirements on the report.
 package struct Trust: Sendable {
+  /// Trusted roots, each with the intermediates known under it.
   package var anchors: [TrustAnchor]
   /// Seconds since 1970 at which certificates must be valid.
   package var time: Int64
   /// Demands beyond those that every migration makes of its peer.
   package var policy: AttestationPolicy
-  /// Lists that must not name an authority of a chain; with none, revocation is not checked.
+  /// Revocation lists that must not name an authority of a chain. Without any, revocation is not
+  /// checked.
   package var revocationLists: [X509RevocationList]
 
   package init(
@@ -31,8 +33,8 @@ package struct Trust: Sendable {
   ///   - report: 1184 bytes.
   ///   - certificates: GHCB certificate table.
   ///   - reportData: the 64 bytes the report must carry.
-  ///   - guestPolicy: POLICY that the peer's must be at least as strict as; nil takes any.
-  ///   - place: where the evidence stands, for the error.
+  ///   - guestPolicy: POLICY that the peer's POLICY must be at least as strict as; nil accepts any.
+  ///   - place: where the evidence is, for the error.
   ///   - offset: where the report begins in the stream or file; the certificates follow it.
   /// - Throws: the first failure: `REPORT-…` or `CERT-…`.
   @discardableResult
@@ -52,9 +54,9 @@ package struct Trust: Sendable {
     }
   }
 
-  /// The same for an audit: every check that fails is named.
-  /// - Parameter refuse: takes each failure.
-  /// - Returns: whether the chain was held against a revocation list of its root.
+  /// Verifies as `verify` does, for an audit: reports every failed check, not only the first.
+  /// - Parameter refuse: called with each failure.
+  /// - Returns: whether the chain was checked against a revocation list of its root.
   package func audit(
     report: [UInt8], certificates: [UInt8], reportData: [UInt8], of place: Place,
     at offset: UInt64, refuse: MigrationError.Refusal
@@ -85,8 +87,9 @@ package struct Trust: Sendable {
       time: .at(time), revocationLists: revocationLists)
   }
 
-  /// A report's offsets count from its first byte, those of certificates from their table's. A
-  /// revocation list lies in neither.
+  /// Converts an error's offset to an offset in the stream or file. Offsets in a report count from
+  /// its first byte, and offsets in certificates from the first byte of their table. A revocation
+  /// list is in neither.
   private static func locate(
     _ error: MigrationError, in place: Place, at offset: UInt64
   ) -> MigrationError {

@@ -1,13 +1,13 @@
 internal import Cryptography
 internal import Errors
 
-/// What opens the records of a session, and the final state that was in them.
+/// The keys that open the records of a session, and the final state from those records.
 struct JudgeKeys: ~Copyable {
   private let instance: SVSMInstance
   let session: SessionKeys
   private var opener: AEADOpener
   private var state: ImportedState
-  /// Pieces of each kind that authenticated and were taken in.
+  /// Pieces of each kind that authenticated and were accepted.
   private var taken = FinalCounts()
 
   init(_ keys: SessionKeys, of instance: SVSMInstance) throws(MigrationError) {
@@ -17,16 +17,16 @@ struct JudgeKeys: ~Copyable {
     state = ImportedState(features: instance.features)
   }
 
-  /// Makes what checks page tags and keeps no content.
+  /// Returns a factory of imports that check page tags and keep no content.
   func tagChecks() -> () throws(MigrationError) -> PageImport {
     let session = session
     return { () throws(MigrationError) in try PageImport(session, keepsContent: false) }
   }
 
-  /// What is in a final record; nothing when it does not authenticate.
+  /// The plaintext of a final record; empty when the record does not authenticate.
   mutating func open(final record: Span<UInt8>) -> [UInt8] { opener.openFinal(record) ?? [] }
 
-  /// Takes in what was in a record.
+  /// Adds the plaintext of a final record to the final state.
   /// - Throws: what `ImportedState` refuses.
   mutating func take(
     _ kind: FinalRecord.Kind, _ plaintext: Span<UInt8>
@@ -35,18 +35,19 @@ struct JudgeKeys: ~Copyable {
     taken.add(kind)
   }
 
-  /// Holds what was taken in against the pages that came, and each piece against the others.
+  /// Compares the final state with the pages that came, and its pieces with each other.
   ///
   /// - Parameters:
-  ///   - judged: whose commit has authenticated; the rest is filled in.
-  ///   - pages: which came.
-  ///   - limit: missing pages that are named at most.
+  ///   - judged: the commit, which has authenticated; its other fields are set here.
+  ///   - pages: the pages that came.
+  ///   - limit: largest number of missing pages that are reported.
   /// - Throws: `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`, `SECRETS-PAGE`, `VCPU-VMPL`.
   func finish(
     _ judged: inout JudgedCommit, _ pages: consuming PageTracker, naming limit: Int,
     at offset: UInt64, _ refuse: MigrationError.Refusal
   ) throws(MigrationError) {
-    // What a piece that was refused would have said is not missed.
+    // Only kinds that arrived complete are compared, so the facts of a refused piece are not
+    // missed.
     for kind in FinalRecord.Kind.allCases where taken[kind] == judged.commit.final[kind] {
       judged.complete.insert(kind)
     }
@@ -58,7 +59,7 @@ struct JudgeKeys: ~Copyable {
     try state.requireAgreement(at: offset, refuse: refuse)
   }
 
-  /// What the instance restores of what was taken in.
+  /// The state that the instance restores from the accepted pieces.
   /// - Throws: `SECRETS-PAGE`.
   func restored() throws(MigrationError) -> RestoredState { try state.restored(on: instance) }
 }

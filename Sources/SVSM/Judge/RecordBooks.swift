@@ -1,14 +1,14 @@
 package import Errors
 
-/// Books of a migration's records: which of them came, and what becomes of a rule that one breaks.
+/// Bookkeeping of a migration's records: which of them came, and how a broken rule is handled.
 ///
-/// `RecordLedger` ends with the first; `LedgerRecovery` notes each, and goes on.
+/// `RecordLedger` ends with the first broken rule; `LedgerRecovery` reports each one and continues.
 package protocol RecordBooks: ~Copyable {
-  /// Takes what breaks a rule.
+  /// Called with each broken rule.
   var refuse: MigrationError.Refusal { get }
-  /// The epoch that page records belong to now.
+  /// The open epoch: the one that page records belong to now.
   var epoch: UInt32 { get }
-  /// Which pages came.
+  /// The pages that came.
   var tracker: PageTracker { get }
 
   /// Admits a page record.

@@ -2,15 +2,15 @@ internal import Cryptography
 package import Errors
 internal import Wire
 
-/// Judges the records of a session, one kind a method: first the tag, then the fields, then the place, last
-/// what is inside. A destination, whoever looks into its stream and a verifier judge with this and nothing
-/// else.
+/// Judges the records of a session, with one method for each kind: first the tag, then the fields,
+/// then the position in the stream, then the content. A destination, an audit of its stream and a
+/// verifier without keys all judge records by this type alone.
 ///
-/// Two things differ, and each is given: the books say whether the first broken rule ends it; without keys
-/// no tag is checked and nothing is opened.
+/// They differ in two ways, both set by the caller: the books decide whether the first broken rule
+/// ends the judgement, and without keys no tag is checked and nothing is opened.
 package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
   var books: Books
-  /// nil without keys.
+  /// The keys of the session; nil when they are not available.
   private(set) var keys: JudgeKeys?
 
   init(_ books: consuming Books, _ keys: consuming JudgeKeys?) {
@@ -20,16 +20,18 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
 
   private var hasKeys: Bool { keys != nil }
 
-  /// Judges a page record. Fields of a forged one are judged too: they are in the clear.
+  /// Judges a page record. The fields of a forged record are judged too if the books continue after
+  /// the tag: they are in the clear.
   ///
   /// - Parameters:
-  ///   - head: its first 48 bytes.
-  ///   - isAuthentic: whether its tag is good, or nobody can tell.
-  ///   - stray: the first byte of a cancel's content that is not zero.
-  ///   - offset: where it begins in the stream.
-  /// - Returns: nil when it is not known what it does to which page, which was refused.
-  /// - Throws: `PAGE-TAG` before anything else is judged; then what `PageMetadata` and `RecordPosition`
-  ///   refuse.
+  ///   - head: the first 48 bytes of the record.
+  ///   - isAuthentic: whether its tag is good; true when tags cannot be checked.
+  ///   - stray: the first nonzero byte of content in a cancel record.
+  ///   - offset: where the record begins in the stream.
+  /// - Returns: the metadata; nil when they do not tell what the record does to which page, which
+  ///   was refused.
+  /// - Throws: `PAGE-TAG` before anything else is judged; then what `PageMetadata` and
+  ///   `RecordPosition` refuse.
   mutating func judge(
     page head: Span<UInt8>, isAuthentic: Bool, stray: StrayByte?, at offset: UInt64
   ) throws(MigrationError) -> PageMetadata? {
@@ -45,7 +47,7 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
       try refuse(error)
       return nil
     }
-    // An address that was refused goes into no book.
+    // A refused address is not entered in the books.
     guard PageMetadata.isAddress(page.gpa) else { return nil }
     if let stray {
       try refuse(
@@ -75,12 +77,12 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
     return token
   }
 
-  /// Judges one piece of final state, fixed part and ciphertext; with keys its content too, which is then
-  /// taken in.
+  /// Judges one piece of final state: fixed part and ciphertext. With keys its plaintext is judged
+  /// too and added to the final state.
   ///
-  /// - Parameter place: where the stream has it.
-  /// - Throws: `SECTION-LENGTH`, `FINAL-TAG`; then what `FinalRecord`, `RecordPosition` and `ImportedState`
-  ///   refuse, with the record's place.
+  /// - Parameter place: the section of the stream that holds the record.
+  /// - Throws: `SECTION-LENGTH`, `FINAL-TAG`; then what `FinalRecord`, `RecordPosition` and
+  ///   `ImportedState` refuse, the last at the record's offset.
   package mutating func judge(
     final record: Span<UInt8>, in place: FinalRecord.Place, at offset: UInt64
   ) throws(MigrationError) {
@@ -91,7 +93,8 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
         .sectionLength, "final record has another length",
         at: FinalRecord.Layout.offset(of: \.length, from: offset))
     }
-    // A record has a byte of content at least: none says that it does not authenticate.
+    // A record has at least one byte of content, so no plaintext means that it does not
+    // authenticate.
     var plaintext = keys?.open(final: record) ?? []
     defer { wipe(&plaintext) }
     let isForged = hasKeys && plaintext.isEmpty
@@ -112,10 +115,10 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
     }
   }
 
-  /// Judges a commit of 144 bytes; with keys also whether the pages that came are those of the page-state
-  /// map, and whether what the pieces say of one thing agrees.
+  /// Judges a commit of 144 bytes. With keys it also judges whether the pages that came are those
+  /// of the page-state map, and whether the pieces of final state agree with each other.
   ///
-  /// - Parameter limit: missing pages that are named at most.
+  /// - Parameter limit: largest number of missing pages that are reported.
   /// - Throws: `SECTION-LENGTH`, `COMMIT-TAG`; then what `CommitRecord`, `RecordPosition`,
   ///   `PageTracker` and `TrustedGuestState` refuse.
   package mutating func judge(
@@ -138,8 +141,8 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
     return judged
   }
 
-  /// What a destination restores by a commit.
-  /// - Returns: nil unless every piece that the commit counts was taken in.
+  /// The state that a destination restores after a commit.
+  /// - Returns: nil unless every piece that the commit counts was accepted.
   /// - Throws: `SECRETS-PAGE`.
   package func restored(by judged: JudgedCommit) throws(MigrationError) -> RestoredState? {
     guard judged.complete.count == FinalRecord.Kind.allCases.count else { return nil }
@@ -147,19 +150,19 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
   }
 }
 
-/// A byte that should be zero: its place in the record, and what it is.
+/// A byte that should be zero: its offset in the record, and its value.
 struct StrayByte {
   var place: Int
   var value: UInt8
 }
 
-/// A commit, and what it was held against.
+/// A commit, and the outcome of the checks made at it.
 package struct JudgedCommit {
   package var commit: CommitRecord
-  /// Whether its tag was checked and is good.
+  /// Whether its tag was checked and is good; false without keys.
   package var isAuthentic = false
-  /// Kinds of which every piece that it counts was taken in.
+  /// Kinds for which every piece that the commit counts was accepted.
   package var complete: Set<FinalRecord.Kind> = []
-  /// Missing pages beside those that were named.
+  /// Number of missing pages beyond those that were reported.
   package var unnamedPages: UInt64 = 0
 }

@@ -2,13 +2,14 @@ internal import Errors
 internal import SEVSNP
 internal import Wire
 
-/// Facts that several pieces of final state tell, and that must agree (`Formats/stream.md`, section 14.1):
-/// what a destination holds against each other at the commit, and a source before it lets any out.
+/// Checks of facts that several pieces of final state contain and that must agree
+/// (`Formats/stream.md`, section 14.1). A destination makes them at the commit, and a source before
+/// any final state leaves.
 extension TrustedGuestState {
   /// - Parameters:
   ///   - secrets: the record of the secrets page; nil when there is none.
-  ///   - offset: of the commit in the stream.
-  ///   - refuse: takes each rule that is broken.
+  ///   - offset: where the commit begins in the stream.
+  ///   - refuse: called with each broken rule.
   /// - Throws: `SECRETS-PAGE`, `VCPU-VMPL`.
   func requireAgreement(
     with secrets: (gpa: UInt64, facts: SecretsPageFacts)?, at offset: UInt64? = nil,
@@ -19,7 +20,7 @@ extension TrustedGuestState {
     if let secrets { try requireApart(secrets.facts, at: offset, refuse) }
   }
 
-  /// Record and page states name the same secrets page, or none.
+  /// The record and the page-state map name the same secrets page, or neither names one.
   private func requireOneSecretsPage(
     _ gpa: UInt64?, at offset: UInt64?, _ refuse: MigrationError.Refusal
   ) throws(MigrationError) {
@@ -35,12 +36,12 @@ extension TrustedGuestState {
     }
   }
 
-  /// The guest runs at one level, on all vCPUs, and it is the one by which keys of the secrets page are
-  /// wiped.
+  /// All vCPUs of the guest run at one VMPL, and it is the VMPL for which keys of the secrets page
+  /// are wiped.
   /// - Parameters:
-  ///   - level: that the secrets page names; nil without one.
-  ///   - offset: of the commit in the stream.
-  ///   - refuse: takes the rule that is broken.
+  ///   - level: VMPL that the secrets page names; nil without one.
+  ///   - offset: where the commit begins in the stream.
+  ///   - refuse: called with the broken rule.
   /// - Throws: `VCPU-VMPL`.
   func requireOneLevel(
     _ level: UInt8? = nil, at offset: UInt64? = nil,
@@ -58,8 +59,8 @@ extension TrustedGuestState {
         expected: "VMPL \(expected)", got: "VMPL \(other.vmpl) with APIC id \(other.apicID)"))
   }
 
-  /// The SVSM's own memory is none of the guest's, and the calling area, which the guest writes into, is
-  /// none of the SVSM's.
+  /// The SVSM's own memory contains no page of the guest, and the calling area, which the guest
+  /// writes to, is outside of the SVSM's memory.
   private func requireApart(
     _ facts: SecretsPageFacts, at offset: UInt64?, _ refuse: MigrationError.Refusal
   ) throws(MigrationError) {

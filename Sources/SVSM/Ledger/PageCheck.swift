@@ -1,12 +1,12 @@
 internal import Cryptography
 package import Errors
 
-/// Some pages whose content is held against what was last exported of them, by one call.
+/// A batch of pages whose content is compared with what was last exported of them.
 ///
-/// `SourceSVSM` begins a check; any one thread then compares; the SVSM finishes the checks in the order
-/// in which it began them. On hardware the SVSM reads the pages itself.
+/// `SourceSVSM` begins a check, any one thread then compares the pages, and the SVSM finishes the
+/// checks in the order in which it began them. On hardware the SVSM reads the pages itself.
 package final class PageCheck: @unchecked Sendable {
-  /// Pages one check takes at most.
+  /// Largest number of pages in one check.
   package static let capacity = 64
 
   enum Stage { case idle, begun, compared }
@@ -14,11 +14,11 @@ package final class PageCheck: @unchecked Sendable {
   private(set) var stage = Stage.idle
   private(set) var gpa: UInt64 = 0
   private(set) var count = 0
-  /// The epoch it was begun in.
+  /// The epoch in which the check was begun.
   private(set) var epoch: UInt32 = 0
   private var expected = [UInt64](repeating: 0, count: capacity)
   private var digester: PageDigester
-  /// The first page that is not as it was exported.
+  /// Address of the first page that differs from what was exported.
   private(set) var stale: UInt64?
 
   init(digestKey: SecretBytes) throws(MigrationError) {

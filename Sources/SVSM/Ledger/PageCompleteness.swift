@@ -2,15 +2,15 @@ internal import Errors
 internal import SEVSNP
 internal import Wire
 
-/// The pages that came against those the trusted map names.
+/// Comparison of the pages that came with those that the trusted page-state map names.
 extension PageTracker {
-  /// Every validated page must have come, and no other. The work depends on the pages that came, not on
-  /// what the map claims.
+  /// Checks that every validated page came, and no other. The work depends on the pages that came,
+  /// not on what the map claims.
   /// - Parameters:
-  ///   - limit: missing pages that are named at most.
-  ///   - offset: of the commit.
-  ///   - refuse: takes each page that is missing or too much.
-  /// - Returns: how many pages are missing beside those named.
+  ///   - limit: largest number of missing pages that are reported.
+  ///   - offset: where the commit begins in the stream.
+  ///   - refuse: called with each page that is missing or unexpected.
+  /// - Returns: number of missing pages beyond those reported.
   /// - Throws: `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`.
   mutating func compare(
     with states: PageStateMap, naming limit: Int, at offset: UInt64,

@@ -1,29 +1,32 @@
-/// Two bits about each page of a large, sparse memory: whether it is present, and whether it was
-/// touched in the current round.
+/// Two bits about each page of a large, sparse memory: whether the page is present, and whether it
+/// was touched in the current round.
 ///
-/// Sparse: 128 bytes are taken for each region of 2 MiB that a page came from, so memory follows
-/// the number of records seen, never an address or a length in one of them.
+/// Each 2 MiB region that a page came from takes 128 bytes, so memory grows with the number of
+/// records seen, never with an address or a length in one of them.
 @usableFromInline
 package struct PageTracker: Sendable {
-  /// Words of bits in a region: 512 pages.
+  /// 64-bit words of one bitmap of a region: 512 pages.
   @usableFromInline static var regionWords: Int { 8 }
 
-  /// For each region first the words of pages present, then those of pages touched.
+  /// For each region, first the bitmap of present pages, then that of touched pages.
   @usableFromInline var words: [UInt64] = []
-  /// The round in which each region's touched pages were touched; those of older rounds are none.
+  /// The round that each region's bitmap of touched pages is from; in later rounds the bitmap is
+  /// void.
   @usableFromInline var rounds: [UInt32] = []
   private var indexOfRegion: [UInt64: Int] = [:]
-  /// The region that was looked for last, and its index; negative when no page came from it.
+  /// The region that was looked up last, and its index; negative when no page came from it.
   @usableFromInline var last = (number: UInt64.max, index: -1)
   @usableFromInline var round: UInt32 = 0
 
   /// Pages present now.
   package private(set) var count: UInt64 = 0
 
-  /// What is known of one page.
+  /// What is known about one page.
   @frozen @usableFromInline
   package struct Bits: Sendable {
+    /// Whether the page is present.
     @usableFromInline package var isPresent: Bool
+    /// Whether the page was touched in the current round.
     @usableFromInline package var isCurrent: Bool
 
     @inlinable init(isPresent: Bool, isCurrent: Bool) {
@@ -33,7 +36,8 @@ package struct PageTracker: Sendable {
 
   package init() {}
 
-  /// - Parameter address: of the page, or of any byte in it.
+  /// The bits of one page.
+  /// - Parameter address: address of the page, or of any byte in it.
   @inlinable
   package mutating func bits(of address: UInt64) -> Bits {
     if last.number != address >> 21 { find(address >> 21) }
@@ -41,8 +45,8 @@ package struct PageTracker: Sendable {
     return bits(of: address, in: last.index)
   }
 
-  /// Notes that the page at `address` was touched in this round and is present or withdrawn now.
-  /// - Returns: what was known of it before.
+  /// Notes that the page at `address` was touched in this round and is now present or withdrawn.
+  /// - Returns: the bits of the page before this call.
   @discardableResult
   package mutating func note(_ address: UInt64, isPresent: Bool) -> Bits {
     if last.number != address >> 21 { find(address >> 21) }
@@ -63,10 +67,10 @@ package struct PageTracker: Sendable {
     return known
   }
 
-  /// Bytes of a region.
+  /// Size of a region in bytes.
   package static let regionSize: UInt64 = 2 << 20
 
-  /// Where the regions begin that a page came from, ascending.
+  /// Addresses of the regions that pages came from, ascending.
   package var regions: [UInt64] { indexOfRegion.keys.sorted().map { $0 * Self.regionSize } }
 
   /// Begins a new round: no page has been touched in it yet.
@@ -88,7 +92,7 @@ package struct PageTracker: Sendable {
     )
   }
 
-  /// Looks for a region of this number.
+  /// Looks up the region with this number.
   @usableFromInline
   mutating func find(_ number: UInt64) { last = (number, indexOfRegion[number] ?? -1) }
 

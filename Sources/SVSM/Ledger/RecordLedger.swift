@@ -1,26 +1,26 @@
 internal import Errors
 
-/// The records of a migration, each admitted only if it may come next: what a source holds itself to, and
-/// a destination its source. Both come to the same transcript.
+/// The records of a migration, each admitted only if it may come next. A source applies it to its
+/// own records, and a destination to those of its source; both compute the same transcript.
 ///
-/// It knows no recovery: whoever was refused a record is through.
+/// It has no recovery: the first refused record ends the migration.
 struct RecordLedger: ~Copyable {
   var position = RecordPosition()
   var tracker = PageTracker()
   var transcript: RecordTranscript
 
-  /// - Parameter transferData: the payload of the session section, with which the transcript begins.
+  /// - Parameter transferData: the payload of the session section; the transcript begins with it.
   init(transferData: [UInt8]) throws(MigrationError) {
     transcript = try RecordTranscript(transferData: transferData)
   }
 
-  /// Private pages that are exported and not withdrawn.
+  /// Number of private pages that are exported and not withdrawn.
   var presentPages: UInt64 { tracker.count }
 
   /// Whether the page at `gpa` is exported and not withdrawn.
   mutating func isPresent(_ gpa: UInt64) -> Bool { tracker.bits(of: gpa).isPresent }
 
-  /// Counts a page record that is yet to be made; `transcript` takes them all in order.
+  /// Counts a page record before it is made. `transcript` gets the records afterwards, in order.
   /// - Throws: `EPOCH-ORDER`, `PAGE-SEQUENCE`, `PAGE-EPOCH`, `PAGE-REPEATED`, `PAGE-OPERATION`.
   mutating func count(_ page: PageMetadata, at offset: UInt64) throws(MigrationError) {
     try position.judge(page, at: offset, refuse)
@@ -30,7 +30,7 @@ struct RecordLedger: ~Copyable {
   }
 
   /// The transcript so far.
-  /// - Throws: `SESSION-STATE` while a counted page record is not in it.
+  /// - Throws: `SESSION-STATE` while a page record that was counted is not in it.
   private mutating func requireTranscript() throws(MigrationError) -> [UInt8] {
     guard transcript.pages == position.records else {
       throw MigrationError(.sessionState, "pages are still being packaged")
@@ -39,7 +39,7 @@ struct RecordLedger: ~Copyable {
   }
 
   /// The token that would close the current epoch now.
-  /// - Throws: `SESSION-STATE` while a counted page record is not made yet.
+  /// - Throws: `SESSION-STATE` while a page record that was counted is not in the transcript.
   mutating func token(isLast: Bool) throws(MigrationError) -> EpochToken {
     EpochToken(
       epoch: position.epoch, isLast: isLast, firstSequence: position.firstSequence,

@@ -1,11 +1,13 @@
 internal import Errors
 internal import Wire
 
-/// How far the records of a migration have come, and so what may come next: the rules of their order and
-/// their counts, each stated here and nowhere else (`Formats/stream.md`, sections 4.5 and 7 to 14).
+/// The position in the order of a migration's records, which determines what may come next. The
+/// rules about their order and counts are stated here and nowhere else (`Formats/stream.md`,
+/// sections 4.5 and 7 to 14).
 ///
-/// Judging changes nothing, and taking judges nothing. A broken rule goes to `refuse`, which ends the
-/// judgement by throwing, or notes the rule so that the rest is judged too.
+/// `judge` methods change nothing, and `take` methods judge nothing. A broken rule is passed to
+/// `refuse`, which ends the judgement by throwing, or reports the rule and lets the rest be judged
+/// too.
 /// Source: the rules of Intel TDX migration streams (sequence, epoch, one version per epoch).
 package struct RecordPosition {
   /// What may come next.
@@ -18,30 +20,30 @@ package struct RecordPosition {
     case committed
   }
 
-  /// The epoch that page records belong to now, from 1.
+  /// The open epoch: the one that page records belong to now. It counts from 1.
   package var epoch: UInt32 = 1
-  /// Page records of that epoch.
+  /// Page records of the open epoch.
   package var counts = PageCounts()
-  /// Sequence number of the first of them; before it came, the one that is due.
+  /// Sequence number of the first of them; before it came, the sequence number that is due.
   package var firstSequence: UInt64 = 1
-  /// The sequence number that is due.
+  /// Sequence number of the next page record.
   package var sequence: UInt64 = 1
   /// Page records of all epochs.
   package var records: UInt64 = 0
   /// What may come next.
   package var phase = Phase.pages
-  /// Final records so far.
+  /// Final records so far, by kind.
   package var final = FinalCounts()
-  /// The sequence number that is due of final records.
+  /// Sequence number of the next final record.
   package var finalSequence: UInt64 = 1
-  /// The index that is due of final records of each kind.
+  /// Index of the next final record of each kind.
   package var finalIndex = FinalCounts()
 
   package init() {}
 
   // MARK: Page records
 
-  /// Whether a page record may come here.
+  /// Judges whether a page record may come here.
   /// - Parameter offset: where it begins in the stream.
   /// - Throws: `EPOCH-ORDER`, `PAGE-SEQUENCE`, `PAGE-EPOCH`.
   func judge(
@@ -68,8 +70,8 @@ package struct RecordPosition {
     }
   }
 
-  /// Whether a page record of the open epoch may do what it says.
-  /// - Parameter known: what came of the page before.
+  /// Judges whether a page record of the open epoch may do what it says.
+  /// - Parameter known: the bits of its page before this record.
   /// - Throws: `PAGE-REPEATED`, `PAGE-OPERATION`.
   func judge(
     _ page: PageMetadata, after known: PageTracker.Bits, at offset: UInt64,
@@ -100,7 +102,7 @@ package struct RecordPosition {
     passPage()
   }
 
-  /// Counts a page record, but not for the open epoch.
+  /// Counts a page record that is not added to the counts of the open epoch.
   package mutating func passPage() {
     sequence &+= 1
     records += 1
@@ -108,10 +110,10 @@ package struct RecordPosition {
 
   // MARK: Epoch tokens
 
-  /// Whether a token may close the epoch here.
+  /// Judges whether a token may close the epoch here.
   /// - Parameters:
-  ///   - isFirst: whether the sequence number that it begins with is that of the epoch.
-  ///   - transcript: of all that came before it; nil when that is not to be compared.
+  ///   - isFirst: whether the token's first sequence number is that of the epoch.
+  ///   - transcript: the transcript of all records before it; nil when it is not compared.
   /// - Throws: `EPOCH-ORDER`, `EPOCH-COUNT`, `EPOCH-TRANSCRIPT`.
   func judge(
     _ token: EpochToken, isFirst: Bool, transcript: [UInt8]?, at offset: UInt64,
@@ -150,7 +152,7 @@ package struct RecordPosition {
     }
   }
 
-  /// Closes the epoch, and the pages with the last one.
+  /// Closes the epoch; the last token also ends the page records.
   mutating func take(_ token: EpochToken) {
     if !token.isLast { beginEpoch() } else if phase == .pages { phase = .final }
   }
@@ -172,7 +174,7 @@ package struct RecordPosition {
 
   // MARK: Final records
 
-  /// Whether a final record may come here.
+  /// Judges whether a final record may come here.
   /// - Throws: `FINAL-ORDER`.
   func judge(
     _ record: FinalRecord, at offset: UInt64, _ refuse: MigrationError.Refusal
@@ -209,10 +211,10 @@ package struct RecordPosition {
 
   // MARK: The commit
 
-  /// Whether a commit may end the migration here.
+  /// Judges whether a commit may end the migration here.
   /// - Parameters:
-  ///   - presentPages: private pages that are exported and not withdrawn.
-  ///   - transcript: of all that came before it; nil when that is not to be compared.
+  ///   - presentPages: number of private pages that are exported and not withdrawn.
+  ///   - transcript: the transcript of all records before it; nil when it is not compared.
   /// - Throws: `FINAL-ORDER`, `COMMIT-TOTALS`, `COMMIT-TRANSCRIPT`, `VCPU-COUNT`, `SECTION-LENGTH`.
   func judge(
     _ commit: CommitRecord, presentPages: UInt64, transcript: [UInt8]?, at offset: UInt64,

@@ -2,19 +2,20 @@ internal import Cryptography
 package import Errors
 internal import Wire
 
-/// The transcript of a migration: SHA-384 of what each record says, in stream order
+/// The transcript of a migration: SHA-384 over the transfer data, then the first 48 bytes of each
+/// page record, each epoch token and the fixed part of each final record, in stream order
 /// (`Formats/stream.md`, section 4.5).
 package struct RecordTranscript: ~Copyable {
-  /// Page records are digested this many bytes at once: what 64 of them add.
+  /// Number of bytes of page records that are hashed at once: the heads of 64 records.
   private static let headsSize = 64 * PageMetadata.contentOffset
 
   private var digest: SHA384
-  /// What is not digested yet.
+  /// Heads of page records that are not hashed yet.
   private var heads: [UInt8] = []
-  /// Page records in it.
+  /// Number of page records in the transcript.
   private(set) var pages: UInt64 = 0
 
-  /// - Parameter transferData: the payload of the session section, with which it begins.
+  /// - Parameter transferData: the payload of the session section; the transcript begins with it.
   package init(transferData: [UInt8]) throws(MigrationError) {
     var digest = try SHA384()
     try digest.update(transferData)

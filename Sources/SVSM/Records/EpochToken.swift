@@ -1,13 +1,14 @@
 package import Errors
 package import Wire
 
-/// Closes one round of pages with its counts, so that none can be dropped or added unseen.
+/// Closes one epoch with the counts of its page records, so that no record can be dropped or added
+/// unnoticed.
 ///
-/// Readable by anyone, authenticated under the session's epoch key. Source: the epoch token of
-/// Intel TDX migration.
+/// Anyone can read it; it is authenticated under the session's epoch key. Source: the epoch token
+/// of Intel TDX migration.
 package struct EpochToken: Sendable, Hashable {
-  /// One record of the section `snp-epochs`. What comes before the tag is the associated data; there is no
-  /// plaintext.
+  /// One record of the section `snp-epochs`. The fields before the tag are the associated data;
+  /// there is no plaintext.
   package struct Layout: WireRecord {
     package static let name = "epoch-token"
 
@@ -33,9 +34,13 @@ package struct EpochToken: Sendable, Hashable {
     package var tag: WireBytes<16>
   }
 
+  /// Number of the epoch, from 1.
   package var epoch: UInt32
+  /// Whether this is the last epoch, in which the guest is paused.
   package var isLast: Bool
+  /// Sequence number of the first page record of the epoch.
   package var firstSequence: UInt64
+  /// Page records of the epoch, by operation.
   package var counts: PageCounts
   /// SHA-384, 48 bytes.
   package var transcript: [UInt8]
@@ -50,8 +55,8 @@ package struct EpochToken: Sendable, Hashable {
     self.transcript = transcript
   }
 
-  /// Decodes a token, but for its tag.
-  /// - Parameter refuse: takes what breaks a rule and leaves the fields readable.
+  /// Decodes a token, except for its tag.
+  /// - Parameter refuse: called with a broken rule that leaves the fields readable.
   /// - Throws: `SECTION-RESERVED`, `EPOCH-COUNT`.
   package init(
     from cursor: inout ByteCursor, refuse: MigrationError.Refusal = MigrationError.refuse
@@ -96,7 +101,7 @@ package struct EpochToken: Sendable, Hashable {
   }
 }
 
-/// How many page records of each operation there were.
+/// Number of page records of each operation.
 package struct PageCounts: Sendable, Hashable {
   package var migrated: UInt64 = 0
   package var migratedAgain: UInt64 = 0
@@ -108,7 +113,7 @@ package struct PageCounts: Sendable, Hashable {
     self.cancelled = cancelled
   }
 
-  /// All records, or nil when the sum has no 64-bit value.
+  /// Number of all records; nil when the sum does not fit in 64 bits.
   package var total: UInt64? {
     let (first, overflowed) = migrated.addingReportingOverflow(migratedAgain)
     let (sum, overflowedAgain) = first.addingReportingOverflow(cancelled)

@@ -3,8 +3,8 @@ internal import SEVSNP
 package import Wire
 
 extension FinalRecord {
-  /// What a final record tells of. All that is known of a kind beside the code that makes its plaintext
-  /// (`SourceSVSM`) and takes it (`ImportedState`) stands in its row.
+  /// What a final record contains. Everything about a kind is in its row, except the code that
+  /// makes its plaintext (`SourceSVSM`) and the code that accepts it (`ImportedState`).
   package enum Kind: UInt16, Sendable, CaseIterable {
     case vcpu = 1
     case service = 2
@@ -14,31 +14,32 @@ extension FinalRecord {
 
   /// The row of one kind in the table of kinds.
   package struct KindRow {
-    /// The name in outputs; its section is called so after `snp-`.
+    /// The name in outputs. With the prefix `snp-` it is the name of the section.
     package var name: String
     /// The name in the places of recipes (`Formats/vectors.md`, section 2).
     package var placeName: String
-    /// Several of them, in a message.
+    /// The plural in messages.
     package var plural: String
-    /// Whether a guest can have several, told apart by their index.
+    /// Whether a guest can have several records of this kind, distinguished by their index.
     package var hasInstances: Bool
-    /// Where the commit counts them.
+    /// The field of the commit that counts records of this kind.
     package var count: WritableKeyPath<CommitRecord.Layout, BE32>
-    /// What is encrypted.
+    /// The form of the plaintext.
     package var plaintext: Plaintext
-    /// The refusal of a plaintext that cannot have its length.
+    /// The refusal of a plaintext with a length that this kind cannot have.
     var wrongLength: (code: ErrorCode, what: String)
-    /// Whether other kinds tell some of the same facts, so that they are held against each other.
+    /// Whether other kinds contain some of the same facts, so that they are compared with each
+    /// other.
     var isCompared: Bool
   }
 
   /// The form of a plaintext.
   package enum Plaintext {
-    /// A record, of which one field may be a record of another layout.
+    /// A record. One of its fields may be a record of another layout.
     case record(any WireRecord.Type, part: (name: String, layout: any WireRecord.Type)? = nil)
-    /// A record and as many bytes as are left, which have a name.
+    /// A record, followed by all remaining bytes under the name `rest`.
     case open(any WireRecord.Type, rest: String)
-    /// Records that follow each other, each with this name.
+    /// Records one after the other, each under the name `entry`.
     case list(any WireRecord.Type, entry: String)
   }
 }
@@ -73,12 +74,13 @@ extension FinalRecord.Kind {
     }
   }
 
-  /// Where a list of all kinds has it.
+  /// Index of this kind in a list of all kinds.
   package var position: Int { Int(rawValue) - 1 }
 
-  /// Whether a piece of this kind can have `count` bytes. A ciphertext is as long as its plaintext: who
-  /// has no key knows that too.
-  /// - Throws: `VCPU-SYNTAX`, `SECRETS-PAGE`; `STREAM-TRUNCATED` for a piece that ends inside of a part.
+  /// Makes sure that a piece of this kind can have `count` bytes. A ciphertext is as long as its
+  /// plaintext, so the check needs no key.
+  /// - Throws: `VCPU-SYNTAX`, `SECRETS-PAGE`; `STREAM-TRUNCATED` for a service that ends in its
+  ///   fixed part and for page states that end inside of a run.
   package func requireLength(_ count: Int) throws(MigrationError) {
     let row = row
     let (fits, expected) =
@@ -94,26 +96,26 @@ extension FinalRecord.Kind {
   }
 }
 
-/// How many final records of each kind there were.
+/// Number of final records of each kind.
 package struct FinalCounts: Sendable, Hashable {
   private var counts = [UInt32](repeating: 0, count: FinalRecord.Kind.allCases.count)
 
   package init() {}
 
-  /// As a commit has them.
+  /// The counts in a commit.
   init(_ commit: CommitRecord.Layout) {
     for kind in FinalRecord.Kind.allCases { self[kind] = commit[keyPath: kind.row.count].value }
   }
 
-  /// Writes them to a commit.
+  /// Writes the counts to a commit.
   func put(in commit: inout CommitRecord.Layout) {
     for kind in FinalRecord.Kind.allCases { commit[keyPath: kind.row.count] = BE32(self[kind]) }
   }
 
-  /// All records.
+  /// Number of final records of all kinds.
   package var total: UInt64 { counts.reduce(0) { $0 + UInt64($1) } }
 
-  /// How many of `kind` there were.
+  /// Number of records of `kind`.
   package subscript(kind: FinalRecord.Kind) -> UInt32 {
     get { counts[kind.position] }
     set { counts[kind.position] = newValue }

@@ -2,7 +2,7 @@ internal import Errors
 package import SEVSNP
 package import Wire
 
-/// One vCPU inside a final record.
+/// The plaintext of a final record that holds a vCPU.
 package enum VCPUPlaintext {
   /// The whole plaintext.
   package struct Layout: WireRecord {
@@ -14,7 +14,7 @@ package enum VCPUPlaintext {
     package var vmpl: U8
     /// Zero.
     package var reserved: WireBytes<11>
-    /// The page, as `VMSA` has it.
+    /// The VMSA page, in the layout of `VMSA`.
     package var vmsa: WirePart<VMSA.Layout>
   }
 
@@ -36,7 +36,7 @@ package enum VCPUPlaintext {
   }
 }
 
-/// One service inside a final record.
+/// The plaintext of a final record that holds a service.
 package enum ServicePlaintext {
   /// The fixed part; the blob follows.
   package struct Layout: WireRecord {
@@ -46,7 +46,7 @@ package enum ServicePlaintext {
     package var kind: BE16
     /// Bit 0: mandatory.
     package var flags: BE16
-    /// Of the blob's own format.
+    /// Version of the blob's own format.
     package var version: BE32
     /// Rises with each migration.
     package var generation: BE64
@@ -82,7 +82,7 @@ package enum ServicePlaintext {
   }
 }
 
-/// The secrets page's portable part inside a final record.
+/// The plaintext of a final record that holds the portable part of the secrets page.
 package enum SecretsPlaintext {
   /// The whole plaintext.
   package struct Layout: WireRecord {
@@ -90,7 +90,7 @@ package enum SecretsPlaintext {
 
     /// Guest-physical address of the page.
     package var gpa: BE64
-    /// As `SecretsPageFacts` has them.
+    /// The facts, in the layout of `SecretsPageFacts`.
     package var facts: WirePart<SecretsPageFacts.Layout>
   }
 

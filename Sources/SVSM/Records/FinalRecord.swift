@@ -5,7 +5,8 @@ package import Wire
 /// The envelope of one encrypted piece of final state: a vCPU, a service, the secrets page's facts
 /// or a part of the page-state map.
 package struct FinalRecord: Sendable, Hashable {
-  /// The fixed part of a final record; the ciphertext follows. What comes before the tag is the associated data.
+  /// The fixed part of a final record. The ciphertext follows. The fields before the tag are the
+  /// associated data.
   package struct Layout: WireRecord {
     package static let name = "final-record"
 
@@ -28,12 +29,14 @@ package struct FinalRecord: Sendable, Hashable {
   /// The longest ciphertext: a service of the largest size with its header.
   package static let maximumLength = ServiceState.maximumSize + ServicePlaintext.Layout.size
 
-  /// Runs of the page-state map in one part: 768 KiB.
+  /// Largest number of runs of the page-state map in one part: 768 KiB.
   static let runsPerPart = 32768
 
   package var kind: Kind
   package var index: UInt32
+  /// Number among all final records, from 1; the AEAD nonce.
   package var sequence: UInt64
+  /// Length of the ciphertext in bytes.
   package var length: UInt32
 
   package init(kind: Kind, index: UInt32, sequence: UInt64, length: UInt32) {
@@ -43,7 +46,8 @@ package struct FinalRecord: Sendable, Hashable {
     self.length = length
   }
 
-  /// Where a stream has a record: what its section is for, and the section's instance.
+  /// Where a stream holds a record: the kind that its section is for, and the section's instance
+  /// id.
   package struct Place: Sendable, Hashable {
     package var kind: Kind
     package var index: UInt32
@@ -51,9 +55,9 @@ package struct FinalRecord: Sendable, Hashable {
     package init(_ kind: Kind, _ index: UInt32) { (self.kind, self.index) = (kind, index) }
   }
 
-  /// Bytes of the record that begins at `cursor`, fixed part and ciphertext: all that is judged of it
-  /// before its tag, since it says where the record ends.
-  /// - Throws: `SECTION-LENGTH`; `STREAM-TRUNCATED` when the fixed part is not whole.
+  /// Size in bytes of the record that begins at `cursor`: fixed part and ciphertext. The length is
+  /// the only field that is judged before the tag, because it tells where the record ends.
+  /// - Throws: `SECTION-LENGTH`; `STREAM-TRUNCATED` when the fixed part is incomplete.
   package static func size(at cursor: ByteCursor) throws(MigrationError) -> Int {
     let start = cursor.offset
     var cursor = cursor
@@ -67,12 +71,13 @@ package struct FinalRecord: Sendable, Hashable {
     return Layout.size + Int(length)
   }
 
-  /// Decodes the fixed part, but for its tag; the ciphertext follows. A destination has checked the tag.
+  /// Decodes the fixed part, except for its tag; the ciphertext follows. A destination has checked
+  /// the tag before.
   /// - Parameters:
-  ///   - place: where the stream has it. A record of unknown kind is taken for one of this kind, once
-  ///     that was refused.
-  ///   - refuse: takes what breaks a rule and leaves the record readable.
-  /// - Throws: `FINAL-ORDER` when it belongs elsewhere, `SECTION-RESERVED`.
+  ///   - place: the section of the stream that holds the record. After the refusal of an unknown
+  ///     kind, the record is treated as one of this kind.
+  ///   - refuse: called with a broken rule that leaves the record readable.
+  /// - Throws: `FINAL-ORDER` when the record belongs in another section, `SECTION-RESERVED`.
   package init(
     from cursor: inout ByteCursor, in place: Place,
     refuse: MigrationError.Refusal = MigrationError.refuse
@@ -109,9 +114,10 @@ package struct FinalRecord: Sendable, Hashable {
   }
 }
 
-/// Ends the final state: totals and transcript. Without it nothing is restored.
+/// Ends the final state with totals and transcript. Without a commit nothing is restored.
 package struct CommitRecord: Sendable, Hashable {
-  /// The section `snp-commit`. What comes before the tag is the associated data; there is no plaintext.
+  /// The section `snp-commit`. The fields before the tag are the associated data; there is no
+  /// plaintext.
   package struct Layout: WireRecord {
     package static let name = "commit"
 
@@ -146,9 +152,13 @@ package struct CommitRecord: Sendable, Hashable {
   /// The only version.
   private static let version: UInt16 = 1
 
+  /// Number of epochs.
   package var epochs: UInt32
+  /// Number of page records of all epochs.
   package var pageRecords: UInt64
+  /// Number of private pages that were exported and not withdrawn.
   package var privatePages: UInt64
+  /// Final records before the commit, by kind.
   package var final: FinalCounts
   /// SHA-384, 48 bytes.
   package var transcript: [UInt8]
@@ -164,8 +174,8 @@ package struct CommitRecord: Sendable, Hashable {
     self.transcript = transcript
   }
 
-  /// Decodes a commit, but for its tag.
-  /// - Parameter refuse: takes what breaks a rule and leaves the fields readable.
+  /// Decodes a commit, except for its tag.
+  /// - Parameter refuse: called with a broken rule that leaves the fields readable.
   /// - Throws: `SESSION-VERSION`, `SECTION-RESERVED`, `COMMIT-TOTALS`.
   package init(
     from cursor: inout ByteCursor, refuse: MigrationError.Refusal = MigrationError.refuse

@@ -1,8 +1,9 @@
 internal import Errors
 package import SEVSNP
 
-/// What an SVSM holds of its guest beside the guest's memory.
+/// The state of a guest that its SVSM holds in addition to the guest's memory.
 package struct TrustedGuestState: Sendable, Hashable {
+  /// The state of every page of the guest.
   package var pageStates: PageStateMap
   /// In order of APIC id.
   package var vcpus: [VCPUState]
@@ -14,8 +15,8 @@ package struct TrustedGuestState: Sendable, Hashable {
     self.services = services
   }
 
-  /// Whether a destination would take this guest: what it refuses must not leave, for the source is
-  /// over once it has committed.
+  /// Makes sure that a destination would accept this guest. What a destination refuses must not
+  /// leave, because the source cannot go on after its commit.
   /// - Throws: `VCPU-COUNT`, `VCPU-VMPL`, `VCPU-EFER`, `VCPU-FEATURES`, `VCPU-REPEATED`,
   ///   `SERVICE-SYNTAX`, `SERVICE-UNKNOWN`, `MAP-SYNTAX`.
   func validateForExport(features: SEVFeatures) throws(MigrationError) {
@@ -47,8 +48,9 @@ package struct TrustedGuestState: Sendable, Hashable {
   /// Guest-physical address of the secrets page, when the guest has one.
   package var secretsPage: UInt64? { pageStates.runs.first { $0.state == .secrets }?.gpa }
 
-  /// What travels of the secrets page; nil when the guest has none.
-  /// - Parameter page: its content.
+  /// The part of the secrets page that migrates, and its address; nil when the guest has no secrets
+  /// page.
+  /// - Parameter page: content of the secrets page, 4096 bytes.
   /// - Throws: `SECRETS-PAGE`.
   func secrets(
     in page: [UInt8]?
@@ -61,9 +63,9 @@ package struct TrustedGuestState: Sendable, Hashable {
   }
 }
 
-/// What a destination restores once the commit is good.
+/// What a destination restores after a good commit.
 package struct RestoredState: Sendable {
   package var guest: TrustedGuestState
-  /// The rebuilt secrets page and where it goes; its keys are the destination's own.
+  /// The rebuilt secrets page and its guest-physical address. Its keys are the destination's own.
   package var secretsPage: (gpa: UInt64, page: [UInt8])?
 }

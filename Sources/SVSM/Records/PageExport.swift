@@ -2,35 +2,35 @@ internal import Cryptography
 package import Errors
 internal import Wire
 
-/// Some pages on their way out of the source SVSM, packaged by one call.
+/// A batch of pages on their way out of the source SVSM, packaged by one call.
 ///
 /// `SourceSVSM` begins an export, which gives the pages their sequence numbers; any one thread then
-/// packages them; the SVSM finishes the exports in the order in which it began them. Several can be
-/// under way at once, as on a machine where several vCPUs run the SVSM. No number ever serves two
-/// plaintexts: an export packages once for each time it is begun. An export of cancels takes no
-/// content.
+/// packages them, and the SVSM finishes the exports in the order in which it began them. Several
+/// exports can be in progress at once, as on a machine where several vCPUs run the SVSM. No
+/// sequence number is ever used for two plaintexts: an export packages once for each time it is
+/// begun. An export of cancel records takes no content.
 package final class PageExport: @unchecked Sendable {
-  /// Pages one export takes at most.
+  /// Largest number of pages in one export.
   package static let capacity = 64
 
   enum Stage { case idle, begun, packaged, dead }
 
-  /// Of the first page; the others follow it, one sequence number and one page each.
+  /// Metadata of the first page. Each of the others has the next sequence number and page address.
   private(set) var first: PageMetadata?
-  /// Bit i: page i was exported in an earlier epoch and is not exported for the first time.
+  /// Bit i: page i was exported in an earlier epoch, so its operation is `migrateAgain`.
   private var again: UInt64 = 0
   private(set) var count = 0
   private(set) var stage = Stage.idle
   private var sealer: AEADSealer
-  /// Notes each page's content, in sessions of several epochs.
+  /// Computes the digest of each page's content; nil in sessions of one epoch.
   private var digester: PageDigester?
-  /// What it noted, one for each page.
+  /// The digests, one for each page.
   private(set) var digests: [UInt64]
-  /// Metadata and tag of each record, as they go into the transcript: the SVSM's own copy.
-  // A variable, since Swift 6.3.1 lends no span of a constant that an object holds.
+  /// Metadata and tag of each record, as the transcript takes them: the SVSM's own copy.
+  // A variable, because Swift 6.3.1 gives no span of a constant property of an object.
   private var heads = PageBuffer(count: capacity * PageMetadata.contentOffset)
 
-  /// - Parameter digestKey: to note what is exported; nil where nobody will ask.
+  /// - Parameter digestKey: key of the page digests; nil when pages are exported only once.
   init(_ keys: SessionKeys, digestKey: SecretBytes?) throws(MigrationError) {
     sealer = try keys.pageSealer()
     if let digestKey {
@@ -42,10 +42,10 @@ package final class PageExport: @unchecked Sendable {
     }
   }
 
-  /// What the transcript takes of the packaged pages.
+  /// The heads of the packaged records, which the transcript takes.
   var transcribed: Span<UInt8> {
     @_lifetime(borrow self) get {
-      // The buffer, which this object holds for good, keeps the bytes.
+      // The bytes belong to the buffer, which lives as long as this object.
       unsafe _overrideLifetime(heads.span, borrowing: self)
         .extracting(first: count * PageMetadata.contentOffset)
     }
@@ -57,7 +57,7 @@ package final class PageExport: @unchecked Sendable {
     }
   }
 
-  /// - Parameter again: bit i: page i has been exported before.
+  /// - Parameter again: bit i is set when page i has been exported before.
   func begin(_ first: PageMetadata, count: Int, again: UInt64) {
     (self.first, self.count, self.again, stage) = (first, count, again, .begun)
   }
@@ -67,12 +67,12 @@ package final class PageExport: @unchecked Sendable {
   /// Packages the pages: encrypts each and writes metadata, tag and ciphertext.
   ///
   /// - Parameters:
-  ///   - pages: the content, 4096 bytes for each page; none for cancels.
-  ///   - records: where the records go, `PageMetadata.recordSize` bytes each.
-  ///   - start: place of the first record in `records`.
-  ///   - stride: bytes from one record to the next.
-  /// - Throws: `SESSION-STATE` when no export was begun; `INTERNAL-CRYPTOGRAPHY`. It cannot be used
-  ///   afterwards.
+  ///   - pages: the content, 4096 bytes for each page; empty for cancel records.
+  ///   - records: the buffer that takes the records, `PageMetadata.recordSize` bytes each.
+  ///   - start: offset of the first record in `records`.
+  ///   - stride: bytes from the start of one record to the start of the next.
+  /// - Throws: `SESSION-STATE` when no export was begun; `INTERNAL-CRYPTOGRAPHY`, after which the
+  ///   export cannot be used again.
   package func package(
     _ pages: Span<UInt8>, into records: inout MutableSpan<UInt8>, at start: Int, stride: Int
   ) throws(MigrationError) {
@@ -80,7 +80,7 @@ package final class PageExport: @unchecked Sendable {
       throw MigrationError(.sessionState, "no such pages are to be packaged")
     }
     stage = .dead
-    // Read once: each access to a property of an object is checked.
+    // Read once: Swift checks each access to a property of an object at run time.
     let (heads, again, isNoted) = (self.heads, self.again, !digests.isEmpty)
     let isCancel = page.operation == .cancel
     var copies = heads.mutableSpan

@@ -4,10 +4,10 @@ package import Wire
 
 /// What a destination must know of one wrapped page, authenticated as associated data.
 ///
-/// Source: the design's page metadata; the operations follow Intel TDX's GPA list, of which this is
-/// the nearest complete peer.
+/// Source: the design's page metadata; the operations follow Intel TDX's GPA list, the nearest
+/// complete counterpart.
 package struct PageMetadata: Sendable, Hashable {
-  /// What to do with the page.
+  /// What the record does to the page.
   package enum Operation: UInt8, Sendable, CaseIterable {
     /// First export of this page.
     case migrate = 1
@@ -17,8 +17,8 @@ package struct PageMetadata: Sendable, Hashable {
     case cancel = 3
   }
 
-  /// One record of the section `snp-private-pages`. Of the content only the place is taken from here: it is
-  /// sealed and opened where it lies.
+  /// One record of the section `snp-private-pages`. The content is sealed and opened in place, so
+  /// only its offset and size are taken from this layout.
   package struct Layout: WireRecord {
     package static let name = "page-record"
 
@@ -52,22 +52,28 @@ package struct PageMetadata: Sendable, Hashable {
     }
   }
 
-  // Computed, not stored: a stored one is not folded into its uses, of which there are some for each page.
+  // Computed, because the compiler does not fold a stored constant into its uses, which occur for
+  // each page.
 
   /// Bytes of the metadata: what is authenticated as associated data.
   package static var encodedSize: Int { Layout.Metadata.size }
-  /// Where ciphertext begins in a record.
+  /// Offset of the ciphertext in a record.
   package static var contentOffset: Int { Layout.offset(of: \.content) }
-  /// Bytes of a whole record.
+  /// Size of a whole record in bytes.
   package static var recordSize: Int { Layout.size }
-  /// Bytes of a page.
+  /// Size of a page in bytes.
   package static var pageSize: Int { Layout.range(of: \.content).count }
 
+  /// Number of the record, from 1; the AEAD nonce.
   package var sequence: UInt64
+  /// Guest-physical address of the page.
   package var gpa: UInt64
+  /// Number of the epoch, from 1.
   package var epoch: UInt32
   package var operation: Operation
+  /// Size of the RMP entry that covers the page.
   package var size: RMPPageSize
+  /// Access permissions of the four VMPLs to the page.
   package var permissions: VMPLPermissions
 
   package init(
@@ -87,12 +93,12 @@ package struct PageMetadata: Sendable, Hashable {
     gpa % UInt64(pageSize) == 0 && gpa < PageStateMap.addressLimit
   }
 
-  /// Bytes of plaintext under the tag.
+  /// Bytes of plaintext under the tag: 4096, or 0 in a cancel record.
   package var length: Int { operation == .cancel ? 0 : Self.pageSize }
 
-  /// Decodes the metadata of a record that is not the no-operation record, and judges the fields in the order
-  /// of the layout.
-  /// - Parameter refuse: takes what breaks a rule and leaves the fields readable.
+  /// Decodes the metadata of a record that is not the no-operation record, and judges the fields in
+  /// the order of the layout.
+  /// - Parameter refuse: called with a broken rule that leaves the fields readable.
   /// - Throws: `PAGE-ADDRESS`, `PAGE-OPERATION`, `PAGE-SIZE`, `SECTION-RESERVED`,
   ///   `PAGE-PERMISSIONS`, each with the offset of its field.
   package init(
@@ -128,7 +134,7 @@ package struct PageMetadata: Sendable, Hashable {
     try requireMeaning(of: record, at: start, refuse)
   }
 
-  /// What must hold of the other fields of a record whose operation is known.
+  /// Judges the other fields of a record whose operation is known.
   private func requireMeaning(
     of record: Layout.Metadata, at start: UInt64, _ refuse: MigrationError.Refusal
   ) throws(MigrationError) {
@@ -163,13 +169,13 @@ package struct PageMetadata: Sendable, Hashable {
     }
   }
 
-  /// Whether a record's metadata say that it is a cancel. Precondition: it has them.
+  /// Whether a record's metadata say that it is a cancel. Precondition: it contains the metadata.
   static func isCancel(_ record: Span<UInt8>) -> Bool {
     record[Layout.offset(of: \.metadata.operation)] == Operation.cancel.rawValue
   }
 
-  /// A byte of content in a record that says it is a cancel: it has none, and its tag covers none.
-  /// Precondition: the record is whole.
+  /// The first nonzero content byte of a record that says it is a cancel. A cancel record has no
+  /// content, and its tag covers none. Precondition: the record is whole.
   static func stray(in record: Span<UInt8>) -> StrayByte? {
     guard isCancel(record),
       let place = (contentOffset..<recordSize).first(where: { record[$0] != 0 })

@@ -1,6 +1,6 @@
 internal import SEVSNP
 
-/// Looks pages up in ascending order at no cost per page, and anywhere else by bisection.
+/// Looks up pages: at no cost per page in ascending order, and by binary search elsewhere.
 struct PageStateCursor {
   private let map: PageStateMap
   private var current: PageRun?

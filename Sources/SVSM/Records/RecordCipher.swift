@@ -2,9 +2,10 @@ internal import Cryptography
 internal import Errors
 internal import Wire
 
-/// How records meet the cipher: what is associated data, where the tag stands, which nonce.
+/// How records are sealed and opened: what is associated data, where the tag is, and which nonce is
+/// used.
 extension AEADSealer {
-  /// Seals a page into its record, whose metadata is written already.
+  /// Seals a page into its record, in which the metadata are already written.
   mutating func sealPage(
     _ metadata: PageMetadata, _ page: Span<UInt8>, into record: inout MutableSpan<UInt8>,
     at offset: Int
@@ -15,14 +16,14 @@ extension AEADSealer {
       tag: offset + PageMetadata.encodedSize, ciphertext: offset + PageMetadata.contentOffset)
   }
 
-  /// The tag over `bytes` alone.
+  /// The tag over `bytes` as associated data, without plaintext.
   mutating func tag(sequence: UInt64, over bytes: [UInt8]) throws(MigrationError) -> [UInt8] {
     try seal([], nonce: AEADNonce(sequence: sequence), associatedData: bytes).tag
   }
 }
 
 extension AEADOpener {
-  /// Opens a page record, whatever its metadata says; nothing of it is judged before the tag.
+  /// Opens a page record whatever its metadata say; nothing in it is judged before the tag.
   /// - Returns: whether it authenticates.
   mutating func openPage(
     _ record: Span<UInt8>, into page: inout MutableSpan<UInt8>, at position: Int
@@ -39,7 +40,8 @@ extension AEADOpener {
       at: position)
   }
 
-  /// Opens a whole final record, whatever its fixed part says; nothing of it is judged before the tag.
+  /// Opens a whole final record whatever its fixed part says; nothing in it is judged before the
+  /// tag.
   /// - Returns: the plaintext; nil when it does not authenticate.
   mutating func openFinal(_ record: Span<UInt8>) -> [UInt8]? {
     let headSize = FinalRecord.Layout.size

@@ -4,10 +4,10 @@ package import Wire
 
 /// The integrity seal: a signed hash tree over every byte of a stream.
 ///
-/// It stands between EOF and the VM description, where QEMU, analyze-migration and volatility3 all
-/// pass it by. It covers the bytes before it by the tree and the VM description behind it by a
-/// digest. Anyone can find the first damaged chunk with it, without keys; the signature says whose
-/// stream it is.
+/// It is between EOF and the VM description, where QEMU, analyze-migration and volatility3 all
+/// ignore it. Its hash tree covers the bytes before it, and a digest covers the VM description
+/// after it. Anyone can find the first damaged chunk with it, without keys; the signature tells
+/// whose stream it is.
 package struct Seal: Sendable, Hashable {
   /// The fixed part of a seal. Evidence, leaves and signature follow.
   package struct Layout: WireRecord {
@@ -29,7 +29,7 @@ package struct Seal: Sendable, Hashable {
     package var coveredLength: BE64
     /// Leaves.
     package var chunkCount: BE64
-    /// Of the hash tree.
+    /// Root of the hash tree.
     package var root: WireBytes<32>
     /// Bytes of the VM description record after the seal.
     package var trailerLength: BE64
@@ -45,18 +45,18 @@ package struct Seal: Sendable, Hashable {
   private static let version: UInt16 = 1
   /// SHA-256.
   private static let hash: UInt16 = 1
-  /// Bytes of a leaf of the hash tree: what is hashed at once. The last may be shorter.
+  /// Size in bytes of a chunk, which is a leaf of the hash tree. The last chunk may be shorter.
   package static let chunkSize = 256 << 10
   /// Bytes of the signature: r and s, 48 bytes each.
   package static let signatureSize = 96
-  /// What is sealed: a signature under one kind is none under the other.
+  /// What is sealed. A signature under one kind is not valid under the other.
   package enum Kind: Sendable {
     /// An SNP stream: the signer is the source of its session.
     case snp
     /// A plain QEMU stream: the signer vouches for nothing but its bytes.
     case plain
 
-    /// What the signature covers begins with this.
+    /// The first bytes of what the signature covers.
     fileprivate var label: [UInt8] {
       switch self {
       case .snp: Array("svsm-migration v1 seal".utf8) + [0]
@@ -69,14 +69,14 @@ package struct Seal: Sendable, Hashable {
   package var coveredLength: UInt64
   /// Root of the hash tree: 32 bytes.
   package var root: [UInt8]
-  /// Bytes of the VM description record behind the seal.
+  /// Length in bytes of the VM description record after the seal.
   package var trailerLength: UInt64
   /// SHA-256 of the VM description record.
   package var trailerHash: [UInt8]
   /// The signer's public key, 97 bytes; nil when the seal is unsigned.
   package var signer: [UInt8]?
 
-  /// Leaves that `coveredLength` bytes have.
+  /// Number of chunks in `coveredLength` bytes: the leaves of the hash tree.
   package var chunkCount: UInt64 {
     let size = UInt64(Self.chunkSize)
     return coveredLength / size + (coveredLength % size == 0 ? 0 : 1)
@@ -99,6 +99,10 @@ package struct Seal: Sendable, Hashable {
     return record.bytes
   }
 
+  /// - Parameters:
+  ///   - root: root of the hash tree, 32 bytes.
+  ///   - trailer: the VM description record after the seal; empty when there is none.
+  ///   - signer: the signer's public key, 97 bytes; nil for an unsigned seal.
   package init(
     coveredLength: UInt64, root: [UInt8], trailer: [UInt8], signer: [UInt8]?
   ) throws(MigrationError) {
@@ -153,10 +157,11 @@ package struct Seal: Sendable, Hashable {
       \.chunkCount, "\(chunkCount)", "\(record.chunkCount.value)")
   }
 
-  /// What a signer of a stream of `kind` signs.
+  /// The message that a signer of a stream of `kind` signs.
   package func message(as kind: Kind) -> [UInt8] { kind.label + encoded }
 
-  /// Whether `signature` is the signer's over this seal of a stream of `kind`.
+  /// Whether `signature` (r and s, 48 bytes each) is the signer's over this seal of a stream of
+  /// `kind`.
   package func isSigned(_ signature: [UInt8], as kind: Kind) throws(MigrationError) -> Bool {
     guard let signer, let key = try? P384.PublicKey(signer),
       let signature = P384.Signature(raw: signature)

@@ -3,27 +3,28 @@ package import Errors
 internal import SEVSNP
 internal import Wire
 
-/// The destination side of a migration, seen from the kernel: each method is one call of the source
-/// document's KVM table (`Formats/api.md`).
+/// The destination side of a migration, as the kernel sees it: each method is one call of the
+/// source document's KVM table (`Formats/api.md`).
 ///
-/// Nothing is believed before its tag is good, and the first refusal ends the session: every later
-/// call is refused too. What was restored becomes usable only when `processCommit` returns.
+/// Nothing is trusted before its tag is verified, and the first refusal ends the session: every
+/// later call is refused too. The restored state becomes usable only when `processCommit` returns.
 /// Source: "SEV-SNP Live Migration and VMM/KVM API Implications" (AMD, 2023).
 package struct DestinationSVSM: ~Copyable {
-  /// What a destination accepts beyond the default.
+  /// What a destination accepts in addition to the default.
   package struct Options: Sendable {
-    /// The source need not prove itself.
+    /// Whether a source may leave out its proof, the attestation report.
     package var acceptsOneWay = false
-    /// The session's keys may come from a seed that others know.
+    /// Whether the session's keys may come from a seed that others know.
     package var acceptsSeeded = false
-    /// The stream is only looked at: an instance that has served already may look too.
+    /// Whether the stream is only rehearsed; an instance that has already served a migration may do
+    /// that too.
     package var isRehearsal = false
     package init() {}
   }
 
   package private(set) var phase = Phase.importing
   private var judge: RecordJudge<RecordLedger>
-  /// Makes what opens pages of this session, for any one thread.
+  /// Makes imports that open pages of this session, each for one thread at a time.
   package let makeImport: () throws(MigrationError) -> PageImport
 
   /// Processes transfer data: checks the source's proof and unwraps the transport key.
@@ -32,16 +33,15 @@ package struct DestinationSVSM: ~Copyable {
   ///   - trust: roots, time and policy to check the source's report with.
   ///   - offset: where the transfer data begins in the stream.
   /// - Throws: `SESSION-RECIPIENT`, `SESSION-ONE-WAY`, `SESSION-SEEDED`, `SESSION-KEY`,
-  ///   `INSTANCE-USED`,
-  ///   `INSTANCE-RESTORING`, `INSTANCE-ABORTED`; what is wrong with the source's report or
-  ///   certificates.
+  ///   `INSTANCE-USED`, `INSTANCE-RESTORING`, `INSTANCE-ABORTED`; what is wrong with the source's
+  ///   report or certificates.
   package init(
     instance: SVSMInstance, transferData: TransferData, trust: Trust, options: Options,
     at offset: UInt64
   ) throws(MigrationError) {
     if !options.isRehearsal { try instance.requireReady(as: .destination) }
     try transferData.requireAnswer(to: instance.offer, at: offset)
-    // The source's word is not needed for what this instance knows of its own offer.
+    // Whether its own offer is seeded this instance knows without the source's flag.
     guard
       options.acceptsSeeded || !transferData.flags.contains(.seeded) && !instance.isSeeded
     else {
@@ -67,10 +67,11 @@ package struct DestinationSVSM: ~Copyable {
     makeImport = { () throws(MigrationError) in try PageImport(keys, keepsContent: true) }
   }
 
-  /// Whether a private page is held at `gpa`: the host must put nothing of its own there.
+  /// Whether a private page is held at `gpa`. The host must not write data of its own there.
   package mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { judge.books.isPresent(gpa) }
 
-  /// Processes one wrapped page, which was opened, by its metadata. Its content is at hand then.
+  /// Processes one page record that was opened, by its metadata. Afterwards its content is
+  /// available from `pages`.
   ///
   /// - Parameters:
   ///   - index: number of the page in `pages`; they are processed in order.
@@ -94,7 +95,7 @@ package struct DestinationSVSM: ~Copyable {
   }
 
   /// Processes an epoch token of 128 bytes.
-  /// - Returns: the token, which is good.
+  /// - Returns: the token, which has passed all checks.
   /// - Throws: `EPOCH-TAG`; then what `EpochToken` and `RecordPosition` refuse.
   @discardableResult package mutating func processEpochToken(
     _ record: Span<UInt8>, at offset: UInt64
@@ -107,11 +108,11 @@ package struct DestinationSVSM: ~Copyable {
 
   /// Processes one piece of final state: fixed part and ciphertext.
   /// - Parameters:
-  ///   - place: where the stream has it, as the VMM says.
-  ///   - offset: of the record in the stream.
-  /// - Throws: `SECTION-LENGTH`, `FINAL-TAG`; then what `FinalRecord`, `RecordPosition` and the piece's
-  ///   own decoder refuse, and the checks a vCPU must pass again: `VCPU-VMPL`, `VCPU-EFER`,
-  ///   `VCPU-FEATURES`.
+  ///   - place: the section of the stream that holds the record, according to the VMM.
+  ///   - offset: where the record begins in the stream.
+  /// - Throws: `SECTION-LENGTH`, `FINAL-TAG`; then what `FinalRecord`, `RecordPosition` and the
+  ///   decoder of the piece refuse, and the checks that a vCPU must pass again: `VCPU-VMPL`,
+  ///   `VCPU-EFER`, `VCPU-FEATURES`.
   package mutating func processFinalState(
     _ record: Span<UInt8>, in place: FinalRecord.Place, at offset: UInt64
   ) throws(MigrationError) {
@@ -135,8 +136,8 @@ package struct DestinationSVSM: ~Copyable {
     return restored
   }
 
-  /// Begins a call: unless it is left again, the session is over. Which records may come in a phase the ledger
-  /// judges, as nothing of a record is looked at before its tag.
+  /// Begins a call. Unless `leave` is called at its end, the session is over. The ledger judges
+  /// which records may come in a phase, because nothing in a record is looked at before its tag.
   private mutating func enter() throws(MigrationError) {
     guard phase != .dead else {
       throw MigrationError(.sessionState, "session ended with its first refusal")

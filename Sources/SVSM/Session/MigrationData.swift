@@ -9,8 +9,8 @@ package import Wire
 /// The design calls this *migration data*; on disk it is the offer file. Source: "SEV-SNP Live
 /// Migration and VMM/KVM API Implications" (AMD, 2023), initiation.
 package struct MigrationData: Sendable, Hashable {
-  /// The fixed part of an offer file; report and certificate table follow. The report's REPORT_DATA binds all
-  /// before the reserved bytes.
+  /// The fixed part of an offer file. The report and the certificate table follow. The report's
+  /// REPORT_DATA binds all fields before the reserved bytes.
   package struct Layout: WireRecord {
     package static let name = "offer"
 
@@ -30,9 +30,9 @@ package struct MigrationData: Sendable, Hashable {
   }
 
   static let magic = Array("SVSMOFFR".utf8)
-  /// Bytes a certificate table may have.
+  /// Largest size of a certificate table in bytes.
   package static let maximumCertificates = CertificateTable.limit
-  /// Bytes an offer file may have.
+  /// Largest size of an offer file in bytes.
   package static let maximumSize = Layout.size + AttestationReport.Layout.size + maximumCertificates
 
   /// The file's bytes.
@@ -105,7 +105,7 @@ package struct MigrationData: Sendable, Hashable {
     try self.init(record.bytes + report + certificates)
   }
 
-  /// The fixed part, but for the lengths.
+  /// The fixed part, with zero in place of the lengths.
   private static func record(publicKey: [UInt8], flags: ProtocolFlags) -> Layout {
     Layout(
       magic: WireBytes(magic), suite: ProtocolSuite.v1.record, flags: BE32(flags.rawValue),
@@ -113,7 +113,7 @@ package struct MigrationData: Sendable, Hashable {
       certificatesLength: BE32(0))
   }
 
-  /// SHA-384 of the file's bytes: how a session names the offer it answers.
+  /// SHA-384 of the file's bytes, by which a session names the offer it answers.
   package func digest() throws(MigrationError) -> [UInt8] { try SHA384.hash(encoded) }
 
   /// The REPORT_DATA that binds this offer's key, suite and flags: 64 bytes.
@@ -131,7 +131,8 @@ package struct MigrationData: Sendable, Hashable {
   }
 }
 
-/// Domain separation: what each hash and derived key is for. Each label ends with a zero byte.
+/// Labels for domain separation: what each hash, signature or derived key is for. Each label ends
+/// with a zero byte.
 package enum Label {
   package static let destinationReport = label("destination report")
   package static let sourceReport = label("source report")

@@ -3,8 +3,8 @@ package import Wire
 
 /// The algorithms of one migration, by their registered identifiers.
 ///
-/// Offer and session both name them, and both are in the transcript, so that neither version nor
-/// algorithm can be lowered unseen. Source: RFC 9180, sections 7.1 to 7.3.
+/// The offer and the session both name them, and the transcript covers both, so that neither the
+/// version nor an algorithm can be downgraded unnoticed. Source: RFC 9180, sections 7.1 to 7.3.
 package struct ProtocolSuite: Sendable, Hashable {
   /// Version of the migration protocol.
   package var version: UInt16
@@ -25,9 +25,9 @@ package struct ProtocolSuite: Sendable, Hashable {
     self.aead = aead
   }
 
-  /// Where offers and sessions name a suite.
+  /// The layout of a suite in offers and sessions.
   package struct Layout: WireRecord {
-    /// Of the migration protocol: 1.
+    /// Version of the migration protocol: 1.
     package var version: BE16
     /// 0x0011.
     package var kem: BE16
@@ -38,8 +38,8 @@ package struct ProtocolSuite: Sendable, Hashable {
   }
 
   /// - Parameters:
-  ///   - record: names a suite, which must be `v1`.
-  ///   - start: where it begins in the stream or file.
+  ///   - record: the suite, which must be `v1`.
+  ///   - start: where the record begins in the stream or file.
   init(
     _ record: Layout, at start: UInt64, versionCode: ErrorCode, suiteCode: ErrorCode
   ) throws(MigrationError) {
@@ -69,19 +69,19 @@ extension ProtocolSuite: CustomStringConvertible {
   }
 }
 
-/// What offer and session say of themselves beyond their suite.
+/// Flags of an offer or a session.
 package struct ProtocolFlags: OptionSet, Sendable, Hashable {
   package var rawValue: UInt32
   package init(rawValue: UInt32) { self.rawValue = rawValue }
 
   /// The source proves itself to the destination.
   package static let mutual = ProtocolFlags(rawValue: 1 << 0)
-  /// Keys come from a seed that others may know: reproducible, and secret to nobody.
+  /// Keys come from a seed that others may know: they are reproducible and not secret.
   package static let seeded = ProtocolFlags(rawValue: 1 << 1)
 
   /// - Parameters:
-  ///   - field: has flags of which only `known` may be set.
-  ///   - offset: where it lies in the stream or file.
+  ///   - field: the flags, of which only `known` may be set.
+  ///   - offset: where the field is in the stream or file.
   init(
     _ field: BE32, known: ProtocolFlags, at offset: UInt64, code: ErrorCode,
     refuse: MigrationError.Refusal = MigrationError.refuse

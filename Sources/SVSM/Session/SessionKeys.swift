@@ -2,13 +2,14 @@ package import Cryptography
 package import Errors
 internal import Wire
 
-/// The keys of one migration, one for each purpose, all from the transport key and the transfer
-/// data: a record of another session, or of another purpose, never authenticates.
+/// The keys of one migration, one for each purpose, all derived from the transport key and the
+/// transfer data. A record of another session or another purpose never authenticates.
 ///
 ///     prk = HKDF-Extract(salt: SHA-384(transfer data), transport key)
 ///     key = HKDF-Expand(prk, "svsm-migration v1 <purpose>" 00, 32)
 ///
-/// Not public: only the two SVSMs of this package hold them, and the laboratory that plays a rogue one.
+/// Not public: only the two SVSMs of this package hold them, and the attack laboratory when it acts
+/// as a rogue SVSM.
 package struct SessionKeys {
   private let pages: SecretBytes
   private let epochs: SecretBytes
@@ -26,7 +27,7 @@ package struct SessionKeys {
     commit = try Self.key(prk, Label.commitKey)
   }
 
-  /// The keys of the session that `transferData` begins, as its destination gets them.
+  /// The keys of the session that `transferData` begins, as its destination unwraps them.
   /// - Returns: nil when the transport key does not unwrap.
   init?(
     unwrapping transferData: TransferData, for instance: SVSMInstance
@@ -42,15 +43,19 @@ package struct SessionKeys {
     try self.init(transportKey: transportKey, transferData: transferData.encoded)
   }
 
+  /// The cipher that seals page records.
   package func pageSealer() throws(MigrationError) -> AEADSealer {
     try AEADSealer(key: pages.bytes)
   }
+  /// The cipher that opens page records.
   package func pageOpener() throws(MigrationError) -> AEADOpener {
     try AEADOpener(key: pages.bytes)
   }
+  /// The cipher that seals final records.
   package func finalSealer() throws(MigrationError) -> AEADSealer {
     try AEADSealer(key: final.bytes)
   }
+  /// The cipher that opens final records.
   package func finalOpener() throws(MigrationError) -> AEADOpener {
     try AEADOpener(key: final.bytes)
   }
@@ -60,7 +65,7 @@ package struct SessionKeys {
     try Self.tag(epochs.bytes, sequence: UInt64(epoch), bytes)
   }
 
-  /// Whether a whole token has its tag.
+  /// Whether the tag of a whole token is good.
   func authenticates(token record: Span<UInt8>, epoch: UInt32) throws(MigrationError) -> Bool {
     try Self.authenticates(
       record, EpochToken.Layout.range(of: \.tag), epochs.bytes, sequence: UInt64(epoch))
@@ -71,13 +76,13 @@ package struct SessionKeys {
     try Self.tag(commit.bytes, sequence: 1, bytes)
   }
 
-  /// Whether a whole commit has its tag.
+  /// Whether the tag of a whole commit is good.
   func authenticates(commit record: Span<UInt8>) throws(MigrationError) -> Bool {
     try Self.authenticates(
       record, CommitRecord.Layout.range(of: \.tag), commit.bytes, sequence: 1)
   }
 
-  /// Whether a record has at `place` the tag over all before.
+  /// Whether the bytes at `place` in a record are the tag over all bytes before.
   private static func authenticates(
     _ record: Span<UInt8>, _ place: Range<Int>, _ key: [UInt8], sequence: UInt64
   ) throws(MigrationError) -> Bool {

@@ -1,25 +1,27 @@
-// The states that a session goes through, by the names of `Formats/api.md`, section 1.
+// The phases of a session, named as in `Formats/api.md`, section 1.
 
 extension SourceSVSM {
+  /// The phase of a session on the source side.
   package enum Phase: Sendable, CaseIterable {
-    /// Pages leave, epoch by epoch.
+    /// Pages are exported, epoch by epoch.
     case exporting
-    /// The last token was issued: nothing of memory leaves any more.
+    /// The last token was issued: no page is exported any more.
     case drained
     /// Final state was packaged.
     case described
-    /// The commit was issued: the guest runs here no more.
+    /// The commit was issued: the guest must not run here any more.
     case committed
-    /// Final state was not taken whole: this session commits nothing.
+    /// Final state was not packaged completely: this session can issue no commit.
     case dead
   }
 }
 
 extension DestinationSVSM {
+  /// The phase of a session on the destination side.
   package enum Phase: Sendable, CaseIterable {
-    /// Pages and tokens come.
+    /// Page records and epoch tokens are processed.
     case importing
-    /// The last token was good: final state comes, and the commit.
+    /// The last token was good: final state and the commit are processed.
     case drained
     /// The commit was good.
     case committed

@@ -3,25 +3,28 @@ package import Errors
 internal import SEVSNP
 internal import Wire
 
-/// The source side of a migration, seen from the kernel: each method is one call of the source
+/// The source side of a migration, as the kernel sees it: each method is one call of the source
 /// document's KVM table (`Formats/api.md`).
 ///
-/// It alone decides what may leave: a page is packaged only if it is validated in the page-state
-/// map the SVSM itself keeps, whatever the host says of it. Keys never leave it. Which pages have
-/// changed since they were exported the host may say; that none was left out the SVSM finds out.
+/// The SVSM alone decides what may leave: a page is packaged only if it is validated in the
+/// page-state map that the SVSM itself keeps, whatever the host says about it. Keys never leave the
+/// SVSM. The host reports which pages have changed since they were exported; the SVSM detects when
+/// a report leaves one out.
 /// Source: "SEV-SNP Live Migration and VMM/KVM API Implications" (AMD, 2023).
 package struct SourceSVSM: ~Copyable {
-  /// The payload of the session section: transport key wrapped to the destination, and proof.
+  /// The payload of the session section: the transport key wrapped to the destination, and the
+  /// source's proof.
   package let transferData: TransferData
 
   package private(set) var phase = Phase.exporting
   private let instance: SVSMInstance
   private var guest: TrustedGuestState
   private let keys: SessionKeys
-  /// In a session of several epochs, else nil.
+  /// Key of the page digests in a session of several epochs; nil in a session of one.
   private let digestKey: SecretBytes?
   private var digests = PageDigests()
-  /// Validated pages of this epoch that are as they were exported, up to an address.
+  /// Number of validated pages below `end` that were checked in this epoch to be as they were
+  /// exported.
   private var fresh: (pages: UInt64, end: UInt64) = (0, 0)
   private var ledger: RecordLedger
   private var states: PageStateCursor
@@ -31,11 +34,12 @@ package struct SourceSVSM: ~Copyable {
   /// - Parameters:
   ///   - offer: the destination's migration data.
   ///   - guest: what this SVSM holds of its guest.
-  ///   - trust: roots, time and policy to check the destination's report with. Its guest's policy must
-  ///     besides be at least as strict as this instance's own.
+  ///   - trust: root certificates, time and policy to check the destination's report with. The
+  ///     POLICY of its guest must also be at least as strict as that of this instance.
   ///   - isMutual: whether the source proves itself too.
-  ///   - isLive: whether the guest may run on and its pages be exported in several epochs.
-  ///   - random: where the transport key comes from.
+  ///   - isLive: whether the guest may continue to run while its pages are exported in several
+  ///     epochs.
+  ///   - random: the source of the transport key.
   /// - Throws: what is wrong with the offer, the report or its certificates; `INSTANCE-USED`,
   ///   `INSTANCE-RESTORING` or `INSTANCE-ABORTED` when this instance cannot save; `OFFER-USED`.
   package init(
@@ -86,16 +90,17 @@ package struct SourceSVSM: ~Copyable {
     states = PageStateCursor(guest.pageStates)
   }
 
-  /// What each call begins with.
-  /// - Parameter code: of the refusal of any other phase.
+  /// Requires the phase in which a call may be made.
+  /// - Parameter code: code of the refusal in any other phase.
   private func require(_ due: Phase, or code: ErrorCode = .sessionState) throws(MigrationError) {
     guard phase == due else {
       throw MigrationError(code, "call out of order", expected: "\(due)", got: "\(phase)")
     }
   }
 
-  /// Tells whether the host's private/shared attributes are those the SVSM knows.
-  /// - Parameter privateRanges: guest-physical ranges the host calls private, ascending, joined.
+  /// Compares the host's private/shared attributes with the page-state map of the SVSM.
+  /// - Parameter privateRanges: guest-physical ranges that the host calls private, ascending and
+  ///   merged.
   /// - Throws: `MAP-DISAGREES`, naming the first address; `SESSION-STATE` after the last token.
   package func validateAttributes(_ privateRanges: [Range<UInt64>]) throws(MigrationError) {
     try require(.exporting)
@@ -108,7 +113,7 @@ package struct SourceSVSM: ~Copyable {
     }
   }
 
-  /// An export that packages pages of this session.
+  /// Makes an export that packages pages of this session.
   package func makeExport() throws(MigrationError) -> PageExport {
     try PageExport(keys, digestKey: digestKey)
   }
@@ -116,11 +121,14 @@ package struct SourceSVSM: ~Copyable {
   /// Begins to package pages: decides that they may leave and gives them their sequence numbers.
   ///
   /// - Parameters:
-  ///   - export: packages them next. Exports are finished in the order in which they were begun.
+  ///   - export: the export that packages them next. Exports are finished in the order in which
+  ///     they were begun.
   ///   - gpa: guest-physical address of the first page; the others follow it.
-  ///   - count: pages, at most `PageExport.capacity`, all in one run of the page-state map.
-  /// - Throws: `PAGE-OPERATION` when not all are validated; `PAGE-REPEATED` when one was packaged in
-  ///   this epoch before; `EPOCH-ORDER`; `SESSION-STATE` when the export is not finished.
+  ///   - count: number of pages, at most `PageExport.capacity`, all in one run of the page-state
+  ///     map.
+  /// - Throws: `PAGE-OPERATION` when not all are validated; `PAGE-REPEATED` when one was already
+  ///   packaged in this epoch; `EPOCH-ORDER`; `SESSION-STATE` when the previous use of the export
+  ///   is not finished.
   package mutating func beginExport(
     _ export: PageExport, at gpa: UInt64, count: Int
   ) throws(MigrationError) {
@@ -133,14 +141,15 @@ package struct SourceSVSM: ~Copyable {
     try begin(export, page, count: count)
   }
 
-  /// Begins to withdraw pages that were exported and are not validated any more.
+  /// Begins to withdraw pages that were exported and are no longer validated.
   ///
   /// - Parameters:
-  ///   - export: packages the records next, without content.
+  ///   - export: the export that packages the records next, without content.
   ///   - gpa: guest-physical address of the first page; the others follow it.
-  ///   - count: pages, at most `PageExport.capacity`, all in one run of the page-state map.
+  ///   - count: number of pages, at most `PageExport.capacity`, all in one run of the page-state
+  ///     map.
   /// - Throws: `PAGE-OPERATION` when a page is validated or is not present; `PAGE-REPEATED`,
-  ///   `EPOCH-ORDER`; `SESSION-STATE` when the export is not finished.
+  ///   `EPOCH-ORDER`; `SESSION-STATE` when the previous use of the export is not finished.
   package mutating func beginCancel(
     _ export: PageExport, at gpa: UInt64, count: Int
   ) throws(MigrationError) {
@@ -152,7 +161,8 @@ package struct SourceSVSM: ~Copyable {
     try begin(export, page, count: count)
   }
 
-  /// The run that holds all of `count` pages, which are validated or are not.
+  /// The run of the page-state map that holds all `count` pages, which must be validated or must
+  /// not be.
   private mutating func run(
     at gpa: UInt64, _ count: Int, validated: Bool, _ refusal: String
   ) throws(MigrationError) -> PageRun {
@@ -174,7 +184,8 @@ package struct SourceSVSM: ~Copyable {
     var page = first
     var again: UInt64 = 0
     let mayBeAgain = first.operation != .cancel && ledger.position.epoch > 1
-    // Before anything is encrypted: a sequence number must never serve two plaintexts.
+    // Count the records before anything is encrypted: a sequence number must never be used for two
+    // plaintexts.
     for index in 0..<count {
       if mayBeAgain {
         let isPresent = ledger.isPresent(page.gpa)
@@ -188,8 +199,9 @@ package struct SourceSVSM: ~Copyable {
     export.begin(first, count: count, again: again)
   }
 
-  /// Takes packaged pages into the transcript: their records may be let out.
-  /// - Throws: `SESSION-STATE` when the export was not packaged, or not begun first of all.
+  /// Adds packaged pages to the transcript. Afterwards their records may be released.
+  /// - Throws: `SESSION-STATE` when the export was not packaged, or is not the first of those
+  ///   begun.
   package mutating func finishExport(_ export: PageExport) throws(MigrationError) {
     try require(.exporting)
     guard export.stage == .packaged, let first = export.first,
@@ -207,9 +219,9 @@ package struct SourceSVSM: ~Copyable {
     export.finish()
   }
 
-  /// Begins an epoch with what this SVSM holds of its guest now.
-  /// - Throws: `SESSION-STATE` when pages of the epoch have left already, or none may; what is wrong
-  ///   with the guest, as when the session began.
+  /// Begins an epoch with the state that this SVSM holds of its guest now.
+  /// - Throws: `SESSION-STATE` when pages of the epoch have already left, or none may leave; what
+  ///   is wrong with the guest, as when the session began.
   package mutating func beginEpoch(with guest: TrustedGuestState) throws(MigrationError) {
     try require(.exporting)
     guard digestKey != nil, ledger.position.counts == PageCounts() else {
@@ -221,7 +233,7 @@ package struct SourceSVSM: ~Copyable {
     fresh = (0, 0)
   }
 
-  /// A check that compares pages of this session.
+  /// Makes a check that compares pages of this session.
   /// - Throws: `SESSION-STATE` in a session of one epoch.
   package func makeCheck() throws(MigrationError) -> PageCheck {
     guard let digestKey else {
@@ -230,12 +242,13 @@ package struct SourceSVSM: ~Copyable {
     return try PageCheck(digestKey: digestKey)
   }
 
-  /// Begins to hold validated pages against what was last exported of them.
+  /// Begins to compare validated pages with what was last exported of them.
   ///
   /// - Parameters:
-  ///   - check: compares them next. Checks are begun by ascending address.
+  ///   - check: the check that compares them next. Checks are begun by ascending address.
   ///   - gpa: guest-physical address of the first page; the others follow it.
-  ///   - count: pages, at most `PageCheck.capacity`, all in one run of the page-state map.
+  ///   - count: number of pages, at most `PageCheck.capacity`, all in one run of the page-state
+  ///     map.
   /// - Throws: `PAGE-STALE` for a page that is not present; `SESSION-STATE` for pages that are not
   ///   validated, or out of order.
   package mutating func beginCheck(
@@ -259,7 +272,7 @@ package struct SourceSVSM: ~Copyable {
     fresh.end = gpa + size
   }
 
-  /// Takes the outcome of a check.
+  /// Takes the result of a check.
   /// - Throws: `PAGE-STALE`, naming the first page that has changed since it was exported;
   ///   `SESSION-STATE` when the pages were not compared, or in another epoch.
   package mutating func finishCheck(_ check: PageCheck) throws(MigrationError) {
@@ -279,10 +292,11 @@ package struct SourceSVSM: ~Copyable {
   }
 
   /// Closes the epoch with its token: 128 bytes.
-  /// - Parameter isLast: the guest is paused and every validated page is exported as it is now.
-  /// - Throws: `PAGE-STALE` when `isLast` and the exported pages are not the validated ones, or in a
-  ///   session of several epochs not all were checked in this one; `SESSION-STATE` for an epoch that
-  ///   is not the last in a session of one.
+  /// - Parameter isLast: whether the guest is paused and every validated page is exported as it is
+  ///   now.
+  /// - Throws: `PAGE-STALE` when `isLast` is set and the exported pages are not the validated ones,
+  ///   or, in a session of several epochs, not all of them were checked in this epoch;
+  ///   `SESSION-STATE` when `isLast` is not set in a session of one epoch.
   package mutating func closeEpoch(isLast: Bool) throws(MigrationError) -> [UInt8] {
     try require(.exporting, or: .epochOrder)
     if isLast {
@@ -312,12 +326,12 @@ package struct SourceSVSM: ~Copyable {
     }
   }
 
-  /// Packages the final guest and SVSM state: vCPUs, services, the secrets page's facts and the
-  /// page-state map, in this order, each a whole record.
+  /// Packages the final guest and SVSM state: vCPUs, services, the facts of the secrets page and
+  /// the page-state map, in this order, each as whole records.
   ///
   /// - Parameters:
   ///   - secretsPage: content of the guest's secrets page, when it has one: 4096 bytes.
-  ///   - emit: takes each record.
+  ///   - emit: called with each record.
   /// - Throws: `SECRETS-PAGE`, `VCPU-VMPL`, `SERVICE-SYNTAX`, `SESSION-STATE`; what `emit` throws.
   package mutating func packageFinalState(
     secretsPage: [UInt8]?,
@@ -325,9 +339,9 @@ package struct SourceSVSM: ~Copyable {
   ) throws(MigrationError) {
     try require(.drained, or: phase == .exporting ? .finalOrder : .sessionState)
     let secrets = try guest.secrets(in: secretsPage)
-    // What a destination refuses must not leave: this source is over with its commit.
+    // What a destination refuses must not leave, because this source cannot go on after its commit.
     try guest.requireAgreement(with: secrets)
-    // A part of it is none.
+    // If packaging stops halfway, the session stays dead.
     phase = .dead
     var sealer = try keys.finalSealer()
     for vcpu in guest.vcpus {
@@ -356,7 +370,8 @@ package struct SourceSVSM: ~Copyable {
   }
 
   /// Commits: totals and transcript, 144 bytes. The guest must not run here afterwards.
-  /// - Throws: `SESSION-STATE` when it was committed before, or final state was not packaged.
+  /// - Throws: `SESSION-STATE` when the session has already committed, or final state was not
+  ///   packaged.
   package mutating func commit() throws(MigrationError) -> [UInt8] {
     try require(.described)
     let commit = try ledger.commit()
@@ -366,7 +381,8 @@ package struct SourceSVSM: ~Copyable {
     return try bytes + keys.tag(ofCommit: bytes)
   }
 
-  /// Signs the seal of the stream with the attested key: r and s, 48 bytes each.
+  /// Signs the seal of the stream with the attested key. Returns r and the lower of the two values
+  /// of s, 48 bytes each.
   /// - Throws: `SESSION-STATE` before the commit.
   package func sign(_ seal: Seal) throws(MigrationError) -> [UInt8] {
     try require(.committed)

@@ -4,13 +4,14 @@ internal import SEVSNP
 package import Wire
 
 /// What a source SVSM sends once it has validated an offer: the transport key, encrypted to the
-/// destination, and the source's own proof. The payload of the section `snp-session`.
+/// destination, and the source's own proof. It is the payload of the section `snp-session`.
 ///
-/// Source: "SEV-SNP Live Migration and VMM/KVM API Implications" (AMD, 2023), initiation; the proof
-/// of the source is our addition and closes the fake-source threat.
+/// Source: "SEV-SNP Live Migration and VMM/KVM API Implications" (AMD, 2023), initiation. The proof
+/// of the source is an addition of this project, against the threat of a fake source.
 package struct TransferData: Sendable, Hashable {
-  /// The fixed part; the evidence follows. The source's REPORT_DATA binds all before the lengths; what comes
-  /// before the encapsulated key the key wrap binds as HPKE `info`, after its label.
+  /// The fixed part; the evidence follows. The source's REPORT_DATA binds all fields before the
+  /// lengths. The key wrap binds the fields before the encapsulated key as HPKE `info`, after its
+  /// label.
   package struct Layout: WireRecord {
     package static let name = "session"
 
@@ -35,7 +36,7 @@ package struct TransferData: Sendable, Hashable {
     package var certificatesLength: BE32
   }
 
-  /// Bytes the payload may have.
+  /// Largest size of the payload in bytes.
   package static let maximumSize =
     Layout.size + AttestationReport.Layout.size + MigrationData.maximumCertificates
 
@@ -43,7 +44,7 @@ package struct TransferData: Sendable, Hashable {
   package let encoded: [UInt8]
   package let suite: ProtocolSuite
   package let flags: ProtocolFlags
-  /// SHA-384 of the offer answered: 48 bytes.
+  /// SHA-384 of the offer that this session answers: 48 bytes.
   package let offerDigest: [UInt8]
   /// HPKE encapsulated key: 97 bytes.
   package let encapsulatedKey: [UInt8]
@@ -56,7 +57,7 @@ package struct TransferData: Sendable, Hashable {
   /// GHCB certificate table; empty when not mutual.
   package let certificates: [UInt8]
 
-  /// How many bytes follow the fixed part.
+  /// Number of bytes that follow the fixed part.
   /// - Throws: `SESSION-VERSION`, `SESSION-SUITE`; `SESSION-SYNTAX` when the lengths are
   ///   impossible.
   package static func evidenceSize(
@@ -94,7 +95,7 @@ package struct TransferData: Sendable, Hashable {
   /// Decodes a whole payload. Nothing is verified yet.
   /// - Parameters:
   ///   - offset: where the payload begins in the stream.
-  ///   - refuse: takes what breaks a rule and leaves the fields readable.
+  ///   - refuse: called with a broken rule that leaves the fields readable.
   /// - Throws: `SESSION-SYNTAX`, `SESSION-VERSION`, `SESSION-SUITE`, `SECTION-RESERVED`.
   package init(
     _ bytes: [UInt8], at offset: UInt64, refuse: MigrationError.Refusal = MigrationError.refuse
@@ -122,7 +123,7 @@ package struct TransferData: Sendable, Hashable {
     encoded = bytes
   }
 
-  /// The bytes that the source's report binds.
+  /// The bytes that the REPORT_DATA of the source's report binds.
   package static func bound(
     flags: ProtocolFlags, offerDigest: [UInt8], encapsulatedKey: [UInt8], wrappedKey: [UInt8],
     sourceKey: [UInt8]
@@ -134,7 +135,7 @@ package struct TransferData: Sendable, Hashable {
     return record.bytes(before: \.reportLength)
   }
 
-  /// The bytes that the key wrap binds.
+  /// The bytes that the key wrap binds as HPKE `info`, without the label.
   package static func wrapInfo(flags: ProtocolFlags, offerDigest: [UInt8]) -> [UInt8] {
     begun(flags: flags, offerDigest: offerDigest).bytes(before: \.encapsulatedKey)
   }
@@ -147,7 +148,7 @@ package struct TransferData: Sendable, Hashable {
     return record
   }
 
-  /// Composes a payload; report and certificates are empty when it is not mutual.
+  /// Composes a payload. Report and certificates are empty when the session is not mutual.
   package init(bound: [UInt8], report: [UInt8], certificates: [UInt8]) throws(MigrationError) {
     var bytes = bound
     bytes.append(bigEndian: UInt32(truncatingIfNeeded: report.count))
@@ -155,7 +156,7 @@ package struct TransferData: Sendable, Hashable {
     try self.init(bytes + report + certificates, at: 0)
   }
 
-  /// Whether the session answers `offer`.
+  /// Makes sure that the session answers `offer`.
   /// - Parameter offset: where the transfer data begins in the stream.
   /// - Throws: `SESSION-RECIPIENT`.
   package func requireAnswer(to offer: MigrationData, at offset: UInt64) throws(MigrationError) {
