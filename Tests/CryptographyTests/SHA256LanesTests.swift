@@ -11,8 +11,8 @@ struct SHA256LanesTests {
   private static func check(_ messages: [[UInt8]], prefix: [UInt8]) throws {
     var digests = [UInt8](repeating: 0xA5, count: 3 * SHA256.size)
     var output = digests.mutableSpan
-    SHA256Lanes.hash(
-      prefix: prefix.span, messages[0].span, messages[1].span, messages[2].span, into: &output)
+    let (first, second, third) = (messages[0], messages[1], messages[2])
+    SHA256Lanes.hash(prefix: prefix.span, first.span, second.span, third.span, into: &output)
     let expected = try messages.flatMap { message in try SHA256.hash(prefix + message) }
     #expect(digests == expected, "\(messages[0].count) bytes after \(prefix.count)")
   }
@@ -73,8 +73,9 @@ struct SHA256LanesTests {
       let message = Array(text.utf8)
       var digests = [UInt8](repeating: 0, count: 3 * SHA256.size)
       var output = digests.mutableSpan
+      let prefix: [UInt8] = []
       SHA256Lanes.hash(
-        prefix: [UInt8]().span, message.span, message.span, message.span, into: &output)
+        prefix: prefix.span, message.span, message.span, message.span, into: &output)
       let shown = digests.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined()
       #expect(shown == digest + digest + digest)
     }

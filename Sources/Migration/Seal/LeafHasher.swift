@@ -1,10 +1,10 @@
 internal import Cryptography
 internal import DequeModule
-internal import Errors
+package import Errors
 internal import QEMUStream
 internal import SVSM
-internal import Threads
-internal import Wire
+package import Threads
+package import Wire
 
 /// Hashes the chunks of a stream with all worker threads, and collects the leaves of the seal's
 /// hash tree in order.
