@@ -1,7 +1,8 @@
 package import Errors
 internal import SystemPackage
 
-/// Which file a name or descriptor stands for: two are one file when these are equal.
+/// The identity of a file: two names or descriptors refer to the same file when these values are
+/// equal.
 package struct FileIdentity: Sendable, Hashable {
   package var device: UInt64
   package var inode: UInt64
@@ -11,7 +12,8 @@ package struct FileIdentity: Sendable, Hashable {
     inode = UInt64(truncatingIfNeeded: status.inode.rawValue)
   }
 
-  /// The folder that the file at `path` is in, every link to the file followed; nil when there is none.
+  /// The folder that contains the file at `path`, after following symbolic links; nil when there is
+  /// no such file.
   package static func ofFolder(of path: String) -> FileIdentity? {
     guard let file = try? SystemCall.realPath(FilePath(path)) else { return nil }
     return (try? Stat(file.removingLastComponent())).map { FileIdentity($0) }
@@ -25,7 +27,7 @@ package struct FileIdentity: Sendable, Hashable {
   }
 }
 
-/// Refuses an output that is the very file or folder an input is read from.
+/// Refuses an output that is the same file or folder as an input.
 /// - Throws: `OUTPUT-SAME`.
 package func refuseSame(_ input: FileIdentity?, as output: String) throws(MigrationError) {
   guard let input, FileIdentity.ofOutput(output) == input else { return }
@@ -33,7 +35,7 @@ package func refuseSame(_ input: FileIdentity?, as output: String) throws(Migrat
   throw MigrationError(.outputSame, "input and output are the same file: \(name)")
 }
 
-/// Whether `path` is a folder, or a link to one.
+/// Whether `path` is a folder, or a symbolic link to one.
 package func isFolder(_ path: String) -> Bool {
   (try? Stat(FilePath(path)))?.type == .directory
 }
