@@ -42,6 +42,7 @@ extension LockedInstance {
 
 /// The session of a stream; the rest of the stream is not read.
 package struct StreamSession {
+  /// The transfer data of the session.
   package let data: TransferData
   /// Offset of the transfer data in the stream.
   package let offset: UInt64

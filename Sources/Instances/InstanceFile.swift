@@ -5,7 +5,9 @@ internal import Wire
 
 /// The file of an SVSM instance. It holds private keys, so its mode is 0600.
 package struct InstanceFile: Sendable {
+  /// Path of the file.
   package let path: String
+  /// The instance as it was read from the file.
   package let instance: SVSMInstance
 
   /// Reads an instance file.

@@ -118,11 +118,15 @@ package struct DocumentValue: Sendable {
     return elements.enumerated().map { DocumentValue($1, "\(place)/\($0)", kind) }
   }
 
+  /// The value, which must be a string.
+  /// - Throws: the kind's code when it is not.
   package func string() throws(MigrationError) -> String {
     guard let text = json.string else { throw wrong("a string") }
     return text
   }
 
+  /// The value, which must be `true` or `false`.
+  /// - Throws: the kind's code when it is neither.
   package func bool() throws(MigrationError) -> Bool {
     guard let flag = json.bool else { throw wrong("true or false") }
     return flag

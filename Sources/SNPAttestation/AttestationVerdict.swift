@@ -48,6 +48,7 @@ public struct SNPVerifier: Sendable {
 public struct SNPVerdict: Sendable {
   /// One check and its outcome.
   public struct Check: Sendable, Equatable {
+    /// The outcome of one check.
     public enum Outcome: Sendable, Equatable {
       case passed
       case failed(MigrationError)
@@ -61,6 +62,7 @@ public struct SNPVerdict: Sendable {
     public let name: String
     /// A clause that says what holds when the check has passed.
     public let meaning: String
+    /// Whether the check passed, failed or was not made.
     public let outcome: Outcome
   }
 

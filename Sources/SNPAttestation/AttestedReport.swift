@@ -45,6 +45,7 @@ public struct SNPReport: Sendable {
 public struct SNPDemands: Sendable {
   var requirements = AttestationVerifier.Requirements()
 
+  /// Makes the default demands, those of a migration.
   public init() {}
 
   /// No demands: every genuine report of a guest is accepted, whatever its VMPL, POLICY and kind of

@@ -15,6 +15,7 @@ public struct GuestImage: Sendable, Equatable {
     /// The content of the block. The number of bytes is a multiple of 4096.
     public var content: [UInt8]
 
+    /// Makes a block. Its content and address are checked when a source is made from the guest.
     public init(name: String = "pc.ram", at address: UInt64 = 0, content: [UInt8]) {
       self.name = name
       self.address = address
@@ -24,6 +25,7 @@ public struct GuestImage: Sendable, Equatable {
 
   /// QEMU's name of the machine type.
   public var machine: String
+  /// The RAM blocks. Together they are all of the guest's memory.
   public var blocks: [Block]
   /// Ranges of guest-physical addresses of the private pages, with bounds that are multiples of 4096.
   /// All other memory is shared with the host.

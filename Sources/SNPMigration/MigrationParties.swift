@@ -94,6 +94,8 @@ public struct MigrationSource: ~Copyable {
 public struct MigrationDestination: ~Copyable {
   private let instance: SVSMInstance
 
+  /// Makes a new SVSM with its key pair and offer, on a platform of the model.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
   public init() throws(MigrationError) {
     instance = try SVSMInstance(on: .model(chip: 0), features: .snp, random: .system)
   }
@@ -141,6 +143,7 @@ public struct MigrationDestination: ~Copyable {
 public struct MigrationVerdict: Sendable {
   /// One property of a stream, and whether it holds.
   public struct Row: Sendable, Equatable {
+    /// The outcome of checking one property.
     public enum Outcome: Sendable, Equatable {
       /// All of it was checked, and nothing is wrong.
       case proven
@@ -152,6 +155,7 @@ public struct MigrationVerdict: Sendable {
 
     /// The stable name of the property, as `svsm-mig-verify` prints it.
     public let property: String
+    /// Whether the property is proven, refuted or not checkable.
     public let outcome: Outcome
   }
 

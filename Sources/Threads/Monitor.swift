@@ -32,7 +32,9 @@ internal import Glibc
     unsafe mutex.deallocate()
   }
 
+  /// Takes the lock, and waits while another thread holds it. The lock is not recursive.
   package func lock() { unsafe pthread_mutex_lock(mutex) }
+  /// Releases the lock. Precondition: the calling thread holds it.
   package func unlock() { unsafe pthread_mutex_unlock(mutex) }
 
   /// Releases the lock, waits until the condition is signalled, and takes the lock again. It may

@@ -25,7 +25,9 @@ package struct AttackMatrix {
   package struct Setting: Sendable {
     /// The destination of the streams, which has not loaded any of them.
     package var instance: SVSMInstance
+    /// What the destination trusts.
     package var trust: Trust
+    /// The seed that chooses what attacks leave open.
     package var seed: [UInt8]
 
     package init(instance: SVSMInstance, trust: Trust, seed: [UInt8]) {
@@ -38,8 +40,10 @@ package struct AttackMatrix {
 
   /// One attack on one stream, and its results.
   package struct Outcome: Sendable {
+    /// Name of the attacked stream, or `offer`.
     package var stream: String
     package var attack: Attack
+    /// Whether the host has repaired what it can: the consistent form of the attack.
     package var isMended: Bool
     /// The reason why the attack cannot be made from this stream; nil when it was made.
     package var needs: MigrationError?
@@ -52,6 +56,7 @@ package struct AttackMatrix {
     /// Whether the load was told to accept sources without proof.
     package var isOneWay = false
 
+    /// Whether the attack could be made from this stream.
     package var wasMade: Bool { needs == nil }
     /// Whether a destination loaded the stream, or a source served the offer, although it must not.
     package var isAccepted: Bool { wasMade && loaded == nil && !isException }
@@ -59,6 +64,8 @@ package struct AttackMatrix {
     /// known.
     package var isException: Bool { isOneWay && attack.passesOneWay && loaded == nil }
 
+    /// Whether every check gave a code that the attack lists, and the load left nothing behind. True
+    /// as well for an attack that was not made.
     package var isAsExpected: Bool {
       guard wasMade else { return true }
       let expected = isMended ? attack.mended : attack.plain

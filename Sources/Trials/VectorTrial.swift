@@ -14,7 +14,9 @@ package final class VectorTrial: WorkItem, @unchecked Sendable {
     case notRun(Wording)
   }
 
+  /// The vector to run.
   package let vector: Vector
+  /// The result, once the item has been performed.
   package private(set) var outcome = Outcome.agrees
   /// The error because of which the vector cannot be run, although it should be; nil when there is
   /// none.

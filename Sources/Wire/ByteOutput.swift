@@ -36,6 +36,7 @@ extension ByteOutput {
 
 /// Collects in memory everything that is written.
 package final class CollectedOutput: SparseOutput {
+  /// Everything that has been written.
   package private(set) var bytes: [UInt8] = []
   private let limit: Int
   private let refusal: MigrationError?

@@ -7,6 +7,7 @@ package struct SpacedPieces: Sendable, Equatable {
   package var size: Int
   /// Bytes from the start of a piece to that of the next; at least `size`.
   package var stride: Int
+  /// Number of pieces.
   package var count: Int
 
   package init(start: Int, size: Int, stride: Int, count: Int) {

@@ -114,6 +114,7 @@ package struct WireBytes<let count: Int>: WireField {
     return nil
   }
 
+  /// One byte of the field. Precondition: `index` is from 0 to `count` - 1.
   @inlinable package subscript(index: Int) -> UInt8 {
     get { stored[index] }
     set { stored[index] = newValue }

@@ -136,6 +136,7 @@ extension MutableSpan<UInt8> {
 /// own fields.
 @usableFromInline
 package struct WirePart<Record: WireRecord>: WireField {
+  /// The inner record.
   package var record: Record
 
   package init(_ record: Record) { self.record = record }

@@ -6,8 +6,11 @@ internal import Wire
 /// OpenSSL has it only from 3.2 on; here it is built from primitives that every 3.x has, and tested
 /// against the RFC's vectors and, for P-384, against another implementation.
 package struct HPKE: Sendable, Hashable {
+  /// The key encapsulation mechanism.
   package let kem: DHKEM
+  /// The hash of HKDF in the key schedule.
   package let kdf: DigestAlgorithm
+  /// The cipher for messages.
   package let aead: AEADAlgorithm
 
   /// DHKEM(P-384, HKDF-SHA384), HKDF-SHA384, AES-256-GCM: the suite of migrations.

@@ -26,7 +26,9 @@ package enum AEADAlgorithm: Sendable, CaseIterable {
 
 /// A nonce: a 4-byte stream number, then an 8-byte sequence number, both big-endian.
 package struct AEADNonce: Sendable, Hashable {
+  /// First 4 bytes of the nonce, big-endian.
   package var stream: UInt32
+  /// Last 8 bytes of the nonce, big-endian.
   package var sequence: UInt64
 
   package init(stream: UInt32 = 0, sequence: UInt64) {

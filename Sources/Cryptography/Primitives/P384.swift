@@ -42,6 +42,7 @@ package enum P384 {
   /// A private key. Copies share one storage, which is wiped when the last of them is freed.
   package struct PrivateKey: Sendable {
     private let storage: SecretBytes
+    /// The public key that belongs to this key.
     package let publicKey: PublicKey
 
     /// - Parameter scalar: 48 bytes, most significant first, from 1 to the order minus 1.

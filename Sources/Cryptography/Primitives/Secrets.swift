@@ -33,8 +33,10 @@ package func equalInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {
 /// It is Sendable because nothing changes the bytes before `deinit`, when no other reference
 /// exists.
 package final class SecretBytes: @unchecked Sendable {
+  /// The secret. A caller must not keep a copy.
   package private(set) var bytes: [UInt8]
 
+  /// - Parameter bytes: the secret. This must be the only copy, or the others are not wiped.
   package init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   deinit { wipe(&bytes) }

@@ -8,6 +8,7 @@ internal import Wire
 package struct DERValue: Equatable, Sendable {
   /// Class, constructed bit and number as encoded: 0x02 INTEGER, 0x30 SEQUENCE, 0xA0 [0].
   package var tag: UInt8
+  /// The content octets, without tag and length.
   package var content: [UInt8]
 
   /// Reads the one value of which `bytes` consists.

@@ -138,6 +138,7 @@ package struct X509Name: Equatable, Sendable {
   /// Type (`CN`, `O`, `OU`, `C`, `L`, `ST`, otherwise the identifier) and text of each attribute.
   package let attributes: [Attribute]
 
+  /// One attribute of a distinguished name.
   package struct Attribute: Equatable, Sendable {
     package var type: String
     package var text: String
@@ -172,6 +173,7 @@ package struct X509Name: Equatable, Sendable {
     return found.count == 1 ? found[0].text : nil
   }
 
+  /// The common name; nil when there is none or more than one.
   package var commonName: String? { self["CN"] }
 }
 

@@ -7,6 +7,7 @@ package import Wire
 /// Sequential and positioned reads do not affect each other. Several threads may make positioned
 /// reads at once; only one thread may read sequentially.
 package final class InputFile: Sendable {
+  /// The kinds of file that can be read.
   package enum Kind: Sendable, Equatable {
     case regular
     /// A pipe, fifo or socket, which can be read once, from start to end.
@@ -29,6 +30,7 @@ package final class InputFile: Sendable {
 
   /// The path as messages show it, or "standard input".
   package let name: String
+  /// The kind of the opened file.
   package let kind: Kind
   /// Size in bytes of a regular file at the time when it was opened; nil for anything else.
   package let size: UInt64?

@@ -4,7 +4,9 @@ internal import SystemPackage
 /// The identity of a file: two names or descriptors refer to the same file when these values are
 /// equal.
 package struct FileIdentity: Sendable, Hashable {
+  /// Number of the device that holds the file system.
   package var device: UInt64
+  /// Inode number in that file system.
   package var inode: UInt64
 
   init(_ status: Stat) {

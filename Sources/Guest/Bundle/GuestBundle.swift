@@ -3,11 +3,17 @@
 package enum GuestBundle {
   /// Name of the schema in the manifest. The number after the last slash is the major version.
   package static let schema = "svsm-migration/guest-bundle/1"
+  /// Name of the manifest.
   package static let manifest = "guest.json"
+  /// Name of the file with the page states.
   package static let pageStates = "page-states.bin"
+  /// Name of the file with the state of the VMM's devices.
   package static let machineState = "machine-state.bin"
+  /// Name of the file with the content of a RAM block.
   package static func ram(_ index: Int) -> String { "ram-\(index).bin" }
+  /// Name of the file with the VMSA page of a vCPU.
   package static func vcpu(_ index: Int) -> String { "vcpu-\(index).vmsa" }
+  /// Name of the file with the state of a service.
   package static func service(_ index: Int) -> String { "service-\(index).bin" }
 
   /// Largest size of a manifest, in bytes.

@@ -14,14 +14,18 @@ package struct GuestDescription: Sendable, Hashable {
 
   /// QEMU's name of the machine type: "pc-q35-10.0".
   package var machine: String
+  /// RAM blocks in the order of the stream or manifest; the map refers to them by index.
   package var ramBlocks: [RAMBlock]
+  /// Guest-physical addresses of the RAM blocks.
   package var map: GuestMap
   /// The pages that the VMM's KVM memory attributes call private. They decide which memory an
   /// access reaches. This is the host's statement; the SVSM relies on `pageStates` instead.
   package var attributes: GPARangeSet
   /// The state of each page, as the SVSM knows it.
   package var pageStates: PageStateMap
+  /// The vCPUs, in order of index.
   package var vcpus: [VCPUState]
+  /// State of the SVSM's services, at most one of each kind.
   package var services: [ServiceState]
   /// State of the VMM's devices, as module Migration encodes it (`MachineState`); this module does
   /// not interpret it. Nil when it is not known.

@@ -7,6 +7,7 @@ package import Wire
 ///
 /// Several threads may read at once; reading does not allocate.
 package final class GuestReader: Sendable {
+  /// Everything except the content of memory.
   package let description: GuestDescription
   /// Identity of the file or folder that the guest is read from, to detect an output that is the
   /// same.

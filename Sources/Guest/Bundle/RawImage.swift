@@ -12,6 +12,7 @@ package struct RawImageOptions: Sendable {
   package var privateRanges = GPARangeSet()
   /// The vCPUs; nil for one vCPU in reset state at VMPL 2.
   package var vcpus: [VCPUState]?
+  /// State of the SVSM's services, such as a virtual TPM.
   package var services: [ServiceState] = []
 
   package init() {}

@@ -175,6 +175,7 @@ package struct MemoryExport {
 
 /// A range of guest-physical addresses with byte granularity.
 package struct ByteRange: Sendable, Hashable {
+  /// First address.
   package let start: UInt64
   /// At least 1; the range ends at or below 2^52.
   package let size: UInt64

@@ -29,5 +29,6 @@ package struct GPARange: Sendable, Hashable {
   /// 4 KiB pages.
   package var pages: UInt64 { size / Page.size64 }
 
+  /// Whether `gpa` lies in the range.
   package func contains(_ gpa: UInt64) -> Bool { start <= gpa && gpa < end }
 }

@@ -1,6 +1,7 @@
 /// A set of guest-physical pages, kept as ranges that are ascending and not adjacent, so that equal
 /// sets have equal ranges.
 package struct GPARangeSet: Sendable, Hashable {
+  /// The ranges, in ascending order and with at least one page between two of them.
   package private(set) var ranges: [GPARange]
 
   /// The empty set.

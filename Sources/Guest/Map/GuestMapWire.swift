@@ -4,6 +4,7 @@ package import Wire
 // The binary form of the map (`Formats/guest-bundle.md`, section 7): a header, then `count`
 // entries.
 extension GuestMap {
+  /// The header of a guest map, 8 bytes, big-endian.
   package struct Header: WireRecord {
     package static let name = "guest-map-header"
 
@@ -13,6 +14,7 @@ extension GuestMap {
     package var reserved: BE32
   }
 
+  /// One mapped range of a guest map, 32 bytes, big-endian.
   package struct Entry: WireRecord {
     package static let name = "guest-map-entry"
 

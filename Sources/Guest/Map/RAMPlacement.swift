@@ -3,6 +3,7 @@ internal import Wire
 
 /// A user's statement that a RAM block is guest memory, optionally with its address.
 package struct RAMPlace: Sendable, Hashable {
+  /// Name of the RAM block.
   package var block: String
   /// Guest-physical address of the block's first byte; nil for a part of main memory, which begins
   /// at 0.
@@ -26,6 +27,7 @@ package struct MemoryDevice: Sendable, Hashable {
   /// The memory's range; nil when the stream does not give it.
   package let region: Region?
 
+  /// A range of guest-physical memory: address and size in bytes.
   package struct Region: Sendable, Hashable {
     let gpa: UInt64
     let size: UInt64
@@ -34,6 +36,7 @@ package struct MemoryDevice: Sendable, Hashable {
   /// A device whose section does not give the address of its memory.
   package init() { region = nil }
 
+  /// A device whose section gives address and size, in bytes, of its memory.
   package init(gpa: UInt64, size: UInt64) { region = Region(gpa: gpa, size: size) }
 }
 
@@ -45,6 +48,7 @@ package struct MemoryDevice: Sendable, Hashable {
 /// addresses come from the CMOS, from the sections of devices and from the user. Sizes decide
 /// nothing, but must fit.
 package struct RAMPlacement: Sendable {
+  /// QEMU's name of the machine type.
   package var machine: String
   /// QEMU's `max-ram-below-4g`; nil when it was not given.
   package var below4G: UInt64?

@@ -3,6 +3,7 @@
 package struct SeededGenerator: RandomNumberGenerator {
   private var state: (UInt64, UInt64, UInt64, UInt64)
 
+  /// Draws the four words of state from SplitMix64, started with `seed`.
   package init(_ seed: UInt64) {
     var seed = seed
     state = (
@@ -10,6 +11,7 @@ package struct SeededGenerator: RandomNumberGenerator {
     )
   }
 
+  /// The next number of xoshiro256++.
   package mutating func next() -> UInt64 {
     let result = Self.rotate(state.0 &+ state.3, 23) &+ state.0
     let shifted = state.1 << 17

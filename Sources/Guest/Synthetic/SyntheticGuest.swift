@@ -15,12 +15,14 @@ package struct SyntheticGuest: Sendable {
 
   /// Bytes of the main RAM block, at most 1 TiB.
   package var memory: UInt64
+  /// Number of vCPUs.
   package var vcpus = 1
   /// Fraction of all pages that is private, 0 to 1. The number of private pages is rounded to the
   /// nearest integer.
   package var privateFraction = 0.5
   /// The seed, of any length.
   package var seed: [UInt8] = []
+  /// QEMU's machine type, which decides the addresses of memory.
   package var machine = "pc-q35-10.0"
   /// Bytes of memory below the hole at 4 GiB; nil for the usual number of the machine.
   package var below4G: UInt64?

@@ -1,5 +1,6 @@
 /// Bytes in the form of text, as tools print them and users paste them.
 package struct BinaryText: Equatable, Sendable {
+  /// The codings of bytes as text.
   package enum Coding: String, Sendable {
     /// Two digits for each byte, in either case, with or without `0x` before the first.
     case hex
@@ -7,7 +8,9 @@ package struct BinaryText: Equatable, Sendable {
     case base64
   }
 
+  /// The coding of the text.
   package let coding: Coding
+  /// The decoded bytes.
   package let bytes: [UInt8]
 
   /// Decodes `text`; nil when it is neither coding, or empty. White space is ignored, so lines may

@@ -19,6 +19,7 @@ package enum Likeness: Equatable, Sendable {
   /// Binary data, by the number of bytes and the first of them.
   case binary(Int, [UInt8])
 
+  /// Makes a guess from the content of a file, or its beginning.
   package init(_ bytes: [UInt8]) {
     guard !bytes.isEmpty else {
       self = .empty
