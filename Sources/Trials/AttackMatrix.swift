@@ -64,8 +64,8 @@ package struct AttackMatrix {
     /// known.
     package var isException: Bool { isOneWay && attack.passesOneWay && loaded == nil }
 
-    /// Whether every check gave a code that the attack lists, and the load left nothing behind. True
-    /// as well for an attack that was not made.
+    /// Whether every check gave a code that the attack lists, and the load left nothing behind.
+    /// True as well for an attack that was not made.
     package var isAsExpected: Bool {
       guard wasMade else { return true }
       let expected = isMended ? attack.mended : attack.plain
