@@ -6,12 +6,14 @@ internal import QEMUStream
 package import SVSM
 
 extension LockedInstance {
-  /// The abort of the instance at `path`, which has given up, or does so now.
+  /// Makes an abort of the instance at `path`. An instance that is ready is first stored as
+  /// aborted.
   /// - Parameters:
-  ///   - session: the stream that is given up; nil for whatever comes.
-  ///   - waiting: called when the lock of the file has to be waited for.
-  /// - Throws: what reading and storing the instance throw; `SESSION-RECIPIENT` for a stream of another
-  ///   instance; what `SVSMInstance.giving` refuses.
+  ///   - session: the session of the stream that is given up; nil for an abort that names no
+  ///     session.
+  ///   - waiting: called before waiting for the lock of the file.
+  /// - Throws: what reading and storing the instance throw; `SESSION-RECIPIENT` for a stream to
+  ///   another instance; what `SVSMInstance.giving` refuses.
   package static func giveUp(
     _ path: String, _ session: StreamSession?, waiting: () -> Void
   ) throws(MigrationError) -> AbortToken {
@@ -21,7 +23,8 @@ extension LockedInstance {
       }
       let digest = try session?.data.digest()
       let next = try file.instance.giving(up: digest)
-      // Stored before it is signed: whoever sees the abort can rely on it.
+      // The stage is stored before the abort is signed, so that a source that gets the abort can
+      // rely on it.
       if file.instance.state != next.state {
         do throws(MigrationError) {
           try file.store(next)
@@ -37,14 +40,16 @@ extension LockedInstance {
   }
 }
 
-/// The session of a stream, of which nothing else is read.
+/// The session of a stream; the rest of the stream is not read.
 package struct StreamSession {
+  /// The transfer data of the session.
   package let data: TransferData
-  /// Where its payload begins in the stream.
+  /// Offset of the transfer data in the stream.
   package let offset: UInt64
 
   /// - Parameter path: the stream; "-" is standard input.
-  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; what is wrong with the front of the stream.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; errors in the stream up to and including the
+  ///   session.
   package init(of path: String) throws(MigrationError) {
     var reader = SNPStreamReader(
       try StreamInput(opening: InputFile(path)), checkingSealWith: nil)

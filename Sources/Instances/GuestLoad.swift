@@ -8,11 +8,11 @@ package import SVSM
 package import Threads
 internal import Wire
 
-/// What a destination does on the disk, and when: a guest has a name only after its instance has said
-/// so, and an abort is signed only after its instance has given up. `Formats/migration-data.md`,
-/// section 4.
+/// A load as a destination makes it, with the order of its changes on the disk: a guest gets its
+/// name only after its instance has been stored as restoring (`Formats/migration-data.md`, section
+/// 4).
 package struct GuestLoad {
-  /// What a guest is written as.
+  /// The form in which a guest is written.
   package enum Format: String, Sendable, CaseIterable {
     case bundle
     case raw
@@ -23,18 +23,18 @@ package struct GuestLoad {
 
   /// Path of the instance's file.
   private let instance: String
-  /// The instance that stood there at the beginning.
+  /// The instance as it was read at the beginning.
   private let opened: SVSMInstance
-  /// What the guest is to be called; "-" is standard output.
+  /// Path of the guest; "-" is standard output.
   private let output: String
   private let force: Bool
   private let waiting: () -> Void
 
   /// - Parameters:
-  ///   - file: the instance, as it stood in its file at the beginning.
-  ///   - output: what the guest is to be called; "-" is standard output, for a QEMU stream.
-  ///   - force: whether an output that exists is replaced.
-  ///   - waiting: called when the lock of the instance's file has to be waited for.
+  ///   - file: the instance as it was read at the beginning.
+  ///   - output: path of the guest; "-" is standard output, for a QEMU stream only.
+  ///   - force: whether an existing output may be replaced.
+  ///   - waiting: called before waiting for the lock of the instance's file.
   package init(
     by file: InstanceFile, to output: String, force: Bool, waiting: @escaping () -> Void
   ) {
@@ -47,9 +47,9 @@ package struct GuestLoad {
   /// Restores the guest of a stream, whole or not at all.
   /// - Parameters:
   ///   - file: the stream.
-  ///   - progress: told the bytes of the stream that are read.
-  /// - Throws: what is wrong with the stream; `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-READ`, `IO-WRITE`;
-  ///   `INSTANCE-CHANGED`.
+  ///   - progress: called with the number of bytes of the stream that have been read.
+  /// - Throws: the first rule that the stream breaks; `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-READ`,
+  ///   `IO-WRITE`; `INSTANCE-CHANGED`.
   package func load(
     _ file: InputFile, as format: Format, trusting trust: Trust,
     _ options: DestinationSVSM.Options, _ crew: WorkCrew, progress: (UInt64) -> Void
@@ -66,11 +66,12 @@ package struct GuestLoad {
     return summary
   }
 
-  /// Gives the restored guest its name, once the instance says that it may have it.
+  /// Stores the instance as restoring, gives the restored guest its name, and stores the instance
+  /// as imported.
   ///
-  /// The guest is whole on the disk before the instance is stored as restoring, and is kept from then
-  /// on. So whatever ends this process, either the instance is ready and no guest is left, or the guest
-  /// is there and the instance knows where.
+  /// The whole guest is on the disk before the instance is stored as restoring, and is kept from
+  /// then on. So however this process ends, either the instance is ready and no guest is left, or
+  /// the guest is on the disk and the instance has its path.
   private func name(
     _ target: LoadTarget, of session: TransferData
   ) throws(MigrationError) {
@@ -110,23 +111,24 @@ package struct GuestLoad {
 
   // MARK: The end of an interrupted load
 
-  /// The guest that waits for its name, by what the instance says; nil when it went where it is seen at
-  /// once.
+  /// The guest that the instance has restored and that may not have its name yet; nil when the
+  /// instance is not restoring, or when the guest was written directly to a pipe or device.
   package var waitingGuest: UnnamedOutput? {
     guard case .restoring(_, let guest) = opened.state else { return nil }
     return guest.map(UnnamedOutput.init)
   }
 
-  /// Ends a load that was interrupted behind the point where the instance was stored as restoring:
-  /// nothing is restored again, the guest that lies there gets its name.
-  /// - Parameter session: of the stream that the guest came by; nil takes whichever it was.
-  /// - Throws: `INSTANCE-RESTORING` when the guest came by another stream, or is not to be found; what
-  ///   storing and naming throw; `INSTANCE-CHANGED`.
+  /// Completes a load that was interrupted after the instance had been stored as restoring. Nothing
+  /// is restored again; the guest under the hidden path gets its name.
+  /// - Parameter session: the session of the stream from which the guest was loaded; nil accepts
+  ///   any.
+  /// - Throws: `INSTANCE-RESTORING` when the guest was loaded from another stream, or cannot be
+  ///   found; what storing and naming throw; `INSTANCE-CHANGED`.
   package func endInterrupted(of session: TransferData?) throws(MigrationError) {
     try LockedInstance.with(instance, waiting: waiting, still: opened) {
       (file) throws(MigrationError) in
       guard case .restoring(let restored, let guest) = file.instance.state else {
-        // Another run has ended it meanwhile.
+        // Another run has completed the load in the meantime.
         return try file.instance.requireReady(as: .destination)
       }
       if let session, try session.digest() != restored {

@@ -3,14 +3,17 @@ package import FileIO
 package import SVSM
 internal import Wire
 
-/// The file an SVSM instance lives in. It holds private keys: mode 0600.
+/// The file of an SVSM instance. It holds private keys, so its mode is 0600.
 package struct InstanceFile: Sendable {
+  /// Path of the file.
   package let path: String
+  /// The instance as it was read from the file.
   package let instance: SVSMInstance
 
   /// Reads an instance file.
-  /// - Parameter demand: what may stand there; only a regular file can be stored again.
-  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `INSTANCE-SYNTAX` and what an offer refuses.
+  /// - Parameter demand: the kind of file that is allowed; only a regular file can be stored again.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `INSTANCE-SYNTAX`, and what reading the offer
+  ///   in it throws.
   package init(
     reading path: String, _ demand: InputFile.Demand = .anyKind
   ) throws(MigrationError) {

@@ -5,8 +5,8 @@ internal import Migration
 internal import Threads
 internal import Wire
 
-/// Where a loaded guest goes: a bundle, the memory of its one mapped RAM block as a raw image, or a
-/// plain QEMU stream.
+/// The output of a load: a bundle, a raw image of the memory of the guest's only mapped RAM block,
+/// or a plain QEMU stream.
 final class LoadTarget {
   private enum State {
     case bundle(GuestWriter)
@@ -15,7 +15,7 @@ final class LoadTarget {
     case rawMemory(MappedBlockOutput)
     case stream(OutputFile)
     case streamMemory(OutputFile, TemporaryMemory)
-    /// Ready to be written; what is seen at once is not written before it may be.
+    /// Ready to be written. A direct output, such as a pipe, is written only in `commit`.
     case streamWriter(OutputFile, PlainStreamWriter)
   }
   private var state: State
@@ -31,7 +31,7 @@ final class LoadTarget {
     }
   }
 
-  /// Makes the memory.
+  /// Creates the output for the guest's memory.
   /// - Throws: `GUEST-SHAPE` when a raw image cannot hold this guest's memory; `OUTPUT-EXISTS`,
   ///   `OUTPUT-CREATE`, `IO-WRITE`.
   func begin(
@@ -62,7 +62,7 @@ final class LoadTarget {
     }
   }
 
-  /// Puts everything on the disk.
+  /// Writes the rest of the guest and waits until everything is on the disk.
   /// - Throws: what `GuestBundleMemory.complete`, `RawImageWriter.complete` and `PlainStreamWriter`
   ///   throw.
   func complete(_ guest: GuestDescription, _ crew: WorkCrew) throws(MigrationError) {
@@ -81,8 +81,8 @@ final class LoadTarget {
     }
   }
 
-  /// Where the guest lies, whole and without a name; nil when it is seen at once and not written yet. To
-  /// be called after `complete`.
+  /// The complete guest under its hidden name; nil for a direct output, which is not written yet.
+  /// To be called after `complete`.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`.
   func unnamed() throws(MigrationError) -> UnnamedOutput? {
     switch state {
@@ -94,7 +94,7 @@ final class LoadTarget {
     }
   }
 
-  /// Leaves the guest on the disk from now on, also when it never gets its name.
+  /// Keeps the guest on the disk from now on, even if it never gets its name.
   func keep() {
     switch state {
     case .bundleMemory(let memory): memory.keep()
@@ -104,7 +104,7 @@ final class LoadTarget {
     }
   }
 
-  /// Gives the guest its name.
+  /// Gives the guest its name, or writes a direct output.
   /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-WRITE`.
   func commit() throws(MigrationError) {
     switch state {
@@ -119,7 +119,8 @@ final class LoadTarget {
   }
 }
 
-/// Keeps the memory of one RAM block and drops that of the others, which no guest address reaches.
+/// Writes the memory of one RAM block to an image and discards that of the others, which are not
+/// mapped.
 private final class MappedBlockOutput: GuestMemoryOutput {
   let image: RawImageWriter
   private let block: Int

@@ -3,18 +3,18 @@ internal import FileIO
 package import SVSM
 internal import Wire
 
-/// An instance file that no other process changes meanwhile.
+/// An instance file that is locked, so that no other process can change it.
 package final class LockedInstance {
-  /// What stands in the file.
+  /// The instance in the file.
   package private(set) var instance: SVSMInstance
   private let path: String
   private let file: LockedFile
 
-  /// Runs `body` with the instance at `path`, as it stands there once nobody else changes it.
+  /// Locks the file at `path`, reads the instance and runs `body` with it.
   /// - Parameters:
-  ///   - waiting: called when that has to be waited for.
-  ///   - opened: the instance that was read there before; nil takes whichever stands there. It
-  ///   may have come further meanwhile, but another one has served nothing.
+  ///   - waiting: called before waiting for the lock.
+  ///   - opened: the instance that was read from the file before; nil accepts any. Its stage may
+  ///     have changed in the meantime, but a different instance is refused.
   /// - Throws: what reading an instance file throws; `INSTANCE-CHANGED`; what `body` throws.
   package static func with<Value>(
     _ path: String, waiting: () -> Void, still opened: SVSMInstance? = nil,
@@ -31,8 +31,8 @@ package final class LockedInstance {
     }
   }
 
-  /// Runs `body`, which replaces the file at `path`. What stands there must not be the only way to a
-  /// guest: of a source that handed one over, of a destination whose guest waits for its name.
+  /// Runs `body`, which replaces the file at `path`. Refuses to replace an instance that is the
+  /// only way to a guest: an exported source, or a destination in stage restoring.
   /// - Throws: `OUTPUT-EXISTS`; what `body` throws.
   package static func replacing<Value>(
     _ path: String, waiting: () -> Void, _ body: () throws(MigrationError) -> Value
@@ -57,14 +57,15 @@ package final class LockedInstance {
     instance = try InstanceFile(reading: path, .regular).instance
   }
 
-  /// Makes sure that the stage outlasts a power failure, before anything is done that relies on it: it may
-  /// have been stored by a run that was ended before its folder was on the disk.
+  /// Makes the present stage durable before anything is done that relies on it: it may have been
+  /// stored by a run that ended before the folder was synchronized.
   /// - Throws: `IO-WRITE`.
   package func makeDurable() throws(MigrationError) { try file.synchronizeName() }
 
-  /// Stores the instance as it is next. After a crash at any point the file is as before or as after.
+  /// Replaces the instance in the file with `next`. After a crash at any point the file holds
+  /// either the old or the new one.
   ///
-  /// After an error `instance` is what stands in the file; where that cannot be told, what should.
+  /// After an error `instance` is the one in the file; if the file cannot be read, it is `next`.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
   package func store(_ next: SVSMInstance) throws(MigrationError) {
     do {

@@ -2,18 +2,18 @@ package import FileIO
 package import SVSM
 internal import Wire
 
-// What an instance remembers of a guest that waits for its name: an absolute path, and this.
+// An instance in stage restoring stores the absolute hidden path of its guest, and this identity.
 
 /// `hidden_identity` of an instance file (`Formats/migration-data.md`, section 3).
 private struct Identity: WireRecord {
-  /// Number of the file or folder in its file system.
+  /// Inode number of the file or folder.
   var inode: BE64
-  /// When it was made, in nanoseconds since 1970, or 0.
+  /// Creation time in nanoseconds since 1970; 0 when the file system does not record it.
   var birth: BE64
 }
 
 extension SVSMInstance.UnnamedGuest {
-  /// Whether its place is an absolute path, which no zero byte cuts short.
+  /// Whether its place is an absolute path without zero bytes.
   var hasPath: Bool { place.first == UInt8(ascii: "/") && !place.contains(0) }
 
   package init(_ output: UnnamedOutput) {

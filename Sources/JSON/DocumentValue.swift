@@ -1,18 +1,18 @@
 package import Errors
 internal import Wire
 
-/// One value of a JSON document that is read strictly, and where it stands, as a JSON pointer
-/// (RFC 6901): "/ram/0/size".
+/// One value of a JSON document that is read strictly, and its place as a JSON pointer (RFC 6901):
+/// "/ram/0/size".
 ///
-/// Whatever is wrong with the document is refused with one code, and the place.
+/// Every error in the document is refused with the same code, and with the place of the error.
 package struct DocumentValue: Sendable {
-  /// A kind of document: how its refusals look.
+  /// A kind of document, which decides code, place and wording of its refusals.
   package struct Kind: Sendable {
-    /// Code of every refusal.
+    /// The code of every refusal.
     package var code: ErrorCode
-    /// The place they name.
+    /// The file or section that refusals name.
     package var place: Place
-    /// What the document is: "manifest".
+    /// What the document is called: "manifest".
     package var name: String
 
     package init(_ code: ErrorCode, in place: Place, name: String) {
@@ -27,7 +27,8 @@ package struct DocumentValue: Sendable {
   private let kind: Kind
 
   /// The whole document.
-  /// - Throws: the kind's code when it is no JSON object, with the byte when it is no JSON.
+  /// - Throws: the kind's code when the document is not a JSON object; with the byte when it is not
+  ///   JSON.
   package init(document bytes: [UInt8], of kind: Kind) throws(MigrationError) {
     do {
       json = try JSON(parsing: bytes)
@@ -42,8 +43,8 @@ package struct DocumentValue: Sendable {
     try requireEachKeyOnce(in: json, at: "")
   }
 
-  /// Refuses a key that comes twice in its object, wherever that lies and whether or not it is known:
-  /// of two values readers would take different ones.
+  /// Refuses a key that comes twice in its object, in every object and whether or not the key is
+  /// known: readers would differ in which of the two values they take.
   private func requireEachKeyOnce(in json: JSON, at place: String) throws(MigrationError) {
     if let members = json.members {
       var seen: Set<[UInt8]> = []
@@ -68,20 +69,20 @@ package struct DocumentValue: Sendable {
   // MARK: Objects
 
   /// The member `key`.
-  /// - Throws: the kind's code when it is missing, or this is no object.
+  /// - Throws: the kind's code when the member is missing, or this is not an object.
   package func member(_ key: String) throws(MigrationError) -> DocumentValue {
     guard let value = try optional(key) else { throw refusal("\(place)/\(key) is missing") }
     return value
   }
 
   /// The member `key`; nil when there is none.
-  /// - Throws: the kind's code when this is no object.
+  /// - Throws: the kind's code when this is not an object.
   package func optional(_ key: String) throws(MigrationError) -> DocumentValue? {
     guard json.members != nil else { throw wrong("an object") }
     return json[key].map { DocumentValue($0, "\(place)/\(key)", kind) }
   }
 
-  /// Refuses every key but `known`.
+  /// Refuses every key that is not in `known`.
   /// - Throws: the kind's code, with the place of the first such key.
   package func requireKeys(_ known: [String]) throws(MigrationError) {
     guard let members = json.members else { throw wrong("an object") }
@@ -107,7 +108,7 @@ package struct DocumentValue: Sendable {
 
   // MARK: Values
 
-  /// The elements of an array of `least` to `limit`.
+  /// The elements of an array that has `least` to `limit` of them.
   package func elements(
     atLeast least: Int = 0, limit: Int
   ) throws(MigrationError) -> [DocumentValue] {
@@ -117,17 +118,21 @@ package struct DocumentValue: Sendable {
     return elements.enumerated().map { DocumentValue($1, "\(place)/\($0)", kind) }
   }
 
+  /// The value, which must be a string.
+  /// - Throws: the kind's code when it is not.
   package func string() throws(MigrationError) -> String {
     guard let text = json.string else { throw wrong("a string") }
     return text
   }
 
+  /// The value, which must be `true` or `false`.
+  /// - Throws: the kind's code when it is neither.
   package func bool() throws(MigrationError) -> Bool {
     guard let flag = json.bool else { throw wrong("true or false") }
     return flag
   }
 
-  /// A number of `least` to `limit`.
+  /// An integer from `least` to `limit`.
   package func number<Value: FixedWidthInteger>(
     atLeast least: Value = 0, _ limit: Value = .max
   ) throws(MigrationError) -> Value {
@@ -137,7 +142,7 @@ package struct DocumentValue: Sendable {
     return value
   }
 
-  /// A 64-bit number as a string: 0x and 1 to 16 hex digits.
+  /// A 64-bit number in the form of a string: 0x and 1 to 16 hexadecimal digits.
   package func hexadecimal() throws(MigrationError) -> UInt64 {
     guard let text = json.string, text.hasPrefix("0x"), (3...18).contains(text.utf8.count),
       text.utf8.dropFirst(2).allSatisfy({ UInt8(ascii: "+") != $0 && UInt8(ascii: "-") != $0 }),
@@ -146,11 +151,11 @@ package struct DocumentValue: Sendable {
     return value
   }
 
-  /// `count` bytes as a string: two hex digits each.
+  /// `count` bytes in the form of a string, two hexadecimal digits each.
   package func bytes(_ count: Int) throws(MigrationError) -> [UInt8] { try bytes([count]) }
 
-  /// Bytes as a string: two hex digits each.
-  /// - Parameter counts: how many there may be.
+  /// Bytes in the form of a string, two hexadecimal digits each.
+  /// - Parameter counts: the numbers of bytes that are allowed.
   package func bytes(_ counts: [Int]) throws(MigrationError) -> [UInt8] {
     guard let text = json.string, counts.contains(where: { text.utf8.count == 2 * $0 }),
       let bytes = Hex.decode(text)
@@ -164,7 +169,7 @@ package struct DocumentValue: Sendable {
 
   // MARK: Refusals
 
-  /// Runs `make`, whose refusal is one of this place.
+  /// Runs `make`; an error that it throws becomes a refusal of this value.
   package func checked<Value>(
     _ make: () throws(MigrationError) -> Value
   ) throws(MigrationError) -> Value {
@@ -178,7 +183,7 @@ package struct DocumentValue: Sendable {
   }
 
   /// The refusal of this value.
-  /// - Parameter expected: what should stand here.
+  /// - Parameter expected: what the value should be.
   package func wrong(_ expected: String) -> MigrationError {
     let got =
       switch json {

@@ -1,8 +1,9 @@
-/// A JSON value (RFC 8259) that keeps what QEMU's descriptions carry in it.
+/// A JSON value (RFC 8259) that preserves everything in QEMU's descriptions.
 ///
-/// Why not a library's: the order of keys is part of a VM description, QEMU may repeat a key within
-/// one object (lists of more than one element), 64-bit integers must stay exact, errors must name
-/// the byte, and text that golden files hold must not change with the version of a toolchain.
+/// A library's type is not used because the order of keys is part of a VM description, QEMU may
+/// repeat a key within one object (lists of more than one element), 64-bit integers must stay
+/// exact, errors must give the byte, and text in golden files must not change with the version of a
+/// toolchain.
 package enum JSON: Hashable, Sendable {
   case null
   case bool(Bool)
@@ -10,11 +11,11 @@ package enum JSON: Hashable, Sendable {
   case unsigned(UInt64)
   /// An integer from -2^63 to -1.
   case negative(Int64)
-  /// Any other number, as it was spelled: `1.5`, `-0`, `1e9`.
+  /// Any other number, as written in the text: `1.5`, `-0`, `1e9`.
   case decimal(String)
   case string(String)
   case array([JSON])
-  /// Members in the order they were written; a key may occur again.
+  /// Members in the order of the text; a key may occur more than once.
   case object([Member])
 
   /// One key and its value.
@@ -27,14 +28,14 @@ package enum JSON: Hashable, Sendable {
       self.value = value
     }
 
-    /// Whether its key is `name`, byte for byte. As strings also keys are equal that are spelled with
-    /// other characters: the kelvin sign is a K.
+    /// Whether its key is `name`, byte for byte. Comparing strings is not enough, since canonically
+    /// equivalent strings are equal in Swift: the kelvin sign equals a K.
     package func isNamed(_ name: String) -> Bool { key.utf8.elementsEqual(name.utf8) }
   }
 }
 
 extension JSON {
-  /// Any integer that fits 64 bits, exactly.
+  /// An integer that fits 64 bits, without loss.
   package init(_ value: some BinaryInteger) {
     if let value = UInt64(exactly: value) {
       self = .unsigned(value)
@@ -45,17 +46,18 @@ extension JSON {
     }
   }
 
-  /// The first value under `key`, or nil when there is none or this is not an object.
+  /// The first value with `key`; nil when there is none or this is not an object.
   package subscript(key: String) -> JSON? {
     members?.first { $0.isNamed(key) }?.value
   }
 
-  /// Every value under `key`, in order.
+  /// All values with `key`, in order.
   package func values(under key: String) -> [JSON] {
     members?.filter { $0.isNamed(key) }.map(\.value) ?? []
   }
 
-  /// A key that comes twice in one object, here or in any value below; nil when there is none.
+  /// A key that comes twice in one object, in this value or in any value inside it; nil when there
+  /// is none.
   package var repeatedKey: String? {
     switch self {
     case .object(let members):

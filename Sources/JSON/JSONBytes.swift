@@ -1,8 +1,8 @@
 internal import Wire
 
 extension JSON {
-  /// The bytes this value spells: an array of numbers from 0 to 255, or a string that is a
-  /// `BinaryText`; nil for anything else. An empty string or array is no bytes.
+  /// The bytes that this value represents: an array of numbers from 0 to 255, or a string that is a
+  /// `BinaryText`; nil for anything else, including an empty string or array.
   package var bytes: [UInt8]? {
     switch self {
     case .array(let elements):

@@ -1,18 +1,19 @@
 package import Errors
 
 extension JSON {
-  /// Values one text may have, those in others counted: each takes some ten times the memory of its text.
+  /// Largest number of values in one text, nested ones included: each value takes about ten times
+  /// as much memory as its text.
   package static let valueLimit = 3 << 18
-  /// How deep arrays and objects may lie in each other.
+  /// Largest nesting depth of arrays and objects.
   package static let depthLimit = 64
 
-  /// Parses one JSON text, white space around it allowed.
+  /// Parses one JSON text, which may have white space around it.
   /// - Parameters:
   ///   - bytes: UTF-8.
   ///   - base: offset in the stream or file of the first byte, for errors.
-  ///   - depthLimit, valueLimit: for a text that is not a hostile one's.
-  /// - Throws: `JSON-SYNTAX` at the byte that is not JSON, not UTF-8, nested too deep, or one
-  ///   of more values than `valueLimit`.
+  ///   - depthLimit, valueLimit: other limits, for a text from a trusted source.
+  /// - Throws: `JSON-SYNTAX` at the first byte that is not JSON, not UTF-8, nested too deep, or
+  ///   part of a value beyond `valueLimit`.
   package init(
     parsing bytes: [UInt8], at base: UInt64 = 0, depthLimit: Int = JSON.depthLimit,
     valueLimit: Int = JSON.valueLimit
@@ -29,7 +30,8 @@ extension JSON {
   }
 }
 
-/// A recursive descent over the bytes; memory is bounded by the input, the stack by `depthLimit`.
+/// A recursive descent parser; its memory is bounded by the size of the input, its stack by
+/// `depthLimit`.
 private struct JSONParser {
   let bytes: [UInt8]
   let base: UInt64

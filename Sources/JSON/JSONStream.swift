@@ -1,12 +1,12 @@
 package import Errors
 
-/// A JSON object that is written member by member, as `JSON.pretty` writes it: an array in it need not be
-/// held whole.
+/// Writes a JSON object member by member in the form of `JSON.pretty`, so that an array in it need
+/// not be in memory as a whole.
 package struct JSONStream: ~Copyable {
-  /// Takes text, some ten KiB at a time or one value.
+  /// Receives the text in pieces, each of about 64 KiB or one value.
   package typealias Write = (String) throws(MigrationError) -> Void
 
-  /// Bytes of text that are collected before they are written.
+  /// Number of bytes of text that are collected before they are written.
   private static let pieceSize = 64 << 10
 
   private var text: [UInt8] = [UInt8(ascii: "{")]
@@ -15,6 +15,7 @@ package struct JSONStream: ~Copyable {
 
   package init(_ write: @escaping Write) { self.write = write }
 
+  /// Writes one member.
   /// - Throws: what writing throws.
   package mutating func append(_ member: JSON.Member) throws(MigrationError) {
     begin(member.key)
@@ -22,7 +23,8 @@ package struct JSONStream: ~Copyable {
     try flush(over: Self.pieceSize)
   }
 
-  /// - Parameter next: gives the elements one by one; nil after the last.
+  /// Writes a member with the key `key` whose value is an array.
+  /// - Parameter next: returns the elements one by one, and nil after the last.
   /// - Throws: what `next` and writing throw.
   package mutating func append(
     _ key: String, next: () throws(MigrationError) -> JSON?
@@ -39,7 +41,7 @@ package struct JSONStream: ~Copyable {
     text += Array((isEmpty ? "]" : "\n  ]").utf8)
   }
 
-  /// Ends the object, and the line.
+  /// Ends the object, and writes a line feed.
   /// - Throws: what writing throws.
   package mutating func end() throws(MigrationError) {
     text += Array((hasMembers ? "\n}\n" : "}\n").utf8)

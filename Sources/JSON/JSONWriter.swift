@@ -6,8 +6,8 @@ extension JSON {
     return output
   }
 
-  /// Two spaces a level, one member or element a line, ASCII only, without a final newline. Empty
-  /// arrays and objects stay on one line.
+  /// Two spaces per level, one member or element per line, ASCII only, without a final newline.
+  /// Empty arrays and objects are on one line.
   package var pretty: [UInt8] {
     var output: [UInt8] = []
     write(to: &output, indent: 0)
@@ -55,7 +55,8 @@ extension JSON {
     output.append(contentsOf: repeatElement(0x20, count: indent))
   }
 
-  /// Escapes as QEMU does: everything outside printable ASCII becomes `\uXXXX`, in UTF-16 units.
+  /// Writes a string, escaped as QEMU does: everything outside printable ASCII becomes `\uXXXX`, in
+  /// UTF-16 code units.
   static func write(_ text: String, to output: inout [UInt8]) {
     output.append(UInt8(ascii: "\""))
     for unit in text.utf16 {

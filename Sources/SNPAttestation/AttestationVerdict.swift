@@ -2,19 +2,21 @@ internal import Cryptography
 public import Errors
 internal import SEVSNP
 
-/// Decides whether attestation reports are genuine and fit what is demanded.
+/// Verifies that attestation reports are genuine and meet a set of demands.
 ///
-/// Trust comes from named roots alone: certificates that come with a report may complete a chain, and never
-/// anchor it.
+/// Trust comes only from AMD's roots and from roots that the caller names: certificates that come
+/// with a report may complete a chain, but never anchor it.
 public struct SNPVerifier: Sendable {
   private var verifier: AttestationVerifier
 
   /// - Parameters:
-  ///   - roots: certificates in DER or PEM, among them the root of each chain, beside AMD's roots.
-  ///   - revocationLists: lists in DER or PEM that each chain is held against; with none, revocation is not
-  ///     checked.
-  ///   - time: seconds since 1970 at which certificates must be valid; nil for the time when each was issued.
-  ///   - demands: what a report must say beyond being genuine.
+  ///   - roots: certificates in DER or PEM, in addition to AMD's roots; they include the root of
+  ///     each chain.
+  ///   - revocationLists: lists in DER or PEM, against which each chain is checked; when empty,
+  ///     revocation is not checked.
+  ///   - time: seconds since 1970 at which certificates must be valid; nil for the time at which
+  ///     each was issued.
+  ///   - demands: the demands that a report must meet in addition to being genuine.
   /// - Throws: `CERT-SYNTAX`, `CERT-ROOT`.
   public init(
     roots: [UInt8] = [], revocationLists: [[UInt8]] = [], at time: Int64?,
@@ -28,11 +30,11 @@ public struct SNPVerifier: Sendable {
       time: time.map { .at($0) } ?? .atIssue, revocationLists: lists)
   }
 
-  /// Makes every check that can be made.
-  /// - Parameter certificates: more certificates of the chain, in DER or PEM or a certificate table, beside
-  ///   those that came with the report.
-  /// - Throws: `CERT-SYNTAX`, `CERT-TABLE` for certificates that cannot be read. What is wrong with the report is
-  ///   in the verdict.
+  /// Verifies a report, and makes as many of the checks as possible.
+  /// - Parameter certificates: more certificates of the chain, in DER or PEM or a certificate
+  ///   table, in addition to those that came with the report.
+  /// - Throws: `CERT-SYNTAX`, `CERT-TABLE` for certificates that cannot be read. Errors in the
+  ///   report are in the verdict.
   public func verify(
     _ report: SNPReport, certificates: [UInt8] = []
   ) throws(MigrationError) -> SNPVerdict {
@@ -42,32 +44,34 @@ public struct SNPVerifier: Sendable {
   }
 }
 
-/// What verifying a report came to.
+/// The result of verifying a report.
 public struct SNPVerdict: Sendable {
-  /// One check, and how it came out.
+  /// One check and its outcome.
   public struct Check: Sendable, Equatable {
+    /// The outcome of one check.
     public enum Outcome: Sendable, Equatable {
       case passed
       case failed(MigrationError)
-      /// It was not demanded, or does not apply; the text says which.
+      /// The check was not demanded, or does not apply; the text says which.
       case notAsked(String)
-      /// An earlier failure left nothing to check.
+      /// The check could not be made because of an earlier failure.
       case notReached
     }
 
-    /// The stable name, as `svsm-mig-attest verify` shows it.
+    /// The stable name of the check, as `svsm-mig-attest verify` prints it.
     public let name: String
-    /// What holds when it has passed: a clause.
+    /// A clause that says what holds when the check has passed.
     public let meaning: String
+    /// Whether the check passed, failed or was not made.
     public let outcome: Outcome
   }
 
-  /// Every check, in the order in which they are made.
+  /// All checks, in the order in which they are made.
   public let checks: [Check]
-  /// Whether every check passed that was asked for.
+  /// Whether all demanded checks passed.
   public let isAccepted: Bool
-  /// Whether the chain besides ends in a root of AMD's. A report that is accepted under another root says
-  /// nothing of hardware.
+  /// Whether the report is accepted and its chain ends in one of AMD's roots. A report that is
+  /// accepted under another root proves nothing about hardware.
   public let isGenuine: Bool
   /// The first failure; nil when there is none.
   public let firstFailure: MigrationError?

@@ -4,17 +4,18 @@ internal import Guest
 internal import SEVSNP
 internal import Wire
 
-/// A guest that does not run, in memory: what a source sends and a destination restores.
+/// A paused guest, held in memory: the input of a source and the result of a destination.
 public struct GuestImage: Sendable, Equatable {
-  /// One RAM block, QEMU's unit of guest memory, and where the guest sees it.
+  /// One RAM block, QEMU's unit of guest memory, and its guest-physical address.
   public struct Block: Sendable, Equatable {
     /// QEMU's name of the block, such as `pc.ram`.
     public var name: String
     /// Guest-physical address of its first byte: a multiple of 4096.
     public var address: UInt64
-    /// Its bytes: a multiple of 4096 of them.
+    /// The content of the block. The number of bytes is a multiple of 4096.
     public var content: [UInt8]
 
+    /// Makes a block. Its content and address are checked when a source is made from the guest.
     public init(name: String = "pc.ram", at address: UInt64 = 0, content: [UInt8]) {
       self.name = name
       self.address = address
@@ -24,14 +25,15 @@ public struct GuestImage: Sendable, Equatable {
 
   /// QEMU's name of the machine type.
   public var machine: String
+  /// The RAM blocks. Together they are all of the guest's memory.
   public var blocks: [Block]
-  /// Guest-physical addresses of the private pages, in multiples of 4096. All other memory is shared with
-  /// the host.
+  /// Ranges of guest-physical addresses of the private pages, with bounds that are multiples of 4096.
+  /// All other memory is shared with the host.
   public var privateMemory: [Range<UInt64>]
   /// One VMSA page of 4096 bytes for each vCPU (AMD64 APM volume 2, appendix B).
   public var vcpus: [[UInt8]]
 
-  /// - Parameter vcpus: without them the guest has one vCPU, as after a reset, at VMPL 2.
+  /// - Parameter vcpus: the VMSA pages; nil for one vCPU in the state after a reset, at VMPL 2.
   /// - Throws: `VCPU-SYNTAX`.
   public init(
     machine: String = "pc-q35-10.0", blocks: [Block], privateMemory: [Range<UInt64>],
@@ -45,9 +47,9 @@ public struct GuestImage: Sendable, Equatable {
 }
 
 extension GuestImage {
-  /// The guest as a source reads it.
-  /// - Throws: `GUEST-SHAPE`, `MAP-LAYOUT`, `RAM-BLOCK`, `VCPU-SYNTAX`, `VCPU-VMPL` for a guest that cannot
-  ///   be; `OUTPUT-CREATE`, `IO-WRITE` when its memory finds no room.
+  /// The guest in the form that a source reads.
+  /// - Throws: `GUEST-SHAPE`, `MAP-LAYOUT`, `RAM-BLOCK`, `VCPU-SYNTAX`, `VCPU-VMPL` for an invalid
+  ///   guest; `OUTPUT-CREATE`, `IO-WRITE` when its memory cannot be written to a temporary file.
   func reader() throws(MigrationError) -> GuestReader {
     var ramBlocks: [Guest.RAMBlock] = []
     var ranges: [MappedRange] = []
@@ -77,8 +79,8 @@ extension GuestImage {
         vcpus: vcpus, services: []))
   }
 
-  /// The guest that a destination restored.
-  /// - Throws: `IO-READ`; `GUEST-SHAPE` for a block that does not lie in one piece or not at all.
+  /// Makes the image of a guest that a destination has restored.
+  /// - Throws: `IO-READ`; `GUEST-SHAPE` for a block whose first byte has no guest-physical address.
   init(_ guest: GuestDescription, in memory: TemporaryMemory) throws(MigrationError) {
     machine = guest.machine
     blocks = []

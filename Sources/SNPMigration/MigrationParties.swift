@@ -8,13 +8,14 @@ internal import SVSM
 internal import Threads
 internal import Wire
 
-/// Whom a party of a migration believes when the other shows its attestation report.
+/// The root certificates that a party of a migration trusts when it verifies the other party's
+/// attestation report.
 public struct MigrationTrust: Sendable {
   let trust: Trust
 
-  /// AMD's own roots, and those of `roots`: what a peer on real hardware is held against.
+  /// Trusts AMD's roots and those in `roots`. This is for peers on real hardware.
   /// - Parameters:
-  ///   - roots: certificates in DER or PEM, among them a root for each chain.
+  ///   - roots: additional certificates in DER or PEM, which include the root of each chain.
   ///   - time: seconds since 1970 at which certificates must be valid.
   /// - Throws: `CERT-SYNTAX`, `CERT-ROOT`.
   public init(roots: [UInt8] = [], at time: Int64) throws(MigrationError) {
@@ -24,36 +25,39 @@ public struct MigrationTrust: Sendable {
 
   private init(_ trust: Trust) { self.trust = trust }
 
-  /// The roots of the model's platforms. Their keys are public: they vouch for nothing but a model.
+  /// Trusts the roots of the model's platforms. Their private keys are public, so this proves
+  /// nothing about real hardware.
   /// - Parameter time: seconds since 1970 at which certificates must be valid.
   public static func model(at time: Int64) -> MigrationTrust {
     MigrationTrust(Trust(anchors: TrustAnchor.model, time: time))
   }
 }
 
-/// What a destination publishes: its public key, an attestation report that binds the key, and the certificates
-/// to check the report with. The source document calls it migration data.
+/// An offer, which a destination publishes: its public key, an attestation report that binds the
+/// key, and certificates to verify the report. AMD's document calls it migration data.
 public struct MigrationOffer: Sendable {
   let data: MigrationData
 
   /// The bytes to publish (`Formats/migration-data.md`, section 1).
   public var bytes: [UInt8] { data.encoded }
 
-  /// Reads an offer. Nothing is verified yet: the source does that.
+  /// Reads an offer. The report is not verified here: the source does that.
   /// - Throws: `OFFER-SYNTAX`, `OFFER-VERSION`, `OFFER-SUITE`.
   public init(_ bytes: [UInt8]) throws(MigrationError) { data = try MigrationData(bytes) }
 
   init(_ data: MigrationData) { self.data = data }
 }
 
-/// The source of one migration: a guest and a new SVSM of the model that holds it.
+/// The source of one migration: a guest, and a new model SVSM that holds it.
 ///
-/// A source sends once. That is why `send` consumes it: a guest that was handed over must not be sent again.
+/// A source sends only once: a guest that has been handed over must not be sent again. So `send`
+/// consumes the source.
 public struct MigrationSource: ~Copyable {
   private let guest: GuestReader
   private let instance: SVSMInstance
 
-  /// - Throws: what is wrong with the guest: `GUEST-SHAPE`, `MAP-LAYOUT`, `RAM-BLOCK`, `VCPU-SYNTAX`,
+  /// Makes a source for a guest.
+  /// - Throws: for an invalid guest: `GUEST-SHAPE`, `MAP-LAYOUT`, `RAM-BLOCK`, `VCPU-SYNTAX`,
   ///   `VCPU-VMPL`.
   public init(of guest: GuestImage) throws(MigrationError) {
     let reader = try guest.reader()
@@ -61,12 +65,14 @@ public struct MigrationSource: ~Copyable {
     (self.guest, self.instance) = (reader, instance)
   }
 
-  /// Checks the offer, and sends the guest to whoever made it.
+  /// Verifies the offer, and makes the stream that sends the guest to the destination of the offer.
   /// - Parameters:
-  ///   - offer: the destination's.
-  ///   - trust: whom the destination's report must come from.
-  /// - Returns: the stream (`Formats/stream.md`): only the holder of the offer's private key can restore it.
-  /// - Throws: what is wrong with the offer's report or certificates: `REPORT-…`, `CERT-…`.
+  ///   - offer: the offer of the destination.
+  ///   - trust: the roots under which the destination's report must verify.
+  /// - Returns: the stream (`Formats/stream.md`). Only the holder of the offer's private key can
+  ///   restore it.
+  /// - Throws: for the offer's report or certificates: `REPORT-…`, `CERT-…`; for its key:
+  ///   `OFFER-KEY`.
   public consuming func send(
     to offer: MigrationOffer, trusting trust: MigrationTrust
   ) throws(MigrationError) -> [UInt8] {
@@ -81,20 +87,24 @@ public struct MigrationSource: ~Copyable {
   }
 }
 
-/// The destination of one migration: a new SVSM of the model.
+/// The destination of one migration: a new model SVSM.
 ///
-/// A destination receives once. That is why `receive` consumes it, whatever comes of the stream.
+/// A destination receives only once, whether or not the stream is accepted. So `receive` consumes
+/// it.
 public struct MigrationDestination: ~Copyable {
   private let instance: SVSMInstance
 
+  /// Makes a new SVSM with its key pair and offer, on a platform of the model.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
   public init() throws(MigrationError) {
     instance = try SVSMInstance(on: .model(chip: 0), features: .snp, random: .system)
   }
 
-  /// What a source needs to send a guest here.
+  /// The offer that a source needs to send a guest to this destination.
   public var offer: MigrationOffer { MigrationOffer(instance.offer) }
 
-  /// Everything that `receive` checks, restoring nothing. The destination can still receive.
+  /// Makes all checks of `receive` without restoring anything. The destination can still receive
+  /// afterwards.
   public func verify(
     _ stream: [UInt8], trusting trust: MigrationTrust
   ) throws(MigrationError) -> MigrationVerdict {
@@ -104,8 +114,8 @@ public struct MigrationDestination: ~Copyable {
   }
 
   /// Restores the guest of a stream.
-  /// - Throws: the first rule of `Formats/stream.md` that the stream breaks, with place and byte. Then there is
-  ///   no guest, also not a part of one.
+  /// - Throws: the first rule of `Formats/stream.md` that the stream breaks, with place and byte.
+  ///   In that case nothing is restored, not even a part of the guest.
   public consuming func receive(
     _ stream: [UInt8], trusting trust: MigrationTrust
   ) throws(MigrationError) -> GuestImage {
@@ -129,32 +139,36 @@ public struct MigrationDestination: ~Copyable {
   }
 }
 
-/// What verifying a stream came to.
+/// The result of verifying a stream.
 public struct MigrationVerdict: Sendable {
-  /// One property of a stream, and what is known of it.
+  /// One property of a stream, and whether it holds.
   public struct Row: Sendable, Equatable {
+    /// The outcome of checking one property.
     public enum Outcome: Sendable, Equatable {
-      /// All of it was looked at, and nothing is wrong.
+      /// All of it was checked, and nothing is wrong.
       case proven
-      /// The findings, in the order of the stream.
+      /// Something is wrong: the findings, in stream order.
       case refuted([MigrationError])
-      /// Why it could not be looked at, and what would be needed.
+      /// Not all of it could be checked: why, and what would be needed.
       case notCheckable(reason: String, needs: String)
     }
 
-    /// The stable name of the property, as `svsm-mig-verify` shows it.
+    /// The stable name of the property, as `svsm-mig-verify` prints it.
     public let property: String
+    /// Whether the property is proven, refuted or not checkable.
     public let outcome: Outcome
   }
 
-  /// One for each property, in a fixed order.
+  /// One row for each property, in a fixed order.
   public let rows: [Row]
-  /// What was refused first: what a destination refuses the stream with. Nil when nothing is wrong.
+  /// The first finding, which is the error with which a destination refuses the stream. Nil when
+  /// nothing is wrong.
   public let refusal: MigrationError?
 
-  /// Checks of a stream what anyone can: structure, order, counts, transcript, seal and attestation.
-  /// - Parameter offer: the destination's, when it is at hand.
-  /// - Throws: `INTERNAL`; what is wrong with the stream is in the verdict.
+  /// Checks everything in a stream that can be checked without keys: structure, order, counts,
+  /// transcript, seal and attestation.
+  /// - Parameter offer: the destination's offer, if available.
+  /// - Throws: `INTERNAL`. Errors in the stream are in the verdict.
   public init(
     of stream: [UInt8], to offer: MigrationOffer? = nil, trusting trust: MigrationTrust
   ) throws(MigrationError) {

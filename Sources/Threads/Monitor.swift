@@ -1,19 +1,19 @@
 internal import Glibc
 
-/// A mutex with conditions to wait on.
+/// A mutex with condition variables.
 ///
-/// A POSIX mutex and not `Synchronization.Mutex`: that one has no condition, and the thread sanitizer
-/// reports races where there are none. Both live in memory of their own, because they must not
-/// move.
+/// It is a POSIX mutex and not `Synchronization.Mutex`, which has no condition variables and for
+/// which the thread sanitizer reports false races. Mutex and conditions are allocated separately,
+/// because they must not move in memory.
 @safe package final class Monitor: @unchecked Sendable {
-  /// What a thread waits for; the monitor has as many as it was made with.
+  /// The condition variables, `conditionCount` of them.
   private let conditions: UnsafeMutablePointer<pthread_cond_t>
   private let conditionCount: Int
   private let mutex: UnsafeMutablePointer<pthread_mutex_t>
 
-  /// - Parameter conditions: how many conditions there are, numbered from 0.
+  /// - Parameter conditions: number of conditions; they are numbered from 0.
   package init(conditions count: Int = 0) {
-    // Freed in deinit, when nobody can hold or wait any more.
+    // The memory is freed in deinit, when no thread can hold the lock or wait any more.
     unsafe mutex = .allocate(capacity: 1)
     unsafe mutex.initialize(to: pthread_mutex_t())
     unsafe pthread_mutex_init(mutex, nil)
@@ -32,11 +32,14 @@ internal import Glibc
     unsafe mutex.deallocate()
   }
 
+  /// Takes the lock, and waits while another thread holds it. The lock is not recursive.
   package func lock() { unsafe pthread_mutex_lock(mutex) }
+  /// Releases the lock. Precondition: the calling thread holds it.
   package func unlock() { unsafe pthread_mutex_unlock(mutex) }
 
-  /// Gives the lock up until the condition is signalled, and takes it again. May return without a
-  /// signal: ask in a loop. Precondition: the lock is held, and there is such a condition.
+  /// Releases the lock, waits until the condition is signalled, and takes the lock again. It may
+  /// return without a signal, so it must be called in a loop. Precondition: the lock is held, and
+  /// the condition exists.
   package func wait(for condition: Int) {
     precondition(0..<conditionCount ~= condition)
     unsafe pthread_cond_wait(conditions + condition, mutex)

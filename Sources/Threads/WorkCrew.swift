@@ -1,38 +1,40 @@
 internal import DequeModule
 internal import Glibc
 
-/// A piece of work that any thread of a crew may do.
+/// A piece of work that any thread of a `WorkCrew` may perform.
 ///
-/// It belongs to the crew's owner, but from `submit` until `finish` to the one thread that does it:
-/// that is why a subclass, which keeps its operands and its outcome in plain properties, may cross
-/// threads. Made once and submitted again and again.
+/// It belongs to the owner of the crew, except that from `submit` until `finish` it belongs to the
+/// one thread that performs it. That is why a subclass may pass between threads although it keeps
+/// its operands and its result in plain properties. An item can be submitted any number of times.
 open class WorkItem: @unchecked Sendable {
   fileprivate enum Stage { case idle, queued, running, done }
-  /// Guarded by the crew's monitor.
+  /// Guarded by the monitor of the crew's queue.
   fileprivate var stage = Stage.idle
 
   package init() {}
 
-  /// Does the work. What goes wrong is kept for the owner, who looks after `finish`.
+  /// Performs the work. A subclass stores an error as part of its result, which the owner reads
+  /// after `finish`.
   open func perform() {}
 }
 
-/// A fixed number of threads for work whose order does not matter, among them that of the owner.
+/// A fixed number of worker threads, including the owner's thread, for work that can be done in any
+/// order.
 ///
-/// The owner submits items and does the rest in order himself; whenever he waits for an item he
-/// works too, oldest item first. So one job needs no thread at all, and no job is ever idle while
-/// there is work. All methods are for the owner's thread.
+/// The owner submits items and does all work that needs an order itself; whenever it waits for an
+/// item, it performs items too, the oldest first. So with one job no other thread is needed, and no
+/// thread is idle while there is work. Only the owner's thread may call the methods.
 package final class WorkCrew {
-  /// Threads that work, the owner's included.
+  /// Number of threads, including the owner's.
   package let jobs: Int
-  /// Jobs there may be.
+  /// Largest number of jobs.
   package static let maximumJobs = 256
 
   private let queue = WorkQueue()
   private var threads: [pthread_t] = []
 
-  /// - Parameter jobs: threads that work, the owner's included; where the system gives fewer, fewer
-  ///   work.
+  /// - Parameter jobs: number of threads, including the owner's; fewer are used when the system
+  ///   cannot start as many.
   package init(jobs: Int) {
     let wanted = min(max(jobs, 1), Self.maximumJobs)
     for _ in 1..<wanted {
@@ -47,21 +49,21 @@ package final class WorkCrew {
     for thread in threads { pthread_join(thread, nil) }
   }
 
-  /// Hands an item over. Alone, the owner does it at once, while its data are in the cache.
-  /// Precondition: the item is not with a crew.
+  /// Queues an item. With one job, the owner performs it at once, while its data are in the cache.
+  /// Precondition: the item is not queued already.
   package func submit(_ item: WorkItem) {
     guard jobs > 1 else { return item.perform() }
     queue.add(item)
   }
 
-  /// Returns once the item is done, and does other work while it is not.
+  /// Returns once the item is done, and performs other items until then.
   package func finish(_ item: WorkItem) {
     guard jobs > 1 else { return }
     queue.finish(item)
   }
 }
 
-/// Items that wait to be done, shared by the threads of a crew.
+/// The queue of submitted items, which the threads of a crew share.
 private final class WorkQueue: @unchecked Sendable {
   private static let hasWork = 0
   private static let isDone = 1
@@ -97,14 +99,14 @@ private final class WorkQueue: @unchecked Sendable {
     monitor.broadcast(Self.hasWork)
   }
 
-  /// A thread that works until the end; nil when the system gives none.
+  /// Starts a thread that performs items until `end`; nil when the system cannot start one.
   func startThread() -> pthread_t? {
     var thread = pthread_t()
     let queue = unsafe Unmanaged.passRetained(self)
     let status = unsafe pthread_create(
       &thread, nil,
       { argument in
-        // The reference that was passed to the thread, taken back once.
+        // Takes over the reference that was passed to the thread; this happens once.
         if let argument = unsafe argument {
           unsafe Unmanaged<WorkQueue>.fromOpaque(argument).takeRetainedValue().work()
         }
@@ -125,22 +127,22 @@ private final class WorkQueue: @unchecked Sendable {
     monitor.unlock()
   }
 
-  /// Does one item, without the lock, which is held before and after.
+  /// Performs one item without holding the lock, which is held before and after.
   private func perform(_ item: WorkItem) {
     item.stage = .running
     monitor.unlock()
     item.perform()
     monitor.lock()
     item.stage = .done
-    // Only the owner waits for this.
+    // Only the owner waits for this condition.
     monitor.signal(Self.isDone)
   }
 }
 
 extension WorkCrew {
-  /// Performs all items, as many at once as keep the crew busy, and tells of each in order when it is
-  /// done. With one job an item is performed where it is submitted: none is submitted ahead then, or
-  /// nothing could be told before the last.
+  /// Performs all items, enough of them at once to keep all threads busy, and calls `done` for each
+  /// in order. With one job an item is performed when it is submitted; then none is submitted
+  /// ahead, so that `done` is called for each item before the next one is performed.
   package func performAll<Item: WorkItem>(_ items: [Item], done: (Item) -> Void) {
     let ahead = jobs == 1 ? 0 : 2 * jobs
     for index in 0..<items.count + ahead {

@@ -9,11 +9,11 @@ package import SVSM
 package import Threads
 internal import Wire
 
-/// Every attack on every stream, and what each check says to it.
+/// Makes every attack on every stream, and records the result of each check.
 ///
-/// Streams are kept in memory: the matrix is for small ones.
+/// All streams are kept in memory, so the matrix is for small ones.
 package struct AttackMatrix {
-  /// A stream that is attacked.
+  /// A stream to be attacked.
   package struct Stream: Sendable {
     package var name: String
     package var bytes: [UInt8]
@@ -21,11 +21,13 @@ package struct AttackMatrix {
     package init(name: String, bytes: [UInt8]) { (self.name, self.bytes) = (name, bytes) }
   }
 
-  /// What all trials have in common.
+  /// The settings that all trials share.
   package struct Setting: Sendable {
-    /// The destination the streams are for, which has loaded none.
+    /// The destination of the streams, which has not loaded any of them.
     package var instance: SVSMInstance
+    /// What the destination trusts.
     package var trust: Trust
+    /// The seed that chooses what attacks leave open.
     package var seed: [UInt8]
 
     package init(instance: SVSMInstance, trust: Trust, seed: [UInt8]) {
@@ -33,31 +35,37 @@ package struct AttackMatrix {
     }
   }
 
-  /// Bytes that a stream of the matrix may have.
+  /// Largest size of a stream in bytes.
   package static let streamLimit = 256 << 20
 
-  /// One attack on one stream, and what came of it.
+  /// One attack on one stream, and its results.
   package struct Outcome: Sendable {
+    /// Name of the attacked stream, or `offer`.
     package var stream: String
     package var attack: Attack
+    /// Whether the host has repaired what it can: the consistent form of the attack.
     package var isMended: Bool
-    /// Why it could not be made of this stream.
+    /// The reason why the attack cannot be made from this stream; nil when it was made.
     package var needs: MigrationError?
-    /// What each check refused with; nil when it did not refuse.
+    /// The code with which each check refused; nil when it did not refuse.
     package var keyless: ErrorCode?
     package var keyed: ErrorCode?
     package var loaded: ErrorCode?
-    /// Files that a refused load left or changed.
+    /// Names of files that a refused load left behind or changed.
     package var leftovers: [String] = []
-    /// Whether the load was told to take sources without proof.
+    /// Whether the load was told to accept sources without proof.
     package var isOneWay = false
 
+    /// Whether the attack could be made from this stream.
     package var wasMade: Bool { needs == nil }
-    /// Whether a destination took it, or a source served it, though it should not have.
+    /// Whether a destination loaded the stream, or a source served the offer, although it must not.
     package var isAccepted: Bool { wasMade && loaded == nil && !isException }
-    /// The exception that is documented: without proof nobody knows who the source is.
+    /// Whether this is the documented exception: without proof the identity of the source is not
+    /// known.
     package var isException: Bool { isOneWay && attack.passesOneWay && loaded == nil }
 
+    /// Whether every check gave a code that the attack lists, and the load left nothing behind.
+    /// True as well for an attack that was not made.
     package var isAsExpected: Bool {
       guard wasMade else { return true }
       let expected = isMended ? attack.mended : attack.plain
@@ -70,12 +78,12 @@ package struct AttackMatrix {
 
   private let trials: [AttackTrial]
 
-  /// How many attacks there are to make.
+  /// Number of attacks to be made.
   package var count: Int { trials.count }
 
-  /// - Throws: what is wrong with the streams as they are.
+  /// - Throws: errors in the original streams.
   package init(_ streams: [Stream], _ setting: Setting) throws(MigrationError) {
-    // Another destination, and one that has loaded the stream: each made for this run.
+    // Another destination, which is made for this run.
     let other = try SVSMInstance(
       on: .model(chip: 0), features: setting.instance.features,
       random: .seeded(setting.seed + Array("other destination".utf8)))
@@ -94,9 +102,9 @@ package struct AttackMatrix {
     self.trials = trials
   }
 
-  /// Makes every trial, with all threads of `crew`.
-  /// - Parameter progress: takes the number of attacks that are done.
-  /// - Throws: only what is no refusal.
+  /// Runs all trials on the threads of `crew`.
+  /// - Parameter progress: called with the number of attacks that are done.
+  /// - Throws: the first error that is not a refusal.
   package func run(_ crew: WorkCrew, progress: (Int) -> Void) throws(MigrationError) -> [Outcome] {
     var outcomes: [Outcome] = []
     var failure: MigrationError?
@@ -110,18 +118,18 @@ package struct AttackMatrix {
   }
 }
 
-/// What the attacks on one stream, or on an offer, are made from.
+/// The materials for all attacks on one stream or offer.
 final class AttackBase: Sendable {
   let name: String
   let materials: Materials
   let setting: AttackMatrix.Setting
   let other: SVSMInstance?
-  /// The destination once it has loaded the stream.
+  /// The destination after it has loaded the stream.
   let used: SVSMInstance?
-  /// Whether the stream's source does not prove itself: loads are told to take that.
+  /// Whether the stream's source does not attest itself; loads are then told to accept that.
   let isOneWay: Bool
 
-  /// - Throws: what is wrong with the stream.
+  /// - Throws: errors in the stream.
   init(
     _ stream: AttackMatrix.Stream, _ setting: AttackMatrix.Setting, other: SVSMInstance
   ) throws(MigrationError) {
@@ -134,7 +142,8 @@ final class AttackBase: Sendable {
     materials.seed = setting.seed
     var twin = materials
     twin.seed = setting.seed + Array("second session".utf8)
-    // The same guest in a session of its own: what a splice can come nearest with.
+    // The second stream is the same guest in another session, which is the closest match for a
+    // splice.
     let output = CollectedOutput()
     try Recipe(parsing: "rogue").make(from: twin, to: output)
     materials.second = try Materials.Input(output.bytes)

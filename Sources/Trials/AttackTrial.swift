@@ -9,10 +9,11 @@ internal import SVSM
 internal import Threads
 internal import Wire
 
-/// One attack on one stream: made, verified without and with keys, and loaded as `svsm-mig-load` does.
+/// Makes one attack on one stream, verifies the result without and with keys, and loads it as
+/// `svsm-mig-load` does.
 final class AttackTrial: WorkItem, @unchecked Sendable {
   private(set) var outcome: AttackMatrix.Outcome
-  /// What is no refusal.
+  /// An error that is not a refusal, such as a failed write.
   private(set) var failure: MigrationError?
   private let base: AttackBase
 
@@ -70,7 +71,8 @@ final class AttackTrial: WorkItem, @unchecked Sendable {
     return try verifier.verify(input, for: keys).refusal?.code
   }
 
-  /// Loads the stream from a file, as `svsm-mig-load` does, and looks at what that leaves.
+  /// Loads the stream from a file, as `svsm-mig-load` does, and checks which files that leaves or
+  /// changes.
   private func load(_ bytes: [UInt8], _ destination: SVSMInstance) throws(MigrationError) {
     let folder = try ScratchFolder()
     let instance = try destination.encoded()
@@ -84,7 +86,7 @@ final class AttackTrial: WorkItem, @unchecked Sendable {
       outcome.loaded = error.code
     }
     guard outcome.loaded != nil else {
-      // It was taken: what it left is its guest.
+      // The stream was accepted: the only thing left is its guest.
       return folder.removeFolder("guest")
     }
     outcome.leftovers = try folder.names().filter { $0 != "stream" && $0 != "instance" }

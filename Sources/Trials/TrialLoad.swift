@@ -5,21 +5,21 @@ internal import Migration
 internal import SVSM
 internal import Threads
 
-/// A load whose guest nobody wants: it shows what a destination says to a stream.
+/// A load whose guest is discarded: it shows whether a destination accepts a stream.
 struct TrialLoad {
   /// Path of the stream.
   private let stream: String
-  /// Path of the instance's file, which is used up by a load.
+  /// Path of the instance's file. A successful load uses up the instance.
   private let instance: String
-  /// Whether a source counts that does not prove itself.
+  /// Whether a source is accepted that does not attest itself.
   var acceptsOneWay = true
 
   init(_ stream: String, by instance: String) { (self.stream, self.instance) = (stream, instance) }
 
-  /// What the load is refused with; nil when it does its work.
+  /// Runs the load, and returns the error with which it was refused; nil when it succeeds.
   /// - Parameters:
-  ///   - output: the guest's bundle.
-  ///   - trust: whom the destination believes, asked once the instance is known to be ready.
+  ///   - output: path of the guest's bundle.
+  ///   - trust: returns what the destination trusts; called once the instance is known to be ready.
   func refusal(
     to output: String, trust: () throws(MigrationError) -> Trust
   ) -> MigrationError? {

@@ -11,15 +11,15 @@ internal import SVSM
 internal import Threads
 internal import Wire
 
-/// What our own code says of the file of a vector, by its subject.
+/// Runs our own code on the file of a vector, depending on the vector's subject.
 struct VectorCheck {
-  /// What each reader says: nil is accepted.
+  /// The verdict of each reader; nil means accepted.
   struct Said {
     var keyed: MigrationError?
     var keyless: MigrationError?
     var load: MigrationError?
 
-    /// Where there are no keys to have or not to have.
+    /// A verdict that does not depend on keys.
     init(_ said: MigrationError?) { (keyed, keyless, load) = (said, said, said) }
 
     init(keyed: MigrationError?, keyless: MigrationError?, load: MigrationError?) {
@@ -33,7 +33,8 @@ struct VectorCheck {
 
   init(_ vector: Vector, _ files: VectorFiles) { (self.vector, self.files) = (vector, files) }
 
-  /// - Throws: what is no verdict about the vector's file.
+  /// Runs the check.
+  /// - Throws: errors that are not a verdict on the vector's file.
   func run() throws(MigrationError) -> Said {
     switch vector.subject {
     case .stream: return try checkStream()
@@ -73,7 +74,7 @@ struct VectorCheck {
       return try refusal { () throws(MigrationError) in
         _ = try Vector(files.bytes, fileName: vector.name)
       }
-    // A recipe says what it has to while it is followed; the others are not files.
+    // A recipe is refused while it is followed; commands and library calls have no file.
     case .recipe, .command, .library: return Said(nil)
     }
   }
@@ -107,7 +108,7 @@ struct VectorCheck {
       load: try load(files.subject, instance: try files.path(.instance)))
   }
 
-  /// As `svsm-mig-verify` opens its input: an empty file is none.
+  /// Opens the file as `svsm-mig-verify` does: an empty file is refused.
   private func opened(
     _ verify: (StreamInput) throws(MigrationError) -> VerificationReport
   ) throws(MigrationError) -> MigrationError? {
@@ -117,11 +118,11 @@ struct VectorCheck {
     return try verify(StreamInput(ArraySource(files.bytes))).refusal
   }
 
-  /// What `svsm-mig-load` says when it is told to take every source.
+  /// The verdict of `svsm-mig-load` when it is told to accept every source.
   private func load(
     _ stream: String, instance: String
   ) throws(MigrationError) -> MigrationError? {
-    // A destination that loads is used up: it gets a copy.
+    // A load uses up its instance, so it is given a copy.
     let copy = files.scratch.path("loading.svsm")
     try files.scratch.write(
       "loading.svsm", readSmallFile(instance, limit: SVSMInstance.maximumSize))
@@ -156,7 +157,7 @@ struct VectorCheck {
 
   private func checkReport(_ path: String, certificates paths: [String]) throws(MigrationError) {
     let file = try ReportFile(reading: path)
-    // A vector names the certificates of an offer's report: one may stand for another.
+    // A vector can name certificates for an offer's report, in addition to those in the offer.
     var supplied = file.container?.certificates ?? SuppliedCertificates()
     for path in paths { supplied.append(try SuppliedCertificates(inFile: path)) }
     let time = vector.words[.at].flatMap { AttestationTime($0)?.time }

@@ -6,15 +6,15 @@ internal import Import
 internal import SEVSNP
 internal import Wire
 
-/// The files of one vector, in a folder that goes with it.
+/// The files of one vector, in a folder that is removed with this object.
 final class VectorFiles {
   let scratch: ScratchFolder
-  /// The file the vector is about.
+  /// The content of the vector's file.
   let bytes: [UInt8]
   private let vector: Vector
   private let fixtures: VectorFixtures
 
-  /// - Throws: what the recipe refuses; `INPUT-OPEN` for a fixture that is missing; `OUTPUT-CREATE`,
+  /// - Throws: errors of the recipe; `INPUT-OPEN` for a missing fixture; `OUTPUT-CREATE`,
   ///   `IO-READ`, `IO-WRITE`.
   init(_ vector: Vector, _ fixtures: VectorFixtures) throws(MigrationError) {
     (self.vector, self.fixtures) = (vector, fixtures)
@@ -23,10 +23,10 @@ final class VectorFiles {
     try scratch.write("subject", bytes)
   }
 
-  /// Path of the file the vector is about.
+  /// Path of the vector's file.
   var subject: String { scratch.path("subject") }
 
-  /// Paths of the fixtures that `key` names; what is packed is unpacked first.
+  /// Paths of the fixtures that `key` names; packed ones are unpacked first.
   func paths(_ key: Vector.Key) throws(MigrationError) -> [String] {
     var paths: [String] = []
     for (index, name) in (vector.paths[key] ?? []).enumerated() {
@@ -51,7 +51,8 @@ final class VectorFiles {
     return path
   }
 
-  /// `error` with the name of a file of this folder as a vector writes it: `{}`, `{channel}`.
+  /// `error` with the path of a file of this folder replaced by the form that vectors use: `{}`,
+  /// `{channel}`.
   func named(_ error: MigrationError) -> MigrationError {
     let folder = scratch.path("x").dropLast()
     guard let path = error.place?.name, path.hasPrefix(folder) else { return error }
@@ -61,7 +62,7 @@ final class VectorFiles {
     return named
   }
 
-  /// AMD's roots and those the vector names.
+  /// AMD's roots and those that the vector names.
   func anchors() throws(MigrationError) -> [TrustAnchor] {
     try TrustAnchor.anchors(namedIn: paths(.trust))
   }
@@ -71,13 +72,13 @@ final class VectorFiles {
     try X509RevocationList.lists(inFiles: paths(.crl))
   }
 
-  /// What the vector's policy demands; nothing without one.
+  /// The vector's policy; without one, a policy that demands nothing.
   func policy() throws(MigrationError) -> AttestationPolicy {
     try AttestationPolicy(inFile: paths(.policy).first)
   }
 
-  /// `line` with what stands in braces put in, quoted for the shell.
-  /// - Throws: `VECTOR-SYNTAX` when it names what the vector has not.
+  /// `line` with the words in braces replaced by their values, quoted for the shell.
+  /// - Throws: `VECTOR-SYNTAX` when it names a key that the vector does not have.
   func filled(_ line: String) throws(MigrationError) -> String {
     var text = ""
     var rest = line[...]
@@ -90,7 +91,8 @@ final class VectorFiles {
     return text + rest
   }
 
-  /// - Returns: nil for what is none of ours.
+  /// The value for a word in braces.
+  /// - Returns: nil for a word that is not defined here.
   private func value(of name: String) throws(MigrationError) -> String? {
     switch name {
     case "": return ShellCommand.quoted(subject)
@@ -101,7 +103,7 @@ final class VectorFiles {
     }
     guard let key = Vector.Key(rawValue: name), key.isPath else { return nil }
     if key == .policy, vector.paths[key] == nil {
-      // One line can then be run for vectors with and without a policy.
+      // This lets one line be run for vectors with and without a policy.
       try scratch.write("policy", Array(#"{"schema": "\#(AttestationPolicy.schema)"}"#.utf8))
       return ShellCommand.quoted(scratch.path("policy"))
     }

@@ -3,7 +3,7 @@ internal import Errors
 internal import FileIO
 internal import Synchronization
 
-/// Files that vectors are made from, each read once.
+/// The files from which vectors are made. Each is read only once.
 final class VectorFixtures: Sendable {
   let folder: String
   private let contents = Mutex<[String: [UInt8]]>([:])
@@ -11,16 +11,17 @@ final class VectorFixtures: Sendable {
   /// - Throws: `INPUT-OPEN` when there is no such folder.
   init(_ folder: String) throws(MigrationError) { self.folder = try realPath(of: folder) }
 
-  /// Path of a fixture that is given to others by its name.
-  /// - Throws: `INPUT-OPEN`; `INPUT-KIND` for anything but a regular file, which nobody then waits for.
+  /// Path of a fixture that is passed to other programs by its path.
+  /// - Throws: `INPUT-OPEN`; `INPUT-KIND` for anything that is not a regular file, so that no
+  ///   program blocks on it.
   func path(_ name: String) throws(MigrationError) -> String {
     let path = "\(folder)/\(name)"
     _ = try InputFile(path, .regular)
     return path
   }
 
-  /// A fixture whole, unpacked.
-  /// - Throws: what `Vector.fixture` refuses.
+  /// The content of a fixture, unpacked.
+  /// - Throws: what `Vector.fixture` throws.
   func read(_ name: String) throws(MigrationError) -> [UInt8] {
     if let known = contents.withLock({ $0[name] }) { return known }
     let bytes = try Vector.fixture("\(folder)/\(name)")
@@ -30,8 +31,9 @@ final class VectorFixtures: Sendable {
 }
 
 extension Vector {
-  /// Every vector of a folder, by name.
-  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `VECTOR-SYNTAX`, also for a folder without any.
+  /// All vectors of a folder, sorted by name.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `VECTOR-SYNTAX`, also for a folder without
+  ///   any.
   static func all(in folder: String) throws(MigrationError) -> [Vector] {
     var vectors: [Vector] = []
     for name in try fileNames(in: folder) where name.hasSuffix(".vector") {

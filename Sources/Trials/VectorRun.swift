@@ -3,15 +3,15 @@ package import Errors
 internal import FileIO
 package import Threads
 
-/// Runs the vectors of a folder and says which come out as they must.
+/// Runs the vectors of a folder and compares each verdict with the required one.
 package struct VectorRun {
-  /// What all have in common.
+  /// The settings that all trials share.
   struct Setting: Sendable {
     var fixtures: VectorFixtures
-    /// A line for the shell; nil for our own code.
+    /// A line for the shell that runs another program; nil for our own code.
     var against: String?
     var runsCommands: Bool
-    /// The folder of our tools.
+    /// The folder with our tools.
     var tools: String
   }
 
@@ -19,11 +19,12 @@ package struct VectorRun {
   private let setting: Setting
 
   /// - Parameters:
-  ///   - folder: the vectors; fixtures lie below the folder it lies in.
-  ///   - subjects: whose vectors are run; empty for all, or for streams when another program is run.
+  ///   - folder: the folder of the vectors; fixtures lie below its parent.
+  ///   - subjects: the subjects whose vectors are run; empty for all, or for streams only when
+  ///     another program is run.
   ///   - command: a line for the shell that runs another program; nil for our own code.
-  ///   - runsCommands: whether the calls of our tools are run, too, that vectors hold.
-  /// - Throws: what is wrong with a vector.
+  ///   - runsCommands: whether the calls of our tools in vectors are run, too.
+  /// - Throws: an error in a vector.
   package init(
     _ folder: String, of subjects: [Vector.Subject], against command: String?, runsCommands: Bool
   ) throws(MigrationError) {
@@ -37,12 +38,12 @@ package struct VectorRun {
       tools: String(program.prefix(upTo: program.lastIndex(of: "/") ?? program.startIndex)))
   }
 
-  /// How many vectors there are to run.
+  /// Number of vectors to be run.
   package var count: Int { vectors.count }
 
-  /// Runs every vector, with all threads of `crew`.
-  /// - Parameter progress: takes the number of vectors that are done.
-  /// - Throws: the first vector that cannot be run.
+  /// Runs all vectors on the threads of `crew`.
+  /// - Parameter progress: called with the number of vectors that are done.
+  /// - Throws: the error of the first vector that cannot be run.
   package func run(
     _ crew: WorkCrew, progress: (Int) -> Void
   ) throws(MigrationError) -> [VectorTrial] {

@@ -3,20 +3,23 @@ package import Errors
 internal import FileIO
 package import Threads
 
-/// One vector that is run: against our own code, or against a command.
+/// Runs one vector with our own code, or with a command.
 package final class VectorTrial: WorkItem, @unchecked Sendable {
-  /// How it came out.
+  /// The result of running a vector.
   package enum Outcome: Equatable {
     case agrees
-    /// What is not as it must be.
+    /// The verdict is not the required one, and how it differs.
     case differs(Wording)
-    /// Why it was not run.
+    /// The vector was not run, and why.
     case notRun(Wording)
   }
 
+  /// The vector to run.
   package let vector: Vector
+  /// The result, once the item has been performed.
   package private(set) var outcome = Outcome.agrees
-  /// Why the vector cannot be run, though it should be.
+  /// The error because of which the vector cannot be run, although it should be; nil when there is
+  /// none.
   package private(set) var failure: MigrationError?
   private let setting: VectorRun.Setting
 
@@ -29,7 +32,7 @@ package final class VectorTrial: WorkItem, @unchecked Sendable {
     do throws(MigrationError) {
       outcome = try tried()
     } catch {
-      // The line of a recipe says little without its vector.
+      // The line number in a recipe is of little use without the name of the vector.
       var named = error
       named.place = error.place.map { .file("\(vector.name), \($0)") } ?? .file(vector.name)
       failure = named
@@ -98,7 +101,8 @@ package final class VectorTrial: WorkItem, @unchecked Sendable {
       switch vector.verdict {
       case .accepted: nil
       case .refused(let code, let keyless, let load):
-        // Who gets no keys can say less; who loads must say more.
+        // The required code depends on what the command does: a load, a check with keys, or one
+        // without keys.
         line.contains("{output}") ? load : line.contains("{instance}") ? code : keyless
       }
     let outcome = try call(files.filled(line), files.scratch, expecting: expected)
@@ -129,7 +133,8 @@ package final class VectorTrial: WorkItem, @unchecked Sendable {
     let printed = String(
       decoding: try readSmallFile(output, limit: 64 << 20), as: UTF8.self)
     let last = printed.split(separator: "\n").last { $0.contains("[") } ?? ""
-    // The shell's own: not found, not to be run, ended by a signal. None of them is a verdict.
+    // The statuses of the shell itself: not found, not executable, ended by a signal. None of them
+    // is a verdict.
     guard status < 126 else { return .differs("ended with status \(status): \(last)") }
     guard let expected else {
       return status == 0 ? .agrees : .differs("refused with status \(status): \(last)")
@@ -142,7 +147,7 @@ package final class VectorTrial: WorkItem, @unchecked Sendable {
     return .agrees
   }
 
-  /// What stands in brackets and looks like a code.
+  /// All words in brackets that have the form of a code.
   static func codes(in text: String) -> Set<String> {
     var codes: Set<String> = []
     var rest = text[...]

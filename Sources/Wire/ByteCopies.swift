@@ -1,5 +1,5 @@
-/// Copies between spans and arrays. Byte by byte they would cost more than encrypting the same bytes;
-/// each unsafe call below moves one region whose bounds were just checked or are its own.
+/// Copies between spans and arrays. Byte by byte they would cost more than encrypting the same
+/// bytes. Each unsafe call below moves one region that was just checked, or the whole of a span.
 
 extension Array where Element == UInt8 {
   /// The bytes of `span`, copied.
@@ -14,7 +14,8 @@ extension Array where Element == UInt8 {
 }
 
 extension MutableSpan<UInt8> {
-  /// Writes `value` at `offset`, most significant byte first. Precondition: it fits.
+  /// Writes `value` at `offset`, most significant byte first. Precondition: its bytes lie in the
+  /// span.
   @inlinable package mutating func put<Field: FixedWidthInteger & UnsignedInteger>(
     bigEndian value: Field, at offset: Int
   ) {
@@ -24,7 +25,7 @@ extension MutableSpan<UInt8> {
     }
   }
 
-  /// Copies all of `source` to `offset`. Precondition: it fits.
+  /// Copies all of `source` to `offset`. Precondition: the bytes fit into the span.
   @inlinable package mutating func copy(_ source: Span<UInt8>, to offset: Int) {
     precondition(offset >= 0 && source.count <= count - offset)
     unsafe withUnsafeMutableBufferPointer { target in
@@ -35,7 +36,7 @@ extension MutableSpan<UInt8> {
     }
   }
 
-  /// Makes the bytes of `range` zero. Precondition: the span has them.
+  /// Zeroes the bytes of `range`. Precondition: they lie in the span.
   @inlinable package mutating func zero(_ range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     unsafe withUnsafeMutableBufferPointer { bytes in

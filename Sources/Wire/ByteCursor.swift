@@ -1,9 +1,9 @@
 public import Errors
 
-/// Reads fixed-width fields from borrowed bytes and knows where in the stream they lie.
+/// Reads fixed-width fields from borrowed bytes and knows their offset in the stream.
 ///
-/// Every read is checked against the bytes at hand; none traps and none allocates. A container
-/// field is big-endian (QEMU), a field of an AMD structure little-endian.
+/// Every read is checked against the bytes available; none traps. Fields of QEMU's container are
+/// big-endian, fields of AMD's structures little-endian.
 @usableFromInline
 package struct ByteCursor: ~Escapable {
   @usableFromInline let bytes: Span<UInt8>
@@ -11,7 +11,7 @@ package struct ByteCursor: ~Escapable {
   @usableFromInline var next = 0
 
   /// - Parameters:
-  ///   - bytes: what is read.
+  ///   - bytes: the bytes to read.
   ///   - base: offset in the stream or file of the first byte.
   @inlinable @_lifetime(copy bytes)
   package init(_ bytes: Span<UInt8>, at base: UInt64 = 0) {
@@ -61,7 +61,7 @@ package struct ByteCursor: ~Escapable {
   }
 
   /// Copies the next `count` bytes.
-  /// - Throws: `STREAM-TRUNCATED` when fewer bytes are left; nothing is allocated then.
+  /// - Throws: `STREAM-TRUNCATED` when fewer bytes are left; then nothing has been allocated.
   @inlinable package mutating func takeArray(_ count: Int) throws(MigrationError) -> [UInt8] {
     Array(copying: try take(count))
   }
@@ -74,7 +74,7 @@ package struct ByteCursor: ~Escapable {
 }
 
 extension UInt64 {
-  /// The big-endian number in `bytes`, of which there are at most 8.
+  /// The big-endian number in `bytes`, at most 8 of them.
   package init(bigEndianBytes bytes: some Sequence<UInt8>) {
     self = bytes.reduce(0) { $0 << 8 | UInt64($1) }
   }

@@ -1,15 +1,15 @@
 package import Errors
 
-/// Something bytes are written to, one after the other.
+/// An output to which bytes are written sequentially.
 package protocol ByteOutput {
-  /// Writes all of `bytes` behind what was written before.
-  /// - Throws: `IO-WRITE`; what was written until then may or may not have arrived.
+  /// Writes all of `bytes` at the current position.
+  /// - Throws: `IO-WRITE`; a part of the bytes may have been written.
   func write(_ bytes: Span<UInt8>) throws(MigrationError)
 }
 
-/// An output that need not store zeros.
+/// An output that can store zeros as holes.
 package protocol SparseOutput: ByteOutput {
-  /// Writes `count` zeros behind what was written before, as a hole where that can be.
+  /// Writes `count` zeros at the current position, as a hole where that is possible.
   /// - Throws: `IO-WRITE`.
   func writeHole(_ count: UInt64) throws(MigrationError)
 }
@@ -34,15 +34,16 @@ extension ByteOutput {
   }
 }
 
-/// Collects what is written.
+/// Collects in memory everything that is written.
 package final class CollectedOutput: SparseOutput {
+  /// Everything that has been written.
   package private(set) var bytes: [UInt8] = []
   private let limit: Int
   private let refusal: MigrationError?
 
   /// - Parameters:
-  ///   - limit: bytes that are taken at most.
-  ///   - refusal: what is thrown for more.
+  ///   - limit: largest number of bytes.
+  ///   - refusal: the error for more bytes than `limit`.
   package init(limit: Int = .max, refusal: MigrationError? = nil) {
     self.limit = limit
     self.refusal = refusal

@@ -1,22 +1,23 @@
 internal import Glibc
 
-/// A fixed, page-aligned buffer that is filled and read in place, again and again.
+/// A page-aligned buffer of fixed size that is filled and read in place any number of times.
 ///
-/// Exists because a span of an array held by an object cannot outlive one access to that object; a
-/// span of this buffer lives as long as the buffer. Several threads may use it at once as long as
-/// nobody reads or writes what another one writes: whoever takes a mutable span sees to it that no
-/// other span of the same bytes is in use. The compiler does not check that here, which is why
-/// this type is small and in a file of its own.
+/// It exists because a span of an array in an object cannot outlive one access to that object,
+/// while a span of this buffer lives as long as the buffer. Several threads may use it at once,
+/// provided that none reads or writes bytes that another one writes: a caller that takes a mutable
+/// span must ensure that no other span of the same bytes is in use. The compiler does not check
+/// this, which is why this type is small and in a file of its own.
 @usableFromInline
 @safe package final class PageBuffer: @unchecked Sendable {
   /// Bytes.
   @usableFromInline package let count: Int
   @usableFromInline let base: UnsafeMutablePointer<UInt8>
 
-  /// A buffer of `count` zero bytes. Those that are never touched take no memory.
+  /// Makes a buffer of `count` zero bytes. Pages that are never touched take no memory.
   package init(count: Int) {
     self.count = count
-    // Unmapped in deinit. Pages come zero from the kernel, so every span below shows initialised bytes.
+    // The memory is unmapped in deinit. The kernel provides zeroed pages, so all bytes of the spans
+    // below are initialised.
     let memory = unsafe mmap(
       nil, max(count, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
     guard let memory = unsafe memory, unsafe memory != MAP_FAILED else {
@@ -27,7 +28,7 @@ internal import Glibc
 
   deinit { unsafe munmap(base, max(count, 1)) }
 
-  /// All bytes, to read.
+  /// All bytes, for reading.
   @inlinable package var span: Span<UInt8> {
     @_lifetime(borrow self) get {
       let span = unsafe Span(_unsafeStart: UnsafePointer(base), count: count)
@@ -35,7 +36,7 @@ internal import Glibc
     }
   }
 
-  /// All bytes, to write.
+  /// All bytes, for writing.
   @inlinable package var mutableSpan: MutableSpan<UInt8> {
     @_lifetime(borrow self) get {
       let span = unsafe MutableSpan(_unsafeStart: base, count: count)
@@ -43,7 +44,7 @@ internal import Glibc
     }
   }
 
-  /// The bytes of `range`, to write. Precondition: the buffer has them.
+  /// The bytes of `range`, for writing. Precondition: they lie in the buffer.
   @inlinable @_lifetime(borrow self)
   package func mutableSpan(_ range: Range<Int>) -> MutableSpan<UInt8> {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
@@ -58,7 +59,7 @@ internal import Glibc
     unsafe (base + target).update(from: base + source, count: count)
   }
 
-  /// Makes the bytes of `range` zero.
+  /// Zeroes the bytes of `range`.
   @inlinable package func zero(_ range: Range<Int>) {
     precondition(range.lowerBound >= 0 && range.upperBound <= count)
     unsafe (base + range.lowerBound).update(repeating: 0, count: range.count)

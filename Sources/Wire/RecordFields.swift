@@ -1,15 +1,15 @@
 public import Errors
 
-/// A field of a record by name: what the tables of `Formats/` show, and what recipes find places by.
+/// A field of a record by name, as in the tables of `Formats/` and in the places of recipes.
 package struct RecordField: Sendable, Equatable {
-  /// As the documents spell it.
+  /// The name as the documents spell it.
   package var name: String
-  /// The bytes of the field, from the start of the record.
+  /// Range of the field's bytes, relative to the start of the record.
   package var range: Range<Int>
 }
 
 extension WireRecord {
-  /// The fields in the order of the record. The fields of a record within this one stand in its place.
+  /// The fields in the order of the record. A record within this one is replaced by its fields.
   package static var fields: [RecordField] {
     var fields: [RecordField] = []
     for child in Mirror(reflecting: Self()).children {
@@ -30,12 +30,14 @@ extension WireRecord {
     return fields
   }
 
-  /// The bytes of the field of this name, from the start of the record; nil when there is none.
+  /// Range of the bytes of the field with this name, relative to the start of the record; nil when
+  /// there is no such field.
   package static func range(of name: String) -> Range<Int>? {
     fields.first { $0.name == name }?.range
   }
 
-  /// Where in the record the first byte lies that is not zero, of fields that must be: the reserved ones.
+  /// Offset in the record of the first byte that is not zero in `fields`, which are the reserved
+  /// ones.
   package func firstNonZero(in fields: [PartialKeyPath<Self>]) -> Int? {
     for path in fields {
       guard let offset = MemoryLayout<Self>.offset(of: path),
@@ -46,11 +48,11 @@ extension WireRecord {
     return nil
   }
 
-  /// Refuses a reserved field that is not zero: the first of them.
+  /// Refuses the first reserved field that is not zero.
   /// - Parameters:
-  ///   - fields: the reserved ones.
-  ///   - start: where the record begins in the stream.
-  ///   - refuse: takes what is wrong.
+  ///   - fields: the reserved fields.
+  ///   - start: offset of the record in the stream.
+  ///   - refuse: called with the error.
   /// - Throws: `SECTION-RESERVED`.
   package func requireZero(
     _ fields: [PartialKeyPath<Self>], at start: UInt64, refuse: MigrationError.Refusal
@@ -71,7 +73,7 @@ extension WireRecord {
 }
 
 extension ByteCursor {
-  /// The refusal of bytes that end inside of a record: in the field that is not whole.
+  /// The error when bytes end inside a record, at the first field that is incomplete.
   @usableFromInline func truncated(in record: any WireRecord.Type) -> MigrationError {
     guard let range = record.fields.map(\.range).first(where: { $0.upperBound > remaining }) else {
       preconditionFailure("The record is whole.")

@@ -1,12 +1,13 @@
 /// Pieces of one size that lie at equal distances in a buffer: the pages between the headers of a
 /// stream.
 package struct SpacedPieces: Sendable, Equatable {
-  /// Where the first piece begins in the buffer.
+  /// Offset of the first piece in the buffer.
   package var start: Int
-  /// Bytes of a piece.
+  /// Size of a piece in bytes.
   package var size: Int
   /// Bytes from the start of a piece to that of the next; at least `size`.
   package var stride: Int
+  /// Number of pieces.
   package var count: Int
 
   package init(start: Int, size: Int, stride: Int, count: Int) {
@@ -17,6 +18,6 @@ package struct SpacedPieces: Sendable, Equatable {
   /// Bytes of all pieces.
   package var total: Int { size * count }
 
-  /// Bytes from the front of the buffer to the end of the last piece.
+  /// Bytes from the start of the buffer to the end of the last piece.
   package var end: Int { count == 0 ? start : start + (count - 1) * stride + size }
 }

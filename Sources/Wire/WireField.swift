@@ -1,6 +1,6 @@
-/// One field of a record: bytes in the order of the file, at any address.
+/// One field of a record: bytes in wire order, at any address.
 ///
-/// A conforming type has an alignment of one byte and takes any bytes for a value.
+/// A conforming type has an alignment of one byte, and every sequence of bytes is a valid value.
 @usableFromInline
 package protocol WireField: BitwiseCopyable, Sendable {}
 
@@ -17,10 +17,11 @@ extension WireField {
   package var bytes: [UInt8] { unsafe Swift.withUnsafeBytes(of: self) { unsafe Array($0) } }
 }
 
-/// The order of the bytes of a number.
+/// The byte order of a number.
 @usableFromInline
 package protocol WireOrder: Sendable {
-  /// The number whose bytes in the memory of this machine are those of `value` in a record, and back.
+  /// Converts between the host's byte order and this one: the result, in the host's memory, has the
+  /// bytes of `value` in a record. The conversion is its own inverse.
   static func swapped<Value: FixedWidthInteger>(_ value: Value) -> Value
 }
 
@@ -40,7 +41,8 @@ package enum LittleEndian: WireOrder {
   }
 }
 
-/// An unsigned number of `size` bytes. The names below are the only ones in use: they pair a size with its type.
+/// An unsigned number of `size` bytes. It is used only by the type aliases below, which pair each
+/// size with its type.
 @usableFromInline
 package struct WireNumber<
   Value: FixedWidthInteger & UnsignedInteger & BitwiseCopyable & Sendable, Order: WireOrder,
@@ -53,7 +55,7 @@ package struct WireNumber<
     stored = unsafe unsafeBitCast(Order.swapped(value), to: InlineArray<size, UInt8>.self)
   }
 
-  /// The number, whatever the order of its bytes.
+  /// The number in the host's byte order.
   @inlinable package var value: Value {
     get {
       // Both have `size` bytes.
@@ -82,12 +84,13 @@ package typealias LE32 = WireNumber<UInt32, LittleEndian, 4>
 /// A little-endian number of eight bytes.
 package typealias LE64 = WireNumber<UInt64, LittleEndian, 8>
 
-/// A field of `count` bytes that is no number: a digest, a key, a tag, a text, or reserved bytes.
+/// A field of `count` bytes that is not a number: a digest, a key, a tag, a text, or reserved
+/// bytes.
 @usableFromInline
 package struct WireBytes<let count: Int>: WireField {
   @usableFromInline var stored: InlineArray<count, UInt8>
 
-  /// Zero bytes.
+  /// A field of zeros.
   @inlinable package init() { stored = InlineArray(repeating: 0) }
 
   /// Precondition: there are exactly `count` bytes.
@@ -96,7 +99,7 @@ package struct WireBytes<let count: Int>: WireField {
     array = bytes
   }
 
-  /// The bytes. Setting them needs exactly `count`.
+  /// The bytes. Precondition for setting: there are exactly `count`.
   @inlinable package var array: [UInt8] {
     get { Array(copying: stored.span) }
     set {
@@ -105,12 +108,13 @@ package struct WireBytes<let count: Int>: WireField {
     }
   }
 
-  /// Where the first byte lies that is not zero.
+  /// Index of the first byte that is not zero; nil when all are zero.
   @inlinable package var firstNonZero: Int? {
     for index in 0..<count where stored[index] != 0 { return index }
     return nil
   }
 
+  /// One byte of the field. Precondition: `index` is from 0 to `count` - 1.
   @inlinable package subscript(index: Int) -> UInt8 {
     get { stored[index] }
     set { stored[index] = newValue }
@@ -122,7 +126,7 @@ package struct WireBytes<let count: Int>: WireField {
 package struct WireList<Element: WireField, let count: Int>: WireField {
   @usableFromInline var stored: InlineArray<count, Element>
 
-  /// The elements. Setting them needs exactly `count`.
+  /// The elements. Precondition for setting: there are exactly `count`.
   @inlinable package var array: [Element] {
     get { stored.indices.map { stored[$0] } }
     set {

@@ -1,11 +1,13 @@
 public import Errors
 
-/// The fixed part of a record as it lies in a file or in memory: the declaration of its layout.
+/// The fixed part of a record as it lies in a file or in memory. The struct is the declaration of
+/// its layout.
 ///
-/// A conforming struct has one stored property for each field, in the order of the record, and reserved bytes are
-/// fields too. Every type of `WireField` has an alignment of one byte, so that a property lies where the
-/// field does and the compiler knows its offset. What reads the record, what writes it, the place of a refusal, the
-/// places that a recipe names and the comparison with the tables of `Formats/` all come from the struct:
+/// A conforming struct has one stored property for each field, in the order of the record; reserved
+/// bytes are fields, too. Every type of `WireField` has an alignment of one byte, so that a
+/// property has the same offset as the field and the compiler knows it. The reader and the writer
+/// of the record, the offset in a refusal, the places that a recipe names and the comparison with
+/// the tables of `Formats/` all come from the struct:
 ///
 ///     let record = try cursor.read(EpochToken.Layout.self)    reads
 ///     record.epoch.value                                      the value of a field
@@ -17,12 +19,12 @@ package protocol WireRecord: WireField {
   /// The name of the record's table in `Formats/`: `<!-- layout: NAME -->`.
   static var name: String { get }
 
-  /// How the documents spell the field that a property holds.
+  /// The name in the documents of the field that a property holds.
   static func fieldName(of property: String) -> String
 }
 
 extension WireRecord {
-  /// A record that is only a part of others has no table of its own.
+  /// The default for a record that is only a part of others and has no table of its own.
   package static var name: String { "\(Self.self)" }
 
   /// Bytes from the start of the record to `field`.
@@ -34,7 +36,7 @@ extension WireRecord {
     return offset
   }
 
-  /// Where `field` lies in a stream or file that has the record at `start`: the place of a refusal.
+  /// Offset of `field` in a stream or file that has the record at `start`, as refusals give it.
   @inlinable @inline(__always)
   package static func offset<Field: WireField>(
     of field: KeyPath<Self, Field>, from start: UInt64
@@ -42,16 +44,16 @@ extension WireRecord {
     start &+ UInt64(offset(of: field))
   }
 
-  /// The bytes of `field`, from the start of the record.
+  /// Range of the bytes of `field`, relative to the start of the record.
   @inlinable @inline(__always)
   package static func range<Field: WireField>(of field: KeyPath<Self, Field>) -> Range<Int> {
     let start = offset(of: field)
     return start..<start + MemoryLayout<Field>.size
   }
 
-  /// The record with every byte zero.
+  /// Makes a record of zeros.
   @inlinable package init() {
-    // A record is made of bytes alone, and any bytes are one.
+    // A record consists only of bytes, and every sequence of bytes is a valid record.
     self = unsafe withUnsafeTemporaryAllocation(
       byteCount: MemoryLayout<Self>.size, alignment: 1
     ) { bytes in
@@ -60,24 +62,24 @@ extension WireRecord {
     }
   }
 
-  /// The bytes before `field`: what a tag or a signature that ends a record covers.
+  /// The bytes before `field`, which is what a tag or signature at the end of a record covers.
   package func bytes<Field: WireField>(before field: KeyPath<Self, Field>) -> [UInt8] {
     Array(bytes.prefix(Self.offset(of: field)))
   }
 }
 
 extension WireRecord {
-  /// The record at `offset` of `bytes`. Precondition: its bytes are there.
+  /// Reads the record at `offset` of `bytes`. Precondition: all of it lies in `bytes`.
   @inlinable package init(at offset: Int, of bytes: Span<UInt8>) {
     precondition(offset >= 0 && offset <= bytes.count - MemoryLayout<Self>.size)
-    // A record is made of bytes alone, and any bytes are one.
+    // A record consists only of bytes, and every sequence of bytes is a valid record.
     self = unsafe bytes.bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: Self.self)
   }
 }
 
 extension ByteCursor {
   /// Reads the fixed part of a record.
-  /// - Throws: `STREAM-TRUNCATED` when fewer bytes are left, with the place of the field that they end in.
+  /// - Throws: `STREAM-TRUNCATED` when fewer bytes are left, at the first field that is incomplete.
   @inlinable package mutating func read<Record: WireRecord>(
     _: Record.Type = Record.self
   ) throws(MigrationError) -> Record {
@@ -94,19 +96,19 @@ extension Array where Element == UInt8 {
 }
 
 extension Array where Element == UInt8 {
-  /// Writes `record` at `offset`. Precondition: its bytes are there.
+  /// Writes `record` at `offset`. Precondition: there is room for all of it.
   @inlinable package mutating func put<Record: WireRecord>(_ record: Record, at offset: Int) {
     var span = mutableSpan
     span.put(record, at: offset)
   }
 
-  /// A field of the record that begins at `start`. Precondition: its bytes are there.
+  /// A field of the record that begins at `start`. Precondition: all bytes of the field are there.
   @inlinable
   package subscript<Record: WireRecord, Field: WireField>(
     _ field: KeyPath<Record, Field>, at start: Int = 0
   ) -> Field {
     get {
-      // Checks that the bytes are there; any bytes are a field.
+      // The call checks that the bytes are there; every sequence of bytes is a valid field.
       unsafe span.bytes.unsafeLoadUnaligned(
         fromByteOffset: start + Record.offset(of: field), as: Field.self)
     }
@@ -121,7 +123,7 @@ extension Array where Element == UInt8 {
 }
 
 extension MutableSpan<UInt8> {
-  /// Writes `record` at `offset`. Precondition: its bytes are there.
+  /// Writes `record` at `offset`. Precondition: there is room for all of it.
   @inlinable package mutating func put<Record: WireRecord>(_ record: Record, at offset: Int) {
     precondition(offset >= 0 && offset <= count - MemoryLayout<Record>.size)
     unsafe withUnsafeMutableBytes { bytes in
@@ -130,9 +132,11 @@ extension MutableSpan<UInt8> {
   }
 }
 
-/// A record that is one field of the record around it: its own fields do not stand in its place.
+/// A record that is a single field of the record around it: in `fields` it is not replaced by its
+/// own fields.
 @usableFromInline
 package struct WirePart<Record: WireRecord>: WireField {
+  /// The inner record.
   package var record: Record
 
   package init(_ record: Record) { self.record = record }

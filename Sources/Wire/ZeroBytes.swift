@@ -1,8 +1,9 @@
 extension Span<UInt8> {
   /// Whether every byte is zero.
   ///
-  /// ORs 256 bytes at a time, which the compiler turns into vector instructions: as fast as memory
-  /// on data that is zero, and over after the first block on data that is not.
+  /// It ORs 256 bytes at a time, which the compiler turns into vector instructions: it is as fast
+  /// as memory on zero data, and on other data ends after the first block with a byte that is not
+  /// zero.
   @inlinable package var isAllZero: Bool {
     var start = 0
     while start < count {
@@ -15,14 +16,15 @@ extension Span<UInt8> {
     return true
   }
 
-  /// Whether these are the bytes of `other`.
+  /// Whether the bytes are equal to those of `other`.
   @inlinable package func isEqual(to other: [UInt8]) -> Bool {
     guard count == other.count else { return false }
     for index in other.indices where self[index] != other[index] { return false }
     return true
   }
 
-  /// Whether these are the bytes of `other`. Compares 256 bytes at a time, as `isAllZero` does.
+  /// Whether the bytes are equal to those of `other`. Compares 256 bytes at a time, like
+  /// `isAllZero`.
   @inlinable package func isEqual(to other: Span<UInt8>) -> Bool {
     guard count == other.count else { return false }
     var start = 0

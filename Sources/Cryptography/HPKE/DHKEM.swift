@@ -2,7 +2,8 @@ internal import CLibCrypto
 package import Errors
 internal import Wire
 
-/// Diffie-Hellman key encapsulation (RFC 9180 section 4.1), one value for each registered group.
+/// Diffie-Hellman key encapsulation (RFC 9180 section 4.1). There is one value for each registered
+/// group.
 package struct DHKEM: Sendable, Hashable {
   enum Group: Sendable, Hashable {
     case prime(PrimeCurve)
@@ -16,7 +17,7 @@ package struct DHKEM: Sendable, Hashable {
 
   /// DHKEM(P-256, HKDF-SHA256).
   package static let p256 = DHKEM(identifier: 0x0010, group: .prime(.p256), hash: .sha256)
-  /// DHKEM(P-384, HKDF-SHA384): the one of migrations.
+  /// DHKEM(P-384, HKDF-SHA384), which migrations use.
   package static let p384 = DHKEM(identifier: 0x0011, group: .prime(.p384), hash: .sha384)
   /// DHKEM(P-521, HKDF-SHA512).
   package static let p521 = DHKEM(identifier: 0x0012, group: .prime(.p521), hash: .sha512)
@@ -51,8 +52,8 @@ package struct DHKEM: Sendable, Hashable {
     throw MigrationError(.cryptography, "no key can be derived from this material")
   }
 
-  /// Makes a shared secret for `recipient` (section 4.1, Encap), with an ephemeral key derived from
-  /// `ephemeral`.
+  /// Makes a shared secret for `recipient` (section 4.1, Encap), with an ephemeral key that is
+  /// derived from `ephemeral`.
   /// - Returns: nil when `recipient` is not a public key.
   func encapsulate(
     to recipient: [UInt8], ephemeral: [UInt8]
@@ -132,7 +133,7 @@ enum X25519 {
     return point
   }
 
-  /// - Returns: nil when the point gives no shared secret (RFC 7748 section 6.1, all zero).
+  /// - Returns: nil when the shared secret would be all zero (RFC 7748 section 6.1).
   static func agree(_ secret: [UInt8], with point: [UInt8]) throws(MigrationError) -> [UInt8]? {
     guard point.count == 32 else { return nil }
     let key = try RawKey(secret: secret)
@@ -143,7 +144,7 @@ enum X25519 {
     defer { unsafe EVP_PKEY_CTX_free(context) }
     var shared = [UInt8](repeating: 0, count: 32)
     var count = shared.count
-    // The secret is 32 bytes, which `shared` has room for.
+    // The secret has 32 bytes, which fit into `shared`.
     let status =
       unsafe EVP_PKEY_derive_init(context) == 1
       && EVP_PKEY_derive_set_peer(context, peer.pointer) == 1
@@ -155,7 +156,7 @@ enum X25519 {
     return shared
   }
 
-  /// Owns one `EVP_PKEY` made of raw bytes.
+  /// Owns one `EVP_PKEY` that was made from raw bytes.
   @safe private struct RawKey: ~Copyable {
     let pointer: OpaquePointer
 

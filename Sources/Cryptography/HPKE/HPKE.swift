@@ -3,11 +3,14 @@ internal import Wire
 
 /// Hybrid public-key encryption in base mode (RFC 9180).
 ///
-/// OpenSSL has it only from 3.2 on; here it is built from the parts every 3.x has, and checked
+/// OpenSSL has it only from 3.2 on; here it is built from primitives that every 3.x has, and tested
 /// against the RFC's vectors and, for P-384, against another implementation.
 package struct HPKE: Sendable, Hashable {
+  /// The key encapsulation mechanism.
   package let kem: DHKEM
+  /// The hash of HKDF in the key schedule.
   package let kdf: DigestAlgorithm
+  /// The cipher for messages.
   package let aead: AEADAlgorithm
 
   /// DHKEM(P-384, HKDF-SHA384), HKDF-SHA384, AES-256-GCM: the suite of migrations.
@@ -19,8 +22,8 @@ package struct HPKE: Sendable, Hashable {
     self.aead = aead
   }
 
-  /// Begins a context for `recipient`, with an ephemeral key derived from `ephemeral`: at least as
-  /// many random bytes as a scalar has.
+  /// Begins a context for `recipient`, with an ephemeral key that is derived from `ephemeral`,
+  /// which has at least as many random bytes as a scalar.
   /// - Throws: `OFFER-KEY` when `recipient` is not a public key.
   package func sender(
     to recipient: [UInt8], info: [UInt8], ephemeral: [UInt8]
@@ -32,7 +35,7 @@ package struct HPKE: Sendable, Hashable {
     return (try HPKEContext(self, shared: shared.secret, info: info), shared.encapsulated)
   }
 
-  /// Begins the context that the sender of `encapsulatedKey` began.
+  /// Begins the same context as the sender of `encapsulatedKey`.
   /// - Parameters:
   ///   - secret: the recipient's private key.
   ///   - point: its public key.
@@ -58,7 +61,8 @@ package struct HPKE: Sendable, Hashable {
 
 /// One HPKE context: messages in order under one key.
 ///
-/// A copy counts messages on its own: sealing with two copies would use a nonce twice. Keep one.
+/// Each copy counts messages separately: sealing with two copies would use a nonce twice. Keep only
+/// one.
 package struct HPKEContext: Sendable {
   private let aead: AEADAlgorithm
   private let kdf: LabelledKDF
@@ -80,7 +84,7 @@ package struct HPKEContext: Sendable {
     exporter = SecretBytes(try kdf.expand(secret, "exp", context, suite.kdf.size))
   }
 
-  /// Encrypts the next message: ciphertext, then the 16-byte tag.
+  /// Encrypts the next message. The result is the ciphertext, followed by the 16-byte tag.
   package mutating func seal(
     _ plaintext: [UInt8], associatedData: [UInt8]
   ) throws(MigrationError) -> [UInt8] {
@@ -91,7 +95,7 @@ package struct HPKEContext: Sendable {
   }
 
   /// Decrypts the next message.
-  /// - Returns: nil when it does not authenticate; the same message number is then still due.
+  /// - Returns: nil when the message does not authenticate; the message number is then unchanged.
   package mutating func open(
     _ message: [UInt8], associatedData: [UInt8]
   ) throws(MigrationError) -> [UInt8]? {

@@ -26,7 +26,9 @@ package enum AEADAlgorithm: Sendable, CaseIterable {
 
 /// A nonce: a 4-byte stream number, then an 8-byte sequence number, both big-endian.
 package struct AEADNonce: Sendable, Hashable {
+  /// First 4 bytes of the nonce, big-endian.
   package var stream: UInt32
+  /// Last 8 bytes of the nonce, big-endian.
   package var sequence: UInt64
 
   package init(stream: UInt32 = 0, sequence: UInt64) {
@@ -50,7 +52,7 @@ package struct AEADNonce: Sendable, Hashable {
   }
 }
 
-/// An algorithm libcrypto has looked up, kept for the life of the process; immutable.
+/// An algorithm that libcrypto has fetched, kept for the life of the process; immutable.
 @safe private struct FetchedCipher: @unchecked Sendable {
   let pointer: OpaquePointer?
 
@@ -73,8 +75,8 @@ package struct AEADNonce: Sendable, Hashable {
 
 /// Owns one `EVP_CIPHER_CTX` with its key set. Freeing clears the key schedule.
 ///
-/// Not private: stored in a public type, a private one stops optimised builds of other modules
-/// (Swift 6.3.1 fails with "Global is external").
+/// It is not private, because a private type that is stored in a public one breaks optimised builds
+/// of other modules (Swift 6.3.1 fails with "Global is external").
 @safe struct CipherContext: ~Copyable, @unchecked Sendable {
   let pointer: OpaquePointer
 
@@ -83,7 +85,7 @@ package struct AEADNonce: Sendable, Hashable {
       throw MigrationError(.cryptography, "key has another length")
     }
     guard let pointer = unsafe EVP_CIPHER_CTX_new() else { throw failure(of: "EVP_CIPHER_CTX_new") }
-    // The key has the length the algorithm reads.
+    // The key has the length that the algorithm reads.
     let status = unsafe EVP_CipherInit_ex2(
       pointer, FetchedCipher.of(algorithm).pointer, key, nil, encrypting ? 1 : 0, nil)
     guard status == 1 else {
@@ -95,7 +97,7 @@ package struct AEADNonce: Sendable, Hashable {
 
   deinit { unsafe EVP_CIPHER_CTX_free(pointer) }
 
-  /// Sets the nonce and takes the associated data: both regions are read with their own lengths.
+  /// Sets the nonce and adds the associated data: both regions are read with their own lengths.
   func begin(_ nonce: AEADNonce, _ data: UnsafePointer<UInt8>?, _ count: Int) -> Bool {
     var raw = nonce.raw
     let started = unsafe withUnsafeBytes(of: &raw) { bytes in
@@ -109,9 +111,9 @@ package struct AEADNonce: Sendable, Hashable {
   }
 }
 
-/// Encrypts under one key. One thread at a time: each worker has its own.
+/// Encrypts under one key. It is used by one thread at a time: each worker has its own.
 ///
-/// Per message nothing is allocated. A nonce must never be used twice under one key.
+/// Sealing a message allocates nothing. A nonce must never be used twice under one key.
 @safe package struct AEADSealer: ~Copyable, Sendable {
   private let context: CipherContext
 
@@ -123,11 +125,11 @@ package struct AEADNonce: Sendable, Hashable {
   /// Encrypts `plaintext` into `buffer`, which already holds the associated data.
   ///
   /// - Parameters:
-  ///   - buffer: gets ciphertext and tag; the three places in it must not overlap.
-  ///   - associatedData: where the associated data lies in it.
-  ///   - tag: where the 16 bytes of the tag go.
-  ///   - ciphertext: where the ciphertext goes, as long as the plaintext.
-  /// - Throws: `INTERNAL-CRYPTOGRAPHY` when a place lies outside the buffer.
+  ///   - buffer: receives ciphertext and tag; the three ranges in it must not overlap.
+  ///   - associatedData: range of the associated data in the buffer.
+  ///   - tag: offset in the buffer for the 16 bytes of the tag.
+  ///   - ciphertext: offset in the buffer for the ciphertext, which is as long as the plaintext.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY` when a range lies outside the buffer.
   package mutating func seal(
     _ plaintext: Span<UInt8>, nonce: AEADNonce, in buffer: inout MutableSpan<UInt8>,
     associatedData: Range<Int>, tag: Int, ciphertext: Int
@@ -137,7 +139,7 @@ package struct AEADNonce: Sendable, Hashable {
       tag <= size - AEADAlgorithm.tagSize, ciphertext >= 0, plaintext.count <= size - ciphertext,
       plaintext.count <= Int32.max, associatedData.count <= Int32.max
     else { throw MigrationError(.cryptography, "no room for a sealed message") }
-    // All places were just checked to lie in the buffer; libcrypto reads and writes only them.
+    // All ranges were just checked to lie in the buffer; libcrypto reads and writes only those.
     let sealed = unsafe buffer.withUnsafeMutableBufferPointer { buffer in
       unsafe plaintext.withUnsafeBufferPointer { plaintext in
         guard let base = buffer.baseAddress else { return false }
@@ -157,7 +159,7 @@ package struct AEADNonce: Sendable, Hashable {
   }
 
   /// The first 8 bytes of the tag over `data` alone, which is read in place and not encrypted.
-  /// - Throws: `INTERNAL-CRYPTOGRAPHY` when there are 2 GiB or more.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY` when `data` has 2 GiB or more.
   package mutating func shortTag(
     over data: Span<UInt8>, nonce: AEADNonce
   ) throws(MigrationError) -> UInt64 {
@@ -179,7 +181,7 @@ package struct AEADNonce: Sendable, Hashable {
   }
 
   /// Encrypts a short message.
-  /// - Returns: ciphertext, as long as the plaintext, and tag.
+  /// - Returns: the ciphertext, which is as long as the plaintext, and the tag.
   package mutating func seal(
     _ plaintext: [UInt8], nonce: AEADNonce, associatedData: [UInt8]
   ) throws(MigrationError) -> (ciphertext: [UInt8], tag: [UInt8]) {
@@ -196,7 +198,7 @@ package struct AEADNonce: Sendable, Hashable {
   }
 }
 
-/// Decrypts under one key. One thread at a time: each worker has its own.
+/// Decrypts under one key. It is used by one thread at a time: each worker has its own.
 @safe package struct AEADOpener: ~Copyable, Sendable {
   private let context: CipherContext
 
@@ -208,7 +210,8 @@ package struct AEADNonce: Sendable, Hashable {
   /// Decrypts `ciphertext` into `output` at `position` and checks the tag.
   ///
   /// - Parameter tag: 16 bytes.
-  /// - Returns: whether the tag is good. When it is not, what was written has been wiped.
+  /// - Returns: whether the tag is valid. When it is not, the plaintext that was written has been
+  ///   wiped.
   package mutating func open(
     _ ciphertext: Span<UInt8>, nonce: AEADNonce, associatedData: Span<UInt8>, tag: Span<UInt8>,
     into output: inout MutableSpan<UInt8>, at position: Int

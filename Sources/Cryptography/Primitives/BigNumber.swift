@@ -2,15 +2,15 @@ internal import CLibCrypto
 internal import Errors
 internal import Wire
 
-/// Owns one `BIGNUM`. Freeing clears it: it may hold a private key.
+/// Owns one `BIGNUM`. Freeing clears it, since it may hold a private key.
 ///
-/// All unsafe calls of the arithmetic below are one call each on numbers this type owns.
+/// Each unsafe block of the arithmetic below is one call on numbers that this type owns.
 @safe struct BigNumber: ~Copyable {
   let pointer: OpaquePointer
 
   init() throws(MigrationError) { try self.init([]) }
 
-  /// The number `bytes` spell, most significant first; zero for none.
+  /// The big-endian number in `bytes`; zero when there are none.
   init(_ bytes: [UInt8]) throws(MigrationError) {
     guard let pointer = unsafe BN_secure_new() else { throw failure(of: "BN_secure_new") }
     unsafe BN_set_flags(pointer, BN_FLG_CONSTTIME)
@@ -31,7 +31,7 @@ internal import Wire
     unsafe BN_cmp(pointer, other.pointer) < 0
   }
 
-  /// The number in `count` bytes, most significant first.
+  /// The number as `count` bytes, most significant first.
   func bytes(_ count: Int) throws(MigrationError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
     // BN_bn2binpad writes exactly `count` bytes or fails.
@@ -41,13 +41,13 @@ internal import Wire
     return bytes
   }
 
-  /// Moves the number `count` bits down.
+  /// Shifts the number right by `count` bits.
   func shiftRight(_ count: Int) throws(MigrationError) {
     try check(unsafe BN_rshift(pointer, pointer, Int32(count)), "BN_rshift")
   }
 }
 
-/// Owns one `BN_CTX`: scratch numbers of a calculation.
+/// Owns one `BN_CTX`: temporary numbers of a calculation.
 @safe struct BigNumberScratch: ~Copyable {
   let pointer: OpaquePointer
 
@@ -87,7 +87,7 @@ struct ModularArithmetic: ~Copyable {
     return result
   }
 
-  /// `value` taken from the modulus.
+  /// The modulus minus `value`.
   func negate(_ value: borrowing BigNumber) throws(MigrationError) -> BigNumber {
     let result = try BigNumber()
     try check(unsafe BN_sub(result.pointer, modulus.pointer, value.pointer), "BN_sub")

@@ -1,7 +1,7 @@
 package import Errors
 internal import Wire
 
-/// A SHA-2 function (FIPS 180-4), where the choice is a value.
+/// A SHA-2 function (FIPS 180-4), chosen at run time.
 package enum DigestAlgorithm: Sendable, CaseIterable {
   case sha256
   case sha384
@@ -17,12 +17,12 @@ package enum DigestAlgorithm: Sendable, CaseIterable {
   }
 }
 
-/// A SHA-2 function (FIPS 180-4), where the choice is a type. See `Digest`.
+/// A SHA-2 function (FIPS 180-4), chosen at compile time as a type. See `Digest`.
 package protocol DigestFunction {
   static var algorithm: DigestAlgorithm { get }
 }
 
-/// Names of the functions `Digest` is made for.
+/// The types with which `Digest` can be instantiated.
 package enum SHA2 {
   package enum Bits256: DigestFunction {
     package static var algorithm: DigestAlgorithm { .sha256 }
@@ -44,9 +44,9 @@ package typealias SHA512 = Digest<SHA2.Bits512>
 
 /// A running SHA-2 digest.
 ///
-/// Finishing starts the next digest, so one hasher serves any number of chunks without allocating.
-/// May move between threads; used by one at a time. Every method throws `INTERNAL-CRYPTOGRAPHY`
-/// when libcrypto fails, which no input can cause.
+/// Finishing starts the next digest, so one value can hash any number of chunks without allocating.
+/// It may move between threads, but only one may use it at a time. Every method throws
+/// `INTERNAL-CRYPTOGRAPHY` when libcrypto fails, which no input can cause.
 package struct Digest<Function: DigestFunction>: ~Copyable, Sendable {
   /// Bytes of a digest.
   package static var size: Int { Function.algorithm.size }
@@ -60,17 +60,17 @@ package struct Digest<Function: DigestFunction>: ~Copyable, Sendable {
     self.context = context
   }
 
-  /// Adds `bytes` to what is digested.
+  /// Adds `bytes` to the digest.
   package mutating func update(_ bytes: Span<UInt8>) throws(MigrationError) {
     try context.update(bytes)
   }
 
-  /// Adds `bytes` to what is digested.
+  /// Adds `bytes` to the digest.
   package mutating func update(_ bytes: [UInt8]) throws(MigrationError) {
     try context.update(bytes.span)
   }
 
-  /// The digest of all bytes since the start or the last finish; a new one begins.
+  /// Returns the digest of all bytes since the start or the last finish, and begins a new one.
   package mutating func finish() throws(MigrationError) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: Self.size)
     var output = digest.mutableSpan
@@ -78,8 +78,8 @@ package struct Digest<Function: DigestFunction>: ~Copyable, Sendable {
     return digest
   }
 
-  /// Writes the digest of all bytes since the start or the last finish to `output` at `offset`;
-  /// a new one begins. Allocates nothing.
+  /// Writes the digest of all bytes since the start or the last finish to `output` at `offset`, and
+  /// begins a new one. Allocates nothing.
   package mutating func finish(
     into output: inout MutableSpan<UInt8>, at offset: Int = 0
   ) throws(MigrationError) {
@@ -87,7 +87,7 @@ package struct Digest<Function: DigestFunction>: ~Copyable, Sendable {
     try context.start()
   }
 
-  /// The digest of the bytes so far; the running digest goes on.
+  /// The digest of the bytes so far; the running digest continues.
   package func snapshot() throws(MigrationError) -> [UInt8] {
     let copy = try DigestContext(copying: context)
     var digest = [UInt8](repeating: 0, count: Self.size)
@@ -96,7 +96,7 @@ package struct Digest<Function: DigestFunction>: ~Copyable, Sendable {
     return digest
   }
 
-  /// Drops what was added; a new digest begins.
+  /// Discards the bytes that were added, and begins a new digest.
   package mutating func reset() throws(MigrationError) {
     try context.start()
   }

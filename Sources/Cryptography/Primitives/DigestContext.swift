@@ -3,7 +3,7 @@ internal import Errors
 internal import Wire
 
 extension DigestAlgorithm {
-  /// The name libcrypto's providers know.
+  /// The name of the algorithm in libcrypto's providers.
   var libraryName: String {
     switch self {
     case .sha256: "SHA2-256"
@@ -13,8 +13,8 @@ extension DigestAlgorithm {
   }
 }
 
-/// An algorithm libcrypto has looked up, kept for the life of the process: a look-up costs more
-/// than hashing a page. Immutable, hence shared by all threads.
+/// An algorithm that libcrypto has fetched, kept for the life of the process, because fetching
+/// costs more than hashing a page. It is immutable and so can be shared by all threads.
 @safe struct FetchedDigest: @unchecked Sendable {
   let pointer: OpaquePointer?
 
@@ -37,7 +37,7 @@ extension DigestAlgorithm {
 
 /// Owns one `EVP_MD_CTX`. Freeing clears its state.
 ///
-/// Sendable because its user, `Digest`, changes it only where it is itself mutable.
+/// It is Sendable because its only user, `Digest`, changes it only in mutating methods.
 @safe struct DigestContext: ~Copyable, @unchecked Sendable {
   private let pointer: OpaquePointer
   private let algorithm: DigestAlgorithm
@@ -48,7 +48,7 @@ extension DigestAlgorithm {
     self.algorithm = algorithm
   }
 
-  /// A context that has digested the same bytes.
+  /// Makes a context that has digested the same bytes.
   init(copying other: borrowing DigestContext) throws(MigrationError) {
     guard let pointer = unsafe EVP_MD_CTX_new() else { throw failure(of: "EVP_MD_CTX_new") }
     guard unsafe EVP_MD_CTX_copy_ex(pointer, other.pointer) == 1 else {
@@ -61,7 +61,7 @@ extension DigestAlgorithm {
 
   deinit { unsafe EVP_MD_CTX_free(pointer) }
 
-  /// Begins a digest. The context keeps its memory from one digest to the next.
+  /// Begins a digest. The context reuses its memory from one digest to the next.
   func start() throws(MigrationError) {
     let fetched = FetchedDigest.of(algorithm)
     try check(unsafe EVP_DigestInit_ex2(pointer, fetched.pointer, nil), "EVP_DigestInit_ex2")
@@ -74,7 +74,7 @@ extension DigestAlgorithm {
     try check(status, "EVP_DigestUpdate")
   }
 
-  /// Writes the digest; `start` must follow before more is digested.
+  /// Writes the digest; `start` must be called before more bytes are added.
   func finish(into output: inout MutableSpan<UInt8>, at offset: Int) throws(MigrationError) {
     guard offset >= 0, output.count - offset >= algorithm.size else {
       throw MigrationError(.cryptography, "no room for a digest")

@@ -2,16 +2,16 @@ internal import CLibCrypto
 package import Errors
 internal import Wire
 
-/// ECDSA, always deterministic (RFC 6979): the same key and digest give the same signature with
-/// any version of OpenSSL, and no bad random number can give the key away.
+/// ECDSA, always deterministic (RFC 6979): the same key and digest give the same signature with any
+/// version of OpenSSL, and a bad random number cannot reveal the key.
 ///
-/// OpenSSL offers deterministic signatures only from 3.2 on, hence the nonce and the two equations
-/// are ours; the arithmetic is libcrypto's.
+/// OpenSSL offers deterministic signatures only from 3.2 on. So the nonce and the two equations are
+/// computed here, with libcrypto's arithmetic.
 package enum ECDSA {
   /// Signs `digest` with `scalar`; the nonce comes from HMAC with the same hash.
-  /// - Parameter scalar: `scalarSize` bytes, most significant first, from 1 to the order less 1.
+  /// - Parameter scalar: `scalarSize` bytes, most significant first, from 1 to the order minus 1.
   /// - Returns: r and s, `scalarSize` bytes each, most significant byte first.
-  /// - Throws: `INTERNAL-CRYPTOGRAPHY` when the scalar is not one.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY` when the scalar is out of range.
   package static func sign(
     digest: [UInt8], scalar: [UInt8], on curve: PrimeCurve, using hash: DigestAlgorithm
   ) throws(MigrationError) -> (r: [UInt8], s: [UInt8]) {
@@ -87,7 +87,7 @@ private struct NonceGenerator {
     }
   }
 
-  /// The next candidate: at least `count` bytes of output, cut to it.
+  /// The next candidate: output of the generator, truncated to `count` bytes.
   mutating func next(_ count: Int) throws(MigrationError) -> [UInt8] {
     if !isFirst {
       key = try HMAC.authenticate(value + [0], key: key, using: hash)
@@ -103,11 +103,11 @@ private struct NonceGenerator {
   }
 }
 
-/// Owns one `EVP_PKEY` made of a public point.
+/// Owns one `EVP_PKEY` that was made from a public point.
 @safe private struct EVPPublicKey: ~Copyable {
   private let pointer: OpaquePointer
 
-  /// - Returns: nil when libcrypto does not take the point.
+  /// - Returns: nil when libcrypto does not accept the point.
   init?(_ point: [UInt8], on curve: PrimeCurve) {
     let info = DER.subjectPublicKeyInfo(point, on: curve)
     let pointer = unsafe info.withUnsafeBufferPointer { bytes in

@@ -1,24 +1,25 @@
 package import Errors
 
-/// HKDF (RFC 5869): keys from keying material.
+/// HKDF (RFC 5869): derives keys from keying material.
 package enum HKDF {
   /// A pseudorandom key, as long as a digest (RFC 5869 section 2.2).
   ///
-  /// - Parameter salt: empty means a digest's length of zeros.
+  /// - Parameter salt: an empty salt means as many zeros as a digest has bytes.
   /// - Throws: `INTERNAL-CRYPTOGRAPHY` when libcrypto fails.
   package static func extract(
     _ keyingMaterial: [UInt8], salt: [UInt8], using algorithm: DigestAlgorithm
   ) throws(MigrationError) -> [UInt8] {
-    // HMAC's own padding makes the empty salt and the zero salt one key.
+    // Because of HMAC's padding an empty key and a key of zeros are the same key.
     try HMAC.authenticate(keyingMaterial, key: salt, using: algorithm)
   }
 
   /// `count` bytes of output (RFC 5869 section 2.3).
   ///
   /// - Parameters:
-  ///   - pseudorandomKey: what `extract` gave, or a uniform key at least as long as a digest.
-  ///   - info: what the output is for.
-  ///   - count: at most 255 digests.
+  ///   - pseudorandomKey: the result of `extract`, or a uniformly random key at least as long as a
+  ///     digest.
+  ///   - info: the purpose of the output.
+  ///   - count: number of bytes, at most 255 times the length of a digest.
   /// - Throws: `INTERNAL-CRYPTOGRAPHY` when `count` is too large or libcrypto fails.
   package static func expand(
     _ pseudorandomKey: [UInt8], info: [UInt8], count: Int, using algorithm: DigestAlgorithm

@@ -1,8 +1,8 @@
 internal import CLibCrypto
 internal import Errors
 
-/// The error for a libcrypto call that failed although its arguments were good: no memory, or a
-/// library without the algorithm. Empties libcrypto's error queue of this thread.
+/// The error for a libcrypto call that failed although its arguments were valid, because of a lack
+/// of memory or a library without the algorithm. Clears libcrypto's error queue of this thread.
 ///
 /// - Parameter call: the C function's name.
 func failure(of call: String) -> MigrationError {
@@ -13,7 +13,7 @@ func failure(of call: String) -> MigrationError {
   return MigrationError(.cryptography, "libcrypto refused \(call)", got: reason)
 }
 
-/// Passes on success, which libcrypto writes as 1.
+/// Throws unless `status` is 1, which means success in libcrypto.
 @inline(__always)
 func check(_ status: Int32, _ call: String) throws(MigrationError) {
   guard status == 1 else { throw failure(of: call) }

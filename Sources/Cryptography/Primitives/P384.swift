@@ -17,21 +17,21 @@ package enum P384 {
       self.bytes = bytes
     }
 
-    /// Whether `signature` is this key's over `digest`, a SHA-384 digest; false for another length
-    /// than 48 bytes.
+    /// Whether `signature` is a signature by this key over `digest`, a SHA-384 digest; false when
+    /// the digest does not have 48 bytes.
     package func verify(_ signature: Signature, digest: [UInt8]) throws(MigrationError) -> Bool {
       guard digest.count == SHA384.size else { return false }
       return try ECDSA.verify(
         digest: digest, r: signature.r, s: signature.s, point: bytes, on: .p384)
     }
 
-    /// Whether `signature` is this key's over the SHA-384 digest of `message`.
+    /// Whether `signature` is a signature by this key over the SHA-384 digest of `message`.
     package func verify(_ signature: Signature, message: [UInt8]) throws(MigrationError) -> Bool {
       try verify(signature, digest: SHA384.hash(message))
     }
 
-    /// The same, and of the two values of s that verify alike it takes the lower only: nobody without
-    /// the private key can then make a second signature of a first.
+    /// The same, but accepts only the lower of the two values of s that verify: so nobody without
+    /// the private key can make a second valid signature from a first.
     package func verifyLowS(_ signature: Signature, message: [UInt8]) throws(MigrationError) -> Bool
     {
       guard try verify(signature, message: message) else { return false }
@@ -39,13 +39,14 @@ package enum P384 {
     }
   }
 
-  /// A private key. Copies share one storage, which is wiped with the last of them.
+  /// A private key. Copies share one storage, which is wiped when the last of them is freed.
   package struct PrivateKey: Sendable {
     private let storage: SecretBytes
+    /// The public key that belongs to this key.
     package let publicKey: PublicKey
 
-    /// - Parameter scalar: 48 bytes, most significant first, from 1 to the order less 1.
-    /// - Throws: `INSTANCE-SYNTAX` when it is not.
+    /// - Parameter scalar: 48 bytes, most significant first, from 1 to the order minus 1.
+    /// - Throws: `INSTANCE-SYNTAX` when the scalar is not such a number.
     package init(_ scalar: [UInt8]) throws(MigrationError) {
       let group = try CurveGroup(.p384)
       let refusal = MigrationError(.instanceSyntax, "not a private key of P-384")
@@ -59,11 +60,11 @@ package enum P384 {
     /// The key that RFC 9180 derives from keying material: DeriveKeyPair of DHKEM(P-384).
     /// - Parameter keyingMaterial: at least 48 bytes of entropy.
     package init(deriving keyingMaterial: [UInt8]) throws(MigrationError) {
-      // The secret's only copy becomes the storage of the new key.
+      // The only copy of the secret becomes the storage of the new key.
       try self.init(DHKEM.p384.deriveKeyPair(keyingMaterial).secret)
     }
 
-    /// The scalar, 48 bytes. For the instance file and for nothing else.
+    /// The scalar, 48 bytes. It is only for the instance file.
     package var scalar: [UInt8] { storage.bytes }
 
     /// Signs `digest`, a SHA-384 digest of 48 bytes, deterministically.
@@ -102,22 +103,23 @@ package enum P384 {
       self.s = s
     }
 
-    /// r and s behind each other, 96 bytes; nil for another length.
+    /// Makes a signature from r followed by s, 96 bytes; nil for any other length.
     package init?(raw: [UInt8]) {
       guard raw.count == 96 else { return nil }
       r = Array(raw[..<48])
       s = Array(raw[48...])
     }
 
-    /// The signature a DER SEQUENCE of two INTEGERs spells; nil unless it is in its only form.
+    /// Makes a signature from a DER SEQUENCE of two INTEGERs; nil unless it is in the unique DER
+    /// form.
     package init?(der: [UInt8]) {
       guard let (r, s) = DER.twoIntegers(der), r.count <= 48, s.count <= 48 else { return nil }
       self.r = [UInt8](repeating: 0, count: 48 - r.count) + r
       self.s = [UInt8](repeating: 0, count: 48 - s.count) + s
     }
 
-    /// The signature of the same digest by the same key whose s is at most half the order. Of any two
-    /// that differ only in the sign of s it is one.
+    /// The equivalent signature whose s is at most half the order. It verifies for the same digest
+    /// and key.
     func withLowS() throws(MigrationError) -> Signature {
       let field = try ModularArithmetic(modulus: CurveGroup(.p384).order())
       let number = try BigNumber(s)
@@ -126,15 +128,15 @@ package enum P384 {
       return try Signature(r: r, s: other.bytes(s.count))
     }
 
-    /// r and s behind each other: 96 bytes.
+    /// r followed by s: 96 bytes.
     package var raw: [UInt8] { r + s }
 
-    /// As a DER SEQUENCE of two INTEGERs: what `openssl dgst -verify` takes.
+    /// The signature as a DER SEQUENCE of two INTEGERs, as `openssl dgst -verify` reads it.
     package var der: [UInt8] { DER.sequence(DER.integer(r) + DER.integer(s)) }
   }
 }
 
 extension P384.PrivateKey: CustomStringConvertible {
-  /// Says what it is, never what it holds.
+  /// A description that never contains the key.
   package var description: String { "P-384 private key" }
 }

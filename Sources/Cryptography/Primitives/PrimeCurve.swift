@@ -1,10 +1,10 @@
 internal import CLibCrypto
 internal import Errors
 
-/// A NIST prime curve and what is done on it with plain bytes.
+/// A NIST prime curve. Scalars and points are passed as bytes.
 ///
-/// P-384 is the one migrations use; the others are here because the published vectors of HPKE and of
-/// deterministic ECDSA are on them and must run through this same code.
+/// Migrations use P-384. The others are here so that the published vectors of HPKE and of
+/// deterministic ECDSA, which are for these curves, test the same code.
 package enum PrimeCurve: Sendable, CaseIterable {
   case p256
   case p384
@@ -19,7 +19,7 @@ package enum PrimeCurve: Sendable, CaseIterable {
     }
   }
 
-  /// Bits of the group's order, which all three have in full.
+  /// Bits of the order of the group.
   var orderBits: Int { self == .p521 ? 521 : scalarSize * 8 }
 
   /// Bytes of an uncompressed point: 04, X, Y.
@@ -66,8 +66,8 @@ package enum PrimeCurve: Sendable, CaseIterable {
     return try encode(product, scratch)
   }
 
-  /// `scalar` times `point`, as an uncompressed point; nil when `point` is not one of the curve, or
-  /// the product is infinity.
+  /// `scalar` times `point`, as an uncompressed point; nil when `point` is not on the curve, or the
+  /// product is the point at infinity.
   func multiply(
     _ point: [UInt8], by scalar: borrowing BigNumber
   ) throws(MigrationError) -> [UInt8]? {
@@ -83,7 +83,7 @@ package enum PrimeCurve: Sendable, CaseIterable {
     return try encode(product, scratch)
   }
 
-  /// Whether `point` is an uncompressed point of the curve other than infinity.
+  /// Whether `point` is an uncompressed point of the curve, other than the point at infinity.
   func contains(_ point: [UInt8]) throws(MigrationError) -> Bool {
     decode(point, into: try unsafe CurvePoint(in: pointer), try BigNumberScratch())
   }

@@ -1,19 +1,19 @@
 internal import CLibCrypto
 package import Errors
 
-/// Where keys come from.
+/// The source of keys and other random values.
 package enum RandomSource: Sendable {
   /// libcrypto's generator for private values.
   case system
   /// Reproducible values. With the same seed each label gives the same bytes, whatever else was
-  /// drawn before, on every machine and with every OpenSSL:
-  /// `HKDF-Expand(HKDF-Extract(salt: "svsm-migration v1 seed" 00, seed), label, count)` with SHA-384.
+  /// derived before, on every machine and with every OpenSSL: `HKDF-Expand(HKDF-Extract(salt:
+  /// "svsm-migration v1 seed" 00, seed), label, count)` with SHA-384.
   case seeded([UInt8])
 
-  /// Whether others who know the seed know every value.
+  /// Whether the values come from a seed, so that everybody who knows the seed knows all of them.
   package var isSeeded: Bool { if case .seeded = self { true } else { false } }
 
-  /// `count` bytes for the purpose `label` names; each purpose is drawn once.
+  /// `count` bytes for the purpose that `label` names; each purpose is used only once.
   /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
   package func bytes(_ count: Int, for label: String) throws(MigrationError) -> [UInt8] {
     switch self {

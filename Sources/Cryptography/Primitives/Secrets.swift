@@ -1,9 +1,10 @@
 internal import CLibCrypto
 
-/// Overwrites `bytes` with zeros in a way the compiler keeps, and empties the array.
+/// Overwrites `bytes` with zeros, in a way that the compiler does not optimise away, and empties
+/// the array.
 ///
-/// Wipes this array's own storage: call it on the only copy. Of a shared array only this name is
-/// emptied; the bytes stay with the others.
+/// It wipes the storage of this array, so it must be called on the only copy. If the storage is
+/// shared, only this variable is emptied, and the other copies keep the bytes.
 package func wipe(_ bytes: inout [UInt8]) {
   // OPENSSL_cleanse writes exactly the array's bytes.
   unsafe bytes.withUnsafeMutableBytes { unsafe OPENSSL_cleanse($0.baseAddress, $0.count) }
@@ -26,12 +27,16 @@ package func equalInConstantTime(_ left: [UInt8], _ right: [UInt8]) -> Bool {
   equalInConstantTime(left.span, right.span)
 }
 
-/// Secret bytes with one owner that wipes them. What prints or reflects an owner sees only a name.
+/// Secret bytes that are wiped when their owner is freed. Printing or reflecting this object shows
+/// only a name.
 ///
-/// Sendable because nothing changes the bytes before `deinit`, which runs alone.
+/// It is Sendable because nothing changes the bytes before `deinit`, when no other reference
+/// exists.
 package final class SecretBytes: @unchecked Sendable {
+  /// The secret. A caller must not keep a copy.
   package private(set) var bytes: [UInt8]
 
+  /// - Parameter bytes: the secret. This must be the only copy, or the others are not wiped.
   package init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   deinit { wipe(&bytes) }

@@ -1,7 +1,6 @@
 /// The proleptic Gregorian calendar, for dates of certificates.
 package enum CivilDate {
-  /// Days from 1970-01-01 to a date; `month` and `day` count from 1 and
-  /// the year is one of four digits.
+  /// Days from 1970-01-01 to a date. `month` and `day` count from 1, and the year has four digits.
   package static func days(year: Int64, month: Int64, day: Int64) -> Int64 {
     // Years are counted from March, so that the leap day comes last.
     let shifted = month > 2 ? year : year - 1

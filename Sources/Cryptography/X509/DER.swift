@@ -1,9 +1,9 @@
-/// The few pieces of DER that keys and signatures need. Reading certificates is libcrypto's work.
+/// The few parts of DER that keys and signatures need. libcrypto reads certificates.
 enum DER {
   /// A SEQUENCE of `content`, which has fewer than 65536 bytes.
   static func sequence(_ content: [UInt8]) -> [UInt8] { [0x30] + length(content.count) + content }
 
-  /// An INTEGER of the unsigned number `bytes` spell, most significant first.
+  /// An INTEGER with the unsigned big-endian number in `bytes`.
   static func integer(_ bytes: [UInt8]) -> [UInt8] {
     var digits = Array(bytes.drop { $0 == 0 })
     if digits.first.map({ $0 >= 0x80 }) ?? true { digits.insert(0, at: 0) }
@@ -22,7 +22,7 @@ enum DER {
     return sequence(sequence(ecPublicKey + name) + [0x03] + length(point.count + 1) + [0] + point)
   }
 
-  /// Reads a SEQUENCE of two unsigned INTEGERs in their only DER form.
+  /// Reads a SEQUENCE of two unsigned INTEGERs, which must be in the unique DER form.
   /// - Returns: nil for anything else; the numbers without leading zeros otherwise.
   static func twoIntegers(_ bytes: [UInt8]) -> ([UInt8], [UInt8])? {
     var rest = bytes[...]
@@ -40,7 +40,7 @@ enum DER {
     rest = rest.dropFirst(count)
     guard let top = digits.first, top < 0x80 else { return nil }
     if top == 0, count > 1 {
-      // A leading zero stands only before a digit whose top bit is set.
+      // A leading zero is allowed only before a byte whose top bit is set.
       guard digits[digits.startIndex + 1] >= 0x80 else { return nil }
     }
     return Array(digits.drop { $0 == 0 })

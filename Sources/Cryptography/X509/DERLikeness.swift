@@ -1,15 +1,16 @@
 internal import Errors
 internal import Wire
 
-/// What stands where one certificate in DER should, for messages.
+/// Guesses, for messages, what bytes are that should be a certificate in DER.
 extension DERValue {
-  /// True when `bytes` begin as a SEQUENCE of more than 127 bytes: no text and no table does, and
-  /// every certificate and key.
+  /// True when `bytes` begin like a SEQUENCE of more than 127 bytes, as every certificate and key
+  /// does, but no text and no certificate table.
   package static func isSequence(_ bytes: [UInt8]) -> Bool {
     bytes.count >= 2 && bytes[0] == 0x30 && bytes[1] > 0x80
   }
 
-  /// What `bytes` are that libcrypto does not take for a certificate; nil when nothing is known.
+  /// A description of `bytes`, which libcrypto does not accept as a certificate; nil when they are
+  /// not recognized.
   static func otherContent(_ bytes: [UInt8]) -> Wording? {
     let span = bytes.span
     var cursor = ByteCursor(span)
@@ -25,8 +26,8 @@ extension DERValue {
     if first.objectIdentifier == "1.2.840.113549.1.7.2" {
       return "PKCS #7: openssl pkcs7 -inform DER -print_certs writes its certificates"
     }
-    // A list's body is version, algorithm, issuer, time; a certificate has its number first, and
-    // two times in the fourth place.
+    // The signed part of a revocation list has version, algorithm, issuer, time. A certificate has
+    // its serial number before the algorithm, so its fourth element is not a time.
     if let body = try? first.children(), body.count > 3, [0x17, 0x18].contains(body[3].tag) {
       return "a revocation list: \(.revocation) takes it"
     }

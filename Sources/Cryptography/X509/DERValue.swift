@@ -3,14 +3,15 @@ internal import Wire
 
 /// One DER value (X.690): a tag, and its content.
 ///
-/// For the small pieces libcrypto hands out as they stand: extension values, names, algorithm
-/// parameters. Definite and minimal lengths only, tags below 31 only.
+/// For the small parts that libcrypto returns without decoding: extension values, names, algorithm
+/// parameters. Only definite and minimal lengths, and only tags below 31, are accepted.
 package struct DERValue: Equatable, Sendable {
-  /// Class, constructed bit and number as on the wire: 0x02 INTEGER, 0x30 SEQUENCE, 0xA0 [0].
+  /// Class, constructed bit and number as encoded: 0x02 INTEGER, 0x30 SEQUENCE, 0xA0 [0].
   package var tag: UInt8
+  /// The content octets, without tag and length.
   package var content: [UInt8]
 
-  /// The one value that fills `bytes`.
+  /// Reads the one value of which `bytes` consists.
   /// - Throws: `CERT-SYNTAX`.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
     let values = try Self.list(bytes)
@@ -23,7 +24,7 @@ package struct DERValue: Equatable, Sendable {
     self.content = content
   }
 
-  /// The values `bytes` consist of, one after the other.
+  /// Reads the values of which `bytes` consists, one after the other.
   /// - Throws: `CERT-SYNTAX`.
   package static func list(_ bytes: [UInt8]) throws(MigrationError) -> [DERValue] {
     var values: [DERValue] = []
@@ -92,7 +93,7 @@ package struct DERValue: Equatable, Sendable {
     var arcs: [UInt64] = []
     var arc: UInt64 = 0
     for byte in content {
-      // An arc of more than 56 bits is nothing we know.
+      // No identifier that is used here has an arc of more than 56 bits.
       guard arc < 1 << 49, !(arc == 0 && byte == 0x80) else { return nil }
       arc = arc << 7 | UInt64(byte & 0x7F)
       if byte < 0x80 {

@@ -3,20 +3,21 @@ internal import Wire
 
 /// PEM text (RFC 7468): DER between BEGIN and END lines, in Base64.
 package enum PEM {
-  /// Bytes of text that are read at most.
+  /// Largest size of the text in bytes.
   package static let limit = 1 << 16
 
   private static let begin = "-----BEGIN "
 
-  /// True when `bytes` begin as text and hold a BEGIN line: binary files, such as certificate
-  /// tables, may hold PEM as well.
+  /// True when `bytes` begin as text and contain a BEGIN line. The beginning is checked because
+  /// binary files, such as certificate tables, may contain PEM as well.
   package static func isText(_ bytes: [UInt8]) -> Bool {
     bytes.isText && lines(bytes).contains { $0.hasPrefix(begin) }
   }
 
-  /// The DER of every block labelled `label`, in order; text between blocks and blocks with
-  /// other labels are passed over.
-  /// - Throws: `CERT-SYNTAX` for text beyond `limit`, a block without its end, or bad Base64.
+  /// The DER of every block labelled `label`, in order; text between blocks and blocks with other
+  /// labels are ignored.
+  /// - Throws: `CERT-SYNTAX` for text longer than `limit`, a block without an END line, or invalid
+  ///   Base64.
   package static func blocks(_ label: String, in bytes: [UInt8]) throws(MigrationError)
     -> [[UInt8]]
   {
@@ -56,7 +57,7 @@ package enum PEM {
     return line.dropFirst(begin.count).dropLast("-----".count)
   }
 
-  /// What PEM text holds instead of a certificate, and what makes one of it, for a message.
+  /// For a message: what PEM text contains instead of a certificate, and how to convert it.
   static func otherContent(_ bytes: [UInt8]) -> Wording {
     guard let line = lines(bytes).first(where: { $0.hasPrefix(begin) }) else { return "no block" }
     switch label(of: line) {

@@ -1,6 +1,6 @@
 package import Errors
 
-/// The key a certificate speaks of.
+/// The public key of a certificate.
 package enum X509PublicKey: Equatable, Sendable {
   /// An uncompressed point, 97 bytes.
   case p384([UInt8])
@@ -44,14 +44,15 @@ extension X509PublicKey: CustomStringConvertible {
 
 /// How a certificate is signed.
 package enum X509SignatureAlgorithm: Equatable, Sendable {
-  /// RSASSA-PSS (RFC 4055) with the values in force, given or by default: newer AMD certificates
-  /// leave default parameters out, so the encodings of one algorithm differ.
+  /// RSASSA-PSS (RFC 4055) with the effective values, explicit or default: newer AMD certificates
+  /// omit default parameters, so the encodings of one algorithm differ.
   case rsaPSS(hash: String, mask: String, saltLength: Int, trailer: Int)
   case ecdsaSHA384
   /// Another algorithm, by its identifier.
   case other(String)
 
-  /// RSASSA-PSS with SHA-384 throughout and a salt as long: what AMD signs with.
+  /// RSASSA-PSS with SHA-384 for both hash and mask and a salt of 48 bytes, which is what AMD signs
+  /// with.
   package static let rsaPSSSHA384 = X509SignatureAlgorithm.rsaPSS(
     hash: sha384, mask: sha384, saltLength: 48, trailer: 1)
 
@@ -70,8 +71,9 @@ package enum X509SignatureAlgorithm: Equatable, Sendable {
     }
   }
 
-  /// Whether the AlgorithmIdentifier inside the signed part of a certificate or revocation list is that
-  /// outside it, byte for byte. It is the first SEQUENCE there: only version and serial number precede it.
+  /// Whether the AlgorithmIdentifiers inside and outside the signed part of a certificate or
+  /// revocation list are equal, byte for byte. Inside, it is the first SEQUENCE: only version and
+  /// serial number precede it.
   /// - Throws: `CERT-SYNTAX`.
   static func isNamedOnce(inSigned der: [UInt8]) throws(MigrationError) -> Bool {
     let parts = try DERValue(der).children()
@@ -164,7 +166,7 @@ extension X509Certificate {
     return bits.content[1] & 0x80 >> bit != 0
   }
 
-  /// The places of its revocation list: every URI of cRLDistributionPoints.
+  /// The addresses of the issuer's revocation list: every URI of cRLDistributionPoints.
   /// - Throws: `CERT-SYNTAX`.
   package func revocationListLocations() throws(MigrationError) -> [String] {
     guard let item = self["2.5.29.31"] else { return [] }

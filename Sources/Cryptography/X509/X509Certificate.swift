@@ -3,13 +3,13 @@ internal import Wire
 
 /// An X.509 certificate (RFC 5280), read by libcrypto.
 ///
-/// A value: parts are copied out when it is made, and signatures are checked from `der`. Reading
-/// says nothing about trust.
+/// It is a value: its parts are copied when it is made, and signatures are checked from `der`. That
+/// a certificate can be read says nothing about trust.
 package struct X509Certificate: Equatable, Sendable {
-  /// Bytes of one certificate that are read at most.
+  /// Largest size of one certificate in bytes.
   package static let limit = 1 << 14
 
-  /// The certificate as it came.
+  /// The certificate as received.
   package let der: [UInt8]
   /// 1 to 3.
   package let version: Int
@@ -21,12 +21,13 @@ package struct X509Certificate: Equatable, Sendable {
   package let notBefore: Int64
   package let notAfter: Int64
   package let publicKey: X509PublicKey
-  /// SHA-384 of SubjectPublicKeyInfo, 48 bytes: pins the key, whatever the rest says.
+  /// SHA-384 of SubjectPublicKeyInfo, 48 bytes. It identifies the key, whatever the rest of the
+  /// certificate says.
   package let keyFingerprint: [UInt8]
   package let signatureAlgorithm: X509SignatureAlgorithm
-  /// Whether the signed part names the same algorithm, as RFC 5280 demands.
+  /// Whether the signed part names the same algorithm, as RFC 5280 requires.
   package let namesOneAlgorithm: Bool
-  /// In the order of the certificate; one identifier may occur twice, see `repeatedExtension`.
+  /// In the order of the certificate. An identifier may occur twice; see `repeatedExtension`.
   package let extensions: [X509Extension]
 
   /// Reads one certificate in DER.
@@ -38,13 +39,14 @@ package struct X509Certificate: Equatable, Sendable {
         got: "\(der.count)")
     }
     let handle = try X509Handle(der)
-    // libcrypto reads some BER too; what it would not write so is refused.
+    // libcrypto also reads some BER; a certificate that it would encode differently is refused.
     guard handle.der == der, let notBefore = handle.notBefore, let notAfter = handle.notAfter
     else { throw DERValue.malformed("not DER") }
     self.der = der
     self.notBefore = notBefore
     self.notAfter = notAfter
-    // The number is encoded less one; libcrypto takes any that fits its integer.
+    // The encoded number is the version minus 1; libcrypto accepts any number that fits its
+    // integer.
     guard let version = (1...3).first(where: { handle.version == $0 - 1 }) else {
       throw DERValue.malformed("unknown version of X.509")
     }
@@ -69,8 +71,8 @@ package struct X509Certificate: Equatable, Sendable {
     self.extensions = extensions
   }
 
-  /// Every certificate in `bytes`: one in DER, or any number in PEM.
-  /// - Throws: `CERT-SYNTAX`, also when there is none; it says what stands there instead.
+  /// Reads every certificate in `bytes`: one in DER, or any number in PEM.
+  /// - Throws: `CERT-SYNTAX`, also when there is none; the message says what is there instead.
   package static func read(_ bytes: [UInt8]) throws(MigrationError) -> [X509Certificate] {
     guard PEM.isText(bytes) else {
       guard DERValue.isSequence(bytes) else {
@@ -95,8 +97,8 @@ package struct X509Certificate: Equatable, Sendable {
   /// The certificate as one PEM block.
   package var pem: String { PEM.encode("CERTIFICATE", der) }
 
-  /// True when the key of `issuer` signed this certificate. Names and dates are the caller's to
-  /// compare, and so is the algorithm: any that libcrypto knows passes here.
+  /// True when the key of `issuer` signed this certificate. The caller must compare names and
+  /// dates, and check the algorithm: every algorithm that libcrypto knows passes here.
   package func isSigned(by issuer: X509Certificate) -> Bool {
     guard let own = try? X509Handle(der), let other = try? X509Handle(issuer.der) else {
       return false
@@ -120,22 +122,23 @@ package struct X509Certificate: Equatable, Sendable {
   }
 }
 
-/// An extension as it stands in the certificate.
+/// An extension as encoded in the certificate.
 package struct X509Extension: Equatable, Sendable {
   /// Dotted form.
   package var identifier: String
   package var isCritical: Bool
-  /// The octets inside; mostly DER again.
+  /// The content octets, which are usually DER.
   package var value: [UInt8]
 }
 
 /// A distinguished name.
 package struct X509Name: Equatable, Sendable {
-  /// The name as it stands in the certificate: two names are the same when these bytes are.
+  /// The name as encoded in the certificate: two names are the same when these bytes are equal.
   package let der: [UInt8]
-  /// Type (`CN`, `O`, `OU`, `C`, `L`, `ST`, else the identifier) and text of each attribute.
+  /// Type (`CN`, `O`, `OU`, `C`, `L`, `ST`, otherwise the identifier) and text of each attribute.
   package let attributes: [Attribute]
 
+  /// One attribute of a distinguished name.
   package struct Attribute: Equatable, Sendable {
     package var type: String
     package var text: String
@@ -170,6 +173,7 @@ package struct X509Name: Equatable, Sendable {
     return found.count == 1 ? found[0].text : nil
   }
 
+  /// The common name; nil when there is none or more than one.
   package var commonName: String? { self["CN"] }
 }
 

@@ -1,15 +1,16 @@
 internal import CLibCrypto
 internal import Errors
 
-/// Owns one libcrypto `X509`, and hands out its parts as DER.
+/// Owns one libcrypto `X509`, and returns its parts as DER.
 ///
-/// All unsafe calls on certificates are in this file. Each passes a pointer this type owns, or one
-/// that libcrypto says belongs to the certificate and that is used before the method returns.
+/// All unsafe calls on certificates are in this file. Each passes a pointer that this type owns, or
+/// one that by libcrypto's documentation belongs to the certificate and that is used only before
+/// the method returns.
 @safe struct X509Handle: ~Copyable {
-  /// Used here, and by a list whose signature is checked; never kept.
+  /// Used here and by `X509RevocationHandle` to check a signature; never stored elsewhere.
   let pointer: OpaquePointer
 
-  /// - Parameter der: one certificate and nothing behind it.
+  /// - Parameter der: one certificate, with nothing after it.
   /// - Throws: `CERT-SYNTAX`.
   init(_ der: [UInt8]) throws(MigrationError) {
     let pointer = unsafe der.withUnsafeBufferPointer { bytes -> OpaquePointer? in
@@ -21,7 +22,8 @@ internal import Errors
       unsafe X509_free(certificate)
       return nil
     }
-    // What libcrypto notes about a refusal would otherwise be met by the next caller that asks.
+    // Without this, a later caller that reads libcrypto's error queue would find the errors of this
+    // call.
     ERR_clear_error()
     guard let pointer = unsafe pointer else {
       throw MigrationError(
@@ -32,7 +34,8 @@ internal import Errors
 
   deinit { unsafe X509_free(pointer) }
 
-  /// The DER of what `encoder` writes: libcrypto's `i2d` functions tell the length first.
+  /// The DER that `encoder`, one of libcrypto's `i2d` functions, writes. The first call only
+  /// returns the length.
   static func encoded(
     _ encoder: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?) -> Int32
   ) -> [UInt8] {
@@ -59,7 +62,7 @@ internal import Errors
   var serialNumber: [UInt8] {
     unsafe Self.encoded { unsafe i2d_ASN1_INTEGER(X509_get0_serialNumber(pointer), $0) }
   }
-  /// AlgorithmIdentifier of the signature, as it stands outside the signed part.
+  /// AlgorithmIdentifier of the signature that is outside the signed part.
   var signatureAlgorithm: [UInt8] {
     unsafe Self.encoded {
       var algorithm: UnsafePointer<X509_ALGOR>?

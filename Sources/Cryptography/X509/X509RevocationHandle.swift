@@ -1,13 +1,14 @@
 internal import CLibCrypto
 internal import Errors
 
-/// Owns one libcrypto `X509_CRL`, and hands out its parts as DER.
+/// Owns one libcrypto `X509_CRL`, and returns its parts as DER.
 ///
-/// All unsafe calls on revocation lists are in this file, under the rule of `X509Handle`.
+/// All unsafe calls on revocation lists are in this file. They follow the same rule as in
+/// `X509Handle`.
 @safe struct X509RevocationHandle: ~Copyable {
   private let pointer: OpaquePointer
 
-  /// - Parameter der: one list and nothing behind it.
+  /// - Parameter der: one list, with nothing after it.
   /// - Throws: `CERT-SYNTAX`.
   init(_ der: [UInt8]) throws(MigrationError) {
     let pointer = unsafe der.withUnsafeBufferPointer { bytes -> OpaquePointer? in
@@ -33,7 +34,7 @@ internal import Errors
   var issuer: [UInt8] {
     unsafe X509Handle.encoded { unsafe i2d_X509_NAME(X509_CRL_get_issuer(pointer), $0) }
   }
-  /// AlgorithmIdentifier of the signature, as it stands outside the signed part.
+  /// AlgorithmIdentifier of the signature that is outside the signed part.
   var signatureAlgorithm: [UInt8] {
     unsafe X509Handle.encoded {
       var algorithm: UnsafePointer<X509_ALGOR>?
@@ -42,7 +43,7 @@ internal import Errors
     }
   }
 
-  /// Seconds since 1970; nil when the date is malformed or, the second, left out.
+  /// Seconds since 1970; nil when the date is malformed, or when nextUpdate is absent.
   var thisUpdate: Int64? { unsafe X509Handle.seconds(X509_CRL_get0_lastUpdate(pointer)) }
   var nextUpdate: Int64? {
     guard let time = unsafe X509_CRL_get0_nextUpdate(pointer) else { return nil }
@@ -67,10 +68,10 @@ internal import Errors
     )
   }
 
-  /// How many certificates are named.
+  /// Number of entries, which are revoked certificates.
   var count: Int { unsafe Int(max(OPENSSL_sk_num(X509_CRL_get_REVOKED(pointer)), 0)) }
 
-  /// Serial number (DER) of one that is named, and its extensions.
+  /// Serial number (DER) of one entry, and the extensions of that entry.
   func entry(at index: Int) -> (serialNumber: [UInt8], extensions: [Extension]) {
     let entries = unsafe X509_CRL_get_REVOKED(pointer)
     let entry = unsafe OpaquePointer(

@@ -1,26 +1,27 @@
 package import Errors
 internal import Wire
 
-/// A list of certificates that their issuer has taken back (RFC 5280, section 5), read by libcrypto.
+/// A list of certificates that their issuer has revoked (RFC 5280, section 5), read by libcrypto.
 ///
-/// A value, as `X509Certificate` is. Reading says nothing about trust.
+/// It is a value, like `X509Certificate`. That a list can be read says nothing about trust.
 package struct X509RevocationList: Equatable, Sendable {
-  /// Bytes of one list that are read at most.
+  /// Largest size of one list in bytes.
   package static let limit = 1 << 20
 
-  /// The list as it came.
+  /// The list as received.
   package let der: [UInt8]
   package let issuer: X509Name
-  /// Seconds since 1970, both inclusive: when it was made, and when the next one is due at the latest.
+  /// Seconds since 1970, both inclusive: the time at which the list was issued, and the latest time
+  /// at which the next one will be.
   package let thisUpdate: Int64
   package let nextUpdate: Int64
   package let signatureAlgorithm: X509SignatureAlgorithm
-  /// Whether the signed part names the same algorithm, as RFC 5280 demands.
+  /// Whether the signed part names the same algorithm, as RFC 5280 requires.
   package let namesOneAlgorithm: Bool
-  /// What an extension, of the list or of an entry, makes of it that it is not taken for; nil when each
-  /// may be passed over.
+  /// An extension, of the list or of an entry, because of which the list cannot be used; nil when
+  /// there is none.
   package let unfitExtension: UnfitExtension?
-  /// Serial numbers, big-endian without leading zeros.
+  /// Serial numbers of the revoked certificates, big-endian without leading zeros.
   private let serialNumbers: Set<[UInt8]>
 
   /// Reads one list in DER.
@@ -32,7 +33,7 @@ package struct X509RevocationList: Equatable, Sendable {
         got: "\(der.count)")
     }
     let handle = try X509RevocationHandle(der)
-    // Without a date for the next one a list would be in force for ever.
+    // Without nextUpdate a list would be in force for ever.
     guard handle.der == der, let thisUpdate = handle.thisUpdate,
       let nextUpdate = handle.nextUpdate
     else {
@@ -61,7 +62,7 @@ package struct X509RevocationList: Equatable, Sendable {
     unfitExtension = unfit
   }
 
-  /// Every list in `bytes`: one in DER, or any number in PEM.
+  /// Reads every list in `bytes`: one in DER, or any number in PEM.
   /// - Throws: `CERT-SYNTAX`, also when there is none.
   package static func read(_ bytes: [UInt8]) throws(MigrationError) -> [X509RevocationList] {
     guard PEM.isText(bytes) else {
@@ -81,7 +82,7 @@ package struct X509RevocationList: Equatable, Sendable {
         .certificateSyntax, "PEM text holds no revocation list", expected: "X509 CRL",
         got: PEM.otherContent(bytes))
     }
-    // A list that is passed over would be a revocation that is not seen.
+    // A block that is ignored could be a revocation that goes unnoticed.
     if let other = PEM.labels(in: bytes).first(where: { $0 != "X509 CRL" }) {
       throw MigrationError(
         .certificateSyntax, "PEM text holds something beside revocation lists",
@@ -90,14 +91,14 @@ package struct X509RevocationList: Equatable, Sendable {
     return lists
   }
 
-  /// True when it names `certificate`, which its issuer has issued.
+  /// True when the list has the issuer and the serial number of `certificate`.
   package func names(_ certificate: X509Certificate) -> Bool {
     guard certificate.issuer == issuer, let number = certificate.serialNumber else { return false }
     return serialNumbers.contains(number)
   }
 
-  /// True when the key of `issuer` signed this list. Names, dates and algorithm are the caller's to
-  /// compare.
+  /// True when the key of `issuer` signed this list. The caller must compare names, dates and
+  /// algorithm.
   package func isSigned(by issuer: X509Certificate) -> Bool {
     guard let own = try? X509RevocationHandle(der), let other = try? X509Handle(issuer.der) else {
       return false
@@ -106,22 +107,23 @@ package struct X509RevocationList: Equatable, Sendable {
   }
 }
 
-/// An extension that makes a revocation list, or an entry, something else than one root's whole list.
+/// An extension because of which a revocation list, or an entry, is not part of the complete list
+/// of one root.
 package struct UnfitExtension: Equatable, Sendable {
-  /// A clause: "revocation list has an extension twice".
+  /// What is wrong, as a clause: "revocation list has an extension twice".
   package let what: String
   /// Dotted form.
   package let identifier: String
 
-  /// Extensions that say, critical or not, that a list is a part of one or speaks of another issuer's
-  /// certificates (RFC 5280, sections 5.2.4, 5.2.5 and 5.3.3).
+  /// Extensions by which a list, whether they are critical or not, is incomplete or covers
+  /// certificates of another issuer (RFC 5280, sections 5.2.4, 5.2.5 and 5.3.3).
   private static let partial = [
     "2.5.29.27": "revocation list only has what changed since another",
     "2.5.29.28": "revocation list is for a part of what was issued",
     "2.5.29.29": "revocation list has an entry of another issuer",
   ]
 
-  /// The first such one among the extensions of a list or of one entry; nil when there is none.
+  /// The first such extension of a list or of one entry; nil when there is none.
   /// - Throws: `CERT-SYNTAX`.
   init?(among extensions: [X509RevocationHandle.Extension]) throws(MigrationError) {
     var seen: Set<[UInt8]> = []

@@ -2,52 +2,56 @@ package import Errors
 internal import SystemPackage
 package import Wire
 
-/// A file, pipe or terminal that is read: "-" is standard input.
+/// A file, pipe or terminal that is open for reading; "-" is standard input.
 ///
-/// Sequential reads and positioned reads do not disturb each other. Positioned reads may come from
-/// several threads at once; sequential reads belong to one.
+/// Sequential and positioned reads do not affect each other. Several threads may make positioned
+/// reads at once; only one thread may read sequentially.
 package final class InputFile: Sendable {
+  /// The kinds of file that can be read.
   package enum Kind: Sendable, Equatable {
     case regular
-    /// A pipe, fifo or socket: read once, from start to end.
+    /// A pipe, fifo or socket, which can be read once, from start to end.
     case pipe
     /// A terminal or another character device.
     case characterDevice
   }
 
-  /// What may stand at a name that is opened.
+  /// The kinds of file that may be opened.
   package enum Demand: Sendable {
-    /// All that can be read. The open of a fifo waits for a writer, as who names one wants.
+    /// Everything that can be read. Opening a fifo waits for a writer, as a user who names a fifo
+    /// expects.
     case anyKind
-    /// A regular file, or a link to one. Nothing is waited for.
+    /// A regular file, or a symbolic link to one. Opening never blocks.
     case regular
-    /// A regular file and no link: what belongs to a folder that somebody else may have filled, and
-    /// whose links may lead to files of ours.
+    /// A regular file and not a symbolic link. For files in a folder that somebody else may have
+    /// filled, whose links could lead to any file of the user.
     case member
   }
 
   /// The path as messages show it, or "standard input".
   package let name: String
+  /// The kind of the opened file.
   package let kind: Kind
-  /// Bytes of a regular file at the time it was opened; nil for anything else.
+  /// Size in bytes of a regular file at the time when it was opened; nil for anything else.
   package let size: UInt64?
-  /// Nil for anything but a regular file.
+  /// Identity of a regular file; nil for anything else.
   package let identity: FileIdentity?
   private let descriptor: FileDescriptor
 
   /// Opens `path` for reading.
-  /// - Throws: `INPUT-OPEN`; `INPUT-KIND` for a folder or block device, and what is not demanded.
+  /// - Throws: `INPUT-OPEN`; `INPUT-KIND` for a folder or block device, and for a file that
+  ///   `demand` does not allow.
   package convenience init(
     _ path: String, _ demand: Demand = .anyKind
   ) throws(MigrationError) {
     try self.init(path, demand, missing: .inputOpen, unfit: .inputKind)
   }
 
-  /// Opens a file that `folder` must hold, a regular one and no link.
+  /// Opens a file that `folder` must hold: a regular file and not a symbolic link.
   /// - Parameters:
-  ///   - name: a name of the program's own, never one that was read from an input.
-  ///   - code: what the folder is refused with when there is no such file.
-  /// - Throws: `code`; `INPUT-OPEN` when the system does not open what is there.
+  ///   - name: a name that the program defines, never one from an input.
+  ///   - code: the error code when there is no such file.
+  /// - Throws: `code`; `INPUT-OPEN` when the file exists and the system fails to open it.
   package convenience init(
     _ name: String, of folder: String, refusing code: ErrorCode
   ) throws(MigrationError) {
@@ -55,8 +59,8 @@ package final class InputFile: Sendable {
   }
 
   /// - Parameters:
-  ///   - missing: code of a name at which nothing stands.
-  ///   - unfit: code of what is none of the files that are demanded.
+  ///   - missing: error code when nothing exists at `path`.
+  ///   - unfit: error code when `demand` does not allow the file.
   private init(
     _ path: String, _ demand: Demand, missing: ErrorCode, unfit: ErrorCode
   ) throws(MigrationError) {
@@ -105,7 +109,7 @@ package final class InputFile: Sendable {
     if kind == .regular { SystemCall.adviseSequential(descriptor) }
   }
 
-  /// A file that is being written, to be read at positions.
+  /// Opens a file that is being written, for positioned reads.
   /// - Throws: `INPUT-OPEN`.
   init(duplicating output: OutputDescriptor) throws(MigrationError) {
     let status: Stat
@@ -134,8 +138,8 @@ package final class InputFile: Sendable {
     return size
   }
 
-  /// Reads what is at hand next, at least one byte unless the input is at its end.
-  /// - Returns: bytes read; 0 at the end.
+  /// Reads the next bytes that are available, at least one unless the input is at its end.
+  /// - Returns: number of bytes read; 0 at the end.
   /// - Throws: `IO-READ`.
   package func read(into buffer: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int {
     do {
@@ -146,7 +150,7 @@ package final class InputFile: Sendable {
   }
 
   /// Reads the next bytes until `buffer` is full or the input ends.
-  /// - Returns: bytes read; fewer than `buffer` has room for only at the end.
+  /// - Returns: number of bytes read; less than the size of `buffer` only at the end of the input.
   /// - Throws: `IO-READ`.
   package func readFully(into buffer: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int {
     var filled = 0
@@ -158,7 +162,7 @@ package final class InputFile: Sendable {
     return filled
   }
 
-  /// Fills `buffer` with the bytes from `offset` on.
+  /// Fills `buffer` with the bytes that begin at `offset`.
   /// - Throws: `IO-READ`, also when the file ends before the buffer is full.
   package func read(
     at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
@@ -181,7 +185,7 @@ package final class InputFile: Sendable {
     }
   }
 
-  /// Fills the pieces of `buffer` with the bytes from `offset` on.
+  /// Fills the pieces of `buffer`, in order, with the bytes that begin at `offset`.
   /// - Throws: `IO-READ`, also when the file ends before they are full.
   package func read(
     at offset: UInt64, into buffer: inout MutableSpan<UInt8>, _ pieces: SpacedPieces
@@ -195,19 +199,19 @@ package final class InputFile: Sendable {
     guard isWhole else { throw tooShort(at: offset) }
   }
 
-  /// The next stretch of a regular file at or behind `offset` that is not a hole, or nil when only
-  /// holes are left. A file system that knows no holes reports one stretch to the end.
+  /// The next range of a regular file, at or after `offset`, that is not a hole; nil when only
+  /// holes follow. On a file system without holes this is everything up to the end.
   /// - Throws: `IO-READ`.
   package func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
     guard let size, offset < size, let start = Int64(exactly: offset) else { return nil }
     do {
       let data = try SystemCall.seek(descriptor, from: start, toHole: false)
       let hole = try SystemCall.seek(descriptor, from: data, toHole: true)
-      // What was appended since the file was opened is not part of it.
+      // Bytes that were appended after the file was opened are ignored.
       guard UInt64(data) < size else { return nil }
       return UInt64(data)..<min(UInt64(hole), size)
     } catch Errno.noSuchAddressOrDevice {
-      // ENXIO: a hole to the end, or a file that became shorter.
+      // ENXIO: only a hole follows, or the file has become shorter.
       try requireSize()
       return nil
     } catch Errno.invalidArgument {
@@ -217,8 +221,8 @@ package final class InputFile: Sendable {
     }
   }
 
-  /// Makes sure that a regular file has not become shorter since it was opened: a hole in it is then
-  /// a hole, and not what has been cut off.
+  /// Checks that a regular file has not become shorter since it was opened. Only then is a hole in
+  /// it really a hole, and not a part that was truncated.
   /// - Throws: `IO-READ`.
   package func requireSize() throws(MigrationError) {
     guard let size else { return }
@@ -237,13 +241,14 @@ package final class InputFile: Sendable {
 }
 
 extension InputFile.Demand {
-  /// What a refusal calls it.
+  /// The demanded kind of file, as messages name it.
   fileprivate var words: String { self == .anyKind ? "a file" : "a regular file" }
 
   fileprivate var options: FileDescriptor.OpenOptions {
     switch self {
     case .anyKind: [.closeOnExec]
-    // Regular files know no waiting; all else is open at once, and looked at.
+    // O_NONBLOCK has no effect on regular files; any other file is opened without waiting, and its
+    // type is checked then.
     case .regular: [.closeOnExec, .nonBlocking]
     case .member: [.closeOnExec, .nonBlocking, .noFollow]
     }

@@ -2,7 +2,7 @@ package import Errors
 
 // The same reads for callers that hold spans and arrays: the bytes are borrowed for the call.
 extension InputFile {
-  /// Reads what is at hand next; see `read(into:)`.
+  /// Reads the next bytes that are available; see `read(into:)`.
   /// - Throws: `IO-READ`.
   package func read(into buffer: inout MutableSpan<UInt8>) throws(MigrationError) -> Int {
     try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
@@ -18,7 +18,7 @@ extension InputFile {
     }
   }
 
-  /// Fills `buffer` with the bytes from `offset` on; see `read(at:into:)`.
+  /// Fills `buffer` with the bytes that begin at `offset`; see `read(at:into:)`.
   /// - Throws: `IO-READ`.
   package func read(
     at offset: UInt64, into buffer: inout MutableSpan<UInt8>
@@ -28,9 +28,9 @@ extension InputFile {
     }
   }
 
-  /// Reads everything that is left, for small inputs.
-  /// - Parameter limit: bytes the input may have at most.
-  /// - Throws: `IO-READ`; `INPUT-KIND` when more than `limit` bytes come.
+  /// Reads the rest of a small input.
+  /// - Parameter limit: largest number of bytes that the rest may have.
+  /// - Throws: `IO-READ`; `INPUT-KIND` when there are more than `limit` bytes.
   package func readAll(limit: Int) throws(MigrationError) -> [UInt8] {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: min(limit + 1, 64 << 10))
@@ -50,8 +50,8 @@ extension InputFile {
 
 /// Reads a whole small file; "-" is standard input.
 /// - Parameters:
-///   - limit: bytes it may have at most.
-///   - demand: what may stand there.
+///   - limit: largest size of the file in bytes.
+///   - demand: the kind of file that is allowed.
 /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`.
 package func readSmallFile(
   _ path: String, limit: Int, _ demand: InputFile.Demand = .anyKind

@@ -2,7 +2,8 @@ internal import Errors
 internal import SystemPackage
 internal import Wire
 
-/// An open descriptor that is written to, and the name messages give it. Closed by its owner's end.
+/// An open file descriptor for writing, and the name of the file as messages show it. The
+/// descriptor is closed when this object is freed, unless it is standard output.
 final class OutputDescriptor: Sendable {
   let name: String
   let raw: FileDescriptor
@@ -15,7 +16,7 @@ final class OutputDescriptor: Sendable {
     if raw != .standardOutput { try? raw.close() }
   }
 
-  /// Writes all of `bytes` behind what was written before.
+  /// Writes all of `bytes` at the current position.
   func write(_ bytes: Span<UInt8>) throws(MigrationError) {
     do {
       try unsafe bytes.withUnsafeBytes { (bytes) throws(Errno) in
@@ -31,8 +32,8 @@ final class OutputDescriptor: Sendable {
     }
   }
 
-  /// Goes on `count` bytes behind what was written before. What lies between reads as zero once
-  /// something follows.
+  /// Moves the current position forward by `count` bytes. The skipped bytes read as zero once
+  /// something is written after them.
   func advance(by count: UInt64) throws(MigrationError) {
     do {
       guard let count = Int64(exactly: count) else { throw Errno.fileTooLarge }
@@ -61,7 +62,7 @@ final class OutputDescriptor: Sendable {
     }
   }
 
-  /// Writes the pieces of `bytes` one behind the other from `offset` on.
+  /// Writes the pieces of `bytes` one after the other without gaps, beginning at `offset`.
   func write(
     _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
   ) throws(MigrationError) {
@@ -72,7 +73,7 @@ final class OutputDescriptor: Sendable {
     }
   }
 
-  /// Fills `buffer` with what was written at `offset`.
+  /// Fills `buffer` with the bytes of the file that begin at `offset`.
   func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(MigrationError) {
     do {
       try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(Errno) in
@@ -92,7 +93,8 @@ final class OutputDescriptor: Sendable {
     }
   }
 
-  /// Makes the file `size` bytes long; what was not written reads as zero and takes no space.
+  /// Sets the size of the file in bytes. Bytes that are never written read as zero and take no
+  /// space.
   func resize(to size: UInt64) throws(MigrationError) {
     do {
       guard let size = Int64(exactly: size) else { throw Errno.fileTooLarge }
@@ -104,7 +106,7 @@ final class OutputDescriptor: Sendable {
     }
   }
 
-  /// Waits until the bytes are on the disk. What has no disk is done at once.
+  /// Waits until the bytes are on the disk. Returns at once for a pipe or device.
   func synchronize() throws(MigrationError) {
     do {
       try SystemCall.synchronize(raw)
@@ -115,8 +117,7 @@ final class OutputDescriptor: Sendable {
     }
   }
 
-  /// Waits until a folder's names are on the disk. A folder that may not be opened is left to the
-  /// system.
+  /// Waits until a folder's entries are on the disk. Does nothing when the folder cannot be opened.
   static func synchronize(folder: FilePath) throws(MigrationError) {
     let path = folder.isEmpty ? FilePath(".") : folder
     let descriptor = try? FileDescriptor.open(path, .readOnly, options: [.directory, .closeOnExec])

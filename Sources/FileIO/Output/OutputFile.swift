@@ -5,12 +5,12 @@ package import Wire
 
 /// An output that appears whole or not at all; "-" is standard output.
 ///
-/// The bytes go to a temporary file beside the target, which gets its name in `commit()`. Without
-/// that, by `discard()`, the end of this object's life or a termination signal, the temporary
-/// file is removed and whatever stood at the target stands there still. Standard output, devices
-/// and fifos are written directly: what they got they keep.
+/// The bytes go to a temporary file in the folder of the target, which `commit()` renames to the
+/// target. Without `commit()`, the temporary file is removed by `discard()`, at the end of this
+/// object's life or by a termination signal, and the target is unchanged. Standard output, devices
+/// and fifos are written directly: bytes that were written to them cannot be taken back.
 package final class OutputFile: SparseOutput, Sendable {
-  /// What will be written. Binary data is not sent to a terminal.
+  /// The kind of data to be written. Binary data is not written to a terminal.
   package enum Content: Sendable { case binary, text }
 
   /// Access rights of a new file, masked by the process's umask.
@@ -22,7 +22,7 @@ package final class OutputFile: SparseOutput, Sendable {
     package static let `private` = Permissions(bits: .ownerReadWrite)
   }
 
-  /// A temporary file and what becomes of it.
+  /// A temporary file, its target, and its key in `Registry`.
   private struct Pending {
     var path: FilePath
     var place: OutputPlace
@@ -36,17 +36,18 @@ package final class OutputFile: SparseOutput, Sendable {
   /// Whether `commit` or `discard` has been called.
   private let isFinished = Atomic<Bool>(false)
 
-  /// Whether what is written is seen at once: standard output, a device, a fifo.
+  /// Whether the output is written directly, without a temporary file: standard output, a device or
+  /// a fifo.
   package var isDirect: Bool { pending == nil }
 
-  /// Where it gets its name; nil for what is seen at once.
+  /// The target of the rename; nil for a direct output.
   var place: OutputPlace? { pending?.place }
 
   /// Opens the output. Nothing appears at `path` before `commit()`.
   /// - Parameters:
   ///   - path: where the output goes; a symbolic link is followed.
   ///   - force: whether an existing file may be replaced.
-  ///   - mustStay: whether it is needed later, so that a device or fifo will not do.
+  ///   - mustStay: whether the output must remain as a file, so that a device or fifo is refused.
   /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-TERMINAL`, `OUTPUT-CREATE`.
   package init(
     _ path: String, force: Bool = false, content: Content = .binary,
@@ -65,8 +66,9 @@ package final class OutputFile: SparseOutput, Sendable {
     }
   }
 
-  /// Takes up a finished file that has no name yet, so that `commit` can give it one.
-  /// - Throws: `OUTPUT-EXISTS`; `OUTPUT-CREATE` when the file is not there any more.
+  /// Takes over a finished file that lies under a hidden name, so that `commit` can rename it to
+  /// `path`.
+  /// - Throws: `OUTPUT-EXISTS`; `OUTPUT-CREATE` when the file is no longer there.
   package init(
     resuming unnamed: UnnamedOutput, as path: String, force: Bool
   ) throws(MigrationError) {
@@ -86,14 +88,14 @@ package final class OutputFile: SparseOutput, Sendable {
 
   deinit { discard() }
 
-  /// Writes all of `bytes` behind what was written before.
+  /// Writes all of `bytes` at the current position.
   /// - Throws: `IO-WRITE`.
   package func write(_ bytes: Span<UInt8>) throws(MigrationError) {
     try descriptor.write(bytes)
   }
 
-  /// Writes `count` zeros behind what was written before: a hole, but in what is seen at once. A hole
-  /// at the end makes the file no longer.
+  /// Writes `count` zeros at the current position. They become a hole, except in a direct output. A
+  /// hole at the end does not extend the file.
   /// - Throws: `IO-WRITE`.
   package func writeHole(_ count: UInt64) throws(MigrationError) {
     if !isDirect { return try descriptor.advance(by: count) }
@@ -106,43 +108,44 @@ package final class OutputFile: SparseOutput, Sendable {
     }
   }
 
-  /// Writes all of `bytes` at `offset`; the place of sequential writes stays.
-  /// - Throws: `IO-WRITE`, also when the output has no positions.
+  /// Writes all of `bytes` at `offset`; the current position of sequential writes does not change.
+  /// - Throws: `IO-WRITE`, also when the output cannot be written by position.
   package func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
     try descriptor.write(bytes, at: offset)
   }
 
-  /// Writes the pieces of `bytes` one behind the other from `offset` on.
-  /// - Throws: `IO-WRITE`, also when the output has no positions.
+  /// Writes the pieces of `bytes` one after the other without gaps, beginning at `offset`.
+  /// - Throws: `IO-WRITE`, also when the output cannot be written by position.
   package func write(
     _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
   ) throws(MigrationError) {
     try descriptor.write(bytes, pieces, at: offset)
   }
 
-  /// Fills `buffer` with what was written at `offset`.
-  /// - Throws: `IO-READ`, also when the file is not that long.
+  /// Fills `buffer` with the bytes of the file that begin at `offset`.
+  /// - Throws: `IO-READ`, also when the file ends before the buffer is full.
   package func read(
     at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(MigrationError) {
     try descriptor.read(at: offset, into: &buffer)
   }
 
-  /// Makes the file `size` bytes long; what was not written reads as zero and takes no space.
+  /// Sets the size of the file in bytes. Bytes that are never written read as zero and take no
+  /// space.
   /// - Throws: `IO-WRITE`.
   package func resize(to size: UInt64) throws(MigrationError) {
     try descriptor.resize(to: size)
   }
 
-  /// Waits until the bytes are on the disk, so that little is left for `commit` to fail at.
+  /// Waits until the bytes are on the disk, so that `commit` is unlikely to fail.
   /// - Throws: `IO-WRITE`.
   package func synchronize() throws(MigrationError) {
     try descriptor.synchronize()
   }
 
-  /// Makes the output durable where it lies without a name. To be called after the last write.
-  /// - Returns: where that is; nil for what is seen at once.
-  /// - Throws: `IO-WRITE`; `OUTPUT-CREATE` when it cannot be found.
+  /// Makes the output durable under its hidden name. To be called after the last write.
+  /// - Returns: the hidden name and the identity of the file; nil for a direct output.
+  /// - Throws: `IO-WRITE`; `OUTPUT-CREATE` when the file cannot be found.
   package func unnamed() throws(MigrationError) -> UnnamedOutput? {
     try descriptor.synchronize()
     guard let pending else { return nil }
@@ -150,18 +153,19 @@ package final class OutputFile: SparseOutput, Sendable {
     return try UnnamedOutput(pending.path, name: name)
   }
 
-  /// Leaves the output on the disk from now on, also when it never gets its name.
+  /// Keeps the output on the disk from now on, even if it never gets its name.
   package func keep() {
     if let pending { Registry.shared.forget(pending.key) }
   }
 
-  /// Lets nobody else hold the file with `withLockedFile`, for as long as this object lives.
+  /// Locks the file, so that no other caller of `withLockedFile` can hold it while this object
+  /// lives.
   func lock() { FileLock.take(descriptor.raw) }
 
   /// Makes the output durable and gives it its name. To be called once.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`; `OUTPUT-EXISTS` when a file of that name has appeared
-  ///   meanwhile. The temporary file is gone then, unless `isNamed`: the output stands, and only its name
-  ///   may not be on the disk.
+  ///   in the meantime. After an error the temporary file is removed, unless `isNamed` is true:
+  ///   then the output is complete, but its name may not be on the disk yet.
   package func commit() throws(MigrationError) {
     guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else {
       throw MigrationError(.internal, "\(name) was finished before")
@@ -177,7 +181,7 @@ package final class OutputFile: SparseOutput, Sendable {
     try pending.place.synchronize([name])
   }
 
-  /// Whether the output stands under its name.
+  /// Whether the file under the output's name is this output.
   package var isNamed: Bool {
     guard let place, let made = try? Stat(descriptor.raw),
       let found = try? Stat(place.path, followTargetSymlink: false)
@@ -185,8 +189,8 @@ package final class OutputFile: SparseOutput, Sendable {
     return FileIdentity(made) == FileIdentity(found)
   }
 
-  /// Gives the output its name in a way that can be undone; nil for what is seen at once. The
-  /// temporary name stays noted until that is settled.
+  /// Gives the output its name in a way that can be undone; nil for a direct output. The temporary
+  /// name remains registered until `Naming.settle`.
   func naming() throws(MigrationError) -> Naming? {
     guard !isFinished.load(ordering: .acquiring) else {
       throw MigrationError(.internal, "\(name) was finished before")
@@ -208,7 +212,7 @@ package final class OutputFile: SparseOutput, Sendable {
       name: name, place: pending.place, temporary: pending.path, old: old, key: pending.key)
   }
 
-  /// Gives the output up and removes the temporary file. Does nothing after `commit()`.
+  /// Abandons the output and removes the temporary file. Does nothing after `commit()`.
   package func discard() {
     guard !isFinished.exchange(true, ordering: .acquiringAndReleasing), let pending else { return }
     Registry.shared.discard(pending.key)

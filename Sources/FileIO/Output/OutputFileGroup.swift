@@ -2,12 +2,13 @@ package import Errors
 internal import SystemPackage
 
 extension OutputFile {
-  /// Gives several outputs their names, all or none: when one cannot have its own, those that were
-  /// named before it are taken back, and what they replaced stands there again. To be called once, in
-  /// place of `commit`.
+  /// Gives several outputs their names, either all or none: when one cannot be renamed, the renames
+  /// before it are undone, and the files that they replaced are restored. To be called once,
+  /// instead of `commit`.
   ///
-  /// A signal waits until all is done. A process that is killed leaves what was named until then.
-  /// - Throws: `OUTPUT-SAME` when two of them are one file; what `commit` throws.
+  /// Termination signals are delayed until this is done. If the process is killed, the outputs that
+  /// were renamed by then remain.
+  /// - Throws: `OUTPUT-SAME` when two outputs have the same path; what `commit` throws.
   package static func commitAll(_ outputs: [OutputFile]) throws(MigrationError) {
     var namings: [Naming] = []
     do throws(MigrationError) {
@@ -41,16 +42,17 @@ extension OutputFile {
     }
   }
 
-  /// An output that has its name, and how that is undone.
+  /// An output that has been renamed, and what is needed to undo that.
   struct Naming {
     let name: String
     let place: OutputPlace
     let temporary: FilePath
-    /// Where lies what was replaced; nil when nothing was.
+    /// Path of the file that was replaced; nil when there was none.
     let old: FilePath?
     let key: UInt64
 
-    /// What was named goes back to its temporary name, with which it is removed.
+    /// Renames the output back to its temporary name, under which it is removed, and restores the
+    /// file that it replaced.
     func takeBack() {
       if let old {
         try? SystemCall.rename(place.path, to: temporary, old == temporary ? .exchange : .replace)
@@ -60,7 +62,7 @@ extension OutputFile {
       }
     }
 
-    /// The name stays: what was replaced goes.
+    /// Makes the rename final: removes the file that was replaced.
     func settle() {
       Registry.shared.forget(key)
       if let old { try? SystemCall.unlink(old) }

@@ -5,44 +5,47 @@ package import Wire
 
 /// A folder of files that appears whole or not at all.
 ///
-/// The files are made in a temporary folder beside the target, which gets its name in `commit()`;
-/// otherwise all is removed again, as with `OutputFile`. All names in it are the program's own.
+/// The files are made in a temporary folder next to the target, which `commit()` renames to the
+/// target; otherwise everything is removed, as with `OutputFile`. The program defines all names in
+/// it.
 package final class OutputFolder: Sendable {
-  /// One file of the folder. Its bytes count once the folder is committed.
+  /// One file of the folder. It becomes part of the output when the folder is committed.
   package final class File: ByteOutput, Sendable {
     let descriptor: OutputDescriptor
 
     init(_ descriptor: OutputDescriptor) { self.descriptor = descriptor }
 
-    /// Writes all of `bytes` behind what was written before.
+    /// Writes all of `bytes` at the current position.
     /// - Throws: `IO-WRITE`.
     package func write(_ bytes: Span<UInt8>) throws(MigrationError) {
       try descriptor.write(bytes)
     }
 
-    /// Writes all of `bytes` at `offset`; the place of sequential writes stays.
+    /// Writes all of `bytes` at `offset`; the current position of sequential writes does not
+    /// change.
     /// - Throws: `IO-WRITE`.
     package func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
       try descriptor.write(bytes, at: offset)
     }
 
-    /// Writes the pieces of `bytes` one behind the other from `offset` on.
-    /// - Throws: `IO-WRITE`, also when the output has no positions.
+    /// Writes the pieces of `bytes` one after the other without gaps, beginning at `offset`.
+    /// - Throws: `IO-WRITE`.
     package func write(
       _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
     ) throws(MigrationError) {
       try descriptor.write(bytes, pieces, at: offset)
     }
 
-    /// Fills `buffer` with what was written at `offset`.
-    /// - Throws: `IO-READ`, also when the file is not that long.
+    /// Fills `buffer` with the bytes of the file that begin at `offset`.
+    /// - Throws: `IO-READ`, also when the file ends before the buffer is full.
     package func read(
       at offset: UInt64, into buffer: inout MutableSpan<UInt8>
     ) throws(MigrationError) {
       try descriptor.read(at: offset, into: &buffer)
     }
 
-    /// Makes the file `size` bytes long; what was not written reads as zero and takes no space.
+    /// Sets the size of the file in bytes. Bytes that are never written read as zero and take no
+    /// space.
     /// - Throws: `IO-WRITE`.
     package func resize(to size: UInt64) throws(MigrationError) {
       try descriptor.resize(to: size)
@@ -65,10 +68,11 @@ package final class OutputFolder: Sendable {
 
   /// Makes the temporary folder.
   /// - Parameters:
-  ///   - force: whether an existing folder may be replaced. Only one is that holds `marker` and
-  ///     nothing but regular files whose names `isOurs` accepts: nothing else is ever removed.
-  ///   - marker: name of the file that tells such a folder.
-  ///   - isOurs: whether a name is one this program makes.
+  ///   - force: whether an existing folder may be replaced. That is done only if the folder holds
+  ///     `marker`, and only regular files whose names `isOurs` accepts: nothing else is ever
+  ///     removed.
+  ///   - marker: name of the file by which such a folder is recognized.
+  ///   - isOurs: whether a name is one that this program makes.
   /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`.
   package init(
     _ path: String, force: Bool = false, marker: String,
@@ -92,8 +96,9 @@ package final class OutputFolder: Sendable {
     }
   }
 
-  /// Takes up a finished folder that has no name yet, so that `commit` can give it one.
-  /// - Throws: `OUTPUT-EXISTS`; `OUTPUT-CREATE` when the folder is not there any more.
+  /// Takes over a finished folder that lies under a hidden name, so that `commit` can rename it to
+  /// `path`.
+  /// - Throws: `OUTPUT-EXISTS`; `OUTPUT-CREATE` when the folder is no longer there.
   package init(
     resuming unnamed: UnnamedOutput, as path: String, force: Bool, marker: String,
     isOurs: (String) -> Bool
@@ -115,8 +120,8 @@ package final class OutputFolder: Sendable {
 
   deinit { discard() }
 
-  /// Makes an empty file in the folder. `file` is a name of the program's own, never one that was
-  /// read from an input.
+  /// Creates an empty file in the folder. The program defines the name `file`; it never comes from
+  /// an input.
   /// - Throws: `OUTPUT-CREATE`.
   package func create(_ file: String) throws(MigrationError) -> File {
     guard let component = FilePath.Component(file), component.kind == .regular,
@@ -143,23 +148,23 @@ package final class OutputFolder: Sendable {
     }
   }
 
-  /// Makes the folder durable where it lies without a name. To be called after each file was
+  /// Makes the folder durable under its hidden name. To be called after all files have been
   /// synchronized.
-  /// - Returns: where that is.
-  /// - Throws: `IO-WRITE`; `OUTPUT-CREATE` when it cannot be found.
+  /// - Returns: the hidden name and the identity of the folder.
+  /// - Throws: `IO-WRITE`; `OUTPUT-CREATE` when the folder cannot be found.
   package func unnamed() throws(MigrationError) -> UnnamedOutput {
     try OutputDescriptor.synchronize(folder: temporary)
     try OutputDescriptor.synchronize(folder: temporary.removingLastComponent())
     return try UnnamedOutput(temporary, name: name)
   }
 
-  /// Leaves the folder on the disk from now on, also when it never gets its name.
+  /// Keeps the folder on the disk from now on, even if it never gets its name.
   package func keep() { Registry.shared.forget(key) }
 
-  /// Makes the folder durable and gives it its name. To be called once, after each file was
+  /// Makes the folder durable and gives it its name. To be called once, after all files have been
   /// synchronized.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`; `OUTPUT-EXISTS` when something of that name has
-  ///   appeared meanwhile. The temporary folder is gone then.
+  ///   appeared in the meantime. After an error the temporary folder is removed.
   package func commit() throws(MigrationError) {
     guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else {
       throw MigrationError(.internal, "\(name) was finished before")
@@ -174,7 +179,7 @@ package final class OutputFolder: Sendable {
     try place.synchronize([name])
   }
 
-  /// Gives the folder up and removes its files. Does nothing after `commit()`.
+  /// Abandons the folder and removes its files. Does nothing after `commit()`.
   package func discard() {
     guard !isFinished.exchange(true, ordering: .acquiringAndReleasing) else { return }
     Registry.shared.discard(key)
@@ -192,7 +197,8 @@ package final class OutputFolder: Sendable {
     } catch {
       throw MigrationError(.outputCreate, "cannot create", name, error)
     }
-    // The new folder stands. The old one is only clutter now: a leftover is no failure.
+    // The new folder has its name. The old one is no longer needed: failing to remove it is not an
+    // error.
     if let old {
       let files = (try? SystemCall.entries(of: old)) ?? []
       Registry.Entry(files: files.map { old.appending($0) }, folder: old).remove()
@@ -201,7 +207,7 @@ package final class OutputFolder: Sendable {
 }
 
 extension FilePermissions {
-  /// These rights for a folder: who may read may also enter.
+  /// These permissions for a folder: everybody who may read it may also search it.
   var asFolder: FilePermissions {
     var bits = self.union(.ownerExecute)
     if contains(.groupRead) { bits.insert(.groupExecute) }

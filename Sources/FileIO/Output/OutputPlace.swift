@@ -1,14 +1,14 @@
 internal import Errors
 internal import SystemPackage
 
-/// Where a finished file or folder gets its name.
+/// The target path of an output, at which the finished file or folder gets its name.
 struct OutputPlace {
-  /// Every link at its end followed.
+  /// The path after following symbolic links in its last component.
   let path: FilePath
-  /// Whether something stands there that is replaced.
+  /// Whether something exists at the path that will be replaced.
   let replaces: Bool
 
-  /// Where a file at `path` goes.
+  /// The target of a file output at `path`.
   /// - Returns: nil for a device or fifo, which is written directly.
   static func ofFile(_ path: FilePath, force: Bool) throws -> OutputPlace? {
     guard let found = try existing(path) else { return OutputPlace(path: path, replaces: false) }
@@ -25,10 +25,10 @@ struct OutputPlace {
     }
   }
 
-  /// Where a folder of files goes.
+  /// The target of a folder output.
   /// - Parameters:
-  ///   - force: whether an existing folder may be replaced. Only one is that holds `marker` and nothing
-  ///     but regular files whose names `isOurs` accepts.
+  ///   - force: whether an existing folder may be replaced. That is done only if the folder holds
+  ///     `marker`, and only regular files whose names `isOurs` accepts.
   static func ofFolder(
     _ text: String, force: Bool, marker: String, isOurs: (String) -> Bool
   ) throws -> OutputPlace {
@@ -51,12 +51,13 @@ struct OutputPlace {
     return OutputPlace(path: try SystemCall.realPath(path), replaces: true)
   }
 
-  /// Whether a regular file of this name stands in `folder`, and no link to one.
+  /// Whether `name` in `folder` is a regular file, and not a symbolic link to one.
   private static func isFile(_ name: String, in folder: FilePath) -> Bool {
     (try? standing(at: folder.appending(name)))?.type == .regular
   }
 
-  /// What stands at `path`: the thing a link leads to, the link itself when it leads nowhere.
+  /// The status of what exists at `path`, symbolic links followed; that of the link itself when its
+  /// target does not exist.
   private static func existing(_ path: FilePath) throws(Errno) -> Stat? {
     do {
       return try Stat(path)
@@ -65,7 +66,7 @@ struct OutputPlace {
     }
   }
 
-  /// What stands at `path`, a link itself and not what it leads to.
+  /// The status of what exists at `path`, without following a symbolic link.
   private static func standing(at path: FilePath) throws(Errno) -> Stat? {
     do {
       return try Stat(path, followTargetSymlink: false)
@@ -74,26 +75,26 @@ struct OutputPlace {
     }
   }
 
-  /// Gives what lies at `temporary` its name. What it replaces is gone.
+  /// Renames `temporary` to the target. A file at the target is replaced and removed.
   func take(_ temporary: FilePath) throws(Errno) {
     if replaces { return try SystemCall.rename(temporary, to: path, .replace) }
     do {
       try SystemCall.rename(temporary, to: path, .keepExisting)
     } catch Errno.invalidArgument, Errno.noFunction {
-      // A file system without that mode: looking first is the best that is left.
+      // On a file system without that mode, checking first is the best possible way.
       guard (try? Stat(path, followTargetSymlink: false)) == nil else { throw .fileExists }
       try SystemCall.rename(temporary, to: path, .replace)
     }
   }
 
-  /// Gives what lies at `temporary` its name, and keeps what it replaces.
-  /// - Returns: where the old one is now.
+  /// Renames `temporary` to the target, and keeps what it replaces.
+  /// - Returns: the present path of what was replaced.
   func exchange(_ temporary: FilePath) throws(Errno) -> FilePath {
     do {
       try SystemCall.rename(temporary, to: path, .exchange)
       return temporary
     } catch Errno.invalidArgument, Errno.noFunction {
-      // A file system without that mode: between two renames nothing stands at the target.
+      // On a file system without that mode, nothing exists at the target between two renames.
       guard let aside = path.beside("replaced") else { throw .invalidArgument }
       try SystemCall.rename(path, to: aside, .replace)
       do {
@@ -106,9 +107,9 @@ struct OutputPlace {
     }
   }
 
-  /// Waits until the name is on the disk.
-  /// - Parameter names: of all outputs that got theirs together.
-  /// - Throws: `IO-WRITE`: the outputs stand all the same, and the error says so.
+  /// Waits until the new name is on the disk.
+  /// - Parameter names: names of all outputs that were renamed together, for the message.
+  /// - Throws: `IO-WRITE`. The outputs exist nevertheless, and the error says so.
   func synchronize(_ names: [String]) throws(MigrationError) {
     do throws(MigrationError) {
       try OutputDescriptor.synchronize(folder: path.removingLastComponent())

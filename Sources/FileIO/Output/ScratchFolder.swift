@@ -1,10 +1,10 @@
 package import Errors
 internal import SystemPackage
 
-/// A folder for files that are only needed for a while; it goes with the object, files and all.
+/// A folder for temporary files. It is removed with all its files when the object is freed.
 ///
-/// It lies in the folder that `TMPDIR` names, else in `/var/tmp`, and is readable by its owner alone.
-/// Who makes a folder in it removes it again.
+/// It lies in the folder that `TMPDIR` names, else in `/var/tmp`, and only its owner can read it. A
+/// caller that makes a folder in it must remove that folder itself.
 package final class ScratchFolder: Sendable {
   private let folder: FilePath
   private let key: UInt64
@@ -33,10 +33,11 @@ package final class ScratchFolder: Sendable {
     Registry.shared.discard(key)
   }
 
-  /// Path of the file `name`, a name of the program's own.
+  /// Path of the file `name`, which is a name that the program defines.
   package func path(_ name: String) -> String { folder.appending(name).string }
 
-  /// Makes the file `name`, which is not kept beyond the process: nothing waits for the disk.
+  /// Writes the file `name`. The file is not synchronized to disk, since it does not outlive the
+  /// process.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
   package func write(_ name: String, _ bytes: [UInt8]) throws(MigrationError) {
     let output: OutputDescriptor
@@ -53,7 +54,8 @@ package final class ScratchFolder: Sendable {
     try output.write(bytes.span)
   }
 
-  /// Removes a folder of files that was made in it; does nothing when there is none.
+  /// Removes a folder of files that was made in this folder; does nothing when there is no such
+  /// folder.
   package func removeFolder(_ name: String) {
     let inner = folder.appending(name)
     for file in (try? SystemCall.entries(of: inner)) ?? [] {
@@ -62,7 +64,7 @@ package final class ScratchFolder: Sendable {
     try? SystemCall.removeFolder(inner)
   }
 
-  /// Names of all that is in it, in order.
+  /// Sorted names of everything in the folder.
   /// - Throws: `IO-READ`.
   package func names() throws(MigrationError) -> [String] {
     do {

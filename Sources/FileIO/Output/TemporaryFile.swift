@@ -2,14 +2,14 @@ package import Errors
 internal import SystemPackage
 package import Wire
 
-/// A file without a name, for what is too large for memory. Its space is free again when the object
-/// or the process ends, however it ends.
+/// A file without a name, for data that are too large for memory. Its space is freed when the
+/// object is freed or the process ends, however it ends.
 ///
 /// It lies in the folder that `TMPDIR` names, else in `/var/tmp`: `/tmp` is memory on many systems.
 package final class TemporaryFile: Sendable {
   private let descriptor: OutputDescriptor
 
-  /// - Parameter size: bytes. What is not written reads as zero and takes no space.
+  /// - Parameter size: size in bytes. Bytes that are never written read as zero and take no space.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
   package init(size: UInt64) throws(MigrationError) {
     let folder = try temporaryFolder()
@@ -31,13 +31,13 @@ package final class TemporaryFile: Sendable {
     try descriptor.resize(to: size)
   }
 
-  /// The file, to be read; its size is what it was made with.
+  /// The file, opened for reading. Its size is the one with which it was made.
   /// - Throws: `INPUT-OPEN`.
   package func input() throws(MigrationError) -> InputFile {
     try InputFile(duplicating: descriptor)
   }
 
-  /// Writes the pieces of `bytes` one behind the other from `offset` on.
+  /// Writes the pieces of `bytes` one after the other without gaps, beginning at `offset`.
   /// - Throws: `IO-WRITE`.
   package func write(
     _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
@@ -51,8 +51,8 @@ package final class TemporaryFile: Sendable {
     try descriptor.write(bytes, at: offset)
   }
 
-  /// Fills `buffer` with what was written at `offset`.
-  /// - Throws: `IO-READ`, also when the file is not that long.
+  /// Fills `buffer` with the bytes of the file that begin at `offset`.
+  /// - Throws: `IO-READ`, also when the file ends before the buffer is full.
   package func read(
     at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(MigrationError) {

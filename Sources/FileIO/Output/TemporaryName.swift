@@ -4,26 +4,26 @@ internal import SystemPackage
 internal import Wire
 
 extension FilePath {
-  /// A name beside this one for an output not finished yet: `.NAME.PURPOSE-PID-RANDOM`.
-  /// Nil when this path has no last component to put a file at.
+  /// A hidden name in the same folder for an unfinished output: `.NAME.PURPOSE-PID-RANDOM`. Nil
+  /// when this path has no last component that can name a file.
   func beside(_ purpose: String) -> FilePath? {
     guard let stem = stemBeside else { return nil }
     let random = String(UInt64.random(in: .min ... .max), radix: 36)
     return removingLastComponent().appending(".\(stem).\(purpose)-\(getpid())-\(random)")
   }
 
-  /// What such a name repeats of this path's last component.
+  /// The part of this path's last component that such a name repeats.
   var stemBeside: String? {
     guard let last = lastComponent, last.kind == .regular else { return nil }
-    // A name may have 255 bytes; the rest of ours has at most 49.
+    // A file name may have 255 bytes; the other parts of a hidden name have at most 49.
     var stem = last.string
     while stem.utf8.count > 200 { stem.removeLast() }
     return stem
   }
 }
 
-/// The folder for what is only needed for a while: the one that `TMPDIR` names, else `/var/tmp`, since
-/// `/tmp` is memory on many systems.
+/// The folder for temporary files: the one that `TMPDIR` names, else `/var/tmp`, since `/tmp` is in
+/// memory on many systems.
 /// - Throws: `OUTPUT-CREATE` when its name is not UTF-8.
 func temporaryFolder() throws(MigrationError) -> FilePath {
   // The environment's string is copied before anything can change it.
@@ -35,8 +35,8 @@ func temporaryFolder() throws(MigrationError) -> FilePath {
   return FilePath(text)
 }
 
-/// Unfinished outputs beside `path` whose process is gone: what it left when it was killed, or a guest
-/// that waits for its name. As messages show them, in order.
+/// Hidden outputs for `path` whose process no longer exists: files that it left when it was killed,
+/// or a guest that does not have its name yet. Sorted, as messages show them.
 package func leftovers(of path: String) -> [String] {
   let path = FilePath(path)
   guard let stem = path.stemBeside else { return [] }

@@ -1,21 +1,22 @@
 internal import Errors
 internal import SystemPackage
 
-/// A finished output that has no name yet: where it lies hidden, and which file or folder it is.
+/// A finished output that does not have its name yet: its hidden path, and the identity of the file
+/// or folder.
 ///
-/// Who stores it can find the output again after a crash, also once it has its name: a rename changes
-/// neither its number nor the time at which it was made. A number alone would not do, since the next file
-/// may get that of one that was removed.
+/// A program that stores it can find the output again after a crash, even when it has been renamed:
+/// a rename changes neither the inode number nor the creation time. The number alone is not enough,
+/// since a new file may get the number of one that was removed.
 package struct UnnamedOutput: Sendable, Hashable {
-  /// Absolute path of the hidden name, as bytes; no link is in it.
+  /// Absolute hidden path, as bytes; it contains no symbolic links.
   package let path: [UInt8]
-  /// Number of the file or folder in its file system.
+  /// Inode number of the file or folder.
   package let inode: UInt64
 
-  /// When it was made, in nanoseconds since 1970; 0 on a file system that does not know.
+  /// Creation time in nanoseconds since 1970; 0 on a file system that does not record it.
   package let birth: UInt64
 
-  /// One that was stored. Nothing is looked for yet.
+  /// Makes the value from stored fields. It does not access the file system.
   package init(path: [UInt8], inode: UInt64, birth: UInt64) {
     (self.path, self.inode, self.birth) = (path, inode, birth)
   }
@@ -38,25 +39,25 @@ package struct UnnamedOutput: Sendable, Hashable {
   /// The hidden path as messages show it.
   package var name: String { displayName(filePath.string) }
 
-  /// Whether it lies under its hidden name still.
+  /// Whether the output still lies at its hidden path.
   package var isThere: Bool { isFile(at: filePath) }
 
-  /// Whether it is what stands at `path`.
+  /// Whether the file or folder at `path` is this output.
   package func isNamed(_ path: String) -> Bool { isFile(at: FilePath(path)) }
 
-  /// Whether it is a folder.
+  /// Whether the output at the hidden path is a folder.
   package var isFolder: Bool { (try? Stat(filePath))?.type == .directory }
 
   var filePath: FilePath {
     let text = path.map { CChar(bitPattern: $0) } + [0]
-    // Ends with a zero; a zero before it would only shorten the path.
+    // The array ends with a zero; an earlier zero would only shorten the path.
     return unsafe text.withUnsafeBufferPointer { text in
       guard let start = text.baseAddress else { return FilePath() }
       return unsafe FilePath(platformString: start)
     }
   }
 
-  /// Opens what lies under the hidden name.
+  /// Opens the output at its hidden path for reading.
   func open() throws -> FileDescriptor {
     let descriptor = try SystemCall.typed {
       try FileDescriptor.open(

@@ -1,9 +1,12 @@
 package import Errors
 internal import SystemPackage
 
-/// Which file a name or descriptor stands for: two are one file when these are equal.
+/// The identity of a file: two names or descriptors refer to the same file when these values are
+/// equal.
 package struct FileIdentity: Sendable, Hashable {
+  /// Number of the device that holds the file system.
   package var device: UInt64
+  /// Inode number in that file system.
   package var inode: UInt64
 
   init(_ status: Stat) {
@@ -11,7 +14,8 @@ package struct FileIdentity: Sendable, Hashable {
     inode = UInt64(truncatingIfNeeded: status.inode.rawValue)
   }
 
-  /// The folder that the file at `path` is in, every link to the file followed; nil when there is none.
+  /// The folder that contains the file at `path`, after following symbolic links; nil when there is
+  /// no such file.
   package static func ofFolder(of path: String) -> FileIdentity? {
     guard let file = try? SystemCall.realPath(FilePath(path)) else { return nil }
     return (try? Stat(file.removingLastComponent())).map { FileIdentity($0) }
@@ -25,7 +29,7 @@ package struct FileIdentity: Sendable, Hashable {
   }
 }
 
-/// Refuses an output that is the very file or folder an input is read from.
+/// Refuses an output that is the same file or folder as an input.
 /// - Throws: `OUTPUT-SAME`.
 package func refuseSame(_ input: FileIdentity?, as output: String) throws(MigrationError) {
   guard let input, FileIdentity.ofOutput(output) == input else { return }
@@ -33,7 +37,7 @@ package func refuseSame(_ input: FileIdentity?, as output: String) throws(Migrat
   throw MigrationError(.outputSame, "input and output are the same file: \(name)")
 }
 
-/// Whether `path` is a folder, or a link to one.
+/// Whether `path` is a folder, or a symbolic link to one.
 package func isFolder(_ path: String) -> Bool {
   (try? Stat(FilePath(path)))?.type == .directory
 }

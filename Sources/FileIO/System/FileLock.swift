@@ -3,13 +3,14 @@ internal import Glibc
 internal import SystemPackage
 internal import Wire
 
-/// Runs `body` while no other caller of this function, in any process, is in it for the same file.
+/// Runs `body` while no other caller of this function, in any process, runs its body for the same
+/// file.
 ///
-/// Meant for files that are replaced as a whole: whoever waited looks at the file that stands there
-/// then. On a file system without locks `body` runs without one.
-/// - Parameter waiting: called before the lock is waited for, when another has it.
-/// - Throws: `INPUT-OPEN` when the file cannot be opened; `INPUT-KIND` when it is no regular file; what
-///   `body` throws.
+/// It is meant for files that are replaced as a whole: a caller that had to wait gets the file that
+/// is at `path` afterwards. On a file system without locks `body` runs without a lock.
+/// - Parameter waiting: called before waiting, when another caller holds the lock.
+/// - Throws: `INPUT-OPEN` when the file cannot be opened; `INPUT-KIND` when it is not a regular
+///   file; what `body` throws.
 package func withLockedFile<Value>(
   _ path: String, waiting: () -> Void = {},
   _ body: (LockedFile) throws(MigrationError) -> Value
@@ -24,7 +25,7 @@ package func withLockedFile<Value>(
     } catch {
       throw MigrationError(.inputOpen, "cannot open", displayName(path), error)
     }
-    // Closing gives the lock back.
+    // Closing releases the lock.
     defer { try? descriptor.close() }
     guard let status = try? Stat(descriptor), status.type == .regular else {
       throw MigrationError(
@@ -42,14 +43,14 @@ package func withLockedFile<Value>(
 /// A file that `withLockedFile` holds.
 package final class LockedFile {
   private let path: String
-  /// What took the file's place: each is locked before it has the name, so that the lock never has a
-  /// gap.
+  /// Files that have replaced the file: each is locked before it is renamed, so that the path is
+  /// locked without interruption.
   private var replacements: [OutputFile] = []
 
   fileprivate init(_ path: String) { self.path = path }
 
-  /// Replaces the file as a whole: after a crash at any point either the old or the new content
-  /// stands there. After an error either may.
+  /// Replaces the file as a whole: after a crash at any point the file has either the old or the
+  /// new content. The same holds after an error.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
   package func replace(
     with bytes: [UInt8], permissions: OutputFile.Permissions
@@ -61,8 +62,8 @@ package final class LockedFile {
     try output.commit()
   }
 
-  /// Waits until what stands there now is on the disk under its name: another run may have been ended
-  /// between naming it and that.
+  /// Waits until the present file is on the disk under its name: another run may have ended after
+  /// it renamed the file and before it synchronized the folder.
   /// - Throws: `IO-WRITE`.
   package func synchronizeName() throws(MigrationError) {
     try OutputDescriptor.synchronize(folder: FilePath(path).removingLastComponent())
@@ -72,8 +73,8 @@ package final class LockedFile {
 }
 
 enum FileLock {
-  /// flock(2), waiting for it.
-  /// - Parameter waiting: called before that, when another has it.
+  /// Takes an exclusive lock by flock(2), and waits until it is available.
+  /// - Parameter waiting: called before waiting, when another process holds the lock.
   static func take(_ descriptor: FileDescriptor, waiting: () -> Void = {}) {
     if flock(descriptor.rawValue, LOCK_EX | LOCK_NB) == 0 { return }
     if errno == EWOULDBLOCK { waiting() }

@@ -1,7 +1,7 @@
 package import Errors
 internal import SystemPackage
 
-/// Names of all that is in a folder, in order.
+/// Sorted names of everything in a folder.
 /// - Throws: `INPUT-OPEN`.
 package func fileNames(in folder: String) throws(MigrationError) -> [String] {
   do {
@@ -11,8 +11,8 @@ package func fileNames(in folder: String) throws(MigrationError) -> [String] {
   }
 }
 
-/// `path` from the root of the file system on, every symbolic link followed.
-/// - Throws: `INPUT-OPEN` when nothing is there, or what is there has a name that is not UTF-8.
+/// The absolute path of `path`, with every symbolic link followed.
+/// - Throws: `INPUT-OPEN` when nothing exists at `path`, or its absolute path is not UTF-8.
 package func realPath(of path: String) throws(MigrationError) -> String {
   let found: FilePath
   do {

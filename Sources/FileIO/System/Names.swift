@@ -1,7 +1,7 @@
 internal import Errors
 internal import SystemPackage
 
-/// `path` as a message shows it: on one line, whatever bytes the name holds.
+/// `path` as messages show it: control characters are escaped, so that it is always on one line.
 func displayName(_ path: String) -> String {
   var shown = ""
   for scalar in path.unicodeScalars {
@@ -15,7 +15,8 @@ func displayName(_ path: String) -> String {
 }
 
 extension MigrationError {
-  /// What a system call refused: `verb NAME: reason`, with the reason in strerror's words.
+  /// The error of a failed system call, with the message `verb NAME: reason`, where the reason is
+  /// in the words of strerror(3).
   init(
     _ code: ErrorCode, _ verb: String, _ name: String, _ reason: Errno, at offset: UInt64? = nil
   ) {

@@ -1,13 +1,14 @@
 internal import CLinux
 internal import Glibc
 
-/// What a process asks of the system for itself, before it opens anything.
+/// Limits and protections that a process sets for itself before it opens anything.
 package enum ProcessLimits {
-  /// Files that a guest of as many RAM blocks as there can be needs several times over.
+  /// Number of open files to ask for: several times as many as a guest with the largest number of
+  /// RAM blocks needs.
   private static let wantedFiles: rlim_t = 1 << 16
 
-  /// Lets the process have as many files open as it may ask for: a guest has one for each RAM block,
-  /// and the usual 1024 are fewer than its limit allows.
+  /// Raises the soft limit of open files as far as the hard limit allows, up to `wantedFiles`. A
+  /// guest needs one file for each RAM block, and the usual soft limit of 1024 is too low for that.
   package static func allowManyFiles() {
     let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
     var limit = rlimit()
@@ -18,7 +19,7 @@ package enum ProcessLimits {
     _ = unsafe setrlimit(resource, &limit)
   }
 
-  /// Lets the system write no core of the process, and no other process of the user look into its
-  /// memory: private keys and a guest's plain text are in it.
+  /// Disables core dumps of the process, and prevents other processes of the user from reading its
+  /// memory: it contains private keys and a guest's plaintext.
   package static func forbidCoreDumps() { _ = forbid_core_dumps() }
 }

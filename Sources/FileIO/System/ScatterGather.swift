@@ -2,15 +2,15 @@ internal import Glibc
 internal import SystemPackage
 internal import Wire
 
-// Transfers between one stretch of a file and pieces of a buffer that lie apart: one system call for
-// many pages, and no copy to bring them together.
+// Transfers between a contiguous range of a file and separate pieces of a buffer: one system call
+// for many pages, and no copy to make them contiguous.
 
-/// Pieces one call takes at most: Linux's IOV_MAX.
+/// Largest number of pieces for one call, which is Linux's IOV_MAX.
 private let maximumPieces = 1024
 
 extension SystemCall {
-  /// preadv(2): fills the pieces with the bytes from `offset` on.
-  /// - Returns: whether all were filled; false when the file ended before.
+  /// preadv(2): fills the pieces, in order, with the bytes that begin at `offset`.
+  /// - Returns: whether all pieces were filled; false when the file ended before that.
   static func read(
     _ descriptor: FileDescriptor, at offset: UInt64, into buffer: inout MutableSpan<UInt8>,
     _ pieces: SpacedPieces
@@ -23,13 +23,13 @@ extension SystemCall {
     }
   }
 
-  /// pwritev(2): writes the pieces one behind the other from `offset` on.
+  /// pwritev(2): writes the pieces one after the other without gaps, beginning at `offset`.
   static func write(
     _ descriptor: FileDescriptor, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces
   ) throws(Errno) {
     precondition(pieces.end <= bytes.count)
     let isWhole = try unsafe bytes.withUnsafeBytes { (bytes) throws(Errno) in
-      // The call only reads what the vectors point to.
+      // The call only reads the memory to which the vectors point.
       let base = unsafe UnsafeMutableRawPointer(mutating: bytes.baseAddress)
       return try unsafe transfer(base, pieces, at: offset) { vectors, count, position in
         unsafe pwritev(descriptor.rawValue, vectors, count, position)
@@ -50,7 +50,8 @@ extension SystemCall {
       let into = done % pieces.size
       let count = min(pieces.count - first, maximumPieces)
       guard let position = off_t(exactly: offset &+ UInt64(done)) else { throw .fileTooLarge }
-      // Each vector is one piece of the buffer; what was done of the first is left out.
+      // Each vector is one piece of the buffer; the part of the first that was already transferred
+      // is left out.
       let status = unsafe withUnsafeTemporaryAllocation(of: iovec.self, capacity: count) {
         vectors in
         for index in 0..<count {

@@ -1,10 +1,11 @@
 package import Errors
 internal import Glibc
 
-/// A command line of `/bin/sh`, run to its end.
+/// Runs a command line of `/bin/sh` to its end.
 package enum ShellCommand {
-  /// Runs `line`. Its standard input is empty; what it prints, on either stream, goes to a file.
-  /// - Returns: its exit status, or 128 and the number of the signal that ended it.
+  /// Runs `line`. Its standard input is empty; its standard output and standard error go to the
+  /// file `output`.
+  /// - Returns: its exit status, or 128 plus the number of the signal that ended it.
   /// - Throws: `OUTPUT-CREATE` when the shell cannot be started.
   package static func run(_ line: String, output: String) throws(MigrationError) -> Int32 {
     var process: pid_t = 0
@@ -13,19 +14,19 @@ package enum ShellCommand {
       throw MigrationError(.outputCreate, "cannot start /bin/sh", got: "errno \(error)")
     }
     var status: Int32 = 0
-    // The status is this call's own, and written before it returns.
+    // `status` is a local variable, and is written before the call returns.
     while unsafe waitpid(process, &status, 0) < 0, errno == EINTR {}
     let signal = status & 0x7F
     return signal == 0 ? (status >> 8) & 0xFF : 128 + signal
   }
 
-  /// `word` as the shell reads it as one.
+  /// `word` quoted so that the shell reads it as one word.
   package static func quoted(_ word: String) -> String {
     "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
       + "'"
   }
 
-  // Every pointer lives for its call only, as posix_spawn(3) wants it.
+  // Every pointer is used only during its call, as posix_spawn(3) requires.
   private static func spawn(
     _ arguments: [String], output: String, _ process: inout pid_t
   ) -> Int32 {

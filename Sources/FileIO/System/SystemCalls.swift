@@ -2,14 +2,14 @@ internal import CLinux
 internal import Glibc
 internal import SystemPackage
 
-/// The system calls that swift-system does not have. Each is one C call with its arguments in
-/// sight, repeated when a signal interrupts it; C strings live only for the call.
+/// The system calls that swift-system does not have. Each function makes one C call, and repeats it
+/// when a signal interrupts it; C strings are valid only during the call.
 enum SystemCall {
   enum RenameMode: CUnsignedInt {
     case replace = 0
-    /// Fails with `EEXIST` when the new name is taken.
+    /// Fails with `EEXIST` when the new name exists.
     case keepExisting = 1
-    /// Both names must exist and change places in one step.
+    /// Exchanges the two files in one step; both names must exist.
     case exchange = 2
   }
 
@@ -22,10 +22,11 @@ enum SystemCall {
     }
   }
 
-  /// statx(2): when the file or folder at `path` was made, in nanoseconds since 1970; 0 on a file system
-  /// that does not know.
+  /// statx(2): the creation time of the file or folder at `path`, in nanoseconds since 1970; 0 on a
+  /// file system that does not record it.
   static func birthTime(of path: FilePath) throws(Errno) -> UInt64 {
-    // Words 0, 10 and 11 of a struct statx: what is filled in, seconds, nanoseconds.
+    // Words 0, 10 and 11 of a struct statx are the mask of valid fields, the seconds and the
+    // nanoseconds.
     var result = [UInt64](repeating: 0, count: 32)
     let wantsBirth: CUnsignedInt = 0x800
     try retrying {
@@ -59,12 +60,13 @@ enum SystemCall {
     try retrying { fsync(descriptor.rawValue) }
   }
 
-  /// posix_fadvise(2): the file will be read from start to end. Advice only, errors mean nothing.
+  /// posix_fadvise(2): announces that the file will be read from start to end. Errors are ignored,
+  /// since this is only advice.
   static func adviseSequential(_ descriptor: FileDescriptor) {
     _ = posix_fadvise(descriptor.rawValue, 0, 0, POSIX_FADV_SEQUENTIAL)
   }
 
-  /// lseek(2) with SEEK_DATA (3) or SEEK_HOLE (4), whose names the importer lacks.
+  /// lseek(2) with SEEK_DATA (3) or SEEK_HOLE (4), whose names Swift does not import.
   static func seek(
     _ descriptor: FileDescriptor, from offset: Int64, toHole: Bool
   ) throws(Errno) -> Int64 {
@@ -76,16 +78,16 @@ enum SystemCall {
   /// realpath(3): `path` with every symbolic link followed.
   static func realPath(_ path: FilePath) throws(Errno) -> FilePath {
     let resolved = unsafe path.withPlatformString { unsafe realpath($0, nil) }
-    // The C string is ours to free.
+    // The caller must free the C string.
     guard let resolved = unsafe resolved else { throw Errno(rawValue: errno) }
     defer { unsafe free(resolved) }
     return unsafe FilePath(platformString: resolved)
   }
 
-  /// readlink(2): where the link at `path` leads in the end, when nothing stands there.
+  /// readlink(2): the final target of the symbolic link at `path`, which need not exist.
   static func end(ofLink path: FilePath) throws(Errno) -> FilePath {
     var end = path
-    // As many links as the system follows itself.
+    // The kernel follows at most 40 links, too.
     for _ in 0..<40 {
       guard let next = try target(ofLink: end) else { return end }
       end = end.removingLastComponent().pushing(next)
@@ -93,10 +95,10 @@ enum SystemCall {
     throw .tooManySymbolicLinkLevels
   }
 
-  /// - Returns: nil when there is no link.
+  /// The target of one symbolic link; nil when `path` is not a link or does not exist.
   private static func target(ofLink path: FilePath) throws(Errno) -> FilePath? {
     let room = 4096
-    // One byte of the text stays zero, and ends it.
+    // The last byte remains zero and terminates the text.
     let text = UnsafeMutablePointer<CChar>.allocate(capacity: room)
     defer { unsafe text.deallocate() }
     unsafe text.initialize(repeating: 0, count: room)
@@ -107,7 +109,7 @@ enum SystemCall {
     return nil
   }
 
-  /// readdir(3): the names in a folder without "." and "..", in no order.
+  /// readdir(3): the names in a folder except "." and "..", in no particular order.
   static func entries(of folder: FilePath) throws(Errno) -> [String] {
     let stream = unsafe folder.withPlatformString { unsafe opendir($0) }
     guard let stream = unsafe stream else { throw Errno(rawValue: errno) }
@@ -127,7 +129,7 @@ enum SystemCall {
     }
   }
 
-  /// Runs a call of swift-system, which throws nothing but `Errno` without saying so.
+  /// Runs a call of swift-system, which throws only `Errno` but is not declared so.
   static func typed<Value>(_ call: () throws -> Value) throws(Errno) -> Value {
     do {
       return try call()

@@ -1,7 +1,7 @@
 internal import Glibc
 internal import SystemPackage
 
-/// The three streams a process starts with.
+/// The three standard streams of a process.
 package enum StandardStream: Sendable {
   case input, output, error
 
@@ -13,23 +13,24 @@ package enum StandardStream: Sendable {
     }
   }
 
-  /// Takes the place of each standard stream this process was started without, so that no file
-  /// opened later gets its number and is read or written in its stead. Using a stream that was
-  /// closed is an error as before. To be called before anything is opened.
+  /// Opens a placeholder for each standard stream without which this process was started, so that
+  /// no file opened later gets its number and is read or written by mistake. Using such a stream is
+  /// still an error. To be called before anything else is opened.
   package static func occupyClosed() {
     for descriptor in [FileDescriptor.standardInput, .standardOutput, .standardError]
     where fcntl(descriptor.rawValue, F_GETFD) == -1 {
-      // The lowest free number is taken: this one. It is opened for what it is not used for.
+      // The system assigns the lowest free number, which is this one. It is opened in the wrong
+      // mode for its use, so that using it fails.
       let mode: FileDescriptor.AccessMode = descriptor == .standardInput ? .writeOnly : .readOnly
       _ = try? FileDescriptor.open("/dev/null", mode)
     }
   }
 
-  /// Whether a person is at the other end: isatty(3).
+  /// Whether the stream is a terminal: isatty(3).
   package var isTerminal: Bool { FileIO.isTerminal(descriptor) }
 
-  /// Writes a message as far as that is possible. Nothing is reported: there is no better place
-  /// for a message that standard error does not take.
+  /// Writes a message as far as possible. Errors are ignored: when standard error fails, there is
+  /// no other place for the message.
   package func say(_ text: String) {
     _ = try? descriptor.writeAll(text.utf8)
   }

@@ -6,14 +6,14 @@ internal import Threads
 
 /// Removes unfinished outputs when a signal ends the process.
 ///
-/// Every temporary file and folder is noted here while it exists. A thread of its own waits for
-/// the signals, so that the clean-up is ordinary code and not a signal handler; a signal that
-/// reaches another thread is handed on to it.
+/// Every temporary file and folder is registered while it exists. A separate thread waits for the
+/// signals, so that the clean-up is ordinary code and not a signal handler; a signal that reaches
+/// another thread is forwarded to this thread.
 package enum TerminationCleanup {
   /// Prepares for SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE and SIGXFSZ so that a closed pipe
-  /// and a file that may not grow are write errors. To be called at the start of a tool, before other threads: they inherit the blocked
-  /// signals.
-  /// A signal that was ignored before (as under nohup) stays ignored.
+  /// and a file that reaches its size limit are write errors. To be called at the start of a tool,
+  /// before other threads are started: they inherit the blocked signals. A signal that was ignored
+  /// before (as under nohup) remains ignored.
   package static func install() {
     _ = installed
   }
@@ -33,7 +33,7 @@ package enum TerminationCleanup {
     let status = unsafe pthread_create(
       &thread, nil,
       { argument in
-        // The set belongs to this thread, which lives as long as the process.
+        // This thread owns the set and lives as long as the process.
         if let set = unsafe argument?.assumingMemoryBound(to: sigset_t.self) {
           unsafe TerminationCleanup.waitAndDie(of: set)
         }
@@ -43,24 +43,25 @@ package enum TerminationCleanup {
       pthread_detach(thread)
       waiter.store(UInt(thread), ordering: .releasing)
       for number in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(number) {
-        // pthread_kill is one of the few calls a signal handler may make.
+        // pthread_kill is one of the few functions that a signal handler may call.
         signal(number) { _ = pthread_kill(pthread_t(waiter.load(ordering: .acquiring)), $0) }
       }
     } else {
-      // Without the thread the signals must keep their usual effect.
+      // Without the thread the signals must keep their default effect.
       unsafe pthread_sigmask(SIG_UNBLOCK, &awaited, nil)
     }
   }()
 
-  /// Runs `body`; a signal that falls into it takes effect only behind it. For a step that makes an
-  /// unfinished output one to be kept: it must not be removed half way.
+  /// Runs `body`; a signal that arrives meanwhile takes effect only afterwards. For a step that
+  /// turns an unfinished output into one that is kept: the output must not be removed in the middle
+  /// of it.
   package static func delayed<Value>(
     _ body: () throws(MigrationError) -> Value
   ) throws(MigrationError) -> Value {
     try Registry.shared.withoutRemoval(body)
   }
 
-  /// The thread that waits.
+  /// The thread that waits for signals.
   private static let waiter = Atomic<UInt>(0)
 
   private static func isIgnored(_ number: CInt) -> Bool {
@@ -74,7 +75,8 @@ package enum TerminationCleanup {
     var number: CInt = 0
     while unsafe sigwait(set, &number) != 0 {}
     Registry.shared.removeAllForEver()
-    // The same signal once more with its usual effect, so that the parent sees what ended us.
+    // The signal is raised again with its default effect, so that the parent process sees which
+    // signal ended this one.
     signal(number, SIG_DFL)
     unsafe pthread_sigmask(SIG_UNBLOCK, set, nil)
     kill(getpid(), number)
@@ -85,12 +87,12 @@ package enum TerminationCleanup {
 final class Registry: @unchecked Sendable {
   static let shared = Registry()
 
-  /// One output not finished yet: files, then the folder that holds them if it is ours too.
+  /// One unfinished output: its files, and the folder that holds them if that is temporary, too.
   struct Entry {
     var files: [FilePath] = []
     var folder: FilePath?
 
-    /// Removes what is there; what is not, is gone already.
+    /// Removes the files and the folder; those that no longer exist are ignored.
     func remove() {
       for file in files { try? SystemCall.unlink(file) }
       if let folder { try? SystemCall.removeFolder(folder) }
@@ -100,16 +102,17 @@ final class Registry: @unchecked Sendable {
   /// A key that no entry has.
   static let noKey: UInt64 = 0
 
-  // Guards both variables.
+  // Guards `entries` and `nextKey`.
   private let monitor = Monitor()
-  // Held by a step that the final removal must wait for; taken before the other.
+  // Held during a step that the final removal must wait for; always locked before `monitor`.
   private let step = Monitor()
   private var entries: [UInt64: Entry] = [:]
   private var nextKey: UInt64 = 0
 
   private init() {}
 
-  /// Runs `create` and notes what it made, with no gap between in which a signal could fall.
+  /// Runs `create` and registers what it made, with no gap in between in which a signal could take
+  /// effect.
   func add(_ entry: Entry, _ create: () throws(Errno) -> Void) throws(Errno) -> UInt64 {
     monitor.lock()
     defer { monitor.unlock() }
@@ -119,7 +122,7 @@ final class Registry: @unchecked Sendable {
     return nextKey
   }
 
-  /// Runs `create` and notes one more file of an entry.
+  /// Runs `create` and registers one more file of an entry.
   func add(
     file: FilePath, to key: UInt64, _ create: () throws(Errno) -> Void
   ) throws(Errno) {
@@ -129,7 +132,7 @@ final class Registry: @unchecked Sendable {
     entries[key]?.files.append(file)
   }
 
-  /// Runs `finish`, which gives the output its final name, and forgets the entry when it succeeds.
+  /// Runs `finish`, which gives the output its final name, and removes the entry when it succeeds.
   func settle(_ key: UInt64, _ finish: () throws(Errno) -> Void) throws(Errno) {
     monitor.lock()
     defer { monitor.unlock() }
@@ -137,14 +140,14 @@ final class Registry: @unchecked Sendable {
     entries[key] = nil
   }
 
-  /// Forgets an entry: its files stay.
+  /// Removes an entry and keeps its files.
   func forget(_ key: UInt64) {
     monitor.lock()
     defer { monitor.unlock() }
     entries[key] = nil
   }
 
-  /// Runs `body`, and the final removal not before it has ended.
+  /// Runs `body`; the final removal waits until it has ended.
   func withoutRemoval<Value>(
     _ body: () throws(MigrationError) -> Value
   ) throws(MigrationError) -> Value {
@@ -153,15 +156,15 @@ final class Registry: @unchecked Sendable {
     return try body()
   }
 
-  /// Removes one entry's files, once.
+  /// Removes an entry and its files.
   func discard(_ key: UInt64) {
     monitor.lock()
     defer { monitor.unlock() }
     entries.removeValue(forKey: key)?.remove()
   }
 
-  /// Removes everything and keeps both locks, so that nothing new is made or renamed: the process is
-  /// about to end.
+  /// Removes all files and never releases the two locks, so that nothing is created or renamed any
+  /// more: the process is about to end.
   func removeAllForEver() {
     step.lock()
     monitor.lock()

@@ -1,21 +1,27 @@
-/// The files of a guest bundle (`Formats/guest-bundle.md`). Every name follows from an index;
+/// The files of a guest bundle (`Formats/guest-bundle.md`). Every file name follows from an index;
 /// none is ever read from an input.
 package enum GuestBundle {
-  /// Schema name in the manifest. The number after the last slash is the major version.
+  /// Name of the schema in the manifest. The number after the last slash is the major version.
   package static let schema = "svsm-migration/guest-bundle/1"
+  /// Name of the manifest.
   package static let manifest = "guest.json"
+  /// Name of the file with the page states.
   package static let pageStates = "page-states.bin"
+  /// Name of the file with the state of the VMM's devices.
   package static let machineState = "machine-state.bin"
+  /// Name of the file with the content of a RAM block.
   package static func ram(_ index: Int) -> String { "ram-\(index).bin" }
+  /// Name of the file with the VMSA page of a vCPU.
   package static func vcpu(_ index: Int) -> String { "vcpu-\(index).vmsa" }
+  /// Name of the file with the state of a service.
   package static func service(_ index: Int) -> String { "service-\(index).bin" }
 
-  /// Bytes a manifest may have.
+  /// Largest size of a manifest, in bytes.
   package static let maximumManifestSize = 16 << 20
-  /// Bytes the page states may have: 2.7 million runs.
+  /// Largest size of the page states, in bytes: 2.7 million runs.
   package static let maximumPageStatesSize = 64 << 20
 
-  /// Whether a file of this name can be a bundle's.
+  /// Whether `name` is the name of a file that a bundle can have.
   package static func isFileName(_ name: String) -> Bool {
     if [manifest, pageStates, machineState].contains(name) { return true }
     let patterns = [("ram-", ".bin"), ("vcpu-", ".vmsa"), ("service-", ".bin")]

@@ -2,28 +2,33 @@ package import Errors
 package import SEVSNP
 internal import Wire
 
-/// Everything of a guest at rest but the bytes of its memory.
+/// Everything that is known of a guest at rest, except the content of its memory.
 package struct GuestDescription: Sendable, Hashable {
-  /// Most vCPUs and services a guest may have, and bytes of a machine's name.
+  /// Largest numbers of vCPUs and services of a guest, and largest length of a machine's name in
+  /// bytes.
   package static let maximumVCPUs = 4096
   package static let maximumServices = 64
   package static let maximumMachineLength = 255
-  /// Bytes of machine state.
+  /// Largest size of the machine state, in bytes.
   package static let maximumMachineStateSize = 64 << 20
 
   /// QEMU's name of the machine type: "pc-q35-10.0".
   package var machine: String
+  /// RAM blocks in the order of the stream or manifest; the map refers to them by index.
   package var ramBlocks: [RAMBlock]
+  /// Guest-physical addresses of the RAM blocks.
   package var map: GuestMap
-  /// What the VMM's KVM attributes call private. Says which memory an access reaches, and is the
-  /// host's word: the SVSM believes `pageStates`.
+  /// The pages that the VMM's KVM memory attributes call private. They decide which memory an
+  /// access reaches. This is the host's statement; the SVSM relies on `pageStates` instead.
   package var attributes: GPARangeSet
-  /// What the SVSM knows of each page.
+  /// The state of each page, as the SVSM knows it.
   package var pageStates: PageStateMap
+  /// The vCPUs, in order of index.
   package var vcpus: [VCPUState]
+  /// State of the SVSM's services, at most one of each kind.
   package var services: [ServiceState]
-  /// What the VMM keeps of its devices, as module Migration encodes it (`MachineState`); nothing
-  /// here looks into it. Nil when it is not known.
+  /// State of the VMM's devices, as module Migration encodes it (`MachineState`); this module does
+  /// not interpret it. Nil when it is not known.
   package var machineState: [UInt8]?
 
   package init(
@@ -39,11 +44,11 @@ package struct GuestDescription: Sendable, Hashable {
     self.services = services
   }
 
-  /// Whether the parts fit each other. It is not asked whether the host's attributes agree with
-  /// the page states (`PageStateMap.firstDisagreement`), nor what is in a VMSA: that is the SVSM's to
-  /// refuse.
+  /// Checks that the parts are consistent with each other. It does not check whether the host's
+  /// attributes agree with the page states (`PageStateMap.firstDisagreement`), nor the content of a
+  /// VMSA: the SVSM refuses those.
   /// - Throws: `GUEST-SHAPE`; `MAP-LAYOUT` for a map that does not fit the blocks; `VCPU-VMPL`,
-  ///   `VCPU-REPEATED`, `SERVICE-SYNTAX`, `SECRETS-PAGE` for more than one.
+  ///   `VCPU-REPEATED`; `SERVICE-SYNTAX`; `SECRETS-PAGE` for more than one secrets page.
   package func validate() throws(MigrationError) {
     try Self.requireLimits(
       machine: machine, ramBlocks: ramBlocks.count, vcpus: vcpus.count, services: services.count)
@@ -76,7 +81,9 @@ package struct GuestDescription: Sendable, Hashable {
     }
   }
 
-  /// Every mapped page has a state, and no other.
+  /// Checks that every mapped page has a state, that no other page has one, and that there is at
+  /// most one secrets page.
+  /// - Throws: `GUEST-SHAPE`, `SECRETS-PAGE`.
   private func validateStates() throws(MigrationError) {
     var known = GPARangeSet()
     for run in pageStates.runs { known.append(GPARange(unchecked: run.gpa, run.end)) }
@@ -95,7 +102,7 @@ package struct GuestDescription: Sendable, Hashable {
     }
   }
 
-  /// Whether a guest can have a machine of this name and so many parts.
+  /// Checks that a guest can have a machine of this name and these numbers of parts.
   /// - Throws: `GUEST-SHAPE`.
   package static func requireLimits(
     machine: String, ramBlocks: Int, vcpus: Int, services: Int
@@ -121,7 +128,7 @@ package struct GuestDescription: Sendable, Hashable {
 }
 
 extension GPARangeSet {
-  /// The first address that is in one of two unequal sets only, and whether it is in this one.
+  /// The first address that is in only one of two unequal sets, and whether it is in this one.
   func firstDifference(from other: GPARangeSet) -> (gpa: UInt64, isHere: Bool) {
     var index = 0
     while index < ranges.count, index < other.ranges.count, ranges[index] == other.ranges[index] {

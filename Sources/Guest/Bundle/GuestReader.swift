@@ -3,20 +3,22 @@ package import FileIO
 internal import SEVSNP
 package import Wire
 
-/// A guest at rest that is read: its description, and its memory by block and offset.
+/// Reads a guest at rest: its description, and its memory by RAM block and offset.
 ///
-/// Reads may come from several threads at once; none allocates.
+/// Several threads may read at once; reading does not allocate.
 package final class GuestReader: Sendable {
+  /// Everything except the content of memory.
   package let description: GuestDescription
-  /// What the guest is read from, to tell whether an output is the same.
+  /// Identity of the file or folder that the guest is read from, to detect an output that is the
+  /// same.
   package let identity: FileIdentity?
-  /// Where the memory of a RAM block is.
+  /// The place of a RAM block's memory in a file.
   struct Memory {
     var file: InputFile
-    /// Byte of the file at which the block begins.
+    /// Offset in the file at which the block begins.
     var start: UInt64 = 0
   }
-  /// Of each RAM block.
+  /// The place of each RAM block, by index.
   private let memory: [Memory]
 
   init(_ description: GuestDescription, memory: [Memory], identity: FileIdentity?) {
@@ -29,12 +31,13 @@ package final class GuestReader: Sendable {
   package static func isBundle(_ path: String) -> Bool { isFolder(path) }
 
   /// Opens a bundle. Every file it must have is opened and its size checked.
-  /// - Throws: `INPUT-OPEN` when there is no such folder, or the system does not open a file of it;
-  ///   `GUEST-MANIFEST`; `GUEST-FILE` when a file is missing, no regular file or has the wrong size; what `GuestDescription.validate` and the decoding of
-  ///   page states throw; `IO-READ`.
+  /// - Throws: `INPUT-OPEN` when there is no such folder, or the system fails to open a file in it;
+  ///   `GUEST-MANIFEST`; `GUEST-FILE` when a file is missing, is not a regular file or has the
+  ///   wrong size; what `GuestDescription.validate` and the decoding of page states throw;
+  ///   `IO-READ`.
   package convenience init(bundle path: String) throws(MigrationError) {
     guard isFolder(path) else {
-      // The reason the folder is none: missing, or something else.
+      // Opening tells the reasons apart: the folder is missing, or the path names something else.
       let file = try InputFile(path)
       throw MigrationError(
         .guestManifest, "\(file.name) is not a guest bundle", expected: "a folder", got: "a file")
@@ -56,7 +59,7 @@ package final class GuestReader: Sendable {
     self.init(description, memory: files.map { Memory(file: $0) }, identity: .ofOutput(path))
   }
 
-  /// Fills `buffer` with memory from `offset` of a RAM block on.
+  /// Fills `buffer` with the memory of a RAM block that begins at `offset`.
   /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
   package func read(
     block: Int, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
@@ -65,7 +68,7 @@ package final class GuestReader: Sendable {
     try unsafe memory.file.read(at: memory.start + offset, into: buffer)
   }
 
-  /// Fills `buffer` with memory from `offset` of a RAM block on.
+  /// Fills `buffer` with the memory of a RAM block that begins at `offset`.
   /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
   package func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
@@ -74,7 +77,7 @@ package final class GuestReader: Sendable {
     try memory.file.read(at: memory.start + offset, into: &buffer)
   }
 
-  /// Fills `buffer` with memory from guest-physical address `gpa` on.
+  /// Fills `buffer` with the memory that begins at guest-physical address `gpa`.
   /// - Throws: `MAP-LAYOUT` when an address is not mapped; `IO-READ`.
   package func read(
     gpa: UInt64, into buffer: inout MutableSpan<UInt8>
@@ -86,7 +89,7 @@ package final class GuestReader: Sendable {
         throw MigrationError(.guestMap, "no memory is mapped at \(Hex.number(address))")
       }
       let count = Int(min(UInt64(buffer.count - filled), place.available))
-      // The part is within the buffer: `count` is what is left of it at most.
+      // The part is within the buffer: `count` is at most the size of its remainder.
       try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
         try unsafe read(
           block: place.block, at: place.offset,
@@ -96,7 +99,8 @@ package final class GuestReader: Sendable {
     }
   }
 
-  /// Fills the pieces of `buffer` with memory from `offset` of a RAM block on.
+  /// Fills the pieces of `buffer`, in order, with the memory of a RAM block that begins at
+  /// `offset`.
   /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
   package func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>, _ pieces: SpacedPieces
@@ -105,14 +109,14 @@ package final class GuestReader: Sendable {
     try memory.file.read(at: memory.start + offset, into: &buffer, pieces)
   }
 
-  /// Bytes a hole must have to be left out of reading: to read a small one costs less than to ask
-  /// for it.
+  /// Smallest hole that is skipped, in bytes: reading a smaller one costs less than asking the
+  /// system where it ends.
   private static let smallestHole: UInt64 = 256 << 10
 
-  /// What lies in a RAM block from `offset` on, at most to `end`: a stretch that is to be read, or one
-  /// that its file does not store and that is all zero.
+  /// The next range of a RAM block that begins at `offset`, at most up to `end`: either a range to
+  /// be read, or a hole, which its file does not store and which is all zero.
   ///
-  /// `offset` and `end` are in whole pages, and so is where the stretch ends.
+  /// `offset`, `end` and the end that is returned are multiples of 4096.
   /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
   package func stretch(
     block: Int, from offset: UInt64, to end: UInt64
@@ -134,7 +138,7 @@ package final class GuestReader: Sendable {
     return (min(pages * Page.size64, end), false)
   }
 
-  /// Makes sure that no file of memory has become shorter since it was opened.
+  /// Checks that no file of memory has become shorter since it was opened.
   /// - Throws: `IO-READ`.
   package func requireSizes() throws(MigrationError) {
     for memory in memory { try memory.file.requireSize() }
@@ -159,7 +163,8 @@ extension GuestReader {
   }
 
   /// Opens a file of the bundle.
-  /// - Throws: `GUEST-FILE` when it is missing, no regular file or has another size; `INPUT-OPEN`.
+  /// - Throws: `GUEST-FILE` when it is missing, is not a regular file or has another size;
+  ///   `INPUT-OPEN`.
   private static func open(
     _ folder: String, _ name: String, size: UInt64
   ) throws(MigrationError) -> InputFile {

@@ -2,7 +2,8 @@ package import Errors
 internal import Wire
 
 extension GuestDescription {
-  /// Whether another guest can be this one at another time: the same machine, RAM blocks and map.
+  /// Checks that another guest can be this one at another time: the same machine, RAM blocks and
+  /// map.
   /// - Throws: `GUEST-SHAPE`.
   package func requireSameShape(as other: GuestDescription) throws(MigrationError) {
     guard machine == other.machine else {

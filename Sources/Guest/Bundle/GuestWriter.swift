@@ -3,20 +3,21 @@ package import FileIO
 internal import SEVSNP
 package import Wire
 
-/// Memory of a guest that is being written, by block and offset. What is not written is zero.
-/// Writes may come from several threads at once.
+/// Receives the memory of a guest that is being written, by RAM block and offset. Bytes that are
+/// never written are zero. Several threads may write at once.
 package protocol GuestMemoryOutput: AnyObject, Sendable {
-  /// Writes memory from `offset` of a RAM block on.
+  /// Writes `bytes` to a RAM block, beginning at `offset`.
   /// - Throws: `IO-WRITE`; `INTERNAL` when the block has no such bytes.
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError)
 
-  /// Writes the pieces of `bytes` to memory, one behind the other from `offset` of a RAM block on.
+  /// Writes the pieces of `bytes` to a RAM block, one after the other without gaps, beginning at
+  /// `offset`.
   /// - Throws: `IO-WRITE`; `INTERNAL` when the block has no such bytes.
   func write(
     block: Int, at offset: UInt64, _ bytes: Span<UInt8>, _ pieces: SpacedPieces
   ) throws(MigrationError)
 
-  /// Fills `buffer` with what was written from `offset` of a RAM block on.
+  /// Fills `buffer` with the bytes of a RAM block that begin at `offset`, as written so far.
   /// - Throws: `IO-READ`; `INTERNAL` when the block has no such bytes.
   func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
@@ -24,7 +25,7 @@ package protocol GuestMemoryOutput: AnyObject, Sendable {
 }
 
 extension GuestMemoryOutput {
-  /// Writes memory from `offset` of a RAM block on; `bytes` is borrowed for the call.
+  /// Writes `bytes` to a RAM block, beginning at `offset`; `bytes` is borrowed for the call.
   /// - Throws: `IO-WRITE`; `INTERNAL` when the block has no such bytes.
   package func write(
     block: Int, at offset: UInt64, _ bytes: UnsafeRawBufferPointer
@@ -33,15 +34,15 @@ extension GuestMemoryOutput {
   }
 }
 
-/// A guest bundle to be written: claims its place first, so that a run that cannot end well fails
-/// before it begins.
+/// Writes a guest bundle. It claims the path of the bundle first, so that a run that could not
+/// finish fails before it begins.
 package final class GuestWriter: Sendable {
   private let folder: OutputFolder
 
   /// - Parameters:
   ///   - path: folder of the bundle; nothing appears there before `GuestBundleMemory.commit`.
   ///   - force: whether an existing bundle, and nothing else, may be replaced.
-  ///   - permissions: of the files; by default nobody but the owner reads guest memory.
+  ///   - permissions: of the files; by default only the owner can read guest memory.
   /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`.
   package init(
     _ path: String, force: Bool = false, permissions: OutputFile.Permissions = .private
@@ -51,7 +52,7 @@ package final class GuestWriter: Sendable {
       isOurs: GuestBundle.isFileName)
   }
 
-  /// Gives a finished bundle that has no name yet its name.
+  /// Renames a finished bundle from its hidden name to `path`.
   /// - Parameter force: whether an existing bundle, and nothing else, may be replaced.
   /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-WRITE`.
   package static func name(
@@ -63,7 +64,7 @@ package final class GuestWriter: Sendable {
     ).commit()
   }
 
-  /// Makes the files of the RAM blocks, all zero. To be called once.
+  /// Creates the files of the RAM blocks, all zero. To be called once.
   /// - Parameter blockSizes: bytes of each block.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
   package func begin(blockSizes: [UInt64]) throws(MigrationError) -> GuestBundleMemory {
@@ -77,7 +78,8 @@ package final class GuestWriter: Sendable {
   }
 }
 
-/// The memory of a bundle that is being written. Without `finish` nothing is left of it.
+/// The memory of a bundle that is being written. Unless `finish`, or `complete` and `commit`, are
+/// called, nothing is left of the bundle.
 package final class GuestBundleMemory: GuestMemoryOutput {
   private let folder: OutputFolder
   private let files: [OutputFolder.File]
@@ -114,7 +116,7 @@ package final class GuestBundleMemory: GuestMemoryOutput {
     try files[block].read(at: offset, into: &buffer)
   }
 
-  /// Writes the rest of the guest and gives the bundle its name: `complete`, then `commit`.
+  /// Writes the rest of the guest and gives the bundle its name: calls `complete`, then `commit`.
   /// - Throws: what these throw.
   package func finish(_ guest: GuestDescription) throws(MigrationError) {
     try complete(guest)
@@ -123,8 +125,9 @@ package final class GuestBundleMemory: GuestMemoryOutput {
 
   /// Writes the rest of the guest and waits until all of it is on the disk. To be called once,
   /// after the last write.
-  /// - Throws: what `GuestDescription.validate` throws; `GUEST-SHAPE` when the RAM blocks are not
-  ///   those begun with or the manifest grows too long; `IO-WRITE`, `OUTPUT-CREATE`.
+  /// - Throws: what `GuestDescription.validate` throws; `GUEST-SHAPE` when the sizes of the RAM
+  ///   blocks are not those given to `begin`, or the manifest is too long; `IO-WRITE`,
+  ///   `OUTPUT-CREATE`.
   package func complete(_ guest: GuestDescription) throws(MigrationError) {
     try guest.validate()
     guard guest.ramBlocks.map(\.size) == sizes else {
@@ -143,18 +146,18 @@ package final class GuestBundleMemory: GuestMemoryOutput {
     try add(GuestBundle.manifest, manifest)
   }
 
-  /// Where the bundle lies without a name. To be called after `complete`.
+  /// The bundle under its hidden name. To be called after `complete`.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`.
   package func unnamed() throws(MigrationError) -> UnnamedOutput { try folder.unnamed() }
 
-  /// Leaves the bundle on the disk from now on, also when it never gets its name.
+  /// Keeps the bundle on the disk from now on, even if it never gets its name.
   package func keep() { folder.keep() }
 
   /// Gives the bundle its name. To be called once, after `complete`.
   /// - Throws: `OUTPUT-CREATE`, `OUTPUT-EXISTS`, `IO-WRITE`.
   package func commit() throws(MigrationError) { try folder.commit() }
 
-  /// Gives the bundle up and removes what was written.
+  /// Removes everything that was written; the bundle is abandoned.
   package func discard() { folder.discard() }
 
   private func add(_ name: String, _ bytes: [UInt8]) throws(MigrationError) {
@@ -170,7 +173,7 @@ package final class RawImageWriter: GuestMemoryOutput {
   private let size: UInt64
 
   /// - Parameters:
-  ///   - path: a file; standard output has no positions and will not do.
+  ///   - path: a file; standard output cannot be written by position and is not possible.
   ///   - force: whether an existing file may be replaced.
   ///   - size: bytes of the block.
   /// - Throws: `OUTPUT-CREATE`, `OUTPUT-EXISTS`, `IO-WRITE`.
@@ -214,22 +217,25 @@ package final class RawImageWriter: GuestMemoryOutput {
   /// - Throws: `IO-WRITE`.
   package func complete() throws(MigrationError) { try file.synchronize() }
 
-  /// Where the image lies without a name; nil when it is seen at once. To be called after `complete`.
+  /// The image under its hidden name; nil when it is written in place. To be called after
+  /// `complete`.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`.
   package func unnamed() throws(MigrationError) -> UnnamedOutput? { try file.unnamed() }
 
-  /// Leaves the image on the disk from now on, also when it never gets its name.
+  /// Keeps the image on the disk from now on, even if it never gets its name.
   package func keep() { file.keep() }
 
   /// Gives the image its name. To be called once, after the last write.
   /// - Throws: `IO-WRITE`, `OUTPUT-CREATE`, `OUTPUT-EXISTS`.
   package func commit() throws(MigrationError) { try file.commit() }
 
-  /// Gives the image up and removes what was written.
+  /// Removes what was written; the image is abandoned.
   package func discard() { file.discard() }
 }
 
-/// - Parameter size: bytes of the block, nil when there is none.
+/// Checks that `count` bytes at `offset` lie inside a RAM block.
+/// - Parameter size: bytes of the block; nil when there is no such block.
+/// - Throws: `INTERNAL`.
 func requireInside(
   _ size: UInt64?, block: Int, offset: UInt64, count: Int
 ) throws(MigrationError) {

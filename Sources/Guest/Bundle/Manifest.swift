@@ -3,8 +3,8 @@ internal import JSON
 internal import SEVSNP
 internal import Wire
 
-/// The manifest of a bundle: the description without what lies in files of its own
-/// (`Formats/guest-bundle.md`, section 2).
+/// The manifest of a bundle (`Formats/guest-bundle.md`, section 2): those parts of the description
+/// that have no file of their own.
 struct Manifest {
   struct VCPU {
     var apicID: UInt32
@@ -26,7 +26,7 @@ struct Manifest {
   var pageStateRuns: Int
   var vcpus: [VCPU]
   var services: [Service]
-  /// Bytes; nil when there is none.
+  /// Bytes of the machine state; nil when there is none.
   var machineStateSize: Int?
 
   private static let kind = DocumentValue.Kind(
@@ -115,7 +115,7 @@ struct Manifest {
     return attributes
   }
 
-  /// The manifest's text.
+  /// The manifest as JSON text, in UTF-8 with a line feed at the end.
   var bytes: [UInt8] {
     let document: JSON = [
       "schema": .string(GuestBundle.schema),
@@ -150,8 +150,8 @@ struct Manifest {
 }
 
 extension GuestDescription {
-  /// What a bundle says of the guest: its manifest and page states.
-  /// - Throws: `GUEST-SHAPE` when either is too long for a reader.
+  /// The contents of the bundle's manifest and of its file of page states.
+  /// - Throws: `GUEST-SHAPE` when either is longer than a reader accepts.
   func tables() throws(MigrationError) -> (manifest: [UInt8], pageStates: [UInt8]) {
     let manifest = Manifest(self).bytes
     let states = PageStateMap.encode(pageStates.runs)
@@ -166,12 +166,13 @@ extension GuestDescription {
     return (manifest, states)
   }
 
-  /// Makes sure that a destination can write the guest as a bundle, whatever form it is read from: a
-  /// manifest that was written in fewer bytes than ours takes more of them there.
+  /// Checks that a destination can write the guest as a bundle, in whatever form it was read here.
+  /// A manifest that another program wrote in fewer bytes can become too long when the destination
+  /// writes it.
   /// - Throws: `GUEST-SHAPE`.
   package func requireManifest() throws(MigrationError) {
     var later = self
-    // It rises with the migration, and its digits with it.
+    // The generation rises with each migration, and with it the number of its digits.
     for index in later.services.indices { later.services[index].generation = .max }
     _ = try later.tables()
   }

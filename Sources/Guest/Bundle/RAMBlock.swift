@@ -3,12 +3,12 @@ internal import Wire
 
 /// One block of guest RAM, as QEMU names and sizes it: "pc.ram".
 package struct RAMBlock: Sendable, Hashable {
-  /// Bytes of a name: QEMU's limit.
+  /// Largest length of a name in bytes, which is QEMU's limit.
   package static let maximumNameLength = 255
-  /// Blocks a guest may have.
+  /// Largest number of blocks of a guest.
   package static let maximumCount = 1024
 
-  /// 1 to 255 bytes of UTF-8. A label only: never a file name.
+  /// 1 to 255 bytes of UTF-8. It is only a label and never used as a file name.
   package let name: String
   /// Bytes; a multiple of 4096, not zero, at most 2^52.
   package let size: UInt64

@@ -2,16 +2,17 @@ package import Errors
 internal import FileIO
 package import SEVSNP
 
-/// What a raw memory image does not say of itself.
+/// Facts about a guest that a raw memory image does not contain.
 package struct RawImageOptions: Sendable {
-  /// Decides where the memory lies, together with `below4G`.
+  /// QEMU's machine type, which together with `below4G` decides the addresses of the memory.
   package var machine = "pc-q35-10.0"
-  /// Bytes below the hole, where they are not the machine's usual ones.
+  /// Bytes of memory below the hole at 4 GiB; nil for the usual number of the machine.
   package var below4G: UInt64?
-  /// What is private: all memory, or ranges of it.
+  /// The private memory: all memory, or ranges of it.
   package var privateRanges = GPARangeSet()
-  /// Without them the guest has one vCPU in reset state at VMPL 2.
+  /// The vCPUs; nil for one vCPU in reset state at VMPL 2.
   package var vcpus: [VCPUState]?
+  /// State of the SVSM's services, such as a virtual TPM.
   package var services: [ServiceState] = []
 
   package init() {}
@@ -43,7 +44,7 @@ extension GuestReader {
     self.init(description, memory: [Memory(file: file)], identity: file.identity)
   }
 
-  /// A first vCPU where a processor starts.
+  /// A vCPU with APIC id 0 in the state after a reset, at VMPL 2.
   package static func resetVCPU() throws(MigrationError) -> VCPUState {
     let cpu = CPUIdentity(family: 0x19, model: 0x01, stepping: 1)
     return try VCPUState(apicID: 0, vmpl: 2, vmsa: VMSA.reset(vmpl: 2, cpu: cpu).bytes)
@@ -51,11 +52,12 @@ extension GuestReader {
 }
 
 extension PageStateMap {
-  /// The states of pages of which only private and shared is known.
+  /// The page states of a guest when it is only known which pages are private and which are shared.
   /// - Parameters:
-  ///   - mapped: every page there is.
-  ///   - isPrivate: a part of `mapped`: validated, in 4 KiB pages, with default permissions.
-  /// - Throws: nothing when `isPrivate` is a part of `mapped`; else `MAP-SYNTAX`.
+  ///   - mapped: every mapped page.
+  ///   - isPrivate: a subset of `mapped`; its pages become validated, with an RMP page size of 4
+  ///     KiB and default permissions.
+  /// - Throws: nothing when `isPrivate` is a subset of `mapped`; otherwise `MAP-SYNTAX`.
   package init(_ mapped: GPARangeSet, private isPrivate: GPARangeSet) throws(MigrationError) {
     var isShared = mapped
     for range in isPrivate.ranges { isShared.remove(range) }

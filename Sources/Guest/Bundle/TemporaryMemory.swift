@@ -2,20 +2,22 @@ package import Errors
 internal import FileIO
 package import Wire
 
-/// Memory of a guest in a file without a name: for a guest that is only passed on or looked at.
+/// Memory of a guest in a temporary file without a name, for a guest that is only passed on or
+/// inspected.
 package final class TemporaryMemory: GuestMemoryOutput {
-  /// Bytes of all blocks together that are put together at most: what file systems can hold.
+  /// Largest size of all blocks together, in bytes, which is what file systems can hold.
   package static let limit: UInt64 = 8 << 40
 
   private let file: TemporaryFile
-  /// The same, to be read.
+  /// The same file, opened for reading.
   private let input: InputFile
   private let sizes: [UInt64]
-  /// Where each block begins in the file.
+  /// Offset of each block in the file.
   private let starts: [UInt64]
 
-  /// - Parameter blockSizes: bytes of each block; all zero.
-  /// - Throws: `GUEST-SHAPE` for more memory than `limit`; `OUTPUT-CREATE`, `INPUT-OPEN`, `IO-WRITE`.
+  /// - Parameter blockSizes: bytes of each block; the content is all zero.
+  /// - Throws: `GUEST-SHAPE` for more memory than `limit`; `OUTPUT-CREATE`, `INPUT-OPEN`,
+  ///   `IO-WRITE`.
   package init(blockSizes: [UInt64]) throws(MigrationError) {
     var starts: [UInt64] = []
     var end: UInt64 = 0
@@ -51,8 +53,8 @@ package final class TemporaryMemory: GuestMemoryOutput {
     try file.read(at: place(block, offset, buffer.count), into: &buffer)
   }
 
-  /// The next stretch of a block at or after `offset` that something was written to; nil when there is
-  /// none. All else is zero.
+  /// The next range of a block, at or after `offset`, that has been written; nil when there is
+  /// none. All bytes outside such ranges are zero.
   /// - Throws: `IO-READ`; `INTERNAL` when there is no such place.
   package func nextWritten(
     block: Int, from offset: UInt64
@@ -65,9 +67,9 @@ package final class TemporaryMemory: GuestMemoryOutput {
     return found.lowerBound - start..<min(found.upperBound - start, size)
   }
 
-  /// The guest whose memory this is.
-  /// - Throws: `GUEST-SHAPE` when the RAM blocks are others; what
-  ///   `GuestDescription.validate` throws.
+  /// A reader of the guest with this memory.
+  /// - Throws: `GUEST-SHAPE` when the sizes of the RAM blocks differ from those of this memory;
+  ///   what `GuestDescription.validate` throws.
   package func guest(_ description: GuestDescription) throws(MigrationError) -> GuestReader {
     try description.validate()
     guard description.ramBlocks.map(\.size) == sizes else {

@@ -1,18 +1,20 @@
 internal import Wire
 
-/// The head of an ELF core file (System V ABI, AMD64 supplement; core(5)) and where its memory goes.
+/// The head of an ELF core file (System V ABI, AMD64 supplement; core(5)) and the offsets of its
+/// memory.
 ///
-/// The notes come first, then one `PT_LOAD` for each segment. Addresses are physical: `p_paddr` is
-/// what crash and volatility read, `p_vaddr` is the same, so that a debugger reads it too.
-/// Segments begin at whole pages of the file: holes stay holes. Their alignment is said to be 0, by
-/// which crash tells a vmcore of kdump's kind, as QEMU's `dump-guest-memory` writes.
+/// The notes come first, then one `PT_LOAD` for each segment. Addresses are guest-physical: crash
+/// and volatility read `p_paddr`; `p_vaddr` is the same, so that a debugger can read the memory,
+/// too. Segments begin at multiples of 4096 in the file, so that holes remain holes. Their
+/// `p_align` is 0, by which crash recognizes a vmcore like that of kdump, as QEMU's
+/// `dump-guest-memory` writes it.
 struct ELFCore {
   private static let headerSize = 64
   private static let programHeaderSize = 56
 
   /// Header, program headers and notes.
   let head: [UInt8]
-  /// Where each segment begins in the file, in order.
+  /// Offset of each segment in the file, in order.
   let offsets: [UInt64]
   /// Bytes of the file.
   let size: UInt64

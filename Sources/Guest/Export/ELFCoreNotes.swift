@@ -1,10 +1,10 @@
 internal import SEVSNP
 package import Wire
 
-/// The registers of one vCPU in the notes of an ELF core: as Linux gives them to a debugger
-/// (`NT_PRSTATUS`), and with the control registers as QEMU's `dump-guest-memory` adds them (QEMU
-/// `target/i386/arch_dump.c`). All fields little-endian; the notes are described in
-/// `Formats/export.md`.
+/// The registers of a vCPU in the notes of an ELF core: as Linux gives them to a debugger
+/// (`NT_PRSTATUS`), and with the control registers, as QEMU's `dump-guest-memory` adds them (QEMU
+/// `target/i386/arch_dump.c`). All fields are little-endian; `Formats/export.md` describes the
+/// notes.
 package enum ELFCoreNotes {
   /// Linux's `struct elf_prstatus` of x86-64.
   package struct ProcessStatus: WireRecord {
@@ -102,7 +102,7 @@ package enum ELFCoreNotes {
   package struct NoteSegment: WireField {
     package var selector: LE32
     package var limit: LE32
-    /// They stand where the second word of a descriptor has them.
+    /// Attributes, at the bit positions that they have in the second word of a segment descriptor.
     package var flags: LE32
     /// Zero.
     package var padding: LE32
@@ -121,7 +121,8 @@ package enum ELFCoreNotes {
   /// `NT_PRSTATUS`.
   private static let prstatusType: UInt32 = 1
 
-  /// The notes of all vCPUs: first each `NT_PRSTATUS`, then each of QEMU's, as QEMU orders them.
+  /// The notes of all vCPUs in the order of QEMU: first all `NT_PRSTATUS` notes, then all QEMU
+  /// notes.
   /// - Parameter vmsas: one for each vCPU, in order.
   static func encode(_ vmsas: [VMSA]) -> [UInt8] {
     var notes: [UInt8] = []
@@ -139,7 +140,8 @@ package enum ELFCoreNotes {
     notes.append(littleEndian: UInt32(name.utf8.count + 1))
     notes.append(littleEndian: UInt32(content.count))
     notes.append(littleEndian: type)
-    // The name ends with a NUL and fills whole words; so does either content by its size.
+    // The name ends with a NUL and is padded to whole 4-byte words; the size of either content is a
+    // multiple of 4 already.
     notes += Array(name.utf8) + [UInt8](repeating: 0, count: 4)
     notes += content
   }

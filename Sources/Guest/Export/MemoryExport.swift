@@ -3,19 +3,19 @@ package import FileIO
 internal import SEVSNP
 internal import Wire
 
-/// A file to be made of a guest's memory: bytes of RAM blocks, one piece behind the other, and what
-/// stands in front of them. What is zero becomes a hole.
+/// A file with memory of a guest: a head, followed by pieces of RAM blocks. Zero pages become holes
+/// of the file.
 package struct MemoryExport {
   /// Bytes read at once.
   private static let batchSize = 1 << 20
 
-  /// Bytes of a RAM block and their place in the file.
+  /// A range of a RAM block and its place in the file.
   struct Piece: Equatable {
     var block: Int
-    /// In the block.
+    /// Offset in the block.
     var offset: UInt64
     var size: UInt64
-    /// In the file. Pieces are ascending by it and do not overlap.
+    /// Offset in the file. Pieces are in ascending order of it and do not overlap.
     var target: UInt64
   }
 
@@ -24,7 +24,7 @@ package struct MemoryExport {
   let pieces: [Piece]
   /// Bytes of the file.
   package let size: UInt64
-  /// Bytes of memory in it.
+  /// Bytes of guest memory in the file.
   package var memorySize: UInt64 { pieces.reduce(0) { $0 + $1.size } }
 
   private init(_ guest: GuestReader, head: [UInt8] = [], _ pieces: [Piece], size: UInt64) {
@@ -42,7 +42,7 @@ package struct MemoryExport {
       guest, [Piece(block: first.block, offset: 0, size: size, target: 0)], size: size)
   }
 
-  /// Guest-physical memory as it lies there.
+  /// A range of guest-physical memory, without gaps.
   /// - Throws: `MAP-LAYOUT` when an address of the range is not mapped.
   package static func memory(
     _ range: ByteRange, of guest: GuestReader
@@ -61,8 +61,8 @@ package struct MemoryExport {
   }
 
   /// An ELF core: every mapped range is a segment, at its guest-physical address.
-  /// - Parameter range: nil for all memory; else what of it is mapped.
-  /// - Throws: `MAP-LAYOUT` when no memory is mapped, or none of the range.
+  /// - Parameter range: nil for all memory; otherwise only the mapped memory in this range.
+  /// - Throws: `MAP-LAYOUT` when no memory is mapped, or none in the range.
   package static func core(
     _ range: ByteRange? = nil, of guest: GuestReader
   ) throws(MigrationError) -> MemoryExport {
@@ -90,8 +90,9 @@ package struct MemoryExport {
 
   /// Writes the file; the caller commits it.
   /// - Parameters:
-  ///   - isSequential: whether the output has no positions: then zeros are written, not left out.
-  ///   - progress: told the bytes of memory done.
+  ///   - isSequential: whether the output cannot be written by position; zeros are then written
+  ///     instead of skipped.
+  ///   - progress: called with the bytes of memory that have been written.
   /// - Throws: `IO-READ`, `IO-WRITE`.
   package func write(
     to output: OutputFile, isSequential: Bool, progress: (UInt64) -> Void = { _ in }
@@ -122,7 +123,7 @@ package struct MemoryExport {
     try sink.end(at: size)
   }
 
-  /// Writes ascending pieces of a file, and makes what lies between zero.
+  /// Writes pieces of a file in ascending order; the bytes between them are zero.
   private struct SparseSink {
     private static let zeros = [UInt8](repeating: 0, count: 1 << 16)
     private let output: OutputFile
@@ -141,7 +142,7 @@ package struct MemoryExport {
       position += UInt64(bytes.count)
     }
 
-    /// Writes what is not zero, page by page, pages side by side at once.
+    /// Writes the pages that are not zero; adjacent ones are written together.
     mutating func writeData(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
       var start = 0
       var next = 0
@@ -172,12 +173,13 @@ package struct MemoryExport {
   }
 }
 
-/// Guest-physical addresses by the byte.
+/// A range of guest-physical addresses with byte granularity.
 package struct ByteRange: Sendable, Hashable {
+  /// First address.
   package let start: UInt64
   /// At least 1; the range ends at or below 2^52.
   package let size: UInt64
-  /// First address behind it.
+  /// First address after the range.
   package var end: UInt64 { start + size }
 
   /// - Returns: nil when the range is empty or reaches beyond the address limit.
@@ -187,7 +189,7 @@ package struct ByteRange: Sendable, Hashable {
   }
 
   /// - Parameter text: `FIRST-LAST` or `FIRST+LENGTH`, numbers as `byteCount` reads them.
-  /// - Returns: nil when it is neither.
+  /// - Returns: nil when the text is neither.
   package init?(parsing text: String) {
     guard let mark = text.firstIndex(where: { $0 == "-" || $0 == "+" }),
       let first = byteCount(text[..<mark]), let second = byteCount(text[text.index(after: mark)...])

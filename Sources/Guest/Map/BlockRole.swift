@@ -1,20 +1,20 @@
-/// What the name that QEMU gives a RAM block says of it.
+/// The role of a RAM block, as far as the name that QEMU gave it shows.
 ///
-/// A memory backend's block bears the backend's id, `/objects/ID` on machines before 4.1, or
-/// `PATH/ID` where its device lies on a bus: any name that is not known here may be memory of the
-/// guest.
+/// A memory backend's block is named by the backend's id: by `/objects/ID` on machines before 4.1,
+/// or by `PATH/ID` where its device is on a bus. So a block with any name that is not known here
+/// may be guest memory.
 package enum BlockRole: Sendable, Hashable {
-  /// Main memory, whole.
+  /// All of main memory.
   case main
-  /// Main memory of a NUMA node, as libvirt names its backends: `ram-node0`.
+  /// Main memory of a NUMA node, by the names that libvirt gives backends: `ram-node0`.
   case node(UInt32)
-  /// Memory of a device or firmware, which is no RAM of the guest.
+  /// Memory of a device or firmware, which is not RAM of the guest.
   case device
-  /// Not known: a memory backend's id.
+  /// Unknown: the id of a memory backend.
   case backend
 
-  /// Names of firmware and device memory in QEMU's hw/i386 and hw/tpm. The machine has them itself, and
-  /// QEMU gives no second block a name that there is.
+  /// Names of firmware and device memory in QEMU's hw/i386 and hw/tpm. The machine creates these
+  /// blocks itself, and QEMU gives no other block the same name.
   private static let machineNames: Set<String> = [
     "pc.bios", "pc.rom", "isa-bios", "system.flash0", "system.flash1", "tpm-ppi", "tpm-crb-cmd",
   ]
@@ -23,9 +23,9 @@ package enum BlockRole: Sendable, Hashable {
     "vga.vram", "bochs-display-vram", "qxl.vrom", "qxl.vram", "qxl.vgavram", "vmsvga.fifo",
   ]
 
-  /// - Parameter machine: machine type: before 4.1 a backend's block is called `/objects/ID`, so that a
-  ///   name without a path is never a backend's. Of later machines it may be, and those give the path of
-  ///   the device to the names of video memory.
+  /// - Parameter machine: machine type. Before 4.1 a backend's block is called `/objects/ID`, so a
+  ///   name without a path is never that of a backend. On later machines it may be, and there the
+  ///   names of video memory include the path of the device.
   package init(ofBlock name: String, on machine: String) {
     if GuestLayout.mainBlocks.contains(name) {
       self = .main

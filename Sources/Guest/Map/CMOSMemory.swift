@@ -1,9 +1,9 @@
 internal import Wire
 
-/// What the CMOS of an x86 machine says of the size of its memory.
+/// The size of main memory according to the CMOS of an x86 machine.
 ///
-/// QEMU writes it before the guest starts (hw/i386/pc.c, `pc_cmos_init`, and microvm.c); memory that
-/// is plugged in is not counted. All fields are little-endian:
+/// QEMU writes it before the guest starts (hw/i386/pc.c, `pc_cmos_init`, and microvm.c). It does
+/// not count memory that is plugged in. All fields are little-endian:
 ///
 ///     offset  size  field
 ///       0x15     2  KiB of memory, at most 640
@@ -11,16 +11,18 @@ internal import Wire
 ///       0x34     2  units of 64 KiB between 16 MiB and the hole
 ///       0x5b     3  units of 64 KiB above 4 GiB, modulo 2^24
 ///
-/// All are rounded down. A guest can write its CMOS, so these are held against the sizes of blocks.
+/// All values are rounded down. A guest can write its CMOS, so they are compared with the sizes of
+/// the RAM blocks.
 package struct CMOSMemory: Sendable, Hashable {
-  /// Bytes of the CMOS.
+  /// Size of the CMOS in bytes.
   package static let size = 128
   private static let unit: UInt64 = 64 << 10
   private static let mebibyte: UInt64 = 1 << 20
 
-  /// Bytes that may lie below the hole; empty when the fields contradict each other.
+  /// Possible numbers of bytes below the hole at 4 GiB; empty when the fields contradict each
+  /// other.
   let below: Range<UInt64>
-  /// Units above 4 GiB.
+  /// Units of 64 KiB above 4 GiB, modulo 2^24.
   let above: UInt64
 
   /// - Parameter bytes: the first `size` bytes of a section `mc146818rtc`.
@@ -46,12 +48,12 @@ package struct CMOSMemory: Sendable, Hashable {
     above = field(0x5b, 3)
   }
 
-  /// Bytes below the hole.
+  /// The number of bytes below the hole.
   /// - Parameters:
-  ///   - total: bytes of all main memory.
-  ///   - rule: bytes that lie below the hole by the machine's rule. It decides what was rounded
-  ///     down.
-  /// - Returns: nil when main memory of this size is not what is counted here.
+  ///   - total: bytes of all of main memory.
+  ///   - rule: bytes that lie below the hole by the machine's rule. Where this fits the rounded
+  ///     values, it is the result.
+  /// - Returns: nil when main memory of this size does not fit the CMOS.
   func below(of total: UInt64, by rule: UInt64) -> UInt64? {
     let first = (below.lowerBound + Page.size64 - 1) / Page.size64 * Page.size64
     let fitting = stride(from: first, to: below.upperBound, by: Page.size).filter {

@@ -3,7 +3,7 @@ internal import Wire
 
 /// Guest-physical addresses from `start` up to, not including, `end`; whole 4 KiB pages.
 package struct GPARange: Sendable, Hashable {
-  /// First address that is none: 2^52, the architectural limit.
+  /// First address beyond the architectural limit: 2^52.
   package static let limit: UInt64 = 1 << 52
 
   /// 4 KiB aligned.
@@ -21,7 +21,7 @@ package struct GPARange: Sendable, Hashable {
     (self.start, self.end) = (start, end)
   }
 
-  /// A range that is known to be well formed.
+  /// Makes a range from bounds that are known to be well formed.
   init(unchecked start: UInt64, _ end: UInt64) { (self.start, self.end) = (start, end) }
 
   /// Bytes.
@@ -29,5 +29,6 @@ package struct GPARange: Sendable, Hashable {
   /// 4 KiB pages.
   package var pages: UInt64 { size / Page.size64 }
 
+  /// Whether `gpa` lies in the range.
   package func contains(_ gpa: UInt64) -> Bool { start <= gpa && gpa < end }
 }

@@ -1,6 +1,7 @@
-/// A set of guest-physical pages, kept as ranges: ascending, apart from each other, so that one
-/// set has one form.
+/// A set of guest-physical pages, kept as ranges that are ascending and not adjacent, so that equal
+/// sets have equal ranges.
 package struct GPARangeSet: Sendable, Hashable {
+  /// The ranges, in ascending order and with at least one page between two of them.
   package private(set) var ranges: [GPARange]
 
   /// The empty set.
@@ -20,7 +21,7 @@ package struct GPARangeSet: Sendable, Hashable {
   /// Number of 4 KiB pages.
   package var pages: UInt64 { ranges.reduce(0) { $0 + $1.pages } }
 
-  /// Whether the page that holds `gpa` is in the set; found by bisection.
+  /// Whether the page that holds `gpa` is in the set; found by binary search.
   package func contains(_ gpa: UInt64) -> Bool {
     let index = firstIndex(endingAfter: gpa)
     return index < ranges.count && ranges[index].start <= gpa
@@ -28,7 +29,7 @@ package struct GPARangeSet: Sendable, Hashable {
 
   /// Adds the pages of `range`.
   package mutating func insert(_ range: GPARange) {
-    // Everything that overlaps or touches the range becomes one with it.
+    // All ranges that overlap or are adjacent to the new one are merged with it.
     let low = range.start == 0 ? 0 : firstIndex(endingAfter: range.start - 1)
     var high = low
     var (start, end) = (range.start, range.end)
@@ -40,7 +41,7 @@ package struct GPARangeSet: Sendable, Hashable {
     ranges.replaceSubrange(low..<high, with: CollectionOfOne(GPARange(unchecked: start, end)))
   }
 
-  /// Takes the pages of `range` out.
+  /// Removes the pages of `range`.
   package mutating func remove(_ range: GPARange) {
     let low = firstIndex(endingAfter: range.start)
     var high = low
@@ -67,7 +68,7 @@ package struct GPARangeSet: Sendable, Hashable {
     return common
   }
 
-  /// Index of the first range that ends after `gpa`; the count when none does.
+  /// Index of the first range that ends after `gpa`; the number of ranges when none does.
   private func firstIndex(endingAfter gpa: UInt64) -> Int {
     var (low, high) = (0, ranges.count)
     while low < high {

@@ -8,8 +8,10 @@ internal import Wire
 //            / number "+" number      first address and length
 //     number = decimal or 0x hexadecimal digits, then K, M, G or T at will (powers of 1024)
 extension GPARangeSet: CustomStringConvertible {
-  /// - Parameter text: see the grammar above. Ranges may overlap and come in any order.
-  /// - Throws: `GUEST-SHAPE` when the text is no set or a range is not in whole 4 KiB pages.
+  /// Reads a set from text.
+  /// - Parameter text: as in the grammar above. Ranges may overlap and come in any order.
+  /// - Throws: `GUEST-SHAPE` when the text is not a set or a range does not consist of whole 4 KiB
+  ///   pages.
   package init(parsing text: some StringProtocol) throws(MigrationError) {
     if text == "none" {
       self.init()
@@ -26,7 +28,8 @@ extension GPARangeSet: CustomStringConvertible {
     self.init(ranges)
   }
 
-  /// The set in its one form: "none", "all", or ranges with both ends included.
+  /// The set as text: "none", "all", or ranges with both ends included. Equal sets give equal
+  /// texts.
   package var description: String {
     if isEmpty { return "none" }
     if self == .all { return "all" }
@@ -35,6 +38,7 @@ extension GPARangeSet: CustomStringConvertible {
 }
 
 extension GPARange: CustomStringConvertible {
+  /// Reads a range from text.
   /// - Parameter text: `FIRST-LAST` or `FIRST+LENGTH`.
   /// - Throws: `GUEST-SHAPE`.
   package init(parsing text: some StringProtocol) throws(MigrationError) {
@@ -60,8 +64,9 @@ extension GPARange: CustomStringConvertible {
   package var description: String { "\(Hex.number(start))-\(Hex.number(end - 1))" }
 }
 
-/// A number of bytes as people write it: decimal or 0x digits, then K, M, G or T at will.
-/// Nil when it is not one or does not fit 64 bits.
+/// A number of bytes from text: decimal or 0x hexadecimal digits, optionally followed by K, M, G or
+/// T in either case (powers of 1024). Nil when the text is not such a number or does not fit 64
+/// bits.
 package func byteCount(_ text: some StringProtocol) -> UInt64? {
   let units: [Character: UInt64] = ["K": 10, "M": 20, "G": 30, "T": 40]
   var digits = text[...]
@@ -72,7 +77,7 @@ package func byteCount(_ text: some StringProtocol) -> UInt64? {
   }
   let isHex = digits.hasPrefix("0x") || digits.hasPrefix("0X")
   if isHex { digits = digits.dropFirst(2) }
-  // Int's own parser would take a sign.
+  // The standard library's parser would accept a sign.
   guard let start = digits.utf8.first, start != UInt8(ascii: "+"), start != UInt8(ascii: "-"),
     let value = UInt64(digits, radix: isHex ? 16 : 10)
   else { return nil }

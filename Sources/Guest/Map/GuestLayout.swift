@@ -1,12 +1,12 @@
 package import Errors
 internal import Wire
 
-/// Where QEMU's machines put their main RAM block.
+/// The guest-physical addresses at which QEMU's machines put main memory.
 package enum GuestLayout {
-  /// Names QEMU gives the main RAM block of its x86 machines (`default_ram_id`).
+  /// Names of the main RAM block on QEMU's x86 machines (`default_ram_id`).
   package static let mainBlocks = ["pc.ram", "microvm.ram", "ram"]
 
-  /// The name QEMU gives the main RAM block of `machine`.
+  /// The name of the main RAM block on QEMU's machine `machine`.
   package static func mainBlock(of machine: String) -> String {
     switch machine {
     case "none": "ram"
@@ -15,29 +15,30 @@ package enum GuestLayout {
     }
   }
 
-  /// Where main memory lies: one range, or two when it passes the hole below 4 GiB.
+  /// The ranges of main memory: one, or two when it does not fit below the hole that ends at 4 GiB.
   ///
   /// After QEMU's hw/i386 (pc_piix.c, pc_q35.c, microvm.c, pc.c) and hw/core/null-machine.c:
   ///
   /// - q35 keeps 2 GiB below the hole once it has 2.75 GiB (before 2.0: 2.75 GiB), or
   ///   `max-ram-below-4g` where that is less;
-  /// - i440FX keeps `max-ram-below-4g`, 3.5 GiB unless given, and from 2.0 on at most 3 GiB of it
-  ///   once it has so much; isapc splits as the old ones;
+  /// - i440FX keeps `max-ram-below-4g`, by default 3.5 GiB; from 2.0 on, a machine with that much
+  ///   memory keeps at most 3 GiB of it; isapc splits like versions before 2.0;
   /// - microvm keeps 3 GiB; `none` has no hole;
-  /// - the rest starts at 4 GiB; from 7.1 on at 1 TiB if the 64-bit PCI hole behind it would
-  ///   else reach what AMD processors reserve below 1 TiB. An AMD processor is taken for granted, as
-  ///   SNP guests have one, and no memory to be plugged in.
+  /// - the rest starts at 4 GiB; from 7.1 on it starts at 1 TiB if the 64-bit PCI hole after it
+  ///   would otherwise reach the addresses that AMD processors reserve below 1 TiB. It is assumed
+  ///   that the processor is from AMD, as for every SNP guest, and that no memory can be plugged
+  ///   in.
   ///
-  /// Machines of vendors (`pc-q35-rhel9.2.0`, `pc-i440fx-jammy`) are laid out as those of 2.0 or later;
-  /// where it matters how much later, their layout is not known.
+  /// Machines of vendors (`pc-q35-rhel9.2.0`, `pc-i440fx-jammy`) have the layout of 2.0 or later;
+  /// where the layout depends on a later version, it is not known.
   /// - Parameters:
   ///   - machine: "q35", "pc-q35-10.0", "pc", "pc-i440fx-7.2", "isapc", "microvm", "none".
   ///   - size: bytes of main memory.
-  ///   - below4G: QEMU's `max-ram-below-4g` where it was given, at most 4 GiB. On a machine without
-  ///     that option, or one that is not known here, so many bytes lie below the hole.
-  ///   - block: index of its only block.
-  /// - Throws: `GUEST-SHAPE` when `below4G` is not in whole pages; `MAP-LAYOUT` for a machine
-  ///   whose layout is not known.
+  ///   - below4G: QEMU's `max-ram-below-4g`, if it was given, at most 4 GiB. On a machine without
+  ///     that option, or an unknown machine, it is the number of bytes below the hole.
+  ///   - block: index of the only RAM block of main memory.
+  /// - Throws: `GUEST-SHAPE` when `below4G` is not a number of whole pages; `MAP-LAYOUT` for a
+  ///   machine whose layout is not known.
   package static func ranges(
     machine: String, size: UInt64, below4G: UInt64? = nil, block: Int = 0
   ) throws(MigrationError) -> [MappedRange] {
@@ -47,10 +48,9 @@ package enum GuestLayout {
     return try ranges([(block, size)], machine: machine, below: below)
   }
 
-  /// Where main memory of several blocks lies, one after the other in this order.
-  /// - Parameter below: bytes below the hole; at most what the blocks have together.
-  /// - Throws: `MAP-LAYOUT` when it is not known where `machine` keeps the rest, and for blocks that
-  ///   reach beyond the address limit.
+  /// The ranges of main memory that consists of several blocks, one after the other in this order.
+  /// - Parameter below: bytes below the hole; at most the size of all blocks together.
+  /// - Throws: `MAP-LAYOUT` when it is not known where `machine` puts the rest.
   static func ranges(
     _ blocks: [(index: Int, size: UInt64)], machine: String, below: UInt64
   ) throws(MigrationError) -> [MappedRange] {
@@ -76,9 +76,11 @@ package enum GuestLayout {
     return ranges
   }
 
-  /// Bytes that `machine` keeps below the hole by its own rule; nil when that is not known.
+  /// The number of bytes that `machine` keeps below the hole by its own rule; nil when that is not
+  /// known.
   /// - Parameter limit: as `below4G` above.
-  /// - Throws: `GUEST-SHAPE` when `limit` is not in whole pages.
+  /// - Throws: `GUEST-SHAPE` when `limit` is zero, is not a number of whole pages or is above 4
+  ///   GiB.
   static func below(
     machine: String, size: UInt64, limit: UInt64?
   ) throws(MigrationError) -> UInt64? {
@@ -94,7 +96,7 @@ package enum GuestLayout {
     }
   }
 
-  /// - Returns: `MAP-LAYOUT`.
+  /// The error for a machine whose memory layout is not known: `MAP-LAYOUT`.
   static func unknown(_ machine: String) -> MigrationError {
     MigrationError(
       .guestMap, "memory layout of this machine is not known",
@@ -104,7 +106,8 @@ package enum GuestLayout {
 
 extension GuestLayout {
   /// Whether blocks of memory backends are called `/objects/ID`, as on QEMU's machines before 4.1
-  /// (`x-use-canonical-path-for-ramblock-id`, hw/core/machine.c). False where the version is not known.
+  /// (`x-use-canonical-path-for-ramblock-id`, hw/core/machine.c). False where the version is not
+  /// known.
   static func namesBackendsByPath(_ machine: String) -> Bool {
     Board(machine)?.isBefore(4, 1) ?? false
   }
@@ -112,7 +115,7 @@ extension GuestLayout {
 
 private let gibibyte: UInt64 = 1 << 30
 
-/// A machine type, as far as its memory is concerned.
+/// The properties of a QEMU machine type that decide its memory layout.
 private struct Board {
   private enum Kind {
     case i440FX
@@ -135,13 +138,13 @@ private struct Board {
   private let kind: Kind
   private let version: Version
 
-  /// - Returns: nil for a machine that is not known.
+  /// - Returns: nil for an unknown machine.
   init?(_ machine: String) {
     let named: (Kind, Version)? =
       switch machine {
       case "q35": (.q35, .newest)
       case "pc": (.i440FX, .newest)
-      // It splits as the first PCs did, whatever its version.
+      // isapc splits its memory like the first PCs, whatever its version.
       case "isapc": (.i440FX, .number(major: 1, minor: 0))
       case "microvm": (.microvm, .newest)
       case "none": (.null, .newest)
@@ -163,7 +166,7 @@ private struct Board {
   private static func version(_ text: Substring) -> Version? {
     guard let first = text.utf8.first else { return nil }
     guard UInt8(ascii: "0")...UInt8(ascii: "9") ~= first else {
-      // These are of QEMU 1.5 and older.
+      // These machine types are from QEMU 1.5 and earlier.
       let isOld = text.hasPrefix("rhel6") || text.hasPrefix("rhel7.0")
       return UInt8(ascii: "a")...UInt8(ascii: "z") ~= first && !isOld ? .vendor : nil
     }
@@ -174,13 +177,13 @@ private struct Board {
     return .number(major: major, minor: minor)
   }
 
-  /// Whether the version is known and is an older one.
+  /// Whether the version is known and is lower than this one.
   func isBefore(_ major: UInt16, _ minor: UInt16) -> Bool {
     if case .number = version { return !version.isAtLeast(major, minor) }
     return false
   }
 
-  /// Bytes below the hole, if there are so many.
+  /// The largest number of bytes that the machine keeps below the hole.
   /// - Parameter limit: `max-ram-below-4g`.
   func below(size: UInt64, limit: UInt64?) -> UInt64 {
     switch kind {
@@ -195,16 +198,17 @@ private struct Board {
     }
   }
 
-  /// Where memory above the hole starts; nil when that is not known.
+  /// The address at which memory above the hole starts; nil when that is not known.
   func start(ofRest size: UInt64) -> UInt64? {
-    // The 64-bit hole lies behind memory at a whole GiB, and has this size unless told otherwise.
+    // The 64-bit PCI hole begins at the first whole GiB after memory, and has this size by default.
     let hole: UInt64
     switch kind {
     case .q35: hole = 32 * gibibyte
     case .i440FX: hole = 2 * gibibyte
     case .microvm, .null: return 4 * gibibyte
     }
-    // No guest has more; rounding up must not overflow.
+    // No valid guest has more memory than this; the check keeps the rounding below from
+    // overflowing.
     guard size <= GPARange.limit else { return 4 * gibibyte }
     let end = 4 * gibibyte + (size + gibibyte - 1) / gibibyte * gibibyte + hole
     guard end > 0xFD_0000_0000 else { return 4 * gibibyte }

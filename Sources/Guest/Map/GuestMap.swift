@@ -1,7 +1,7 @@
 package import Errors
 internal import Wire
 
-/// A stretch of guest-physical memory and the place in a RAM block that backs it.
+/// A range of guest-physical memory and the place in a RAM block that backs it.
 package struct MappedRange: Sendable, Hashable {
   /// Index of the RAM block.
   package var block: Int
@@ -21,24 +21,24 @@ package struct MappedRange: Sendable, Hashable {
 
   /// First guest-physical address after the range.
   package var end: UInt64 { gpa + size }
-  /// First place in the block after the range.
+  /// First offset in the block after the range.
   package var offsetEnd: UInt64 { offset + size }
 }
 
 /// Where the RAM blocks of a guest lie in guest-physical memory.
 ///
-/// Ranges are ascending by address; no address and no byte of a block is mapped twice, so a page
-/// has one address and one place. Parts of a block may be mapped nowhere.
+/// Ranges are in ascending order of address; no address and no byte of a block is mapped twice, so
+/// a page has one address and one place. Parts of a block may have no address.
 package struct GuestMap: Sendable, Hashable {
-  /// Ranges a map may have.
+  /// Largest number of ranges in a map.
   package static let maximumCount = 4096
 
-  /// Ascending by guest-physical address.
+  /// In ascending order of guest-physical address.
   package let ranges: [MappedRange]
-  /// The same ranges, ascending by block and offset.
+  /// The same ranges in ascending order of block and offset.
   private let byPlace: [MappedRange]
 
-  /// The map of nothing.
+  /// An empty map.
   package init() { (ranges, byPlace) = ([], []) }
 
   /// - Parameters:
@@ -81,15 +81,15 @@ package struct GuestMap: Sendable, Hashable {
     (self.ranges, self.byPlace) = (ranges, byPlace.map { ranges[$0] })
   }
 
-  /// Every mapped address.
+  /// All mapped addresses.
   package var addresses: GPARangeSet {
     var set = GPARangeSet()
     for range in ranges { set.append(GPARange(unchecked: range.gpa, range.end)) }
     return set
   }
 
-  /// The place that backs `gpa`, and how many bytes from there on lie side by side; nil where no
-  /// RAM is mapped.
+  /// The place in a RAM block that backs `gpa`, and the number of bytes from there to the end of
+  /// the mapped range; nil where no RAM is mapped.
   package func locate(_ gpa: UInt64) -> (block: Int, offset: UInt64, available: UInt64)? {
     var (low, high) = (0, ranges.count)
     while low < high {
@@ -101,7 +101,7 @@ package struct GuestMap: Sendable, Hashable {
     return (ranges[low].block, ranges[low].offset + into, ranges[low].size - into)
   }
 
-  /// The address at which a place of a block is mapped; nil when it is not.
+  /// The address at which an offset of a block is mapped; nil when it is not mapped.
   package func gpa(block: Int, offset: UInt64) -> UInt64? {
     var (low, high) = (0, byPlace.count)
     while low < high {

@@ -1,8 +1,10 @@
 package import Errors
 package import Wire
 
-// The map on the wire: a header, then `count` entries.
+// The binary form of the map (`Formats/guest-bundle.md`, section 7): a header, then `count`
+// entries.
 extension GuestMap {
+  /// The header of a guest map, 8 bytes, big-endian.
   package struct Header: WireRecord {
     package static let name = "guest-map-header"
 
@@ -12,6 +14,7 @@ extension GuestMap {
     package var reserved: BE32
   }
 
+  /// One mapped range of a guest map, 32 bytes, big-endian.
   package struct Entry: WireRecord {
     package static let name = "guest-map-entry"
 
@@ -23,12 +26,12 @@ extension GuestMap {
     package var offset: BE64
     /// Guest-physical address, 4 KiB aligned.
     package var gpa: BE64
-    /// Bytes, a multiple of 4 KiB.
+    /// Size in bytes, a multiple of 4 KiB.
     package var size: BE64
   }
 
-  /// Reads one map. Bytes behind it are left to the caller.
-  /// - Parameter blocks: what the ranges lie in.
+  /// Reads one map. The cursor then is at the first byte after it.
+  /// - Parameter blocks: the RAM blocks in which the ranges lie.
   /// - Throws: `MAP-LAYOUT` at the entry that is refused; `STREAM-TRUNCATED`.
   package init(from cursor: inout ByteCursor, blocks: [RAMBlock]) throws(MigrationError) {
     let start = cursor.offset
@@ -59,7 +62,7 @@ extension GuestMap {
     try self.init(ranges, blocks: blocks) { entries + UInt64($0) * stride }
   }
 
-  /// The map on the wire.
+  /// The map in its binary form.
   package var encoded: [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(Header.size + ranges.count * Entry.size)

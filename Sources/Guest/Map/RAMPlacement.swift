@@ -1,16 +1,18 @@
 package import Errors
 internal import Wire
 
-/// What a user says of a RAM block: that it is memory of the guest, and where.
+/// A user's statement that a RAM block is guest memory, optionally with its address.
 package struct RAMPlace: Sendable, Hashable {
+  /// Name of the RAM block.
   package var block: String
-  /// Guest-physical address of its first byte; nil for a part of main memory, which begins at 0.
+  /// Guest-physical address of the block's first byte; nil for a part of main memory, which begins
+  /// at 0.
   package var gpa: UInt64?
 
   package init(block: String, gpa: UInt64? = nil) { (self.block, self.gpa) = (block, gpa) }
 
-  /// - Parameter text: `BLOCK` or `BLOCK@GPA`; the number as `byteCount` reads it.
-  /// - Returns: nil when it names no block.
+  /// - Parameter text: `BLOCK` or `BLOCK@GPA`, with a number as `byteCount` reads it.
+  /// - Returns: nil when the name of the block is empty.
   package init?(parsing text: String) {
     block = text
     if let mark = text.lastIndex(of: "@"), let gpa = byteCount(text[text.index(after: mark)...]) {
@@ -20,46 +22,52 @@ package struct RAMPlace: Sendable, Hashable {
   }
 }
 
-/// A device that plugs memory in, and where its section says that this lies.
+/// A device that plugs in memory, and the address of that memory as its section gives it.
 package struct MemoryDevice: Sendable, Hashable {
-  /// Guest-physical address of the memory, and its bytes; nil when the stream does not say.
+  /// The memory's range; nil when the stream does not give it.
   package let region: Region?
 
+  /// A range of guest-physical memory: address and size in bytes.
   package struct Region: Sendable, Hashable {
     let gpa: UInt64
     let size: UInt64
   }
 
-  /// Of a device whose section says nothing.
+  /// A device whose section does not give the address of its memory.
   package init() { region = nil }
 
+  /// A device whose section gives address and size, in bytes, of its memory.
   package init(gpa: UInt64, size: UInt64) { region = Region(gpa: gpa, size: size) }
 }
 
-/// What is known of where the RAM blocks of a guest lie.
+/// Everything that is known about the addresses of a guest's RAM blocks (`Formats/guest-bundle.md`,
+/// section 11).
 ///
-/// Every block that may be memory of the guest gets an address, or there is no map: what is left out
-/// of the map is shared, and would leave in the clear. Names tell what a block is, and addresses come
-/// from the CMOS, from devices' sections and from the user; no size decides anything. It must fit.
+/// Every block that may be guest memory gets an address, or there is no map: a block outside the
+/// map is shared, and would leave in the clear. The role of a block follows from its name, and
+/// addresses come from the CMOS, from the sections of devices and from the user. Sizes decide
+/// nothing, but must fit.
 package struct RAMPlacement: Sendable {
+  /// QEMU's name of the machine type.
   package var machine: String
-  /// QEMU's `max-ram-below-4g`, where it was given.
+  /// QEMU's `max-ram-below-4g`; nil when it was not given.
   package var below4G: UInt64?
-  /// Nil when the stream has none.
+  /// Sizes according to the CMOS; nil when the stream has no CMOS.
   package var cmos: CMOSMemory?
-  /// By their paths, which the names of their RAM blocks begin with.
+  /// Devices that plug in memory, by path. The names of their RAM blocks begin with the path.
   package var devices: [String: MemoryDevice] = [:]
-  /// What the user says. Blocks without address are all of main memory, in this order.
+  /// The user's statements. If any block has no address, the blocks without address are all of main
+  /// memory, in this order.
   package var places: [RAMPlace] = []
-  /// Blocks that are no memory of the guest, as the user says.
+  /// Names of blocks that are not guest memory, as the user says.
   package var excluded: [String] = []
 
   package init(machine: String) { self.machine = machine }
 
-  /// The map of `blocks`.
-  /// - Throws: `MAP-LAYOUT` when a block that may be memory of the guest cannot be placed, main memory
-  ///   is not what the CMOS counts, a name is not a block's, or blocks overlap; `GUEST-SHAPE` when
-  ///   `below4G` is not in whole pages.
+  /// The guest-physical map of `blocks`.
+  /// - Throws: `MAP-LAYOUT` when a block that may be guest memory cannot be placed, main memory
+  ///   does not fit the CMOS, a name is not that of a block, or blocks overlap; `GUEST-SHAPE` when
+  ///   `below4G` is not a number of whole pages.
   package func map(_ blocks: [RAMBlock]) throws(MigrationError) -> GuestMap {
     try checkNames(blocks)
     var main: [Int] = places.filter { $0.gpa == nil }.compactMap { index(of: $0.block, blocks) }
@@ -76,7 +84,7 @@ package struct RAMPlacement: Sendable {
     if !isTold, places.isEmpty || !open.isEmpty { main = mainMemory(among: &open, blocks) }
     if !main.isEmpty { ranges += try mainRanges(main, blocks, isTold: isTold) }
     if let block = open.first { throw unplaced(blocks, open, block, main) }
-    // Main memory begins at address 0 on every machine: without it a block was left out.
+    // Main memory begins at address 0 on every machine: if no range does, a block was left out.
     guard ranges.contains(where: { $0.gpa == 0 }) else {
       throw MigrationError(
         .guestMap, "no RAM block is main memory of the guest", expected: "\(.ram) BLOCK",
@@ -106,7 +114,7 @@ package struct RAMPlacement: Sendable {
     }
   }
 
-  /// The device that has plugged a block in.
+  /// The device that has plugged in a block; nil when there is none.
   private func device(of block: RAMBlock) -> MemoryDevice? {
     block.name.lastIndex(of: "/").flatMap { devices[String(block.name[..<$0])] }
   }
@@ -122,7 +130,7 @@ package struct RAMPlacement: Sendable {
 
   // MARK: Plugged memory
 
-  /// An address that is told must be the one of the device's section.
+  /// Checks that an address from the user equals the one in the device's section, if there is one.
   private func check(_ place: RAMPlace, _ block: RAMBlock) throws(MigrationError) {
     guard let region = device(of: block)?.region, let gpa = place.gpa, gpa != region.gpa else {
       return
@@ -133,7 +141,7 @@ package struct RAMPlacement: Sendable {
         + "address", expected: Hex.number(region.gpa), got: Hex.number(gpa))
   }
 
-  /// Places the blocks of devices whose sections say where.
+  /// Places the blocks of devices whose sections give an address.
   private func placeDevices(
     _ blocks: [RAMBlock], _ open: inout [Int], _ ranges: inout [MappedRange]
   ) throws(MigrationError) {
@@ -152,7 +160,7 @@ package struct RAMPlacement: Sendable {
     open.removeAll { device(of: blocks[$0])?.region != nil }
   }
 
-  /// `MAP-LAYOUT` for the first block that cannot be placed.
+  /// The error for the first block that cannot be placed: `MAP-LAYOUT`.
   private func unplaced(
     _ blocks: [RAMBlock], _ open: [Int], _ block: Int, _ main: [Int]
   ) -> MigrationError {
@@ -175,8 +183,8 @@ package struct RAMPlacement: Sendable {
       expected: expected, got: "\(Self.list(open.map { blocks[$0].name }))")
   }
 
-  /// Where QEMU's device memory begins (hw/i386/pc.c, `pc_get_device_memory_range`): at a whole GiB
-  /// behind main memory above 4 GiB.
+  /// The address at which QEMU's device memory begins (hw/i386/pc.c, `pc_get_device_memory_range`):
+  /// the first whole GiB at or above both 4 GiB and the end of main memory.
   private func pluggedStart(_ blocks: [RAMBlock], _ main: [Int]) -> UInt64 {
     let end = (try? mainRanges(main, blocks, isTold: true))?.last?.end ?? 0
     let gibibyte: UInt64 = 1 << 30
@@ -185,8 +193,8 @@ package struct RAMPlacement: Sendable {
 
   // MARK: Main memory
 
-  /// Takes the blocks of main memory out of those that may be.
-  /// - Returns: the blocks in order; none when that is not known.
+  /// Removes the blocks of main memory from the candidates in `open`.
+  /// - Returns: these blocks in order; empty when main memory is not known.
   private func mainMemory(among open: inout [Int], _ blocks: [RAMBlock]) -> [Int] {
     let roles = open.map { (index: $0, role: BlockRole(ofBlock: blocks[$0].name, on: machine)) }
     let whole = roles.filter { $0.role == .main }
@@ -212,7 +220,7 @@ package struct RAMPlacement: Sendable {
       let rule = try GuestLayout.below(machine: machine, size: total, limit: below4G)
     else { throw GuestLayout.unknown(machine) }
     var below = rule
-    // Who says both knows better than a guest's CMOS.
+    // A user who gives both options overrides the CMOS, which the guest can write.
     if let cmos, !(isTold && below4G != nil) {
       let counted = cmos.below(of: total, by: rule)
       guard let counted, below4G == nil || counted == rule else {
@@ -232,8 +240,8 @@ package struct RAMPlacement: Sendable {
 }
 
 extension GuestMap {
-  /// The memory that is private.
-  /// - Parameter wanted: all memory, or ranges of it.
+  /// The part of the mapped memory that is to be private.
+  /// - Parameter wanted: `.all` for all memory, or ranges of it.
   /// - Throws: `MAP-LAYOUT` when an address of a range has no memory.
   package func memory(in wanted: GPARangeSet) throws(MigrationError) -> GPARangeSet {
     let found = wanted.intersection(addresses)

@@ -1,8 +1,9 @@
-/// Pseudo-random numbers that a seed decides and nothing else: xoshiro256++ 1.0, started with
-/// SplitMix64 (both by Blackman and Vigna). For test guests; worth nothing as cryptography.
+/// Pseudo-random numbers that depend only on a seed: xoshiro256++ 1.0, seeded with SplitMix64 (both
+/// by Blackman and Vigna). For test guests only; it is not cryptographically secure.
 package struct SeededGenerator: RandomNumberGenerator {
   private var state: (UInt64, UInt64, UInt64, UInt64)
 
+  /// Draws the four words of state from SplitMix64, started with `seed`.
   package init(_ seed: UInt64) {
     var seed = seed
     state = (
@@ -10,6 +11,7 @@ package struct SeededGenerator: RandomNumberGenerator {
     )
   }
 
+  /// The next number of xoshiro256++.
   package mutating func next() -> UInt64 {
     let result = Self.rotate(state.0 &+ state.3, 23) &+ state.0
     let shifted = state.1 << 17
@@ -25,10 +27,10 @@ package struct SeededGenerator: RandomNumberGenerator {
   /// A number below `bound`, which is not zero. The bias of the reduction does not matter here.
   mutating func next(below bound: UInt64) -> UInt64 { next() % bound }
 
-  /// Whether something happens that happens once in `chances` times.
+  /// True with a probability of one in `chances`.
   mutating func once(in chances: UInt64) -> Bool { next(below: chances) == 0 }
 
-  /// `count` bytes: the numbers, least significant byte first.
+  /// The next `count` bytes, eight from each number, least significant byte first.
   mutating func bytes(_ count: Int) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(count + 7)
@@ -60,7 +62,8 @@ package struct SeededGenerator: RandomNumberGenerator {
   }
 }
 
-/// A seed of any length, from which independent generators come.
+/// A seed of any length, from which independent generators are derived (`Formats/guest-bundle.md`,
+/// section 10).
 struct GuestSeed {
   /// What a generator is for.
   enum Purpose: UInt64 {

@@ -3,23 +3,24 @@ internal import SEVSNP
 internal import Wire
 
 /// Pages that a synthetic guest has shared, freed or accepted since round 0. The state of a page
-/// follows from the seed, its address and the last round it was converted in.
+/// depends on the seed, its address and the last round in which it was converted.
 struct SyntheticConversions {
   private let seed: GuestSeed
   private let round: UInt64
-  /// A page is converted in a round when its number for the round is below this.
+  /// A page is converted in a round when the upper 32 bits of its number for the round are below
+  /// this.
   private let limit: UInt64
 
   init(_ options: SyntheticGuest) {
     seed = options.seedRoot
     round = UInt64(options.round)
-    // In 32 bits, so that a fraction of 1 has a limit that fits.
+    // The comparison uses 32 bits, so that the limit for a fraction of 1 fits 64 bits.
     limit = UInt64(options.convertedFraction * 4_294_967_296)
   }
 
-  /// The page states of now. The secrets page stays what it is; a page of 2 MiB of which a part is
-  /// converted falls apart.
-  /// - Parameter states: those of round 0.
+  /// The page states in the present round. The secrets page is never converted; a page of 2 MiB of
+  /// which a part is converted is split into pages of 4 KiB.
+  /// - Parameter states: the page states of round 0.
   func apply(to states: PageStateMap) throws(MigrationError) -> PageStateMap {
     guard round > 0, limit > 0 else { return states }
     var runs: [PageRun] = []
@@ -58,7 +59,7 @@ struct SyntheticConversions {
     }
   }
 
-  /// What a page was converted to last; nil when it never was.
+  /// The state to which a page was last converted; nil when it never was.
   private func state(of gpa: UInt64) -> PageState? {
     var last = round
     while last > 0 {

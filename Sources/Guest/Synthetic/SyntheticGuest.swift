@@ -3,47 +3,50 @@ internal import FileIO
 internal import SEVSNP
 internal import Wire
 
-/// A made-up guest that looks like one: the same seed and options give the same bytes on every
-/// machine.
+/// A synthetic guest that resembles a real one: the same seed and options give the same bytes on
+/// every machine (`Formats/guest-bundle.md`, section 10).
 ///
 /// Private and shared memory alternate in runs of one page up to several 2 MiB pages; some private
-/// runs were never accepted, some pages have lesser permissions. Pages are zero, patterned, text,
+/// runs were never accepted, some pages have fewer permissions. Pages are zero, patterned, text,
 /// pointer tables or noise. The guest has a secrets page, vCPUs in long mode and a vTPM.
 package struct SyntheticGuest: Sendable {
-  /// Where OVMF puts the secrets page.
+  /// Guest-physical address at which OVMF puts the secrets page.
   package static let usualSecretsPage: UInt64 = 0x80d000
 
   /// Bytes of the main RAM block, at most 1 TiB.
   package var memory: UInt64
+  /// Number of vCPUs.
   package var vcpus = 1
-  /// Part of all pages that is private, 0 to 1: the nearest number of pages is taken, exactly.
+  /// Fraction of all pages that is private, 0 to 1. The number of private pages is rounded to the
+  /// nearest integer.
   package var privateFraction = 0.5
-  /// Any number of bytes.
+  /// The seed, of any length.
   package var seed: [UInt8] = []
+  /// QEMU's machine type, which decides the addresses of memory.
   package var machine = "pc-q35-10.0"
-  /// Bytes below the hole at 4 GiB, where they are not the machine's usual ones.
+  /// Bytes of memory below the hole at 4 GiB; nil for the usual number of the machine.
   package var below4G: UInt64?
   /// Bytes of a second RAM block, "mem1", above all other memory with a hole between; 0 for none.
   package var secondBlock: UInt64 = 0
-  /// Address of the secrets page. There is none when it is nil, no memory is mapped there, or
-  /// nothing is private.
+  /// Guest-physical address of the secrets page. The guest has no secrets page when this is nil, no
+  /// memory is mapped there, or no page is private.
   package var secretsPage: UInt64? = Self.usualSecretsPage
-  /// How long the guest has run: in each round after round 0 some pages, the vCPUs and the vTPM
-  /// have changed. At most 1000.
+  /// The number of rounds that the guest has run, at most 1000: in each round after round 0 some
+  /// pages, the vCPUs and the vTPM change.
   package var round = 0
-  /// Part of the pages that changes in a round.
+  /// Fraction of the pages that changes in a round.
   package var changedFraction = 0.05
-  /// Part of the pages that the guest shares, frees or accepts in a round. What is private then is
-  /// not what `privateFraction` says.
+  /// Fraction of the pages that the guest shares, frees or accepts in a round. After such a round
+  /// `privateFraction` no longer gives the fraction of private pages.
   package var convertedFraction = 0.0
 
   package init(memory: UInt64) { self.memory = memory }
 
   /// Writes the guest as a bundle.
   /// - Parameters:
-  ///   - progress: called with the bytes of memory done, about once a mebibyte.
-  /// - Throws: `GUEST-SHAPE` for options that make no guest; `MAP-LAYOUT` for an unknown machine;
-  ///   `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-WRITE`.
+  ///   - progress: called with the bytes of memory that have been written, about once per mebibyte.
+  /// - Throws: `GUEST-SHAPE` for options that give no valid guest; `MAP-LAYOUT` for an unknown
+  ///   machine; `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-WRITE`.
   package func create(
     at path: String, force: Bool = false, progress: (UInt64) -> Void = { _ in }
   ) throws(MigrationError) {
@@ -54,7 +57,7 @@ package struct SyntheticGuest: Sendable {
     try memory.finish(guest)
   }
 
-  /// The guest without its memory.
+  /// The guest without the content of its memory.
   /// - Throws: `GUEST-SHAPE`, `MAP-LAYOUT`.
   package func description() throws(MigrationError) -> GuestDescription {
     guard (0.0...1.0).contains(privateFraction), (0.0...1.0).contains(changedFraction),
@@ -77,7 +80,8 @@ package struct SyntheticGuest: Sendable {
     if secondBlock > 0 {
       blocks.append(try RAMBlock(name: "mem1", size: secondBlock))
       let top = ranges.last?.end ?? 0
-      // At 8 GiB, or where the other memory reaches so far, a hole of 1 GiB or more above it.
+      // The second block lies at 8 GiB or, if the other memory reaches that far, at least 1 GiB
+      // above its end.
       let gpa = max(8 << 30, ((top + (2 << 30) - 1) >> 30) << 30)
       ranges.append(MappedRange(block: 1, offset: 0, gpa: gpa, size: secondBlock))
     }
@@ -101,7 +105,7 @@ package struct SyntheticGuest: Sendable {
 
   var seedRoot: GuestSeed { GuestSeed(seed) }
 
-  /// A vCPU somewhere in a kernel, with registers of its own.
+  /// A vCPU that runs in a kernel, with register values of its own.
   private func vcpu(_ index: Int) throws(MigrationError) -> VCPUState {
     var numbers = seedRoot.generator(.vcpu, UInt64(index), UInt64(round))
     let pages = memory / Page.size64
@@ -124,13 +128,13 @@ package struct SyntheticGuest: Sendable {
     return try VCPUState(apicID: UInt32(index), vmpl: 2, vmsa: vmsa.bytes)
   }
 
-  /// On every vCPU alike: what an instance expects unless told otherwise.
+  /// SEV_FEATURES of every vCPU: those that an instance expects by default.
   private static let features = SEVFeatures.snp
 
-  /// A blob of 16 to 64 KiB in place of a TPM's state.
+  /// A virtual TPM whose state is a blob of 16 to 64 KiB.
   private func vTPM() throws(MigrationError) -> ServiceState {
     var numbers = seedRoot.generator(.service, 1, UInt64(round))
-    // The size does not depend on the round, as a TPM's does not.
+    // The size does not depend on the round, like that of a real TPM's state.
     var sizes = seedRoot.generator(.service, 0)
     let size = (16 << 10) + Int(sizes.next(below: (48 << 10) + 1))
     return try ServiceState(

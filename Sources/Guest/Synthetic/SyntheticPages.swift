@@ -2,17 +2,17 @@ internal import Errors
 internal import SEVSNP
 internal import Wire
 
-/// The memory of a synthetic guest. The content of a page follows from the seed, its address and
-/// the last round it changed in, whatever else is in the guest.
+/// The memory of a synthetic guest. The content of a page depends only on the seed, its address and
+/// the last round in which it changed.
 struct SyntheticPages {
   private static let wordsPerPage = 512
-  /// Pages filled before they are written: 1 MiB.
+  /// Number of pages that are filled before they are written: 1 MiB.
   private static let pagesPerChunk = 256
 
   private let seed: GuestSeed
   private let guest: GuestDescription
   private let round: UInt64
-  /// A page changes in a round when its number for the round is below this.
+  /// A page changes in a round when the upper 32 bits of its number for the round are below this.
   private let changeLimit: UInt64
 
   init(_ options: SyntheticGuest, _ guest: GuestDescription) {
@@ -40,7 +40,8 @@ struct SyntheticPages {
     }
   }
 
-  /// Fills and writes one chunk of `pages` pages at `gpa`: filled pages side by side at once.
+  /// Fills and writes one chunk of `pages` pages at `gpa`. Adjacent pages that are not zero are
+  /// written together.
   private func write(
     _ words: inout [UInt64], _ pages: Int, _ gpa: UInt64, block: Int, offset: UInt64,
     _ output: some GuestMemoryOutput
@@ -57,7 +58,8 @@ struct SyntheticPages {
         let filled = words.span.extracting(
           firstUnwritten * Self.wordsPerPage..<page * Self.wordsPerPage)
         let place = offset + UInt64(firstUnwritten) * Page.size64
-        // The words are stored in little-endian order: their bytes are the pages.
+        // The words are stored in little-endian order, so their bytes in memory are the content of
+        // the pages.
         try unsafe filled.withUnsafeBytes { (bytes) throws(MigrationError) in
           try unsafe output.write(block: block, at: place, bytes)
         }
@@ -67,7 +69,7 @@ struct SyntheticPages {
   }
 
   /// Fills a page of the chunk.
-  /// - Returns: false when it is all zero; the chunk is left alone then.
+  /// - Returns: false when the page is all zero; the chunk is then unchanged.
   private func fill(
     _ words: inout [UInt64], _ page: Int, _ gpa: UInt64, _ state: PageState
   ) throws(MigrationError) -> Bool {
@@ -117,7 +119,7 @@ struct SyntheticPages {
     return true
   }
 
-  /// Sixteen words of eight characters.
+  /// Sixteen texts of eight characters, each as one word.
   private static let text: [UInt64] = [
     "kernel: ", "systemd ", "started ", "service\n", "memory  ", "encrypt ", "network ", "device: ",
     "address ", "session ", "user    ", "failed: ", "timeout\n", "loading ", "module  ", "[  OK  ]",
@@ -125,13 +127,14 @@ struct SyntheticPages {
     word.utf8.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }.littleEndian
   }
 
-  /// The page as the guest of an SVSM sees it: no key above its own level.
+  /// Fills the secrets page as the guest of an SVSM sees it: the keys of more privileged VMPLs are
+  /// wiped.
   private func fillSecrets(
     _ words: inout [UInt64], _ start: Int, _ gpa: UInt64
   ) throws(MigrationError) {
     var numbers = seed.generator(.secrets)
     var facts = SecretsPageFacts()
-    // Above a guest that reaches so far.
+    // At 512 GiB or, if the guest's memory reaches that far, above it.
     let end = guest.map.ranges.last?.end ?? 0
     facts.svsmBase = max(0x80_0000_0000, ((end + (1 << 30) - 1) >> 30) << 30)
     facts.svsmSize = 16 << 20
@@ -152,7 +155,7 @@ struct SyntheticPages {
     }
   }
 
-  /// The last round until now in which the page changed; 0 when it never did.
+  /// The last round, up to the present one, in which the page changed; 0 when it never did.
   private func lastChange(of gpa: UInt64) -> UInt64 {
     var last = round
     while last > 0, seed.number(.dirty, gpa / Page.size64, last) >> 32 >= changeLimit { last -= 1 }

@@ -2,13 +2,13 @@ internal import Errors
 internal import SEVSNP
 internal import Wire
 
-/// Lays private and shared runs over the memory of a synthetic guest, with an exact number of
+/// Divides the memory of a synthetic guest into private and shared runs, with an exact number of
 /// private pages.
 struct SyntheticStates {
   private let addresses: GPARangeSet
   private let secretsPage: UInt64?
   private var generator: SeededGenerator
-  /// Longest run: a small guest gets several runs too.
+  /// Longest run, in pages; it is limited so that a small guest gets several runs, too.
   private let longest: UInt64
   private var pagesLeft: UInt64
   private var privateLeft: UInt64
@@ -49,7 +49,7 @@ struct SyntheticStates {
   private mutating func lay(from start: UInt64, to end: UInt64) {
     var gpa = start
     while gpa < end {
-      // Drawn without putting back, so that the number of private pages comes out exactly.
+      // This is sampling without replacement, so that the number of private pages is exact.
       let isPrivate = generator.next(below: pagesLeft) < privateLeft
       let available = isPrivate ? privateLeft : pagesLeft - privateLeft
       let pages = min((end - gpa) / Page.size64, available, longest, drawLength(at: gpa))
@@ -64,7 +64,8 @@ struct SyntheticStates {
     }
   }
 
-  /// Single pages most often, then short and long runs, and runs that end at a 2 MiB border.
+  /// Draws the length of the next run, in pages: a single page, a short or long run, or a run that
+  /// ends at a 2 MiB boundary.
   private mutating func drawLength(at gpa: UInt64) -> UInt64 {
     let toBorder = 512 - gpa / Page.size64 % 512
     return switch generator.next(below: 16) {
@@ -88,7 +89,7 @@ struct SyntheticStates {
       gpa += large * Page.size64
       pages -= large
     } else if !isUnaccepted, generator.once(in: 6) {
-      // Read-only, or readable and executable, for the guest's level.
+      // The guest's VMPL may only read these pages, or read and execute them.
       let special = min(pages, 1 + generator.next(below: 3))
       let lesser: UInt32 = generator.once(in: 2) ? 0x0f0f_0100 : 0x0f0f_0d00
       runs.append(

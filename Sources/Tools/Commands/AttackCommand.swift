@@ -132,7 +132,7 @@ package struct AttackCommand: ToolCommand {
       try MigrationData(readSmallFile(path, limit: MigrationData.maximumSize))
     }
     if let seed { materials.seed = seed.bytes }
-    // What is made may hold a guest's memory.
+    // The output may hold a guest's memory.
     let file = try OutputFile(output, force: outputs.force, permissions: .private)
     if let recipe {
       let text = try readSmallFile(recipe, limit: Self.recipeLimit)
@@ -157,10 +157,10 @@ package struct AttackCommand: ToolCommand {
     if materials.instance != nil { console.noteModel() }
   }
 
-  /// Bytes a recipe may have.
+  /// Largest size of a recipe in bytes.
   private static let recipeLimit = 1 << 20
 
-  /// Indexes a stream, or takes an offer or an instance whole.
+  /// Opens the input of an attack: indexes a stream, or reads an offer or an instance as a whole.
   static func input(_ path: String) throws(MigrationError) -> Materials.Input {
     let file = try InputFile(path, .regular)
     let size = try file.regularSize()

@@ -21,7 +21,7 @@ package struct AttestCommand: ParsableCommand {
   package init() {}
 }
 
-/// `svsm-mig-attest show`: every field, whoever signed it.
+/// `svsm-mig-attest show`: shows every field of a report, without verifying it.
 package struct AttestShowCommand: ToolCommand {
   package static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show every field of a report. Nothing is verified.")
@@ -49,7 +49,7 @@ package struct AttestShowCommand: ToolCommand {
   }
 }
 
-/// `svsm-mig-attest verify`: is it genuine, and is it what is wanted?
+/// `svsm-mig-attest verify`: checks that a report is genuine and meets the demands.
 package struct AttestVerifyCommand: ToolCommand {
   package static let configuration = CommandConfiguration(
     commandName: "verify", abstract: "Verify a report against certificates and trusted roots.",
@@ -177,8 +177,8 @@ package struct AttestVerifyCommand: ToolCommand {
     return requirements
   }
 
-  /// An offer stands or falls with the report's word for its key, and so do a vTPM's claims,
-  /// whatever else is demanded.
+  /// The REPORT_DATA to require. An offer is only valid if the report binds its key, and a vTPM's
+  /// claims only if the report binds them, so this is required whatever else is demanded.
   private func demandedReportData(for file: ReportFile) throws -> [UInt8]? {
     let bound = try file.expectedReportData()
     guard let reportData else { return bound }

@@ -1,7 +1,7 @@
 package import ArgumentParser
 internal import Guest
 
-/// `svsm-mig-guest create`: a made-up guest.
+/// `svsm-mig-guest create`: makes a synthetic guest.
 package struct GuestCreateCommand: ToolCommand {
   package static let configuration = CommandConfiguration(
     commandName: "create",

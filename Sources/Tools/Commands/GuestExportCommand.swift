@@ -3,7 +3,7 @@ internal import FileIO
 package import Guest
 internal import SEVSNP
 
-/// `svsm-mig-guest export`: the memory of a guest as a file that other programs read.
+/// `svsm-mig-guest export`: writes the memory of a guest to a file for other programs.
 package struct GuestExportCommand: ToolCommand {
   package enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
     case raw
@@ -69,7 +69,7 @@ package struct GuestExportCommand: ToolCommand {
     }
   }
 
-  /// The bytes that are asked for; nil for all.
+  /// The range of guest-physical memory to export; nil for all.
   private var wanted: ByteRange? {
     guard let page else { return range }
     return ByteRange(start: page.value & ~4095, size: 4096)
@@ -84,7 +84,7 @@ package struct GuestExportCommand: ToolCommand {
     case (.raw, let range?): export = try .memory(range, of: reader)
     case (.elf, let range): export = try .core(range, of: reader)
     }
-    // Memory that was private is in the clear here.
+    // The export has private memory in the clear.
     let file = try OutputFile(output, force: outputs.force, permissions: .private)
     let progress = console.startProgress("exporting", total: export.memorySize)
     try export.write(to: file, isSequential: output == "-") { progress.update($0) }
@@ -104,7 +104,7 @@ package struct GuestExportCommand: ToolCommand {
     }
   }
 
-  /// Says which other memory of the guest is not in its main block.
+  /// Prints a note that names the RAM blocks which are not in the main block and so not exported.
   private func noteLeftOut(_ guest: GuestDescription, _ console: Console) {
     let main = guest.map.ranges.first?.block
     let others = Set(guest.map.ranges.map(\.block)).filter { $0 != main }.sorted()
@@ -125,7 +125,7 @@ package struct GuestExportCommand: ToolCommand {
     var options = RawImageOptions()
     if let machine { options.machine = machine }
     options.below4G = below4G?.value
-    // An image says nothing of its vCPUs.
+    // A raw image has no vCPU state, so the guest gets no vCPUs.
     options.vcpus = []
     return try GuestReader(rawImage: guest, options)
   }

@@ -6,7 +6,7 @@ internal import Import
 internal import QEMUStream
 internal import SEVSNP
 
-/// `svsm-mig-guest import`: a bundle from what other programs saved.
+/// `svsm-mig-guest import`: makes a bundle from a guest that another program saved.
 package struct GuestImportCommand: ToolCommand {
   package enum Format: String, ExpressibleByArgument, CaseIterable, Sendable {
     case auto

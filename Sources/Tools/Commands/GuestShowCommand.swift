@@ -2,7 +2,7 @@ package import ArgumentParser
 internal import Guest
 internal import JSON
 
-/// `svsm-mig-guest show`: what is in a bundle.
+/// `svsm-mig-guest show`: shows what is in a bundle.
 package struct GuestShowCommand: ToolCommand {
   package static let configuration = CommandConfiguration(
     commandName: "show", abstract: "Show what a guest bundle holds.")

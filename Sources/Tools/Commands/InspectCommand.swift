@@ -10,7 +10,7 @@ internal import QEMUStream
 internal import SEVSNP
 internal import Wire
 
-/// `svsm-mig-inspect`: what is in a stream.
+/// `svsm-mig-inspect`: shows what is in a stream.
 package struct InspectCommand: ToolCommand {
   package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-inspect",
@@ -136,7 +136,7 @@ package struct InspectCommand: ToolCommand {
 
   private func keys() throws(MigrationError) -> Rehearsal.Keys? {
     guard let instance else { return nil }
-    // The model's root is taken here without being named: nothing is decided by what is shown.
+    // The model's root is accepted here without being named, since inspecting makes no decision.
     return Rehearsal.Keys(
       instance: try InstanceFile(reading: instance).instance,
       anchors: try trust.anchors() + TrustAnchor.model)
@@ -144,7 +144,7 @@ package struct InspectCommand: ToolCommand {
 }
 
 extension ErrorCode {
-  /// Whether the code says of a stream that it is not whole, and nothing else against it.
+  /// Whether the code means only that a stream is incomplete.
   fileprivate var saysIncomplete: Bool {
     switch self {
     case .streamTruncated, .imagePartial, .ramMissing: true

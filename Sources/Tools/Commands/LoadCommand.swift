@@ -10,7 +10,7 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// `svsm-mig-load`: the destination of a migration.
+/// `svsm-mig-load`: the destination of a migration, which loads a guest from a stream.
 package struct LoadCommand: ToolCommand {
   package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-load",
@@ -95,7 +95,8 @@ package struct LoadCommand: ToolCommand {
     let load = GuestLoad(
       by: destination, to: output, force: outputs.force, waiting: console.waiting(for: instance))
     if destination.instance.stage == .restoring { return try end(load, console) }
-    // Said before anything is said of an output that stands: it may be this instance's guest.
+    // This is checked before an existing output is reported: the output may be this instance's
+    // guest.
     try destination.instance.requireReady(as: .destination)
     guard let stream else {
       throw ValidationError("Missing the stream to load.")
@@ -147,7 +148,7 @@ package struct LoadCommand: ToolCommand {
 
   // MARK: Without a guest
 
-  /// Ends a load that was interrupted when all was checked.
+  /// Completes a load that was interrupted after all checks.
   private func end(_ load: GuestLoad, _ console: Console) throws {
     try requireFit(of: load.waitingGuest)
     let session = try stream.map { (path) throws(MigrationError) in try StreamSession(of: path) }
@@ -162,8 +163,9 @@ package struct LoadCommand: ToolCommand {
     ])
   }
 
-  /// A guest that waits for its name is as it was written, and where it was written.
-  /// - Throws: `ValidationError` for options that ask for something else.
+  /// Checks that the options fit a guest under its hidden name, whose form and file system are
+  /// fixed.
+  /// - Throws: `ValidationError` for options that demand another form or standard output.
   private func requireFit(of guest: UnnamedOutput?) throws {
     guard output != "-" else {
       throw ValidationError("The guest waits for a name, and standard output is none.")
@@ -176,7 +178,7 @@ package struct LoadCommand: ToolCommand {
     }
   }
 
-  /// Writes the abort of an instance that has given up, or does so now.
+  /// Writes an abort of the instance; an instance that is ready is first stored as aborted.
   private func giveUp(_ console: Console) throws {
     let session = try stream.map { (path) throws(MigrationError) in try StreamSession(of: path) }
     try refuseSame(inputs: [instance] + [stream].compactMap { $0 }, as: output)

@@ -7,7 +7,7 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// `svsm-mig-prepare`: starts an SVSM instance.
+/// `svsm-mig-prepare`: makes an SVSM instance and its offer.
 package struct PrepareCommand: ToolCommand {
   package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-prepare",
@@ -77,7 +77,7 @@ package struct PrepareCommand: ToolCommand {
       try refuseSame(inputs: platform.files, as: path)
     }
     let platform = try platform.load(defaultChip: 0)
-    // All outputs are opened and written before the first one gets its name.
+    // All outputs are opened and written before the first of them gets its name.
     let instanceFile = try OutputFile(
       instance, force: force, permissions: .private, mustStay: true)
     let offerFile = try OutputFile(output, force: force)
@@ -90,7 +90,7 @@ package struct PrepareCommand: ToolCommand {
     try instanceFile.write(made.encoded())
     try rootFile?.write(text: platform.ark.pem)
     try offerFile.write(made.offer.encoded)
-    // The offer comes last: without it nobody can address the instance.
+    // The offer comes last: without it no source can use the instance.
     let files = [instanceFile] + [rootFile].compactMap { $0 } + [offerFile]
     try LockedInstance.replacing(instance, waiting: console.waiting(for: instance)) {
       () throws(MigrationError) in
@@ -99,7 +99,7 @@ package struct PrepareCommand: ToolCommand {
     say(made, console)
   }
 
-  /// Writes what an instance that exists shows others.
+  /// Writes the offer and, if requested, the root of an existing instance.
   private func publish(_ console: Console) throws {
     let made = try LockedInstance.with(instance, waiting: console.waiting(for: instance)) {
       (file) throws(MigrationError) in
@@ -110,7 +110,7 @@ package struct PrepareCommand: ToolCommand {
   }
 
   private func publish(_ made: SVSMInstance) throws(MigrationError) {
-    // An offer of one that is used would lose the guest that is saved for it.
+    // A guest that is saved for the offer of a used instance would be lost.
     try made.requireReady(as: .destination)
     try refuseSame(inputs: [instance], as: output)
     if let rootOut { try refuseSame(inputs: [instance], as: rootOut) }

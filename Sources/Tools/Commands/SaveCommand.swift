@@ -9,7 +9,7 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// `svsm-mig-save`: the source of a migration.
+/// `svsm-mig-save`: the source of a migration, which saves a guest as a stream.
 package struct SaveCommand: ToolCommand {
   package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-save",
@@ -125,7 +125,7 @@ package struct SaveCommand: ToolCommand {
     try save(guest, output, to, console)
   }
 
-  /// Lets a source save again.
+  /// Stores a source as resumed after an abort, so that it can save again.
   private func resume(_ source: String, after abort: String, _ console: Console) throws {
     let token = try AbortToken(readSmallFile(abort, limit: AbortToken.Layout.size))
     try LockedInstance.with(source, waiting: console.waiting(for: source)) {
@@ -142,17 +142,18 @@ package struct SaveCommand: ToolCommand {
     let source = try from.map { (path) throws(MigrationError) in
       try InstanceFile(reading: path, .regular)
     }
-    // Said before anything is said of an output that stands: it may be this instance's stream.
+    // This is checked before an existing output is reported: the output may be this instance's
+    // stream.
     try source?.instance.requireReady(as: .source)
     let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
     let trust = try trust.load(demanding: policy.load(), revocation)
     try refuseSame(
       inputs: [guest] + round + qemu.channel + vmsa.files + platform.files, as: output)
     var guests = try openGuests(guest, output, to, console)
-    // What a destination could not write as a bundle is not given away.
+    // A guest that a destination could not write as a bundle is not handed over.
     try guests.last?.description.requireManifest()
     let reader = guests.removeFirst()
-    // It holds the guest's shared memory in clear.
+    // The stream holds the guest's shared memory in the clear.
     let stream = try OutputFile(output, force: outputs.force, permissions: .private)
 
     let svsm = try SourceSVSM(
@@ -181,11 +182,11 @@ package struct SaveCommand: ToolCommand {
     console.noteModel()
   }
 
-  /// Sends the guest and hands it over. With its commit the source is exported, whatever becomes of the
-  /// stream then.
+  /// Sends the guest and hands it over. The source is exported once the commit is issued, even if
+  /// writing the stream then fails.
   /// - Parameters:
-  ///   - source: its instance file; nil for an instance that was made for this guest.
-  ///   - exported: what the instance is after it.
+  ///   - source: the source's instance file; nil for an instance that was made for this save.
+  ///   - exported: returns the instance in stage exported.
   private func send(
     _ vmm: inout SourceVMM, to stream: OutputFile, from source: InstanceFile?, _ console: Console,
     exported: (SVSMInstance) throws(MigrationError) -> SVSMInstance, progress: (UInt64) -> Void
@@ -193,7 +194,7 @@ package struct SaveCommand: ToolCommand {
     var handedOver = false
     do throws(MigrationError) {
       try vmm.sendGuest(progress: progress)
-      // What takes long comes before the guest is handed over.
+      // Synchronizing takes long, so most of it is done before the guest is handed over.
       try stream.synchronize()
       func handOver() throws(MigrationError) -> SaveSummary {
         let summary = try vmm.commit()
@@ -207,12 +208,14 @@ package struct SaveCommand: ToolCommand {
           (file) throws(MigrationError) in
           let next = try exported(file.instance)
           func step() throws(MigrationError) -> SaveSummary {
-            // From here on the guest may go on elsewhere: never save it a second time.
+            // From here on the guest may run at the destination and must not be saved a second
+            // time.
             defer { handedOver = file.instance.state == next.state }
             try file.store(next)
             return try handOver()
           }
-          // A reader of a pipe may let it wait for ever; there is no file that could be lost.
+          // For a direct output signals are not delayed: the reader of a pipe could block it for
+          // ever, and there is no file that could be lost.
           return stream.isDirect ? try step() : try TerminationCleanup.delayed(step)
         }
       } else {
@@ -220,7 +223,7 @@ package struct SaveCommand: ToolCommand {
       }
     } catch {
       guard handedOver, let from = source?.path else { throw error }
-      // A stream that stands can be loaded.
+      // A stream that has its name can be loaded.
       guard !stream.isNamed else { throw error.adding("\(from) is exported all the same") }
       throw error.adding(
         "\(from) may have issued its commit and will not save again: ask the destination for an "
@@ -228,7 +231,7 @@ package struct SaveCommand: ToolCommand {
     }
   }
 
-  /// The guest, and the same guest at its later times.
+  /// Opens the guest, and the same guest at the later times of `--round`.
   private func openGuests(
     _ guest: String, _ output: String, _ to: String, _ console: Console
   ) throws -> [GuestReader] {
@@ -264,8 +267,8 @@ package struct SaveCommand: ToolCommand {
         + Spelled.size(summary.bytes))
   }
 
-  /// A source of its own for this one save, with the SEV features its guest runs with. Its keys
-  /// differ from those an instance prepared from the same seed has.
+  /// Makes an instance for this save only, with the SEV_FEATURES of the guest's first vCPU. Its
+  /// keys differ from those of an instance that `svsm-mig-prepare` makes from the same seed.
   private func newInstance(for guest: GuestDescription) throws(MigrationError) -> SVSMInstance {
     var random = seed.source
     if random.isSeeded { random = .seeded(try random.bytes(32, for: "source instance")) }

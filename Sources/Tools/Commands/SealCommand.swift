@@ -7,7 +7,7 @@ internal import Migration
 internal import QEMUStream
 internal import SVSM
 
-/// `svsm-mig-seal`: puts the seal into a plain QEMU stream.
+/// `svsm-mig-seal`: adds the seal to a plain QEMU stream.
 package struct SealCommand: ToolCommand {
   package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-seal",
@@ -61,7 +61,7 @@ package struct SealCommand: ToolCommand {
         .streamKind, "an image of libvirt is not sealed", at: 0,
         expected: "the QEMU stream in it, in a file of its own")
     }
-    // It holds a guest's memory in clear.
+    // The output holds a guest's memory in the clear.
     let sealed = try OutputFile(output, force: outputs.force, permissions: .private)
     var sealer = PlainSealer(
       try input.reader(), RAMAssembly(file: input.positions), to: sealed, crew: jobs.crew)

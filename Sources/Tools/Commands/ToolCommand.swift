@@ -2,7 +2,7 @@ package import ArgumentParser
 internal import Errors
 internal import JSON
 
-/// Facts every tool shares.
+/// Facts that all tools share.
 package enum Toolkit {
   /// What `--version` prints.
   package static let version = "0.1.0"
@@ -10,12 +10,12 @@ package enum Toolkit {
 
 /// A command of one of the tools.
 ///
-/// It declares its options, does its work in `execute` and throws what stops it: a
-/// `MigrationError`, or ArgumentParser's `ValidationError` for a wrong use that only shows at run
-/// time. `ToolEntry` turns either into a message and an exit status.
+/// It declares its options, does its work in `execute`, and throws on failure: a `MigrationError`,
+/// or ArgumentParser's `ValidationError` for wrong usage that is detected only at run time.
+/// `ToolEntry` turns either into a message and an exit status.
 package protocol ToolCommand: ParsableCommand {
   var common: CommonOptions { get }
-  /// Whether results and refusals are wanted as JSON. False unless the command offers it.
+  /// Whether results and refusals are printed as JSON. False unless the command has such an option.
   var wantsJSON: Bool { get }
   /// Does the work. Results go to `console.write`, everything else to its other methods.
   func execute(_ console: Console) throws
@@ -30,7 +30,7 @@ extension ToolCommand {
   }
 }
 
-/// Options of every tool.
+/// The options that every tool has.
 package struct CommonOptions: ParsableArguments {
   @Flag(name: .shortAndLong, help: "Say nothing but refusals and failures.")
   package var quiet = false

@@ -4,10 +4,11 @@ internal import FileIO
 internal import Glibc
 internal import Wire
 
-/// Where every tool begins and ends.
+/// The entry point of every tool.
 ///
-/// Exit status, after `sysexits.h`: 0 done, 64 wrong use, 65 the input was refused, 66 an input
-/// cannot be opened, 70 a fault of ours, 73 an output cannot be made, 74 input or output failed.
+/// Exit statuses, after `sysexits.h`: 0 done, 64 usage error, 65 the input was refused, 66 an input
+/// cannot be opened, 70 a bug in the tool, 73 an output cannot be made, 74 reading or writing
+/// failed.
 package enum ToolEntry {
   /// Parses the arguments of this process, runs the command and ends the process.
   package static func main(_ root: any ParsableCommand.Type) -> Never {
@@ -22,12 +23,13 @@ package enum ToolEntry {
     }
   }
 
-  /// The arguments of this process. Those that are not UTF-8 would become other names.
-  /// - Throws: `ValidationError` for such a one.
+  /// The arguments of this process. An argument that is not UTF-8 would be changed by conversion to
+  /// a string, and so name another file.
+  /// - Throws: `ValidationError` for such an argument.
   private static func arguments() throws -> [String] {
     var arguments: [String] = []
     for index in 1..<max(1, Int(CommandLine.argc)) {
-      // C strings that live as long as the process.
+      // The C strings of the arguments live as long as the process.
       guard let argument = unsafe CommandLine.unsafeArgv[index] else { break }
       guard let text = unsafe String(validatingCString: argument) else {
         let shown = unsafe String(cString: argument)
@@ -63,19 +65,19 @@ package enum ToolEntry {
     } catch let error as MigrationError {
       return console.report(error)
     } catch let status as ExitCode {
-      // It has said what there is to say.
+      // The command has already printed its message.
       return status.rawValue
     } catch {
       return report(error, of: type(of: tool))
     }
   }
 
-  /// Says what ArgumentParser has to say: help and version, or how the tool is used.
+  /// Prints the message of ArgumentParser: help, version, or a usage error.
   private static func report(_ error: any Error, of command: any ParsableCommand.Type) -> Int32 {
     let status = command.exitCode(for: error).rawValue
     let message = command.fullMessage(for: error)
     guard status == 0 else {
-      // It quotes what was given.
+      // The message quotes arguments, whose control characters must be escaped.
       let lines = message.split(separator: "\n", omittingEmptySubsequences: false)
         .map { RenderedText.printable(String($0)) }
       StandardStream.error.say(lines.joined(separator: "\n") + "\n")

@@ -9,7 +9,7 @@ internal import QEMUStream
 internal import SVSM
 internal import Trials
 
-/// `svsm-mig-verify`: checks a stream and says what it could not check.
+/// `svsm-mig-verify`: verifies a stream, and reports what it could not check.
 package struct VerifyCommand: ToolCommand {
   package static let configuration = CommandConfiguration(
     commandName: "svsm-mig-verify",
@@ -161,7 +161,8 @@ package struct VerifyCommand: ToolCommand {
       RAMAssembly(channels: input.channels, file: input.positions), sealedBy: signer,
       crew: jobs.crew)
     let report = try verifier.verify { input.explain($0) }
-    // Of what is damaged nobody knows what it was.
+    // These options do not apply to a plain QEMU stream. A damaged stream is reported as damaged
+    // instead, since its kind is not certain.
     let options = [
       (offer != nil, "offer"), (policy.path != nil, "policy"),
       (!revocation.listFiles.isEmpty, "crl"),

@@ -3,7 +3,7 @@ package enum Base64 {
   private static let alphabet = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-  /// The characters of `bytes` in the alphabet of section 4, padded, without line ends.
+  /// The characters of `bytes` in the alphabet of section 4, with padding, without line ends.
   package static func encode(_ bytes: [UInt8]) -> [UInt8] {
     var text: [UInt8] = []
     for start in stride(from: 0, to: bytes.count, by: 3) {
@@ -18,8 +18,8 @@ package enum Base64 {
     return text
   }
 
-  /// nil unless `text` is whole groups of four characters of section 4, with padding only, and
-  /// rightly, at the end.
+  /// The bytes of `text`; nil unless it consists of whole groups of four characters of section 4,
+  /// with correct padding only at the end.
   package static func decode(_ text: [UInt8]) -> [UInt8]? {
     guard text.count % 4 == 0 else { return nil }
     let padding = text.reversed().prefix { $0 == UInt8(ascii: "=") }.count
@@ -36,7 +36,7 @@ package enum Base64 {
         bytes.append(UInt8(word >> bits & 0xFF))
       }
     }
-    // The bits left over must be zero, or one content would have several texts.
+    // The unused bits must be zero, or the same bytes would have several texts.
     return word & (1 << bits - 1) == 0 ? bytes : nil
   }
 

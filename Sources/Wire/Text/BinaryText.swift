@@ -1,17 +1,20 @@
-/// Bytes written as text, as tools print them and people paste them.
+/// Bytes in the form of text, as tools print them and users paste them.
 package struct BinaryText: Equatable, Sendable {
+  /// The codings of bytes as text.
   package enum Coding: String, Sendable {
-    /// Two digits a byte, of either case, `0x` before the first or not.
+    /// Two digits for each byte, in either case, with or without `0x` before the first.
     case hex
-    /// The alphabet of RFC 4648, section 4 or 5, padded or not.
+    /// The alphabet of RFC 4648, section 4 or 5, with or without padding.
     case base64
   }
 
+  /// The coding of the text.
   package let coding: Coding
+  /// The decoded bytes.
   package let bytes: [UInt8]
 
-  /// What `text` spells; nil when it is neither, or empty. White space is passed over: lines may
-  /// be of any length. A text that is both is hex.
+  /// Decodes `text`; nil when it is neither coding, or empty. White space is ignored, so lines may
+  /// have any length. A text that is valid in both codings is hex.
   package init?(_ text: [UInt8]) {
     let digits = text.filter { !$0.isWhiteSpace }
     guard !digits.isEmpty else { return nil }

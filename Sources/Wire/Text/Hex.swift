@@ -1,8 +1,8 @@
-/// Hexadecimal text of bytes, as tools print and take it.
+/// Hexadecimal text of bytes, as tools print and read it.
 package enum Hex {
   private static let digits = Array("0123456789abcdef".utf8)
 
-  /// Two lower-case digits a byte, first byte first.
+  /// Two lower-case digits for each byte, first byte first.
   package static func encode(_ bytes: some Sequence<UInt8>) -> String {
     var text: [UInt8] = []
     for byte in bytes {
@@ -12,14 +12,14 @@ package enum Hex {
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// A number: `0x`, and as many lower-case digits as it needs, or at least `digits`.
+  /// A number: `0x` and lower-case digits, as many as it needs but at least `digits`.
   package static func number(_ value: some BinaryInteger, digits: Int = 1) -> String {
     let text = String(value, radix: 16)
     return "0x" + String(repeating: "0", count: max(0, digits - text.utf8.count)) + text
   }
 
-  /// Two lower-case digits a byte, and a space between bytes. Makes the text in place: there may be
-  /// megabytes of it.
+  /// Two lower-case digits for each byte, with a space between bytes. The text is made in place,
+  /// since it may have megabytes.
   package static func spaced(_ bytes: Span<UInt8>) -> String {
     guard !bytes.isEmpty else { return "" }
     let count = 3 * bytes.count - 1
@@ -34,7 +34,7 @@ package enum Hex {
     }
   }
 
-  /// The bytes `text` spells, or nil when it holds anything but an even number of hex digits.
+  /// The bytes of a hexadecimal text; nil when it is not an even number of hexadecimal digits.
   package static func decode(_ text: some StringProtocol) -> [UInt8]? {
     var bytes: [UInt8] = []
     var high: UInt8?
@@ -50,7 +50,7 @@ package enum Hex {
     return high == nil ? bytes : nil
   }
 
-  /// The same, with `0x` before the digits or without.
+  /// The same, with or without `0x` before the digits.
   package static func decode(prefixed text: some StringProtocol) -> [UInt8]? {
     decode(text.hasPrefix("0x") || text.hasPrefix("0X") ? text.dropFirst(2) : text[...])
   }

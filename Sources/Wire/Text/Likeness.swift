@@ -1,12 +1,12 @@
 internal import Errors
 
-/// What a file looks like that is not what was expected: a refusal that says so tells its reader
+/// What a file that is not of the expected kind looks like. A message that says so tells its reader
 /// what to do next.
 ///
-/// A guess by the first bytes. Nothing is read because of it.
+/// It is a guess from the first bytes, and only used in messages.
 package enum Likeness: Equatable, Sendable {
   case empty
-  /// Two bytes a character, as some shells redirect.
+  /// Two bytes for each character, as some shells write redirected output.
   case utf16
   case html
   case json(String)
@@ -14,11 +14,12 @@ package enum Likeness: Equatable, Sendable {
   case dump
   case hex
   case base64
-  /// Its first line.
+  /// Other text, by its first line.
   case text(String)
-  /// How many bytes, and the first of them.
+  /// Binary data, by the number of bytes and the first of them.
   case binary(Int, [UInt8])
 
+  /// Makes a guess from the content of a file, or its beginning.
   package init(_ bytes: [UInt8]) {
     guard !bytes.isEmpty else {
       self = .empty
@@ -39,7 +40,7 @@ package enum Likeness: Equatable, Sendable {
     case UInt8(ascii: "<"): self = .html
     case UInt8(ascii: "{"), UInt8(ascii: "["): self = .json(line)
     default:
-      // Words may spell Base64 as well: they have spaces.
+      // Words could be Base64 as well, but have spaces between them.
       let isWords = line.contains(" ")
       switch isWords ? nil : BinaryText(Array(text))?.coding {
       case .hex: self = .hex
@@ -57,7 +58,7 @@ package enum Likeness: Equatable, Sendable {
 }
 
 extension Likeness: CustomStringConvertible {
-  /// One clause, with what to do about it.
+  /// A clause for a message, with advice where there is any.
   package var description: String {
     switch self {
     case .empty: "an empty file"
@@ -72,7 +73,7 @@ extension Likeness: CustomStringConvertible {
     }
   }
 
-  /// The same, for a reader that has looked at what hex digits and Base64 spell.
+  /// The same, for a reader that has already decoded hex digits and Base64.
   package var decodedDescription: String {
     switch self {
     case .hex: "hex digits that spell something else"
@@ -83,13 +84,13 @@ extension Likeness: CustomStringConvertible {
 }
 
 extension [UInt8] {
-  /// Whether this begins as text does: no control character but white space among the first 24
-  /// bytes. A certificate table, a report and DER all have one there.
+  /// Whether this begins like text: the first 24 bytes have no control characters except white
+  /// space. Certificate tables, reports and DER all have some there.
   package var isText: Bool {
     !isEmpty && prefix(24).allSatisfy { $0 >= 0x20 && $0 != 0x7F || $0.isWhiteSpace }
   }
 
-  /// Without the byte order mark that some editors write before UTF-8.
+  /// The bytes without the byte order mark that some editors write before UTF-8.
   package var withoutByteOrderMark: [UInt8] {
     starts(with: [0xEF, 0xBB, 0xBF]) ? Array(dropFirst(3)) : self
   }
