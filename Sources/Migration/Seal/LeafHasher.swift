@@ -1,7 +1,7 @@
 internal import Cryptography
 internal import DequeModule
 package import Errors
-internal import QEMUStream
+package import QEMUStream
 internal import SVSM
 package import Threads
 package import Wire
