@@ -178,6 +178,7 @@ package final class QEMUImport {
     placement.excluded = additions.notRAM
     placement.cmos = try machine.cmosMemory()
     placement.devices = try machine.memoryDevices()
+    placement.sections = Set(machine.sections.map { "\($0.header.name)" })
     return placement
   }
 }

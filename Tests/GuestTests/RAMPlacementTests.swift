@@ -204,6 +204,43 @@ import Testing
     #expect(BlockRole(ofBlock: "/objects/vga.vram", on: machine) == .backend)
   }
 
+  /// Rows: a backend with the name of device memory, its MiB, and the sections of the stream.
+  @Test(
+    "A backend that has the name of a device's memory is not taken for it",
+    arguments: [
+      ("isa-bios", 128, []), ("pc.rom", 64, []), ("pc.bios", 64, []), ("tpm-ppi", 16, []),
+      ("system.flash1", 8, ["0000:00:02.0/vga"]), ("system.flash1", 128, ["pflash_cfi01"]),
+      ("0000:00:05.0/vga.vram", 16, ["0000:00:02.0/vga"]), ("vga.vram", 16, ["e1000"]),
+    ] as [(String, UInt64, Set<String>)])
+  func aNameAloneMakesNoDevice(name: String, size: UInt64, sections: Set<String>) throws {
+    var placement = RAMPlacement(machine: name == "vga.vram" ? "pc-i440fx-3.1" : "pc-q35-7.2")
+    placement.sections = sections
+    let blocks = [
+      try RAMBlock(name: "pc.ram", size: 96 << 20), try RAMBlock(name: name, size: size << 20),
+    ]
+    #expect(refusalCode { _ = try placement.map(blocks) } == .guestMap)
+    placement.excluded = [name]
+    #expect(try placement.map(blocks).ranges.count == 1)
+  }
+
+  /// Rows: memory of a device, its KiB, and the section of the device.
+  @Test(
+    "Memory of a device is none of the guest's where its size and its section fit",
+    arguments: [
+      ("isa-bios", 128, "timer"), ("pc.bios", 256, "timer"), ("system.flash0", 3712, "pflash_cfi01"),
+      ("0000:00:02.0/vga.vram", 16384, "0000:00:02.0/vga"), ("vga.vram", 16384, "0000:00:02.0/vga"),
+      ("0000:00:02.0/vga.vram", 8192, "0000:00:02.0/cirrus_vga"),
+      ("0000:00:02.0/qxl.vram", 65536, "0000:00:02.0/qxl"),
+    ] as [(String, UInt64, String)])
+  func aDeviceKeepsItsMemory(name: String, size: UInt64, section: String) throws {
+    var placement = RAMPlacement(machine: name == "vga.vram" ? "pc-i440fx-3.1" : "pc-q35-7.2")
+    placement.sections = [section]
+    let blocks = [
+      try RAMBlock(name: "pc.ram", size: 96 << 20), try RAMBlock(name: name, size: size << 10),
+    ]
+    #expect(try placement.map(blocks).ranges.count == 1)
+  }
+
   @Test func aPlaceIsReadFromText() {
     #expect(RAMPlace(parsing: "m1") == RAMPlace(block: "m1"))
     #expect(RAMPlace(parsing: "m1@4G") == RAMPlace(block: "m1", gpa: 4 << 30))

@@ -168,7 +168,7 @@ private struct RecipeLine {
   private mutating func label() throws(MigrationError) -> String {
     let text = try word("a label")
     guard let place = PlaceSyntax(text), place.base == .path([.init(name: text)]),
-      !Anatomy.Kind.begins(with: text)
+      !Anatomy.Kind.begins(with: text), PlaceSyntax.Part(rawValue: text) == nil
     else { throw refusal("not a label", text) }
     return text
   }

@@ -38,8 +38,13 @@ struct OutputPlace {
     }
     let name = displayName(text)
     let path = FilePath(text)
-    guard try standing(at: path) != nil else { return OutputPlace(path: path, replaces: false) }
+    guard let found = try standing(at: path) else {
+      return OutputPlace(path: path, replaces: false)
+    }
     guard force else { throw exists(name) }
+    if found.type == .symbolicLink, try existing(path)?.type == .symbolicLink {
+      return OutputPlace(path: try SystemCall.end(ofLink: path), replaces: false)
+    }
     let entries = (try? SystemCall.entries(of: path)) ?? []
     let foreign = entries.first { !isOurs($0) || !isFile($0, in: path) }
     guard entries.contains(marker), foreign == nil else {

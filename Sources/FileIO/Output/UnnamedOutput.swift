@@ -48,6 +48,16 @@ package struct UnnamedOutput: Sendable, Hashable {
   /// Whether the output at the hidden path is a folder.
   package var isFolder: Bool { (try? Stat(filePath))?.type == .directory }
 
+  /// Whether the file at the hidden path begins with `bytes`; false when it cannot be read.
+  package func begins(with bytes: [UInt8]) -> Bool {
+    guard let file = try? open() else { return false }
+    defer { try? file.close() }
+    var found = [UInt8](repeating: 0, count: bytes.count)
+    // The buffer is filled within the call.
+    let count = unsafe found.withUnsafeMutableBytes { unsafe try? file.read(into: $0) }
+    return count == bytes.count && found == bytes
+  }
+
   var filePath: FilePath {
     let text = path.map { CChar(bitPattern: $0) } + [0]
     // The array ends with a zero; an earlier zero would only shorten the path.

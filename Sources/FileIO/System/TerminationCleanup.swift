@@ -10,7 +10,7 @@ internal import Threads
 /// signals, so that the clean-up is ordinary code and not a signal handler; a signal that reaches
 /// another thread is forwarded to this thread.
 package enum TerminationCleanup {
-  /// Prepares for SIGINT, SIGTERM and SIGHUP, and ignores SIGPIPE and SIGXFSZ so that a closed pipe
+  /// Prepares for the signals that end a process, and ignores SIGPIPE and SIGXFSZ so that a closed pipe
   /// and a file that reaches its size limit are write errors. To be called at the start of a tool,
   /// before other threads are started: they inherit the blocked signals. A signal that was ignored
   /// before (as under nohup) remains ignored.
@@ -18,12 +18,22 @@ package enum TerminationCleanup {
     _ = installed
   }
 
+  /// The signals that end a process without being an error of its own, SIGKILL aside (signal(7)).
+  private static let deadly = [
+    SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGXCPU, SIGPOLL,
+    SIGPWR, SIGSTKFLT,
+  ]
+  /// The signals of an error of the process itself. Swift's runtime handles them and prints registers and
+  /// what they point to, which may be keys or pages.
+  private static let faults = [SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGABRT, SIGSYS]
+
   private static let installed: Void = {
+    for number in faults { signal(number, SIG_DFL) }
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     var awaited = sigset_t()
     unsafe sigemptyset(&awaited)
-    for number in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(number) {
+    for number in deadly where !isIgnored(number) {
       unsafe sigaddset(&awaited, number)
     }
     unsafe pthread_sigmask(SIG_BLOCK, &awaited, nil)
@@ -42,7 +52,7 @@ package enum TerminationCleanup {
     if status == 0 {
       pthread_detach(thread)
       waiter.store(UInt(thread), ordering: .releasing)
-      for number in [SIGINT, SIGTERM, SIGHUP] where !isIgnored(number) {
+      for number in deadly where !isIgnored(number) {
         // pthread_kill is one of the few functions that a signal handler may call.
         signal(number) { _ = pthread_kill(pthread_t(waiter.load(ordering: .acquiring)), $0) }
       }

@@ -38,7 +38,7 @@ package final class GuestReader: Sendable {
   package convenience init(bundle path: String) throws(MigrationError) {
     guard isFolder(path) else {
       // Opening tells the reasons apart: the folder is missing, or the path names something else.
-      let file = try InputFile(path)
+      let file = try InputFile(path, .regular)
       throw MigrationError(
         .guestManifest, "\(file.name) is not a guest bundle", expected: "a folder", got: "a file")
     }

@@ -173,7 +173,7 @@ package final class RawImageWriter: GuestMemoryOutput {
   private let size: UInt64
 
   /// - Parameters:
-  ///   - path: a file; standard output cannot be written by position and is not possible.
+  ///   - path: a file; standard output, a device and a fifo cannot be written by position.
   ///   - force: whether an existing file may be replaced.
   ///   - size: bytes of the block.
   /// - Throws: `OUTPUT-CREATE`, `OUTPUT-EXISTS`, `IO-WRITE`.
@@ -186,7 +186,7 @@ package final class RawImageWriter: GuestMemoryOutput {
         .outputCreate, "a raw image is not written in order", expected: "a file",
         got: "standard output")
     }
-    file = try OutputFile(path, force: force, permissions: permissions)
+    file = try OutputFile(path, force: force, permissions: permissions, mustStay: true)
     self.size = size
     try file.resize(to: size)
   }

@@ -56,6 +56,8 @@ package struct RAMPlacement: Sendable {
   package var cmos: CMOSMemory?
   /// Devices that plug in memory, by path. The names of their RAM blocks begin with the path.
   package var devices: [String: MemoryDevice] = [:]
+  /// Names of the stream's sections; nil when they are not known.
+  package var sections: Set<String>?
   /// The user's statements. If any block has no address, the blocks without address are all of main
   /// memory, in this order.
   package var places: [RAMPlace] = []
@@ -119,8 +121,15 @@ package struct RAMPlacement: Sendable {
     block.name.lastIndex(of: "/").flatMap { devices[String(block.name[..<$0])] }
   }
 
+  /// Whether a block is memory of a device or of firmware: its name says so, and neither its size nor the
+  /// sections of the stream speak against it.
   private func isDevice(_ block: RAMBlock) -> Bool {
-    BlockRole(ofBlock: block.name, on: machine) == .device && device(of: block) == nil
+    guard BlockRole(ofBlock: block.name, on: machine) == .device, device(of: block) == nil else {
+      return false
+    }
+    let name = block.name.split(separator: "/", omittingEmptySubsequences: false).last ?? ""
+    let path = block.name.prefix(upTo: name.startIndex)
+    return DeviceMemory.known(name)?.fits(block, path: path, among: sections) ?? true
   }
 
   private static func list(_ names: [String]) -> String {

@@ -147,6 +147,13 @@ struct StreamAudit: ~Copyable {
     let offset = stream.reader.payloadOffset
     session = (data, offset)
     var keyOwner = instance
+    if let instance, try !instance.mayHaveRestored(data) {
+      do throws(MigrationError) {
+        try instance.requireReady(as: .destination)
+      } catch {
+        try findings.note(error, about: .freshness)
+      }
+    }
     if let offer {
       findings.look(at: .recipient)
       do throws(MigrationError) {

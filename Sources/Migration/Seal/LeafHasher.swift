@@ -94,8 +94,8 @@ package final class LeafHasher {
         crew.finish(group)
         if let error = group.error { throw error }
       }
-      leaves.append(
-        group.leaves.span.extracting(index * Self.hashSize..<(index + 1) * Self.hashSize))
+      let found = group.leaves
+      leaves.append(found.span.extracting(index * Self.hashSize..<(index + 1) * Self.hashSize))
       length += UInt64(group.length)
       if index + 1 == group.count {
         group.removeAll()
@@ -152,10 +152,14 @@ private final class ChunkGroup: WorkItem, @unchecked Sendable {
 
   private func hashInLanes() {
     let (first, second, third) = (chunks[0], chunks[1], chunks[2])
-    var output = leaves.mutableSpan
+    // Taken out while it is filled: a span of a property would outlive this call's access to it.
+    var digests = leaves
+    leaves = []
+    var output = digests.mutableSpan
     SHA256Lanes.hash(
       prefix: Self.leafMark.span, first.buffer.span.extracting(first.range),
       second.buffer.span.extracting(second.range), third.buffer.span.extracting(third.range),
       into: &output)
+    leaves = digests
   }
 }

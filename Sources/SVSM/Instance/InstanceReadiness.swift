@@ -11,6 +11,14 @@ extension SVSMInstance {
       got: "\(stage)")
   }
 
+  /// Whether the instance has restored, or is restoring, the guest of the session that `data` begins.
+  package func mayHaveRestored(_ data: TransferData) throws(MigrationError) -> Bool {
+    switch state {
+    case .restoring(let session, _), .imported(let session): try data.digest() == session
+    case .ready, .exported, .resumed, .aborted: false
+    }
+  }
+
   /// Why the instance cannot begin a migration on `side`, and what to do about it; nil when it can.
   private func refusal(as side: Side) -> (code: ErrorCode, what: String)? {
     switch (stage, side) {

@@ -153,13 +153,16 @@ extension SVSMInstance {
         .abortState, "this instance has issued no commit: there is nothing to give back",
         in: .instance, at: Self.stageOffset, expected: "\(Stage.exported)", got: "\(stage)")
     }
-    guard token.offerDigest == peer.offerDigest else {
+    // The key is the destination. Its offer may have changed on the way, where no check of this source
+    // reaches: then its own abort must still give the guest back.
+    let isSigned = try token.isSigned(by: peer.publicKey)
+    guard isSigned || token.offerDigest == peer.offerDigest else {
       throw AbortToken.refusal(.abortPeer, "abort is of another destination", \.offerDigest)
     }
     guard token.session.map({ $0 == session }) ?? true else {
       throw AbortToken.refusal(.abortSession, "abort is of another session", \.session)
     }
-    guard try token.isSigned(by: peer.publicKey) else {
+    guard isSigned else {
       throw AbortToken.refusal(.abortSignature, "signature of the abort is wrong", \.signatureR)
     }
     guard acceptsSeeded || !peer.flags.contains(.seeded) else {

@@ -71,6 +71,12 @@ package struct GuestCreateCommand: ToolCommand {
 
   package init() {}
 
+  package func validate() throws {
+    guard secretsPage.value % 4096 == 0 else {
+      throw ValidationError("--secrets-page takes the address of a page: a multiple of 4096.")
+    }
+  }
+
   package func execute(_ console: Console) throws {
     var guest = SyntheticGuest(memory: memory.value)
     guest.vcpus = vcpus

@@ -87,7 +87,7 @@ package struct GuestExportCommand: ToolCommand {
     // The export has private memory in the clear.
     let file = try OutputFile(output, force: outputs.force, permissions: .private)
     let progress = console.startProgress("exporting", total: export.memorySize)
-    try export.write(to: file, isSequential: output == "-") { progress.update($0) }
+    try export.write(to: file, isSequential: file.isDirect) { progress.update($0) }
     try file.commit()
     let description = reader.description
     console.note(

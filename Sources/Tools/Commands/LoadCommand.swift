@@ -171,10 +171,17 @@ package struct LoadCommand: ToolCommand {
       throw ValidationError("The guest waits for a name, and standard output is none.")
     }
     guard let outputFormat, let guest, guest.isThere else { return }
-    guard (outputFormat == .bundle) == guest.isFolder else {
+    let isStream = guest.begins(with: Array("QEVM".utf8))
+    let format: GuestLoad.Format = guest.isFolder ? .bundle : isStream ? .qemu : .raw
+    guard outputFormat == format else {
+      let kind =
+        switch format {
+        case .bundle: "a bundle"
+        case .raw: "a raw image"
+        case .qemu: "a QEMU stream"
+        }
       throw ValidationError(
-        "The guest that waits for its name is \(guest.isFolder ? "a bundle" : "a file"): it only gets "
-          + "a name, and no other format.")
+        "The guest that waits for its name is \(kind): it only gets a name, and no other format.")
     }
   }
 
