@@ -177,9 +177,13 @@ import Wire
     try refuseSame(try InputFile("/dev/null").identity, as: "/dev/null")
   }
 
-  @Test func aSignalRemovesWhatIsUnfinished() async throws {
+  @Test(
+    "A signal that ends the process removes what is unfinished",
+    arguments: [SIGTERM, SIGUSR1, SIGALRM, SIGXCPU])
+  func aSignalRemovesWhatIsUnfinished(number: CInt) async throws {
     let path = scratch.path
-    await #expect(processExitsWith: .signal(SIGTERM)) { [path = path as String] in
+    await #expect(processExitsWith: .signal(number)) {
+      [path = path as String, number = number as CInt] in
       TerminationCleanup.install()
       let file = try OutputFile("\(path)/file")
       let folder = try OutputFolder("\(path)/folder", marker: "m") { _ in true }
@@ -187,7 +191,7 @@ import Wire
       try file.write(text: "x")
       let made = try FileManager.default.contentsOfDirectory(atPath: path)
       guard made.count == 2 else { exit(1) }
-      kill(getpid(), SIGTERM)
+      kill(getpid(), number)
       while true { sleep(1) }
     }
     #expect(try scratch.names == [])

@@ -227,7 +227,8 @@ import Testing
   @Test(
     "Memory of a device is none of the guest's where its size and its section fit",
     arguments: [
-      ("isa-bios", 128, "timer"), ("pc.bios", 256, "timer"), ("system.flash0", 3712, "pflash_cfi01"),
+      ("isa-bios", 128, "timer"), ("pc.bios", 256, "timer"),
+      ("system.flash0", 3712, "pflash_cfi01"),
       ("0000:00:02.0/vga.vram", 16384, "0000:00:02.0/vga"), ("vga.vram", 16384, "0000:00:02.0/vga"),
       ("0000:00:02.0/vga.vram", 8192, "0000:00:02.0/cirrus_vga"),
       ("0000:00:02.0/qxl.vram", 65536, "0000:00:02.0/qxl"),

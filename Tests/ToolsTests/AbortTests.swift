@@ -116,6 +116,63 @@ extension Scratch {
     #expect(!shop.exists("abort"))
   }
 
+  /// The offer as it came to the source, with one bit of its certificates changed: no check of the source may
+  /// look at that byte, and the guest must not be lost for it.
+  @Test("an offer damaged on the way is refused, or its destination can still give the guest back")
+  func aDamagedOfferLosesNoGuest() throws {
+    let shop = try shop()
+    let offer = try shop.read("third.offer")
+    var (refused, taken) = (0, 0)
+    for byte in stride(from: MigrationData.Layout.size, to: offer.count, by: 83) {
+      var damaged = offer
+      damaged[byte] ^= 1
+      try shop.write("damaged.offer", damaged)
+      try shop.prepare("source", chip: 1)
+      let saved = try shop.run(
+        "save",
+        "@guest -o @damaged --force --from @source.svsm --to @damaged.offer --trust @root.pem")
+      if saved.status != 0 {
+        refused += 1
+        continue
+      }
+      taken += 1
+    }
+    #expect(refused > 50 && taken == 0, "\(refused) refused, \(taken) taken")
+  }
+
+  @Test("the key of a destination decides whose abort it is, not the digest of its offer")
+  func anAbortIsOfItsKey() throws {
+    let shop = try shop()
+    try shop.must("load", abort)
+    let token = try AbortToken(shop.read("abort"))
+    let source = try SVSMInstance(shop.read("here.svsm"))
+    // As if the source had answered an offer that was damaged on the way.
+    var damaged = source.encoded()
+    let digest = SVSMInstance.Layout.range(of: \.peerOffer)
+    damaged[digest.lowerBound] ^= 1
+    let other = try SVSMInstance(damaged)
+    #expect(try other.resumed(after: token, acceptsSeeded: false).stage == .resumed)
+    let stranger = try SVSMInstance(shop.read("third.svsm")).giving(up: nil).abortToken(naming: nil)
+    #expect(
+      refusalCode { _ = try source.resumed(after: stranger, acceptsSeeded: false) } == .abortPeer)
+  }
+
+  @Test("verify says of an instance that would not load the stream what the load says")
+  func verifySaysThatAnInstanceWouldNotLoad() throws {
+    let shop = try shop()
+    let verify = "@stream --instance @there.svsm --trust @root.pem"
+    try shop.must("verify", verify)
+    try shop.must("load", load)
+    // It has restored this guest.
+    try shop.must("verify", verify)
+    let second = try self.shop()
+    try second.must("load", abort)
+    try second.run("load", load).requireRefusal(.instanceAborted)
+    try second.run("verify", verify).requireRefusal(.instanceAborted)
+    let found = try second.run("verify", verify + " --json")
+    #expect(found.text.contains("\"INSTANCE-ABORTED\""))
+  }
+
   /// Rows: byte of the abort, code of the resume when it is flipped; nil cuts the abort there.
   @Test(
     "no byte of an abort can be changed",
