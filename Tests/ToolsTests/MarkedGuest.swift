@@ -82,6 +82,14 @@ struct MarkedGuest: Sendable, CustomStringConvertible {
     if let cmos {
       append("mc146818rtc", 9, CMOS.bytes(below: cmos.below << 10, above: cmos.above << 10))
     }
+    // A display has a section, and firmware in flash one for each part.
+    for (index, block) in blocks.enumerated() {
+      if block.name.hasSuffix("vga.vram") {
+        append("\(block.name.dropLast("vga.vram".count))vga", 100 + UInt32(index), [1, 2, 3])
+      } else if block.name.hasPrefix("system.flash") {
+        append("pflash_cfi01", 100 + UInt32(index), [1, 2, 3])
+      }
+    }
     for (index, device) in devices.enumerated() {
       var body: [UInt8] = []
       body.append(bigEndian: device.gpa << 10)
