@@ -1,4 +1,5 @@
 import Errors
+import JSON
 import QEMUStream
 import Testing
 import Wire
