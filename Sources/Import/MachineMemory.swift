@@ -20,38 +20,23 @@ extension MachineRecorder {
     return CMOSMemory(section.body.span)
   }
 
-  /// The virtio-mem devices by path, and where those of QEMU 8 and later say that their memory lies.
-  ///
-  /// Their section `PATH/virtio-mem-device-early` (hw/virtio/virtio-mem.c) begins with
-  ///
-  ///     offset  size  field
-  ///          0     8  addr         guest-physical address, big-endian
-  ///          8     8  region_size  bytes, big-endian
-  ///
-  /// In older streams the same stands behind fields of the transport that nothing describes.
-  /// - Throws: `STREAM-TRUNCATED` when a section is too short for that.
-  func memoryDevices() throws(MigrationError) -> [String: MemoryDevice] {
-    var devices: [String: MemoryDevice] = [:]
+  /// The virtio-mem devices by path, and what their sections say of their memory.
+  /// - Parameter blocks: all of the stream.
+  func memoryDevices(_ blocks: [Guest.RAMBlock]) -> [String: MemoryDevice] {
+    var found = PluggedSections()
     for section in sections {
-      let name = "\(section.header.name)"
-      if let path = name.path(before: "/virtio-mem-device-early") {
-        do throws(MigrationError) {
-          var cursor = ByteCursor(section.body.span, at: section.offset)
-          devices[path] = MemoryDevice(gpa: try cursor.read(), size: try cursor.read())
-        } catch {
-          throw error.within(.file(name))
-        }
-      } else if let path = name.path(before: "/virtio-mem"), devices[path] == nil {
-        devices[path] = MemoryDevice()
+      if let section = PluggedMemory.Section(section.header, body: section.body) {
+        found.take(section)
       }
     }
+    var devices: [String: MemoryDevice] = [:]
+    for path in found.paths { devices[path] = MemoryDevice() }
+    for block in blocks {
+      guard let memory = found.memory(ofBlock: block.name, length: block.size),
+        let end = block.name.lastIndex(of: "/")
+      else { continue }
+      devices[String(block.name[..<end])] = MemoryDevice(gpa: memory.gpa, plugged: memory.plugged)
+    }
     return devices
-  }
-}
-
-extension String {
-  /// What is before `suffix`; nil when it does not end so.
-  fileprivate func path(before suffix: String) -> String? {
-    hasSuffix(suffix) ? String(dropLast(suffix.count)) : nil
   }
 }

@@ -49,6 +49,7 @@ package final class QEMUImport {
     guard !blocks.isEmpty else {
       throw MigrationError(.ramList, "stream has no RAM", at: end, expected: "section ram")
     }
+    try requirePages(of: reader.ram, at: end)
     try assembly.finish()
     for block in blocks.indices { try assembly.requireWhole(block, at: end) }
     var guest = try describe(reader, at: end)
@@ -72,9 +73,10 @@ package final class QEMUImport {
       }
     }
     try machine.take(event, from: &reader)
+    if case .section(let header) = event { try assembly.take(header, from: &reader) }
     switch event {
     case .ram(.blockList): try begin(reader, memory)
-    case .ram(let record): try assembly.take(record, from: reader.input)
+    case .ram(let record): try assembly.take(record, from: reader.input, page: reader.ram.page)
     case .command(let command) where command.code == .postcopyRAMDiscard:
       try assembly.discard(command)
     case .description: _ = try reader.requireDescription()
@@ -93,6 +95,7 @@ package final class QEMUImport {
   ) throws(MigrationError) {
     let ram = reader.ram
     let end = reader.input.offset
+    try requirePages(of: ram, at: end)
     try ram.requireMemory(at: end)
     for block in ram.blocks {
       guard let name = String(validating: block.name.bytes, as: UTF8.self) else {
@@ -104,6 +107,16 @@ package final class QEMUImport {
     }
     try assembly.begin(
       ram, of: reader.configuration, into: GuestRAM(try memory(blocks.map(\.size))))
+  }
+
+  /// Refuses a machine whose pages are not a guest's.
+  /// - Throws: `STREAM-CONFIGURATION`.
+  private func requirePages(of ram: RAMDecoder, at offset: UInt64) throws(MigrationError) {
+    guard ram.page == .x86 else {
+      throw MigrationError(
+        .configuration, "no guest has pages of this size", in: .ram, at: offset, expected: "4096",
+        got: "\(ram.page.size)")
+    }
   }
 
   // MARK: The rest
@@ -136,7 +149,7 @@ package final class QEMUImport {
     by described: DescribedSections?, _ budget: inout ElementBudget
   ) throws(MigrationError) -> JSON {
     if let described {
-      guard let device = described[header.key] else {
+      guard let device = described[header] else {
         throw MigrationError(
           .vmdescriptionMismatch, "VM description lacks a section", at: header.offset)
       }
@@ -177,7 +190,7 @@ package final class QEMUImport {
     placement.places = additions.places
     placement.excluded = additions.notRAM
     placement.cmos = try machine.cmosMemory()
-    placement.devices = try machine.memoryDevices()
+    placement.devices = machine.memoryDevices(blocks)
     placement.sections = Set(machine.sections.map { "\($0.header.name)" })
     return placement
   }

@@ -39,7 +39,7 @@ package struct DecodedDevice {
       of entry: KeptBodies.Entry
     ) -> Result<DeviceState, MigrationError> {
       do throws(MigrationError) {
-        guard let device = described?[entry.header.key] else {
+        guard let device = described?[entry.header] else {
           throw MigrationError(.vmdescriptionMissing, "no description of this section was read")
         }
         let body = entry.body

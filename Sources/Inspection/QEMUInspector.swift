@@ -66,11 +66,14 @@ package final class QEMUInspector {
       found.sections.end(at: header.offset, footer: footer)
       found.sections.begin(header)
       try keepBody(header)
+      try assembly.take(header, from: &reader)
     case .unreadable(let header):
       found.sections.end(at: header.offset, footer: footer)
       found.unread = header
     case .ram(.blockList): try begin()
-    case .ram(let record): try assembly.take(record, from: reader.input)
+    case .ram(let record):
+      pages.found.page = reader.ram.page
+      try assembly.take(record, from: reader.input, page: reader.ram.page)
     case .command(let command):
       found.sections.end(at: command.offset, footer: footer)
       if found.commands.count < 1024 { found.commands.append(command) }
@@ -100,7 +103,7 @@ package final class QEMUInspector {
     var seen: Set<SectionKey> = []
     return found.sections.lines.elements.compactMap { line in
       let key = line.header.key
-      guard line.header.name != RAMSection.name, described?[key] == nil else { return nil }
+      guard line.header.name != RAMSection.name, described?[line.header] == nil else { return nil }
       return seen.insert(key).inserted ? key : nil
     }
   }
@@ -108,6 +111,7 @@ package final class QEMUInspector {
   // MARK: RAM
 
   private func begin() throws(MigrationError) {
+    pages.found.page = reader.ram.page
     found.blocks = reader.ram.blocks.map { ($0.name.description, $0.length) }
     if options.hashesRAM {
       try reader.ram.requireMemory(at: reader.input.offset)

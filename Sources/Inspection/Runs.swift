@@ -89,15 +89,19 @@ package struct SharedPages {
   package private(set) var runs = BoundedList<SharedRun>()
   package private(set) var content: UInt64 = 0
   package private(set) var zero: UInt64 = 0
+  /// What is counted.
+  package var page = TargetPage.x86
   private var open: SharedRun?
 
   /// Takes in `count` pages from one on.
-  package mutating func note(_ page: RAMPage, count: UInt64 = 1, isZero: Bool) {
+  package mutating func note(_ place: RAMPage, count: UInt64 = 1, isZero: Bool) {
     if isZero { zero += count } else { content += count }
-    if open.map({ $0.block == page.block && page.offset == $0.offset &+ $0.pages &* 4096 }) != true
-    {
+    let follows = open.map {
+      $0.block == place.block && place.offset == $0.offset &+ $0.pages &<< page.bits
+    }
+    if follows != true {
       close()
-      open = SharedRun(block: page.block, offset: page.offset)
+      open = SharedRun(block: place.block, offset: place.offset)
     }
     if isZero { open?.zero += count } else { open?.content += count }
   }

@@ -129,7 +129,8 @@ private final class Collector {
     case .seal(let seal): found.seal = seal
     case .vmdescription:
       found.descriptionSize = payload.count
-      found.description = try VMDescription(parsing: Array(copying: payload), at: offset)
+      found.description = try VMDescription(
+        parsing: Array(copying: payload), at: offset, isOurs: true)
     case .skipped, .eof, .end: break
     }
   }
@@ -141,7 +142,7 @@ private final class Collector {
 
   private func takeShared(_ record: RAMRecord, _ payload: Span<UInt8>, at offset: UInt64) {
     guard let page = record.page else { return }
-    let isZero = record.payloadSize == 0
+    let isZero = record.payloadSize(page: Page.size) == 0
     found.sharedPages.note(page, isZero: isZero)
     guard let place = found.page?.place, place.block == page.block, place.offset == page.offset
     else { return }

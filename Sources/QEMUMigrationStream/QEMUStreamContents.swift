@@ -57,7 +57,8 @@ public struct QEMUStreamContents: Sendable {
   ) throws(MigrationError) {
     let file = BytesInMemory(bytes)
     let assembly = RAMAssembly(file: file)
-    var reader = QEMUStreamReader(StreamInput(ArraySource(bytes)), file: file)
+    var reader = QEMUStreamReader(
+      StreamInput(ArraySource(bytes)), description: description, file: file)
     while true {
       switch try reader.next() {
       case .configuration:
@@ -70,7 +71,7 @@ public struct QEMUStreamContents: Sendable {
         try memory?.begin(blocks)
         try assembly.begin(reader.ram, of: reader.configuration, into: memory)
         try visit(.blocks(blocks))
-      case .ram(let record): try assembly.take(record, from: reader.input)
+      case .ram(let record): try assembly.take(record, from: reader.input, page: reader.ram.page)
       case .command(let command):
         if command.code == .postcopyRAMDiscard { try assembly.discard(command) }
         try visit(.command(command.code.name))
@@ -81,6 +82,13 @@ public struct QEMUStreamContents: Sendable {
         return try assembly.flush()
       case .section, .unreadable, .mappedPages, .endOfSections: break
       }
+    }
+  }
+
+  /// The description at the end, when there is one that can be read.
+  private var description: VMDescription? {
+    VMDescription.locate(inTail: bytes.span).flatMap {
+      try? VMDescription(parsing: Array(bytes[$0]))
     }
   }
 

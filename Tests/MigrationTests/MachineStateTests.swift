@@ -28,6 +28,10 @@ import Wire
     state.entries.append(.command(StreamCommand(.switchoverStart)))
     state.entries.append(
       .section(SectionHeader(.full, id: 4, name: "timer", version: 2), body: []))
+    // Another device of that name, as some of QEMU's are.
+    var second = SectionHeader(.full, id: 6, name: "timer", version: 2)
+    second.repetition = 1
+    state.entries.append(.section(second, body: [0xd1, 0xd2]))
     state.entries.append(.rest([0xb1, 0, 0, 0, 0xb2]))
     return state
   }()
@@ -147,7 +151,7 @@ import Wire
       [.section(SectionHeader(.start, id: 7, name: "tpm-x", version: 1), body: [])],
       [
         .section(SectionHeader(.full, id: 7, name: "a", version: 1), body: []),
-        .section(SectionHeader(.full, id: 8, name: "a", version: 1), body: []),
+        .section(SectionHeader(.full, id: 7, name: "b", version: 1), body: []),
       ],
       [.rest([1]), .command(StreamCommand(.switchoverStart))],
     ] as [[MachineState.Entry]])
@@ -163,7 +167,7 @@ import Wire
     arguments: [
       (0, [0, 1, 2]), (3, [1, 2, 3]), (6, [0, 1, 3]), (7, [0, 1, 3]), (8, [1, 2, 3]),
       (9, [0, 2, 3]),
-      (10, [0, 1, 3]),
+      (10, [1, 2, 3]), (11, [0, 1, 3]),
     ] as [(Int, [UInt8])])
   func aBodyIsTakenFromItsPlaceAlone(entry: Int, places: [UInt8]) throws {
     let (whole, destination) = try stream()

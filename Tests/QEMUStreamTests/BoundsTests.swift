@@ -24,7 +24,7 @@ import Wire
     for _ in 0..<pages.count + 2 {
       let record = try decoder.next(from: input)
       if record == .blockList { try assembly.begin(decoder, of: nil, into: nil) }
-      try assembly.take(record, from: input)
+      try assembly.take(record, from: input, page: decoder.page)
     }
     return (assembly, decoder, input)
   }

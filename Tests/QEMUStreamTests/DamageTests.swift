@@ -54,7 +54,7 @@ import Testing
           }
         case .ram(.blockList):
           try assembly.begin(reader.ram, of: reader.configuration, into: NoStore())
-        case .ram(let record): try assembly.take(record, from: reader.input)
+        case .ram(let record): try assembly.take(record, from: reader.input, page: reader.ram.page)
         case .command(let command) where command.code == .postcopyRAMDiscard:
           try assembly.discard(command)
         case .end: return try assembly.finish()

@@ -68,7 +68,7 @@ final class ArrayFile: PositionedSource {
     while true {
       switch try reader.next() {
       case .ram(.blockList): try assembly.begin(reader.ram, of: reader.configuration, into: store)
-      case .ram(let record): try assembly.take(record, from: reader.input)
+      case .ram(let record): try assembly.take(record, from: reader.input, page: reader.ram.page)
       case .end:
         try assembly.finish()
         for block in 0..<2 { #expect(assembly.missingPages(of: block) == 0) }
@@ -88,7 +88,7 @@ final class ArrayFile: PositionedSource {
   /// Bytes of the first header that are changed, and what is said at which byte of it.
   @Test(
     arguments: [
-      (3, 2, ErrorCode.ramData, 0), (10, 0x20, .ramData, 4), (11, 1, .ramData, 4),
+      (3, 2, ErrorCode.ramData, 0), (10, 0x11, .ramData, 4), (11, 1, .ramData, 4),
       (12, 0xFF, .ramData, 20), (19, 0, .ramData, 12), (27, 1, .ramData, 20),
       (20, 0xFF, .streamTruncated, nil),
       (26, 0, .ramData, 20), (21, 1, .streamTruncated, nil),

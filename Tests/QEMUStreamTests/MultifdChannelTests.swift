@@ -61,6 +61,18 @@ enum SmallChannel {
     #expect(channel.id == 3 && channel.packets == 3)
   }
 
+  /// What the second connection of a postcopy-preempt migration holds: nothing but the end, or pages.
+  @Test(
+    arguments: [
+      [0, 0, 0, 0, 0, 0, 0, 0x10], [0, 0, 0, 0, 0, 0, 0x20, 0x08, 6, 0x70],
+      [0, 0, 0, 0, 0, 0x10, 0, 0x02, 6],
+    ] as [[UInt8]])
+  func aChannelOfPostcopyPreemptIsNamed(bytes: [UInt8]) {
+    let refusal = #expect(throws: MigrationError.self) { try read(bytes) }
+    #expect(refusal?.code == .channelSyntax)
+    #expect(refusal.map { "\($0)".contains("postcopy-preempt") } == true)
+  }
+
   @Test func deviceStateIsPassedOver() throws {
     var state: [UInt8] = [0x11, 0x22, 0x33, 0x44, 0, 0, 0, 1, 0, 0, 0, 0x40]
     state += [UInt8](repeating: 0x61, count: 256) + [0, 0, 0, 0, 0, 0, 0, 5, 1, 2, 3, 4, 5]

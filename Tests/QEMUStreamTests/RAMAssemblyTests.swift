@@ -77,7 +77,7 @@ final class MemoryStore: RAMStore {
     for _ in 0...pieces.count {
       let record = try decoder.next(from: input)
       if record == .blockList { try assembly.begin(decoder, of: configuration, into: store) }
-      try assembly.take(record, from: input)
+      try assembly.take(record, from: input, page: decoder.page)
     }
     if finishes { try assembly.finish() }
     return assembly

@@ -15,7 +15,7 @@ import Wire
     if before == 1 { encoder.continue(block: 1) }
     let prefix = encoder.prefixSize(ofBlock: 1)
     #expect(prefix == (before == 1 ? 8 : 16))
-    let stride = RAMEncoder.continuedPrefix + RAMSection.pageSize
+    let stride = RAMEncoder.continuedPrefix + Page.size
     var buffer = [UInt8](repeating: 0, count: 3 + prefix + 8 * stride)
     for page in 0..<8 where zeros >> page & 1 == 0 {
       for index in 0..<4096 {
@@ -45,7 +45,7 @@ import Wire
       let place = RAMPage(block: 1, offset: 0x3000 + UInt64(index) * 4096)
       let record = try decoder.next(from: input)
       #expect(record == (zeros >> index & 1 == 1 ? .zero(place) : .page(place)))
-      if record.payloadSize > 0 {
+      if record.payloadSize(page: Page.size) > 0 {
         #expect(Array(copying: input.bytes.extracting(first: 4096)) == pages[index])
       }
     }

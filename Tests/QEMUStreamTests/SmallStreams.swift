@@ -139,7 +139,7 @@ extension VMDescription.Body {
 extension RAMEncoder {
   /// A whole page record: of a page with content, or without any, hence zero.
   mutating func append(_ page: RAMPage, _ content: [UInt8]? = nil, to output: inout [UInt8]) {
-    var buffer = [UInt8](repeating: 0, count: RAMEncoder.maximumPrefix + RAMSection.pageSize)
+    var buffer = [UInt8](repeating: 0, count: RAMEncoder.maximumPrefix + Page.size)
     var span = buffer.mutableSpan
     if let content { span.copy(content.span, to: prefixSize(ofBlock: page.block)) }
     let size = encode(&span, at: 0, page, count: 1, isHole: content == nil).size

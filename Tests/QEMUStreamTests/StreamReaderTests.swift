@@ -295,7 +295,7 @@ import Wire
     ),
     (
       "5145564d 00000003 07 00000000 05 1e 636f6e66696775726174696f6e2f7461726765742d706167652d"
-        + "62697473 00000001 0000000e", .configuration
+        + "62697473 00000001 00000011", .configuration
     ),
     (
       "5145564d 00000003 07 00000000 05 1a 636f6e66696775726174696f6e2f6361706162696c6974696573"
@@ -339,11 +339,11 @@ import Wire
   @Test func sectionsHaveALimit() throws {
     var table = SectionTable(limit: 2)
     for id: UInt32 in 1...2 {
-      try table.open(SectionHeader(.full, id: id, name: "x", instance: id, version: 1))
+      var header = SectionHeader(.full, id: id, name: "x", instance: id, version: 1)
+      try table.open(&header)
     }
-    let refusal = #expect(throws: MigrationError.self) {
-      try table.open(SectionHeader(.full, id: 3, name: "x", instance: 3, version: 1))
-    }
+    var third = SectionHeader(.full, id: 3, name: "x", instance: 3, version: 1)
+    let refusal = #expect(throws: MigrationError.self) { try table.open(&third) }
     #expect(refusal?.code == .sectionID)
   }
 

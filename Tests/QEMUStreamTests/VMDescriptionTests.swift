@@ -96,7 +96,7 @@ import Wire
   ])
   func aDescriptionWithoutWhatLengthsNeedIsRefused(text: String) {
     let refusal = #expect(throws: MigrationError.self) {
-      try VMDescription(parsing: Array(text.utf8))
+      try VMDescription(parsing: Array(text.utf8), isOurs: true)
     }
     #expect(refusal?.code == .vmdescriptionSyntax)
   }

@@ -20,7 +20,7 @@ import Wire
     "destination.offer": "golden/destination.offer", "root.pem": "golden/root.pem",
     "qemu": "qemu/pc100-boot/stream.xz", "old-qemu": "qemu/pc2.0-boot/stream.xz",
     "cancelled": "qemu/pc72-boot-cancelled/stream.xz",
-    "libvirt": "qemu/libvirt72-pc-raw/image.xz",
+    "libvirt": "qemu/libvirt72-pc-raw/image.xz", "board": "qemu/arm-72-microbit/stream.xz",
     "main": "qemu/q35-72-boot-multifd-zstd/main.xz",
     "multifd": "qemu/q35-72-boot-multifd-zstd/multifd-0.xz",
     "milan": "attestation/milan-v3-ccf.report.bin",
@@ -37,7 +37,7 @@ import Wire
     (inspect, "inspect", "@cut --json --sections --devices", 65),
     (inspect, "inspect", "@qemu --json --sections --devices", 0),
     (inspect, "inspect", "@old-qemu --json --ram-hashes", 0),
-    (inspect, "inspect", "@libvirt --json", 0),
+    (inspect, "inspect", "@libvirt --json", 0), (inspect, "inspect", "@board --json", 0),
     (inspect, "inspect", "@main --json --ram-hashes --channel @multifd", 65),
     (inspect, "inspect", "@cancelled --json --allow-incomplete", 0),
     (

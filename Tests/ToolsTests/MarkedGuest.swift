@@ -94,6 +94,11 @@ struct MarkedGuest: Sendable, CustomStringConvertible {
       var body: [UInt8] = []
       body.append(bigEndian: device.gpa << 10)
       body.append(bigEndian: device.size << 10)
+      // Of one page a block, all of them plugged in: at most 64.
+      body.append(bigEndian: UInt64(4096))
+      body.append(bigEndian: UInt32(0))
+      body.append(bigEndian: device.size << 10)
+      body.append(bigEndian: UInt64(1) << (device.size / 4) - 1)
       append("\(device.path)/virtio-mem-device-early", 10 + UInt32(index), body)
     }
   }

@@ -142,9 +142,9 @@ class Machine:
         path = self.folder / "serial.log"
         return path.read_text("latin-1") if path.exists() else ""
 
-    def memory(self, address, size):
+    def memory(self, address, size, command="pmemsave"):
         """Bytes of guest-physical memory, read through the monitor."""
-        self.command("pmemsave", val=address, size=size, filename="memory")
+        self.command(command, val=address, size=size, filename="memory")
         path = self.folder / "memory"
         try:
             return path.read_bytes()

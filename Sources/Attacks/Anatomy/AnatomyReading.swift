@@ -129,12 +129,13 @@ private struct AnatomyBuilder {
 
   private mutating func note(_ record: RAMRecord, payload: UInt64) {
     guard record.page != nil else { return }
-    let isZero = record.payloadSize == 0
-    let end = payload + UInt64(record.payloadSize)
+    let isZero = record.payloadSize(page: Page.size) == 0
+    let end = payload + UInt64(record.payloadSize(page: Page.size))
     let size = end - ramNext
     let run = Anatomy.RAMRun(
       first: anatomy.ramRecords, count: 1, start: ramNext, size: size,
-      nameSize: size - Anatomy.RAMRun.wordSize - (isZero ? 1 : UInt64(record.payloadSize)),
+      nameSize: size - Anatomy.RAMRun.wordSize
+        - (isZero ? 1 : UInt64(record.payloadSize(page: Page.size))),
       isZero: isZero)
     ramNext = end
     if let last = anatomy.ramRuns.last, last.isZero == isZero, last.size == size,

@@ -69,7 +69,7 @@ extension RecipeRun {
     let word = UInt64(bigEndianBytes: try input.store.read(run.start..<nameStart))
     // The first byte is the length of the name.
     let name = try input.store.read(nameStart + 1..<nameStart + run.nameSize)
-    let offset = word & ~RAMFlags.mask
+    let offset = word & ~TargetPage.x86.mask
     guard let block = input.anatomy.blocks.firstIndex(where: { Array($0.name.utf8) == name }),
       let gpa = input.anatomy.map.gpa(block: block, offset: offset)
     else { throw missing }

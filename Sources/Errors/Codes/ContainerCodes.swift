@@ -60,7 +60,7 @@ extension CodeRow {
       .configuration, .stream("2.3"),
       meaning: """
         the configuration is missing, too long, repeated, unknown, or asks for what is not read \
-        (mapped-ram with x-ignore-shared, pages of another size than 4 KiB)
+        (pages of a size that no machine has or, of a guest, another one than 4 KiB)
         """,
       causes: [
         "QEMU saved with a capability that changes the format",

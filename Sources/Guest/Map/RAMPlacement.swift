@@ -22,22 +22,37 @@ package struct RAMPlace: Sendable, Hashable {
   }
 }
 
-/// A device that plugs in memory, and the address of that memory as its section gives it.
+/// A device that plugs memory in, and what its section says of that.
 package struct MemoryDevice: Sendable, Hashable {
-  /// The memory's range; nil when the stream does not give it.
+  /// Where the device's RAM block lies, and which of it is plugged in; nil when the stream does not say.
   package let region: Region?
 
   /// A range of guest-physical memory: address and size in bytes.
   package struct Region: Sendable, Hashable {
+    /// Guest-physical address of the block's first byte.
     let gpa: UInt64
-    let size: UInt64
+    /// Offsets in the block.
+    let plugged: [Range<UInt64>]
   }
 
   /// A device whose section does not give the address of its memory.
   package init() { region = nil }
 
-  /// A device whose section gives address and size, in bytes, of its memory.
-  package init(gpa: UInt64, size: UInt64) { region = Region(gpa: gpa, size: size) }
+  package init(gpa: UInt64, plugged: [Range<UInt64>]) {
+    region = Region(gpa: gpa, plugged: plugged)
+  }
+}
+
+extension MemoryDevice.Region {
+  /// The memory that is there.
+  /// - Parameter block: number of the device's RAM block.
+  fileprivate func ranges(of block: Int) -> [MappedRange] {
+    plugged.map {
+      MappedRange(
+        block: block, offset: $0.lowerBound, gpa: gpa &+ $0.lowerBound,
+        size: $0.upperBound - $0.lowerBound)
+    }
+  }
 }
 
 /// Everything that is known about the addresses of a guest's RAM blocks (`Formats/guest-bundle.md`,
@@ -79,10 +94,12 @@ package struct RAMPlacement: Sendable {
     for place in places {
       guard let gpa = place.gpa, let index = index(of: place.block, blocks) else { continue }
       try check(place, blocks[index])
-      ranges.append(MappedRange(block: index, offset: 0, gpa: gpa, size: blocks[index].size))
+      ranges +=
+        device(of: blocks[index])?.region?.ranges(of: index)
+        ?? [MappedRange(block: index, offset: 0, gpa: gpa, size: blocks[index].size)]
     }
     var open = blocks.indices.filter { !told.contains(blocks[$0].name) && !isDevice(blocks[$0]) }
-    try placeDevices(blocks, &open, &ranges)
+    placeDevices(blocks, &open, &ranges)
     if !isTold, places.isEmpty || !open.isEmpty { main = mainMemory(among: &open, blocks) }
     if !main.isEmpty { ranges += try mainRanges(main, blocks, isTold: isTold) }
     if let block = open.first { throw unplaced(blocks, open, block, main) }
@@ -153,18 +170,10 @@ package struct RAMPlacement: Sendable {
   /// Places the blocks of devices whose sections give an address.
   private func placeDevices(
     _ blocks: [RAMBlock], _ open: inout [Int], _ ranges: inout [MappedRange]
-  ) throws(MigrationError) {
+  ) {
     for index in open {
       guard let region = device(of: blocks[index])?.region else { continue }
-      guard region.size == blocks[index].size else {
-        throw MigrationError(
-          .guestMap,
-          "the section of the device that plugs \"\(printable(blocks[index].name))\" in "
-            + "says another size", expected: Hex.number(blocks[index].size),
-          got: Hex.number(region.size))
-      }
-      ranges.append(
-        MappedRange(block: index, offset: 0, gpa: region.gpa, size: region.size))
+      ranges += region.ranges(of: index)
     }
     open.removeAll { device(of: blocks[$0])?.region != nil }
   }

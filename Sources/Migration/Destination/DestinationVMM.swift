@@ -203,7 +203,7 @@ package struct DestinationVMM: ~Copyable {
     var gpa = host.address(of: page)
     if let address = gpa, !svsm.holdsPrivatePage(at: address) { gpa = nil }
     let wasTouched = try host.take(page, privateAt: gpa, at: offset, MigrationError.refuse)
-    if record.payloadSize == 0 {
+    if record.payloadSize(page: Page.size) == 0 {
       guard wasTouched else { return }
       try writeRun()
       return try memory.write(block: page.block, at: page.offset, Self.zeroPage.span)
@@ -211,13 +211,13 @@ package struct DestinationVMM: ~Copyable {
     let segment = stream.reader.payloadSegment
     if run.append(page, at: offset, in: segment) { return }
     try writeRun()
-    guard let content = stream.reader.pinPayload(0..<RAMSection.pageSize) else {
+    guard let content = stream.reader.pinPayload(0..<Page.size) else {
       throw MigrationError(.internal, "a page's content is not at hand")
     }
     run.begin(page, content, at: offset, in: segment)
   }
 
-  private static let zeroPage = [UInt8](repeating: 0, count: RAMSection.pageSize)
+  private static let zeroPage = [UInt8](repeating: 0, count: Page.size)
 
   /// Writes the run of shared pages that was collected.
   private mutating func writeRun() throws(MigrationError) {

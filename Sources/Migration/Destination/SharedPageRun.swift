@@ -5,7 +5,7 @@ internal import Wire
 /// Shared pages that are consecutive in a block and equally spaced in one segment of the stream.
 /// They are written by one call, from the buffer into which they were read.
 struct SharedPageRun {
-  private static let stride = RAMEncoder.continuedPrefix + RAMSection.pageSize
+  private static let stride = RAMEncoder.continuedPrefix + Page.size
   /// Largest number of pages in one write.
   private static let limit = 256
 
@@ -18,7 +18,7 @@ struct SharedPageRun {
   private var place = BlockExtent(block: 0, offset: 0, size: 0)
   /// Where the contents of the pages are in the segment's buffer.
   private var pieces = SpacedPieces(
-    start: 0, size: RAMSection.pageSize, stride: SharedPageRun.stride, count: 0)
+    start: 0, size: Page.size, stride: SharedPageRun.stride, count: 0)
 
   /// Begins with a page whose content is at `offset` of the stream, in `segment`. Precondition: the
   /// previous run was ended.

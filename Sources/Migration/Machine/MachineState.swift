@@ -83,15 +83,16 @@ package struct MachineState: Sendable, Equatable {
     case .rest: .sealed
     case .section(let header, _):
       switch header.kind {
-      case .full: isSealed(header.name) ? .sealed : .section
-      // A section in parts would come several times under one name, which is not possible there.
+      case .full: isSealed(header.name) ? .sealed : header.repetition > 0 ? .inline : .section
+      // No section of an SNP stream comes twice under one name: one in parts could not, and what bears the
+      // name of another one does not.
       case .start, .part, .end: .inline
       }
     }
   }
 
   /// Makes sure that the entries are those of one stream: RAM starts once, before its pages and its
-  /// end; parts follow their starts; no section comes twice or has the name of an SNP section; and
+  /// end; parts follow their starts; no section has the name of an SNP section; and
   /// sections with the guest's own content are whole, because parts are not sealed.
   /// - Parameter places: where each entry was read, for errors; empty for a state that was not
   ///   read.
@@ -104,11 +105,11 @@ package struct MachineState: Sendable, Equatable {
         got: header.map { "\($0.kind) \($0.name) \($0.instance)" })
     }
     guard entries.count <= Self.maximumCount else { throw refusal("too many entries") }
-    var table = SectionTable()
+    var table = SectionTable(allowsRepetition: true)
     var ram: [SectionHeader.Kind] = []
     for (index, entry) in entries.enumerated() {
       if index < places.count { place = places[index] }
-      let header: SectionHeader
+      var header: SectionHeader
       switch entry {
       case .command: continue
       case .rest:
@@ -131,7 +132,7 @@ package struct MachineState: Sendable, Equatable {
       }
       do throws(MigrationError) {
         switch header.kind {
-        case .start, .full: try table.open(header)
+        case .start, .full: try table.open(&header)
         case .part, .end:
           let start = try table.continue(header.kind, id: header.id, at: 0)
           guard start.name == header.name, start.instance == header.instance,

@@ -264,10 +264,12 @@ extension MachineFrame {
     let text = try cursor.takeArray(descriptionLength)
     if flags & 2 != 0 { state.description = text }
     var missing: [Int: Missing] = [:]
+    var repetitions: [SectionKey: Int] = [:]
     var total = 0
     for index in 0..<Int(count) {
       places.append(cursor.offset)
-      let entry = try Self.entry(from: &cursor, index, isWhole: isWhole, &missing)
+      let entry = try Self.entry(
+        from: &cursor, index, isWhole: isWhole, &missing, &repetitions)
       switch entry {
       case .section(_, let body), .rest(let body): total += body.count
       case .command, .ram: break
@@ -303,7 +305,8 @@ extension MachineFrame {
   }
 
   private static func entry(
-    from cursor: inout ByteCursor, _ index: Int, isWhole: Bool, _ missing: inout [Int: Missing]
+    from cursor: inout ByteCursor, _ index: Int, isWhole: Bool, _ missing: inout [Int: Missing],
+    _ repetitions: inout [SectionKey: Int]
   ) throws(MigrationError) -> MachineState.Entry {
     let start = cursor.offset
     let record = try cursor.read(MachineState.EntryLayout.self)
@@ -343,7 +346,11 @@ extension MachineFrame {
     guard let kind = SectionHeader.Kind(rawValue: type), let name = SectionName(nameBytes) else {
       throw refusal("not a section", \.type)
     }
-    let header = SectionHeader(kind, id: id, name: name, instance: instance, version: version)
+    var header = SectionHeader(kind, id: id, name: name, instance: instance, version: version)
+    if kind == .full {
+      header.repetition = repetitions[header.key, default: 0]
+      repetitions[header.key] = header.repetition + 1
+    }
     if place == .ram {
       guard length == 0 else { throw refusal("RAM has no body here", \.length) }
       return .ram(header)

@@ -67,10 +67,12 @@ package struct PlainSealer {
     let event = try reader.next()
     try follower.advance()
     switch event {
-    case .section(let header): try header.requirePlain()
+    case .section(let header):
+      try header.requirePlain()
+      try assembly.take(header, from: &reader)
     case .ram(.blockList):
       try assembly.begin(reader.ram, of: reader.configuration, into: nil)
-    case .ram(let record): try assembly.take(record, from: reader.input)
+    case .ram(let record): try assembly.take(record, from: reader.input, page: reader.ram.page)
     case .command(let command):
       if command.code == .postcopyRAMDiscard { try assembly.discard(command) }
     case .mappedPages(let block): try follower.consume(upTo: block.end)
@@ -91,7 +93,9 @@ package struct PlainSealer {
       let input = reader.input
       trailer = StreamGrammar.TextHeader(.vmdescription, length: size).bytes
       trailer.append(copying: input.bytes.extracting(first: size))
-    case .end: return false
+    case .end:
+      try assembly.finish()
+      return false
     case .configuration: break
     }
     return true

@@ -64,7 +64,7 @@ package struct PlainStreamVerifier {
   ) throws(MigrationError) {
     do throws(MigrationError) {
       while try step() {}
-      if unread == nil { findings.look(at: .order) }
+      if unread == nil { lookAtOrder() }
       try assembly.finish()
       try assembly.requireWhole(at: reader.input.offset)
       if unread == nil { findings.look(at: .structure) }
@@ -81,6 +81,19 @@ package struct PlainStreamVerifier {
         try findings.note(error)
       }
     }
+  }
+
+  /// Sections of one name and instance are told apart by their order alone: whether it is right nobody knows.
+  private func lookAtOrder() {
+    findings.look(at: .order)
+    guard let repeated = reader.sections.repeated else { return }
+    findings.obstruct(
+      .order,
+      reason: """
+        more than one section is called \(repeated.name) \(repeated.instance), the second at byte \
+        \(Hex.number(repeated.offset)): only their order tells them apart
+        """,
+      needs: "a machine whose devices QEMU names one by one")
   }
 
   /// Continues with the seal, if one is found, after records that cannot be followed.
@@ -117,9 +130,10 @@ package struct PlainStreamVerifier {
     case .section(let header):
       try header.requirePlain()
       isPlain = true
+      try assembly.take(header, from: &reader)
     case .ram(.blockList):
       try assembly.begin(reader.ram, of: reader.configuration, into: nil)
-    case .ram(let record): try assembly.take(record, from: reader.input)
+    case .ram(let record): try assembly.take(record, from: reader.input, page: reader.ram.page)
     case .mappedPages(let block): try check.consume(upTo: block.end)
     case .command(let command):
       if command.code == .postcopyRAMDiscard { try assembly.discard(command) }

@@ -10,7 +10,7 @@ internal import Wire
 /// made by comparing two states of the guest. It is the host's data, and a source SVSM does not
 /// trust it.
 struct DirtyLog {
-  private static let pageSize = UInt64(RAMSection.pageSize)
+  private static let pageSize = Page.size64
   /// Bytes covered by one word of the log, which is one work item's share.
   private static let window = UInt64(pagesPerBatch) * pageSize
 
@@ -131,8 +131,8 @@ struct DirtyLog {
 private final class ComparedBatch: WorkItem, @unchecked Sendable {
   private let guest: GuestReader
   private let guestBefore: GuestReader
-  private let pages = PageBuffer(count: pagesPerBatch * RAMSection.pageSize)
-  private let pagesBefore = PageBuffer(count: pagesPerBatch * RAMSection.pageSize)
+  private let pages = PageBuffer(count: pagesPerBatch * Page.size)
+  private let pagesBefore = PageBuffer(count: pagesPerBatch * Page.size)
   var place = BlockExtent(block: 0, offset: 0, size: 0)
   /// Whether the pages are a hole: they are zero and are not read.
   var isHole = false
@@ -150,8 +150,8 @@ private final class ComparedBatch: WorkItem, @unchecked Sendable {
       let (pages, pagesBefore) = (pages, pagesBefore)
       try Self.fill(pages, guest, place, isHole: isHole)
       try Self.fill(pagesBefore, guestBefore, place, isHole: wasHole)
-      for page in 0..<Int(place.size) / RAMSection.pageSize {
-        let bytes = page * RAMSection.pageSize..<(page + 1) * RAMSection.pageSize
+      for page in 0..<Int(place.size) / Page.size {
+        let bytes = page * Page.size..<(page + 1) * Page.size
         if !pages.span.extracting(bytes).isEqual(to: pagesBefore.span.extracting(bytes)) {
           changed |= 1 << UInt64(page)
         }

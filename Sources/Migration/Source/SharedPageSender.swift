@@ -2,6 +2,7 @@ internal import Errors
 internal import Guest
 internal import QEMUStream
 internal import Threads
+internal import Wire
 
 /// Makes the parts of a `ram` section from a guest's memory.
 struct SharedPageSender {
@@ -30,7 +31,7 @@ struct SharedPageSender {
     _ extents: some Sequence<BlockExtent>, emit: (SharedBatch) throws(MigrationError) -> Void
   ) throws(MigrationError) {
     let underWay = InFlight<SharedBatch>(for: crew)
-    var pagesLeft = extents.reduce(0) { $0 + Int($1.size) / RAMSection.pageSize }
+    var pagesLeft = extents.reduce(0) { $0 + Int($1.size) / Page.size }
     var partLeft = 0
     for extent in extents {
       var batches = BatchCursor(extent)

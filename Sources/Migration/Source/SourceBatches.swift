@@ -31,7 +31,7 @@ struct BatchCursor {
     if rest.offset == known {
       (known, isHole) = try guest.stretch(block: rest.block, from: rest.offset, to: rest.end)
     }
-    let limit = UInt64(isHole ? holePages : pages) * UInt64(RAMSection.pageSize)
+    let limit = UInt64(isHole ? holePages : pages) * Page.size64
     let size = min(known - rest.offset, limit)
     defer {
       rest.offset += size
@@ -141,7 +141,7 @@ final class SharedBatch: WorkItem, @unchecked Sendable {
   private let guest: GuestReader
   private let buffer = PageBuffer(
     count: head + RAMEncoder.maximumPrefix
-      + pagesPerBatch * (RAMEncoder.continuedPrefix + RAMSection.pageSize) + foot)
+      + pagesPerBatch * (RAMEncoder.continuedPrefix + Page.size) + foot)
   /// The encoder in its state at the place of these records.
   var encoder = RAMEncoder(blocks: [])
   var place = BlockExtent(block: 0, offset: 0, size: 0)
@@ -161,7 +161,7 @@ final class SharedBatch: WorkItem, @unchecked Sendable {
     (self.guest, self.id, self.hasFooters) = (guest, id, hasFooters)
   }
 
-  var pages: Int { Int(place.size) / RAMSection.pageSize }
+  var pages: Int { Int(place.size) / Page.size }
 
   /// Size of the records in bytes.
   private(set) var size = 0
@@ -179,8 +179,8 @@ final class SharedBatch: WorkItem, @unchecked Sendable {
       }
       if !isHole {
         let pieces = SpacedPieces(
-          start: size + encoder.prefixSize(ofBlock: place.block), size: RAMSection.pageSize,
-          stride: RAMEncoder.continuedPrefix + RAMSection.pageSize, count: pages)
+          start: size + encoder.prefixSize(ofBlock: place.block), size: Page.size,
+          stride: RAMEncoder.continuedPrefix + Page.size, count: pages)
         try guest.read(block: place.block, at: place.offset, into: &bytes, pieces)
       }
       let records = encoder.encode(

@@ -313,7 +313,7 @@ package struct SNPStreamReader: ~Copyable {
       throw MigrationError(
         .ramFlags, "an SNP stream has no such RAM record", at: payloadOffset, got: "\(record)")
     }
-    pending = insideRAM ? record.payloadSize : 0
+    pending = insideRAM ? record.payloadSize(page: Page.size) : 0
     return .ram(record)
   }
 

@@ -32,7 +32,7 @@ struct StreamDescription {
   mutating func add(
     _ header: SectionHeader, size: Int, describedBy machine: DescribedSections?
   ) {
-    var device = machine?[header.key]
+    var device = machine?[header]
     if device?.body.size != size { device = nil }
     description.devices.append(
       device

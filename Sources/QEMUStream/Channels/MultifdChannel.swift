@@ -19,14 +19,14 @@ internal import Wire
 ///          0     4  magic        11223344
 ///          4     4  version      1
 ///          8     4  flags        bit 0: channels meet here; bits 1 to 5: method; bit 6: device state
-///         12     4  slots        pages a packet has room for
+///         12     4  slots        pages a packet has room for: 512 KiB of them
 ///         16     4  normal       pages with content
 ///         20     4  payload      bytes that follow, unless there is no normal page
 ///         24     8  number       over all channels; not read: QEMU 7.2 gives one to two packets
 ///         32     4  zero         zero pages
 ///         36    28  reserved
 ///         64   256  block        name, padded with zero bytes
-///        320  1024  offsets      in the block: of normal pages, then of zero pages; 8 bytes each
+///        320     n  offsets      8 bytes for each slot: in the block, of normal pages, then of zero pages
 ///
 /// The payload of method 0 is the pages; of zlib and zstd a piece of one packed stream, which goes
 /// through all packets of the channel.
@@ -56,11 +56,13 @@ package final class MultifdChannel {
   }
 
   private static let magic: UInt32 = 0x1122_3344
-  private static let headerSize = 1344
-  private static let slots: UInt32 = 128
+  /// Bytes of a packet before the offsets.
+  private static let fixedSize = 320
+  /// Bytes of the pages of a full packet.
+  private static let room = 512 << 10
   private static let deviceState: UInt32 = 0x40
   /// QEMU gives a packed packet twice the room of its pages.
-  private static let payloadLimit: UInt32 = 2 * slots * UInt32(RAMSection.pageSize)
+  private static let payloadLimit = UInt32(2 * room)
 
   /// Of the file it is read from.
   package let name: String
@@ -80,7 +82,7 @@ package final class MultifdChannel {
   private let input: StreamInput
   private var unpacker: (method: Method, unpacker: any Unpacker)?
   /// Content of the normal pages of the packet read last.
-  let pages = PageBuffer(count: Int(slots) * RAMSection.pageSize)
+  let pages = PageBuffer(count: room)
 
   /// Reads how the channel begins.
   /// - Throws: `CHANNEL-SYNTAX` when it does not begin as one; `STREAM-TRUNCATED`.
@@ -88,6 +90,7 @@ package final class MultifdChannel {
     self.input = input
     self.name = name
     do throws(MigrationError) {
+      try Self.refusePreempt(input)
       try Self.readMagic(input, or: "not a multifd channel")
       uuid = try input.readArray(16)
       id = try input.read()
@@ -95,6 +98,24 @@ package final class MultifdChannel {
     } catch {
       throw error.within(.file(name))
     }
+  }
+
+  /// Refuses the second connection of a migration with postcopy-preempt: RAM records without header, of pages
+  /// that the destination asked for. One that brought none has the end of a body alone.
+  /// - Throws: `CHANNEL-SYNTAX`.
+  private static func refusePreempt(_ input: StreamInput) throws(MigrationError) {
+    guard try input.available(atLeast: 8) >= 8 else { return }
+    let window = input.bytes
+    var word: UInt64 = 0
+    for index in 0..<8 { word = word << 8 | UInt64(window[index]) }
+    let type = word & TargetPage.x86.mask
+    guard
+      word == RAMFlags.end || (type == RAMFlags.page || type == RAMFlags.zero) && word >> 48 == 0
+    else { return }
+    throw MigrationError(
+      .channelSyntax, "a channel of postcopy-preempt, which is not read", at: input.offset,
+      expected: "11223344 00000001, a multifd channel",
+      got: "\(Hex.number(word)), a RAM record")
   }
 
   /// Refuses a channel of another machine. Every channel names the UUID of the machine, as QEMU's
@@ -147,12 +168,14 @@ package final class MultifdChannel {
       throw MigrationError(
         .channelSyntax, "packet has unknown flags", at: start &+ 8, got: "0x" + Self.hex(flags))
     }
-    let header = try input.readArray(Self.headerSize - 12)
+    let slots = Self.room / blocks.page.size
+    let header = try input.readArray(Self.fixedSize + 8 * slots - 12)
     var (packet, payload) = try parse(header.span, at: start, blocks)
     packet.isMeetingPoint = flags & 1 != 0
     if !packet.normal.isEmpty {
       self.method = method
-      try read(payload, method, count: packet.normal.count, copies, at: start)
+      let page = blocks.page.size
+      try read(payload, method, size: packet.normal.count * page, of: page, copies, at: start)
     }
     normalPages += UInt64(packet.normal.count)
     zeroPages += UInt64(packet.zero.count)
@@ -169,10 +192,11 @@ package final class MultifdChannel {
     _ = try cursor.read(UInt64.self)
     let zero = try cursor.read(UInt32.self)
     _ = try cursor.take(28)
-    guard normal <= Self.slots, zero <= Self.slots - normal else {
+    let slots = UInt32(Self.room / blocks.page.size)
+    guard normal <= slots, zero <= slots - normal else {
       throw MigrationError(
         .channelSyntax, "packet has more pages than room", at: start &+ 16,
-        expected: "at most \(Self.slots)", got: "\(normal) and \(zero)")
+        expected: "at most \(slots)", got: "\(normal) and \(zero)")
     }
     var packet = Packet()
     let padded = try cursor.takeArray(256)
@@ -186,7 +210,7 @@ package final class MultifdChannel {
     for index in 0..<normal + zero {
       let place = cursor.offset
       let offset = try cursor.read(UInt64.self)
-      guard offset % UInt64(RAMSection.pageSize) == 0, offset < blocks.blocks[block].length else {
+      guard offset & blocks.page.mask == 0, offset < blocks.blocks[block].length else {
         throw MigrationError(
           .ramOffset, "page lies beyond its block \(name)", at: place,
           expected: "less than 0x" + String(blocks.blocks[block].length, radix: 16),
@@ -200,9 +224,9 @@ package final class MultifdChannel {
   // MARK: Payload
 
   private func read(
-    _ size: UInt32, _ method: Method, count: Int, _ copies: Bool, at start: UInt64
+    _ size: UInt32, _ method: Method, size needed: Int, of page: Int, _ copies: Bool,
+    at start: UInt64
   ) throws(MigrationError) {
-    let needed = count * RAMSection.pageSize
     guard size <= Self.payloadLimit, method != .none || Int(size) == needed else {
       throw MigrationError(
         .channelSyntax, "packet has a wrong length of payload", at: start &+ 20,
@@ -221,7 +245,7 @@ package final class MultifdChannel {
       guard isWhole else {
         throw MigrationError(
           .channelData, "packet does not unpack to its pages", at: input.offset,
-          expected: "\(count) pages of \(method.name)")
+          expected: "\(needed / page) pages of \(method.name)")
       }
     }
     input.consume(Int(size))

@@ -18,9 +18,9 @@ package struct QEMUStreamReader {
   package private(set) var description: VMDescription?
   /// Nil until read; stays nil in a stream without one.
   package private(set) var configuration: Configuration?
-  package private(set) var sections = SectionTable()
+  package private(set) var sections = SectionTable(allowsRepetition: true)
   /// Knows the blocks once `.ram(.blockList)` came.
-  package private(set) var ram = RAMDecoder()
+  package private(set) var ram: RAMDecoder
   /// Whether sections end with a footer; nil until the first one has ended.
   package private(set) var hasFooters: Bool?
 
@@ -65,6 +65,7 @@ package struct QEMUStreamReader {
     self.descriptionSize = description == nil ? nil : descriptionSize
     self.file = file
     described = description.map(DescribedSections.init)
+    ram = RAMDecoder(page: description?.pageSize.flatMap { TargetPage(size: $0) })
   }
 
   /// Reads up to the next event.
@@ -171,6 +172,11 @@ package struct QEMUStreamReader {
       parsing: Array(copying: input.bytes.extracting(first: size)), at: input.offset)
     let isFirst = description == nil
     let sections = DescribedSections(found)
+    if let size = found.pageSize, size != UInt64(ram.page.size), !ram.blocks.isEmpty {
+      throw MigrationError(
+        .vmdescriptionMismatch, "pages have another size than described", at: input.offset,
+        expected: "\(ram.page.size)", got: "\(size)")
+    }
     (description, described) = (found, sections)
     if isFirst { try passed.check(against: sections) }
     state = .description(size, isRead: true)
@@ -178,7 +184,7 @@ package struct QEMUStreamReader {
   }
 
   private func device(of header: SectionHeader) -> VMDescription.Device? {
-    described?[header.key]
+    described?[header]
   }
 
   // MARK: Records
@@ -225,10 +231,10 @@ package struct QEMUStreamReader {
       if description == nil { passed.begin(header, at: input.offset) }
       return .section(header)
     }
-    guard header.instance == 0 else {
+    guard header.instance == 0, kind == .part || kind == .end || ram.blocks.isEmpty else {
       throw MigrationError(
-        .sectionInstance, "section has another instance", in: .ram, at: header.offset,
-        expected: "0", got: "\(header.instance)")
+        .sectionInstance, "section comes twice, or has another instance", in: .ram,
+        at: header.offset, expected: "instance 0, once", got: "\(header.instance)")
     }
     guard header.version == RAMSection.version else {
       throw MigrationError(
@@ -268,11 +274,13 @@ package struct QEMUStreamReader {
     let capabilities = configuration.capabilities ?? []
     ram.listForm.isMapped = capabilities.contains("mapped-ram")
     ram.listForm.hasAddresses = capabilities.contains("x-ignore-shared")
-    if let bits = configuration.targetPageBits, bits != 12 {
-      throw MigrationError(
-        .configuration, "pages of this size are not read",
-        in: .targetPageBits, at: input.offset, expected: "12 bits",
-        got: "\(bits)")
+    if let bits = configuration.targetPageBits {
+      guard let page = TargetPage(bits: bits) else {
+        throw MigrationError(
+          .configuration, "pages of this size are not read",
+          in: .targetPageBits, at: input.offset, expected: "8 to 16 bits", got: "\(bits)")
+      }
+      ram.expect(page)
     }
     guard ram.listForm.isMapped else { return }
     guard !ram.listForm.hasAddresses else {

@@ -20,6 +20,10 @@ extension StreamInput {
   ) throws(MigrationError) -> Int {
     guard let device else { return try scannedSize(of: header) }
     let size = try device.size(of: header, at: offset)
+    // QEMU describes full sections: what it says of one may be said of the same device's full one.
+    if header.kind != .full, try !endsWithFooter(header, after: size) {
+      return try scannedSize(of: header)
+    }
     if try available(atLeast: size) < size, isWhole {
       throw header.mismatch(endingAt: offset &+ UInt64(size))
     }
@@ -33,13 +37,22 @@ extension StreamInput {
     return size
   }
 
+  /// Whether the footer of a section stands `size` bytes further on.
+  private func endsWithFooter(
+    _ header: SectionHeader, after size: Int
+  ) throws(MigrationError) -> Bool {
+    let end = size + StreamGrammar.Footer.size
+    guard try available(atLeast: end) >= end else { return false }
+    return StreamGrammar.isFooter(header.id, in: bytes, at: size)
+  }
+
   /// Refuses a body without footer in a stream that has come to its end: its description is at hand.
   /// - Throws: `VMDESC-MISMATCH`.
   private func requireDescribed(_ header: SectionHeader) throws(MigrationError) {
     let window = bytes
     guard let range = VMDescription.locate(inTail: window),
       let found = try? VMDescription(parsing: Array(copying: window.extracting(range))),
-      let size = DescribedSections(found)[header.key]?.body.size
+      let size = DescribedSections(found)[header]?.body.size
     else { return }
     throw header.mismatch(endingAt: offset &+ UInt64(size))
   }
@@ -110,8 +123,15 @@ struct PassedBodies {
     var size: UInt64 = 0
   }
 
+  /// Sections that are described as one.
+  private struct Described: Hashable {
+    var key: SectionKey
+    /// Nil of one in parts.
+    var repetition: Int?
+  }
+
   private var open: Body?
-  private var kept: [SectionKey: (first: Body, other: Body?)] = [:]
+  private var kept: [Described: (first: Body, other: Body?)] = [:]
 
   mutating func begin(_ header: SectionHeader, at start: UInt64) {
     open = Body(header: header, start: start)
@@ -122,7 +142,9 @@ struct PassedBodies {
     guard var body = open else { return }
     open = nil
     body.size = offset &- body.start
-    let key = body.header.key
+    let header = body.header
+    let key = Described(
+      key: header.key, repetition: header.kind == .full ? header.repetition : nil)
     guard let known = kept[key] else {
       kept[key] = (body, nil)
       return
@@ -135,7 +157,11 @@ struct PassedBodies {
   func check(against described: DescribedSections) throws(MigrationError) {
     let bodies = kept.values.flatMap { [$0.first] + ($0.other.map { [$0] } ?? []) }
     for body in bodies.sorted(by: { $0.start < $1.start }) {
-      guard let device = described[body.header.key] else { continue }
+      let header = body.header
+      guard let device = described[header] else { continue }
+      // What is said of a device that comes in both ways is said of its full section.
+      let full = Described(key: header.key, repetition: 0)
+      if header.kind != .full, kept[full] != nil { continue }
       let size = try device.size(of: body.header, at: body.start)
       guard UInt64(size) == body.size else {
         throw body.header.mismatch(endingAt: body.start &+ UInt64(size))

@@ -46,6 +46,10 @@ package struct SectionHeader: Equatable, Sendable {
   package var version: UInt32
   /// Stream offset of the type byte.
   package var offset: UInt64
+  /// Sections of its name and instance that came before it, as full ones or in parts as it does itself:
+  /// some of QEMU's devices bear one name (two `slirp`, two `isa-ide`), and only their order tells them
+  /// apart. Never of a stream of ours.
+  package var repetition = 0
 
   package init(
     _ kind: Kind, id: UInt32, name: SectionName, instance: UInt32 = 0, version: UInt32,
@@ -60,7 +64,7 @@ package struct SectionHeader: Equatable, Sendable {
   }
 }
 
-/// What tells a section from all others of a stream, in the VM description too.
+/// What a section is called, in the VM description too.
 package struct SectionKey: Hashable, Sendable {
   package var name: SectionName
   package var instance: UInt32
@@ -85,43 +89,66 @@ package struct SectionTable: Sendable {
     var takesParts: Bool
   }
 
+  /// How often a section of one name and instance came.
+  private struct Count {
+    var full = 0
+    var inParts = 0
+  }
+
   private let limit: Int
+  private let allowsRepetition: Bool
   private var entries: [UInt32: Entry] = [:]
-  private var keys: Set<SectionKey> = []
+  private var counts: [SectionKey: Count] = [:]
+  private var opened = 0
+  /// The first section whose name and instance another one bore, under another id.
+  package private(set) var repeated: SectionHeader?
   /// The section looked up last: parts of one section follow each other.
   private var recent: Entry?
 
-  package init(limit: Int = SectionTable.defaultLimit) { self.limit = limit }
-
-  /// Sections opened so far.
-  package var count: Int { entries.count }
+  /// - Parameter allowsRepetition: whether sections may bear one name and instance, and a section in parts
+  ///   and a full one of that name one id, as QEMU writes them.
+  package init(limit: Int = SectionTable.defaultLimit, allowsRepetition: Bool = false) {
+    (self.limit, self.allowsRepetition) = (limit, allowsRepetition)
+  }
 
   /// The start or full header of `id`.
   package subscript(id: UInt32) -> SectionHeader? { entries[id]?.header }
 
   /// Whether a section of this name and instance was opened.
   package func contains(_ name: SectionName, instance: UInt32 = 0) -> Bool {
-    keys.contains(SectionKey(name: name, instance: instance))
+    counts[SectionKey(name: name, instance: instance)] != nil
   }
 
-  /// Takes in a start or full header.
-  /// - Throws: `SECTION-ID` when the id is taken or there are too many; `SECTION-INSTANCE` when the
-  ///   same section was opened before.
-  package mutating func open(_ header: SectionHeader) throws(MigrationError) {
-    guard entries[header.id] == nil else {
+  /// Takes in a start or full header, and counts its repetitions.
+  /// - Throws: `SECTION-ID` when the id is another section's or there are too many; `SECTION-INSTANCE` when
+  ///   the same section was opened before, and must not come again.
+  package mutating func open(_ header: inout SectionHeader) throws(MigrationError) {
+    let known = entries[header.id]?.header
+    guard known == nil || allowsRepetition && known?.key == header.key else {
       throw MigrationError(
         .sectionID, "section id is used twice", in: .section(header.name),
         at: header.offset &+ 1, expected: "an id not used before", got: "\(header.id)")
     }
-    guard entries.count < limit else {
+    guard opened < limit else {
       throw MigrationError(
         .sectionID, "too many sections", at: header.offset, expected: "at most \(limit)")
     }
-    guard keys.insert(header.key).inserted else {
+    let before = counts[header.key]
+    guard before == nil || allowsRepetition else {
       throw MigrationError(
         .sectionInstance, "section comes twice", in: .section(header.name),
         at: header.offset, got: "instance \(header.instance)")
     }
+    if before != nil, known == nil, repeated == nil { repeated = header }
+    opened += 1
+    if header.kind == .full {
+      header.repetition = before?.full ?? 0
+      counts[header.key, default: Count()].full += 1
+    } else {
+      header.repetition = before?.inParts ?? 0
+      counts[header.key, default: Count()].inParts += 1
+    }
+    if recent?.header.id == header.id { recent = nil }
     entries[header.id] = Entry(header: header, takesParts: header.kind == .start)
   }
 

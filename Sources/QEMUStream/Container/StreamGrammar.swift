@@ -115,9 +115,9 @@ extension StreamInput {
     let id = try read(UInt32.self)
     if kind == .part || kind == .end { return try table.continue(kind, id: id, at: start) }
     let name = try readName()
-    let header = SectionHeader(
+    var header = SectionHeader(
       kind, id: id, name: name, instance: try read(), version: try read(), offset: start)
-    try table.open(header)
+    try table.open(&header)
     return header
   }
 

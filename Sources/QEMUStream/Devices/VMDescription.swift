@@ -28,6 +28,9 @@ package struct VMDescription: Equatable, Sendable {
     package var name: String
     package var instance: UInt32
     package var body: Body
+    /// False of a body that nothing can be taken from: as if the section were not described. QEMU before
+    /// 10 describes s390x's `s390_css` so, an array of pointers with holes in it.
+    package var isReadable = true
 
     /// - Parameter name: as in the section's header.
     package init(name: String, instance: UInt32 = 0, body: Body) {

@@ -3,9 +3,14 @@ package import JSON
 
 extension VMDescription {
   /// Parses the text of a description record.
-  /// - Parameter base: stream offset of the first byte, for errors.
+  /// - Parameters:
+  ///   - base: stream offset of the first byte, for errors.
+  ///   - isOurs: whether each section must be described well; else one that is not costs nothing more than
+  ///     its own fields.
   /// - Throws: `VMDESC-SYNTAX` for text that is no JSON or lacks what a reader needs.
-  package init(parsing text: [UInt8], at base: UInt64 = 0) throws(MigrationError) {
+  package init(
+    parsing text: [UInt8], at base: UInt64 = 0, isOurs: Bool = false
+  ) throws(MigrationError) {
     let json: JSON
     do throws(MigrationError) {
       json = try JSON(parsing: text, at: base)
@@ -13,12 +18,12 @@ extension VMDescription {
       throw MigrationError(
         .vmdescriptionSyntax, "VM description is no JSON: \(error.what)", at: error.offset)
     }
-    try self.init(json, at: base)
+    try self.init(json, at: base, isOurs: isOurs)
   }
 
   /// - Parameter base: stream offset of the text, for errors.
   /// - Throws: `VMDESC-SYNTAX`.
-  package init(_ json: JSON, at base: UInt64 = 0) throws(MigrationError) {
+  package init(_ json: JSON, at base: UInt64 = 0, isOurs: Bool = false) throws(MigrationError) {
     let reader = DescriptionReader(base: base)
     guard json.members != nil else { throw reader.refused("is no object") }
     pageSize = json["page_size"]?.uint
@@ -31,8 +36,15 @@ extension VMDescription {
       guard let name = device["name"]?.string,
         let instance = device["instance_id"]?.uint.flatMap({ UInt32(exactly: $0) })
       else { throw reader.refused("has a device without name or instance_id") }
-      let body = try reader.body(device, name)
-      devices.append(Device(name: name, instance: instance, body: body))
+      do throws(MigrationError) {
+        let body = try reader.body(device, name)
+        devices.append(Device(name: name, instance: instance, body: body))
+      } catch {
+        if isOurs { throw error }
+        let nothing = Body(nil, version: nil, fields: [])
+        devices.append(Device(name: name, instance: instance, body: nothing))
+        devices[devices.count - 1].isReadable = false
+      }
     }
   }
 

@@ -1,24 +1,40 @@
 /// The sections of a description by idstr and instance: there may be tens of thousands, and each is
 /// asked for.
 package struct DescribedSections: Sendable {
+  private struct Place: Hashable {
+    var key: SectionKey
+    var repetition: Int
+  }
+
   private let devices: [VMDescription.Device]
-  /// Where each is in `devices`; of one that comes twice, the first.
-  private let places: [SectionKey: Int]
+  /// Where each is in `devices`; of those that bear one name, each by its number among them.
+  private let places: [Place: Int]
 
   package init(_ description: VMDescription) {
     devices = description.devices
-    var places: [SectionKey: Int] = [:]
+    var places: [Place: Int] = [:]
+    var counts: [SectionKey: Int] = [:]
     for (index, device) in devices.enumerated() {
       guard let name = SectionName(device.name) else { continue }
       let key = SectionKey(name: name, instance: device.instance)
-      if places[key] == nil { places[key] = index }
+      let repetition = counts[key, default: 0]
+      counts[key] = repetition + 1
+      places[Place(key: key, repetition: repetition)] = index
     }
     self.places = places
   }
 
-  /// The description of a section; nil when there is none.
-  package subscript(section: SectionKey) -> VMDescription.Device? {
-    places[section].map { devices[$0] }
+  /// The description of a section; nil when there is none, or none that can be read.
+  package subscript(section: SectionHeader) -> VMDescription.Device? {
+    self[section.key, section.repetition]
+  }
+
+  /// The same, by what the section is called and how many of that name come before it.
+  package subscript(section: SectionKey, repetition: Int = 0) -> VMDescription.Device? {
+    guard let place = places[Place(key: section, repetition: repetition)],
+      devices[place].isReadable
+    else { return nil }
+    return devices[place]
   }
 }
 

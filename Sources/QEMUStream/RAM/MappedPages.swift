@@ -7,17 +7,17 @@ internal import Wire
 /// costs what is in it.
 struct MappedPages {
   private static let bitmapPiece: UInt64 = 64 << 10
-  private static let pageSize = UInt64(RAMSection.pageSize)
-
   private let mapped: MappedBlock
   private let block: Int
   private let file: any PositionedSource
+  private let pageSize: UInt64
   private let pages: UInt64
   private let content = PageBuffer(count: 256 << 10)
 
   init(of mapped: MappedBlock, block: Int, in file: any PositionedSource) {
     (self.mapped, self.block, self.file) = (mapped, block, file)
-    pages = mapped.length / Self.pageSize
+    pageSize = UInt64(mapped.page.size)
+    pages = mapped.page.number(mapped.length)
   }
 
   /// - Throws: what reading and writing throw.
@@ -44,7 +44,7 @@ struct MappedPages {
         while next < last {
           let run = Self.run(from: next - first, to: last - first, in: bitmap.span)
           if run.isSet {
-            observe(RAMPage(block: block, offset: next * Self.pageSize), run.count, false)
+            observe(RAMPage(block: block, offset: next * pageSize), run.count, false)
             try copy(next..<next + run.count, &data, into: &writer)
           } else {
             noteZero(from: next, to: next + run.count, observe)
@@ -61,7 +61,7 @@ struct MappedPages {
 
   private func noteZero(from first: UInt64, to end: UInt64, _ observe: RAMAssembly.Observer) {
     guard first < end else { return }
-    observe(RAMPage(block: block, offset: first * Self.pageSize), end - first, true)
+    observe(RAMPage(block: block, offset: first * pageSize), end - first, true)
   }
 
   /// Bits from `start` on that are alike.
@@ -82,8 +82,8 @@ struct MappedPages {
     _ run: Range<UInt64>, _ data: inout Range<UInt64>, into writer: inout PageWriter?
   ) throws(MigrationError) {
     guard writer != nil else { return }
-    var place = mapped.pages + run.lowerBound * Self.pageSize
-    let end = mapped.pages + run.upperBound * Self.pageSize
+    var place = mapped.pages + run.lowerBound * pageSize
+    let end = mapped.pages + run.upperBound * pageSize
     while place < end {
       if place >= data.upperBound {
         guard let found = try file.nextData(from: place) else {
@@ -107,11 +107,11 @@ struct MappedPages {
 
   /// The pages that a stretch of data touches, from `place` on.
   private func wholePages(of data: Range<UInt64>, from place: UInt64) -> Range<UInt64> {
-    let first = (data.lowerBound - place) / Self.pageSize
+    let first = (data.lowerBound - place) / pageSize
     let last =
-      (min(data.upperBound, mapped.end) - min(place, mapped.end) + Self.pageSize - 1)
-      / Self.pageSize
+      (min(data.upperBound, mapped.end) - min(place, mapped.end) + pageSize - 1)
+      / pageSize
     return data.lowerBound >= mapped.end
-      ? mapped.end..<mapped.end : place + first * Self.pageSize..<place + last * Self.pageSize
+      ? mapped.end..<mapped.end : place + first * pageSize..<place + last * pageSize
   }
 }

@@ -47,6 +47,24 @@ struct PageSet {
     }
   }
 
+  /// How many pages of a range are in the set.
+  func count(in pages: Range<UInt64>) -> UInt64 {
+    guard let last = pages.last else { return 0 }
+    var found: UInt64 = 0
+    var next = pages.lowerBound / Self.regionPages
+    while let (region, first) = regions.first(atLeast: next), region <= last / Self.regionPages {
+      for word in 0..<Self.regionWords {
+        let start = (region * Self.regionWords + word) * 64
+        let part = pages.clamped(to: start..<start + 64)
+        if part.isEmpty { continue }
+        let mask = Self.mask(part.lowerBound % 64, part.count)
+        found += UInt64((words[first + Int(word)] & mask).nonzeroBitCount)
+      }
+      next = region + 1
+    }
+    return found
+  }
+
   mutating func contains(_ page: UInt64) -> Bool {
     guard let first = first(of: page) else { return false }
     return words[first + Int(page / 64 % Self.regionWords)] >> (page % 64) & 1 == 1

@@ -17,6 +17,8 @@ package final class RAMAssembly {
     var seen = PageSet()
     /// Pages that were ever written: only they have to be wiped when they come as zero.
     var written = PageSet()
+    /// Pages, in order, that are not plugged in and never come.
+    var unplugged: [Range<UInt64>] = []
     /// Whether the stream gives every page at once (mapped-ram).
     var isWhole = false
   }
@@ -28,8 +30,12 @@ package final class RAMAssembly {
   private var arrivals: [Arrival] = []
   private var writer: PageWriter?
   private var inflater: PageInflater?
-  private let page = PageBuffer(count: RAMSection.pageSize)
-  private static let zeroPage = [UInt8](repeating: 0, count: RAMSection.pageSize)
+  private var plugged = PluggedSections()
+  /// Of the stream, once the first page has come.
+  private(set) var page = TargetPage.x86
+  /// Room for a page of any stream.
+  private let content = PageBuffer(count: TargetPage.largest.size)
+  private static let zeroPage = [UInt8](repeating: 0, count: TargetPage.largest.size)
   /// Whether channels meet at flush records (QEMU 8.1 and later) or at the end of each body; nil
   /// until the first body tells.
   private var meetsAtFlush: Bool?
@@ -63,6 +69,7 @@ package final class RAMAssembly {
       for channel in channels { try channel.require(machine: uuid) }
     }
     self.decoder = decoder
+    page = decoder.page
     arrivals = decoder.blocks.map { Arrival(length: $0.length) }
     writer = store.map(PageWriter.init)
     for (index, mapped) in decoder.mapped.enumerated() {
@@ -78,22 +85,26 @@ package final class RAMAssembly {
   }
 
   /// Takes in a record.
-  /// - Parameter input: where the record's payload is at the front of the window.
+  /// - Parameters:
+  ///   - input: where the record's payload is at the front of the window.
+  ///   - page: of the stream. One that nothing but its first page record tells is known from there on.
   /// - Throws: `RAM-DATA` for a payload that gives no page; codes of the channels; what writing
   ///   throws.
-  package func take(_ record: RAMRecord, from input: StreamInput) throws(MigrationError) {
+  package func take(
+    _ record: RAMRecord, from input: StreamInput, page: TargetPage
+  ) throws(MigrationError) {
+    self.page = page
     switch record {
-    case .page(let page):
-      try put(page, input.bytes.extracting(first: RAMSection.pageSize))
-    case .zero(let page): try wipe(page)
-    case .xbzrle(let page, let length):
-      try patch(page, input.bytes.extracting(first: length), at: input.offset)
-    case .compressed(let page, let length):
+    case .page(let place): try put(place, input.bytes.extracting(first: page.size))
+    case .zero(let place): try wipe(place)
+    case .xbzrle(let place, let length):
+      try patch(place, input.bytes.extracting(first: length), at: input.offset)
+    case .compressed(let place, let length):
       if inflater == nil { inflater = try PageInflater() }
-      let content = self.page
-      var span = content.mutableSpan
+      let content = self.content
+      var span = content.mutableSpan(0..<page.size)
       try inflater?.inflate(input.bytes.extracting(first: length), into: &span, at: input.offset)
-      try put(page, content.span)
+      try put(place, content.span.extracting(first: page.size))
     case .multifdFlush:
       if meetsAtFlush == nil { meetsAtFlush = true }
       if meetsAtFlush == true { try meet() }
@@ -102,6 +113,19 @@ package final class RAMAssembly {
       if meetsAtFlush == false { try meet() }
     case .blockList: break
     }
+  }
+
+  /// Takes in what a section just begun says of memory that is plugged in: of that of virtio-mem only parts
+  /// are sent.
+  /// - Throws: what finding the end of its body throws.
+  package func take(
+    _ header: SectionHeader, from reader: inout QEMUStreamReader
+  ) throws(MigrationError) {
+    guard PluggedMemory.Section.device(header) != nil else { return }
+    let size = try reader.requireBody()
+    let input = reader.input
+    let body = Array(copying: input.bytes.extracting(first: size))
+    if let section = PluggedMemory.Section(header, body: body) { plugged.take(section) }
   }
 
   /// Takes back pages that come again: a postcopy source discards what changed meanwhile.
@@ -113,14 +137,19 @@ package final class RAMAssembly {
         .ramBlock, "block is not in the list", in: .section(command.code.name), at: command.offset,
         got: discarded.block.description)
     }
-    let size = UInt64(RAMSection.pageSize)
     for range in discarded.ranges {
+      guard (range.lowerBound | range.upperBound) & page.mask == 0 else {
+        throw MigrationError(
+          .command, "discarded pages are no whole pages", in: .section(command.code.name),
+          at: command.offset, got: Hex.number(range.lowerBound))
+      }
       guard range.upperBound <= arrivals[index].length else {
         throw MigrationError(
           .ramOffset, "discarded pages lie beyond their block", in: .section(command.code.name),
           at: command.offset, got: Hex.number(range.upperBound))
       }
-      arrivals[index].seen.remove(range.lowerBound / size..<range.upperBound / size)
+      arrivals[index].seen.remove(
+        page.number(range.lowerBound)..<page.number(range.upperBound))
     }
   }
 
@@ -130,6 +159,12 @@ package final class RAMAssembly {
   package func finish() throws(MigrationError) {
     for channel in channels {
       while try readToMeetingPoint(channel) {}
+    }
+    for (index, block) in blocks.enumerated() {
+      let memory = plugged.memory(ofBlock: "\(block.name)", length: block.length)
+      arrivals[index].unplugged = (memory?.unplugged ?? []).map {
+        page.number($0.lowerBound)..<page.number($0.upperBound)
+      }
     }
     try flush()
   }
@@ -141,58 +176,72 @@ package final class RAMAssembly {
   package var blocks: [RAMBlock] { decoder.blocks }
   var listForm: RAMDecoder.ListForm { decoder.listForm }
 
-  /// Pages of a block that never came.
+  /// Pages of a block that never came; of those that are not plugged in none is missed once all came.
   package func missingPages(of block: Int) -> UInt64 {
     guard arrivals.indices.contains(block), !arrivals[block].isWhole else { return 0 }
-    return arrivals[block].length / UInt64(RAMSection.pageSize) - arrivals[block].seen.count
+    let arrival = arrivals[block]
+    let left = arrival.unplugged.reduce(0) {
+      $0 + UInt64($1.count) - arrival.seen.count(in: $1)
+    }
+    return page.number(arrival.length) - arrival.seen.count - left
   }
 
   /// Where the first page lies in its block that never came; nil when all did.
   package func firstMissing(of block: Int) -> UInt64? {
     guard missingPages(of: block) > 0 else { return nil }
-    var page: UInt64 = 0
-    while arrivals[block].seen.contains(page) { page += 1 }
-    return page * UInt64(RAMSection.pageSize)
+    var number: UInt64 = 0
+    var unplugged = arrivals[block].unplugged[...]
+    while true {
+      if let range = unplugged.first, number >= range.lowerBound {
+        number = max(number, range.upperBound)
+        unplugged.removeFirst()
+      } else if arrivals[block].seen.contains(number) {
+        number += 1
+      } else {
+        break
+      }
+    }
+    return number * UInt64(page.size)
   }
 
   // MARK: Pages
 
-  private func note(_ page: RAMPage, isZero: Bool) {
-    observe(page, 1, isZero)
-    _ = arrivals[page.block].seen.insert(page.offset / UInt64(RAMSection.pageSize))
+  private func note(_ place: RAMPage, isZero: Bool) {
+    observe(place, 1, isZero)
+    _ = arrivals[place.block].seen.insert(page.number(place.offset))
   }
 
-  private func put(_ page: RAMPage, _ bytes: Span<UInt8>) throws(MigrationError) {
-    note(page, isZero: false)
+  private func put(_ place: RAMPage, _ bytes: Span<UInt8>) throws(MigrationError) {
+    note(place, isZero: false)
     guard writer != nil else { return }
-    _ = arrivals[page.block].written.insert(page.offset / UInt64(RAMSection.pageSize))
-    try writer?.write(page, bytes)
+    _ = arrivals[place.block].written.insert(page.number(place.offset))
+    try writer?.write(place, bytes)
   }
 
-  private func wipe(_ page: RAMPage) throws(MigrationError) {
-    note(page, isZero: true)
+  private func wipe(_ place: RAMPage) throws(MigrationError) {
+    note(place, isZero: true)
     // New memory is zero: only what was written before must be wiped.
-    let number = page.offset / UInt64(RAMSection.pageSize)
-    guard arrivals[page.block].written.contains(number) else { return }
-    try writer?.write(page, Self.zeroPage.span)
+    guard arrivals[place.block].written.contains(page.number(place.offset)) else { return }
+    try writer?.write(place, Self.zeroPage.span.extracting(first: page.size))
   }
 
   private func patch(
-    _ page: RAMPage, _ delta: Span<UInt8>, at offset: UInt64
+    _ place: RAMPage, _ delta: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) {
-    let content = self.page
-    var span = content.mutableSpan
-    let number = page.offset / UInt64(RAMSection.pageSize)
+    let content = self.content
+    var span = content.mutableSpan(0..<page.size)
+    let number = page.number(place.offset)
     // Whether a delta fits a page does not depend on what is there.
     if writer != nil {
-      if arrivals[page.block].seen.contains(number), arrivals[page.block].written.contains(number) {
-        try writer?.read(page, into: &span)
+      if arrivals[place.block].seen.contains(number), arrivals[place.block].written.contains(number)
+      {
+        try writer?.read(place, into: &span)
       } else {
-        span.copy(Self.zeroPage.span, to: 0)
+        span.copy(Self.zeroPage.span.extracting(first: page.size), to: 0)
       }
     }
     try XBZRLE.apply(delta, to: &span, at: offset)
-    try put(page, content.span)
+    try put(place, content.span.extracting(first: page.size))
   }
 
   // MARK: Channels
@@ -213,10 +262,10 @@ package final class RAMAssembly {
     let pages = channel.pages
     while let packet = try channel.next(blocks: decoder, copies: writer != nil) {
       for (index, offset) in packet.normal.enumerated() {
-        let start = index * RAMSection.pageSize
+        let start = index * page.size
         try put(
           RAMPage(block: packet.block, offset: offset),
-          pages.span.extracting(start..<start + RAMSection.pageSize))
+          pages.span.extracting(start..<start + page.size))
       }
       for offset in packet.zero { try wipe(RAMPage(block: packet.block, offset: offset)) }
       if packet.isMeetingPoint { return true }
@@ -247,10 +296,9 @@ private struct DiscardedRanges {
       let start = try cursor.read(UInt64.self)
       let length = try cursor.read(UInt64.self)
       let (upper, overflow) = start.addingReportingOverflow(length)
-      guard !overflow, (start | length) % UInt64(RAMSection.pageSize) == 0 else {
+      guard !overflow else {
         throw MigrationError(
-          .command, "discarded pages are no whole pages", in: .section(command.code.name), at: place
-        )
+          .command, "discarded pages have no end", in: .section(command.code.name), at: place)
       }
       ranges.append(start..<upper)
     }

@@ -8,7 +8,7 @@ extension RAMAssembly {
   package func requireWhole(_ block: Int, at offset: UInt64) throws(MigrationError) {
     guard let place = firstMissing(of: block) else { return }
     let known = blocks[block]
-    let pages = known.length / UInt64(RAMSection.pageSize)
+    let pages = page.number(known.length)
     throw MigrationError(
       .ramMissing, "stream does not hold all of RAM block \(known.name)", in: .ram,
       at: offset, expected: "\(pages) pages, those on other channels given with \(.channel)",
@@ -23,7 +23,7 @@ extension RAMAssembly {
   /// - Throws: `RAM-MISSING`.
   package func requireWhole(at offset: UInt64) throws(MigrationError) {
     for (index, block) in blocks.enumerated() {
-      let pages = block.length / UInt64(RAMSection.pageSize)
+      let pages = page.number(block.length)
       if listForm.hasAddresses, missingPages(of: index) == pages { continue }
       try requireWhole(index, at: offset)
     }

@@ -8,9 +8,6 @@ internal import Wire
 package struct RAMDecoder: Sendable {
   /// Most blocks one list may name; real machines have fewer than fifty.
   package static let defaultBlockLimit = 4096
-  /// Longest COMPRESS_PAGE payload: zlib adds a few bytes at most to a page it cannot compress.
-  package static let compressedLimit = 2 * RAMSection.pageSize
-
   /// What else the entries of a block list hold; nothing tells but other parts of the stream.
   package struct ListForm: Equatable, Sendable {
     /// `x-ignore-shared`: where the block lies in its parent, 8 bytes.
@@ -30,6 +27,9 @@ package struct RAMDecoder: Sendable {
   package private(set) var mapped: [MappedBlock] = []
   /// To be set before the list comes.
   package var listForm = ListForm()
+  /// The stream's pages; before the first page record they may be unknown, and this is what is assumed.
+  package private(set) var page: TargetPage
+  private var isPageKnown: Bool
   private let blockLimit: Int
   private var hasList = false
   /// Bytes of blocks that the list still has to name; nil when it is not being read.
@@ -42,7 +42,15 @@ package struct RAMDecoder: Sendable {
   /// Bytes of payload handed out last and still at the front of the window.
   private var pending = 0
 
-  package init(blockLimit: Int = RAMDecoder.defaultBlockLimit) { self.blockLimit = blockLimit }
+  /// - Parameter page: of the stream; nil when the stream is to tell.
+  package init(page: TargetPage? = .x86, blockLimit: Int = RAMDecoder.defaultBlockLimit) {
+    self.blockLimit = blockLimit
+    self.page = page ?? .x86
+    isPageKnown = page != nil
+  }
+
+  /// Tells the stream's pages, before the block list.
+  package mutating func expect(_ page: TargetPage) { (self.page, isPageKnown) = (page, true) }
 
   /// Reads the next record. Its payload stays whole at the front of the window until the next call,
   /// which consumes it: `input.bytes.extracting(first: record.payloadSize)`.
@@ -76,24 +84,27 @@ package struct RAMDecoder: Sendable {
     }
     let start = input.offset
     let word: UInt64 = try input.read()
-    let address = word & ~RAMFlags.mask
-    let flags = word & RAMFlags.mask
+    let mask = hasList || isPageKnown ? page.mask : TargetPage.smallest.mask
+    let address = word & ~mask
+    let flags = word & mask
     let isContinued = flags & RAMFlags.continue != 0
     let record: RAMRecord
     switch flags & ~RAMFlags.continue {
     case RAMFlags.page:
-      let page = try page(address, isContinued, at: start, from: input)
-      try input.require(RAMSection.pageSize)
-      record = .page(page)
+      let place = try place(address, isContinued, at: start, from: input)
+      if !isPageKnown { try findPage(of: place, isZero: false, from: input) }
+      try input.require(page.size)
+      record = .page(place)
     case RAMFlags.zero:
-      let page = try page(address, isContinued, at: start, from: input)
+      let place = try place(address, isContinued, at: start, from: input)
+      if !isPageKnown { try findPage(of: place, isZero: true, from: input) }
       let fillOffset = input.offset
       let fill: UInt8 = try input.read()
       guard fill == 0 else {
         throw refused(
           .ramData, "zero page has another fill byte", at: fillOffset, got: "\(fill)")
       }
-      record = .zero(page)
+      record = .zero(place)
     case RAMFlags.xbzrle:
       record = try delta(address, isContinued, at: start, from: input)
     case RAMFlags.compressed:
@@ -108,7 +119,7 @@ package struct RAMDecoder: Sendable {
         .ramFlags, "word is no RAM record", at: start,
         got: "flags 0x" + String(flags, radix: 16))
     }
-    pending = record.payloadSize
+    pending = record.payloadSize(page: page.size)
     return record
   }
 
@@ -118,7 +129,7 @@ package struct RAMDecoder: Sendable {
     return blocksByName.index(of: bytes.span, in: blocks)
   }
 
-  private mutating func page(
+  private mutating func place(
     _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
   ) throws(MigrationError) -> RAMPage {
     guard mapped.isEmpty else {
@@ -136,6 +147,21 @@ package struct RAMDecoder: Sendable {
         got: Hex.number(offset))
     }
     return RAMPage(block: current, offset: offset)
+  }
+
+  /// Learns the stream's pages from its first page record, whose payload is next in the input; what has
+  /// been assumed stays where that does not tell.
+  private mutating func findPage(
+    of first: RAMPage, isZero: Bool, from input: StreamInput
+  ) throws(MigrationError) {
+    isPageKnown = true
+    guard first.offset == 0 else { return }
+    let found = try TargetPage(afterFirst: isZero, of: blocks[first.block].length) {
+      (place) throws(MigrationError) in
+      guard try input.available(atLeast: place + 8) >= place + 8 else { return nil }
+      return input.word(at: place)
+    }
+    if let found { page = found }
   }
 
   private mutating func readBlockName(from input: StreamInput) throws(MigrationError) {
@@ -158,31 +184,32 @@ package struct RAMDecoder: Sendable {
   private mutating func delta(
     _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
   ) throws(MigrationError) -> RAMRecord {
-    let page = try page(offset, isContinued, at: start, from: input)
+    let place = try place(offset, isContinued, at: start, from: input)
     let dataOffset = input.offset
     let encoding: UInt8 = try input.read()
     let length = Int(try input.read(UInt16.self))
-    guard encoding == 1, 1...RAMSection.pageSize ~= length else {
+    guard encoding == 1, 1...page.size ~= length else {
       throw refused(
         .ramData, "XBZRLE page has a wrong encoding or length", at: dataOffset,
         got: "encoding \(encoding), length \(length)")
     }
     try input.require(length)
-    return .xbzrle(page, length: length)
+    return .xbzrle(place, length: length)
   }
 
   private mutating func compressed(
     _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
   ) throws(MigrationError) -> RAMRecord {
-    let page = try page(offset, isContinued, at: start, from: input)
+    let place = try place(offset, isContinued, at: start, from: input)
     let dataOffset = input.offset
     let length = try input.read(UInt32.self)
-    guard length > 0, length <= RAMDecoder.compressedLimit else {
+    // zlib adds a few bytes at most to a page it cannot compress.
+    guard length > 0, length <= 2 * page.size else {
       throw refused(
         .ramData, "compressed page has a wrong length", at: dataOffset, got: "\(length)")
     }
     try input.require(Int(length))
-    return .compressed(page, length: Int(length))
+    return .compressed(place, length: Int(length))
   }
 
   /// - Returns: nil after a mapped block.
@@ -195,12 +222,15 @@ package struct RAMDecoder: Sendable {
       left -= block.length
       blocks.append(block)
       if listForm.isMapped {
-        mapped.append(try input.readMappedBlock(length: block.length))
+        let found = try input.readMappedBlock(length: block.length, isPageKnown ? page : nil)
+        expect(found.page)
+        mapped.append(found)
         listLeft = left
         return nil
       }
     }
     hasList = true
+    if !isPageKnown { page = TargetPage(fitting: blocks) }
     blocksByName = RAMBlockOrder(blocks)
     return .blockList
   }
@@ -221,7 +251,8 @@ package struct RAMDecoder: Sendable {
     guard names.insert(name).inserted else {
       throw refused(.ramList, "block is listed twice", at: entry, got: name.description)
     }
-    guard length > 0, length & RAMFlags.mask == 0, length <= left else {
+    let mask = isPageKnown ? page.mask : TargetPage.smallest.mask
+    guard length > 0, length & mask == 0, length <= left else {
       throw MigrationError(
         .ramList, "block length is no page multiple or passes the total",
         in: .ram, at: lengthOffset,
@@ -235,11 +266,9 @@ package struct RAMDecoder: Sendable {
   /// What may follow a length besides a page size: the length byte of a name, which is not 0, or a
   /// word, whose low bits are not 0.
   private func skipPageSize(from input: StreamInput) throws(MigrationError) {
-    let usual = UInt64(RAMSection.pageSize)
+    let usual = UInt64(max(page.size, Page.size))
     guard listForm.pageSizes & ~usual != 0, try input.available(atLeast: 8) >= 8 else { return }
-    let window = input.bytes
-    var value: UInt64 = 0
-    for index in 0..<8 { value = value << 8 | UInt64(window[index]) }
+    let value = input.word(at: 0)
     if value > usual, value & (value - 1) == 0, value & listForm.pageSizes == value {
       input.consume(8)
     }
@@ -250,5 +279,15 @@ package struct RAMDecoder: Sendable {
   ) -> MigrationError {
     MigrationError(
       code, what, in: .ram, at: offset, got: got)
+  }
+}
+
+extension StreamInput {
+  /// The big-endian number `place` bytes behind the front of the window. Precondition: the window has it.
+  fileprivate func word(at place: Int) -> UInt64 {
+    let window = bytes
+    var value: UInt64 = 0
+    for index in place..<place + 8 { value = value << 8 | UInt64(window[index]) }
+    return value
   }
 }

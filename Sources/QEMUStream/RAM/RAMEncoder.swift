@@ -1,7 +1,7 @@
 internal import Wire
 
 /// Writes the records of `ram` bodies. Names a block only where the block changes, as QEMU does,
-/// also from one body to the next, so one encoder serves a whole stream.
+/// also from one body to the next, so one encoder serves a whole stream. Its pages are x86's.
 package struct RAMEncoder: Sendable {
   package let blocks: [RAMBlock]
   private var current: Int?
@@ -52,19 +52,19 @@ package struct RAMEncoder: Sendable {
     var zeros = 0
     for index in 0..<count {
       let place = RAMPage(
-        block: page.block, offset: page.offset + UInt64(index * RAMSection.pageSize))
+        block: page.block, offset: page.offset + UInt64(index * Page.size))
       let isZero =
-        isHole || buffer.span.extracting(content..<content + RAMSection.pageSize).isAllZero
+        isHole || buffer.span.extracting(content..<content + Page.size).isAllZero
       next = put(place, isZero ? RAMFlags.zero : RAMFlags.page, &buffer, at: next)
       if isZero {
         buffer[next] = 0
         next += 1
         zeros += 1
       } else {
-        buffer.move(RAMSection.pageSize, from: content, to: next)
-        next += RAMSection.pageSize
+        buffer.move(Page.size, from: content, to: next)
+        next += Page.size
       }
-      content += RAMSection.pageSize + Self.continuedPrefix
+      content += Page.size + Self.continuedPrefix
     }
     return (next - start, zeros)
   }

@@ -1,6 +1,4 @@
-internal import Wire
-
-/// Flags in the low 12 bits of a RAM word (QEMU `migration/ram.c`, `RAM_SAVE_FLAG_…`).
+/// Flags in the low bits of a RAM word, those below a page (QEMU `migration/ram.c`, `RAM_SAVE_FLAG_…`).
 ///
 /// A word is `offset in block | one type`, plus `continue` for page records, big-endian.
 package enum RAMFlags {
@@ -8,7 +6,7 @@ package enum RAMFlags {
   package static let zero: UInt64 = 0x002
   /// The block list; the word's offset is the sum of all lengths.
   package static let memorySize: UInt64 = 0x004
-  /// A page: its 4096 bytes follow.
+  /// A page: its bytes follow.
   package static let page: UInt64 = 0x008
   /// The end of a body: the word is exactly this.
   package static let end: UInt64 = 0x010
@@ -22,8 +20,6 @@ package enum RAMFlags {
   package static let compressed: UInt64 = 0x100
   /// Parallel channels meet here: the word is exactly this.
   package static let multifdFlush: UInt64 = 0x200
-  /// The bits of a word that are flags; the others are the offset.
-  package static let mask: UInt64 = 0xFFF
 }
 
 /// The `ram` section: constants of its only version in use.
@@ -32,15 +28,13 @@ package enum RAMSection {
   package static let name: SectionName = "ram"
   /// QEMU refuses any other.
   package static let version: UInt32 = 4
-  /// Bytes of a page, and the unit of offsets and lengths.
-  package static var pageSize: Int { Page.size }
 }
 
 /// A RAM block as the block list names it.
 package struct RAMBlock: Equatable, Sendable {
   /// `pc.ram`, `pc.bios`, `0000:00:02.0/vga.vram`.
   package var name: SectionName
-  /// Bytes; a multiple of 4096, not zero.
+  /// Bytes; a multiple of a target page, not zero.
   package var length: UInt64
 
   package init(name: SectionName, length: UInt64) {
@@ -53,7 +47,8 @@ package struct RAMBlock: Equatable, Sendable {
 package struct RAMPage: Equatable, Sendable {
   /// Index in the block list.
   package var block: Int
-  /// Bytes from the start of the block: a multiple of 4096, and less than the block's length.
+  /// Bytes from the start of the block: a multiple of a target page, and less than the
+  /// block's length.
   package var offset: UInt64
 
   package init(block: Int, offset: UInt64) {
@@ -68,7 +63,7 @@ package enum RAMRecord: Equatable, Sendable {
   case blockList
   /// The page is all zero.
   case zero(RAMPage)
-  /// The page's 4096 bytes are the payload.
+  /// The page's bytes are the payload.
   case page(RAMPage)
   /// The payload is a delta against the page's present content.
   case xbzrle(RAMPage, length: Int)
@@ -80,9 +75,10 @@ package enum RAMRecord: Equatable, Sendable {
   case end
 
   /// Bytes of payload at the front of the window.
-  package var payloadSize: Int {
+  /// - Parameter page: bytes of a page of the stream.
+  package func payloadSize(page: Int) -> Int {
     switch self {
-    case .page: RAMSection.pageSize
+    case .page: page
     case .xbzrle(_, let length), .compressed(_, let length): length
     case .blockList, .zero, .multifdFlush, .end: 0
     }

@@ -87,6 +87,9 @@ struct InspectionJSON {
       .init("streamOffset", JSON(found.streamStart)),
       .init("footers", found.hasFooters.map { .bool($0) } ?? .null),
     ]
+    if found.sharedPages.page != .x86 {
+      members.append(.init("pageSize", JSON(found.sharedPages.page.size)))
+    }
     if let image = found.image {
       members.append(
         .init(

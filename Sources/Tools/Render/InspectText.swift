@@ -175,10 +175,11 @@ struct InspectionText {
     guard !found.blocks.isEmpty else { return }
     title(found.kind == .snp ? "Shared pages" : "RAM pages")
     let shared = found.sharedPages
-    out.field(
-      "with content",
-      "\(Spelled.count(shared.content, "page")), \(Spelled.bytes(shared.content &* 4096))",
-      indent: 2)
+    if shared.page != .x86 {
+      out.field("size", Spelled.bytes(UInt64(shared.page.size)), indent: 2)
+    }
+    let size = Spelled.bytes(shared.content &<< shared.page.bits)
+    out.field("with content", "\(Spelled.count(shared.content, "page")), \(size)", indent: 2)
     out.field("zero", Spelled.count(shared.zero, "page"), indent: 2)
     for channel in found.channels {
       out.field(
@@ -295,9 +296,10 @@ struct InspectionText {
     }
     title(found.kind == .snp ? "Shared page records" : "RAM page records")
     var rows = [["block", "offset", "guest-physical", "content", "zero"]]
+    let size = UInt64(found.sharedPages.page.size)
     for run in found.sharedPages.runs.elements {
       rows.append([
-        blockName(run.block), Spelled.range(run.offset, pages: run.pages),
+        blockName(run.block), Spelled.range(run.offset, pages: run.pages, of: size),
         found.map.gpa(block: run.block, offset: run.offset).map { Hex.number($0) } ?? "-",
         "\(run.content)", "\(run.zero)",
       ])

@@ -39,8 +39,9 @@ package enum Spelled {
   }
 
   /// An address range, last address included.
-  static func range(_ start: UInt64, pages: UInt64) -> String {
-    let last = start &+ pages &* 4096 &- 1
+  /// - Parameter size: bytes of a page.
+  static func range(_ start: UInt64, pages: UInt64, of size: UInt64 = Page.size64) -> String {
+    let last = start &+ pages &* size &- 1
     return "\(Hex.number(start, digits: 16))-\(Hex.number(last, digits: 16))"
   }
 

@@ -1,0 +1,157 @@
+internal import Errors
+internal import Wire
+
+/// What the section of a virtio-mem device says of its memory (QEMU `hw/virtio/virtio-mem.c`): where it
+/// lies, and which blocks of it are plugged in. What is not was never sent, and is zero.
+///
+/// `PATH/virtio-mem-device-early`, of QEMU 8 and later, is
+///
+///     offset  size  field
+///          0     8  addr         guest-physical address
+///          8     8  region_size  bytes of the RAM block
+///         16     8  block_size   bytes of one block of the device: a power of two
+///         24     4  node
+///         28     8  size         bytes that are plugged in
+///         36     n  bitmap       a bit for each block, in words of 8 bytes, the lowest first
+///
+/// all big-endian. `PATH/virtio-mem` of older ones has the same after fields of the transport, of a length
+/// that nothing tells, with 8 bytes of usable_region_size before `size` and 8 of requested_size after it.
+package struct PluggedMemory: Equatable, Sendable {
+  /// Guest-physical addresses are below.
+  private static let addressLimit: UInt64 = 1 << 52
+
+  /// Guest-physical address of the RAM block's first byte.
+  package let gpa: UInt64
+  /// Bytes of the RAM block.
+  package let length: UInt64
+  /// Bytes of the RAM block that are plugged in, in order; none beside another.
+  package private(set) var plugged: [Range<UInt64>] = []
+
+  /// Finds what a section says of a block of `length` bytes.
+  /// - Returns: nil when it says nothing, or what cannot be.
+  package init?(_ section: Section, length: UInt64) {
+    let body = section.body.span
+    if section.isEarly {
+      self.init(body, at: 0, sizeAt: 28, bitmapAt: 36, length: length)
+      return
+    }
+    var found: PluggedMemory?
+    var place = 0
+    while place + 60 <= body.count {
+      // Most places are no such record: the length tells first.
+      if Self.number(body, place + 8) == length,
+        let memory = PluggedMemory(body, at: place, sizeAt: 36, bitmapAt: 52, length: length)
+      {
+        if found != nil { return nil }
+        found = memory
+      }
+      place += 1
+    }
+    guard let found else { return nil }
+    self = found
+  }
+
+  private init?(
+    _ body: Span<UInt8>, at start: Int, sizeAt: Int, bitmapAt: Int, length: UInt64
+  ) {
+    guard body.count - start >= bitmapAt else { return nil }
+    let blockSize = Self.number(body, start + 16)
+    let size = Self.number(body, start + sizeAt)
+    guard Self.number(body, start + 8) == length, blockSize >= Page.size64,
+      blockSize & (blockSize - 1) == 0, length & (blockSize - 1) == 0, size <= length
+    else { return nil }
+    (gpa, self.length) = (Self.number(body, start), length)
+    guard gpa & (Page.size64 - 1) == 0, length <= Self.addressLimit,
+      gpa <= Self.addressLimit - length
+    else { return nil }
+    let (blocks, room) = (length / blockSize, UInt64(body.count - start - bitmapAt) / 8)
+    guard (blocks + 63) / 64 <= room else { return nil }
+    var count: UInt64 = 0
+    for block in 0..<blocks {
+      let word = Self.number(body, start + bitmapAt + Int(block / 64) * 8)
+      guard word >> (block % 64) & 1 == 1 else { continue }
+      count += 1
+      let range = block * blockSize..<(block + 1) * blockSize
+      if let last = plugged.last, last.upperBound == range.lowerBound {
+        plugged[plugged.count - 1] = last.lowerBound..<range.upperBound
+      } else {
+        plugged.append(range)
+      }
+    }
+    guard count * blockSize == size else { return nil }
+  }
+
+  private static func number(_ bytes: Span<UInt8>, _ place: Int) -> UInt64 {
+    var value: UInt64 = 0
+    for index in place..<place + 8 { value = value << 8 | UInt64(bytes[index]) }
+    return value
+  }
+
+  /// The rest of the block.
+  package var unplugged: [Range<UInt64>] {
+    var found: [Range<UInt64>] = []
+    var start: UInt64 = 0
+    for range in plugged {
+      if start < range.lowerBound { found.append(start..<range.lowerBound) }
+      start = range.upperBound
+    }
+    if start < length { found.append(start..<length) }
+    return found
+  }
+}
+
+extension PluggedMemory {
+  /// A section of a virtio-mem device.
+  package struct Section: Equatable, Sendable {
+    /// Of the device; its RAM block is called `PATH/ID`.
+    package let path: String
+    package let isEarly: Bool
+    package let body: [UInt8]
+
+    /// - Returns: nil for any other section.
+    package init?(_ header: SectionHeader, body: [UInt8]) {
+      guard let (path, isEarly) = Self.device(header) else { return nil }
+      (self.path, self.isEarly, self.body) = (path, isEarly, body)
+    }
+
+    /// The path of the device that a section is of, and whether it is the early one.
+    static func device(_ header: SectionHeader) -> (path: String, isEarly: Bool)? {
+      guard header.kind == .full else { return nil }
+      let name = "\(header.name)"
+      for (suffix, isEarly) in [("/virtio-mem-device-early", true), ("/virtio-mem", false)]
+      where name.hasSuffix(suffix) {
+        return (String(name.dropLast(suffix.count)), isEarly)
+      }
+      return nil
+    }
+  }
+}
+
+/// The sections of virtio-mem devices, as they come.
+package struct PluggedSections: Sendable {
+  /// Bytes of all bodies that are kept.
+  private static let limit = 16 << 20
+
+  private var sections: [String: PluggedMemory.Section] = [:]
+  private var size = 0
+
+  package init() {}
+
+  /// The paths of all devices.
+  package var paths: some Sequence<String> { sections.keys }
+
+  /// Takes in a section. The early one of a device says all; of more than the limit nothing is known.
+  package mutating func take(_ section: PluggedMemory.Section) {
+    if sections[section.path]?.isEarly == true || section.body.count > Self.limit - size { return }
+    size += section.body.count
+    sections[section.path] = section
+  }
+
+  /// What is said of the memory in a RAM block; nil when it is no device's, or nothing is said.
+  package func memory(ofBlock name: String, length: UInt64) -> PluggedMemory? {
+    guard let end = name.lastIndex(of: "/"), let section = sections[String(name[..<end])] else {
+      return nil
+    }
+    return PluggedMemory(section, length: length)
+  }
+}
