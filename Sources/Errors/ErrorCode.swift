@@ -41,6 +41,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case imageFormat = "IMAGE-FORMAT"
   case imageData = "IMAGE-DATA"
   case imagePartial = "IMAGE-PARTIAL"
+  case imageSnapshot = "IMAGE-SNAPSHOT"
   case channelSyntax = "CHANNEL-SYNTAX"
   case channelMachine = "CHANNEL-MACHINE"
   case channelMethod = "CHANNEL-METHOD"

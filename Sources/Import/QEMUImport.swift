@@ -19,6 +19,8 @@ package final class QEMUImport {
   private let assembly: RAMAssembly
   private var blocks: [Guest.RAMBlock] = []
   private var machine = MachineRecorder()
+  /// Zero bytes that followed the stream; known after `run`.
+  package private(set) var padding: UInt64 = 0
 
   package init(_ input: QEMUInput, _ additions: ImportAdditions) {
     self.input = input
@@ -46,6 +48,7 @@ package final class QEMUImport {
       throw input.explain(error)
     }
     let end = reader.input.offset
+    padding = reader.padding
     guard !blocks.isEmpty else {
       throw MigrationError(.ramList, "stream has no RAM", at: end, expected: "section ram")
     }

@@ -69,6 +69,14 @@ package struct InspectedStream {
   package var streamStart: UInt64 = 0
   /// The header of the libvirt image it was in.
   package var image: LibvirtImage?
+  /// How the file it was in is packed.
+  package var packing: Packing?
+  /// The snapshot of a qcow2 image whose VM state it is.
+  package var snapshot: QCow2Snapshot?
+  /// Zero bytes that follow the stream.
+  package var padding: UInt64 = 0
+  /// Bytes of the file that were not looked at, since the stream's length was given.
+  package var rest: UInt64?
   /// Whether sections end with a footer; nil when none has ended.
   package var hasFooters: Bool?
   /// What was put together of each block; empty unless it was asked for.

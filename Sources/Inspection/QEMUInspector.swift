@@ -24,6 +24,7 @@ package final class QEMUInspector {
     self.options = options
     found = InspectedStream(.qemu, options: options)
     found.image = input.image
+    (found.packing, found.snapshot, found.rest) = (input.packing, input.snapshot, input.rest)
     let pages = pages
     assembly = RAMAssembly(channels: input.channels, file: input.positions) { page, count, isZero in
       pages.found.note(page, count: count, isZero: isZero)
@@ -50,9 +51,11 @@ package final class QEMUInspector {
     found.channels = input.channels
     found.streamStart = input.start
     found.hasFooters = reader.hasFooters
-    found.close(at: reader.input.offset)
+    found.padding = reader.padding
+    let end = reader.input.offset &- reader.padding
+    found.close(at: end)
     found.undescribed = undescribed()
-    found.size = reader.input.offset &- input.start
+    found.size = end &- input.start
     return found
   }
 

@@ -175,8 +175,4 @@ private final class BytesInMemory: PositionedSource {
   func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
     offset < size ? offset..<size : nil
   }
-
-  func source(from offset: UInt64) -> any ByteSource {
-    ArraySource(Array(bytes[min(Int(offset), bytes.count)...]))
-  }
 }

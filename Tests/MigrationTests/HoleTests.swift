@@ -92,32 +92,6 @@ private final class HoleFile: PositionedSource, SparseOutput {
     let found = stretches.first { $0.start + UInt64($0.bytes.count) > offset }
     return found.map { max($0.start, offset)..<$0.start + UInt64($0.bytes.count) }
   }
-
-  func source(from offset: UInt64) -> any ByteSource { Rest(self, from: offset) }
-
-  private final class Rest: SparseSource {
-    private let file: HoleFile
-    private var next: UInt64
-
-    init(_ file: HoleFile, from offset: UInt64) { (self.file, next) = (file, offset) }
-
-    @unsafe func read(
-      into buffer: UnsafeMutableRawBufferPointer
-    ) throws(MigrationError) -> Int {
-      let count = Int(min(UInt64(buffer.count), file.size - next))
-      // A part of the caller's buffer, for the length of this call.
-      var target = unsafe MutableSpan<UInt8>(_unsafeBytes: .init(rebasing: buffer[..<count]))
-      try file.read(at: next, into: &target)
-      next += UInt64(count)
-      return count
-    }
-
-    func hole(before back: UInt64) throws(MigrationError) -> UInt64 {
-      (try file.nextData(from: next - back)?.lowerBound ?? file.size) - (next - back)
-    }
-
-    func pass(_ count: UInt64) { next += count }
-  }
 }
 
 /// Sparse mapped-ram streams: the work is that of what is stored, not of the size.

@@ -115,7 +115,7 @@ private let real = Result { try Fixture.read("qemu/pc72-bios-reset/stream.xz") }
     let snp = try Fixture.read("golden/tiny/stream.mig")
     #expect(refusalCode { _ = try Lab.seal(snp) } == .streamKind)
     #expect(refusalCode { _ = try Lab.seal(stream.dropLast()) } == .streamTruncated)
-    #expect(refusalCode { _ = try Lab.seal(stream + [0]) } == .streamTrailing)
+    #expect(refusalCode { _ = try Lab.seal(stream + [0, 1]) } == .streamTrailing)
     #expect(refusalCode { _ = try Lab.seal([1] + stream) } == .streamMagic)
     #expect(refusalCode { _ = try Lab.seal([]) } == .streamEmpty)
   }

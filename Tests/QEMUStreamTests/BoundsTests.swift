@@ -213,8 +213,6 @@ import Wire
         max($0.range.lowerBound, offset)..<$0.range.upperBound
       }
     }
-
-    func source(from offset: UInt64) -> any ByteSource { ArraySource([]) }
   }
 
   private final class Written: RAMStore {

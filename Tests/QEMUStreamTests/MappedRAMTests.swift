@@ -21,8 +21,6 @@ final class ArrayFile: PositionedSource {
   func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
     offset < size ? offset..<size : nil
   }
-
-  func source(from offset: UInt64) -> any ByteSource { ArraySource(Array(bytes[Int(offset)...])) }
 }
 
 @Suite struct MappedRAMTests {

@@ -269,7 +269,7 @@ import Wire
     ("08 0000 0000", .command), ("08 000c 0000", .command), ("08 000b 0001 00", .command),
     ("08 0002 0003 000000", .command), ("08 0007 0004 00000001", .streamTruncated),
     ("00 06 7fffffff", .vmdescriptionSyntax), ("00 01", .streamTrailing),
-    ("00 06 00000002 7b7d 00", .streamTrailing),
+    ("00 06 00000002 7b7d 0001", .streamTrailing),
     ("04 00000009 03 646576 00000000 00000001 7e 00000009 ff", .streamTruncated),
   ])
   func aRecordOutOfPlaceIsRefused(record: String, code: ErrorCode) throws {

@@ -21,6 +21,7 @@ import Wire
     "qemu": "qemu/pc100-boot/stream.xz", "old-qemu": "qemu/pc2.0-boot/stream.xz",
     "cancelled": "qemu/pc72-boot-cancelled/stream.xz",
     "libvirt": "qemu/libvirt72-pc-raw/image.xz", "board": "qemu/arm-72-microbit/stream.xz",
+    "image": "qcow2/v3-72.xz", "packed": "packed/frame.lz4", "padded": "qcow2/stream-of-v3-72.xz",
     "main": "qemu/q35-72-boot-multifd-zstd/main.xz",
     "multifd": "qemu/q35-72-boot-multifd-zstd/multifd-0.xz",
     "milan": "attestation/milan-v3-ccf.report.bin",
@@ -38,6 +39,11 @@ import Wire
     (inspect, "inspect", "@qemu --json --sections --devices", 0),
     (inspect, "inspect", "@old-qemu --json --ram-hashes", 0),
     (inspect, "inspect", "@libvirt --json", 0), (inspect, "inspect", "@board --json", 0),
+    (inspect, "inspect", "@image --json --snapshot state", 0),
+    ("svsm-migration/snapshots/1", "inspect", "@image --json --snapshot list", 0),
+    (inspect, "inspect", "@packed --json", 0),
+    (inspect, "inspect", "@padded --json --length 400000", 0),
+    (verify, "verify", "@padded --json --length 400000", 0),
     (inspect, "inspect", "@main --json --ram-hashes --channel @multifd", 65),
     (inspect, "inspect", "@cancelled --json --allow-incomplete", 0),
     (
@@ -144,6 +150,7 @@ import Wire
     odd[0] = 99
     try shop.write("unknown", odd)
     try shop.write("hcl", ReportForms.hcl())
+    try shop.truncate("padded", to: 500_000)
     return try calls.map { call in
       let outcome = try shop.run(call.tool, call.line)
       let name = "\(call.tool) \(call.line)"

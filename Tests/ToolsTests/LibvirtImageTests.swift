@@ -138,8 +138,8 @@ import Testing
   /// A byte of the header that is changed: the code, and where.
   @Test(
     arguments: [
-      (12, 0x58, ErrorCode.imageHeader, 0), (16, 3, .imageHeader, 16), (28, 2, .imageFormat, nil),
-      (28, 4, .imageFormat, nil), (28, 7, .imageFormat, 28), (22, 0xFF, .streamTruncated, nil),
+      (12, 0x58, ErrorCode.imageHeader, 0), (16, 3, .imageHeader, 16), (28, 2, .imageData, nil),
+      (28, 4, .imageData, nil), (28, 7, .imageFormat, 28), (22, 0xFF, .streamTruncated, nil),
     ] as [(Int, UInt8, ErrorCode, Int?)])
   func aHeaderThatIsNotReadIsRefused(
     place: Int, value: UInt8, code: ErrorCode, offset: Int?

@@ -192,6 +192,51 @@ class QEMUStream(Target):
         return rng.sample(calls, 3)
 
 
+class Image(Target):
+    """qcow2 images with snapshots, and packed streams."""
+
+    name = "image"
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.images = []
+        for path in sorted((self.fixtures / "qcow2").glob("*.xz")):
+            data = seeds.unpacked(path)
+            if data[:4] != b"QFI\xfb" or len(data) > 4 << 20:
+                continue
+            # The header, the snapshot table, and the tables of the first snapshot.
+            table = int.from_bytes(data[64:72], "big")
+            first = int.from_bytes(data[table:table + 8], "big")
+            places = [(4 * i, 4) for i in range(28)] * 4
+            places += [(table + 4 * i, 4) for i in range(32)] * 4
+            places += [(first + 8 * i, 8) for i in range(8)]
+            for at in range(first, min(first + 64, len(data) - 8), 8):
+                second = int.from_bytes(data[at:at + 8], "big") & 0x00FFFFFFFFFFFE00
+                if 0 < second < len(data):
+                    places += [(second + 8 * i, 8) for i in range(64)]
+            self.images.append((data, [place for place in places if sum(place) <= len(data)]))
+        self.packed = [path.read_bytes() for path in sorted((self.fixtures / "packed").glob("*.*"))
+                       if path.suffix in (".lz4", ".bz2", ".lzo")]
+
+    def make(self, rng, folder):
+        words = []
+        if rng.random() < 0.6:
+            data, places = rng.choice(self.images)
+            words = ["--snapshot", rng.choice(["state", "state", "1", "2", "4"])]
+        else:
+            data = rng.choice(self.packed)
+            places = [(4 * i, 4) for i in range(16)]
+        stream = self.write(folder, "in", mutate.havoc(rng, data, places))
+        calls = [
+            self.tool("inspect", stream, *words, "--ram-hashes", "--allow-incomplete"),
+            self.tool("verify", stream, *words),
+            self.tool("seal", stream, *words, "-o", folder / "sealed"),
+        ]
+        if words:
+            calls.append(self.tool("inspect", stream, "--snapshot", "list", "--json"))
+        return rng.sample(calls, 2)
+
+
 class Channel(Target):
     """Multifd channels beside their main stream."""
 
@@ -396,4 +441,4 @@ class Text(Target):
 def all_targets(tools, fixtures, scratch):
     scratch = pathlib.Path(scratch)
     return [kind(tools, fixtures, scratch)
-            for kind in (SNPStream, QEMUStream, Channel, Report, Party, Bundle, Text)]
+            for kind in (SNPStream, QEMUStream, Image, Channel, Report, Party, Bundle, Text)]

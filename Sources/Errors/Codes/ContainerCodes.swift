@@ -32,16 +32,18 @@ extension CodeRow {
         svsm-mig-verify name the damaged chunk
         """),
     CodeRow(
-      .streamTrailing, .stream("2.1"), meaning: "bytes behind the end of the stream",
+      .streamTrailing, .stream("2.1"),
+      meaning: "bytes after the end of the stream; after that of a plain stream, other than zero",
       causes: [
         "two files joined",
+        "a volume whose old content follows the stream",
         "something appended on the way",
         """
         in a plain stream, a length in the VM description's head that was lowered: of an SNP \
         stream its seal tells first
         """,
       ],
-      remedy: "cut them off, or find out who added them"),
+      remedy: "cut them off, or find out who added them; \(.length) leaves them out"),
     CodeRow(
       .streamKind, .stream("3.2"),
       meaning: """

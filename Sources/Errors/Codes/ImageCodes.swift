@@ -3,24 +3,40 @@ extension CodeRow {
   static let images = [
     CodeRow(
       .imageHeader, .tools("4"),
-      meaning: "the header of a libvirt image is not well formed, or of an unknown version",
-      causes: ["damage in the header", "a newer libvirt"],
-      remedy: "the image is damaged, or written by a newer libvirt"),
+      meaning: """
+        the header of an image of libvirt or qcow2, or a table of snapshots, is not well formed or of an \
+        unknown version
+        """,
+      causes: ["damage in the header", "a newer libvirt or QEMU", "\(.snapshot) of another file"],
+      remedy: "the image is damaged, or written by a newer program"),
     CodeRow(
       .imageFormat, .tools("4"), meaning: "the image is packed in a way that is not unpacked here",
       causes: [
-        "save_image_format in qemu.conf names bzip2 or lzop",
         "xz with a dictionary of 256 MiB or more, zstd with a window above 128 MiB",
+        "lz4 with a dictionary, lzop with a filter",
+        "a qcow2 image that is encrypted, or whose data lie in another file",
       ],
       remedy: "unpack the bytes from the offset on with the program named, and give the result"),
     CodeRow(
-      .imageData, .tools("4"), meaning: "the packed bytes do not unpack",
-      causes: ["damage in the packed part", "an image that was cut off"],
+      .imageData, .tools("4"),
+      meaning:
+        "packed bytes do not unpack, or a qcow2 image says what cannot be of where its data lie",
+      causes: ["damage in the packed part or in a table", "an image that was cut off"],
       remedy: "the image is damaged"),
     CodeRow(
       .imagePartial, .tools("4"), meaning: "libvirt did not finish the image",
       causes: ["virsh save was interrupted", "the disk was full"],
       remedy: "save the guest again; \(.incomplete) shows what is there"),
+    CodeRow(
+      .imageSnapshot, .tools("4"),
+      meaning: """
+        a qcow2 image has no snapshot with VM state of this name or id, or several of the name
+        """,
+      causes: [
+        "a misspelt name", "a snapshot of the disk alone, as qemu-img makes it",
+        "the image of another disk: QEMU puts the state into one",
+      ],
+      remedy: "\(.snapshot) list of svsm-mig-inspect shows what there is"),
     CodeRow(
       .channelSyntax, .tools("4"),
       meaning:

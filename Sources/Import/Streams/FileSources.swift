@@ -1,6 +1,7 @@
 package import Errors
 package import FileIO
 package import QEMUStream
+internal import Wire
 
 /// A stream that comes from a file or pipe.
 package final class FileSource: ByteSource {
@@ -26,16 +27,24 @@ extension StreamInput {
   }
 }
 
-/// A regular file as a source with positions.
+/// A regular file, or its front, as a source with positions.
 package final class FilePositions: PositionedSource {
   private let file: InputFile
   package let size: UInt64
 
+  /// - Parameter end: first byte that does not count; nil for the whole file.
   /// - Returns: nil for anything but a regular file.
-  package init?(_ file: InputFile) {
+  package init?(_ file: InputFile, to end: UInt64? = nil) {
     guard let size = file.size else { return nil }
     self.file = file
-    self.size = size
+    self.size = min(size, end ?? size)
+  }
+
+  /// The whole of a file that must be a regular one.
+  /// - Throws: `INPUT-KIND`.
+  package init(regular file: InputFile) throws(MigrationError) {
+    size = try file.regularSize()
+    self.file = file
   }
 
   package func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(MigrationError)
@@ -44,36 +53,29 @@ package final class FilePositions: PositionedSource {
   }
 
   package func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
-    try file.nextData(from: offset)
+    guard let data = try file.nextData(from: offset), data.lowerBound < size else { return nil }
+    return data.lowerBound..<min(data.upperBound, size)
   }
+}
 
-  package func source(from offset: UInt64) -> any ByteSource { Rest(file, from: offset, to: size) }
+/// The next bytes of an input, and no more of it.
+final class LimitedSource: ByteSource {
+  private let input: StreamInput
+  private var left: UInt64
 
-  /// The bytes of a file from a position on, in order.
-  private final class Rest: SparseSource {
-    private let file: InputFile
-    private var next: UInt64
-    private let end: UInt64
+  init(_ input: StreamInput, count: UInt64) { (self.input, left) = (input, count) }
 
-    init(_ file: InputFile, from start: UInt64, to end: UInt64) {
-      (self.file, self.next, self.end) = (file, min(start, end), end)
-    }
-
-    @unsafe func read(
-      into buffer: UnsafeMutableRawBufferPointer
-    ) throws(MigrationError) -> Int {
-      let count = Int(min(UInt64(buffer.count), end - next))
-      // A part of the caller's buffer, for the length of this call.
-      try unsafe file.read(at: next, into: .init(rebasing: buffer[..<count]))
-      next += UInt64(count)
-      return count
-    }
-
-    func hole(before back: UInt64) throws(MigrationError) -> UInt64 {
-      let place = next - back
-      return (try file.nextData(from: place)?.lowerBound ?? end) - place
-    }
-
-    func pass(_ count: UInt64) { next += count }
+  @unsafe func read(
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(MigrationError) -> Int {
+    if left == 0 { return 0 }
+    let input = self.input
+    let count = Int(min(UInt64(min(try input.available(atLeast: 1), buffer.count)), left))
+    // The buffer is the caller's to fill for the length of this call; `count` fits both sides.
+    var target = unsafe MutableSpan<UInt8>(_unsafeBytes: buffer)
+    target.copy(input.bytes.extracting(first: count), to: 0)
+    input.consume(count)
+    left -= UInt64(count)
+    return count
   }
 }

@@ -7,57 +7,74 @@ internal import Wire
 package struct QEMUInput {
   /// At the file header of the stream.
   package let stream: StreamInput
-  /// What the stream lies in, when it can be read at positions and its offsets are the file's.
-  package let positions: FilePositions?
-  /// The header of a libvirt image that was in front.
+  /// What the stream lies in, when it can be read at positions and its offsets are the same there.
+  package let positions: (any PositionedSource)?
+  /// How all of the file is packed.
+  package let packing: Packing?
+  /// The header of a libvirt image that was before the stream.
   package let image: LibvirtImage?
+  /// The snapshot of a qcow2 image that the stream is the VM state of.
+  package let snapshot: QCow2Snapshot?
   package let channels: [MultifdChannel]
   /// Stream offset of the first byte.
   package let start: UInt64
+  /// Bytes of the file that are not looked at, since its length was given; nil where nobody knows how many.
+  package let rest: UInt64?
   /// Stream offset of its end, where that is known.
   package var end: UInt64? { positions?.size }
+  private let place: StreamPlace
+  /// What stands where the stream should begin.
+  private let kind: FileKind?
 
   /// - Parameters:
-  ///   - offset: byte of the file at which the stream, or the image it is in, begins.
+  ///   - place: where in the file the stream lies.
   ///   - channels: paths of multifd channels.
-  /// - Throws: `STREAM-EMPTY` when nothing is there; codes of libvirt images and channels.
+  /// - Throws: `STREAM-EMPTY` when nothing is there; `STREAM-TRUNCATED` when the file ends before the length
+  ///   that was given; codes of images and channels.
   package init(
-    _ file: InputFile, from offset: UInt64 = 0, channels: [String] = []
+    _ file: InputFile, at place: StreamPlace = StreamPlace(), channels: [String] = []
   ) throws(MigrationError) {
-    let positions = FilePositions(file)
-    var input: StreamInput
-    if let positions {
-      input = StreamInput(positions.source(from: offset), offset: offset)
-    } else {
-      input = StreamInput(FileSource(file))
-      try input.skip(offset)
+    self.place = place
+    var found = try FoundStream(file, place)
+    rest = found.rest
+    snapshot = found.snapshot
+    var kind = try FileKind(detecting: found.input)
+    packing = kind.flatMap { Packing($0) }
+    if let packing {
+      found = FoundStream(try packing.content(of: found.input))
+      kind = try FileKind(detecting: found.input)
     }
-    guard try !input.isAtEnd() else {
-      let size = positions?.size ?? 0
-      throw MigrationError(
-        .streamEmpty, size == 0 ? "\(file.name) is empty" : "\(file.name) ends before \(.offset)",
-        at: size, expected: "a stream at byte \(Hex.number(offset))")
+    image = kind == .libvirtImage ? try LibvirtImage(found.input) : nil
+    if let image {
+      let input = try image.stream(in: found.input)
+      found = image.isPacked ? FoundStream(input) : found
+      kind = try FileKind(detecting: found.input)
     }
-    image = try LibvirtImage.begins(input) ? LibvirtImage(input) : nil
-    if let image { input = try image.stream(in: input) }
-    self.positions = image?.isPacked == true ? nil : positions
-    start = input.offset
+    self.kind = kind
+    positions = found.positions
+    start = found.input.offset
     // The chunks of a seal are counted from the stream's first byte: an input of its own.
     if start != 0 {
-      let rest = self.positions?.source(from: start) ?? RestSource(of: input)
-      input = StreamInput(rest, offset: start)
+      let rest = found.positions?.source(from: start) ?? RestSource(of: found.input)
+      found.input = StreamInput(rest, offset: start)
     }
-    stream = input
+    stream = found.input
     self.channels = try Self.channels(channels)
   }
 
-  /// Refuses what only a plain QEMU stream can have: channels, something in front of it.
+  /// The internal snapshots of a qcow2 image.
+  /// - Throws: `INPUT-KIND` for anything but a regular file; `IMAGE-HEADER`, `STREAM-TRUNCATED`; `IO-READ`.
+  package static func snapshots(in file: InputFile) throws(MigrationError) -> [QCow2Snapshot] {
+    try QCow2Image(FilePositions(regular: file)).snapshots
+  }
+
+  /// Refuses what only a plain QEMU stream can have: channels, something around it.
   /// - Throws: `STREAM-KIND`.
   package func requireAlone() throws(MigrationError) {
-    guard channels.isEmpty, start == 0, image == nil else {
+    guard channels.isEmpty, place == StreamPlace(), start == 0, image == nil, packing == nil else {
       throw MigrationError(
         .streamKind, "an SNP stream stands alone in its file",
-        expected: "a plain QEMU stream for \(.channel) and \(.offset)")
+        expected: "a plain QEMU stream for \(.channel), \(.offset), \(.length) and packed files")
     }
   }
 
@@ -94,51 +111,79 @@ package struct QEMUInput {
     return channels
   }
 
+  // MARK: The description at the end
+
   /// The description at the end of a file and the bytes of its text, when it can be looked at before
   /// the rest: nil when there is none that can be read, and the walk tells why.
   private func description() throws(MigrationError) -> (description: VMDescription, size: Int)? {
     guard let positions, positions.size > start else { return nil }
-    let count = Int(min(positions.size - start, UInt64(VMDescription.sizeLimit + 5)))
+    let end = try Self.contentEnd(of: positions, from: start)
+    let count = Int(min(end - start, UInt64(VMDescription.sizeLimit + 5)))
     var tail = [UInt8](repeating: 0, count: count)
     var span = tail.mutableSpan
-    try positions.read(at: positions.size - UInt64(count), into: &span)
+    try positions.read(at: end - UInt64(count), into: &span)
     guard let range = VMDescription.locate(inTail: tail.span) else { return nil }
     // In place: it may be as long as a description can be.
     tail.removeFirst(range.lowerBound)
     return (try? VMDescription(parsing: tail)).map { ($0, range.count) }
   }
 
-  /// Adds to a refusal of what is no stream what it seems to be, or where in the file one seems to
-  /// begin.
-  package func explain(_ error: MigrationError) -> MigrationError {
-    guard error.code == .streamMagic, error.offset == start, let got = error.got?.description else {
-      return error
+  /// Zero bytes at the end that are looked over for a description at most.
+  private static let paddingLimit: UInt64 = 16 << 20
+
+  /// Where a stream ends whose file may be rounded up with zero bytes.
+  private static func contentEnd(
+    of positions: any PositionedSource, from start: UInt64
+  ) throws(MigrationError) -> UInt64 {
+    let limit = positions.size - min(positions.size - start, paddingLimit)
+    var piece = [UInt8](repeating: 0, count: 64 << 10)
+    var end = positions.size
+    while end > limit {
+      let count = Int(min(UInt64(piece.count), end - limit))
+      var span = piece.mutableSpan
+      var part = span._mutatingExtracting(0..<count)
+      try positions.read(at: end - UInt64(count), into: &part)
+      if let last = piece[..<count].lastIndex(where: { $0 != 0 }) {
+        return end - UInt64(count - last - 1)
+      }
+      end -= UInt64(count)
     }
+    return positions.size
+  }
+
+  // MARK: Refusals
+
+  /// Adds to a refusal of what is no stream what it seems to be, or where in the file one seems to
+  /// begin; and to one of bytes after the stream how they are left out.
+  package func explain(_ error: MigrationError) -> MigrationError {
+    guard let offset = error.offset else { return error }
     var explained = error
-    if let kind = Self.otherKinds.first(where: { got.hasPrefix($0.magic) }) {
+    if error.code == .streamTrailing, place.snapshot == nil, packing == nil, image?.isPacked != true
+    {
+      explained.expected = "\(.length) \(Hex.number(offset - place.offset)) to leave them out"
+    }
+    guard error.code == .streamMagic, offset == start, let got = error.got else { return explained }
+    if let kind {
       explained.got = "\(got): \(kind.name)"
-    } else if let positions, let place = try? Self.streamBehind(start, in: positions) {
+      if kind == .qcow2Image, place.offset == 0, let positions,
+        let image = try? QCow2Image(positions)
+      {
+        explained.expected =
+          "\(error.expected ?? "QEVM"); or with \(.snapshot) one of the image: \(image.summary)"
+      }
+    } else if let positions, let found = try? Self.stream(after: start, in: positions) {
       explained.expected =
-        "\(error.expected ?? "QEVM"); a stream seems to begin at \(.offset) \(Hex.number(place))"
+        "\(error.expected ?? "QEVM"); a stream seems to begin at \(.offset) \(Hex.number(found))"
     }
     return explained
   }
 
-  /// First bytes of files that are taken for streams, in hex.
-  private static let otherKinds = [
-    (magic: "11223344", name: "a multifd channel; the main channel comes first"),
-    (magic: "1f8b", name: "packed with gzip"), (magic: "fd377a58", name: "packed with xz"),
-    (magic: "28b52ffd", name: "packed with zstd"), (magic: "425a68", name: "packed with bzip2"),
-    (magic: "894c5a4f", name: "packed with lzop"), (magic: "7f454c46", name: "an ELF file"),
-    (magic: "514649fb", name: "a qcow2 image"), (magic: "4b44554d", name: "a kdump image"),
-  ]
-
   /// Bytes of a file in which a stream is looked for.
   private static let hintLimit: UInt64 = 1 << 20
 
-  /// The first place behind `start` where a file header and a record stand.
-  private static func streamBehind(
-    _ start: UInt64, in positions: FilePositions
+  /// The first place after `start` where a file header and a record stand.
+  static func stream(
+    after start: UInt64, in positions: any PositionedSource
   ) throws(MigrationError) -> UInt64? {
     let end = min(positions.size, hintLimit)
     guard start < end else { return nil }
@@ -156,5 +201,54 @@ package struct QEMUInput {
       }
     }
     return nil
+  }
+}
+
+/// Where the bytes of a stream come from, while what is around it is taken off.
+private struct FoundStream {
+  var input: StreamInput
+  /// Where the same bytes lie at the same offsets; nil when they can be read in order only.
+  var positions: (any PositionedSource)?
+  var snapshot: QCow2Snapshot?
+  /// Bytes of the file that are not part of it.
+  var rest: UInt64?
+
+  /// Bytes that can be read in order only.
+  init(_ input: StreamInput) { self.input = input }
+
+  /// The bytes of `file` that `place` names.
+  init(_ file: InputFile, _ place: StreamPlace) throws(MigrationError) {
+    if let name = place.snapshot {
+      let image = try QCow2Image(FilePositions(regular: file))
+      let snapshot = try image.snapshot(name)
+      let state = try image.state(of: snapshot)
+      (input, self.positions, self.snapshot) = (StreamInput(state.source(from: 0)), state, snapshot)
+      return
+    }
+    let end = place.length.map { place.offset.addingReportingOverflow($0) }
+    if let size = file.size, let end {
+      guard !end.overflow, end.partialValue <= size else {
+        throw MigrationError(
+          .streamTruncated, "\(file.name) ends before \(.length)", at: size,
+          expected: "\(place.length ?? 0) bytes from byte \(Hex.number(place.offset))")
+      }
+      rest = size - end.partialValue
+    }
+    if let positions = FilePositions(file, to: end?.partialValue) {
+      input = StreamInput(positions.source(from: place.offset), offset: place.offset)
+      self.positions = positions
+    } else {
+      input = StreamInput(FileSource(file))
+      try input.skip(place.offset)
+      if let length = place.length {
+        input = StreamInput(LimitedSource(input, count: length), offset: place.offset)
+      }
+    }
+    guard try !input.isAtEnd() else {
+      let size = file.size ?? 0
+      throw MigrationError(
+        .streamEmpty, size == 0 ? "\(file.name) is empty" : "\(file.name) ends before \(.offset)",
+        at: size, expected: "a stream at byte \(Hex.number(place.offset))")
+    }
   }
 }

@@ -1,5 +1,5 @@
 package import Errors
-package import FileIO
+internal import FileIO
 internal import Migration
 package import QEMUStream
 internal import Wire
@@ -141,24 +141,5 @@ private struct Preview {
       return true
     default: return false
     }
-  }
-}
-
-extension InputFile {
-  /// Whether it begins as a QEMU stream or an image of libvirt does. What has no positions can only
-  /// be a stream.
-  package func looksLikeStream() throws(MigrationError) -> Bool {
-    guard size != nil else { return true }
-    let magic = try magic()
-    return magic == Array("QEVM".utf8) || magic == Array("Libv".utf8)
-  }
-
-  /// The first four bytes; nil where there are less, or no positions.
-  package func magic() throws(MigrationError) -> [UInt8]? {
-    guard let size, size >= 4 else { return nil }
-    var magic = [UInt8](repeating: 0, count: 4)
-    var span = magic.mutableSpan
-    try read(at: 0, into: &span)
-    return magic
   }
 }

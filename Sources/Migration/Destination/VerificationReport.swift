@@ -38,6 +38,11 @@ package struct VerificationReport: Sendable {
   /// nil for a stream without attestation reports.
   package internal(set) var revocation: Revocation?
 
+  /// Zero bytes that follow a plain stream.
+  package internal(set) var padding: UInt64 = 0
+  /// Bytes of the file that were not looked at, since the stream's length was given.
+  package var rest: UInt64?
+
   /// Whether the chains of a stream's reports were checked against revocation lists.
   package enum Revocation: Sendable {
     /// Each chain was checked against a list of its root.

@@ -57,6 +57,9 @@ package struct PlainSealer {
     return seal
   }
 
+  /// Zero bytes that followed the stream: they are not in the sealed one.
+  package var padding: UInt64 { reader.padding }
+
   /// Number of pages of the guest that are not in the stream: they come in other channels or files.
   package var missingPages: UInt64 {
     assembly.blocks.indices.reduce(0) { $0 + assembly.missingPages(of: $1) }

@@ -189,7 +189,7 @@ package struct PlainStreamVerifier {
   private func report() throws(MigrationError) -> VerificationReport {
     let isSigned = !findings.isRefuted(.sealSigner)
     let fingerprint = try seal?.signer.map { (key) throws(MigrationError) in try SHA256.hash(key) }
-    return findings.report(signerHash: isSigned ? fingerprint : nil) { property in
+    var report = findings.report(signerHash: isSigned ? fingerprint : nil) { property in
       switch property {
       case .structure, .order, .seal, .sealSigner: why(property, fingerprint: fingerprint)
       default:
@@ -198,6 +198,8 @@ package struct PlainStreamVerifier {
           : ("the stream was refused first", "a stream")
       }
     }
+    report.padding = reader.padding
+    return report
   }
 
   private func why(

@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 /// Bytes that can be read at any position, from several places at once: a regular file.
 package protocol PositionedSource: AnyObject {
@@ -13,7 +14,38 @@ package protocol PositionedSource: AnyObject {
   /// nil when there is none.
   /// - Throws: `IO-READ`.
   func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>?
+}
 
-  /// A source of all bytes from `offset` on, which is at most `size`.
-  func source(from offset: UInt64) -> any ByteSource
+extension PositionedSource {
+  /// A source of all bytes from `offset` on, or of none when that is behind the end.
+  package func source(from offset: UInt64) -> any ByteSource { PositionedRest(self, from: offset) }
+}
+
+/// The bytes of a source with positions from one of them on, in order.
+private final class PositionedRest: SparseSource {
+  private let source: any PositionedSource
+  private var next: UInt64
+
+  init(_ source: any PositionedSource, from start: UInt64) {
+    self.source = source
+    next = min(start, source.size)
+  }
+
+  @unsafe func read(
+    into buffer: UnsafeMutableRawBufferPointer
+  ) throws(MigrationError) -> Int {
+    let count = Int(min(UInt64(buffer.count), source.size - next))
+    // A part of the caller's buffer, for the length of this call.
+    var part = unsafe MutableSpan<UInt8>(_unsafeBytes: .init(rebasing: buffer[..<count]))
+    try source.read(at: next, into: &part)
+    next += UInt64(count)
+    return count
+  }
+
+  func hole(before back: UInt64) throws(MigrationError) -> UInt64 {
+    let place = next - back
+    return (try source.nextData(from: place)?.lowerBound ?? source.size) - place
+  }
+
+  func pass(_ count: UInt64) { next += count }
 }

@@ -21,6 +21,8 @@ package struct QEMUStreamReader {
   package private(set) var sections = SectionTable(allowsRepetition: true)
   /// Knows the blocks once `.ram(.blockList)` came.
   package private(set) var ram: RAMDecoder
+  /// Zero bytes that follow the stream, to the end of the input: they round a file up. Known at `.end`.
+  package private(set) var padding: UInt64 = 0
   /// Whether sections end with a footer; nil until the first one has ended.
   package private(set) var hasFooters: Bool?
 
@@ -71,7 +73,7 @@ package struct QEMUStreamReader {
   /// Reads up to the next event.
   /// - Throws: codes of the container and of RAM; `SECTION-LENGTH` when the end of a body cannot be
   ///   found; `VMDESC-MISMATCH` when a section does not end where its description says;
-  ///   `STREAM-TRAILING` for bytes after the end; `INPUT-KIND` for mapped-ram that does not come
+  ///   `STREAM-TRAILING` for bytes after the end that are not zero; `INPUT-KIND` for mapped-ram that does not come
   ///   from a file. After an error the reader must not be used.
   package mutating func next() throws(MigrationError) -> StreamEvent {
     while true {
@@ -259,9 +261,19 @@ package struct QEMUStreamReader {
   }
 
   private mutating func end() throws(MigrationError) -> StreamEvent {
-    guard try input.isAtEnd() else {
-      throw MigrationError(.streamTrailing, "bytes after the end of the stream", at: input.offset)
+    let end = input.offset
+    while try !input.isAtEnd() {
+      let hole = try input.holeAhead()
+      if hole > 0 {
+        input.passHole(hole)
+        continue
+      }
+      guard input.bytes.isAllZero else {
+        throw MigrationError(.streamTrailing, "bytes after the end of the stream", at: end)
+      }
+      input.consume(input.count)
     }
+    padding += input.offset - end
     state = .ended
     return .end
   }

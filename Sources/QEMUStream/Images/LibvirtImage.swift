@@ -1,7 +1,7 @@
 package import Errors
 internal import Wire
 
-/// The header of a save image of libvirt, in front of the stream (libvirt `src/qemu/qemu_saveimage.h`).
+/// The header of a save image of libvirt, before the stream (libvirt `src/qemu/qemu_saveimage.h`).
 ///
 ///     offset  size  field
 ///          0    16  magic        LibvirtQemudSave, or LibvirtQemudPart until it is whole
@@ -28,6 +28,18 @@ package struct LibvirtImage: Equatable, Sendable {
 
     /// libvirt's name of it.
     package var name: String { "\(self)" }
+
+    /// The program that unpacks it; nil where nothing is packed.
+    package var packing: Packing? {
+      switch self {
+      case .raw, .sparse: nil
+      case .gzip: .gzip
+      case .bzip2: .bzip2
+      case .xz: .xz
+      case .lzop: .lzop
+      case .zstd: .zstd
+      }
+    }
   }
 
   /// How an image begins, whole or not.
@@ -41,17 +53,6 @@ package struct LibvirtImage: Equatable, Sendable {
   package var descriptionSize: UInt32
   package var wasRunning: Bool
   package var format: Format
-
-  /// Whether an image's header is at the front of `input`. Looks at no more bytes than show that.
-  /// - Throws: what reading throws.
-  package static func begins(_ input: StreamInput) throws(MigrationError) -> Bool {
-    for count in 1...magicStart.count {
-      guard try input.available(atLeast: count) >= count,
-        input.bytes[count - 1] == magicStart[count - 1]
-      else { return false }
-    }
-    return true
-  }
 
   /// Reads the header and passes over the description.
   /// - Throws: `IMAGE-HEADER`; `STREAM-TRUNCATED`.
@@ -90,24 +91,14 @@ package struct LibvirtImage: Equatable, Sendable {
   }
 
   /// The stream in the image.
-  /// - Parameter input: behind the description.
+  /// - Parameter input: after the description.
   /// - Returns: `input` itself unless the stream is packed. An unpacked stream has offsets of its own.
-  /// - Throws: `IMAGE-FORMAT` for a way of packing that is not unpacked here.
+  /// - Throws: `INTERNAL` when a library cannot be set up.
   package func stream(in input: StreamInput) throws(MigrationError) -> StreamInput {
-    let unpacker: any Unpacker
-    switch format {
-    case .raw, .sparse: return input
-    case .gzip: unpacker = try ZlibUnpacker(.gzip)
-    case .xz: unpacker = try XZUnpacker()
-    case .zstd: unpacker = try ZstdUnpacker()
-    case .bzip2, .lzop:
-      throw MigrationError(
-        .imageFormat, "\(format.name) is not unpacked here", at: input.offset,
-        expected: "the bytes from there on, given to \(format.name) -dc")
-    }
-    return StreamInput(UnpackingSource(input, unpacker, name: format.name))
+    guard let packing = format.packing else { return input }
+    return try packing.content(of: input)
   }
 
   /// Whether the stream is packed.
-  package var isPacked: Bool { format != .raw && format != .sparse }
+  package var isPacked: Bool { format.packing != nil }
 }

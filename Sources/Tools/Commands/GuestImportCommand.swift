@@ -92,13 +92,14 @@ package struct GuestImportCommand: ToolCommand {
       inputs: [input] + qemu.channel + vmsa.files + [vtpm].compactMap { $0 }, as: output)
     let isStream =
       try format == .qemu
-      || format == .auto && (qemu.offset != nil || file.looksLikeStream())
+      || format == .auto && (qemu.isPlaced || file.holdsStream())
     guard !isStream || vcpus == nil else {
       throw ValidationError("--vcpus is for raw images; a QEMU stream has its vCPUs.")
     }
-    guard isStream || qemu.channel.isEmpty && qemu.offset == nil && !ram.isGiven else {
+    guard isStream || !qemu.isGiven && !ram.isGiven else {
       throw ValidationError(
-        "--channel, --offset, --ram and --not-ram are for QEMU streams, not for raw images.")
+        "--channel, --offset, --length, --snapshot, --ram and --not-ram are for QEMU streams, not for "
+          + "raw images.")
     }
     var additions = ImportAdditions()
     additions.machine = machine
@@ -113,13 +114,15 @@ package struct GuestImportCommand: ToolCommand {
     let guest: GuestDescription
     if let stream {
       var memory: GuestBundleMemory?
-      guest = try QEMUImport(stream, additions).run(
+      let importer = QEMUImport(stream, additions)
+      guest = try importer.run(
         memory: { (sizes) throws(MigrationError) in
           let made = try writer.begin(blockSizes: sizes)
           memory = made
           return made
         }, progress: { progress.update($0) })
       try memory?.finish(guest)
+      console.note(padding: importer.padding, rest: stream.rest)
     } else {
       guest = try RawImport(input, additions).run(into: writer) { progress.update($0) }
     }

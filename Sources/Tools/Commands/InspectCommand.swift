@@ -73,13 +73,14 @@ package struct InspectCommand: ToolCommand {
 
   package init() {}
 
-  package func validate() throws { try qemu.validate(with: stream) }
+  package func validate() throws { try qemu.validate(with: stream, lists: true) }
 
   package var wantsJSON: Bool { json }
 
   package func execute(_ console: Console) throws {
-    let keys = try self.keys()
     let file = try InputFile(stream)
+    if qemu.part.snapshot == StreamPlaceOptions.list { return try listSnapshots(of: file, console) }
+    let keys = try self.keys()
     let input = try QEMUInput(file, qemu)
     let progress = console.startProgress("inspecting", total: input.end)
     var found = try inspect(input, keys) { progress.update($0) }
@@ -103,6 +104,15 @@ package struct InspectCommand: ToolCommand {
     if keys != nil { console.noteModel() }
     if let refusal = found.refusal { throw refusal }
     if let shortfall = found.shortfall { console.note("not whole: \(shortfall.spelled)") }
+  }
+
+  private func listSnapshots(of file: InputFile, _ console: Console) throws {
+    let list = SnapshotList(try QEMUInput.snapshots(in: file))
+    if json {
+      try console.write(list.json)
+    } else {
+      try console.write(list.text)
+    }
   }
 
   private func inspect(

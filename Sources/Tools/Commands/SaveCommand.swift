@@ -113,9 +113,10 @@ package struct SaveCommand: ToolCommand {
     try policy.validate(
       beside: [to, guest, from] + round + qemu.channel + trust.trustedFiles
         + revocation.listFiles)
-    guard round.isEmpty || qemu.channel.isEmpty && qemu.offset == nil else {
+    guard round.isEmpty || !qemu.isGiven else {
       throw ValidationError(
-        "--channel and --offset belong to one stream; with --round, import the guests first.")
+        "--channel, --offset, --length and --snapshot belong to one stream; with --round, import the "
+          + "guests first.")
     }
   }
 
@@ -240,6 +241,8 @@ package struct SaveCommand: ToolCommand {
     var guests: [GuestReader] = []
     for path in [guest] + round {
       let reader = try GuestReader.open(path, as: inputFormat, raw, qemu, ram, vcpus: vcpus) {
+        console.note(padding: $0, rest: $1)
+      } progress: {
         reading.update($0)
       }
       do throws(MigrationError) {

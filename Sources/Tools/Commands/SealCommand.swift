@@ -36,6 +36,7 @@ package struct SealCommand: ToolCommand {
     completion: .file())
   var instance: String?
 
+  @OptionGroup var part: StreamPlaceOptions
   @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
   @OptionGroup package var common: CommonOptions
@@ -46,6 +47,7 @@ package struct SealCommand: ToolCommand {
     guard stream != "-" || instance != "-" else {
       throw ValidationError("Stream and instance cannot both come from standard input.")
     }
+    try part.validate(lists: false)
   }
 
   package func execute(_ console: Console) throws {
@@ -55,7 +57,7 @@ package struct SealCommand: ToolCommand {
     let file = try InputFile(stream)
     try refuseSame(file.identity, as: output)
     try refuseSame(inputs: [instance].compactMap { $0 }, as: output)
-    let input = try QEMUInput(file)
+    let input = try QEMUInput(file, at: part.place())
     guard input.image == nil else {
       throw MigrationError(
         .streamKind, "an image of libvirt is not sealed", at: 0,
@@ -77,6 +79,7 @@ package struct SealCommand: ToolCommand {
       "sealed \(Spelled.size(seal.coveredLength)) in "
         + "\(Spelled.count(seal.chunkCount, "chunk")) to \(sealed.name)")
     console.noteLeftovers(of: [output])
+    console.note(padding: sealer.padding, rest: input.rest)
     if sealer.missingPages > 0 {
       console.note(
         "\(Spelled.count(sealer.missingPages, "page")) of the guest are not in this stream: what "

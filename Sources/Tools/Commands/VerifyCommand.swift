@@ -80,10 +80,11 @@ package struct VerifyCommand: ToolCommand {
     guard let stream else {
       let isAlone = [instance, offer, policy.path].allSatisfy { $0 == nil }
       guard isAlone, trust.trustedFiles.isEmpty, revocation.listFiles.isEmpty,
-        qemu.channel.isEmpty, qemu.offset == nil
+        !qemu.isGiven
       else {
         throw ValidationError(
-          "--instance, --offer, --policy, --trust, --crl, --channel and --offset are for a stream.")
+          "--instance, --offer, --policy, --trust, --crl, --channel, --offset, --length and "
+            + "--snapshot are for a stream.")
       }
       return
     }
@@ -160,7 +161,8 @@ package struct VerifyCommand: ToolCommand {
       try input.reader(),
       RAMAssembly(channels: input.channels, file: input.positions), sealedBy: signer,
       crew: jobs.crew)
-    let report = try verifier.verify { input.explain($0) }
+    var report = try verifier.verify { input.explain($0) }
+    report.rest = input.rest
     // These options do not apply to a plain QEMU stream. A damaged stream is reported as damaged
     // instead, since its kind is not certain.
     let options = [

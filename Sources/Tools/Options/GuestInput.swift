@@ -3,6 +3,7 @@ internal import Errors
 internal import FileIO
 package import Guest
 internal import Import
+internal import QEMUStream
 internal import SEVSNP
 internal import Wire
 
@@ -87,7 +88,8 @@ extension GuestReader {
   ///   `ValidationError` for options of another kind.
   static func open(
     _ path: String, as format: GuestFormat, _ raw: RawImageArguments, _ qemu: QEMUInputOptions,
-    _ ram: RAMOptions, vcpus: [VCPUState]?, progress: (UInt64) -> Void
+    _ ram: RAMOptions, vcpus: [VCPUState]?,
+    noting: (_ padding: UInt64, _ rest: UInt64?) -> Void, progress: (UInt64) -> Void
   ) throws -> GuestReader {
     let isBundle = format == .bundle || format == .auto && isBundle(path)
     guard !isBundle || !raw.isGiven && vcpus == nil else {
@@ -99,10 +101,11 @@ extension GuestReader {
     let file = try isBundle ? nil : InputFile(path, format == .raw ? .regular : .anyKind)
     var isStream = format == .qemu
     if format == .auto, let file {
-      isStream = try qemu.offset != nil || file.looksLikeStream()
+      isStream = try qemu.isPlaced || file.holdsStream()
     }
-    guard isStream || qemu.channel.isEmpty && qemu.offset == nil && !ram.isGiven else {
-      throw ValidationError("--channel, --offset, --ram and --not-ram are for QEMU streams.")
+    guard isStream || !qemu.isGiven && !ram.isGiven else {
+      throw ValidationError(
+        "--channel, --offset, --length, --snapshot, --ram and --not-ram are for QEMU streams.")
     }
     guard let file else { return try GuestReader(bundle: path) }
     if !isStream {
@@ -117,12 +120,15 @@ extension GuestReader {
     additions.privateRanges = raw.privateRanges ?? GPARangeSet()
     additions.vcpus = vcpus
     var memory: TemporaryMemory?
-    let guest = try QEMUImport(QEMUInput(file, qemu), additions).run(
+    let input = try QEMUInput(file, qemu)
+    let importer = QEMUImport(input, additions)
+    let guest = try importer.run(
       memory: { (sizes) throws(MigrationError) in
         let made = try TemporaryMemory(blockSizes: sizes)
         memory = made
         return made
       }, progress: progress)
+    noting(importer.padding, input.rest)
     guard let memory else {
       throw MigrationError(.internal, "a stream was imported without memory")
     }
@@ -130,15 +136,15 @@ extension GuestReader {
   }
 
   /// A stream taken for an image would be migrated as the memory it is not.
-  /// - Throws: `INPUT-KIND` for a QEMU stream.
+  /// - Throws: `INPUT-KIND` for what its first bytes show to be no raw memory.
   static func refuseStream(_ path: String) throws(MigrationError) {
     let file = try InputFile(path, .regular)
-    guard try file.magic() != Array("QEVM".utf8) else {
-      throw MigrationError(
-        .inputKind, "\(file.name) is a QEMU stream", at: 0,
-        expected: "a guest bundle or a raw image; svsm-mig-guest import makes a bundle of it",
-        got: "\"QEVM\"")
-    }
+    guard let kind = try file.kind() else { return }
+    throw MigrationError(
+      .inputKind, "\(file.name) is not raw memory by its first bytes", at: 0,
+      expected: "a guest bundle or a raw image"
+        + (kind.holdsStream ? "; svsm-mig-guest import makes a bundle of a stream" : ""),
+      got: kind.name)
   }
 }
 

@@ -3,6 +3,43 @@ internal import Errors
 internal import FileIO
 internal import Import
 
+/// Which part of a file a QEMU stream is.
+struct StreamPlaceOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Bytes of the file that are the stream, from its first one on; what follows is not looked at.",
+      valueName: "n"))
+  var length: ByteCount?
+
+  @Option(
+    help: ArgumentHelp(
+      "Internal snapshot of a qcow2 image whose VM state is the stream, by name or id; "
+        + "svsm-mig-inspect also takes list, which shows them.",
+      valueName: "snapshot"))
+  var snapshot: String?
+
+  /// What `--snapshot` takes in place of a name, to show the snapshots there are.
+  static let list = "list"
+
+  var isGiven: Bool { length != nil || snapshot != nil }
+
+  /// - Parameter lists: whether the tool shows snapshots.
+  func validate(lists: Bool) throws {
+    guard length == nil || snapshot == nil else {
+      throw ValidationError(
+        "The length of a snapshot is known: --length and --snapshot exclude each other.")
+    }
+    guard lists || snapshot != Self.list else {
+      throw ValidationError("--snapshot list is for svsm-mig-inspect.")
+    }
+  }
+
+  /// The place, of a stream that begins at a byte of the file.
+  func place(from offset: UInt64 = 0) -> StreamPlace {
+    StreamPlace(offset: offset, length: length?.value, snapshot: snapshot)
+  }
+}
+
 /// Where a QEMU stream lies, and what comes beside it.
 struct QEMUInputOptions: ParsableArguments {
   @Option(
@@ -18,10 +55,24 @@ struct QEMUInputOptions: ParsableArguments {
       valueName: "n"))
   var offset: ByteCount?
 
-  /// - Parameter stream: the main input.
-  func validate(with stream: String) throws {
+  @OptionGroup var part: StreamPlaceOptions
+
+  /// Whether any of these is given, all of which are for QEMU streams.
+  var isGiven: Bool { !channel.isEmpty || isPlaced }
+
+  /// Whether it is said where the stream lies.
+  var isPlaced: Bool { offset != nil || part.isGiven }
+
+  /// - Parameters:
+  ///   - stream: the main input.
+  ///   - lists: whether the tool shows snapshots.
+  func validate(with stream: String, lists: Bool = false) throws {
     guard ([stream] + channel).count(where: { $0 == "-" }) < 2 else {
       throw ValidationError("Standard input can be one input only.")
+    }
+    try part.validate(lists: lists)
+    guard offset == nil || part.snapshot == nil else {
+      throw ValidationError("--offset and --snapshot exclude each other.")
     }
   }
 }
@@ -30,6 +81,7 @@ extension QEMUInput {
   /// The stream that the options name in `file`.
   /// - Throws: as the same with paths.
   init(_ file: InputFile, _ options: QEMUInputOptions) throws(MigrationError) {
-    try self.init(file, from: options.offset?.value ?? 0, channels: options.channel)
+    try self.init(
+      file, at: options.part.place(from: options.offset?.value ?? 0), channels: options.channel)
   }
 }

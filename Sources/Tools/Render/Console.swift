@@ -62,6 +62,12 @@ package final class Console {
     }
   }
 
+  /// Says what of a file is not the stream: zero bytes after it, and what its length left out.
+  func note(padding: UInt64, rest: UInt64?) {
+    if padding > 0 { note("\(Spelled.count(padding, "zero byte")) after the stream left out") }
+    if let rest, rest > 0 { note("\(Spelled.count(rest, "byte")) after --length not looked at") }
+  }
+
   /// Says, when it is called, that the lock of the file at `path` has to be waited for.
   func waiting(for path: String) -> () -> Void {
     { self.note("waiting for the lock of \(path)") }

@@ -90,6 +90,12 @@ struct InspectionJSON {
     if found.sharedPages.page != .x86 {
       members.append(.init("pageSize", JSON(found.sharedPages.page.size)))
     }
+    if found.padding > 0 { members.append(.init("padding", JSON(found.padding))) }
+    if let rest = found.rest { members.append(.init("rest", JSON(rest))) }
+    if let packing = found.packing { members.append(.init("packing", .string(packing.rawValue))) }
+    if let snapshot = found.snapshot {
+      members.append(.init("snapshot", .object(SnapshotList.members(of: snapshot))))
+    }
     if let image = found.image {
       members.append(
         .init(

@@ -64,6 +64,16 @@ struct InspectionText {
         + (found.refusal != nil ? ", refused" : found.shortfall != nil ? ", not whole" : ", whole")
     )
     if found.streamStart > 0 { out.field("Begins", "at byte \(Hex.number(found.streamStart))") }
+    if let packing = found.packing { out.field("Packed", "with \(packing.rawValue)") }
+    if let snapshot = found.snapshot {
+      out.field("Snapshot", "\(snapshot.id) (\(snapshot.name)) of a qcow2 image")
+    }
+    if found.padding > 0 {
+      out.field("Padding", Spelled.count(found.padding, "zero byte") + " after it")
+    }
+    if let rest = found.rest, rest > 0 {
+      out.field("Rest", Spelled.count(rest, "byte") + " after --length, not looked at")
+    }
     if let image = found.image {
       out.field(
         "Image",

@@ -60,6 +60,16 @@ extension VerificationReport {
     if let unchecked {
       text += "\(style.doubtful("not checked  "))  revocation: \(unchecked)\n"
     }
+    if padding > 0 {
+      text +=
+        "\(style.doubtful("not covered  "))  padding: "
+        + "\(Spelled.count(padding, "zero byte")) after the stream\n"
+    }
+    if let rest, rest > 0 {
+      text +=
+        "\(style.doubtful("not checked  "))  rest: "
+        + "\(Spelled.count(rest, "byte")) of the file after --length\n"
+    }
     return text + style.strong(verdict) + "\n"
   }
 
@@ -119,6 +129,8 @@ extension VerificationReport {
     if let revocation {
       members.append(.init("revocation", revocation == .checked ? "checked" : "not-checked"))
     }
+    if padding > 0 { members.append(.init("padding", JSON(padding))) }
+    if let rest { members.append(.init("rest", JSON(rest))) }
     if kind == .qemu {
       members.append(.init("signerSHA256", signerHash.map { .hex(bytes: $0) } ?? .null))
     }

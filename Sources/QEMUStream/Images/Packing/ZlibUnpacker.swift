@@ -1,10 +1,11 @@
 internal import CZlib
 internal import Errors
 
-/// Unpacks a stream of zlib (RFC 1950) or gzip (RFC 1952).
+/// Unpacks a stream of zlib (RFC 1950), gzip (RFC 1952), or what is in either (RFC 1951).
 @safe final class ZlibUnpacker: Unpacker {
   /// What stands around the packed bytes.
   enum Wrapper: Int32 {
+    case none = -15
     case zlib = 15
     case gzip = 31
   }

@@ -1,0 +1,44 @@
+package import Errors
+
+/// How a stream is packed, by the program that unpacks it.
+package enum Packing: String, Sendable, CaseIterable {
+  case gzip
+  case xz
+  case zstd
+  case lz4
+  case bzip2
+  case lzop
+
+  /// Nil for a file that is not packed.
+  package init?(_ kind: FileKind) {
+    switch kind {
+    case .gzip: self = .gzip
+    case .xz: self = .xz
+    case .zstd: self = .zstd
+    case .lz4, .oldLZ4: self = .lz4
+    case .bzip2: self = .bzip2
+    case .lzop: self = .lzop
+    case .stream, .libvirtImage, .qcow2Image, .channel, .elf, .kdump, .flattenedKdump, .lime:
+      return nil
+    }
+  }
+
+  /// What was packed, unpacked as it is read, with offsets of its own from 0 on.
+  /// - Parameter packed: at the first packed byte.
+  /// - Throws: `INTERNAL` when a library cannot be set up; reading then throws `IMAGE-DATA` for bytes that
+  ///   do not unpack, `IMAGE-FORMAT` for those that are not unpacked here, `STREAM-TRUNCATED`.
+  package func content(of packed: StreamInput) throws(MigrationError) -> StreamInput {
+    StreamInput(try source(of: packed))
+  }
+
+  private func source(of packed: StreamInput) throws(MigrationError) -> any ByteSource {
+    switch self {
+    case .gzip: UnpackingSource(packed, try ZlibUnpacker(.gzip), name: rawValue)
+    case .xz: UnpackingSource(packed, try XZUnpacker(), name: rawValue)
+    case .zstd: UnpackingSource(packed, try ZstdUnpacker(), name: rawValue)
+    case .lz4: ContentSource(packed, LZ4Reader())
+    case .bzip2: ContentSource(packed, Bzip2Reader())
+    case .lzop: ContentSource(packed, LzopReader())
+    }
+  }
+}

@@ -1,0 +1,266 @@
+internal import Errors
+internal import Wire
+
+/// Where the VM state of a snapshot lies in its image, by the snapshot's L1 table and the L2 tables
+/// that it names.
+///
+/// VM state is kept like the disk, after its end: it begins with the first L2 table that tells nothing
+/// of the disk. Nothing here believes a table: each is held against the file's size before it is
+/// read, one L2 table is in memory, and no cluster serves twice.
+final class QCow2ClusterMap {
+  /// Where bytes of the state lie.
+  enum Place: Equatable {
+    /// Nowhere: they are zero.
+    case hole
+    /// From this byte of the file on.
+    case stored(UInt64)
+    /// In a cluster that is packed into these bytes of the file.
+    case packed(Range<UInt64>)
+  }
+
+  /// Bytes of the state that lie alike: where the first of them lies, and how many there are.
+  struct Extent: Equatable {
+    var place: Place
+    var count: UInt64
+  }
+
+  /// Entries of an L1 table that are read at once.
+  private static let l1PieceEntries: UInt64 = 512
+  private static let l1Limit: UInt64 = 32 << 20
+  private static let offsetMask: UInt64 = 0x00ff_ffff_ffff_fe00
+  private static let compressedFlag: UInt64 = 1 << 62
+
+  let header: QCow2Header
+  private let file: any PositionedSource
+  private let stateSize: UInt64
+  /// Where the L1 table lies, and its first entry for the state.
+  private let l1Offset: UInt64
+  private let firstTable: UInt64
+  /// Tables that tell of the state.
+  private let tables: UInt64
+  /// Entries of the L1 table that were read last, and the number of the first among those of the state.
+  private var l1Piece: [UInt8] = []
+  private var l1PieceStart: UInt64 = 0
+  /// The L2 table read last, and the number of it among those of the state.
+  private var table: [UInt8] = []
+  private var tableNumber: UInt64?
+  /// Where that table lies; 0 for one that is not there.
+  private var tableOffset: UInt64 = 0
+
+  /// - Throws: `IMAGE-HEADER` when the L1 table is too short for the state, or cannot lie where it is
+  ///   said to.
+  init(
+    _ header: QCow2Header, _ snapshot: QCow2Snapshot, in file: any PositionedSource
+  ) throws(MigrationError) {
+    (self.header, self.file, stateSize) = (header, file, snapshot.stateSize)
+    func groups(_ size: UInt64) -> UInt64 {
+      size / header.coverage + (size % header.coverage == 0 ? 0 : 1)
+    }
+    firstTable = groups(snapshot.diskSize ?? header.diskSize)
+    tables = groups(stateSize)
+    l1Offset = snapshot.l1Offset
+    let entries = UInt64(snapshot.l1Size)
+    func refused(_ what: String, expected: String, got: UInt64) -> MigrationError {
+      MigrationError(
+        .imageHeader, "L1 table of the snapshot \(what)", at: snapshot.offset, expected: expected,
+        got: Hex.number(got))
+    }
+    guard entries * 8 <= Self.l1Limit else {
+      throw refused("is too long", expected: "at most \(Self.l1Limit) bytes", got: entries * 8)
+    }
+    guard l1Offset % header.clusterSize == 0, l1Offset <= file.size,
+      entries * 8 <= file.size - l1Offset
+    else {
+      throw refused("cannot lie there", expected: "a place in the file", got: l1Offset)
+    }
+    guard firstTable <= entries, tables <= entries - firstTable else {
+      throw refused(
+        "is too short for its VM state",
+        expected: "entries for \(stateSize) bytes after the disk's",
+        got: entries)
+    }
+    guard file.size / header.clusterSize <= ClusterSet.limit else {
+      throw MigrationError(
+        .imageFormat, "image has more clusters than are read here", at: 0,
+        expected: "at most \(ClusterSet.limit)", got: "\(file.size / header.clusterSize)")
+    }
+  }
+
+  // MARK: The tables
+
+  /// Reads all tables once, and refuses those that could be read more often than they are long.
+  /// - Throws: `IMAGE-DATA` for an entry that cannot be, or a cluster that serves twice; `IO-READ`.
+  func survey() throws(MigrationError) {
+    var met = ClusterSet(count: file.size / header.clusterSize + 1)
+    func meet(_ offset: UInt64, at entry: UInt64) throws(MigrationError) {
+      guard met.insert(offset / header.clusterSize) else {
+        throw MigrationError(
+          .imageData, "a cluster of the qcow2 image serves twice", at: entry,
+          got: Hex.number(offset))
+      }
+    }
+    // Ranges that do not overlap cross each border of two sectors once.
+    var borders = file.size / 512 + 1
+    for number in 0..<tables {
+      try load(number)
+      guard tableOffset != 0 else { continue }
+      try meet(tableOffset, at: l1Offset + 8 * (firstTable + number))
+      let start = number * header.coverage
+      let clusters = (min(header.coverage, stateSize - start) - 1) / header.clusterSize + 1
+      for index in 0..<Int(clusters) {
+        let place = tableOffset + UInt64(index * header.entrySize)
+        if let offset = try stored(index) { try meet(offset, at: place) }
+        guard isPacked(index) else { continue }
+        let packed = try packed(index)
+        let crossed = (packed.upperBound - 1) / 512 - packed.lowerBound / 512
+        guard crossed <= borders else {
+          throw MigrationError(
+            .imageData, "compressed clusters of the qcow2 image overlap", at: place)
+        }
+        borders -= crossed
+      }
+    }
+    tableNumber = nil
+  }
+
+  /// Where bytes lie from `offset` on, and how many of them so, up to the end of a table's reach.
+  /// - Parameters:
+  ///   - offset: less than the state's size.
+  ///   - wanted: with so many it is not looked for more.
+  func extent(at offset: UInt64, wanted: UInt64 = .max) throws(MigrationError) -> Extent {
+    let number = offset / header.coverage
+    try load(number)
+    let limit = min(header.coverage, stateSize - number * header.coverage)
+    let start = offset % header.coverage
+    guard tableOffset != 0 else { return Extent(place: .hole, count: limit - start) }
+    var found = try part(at: start)
+    var next = start + found.count
+    while next < limit, found.count < wanted, case let more = try part(at: next),
+      found.isFollowed(by: more)
+    {
+      found.count += more.count
+      next += more.count
+    }
+    found.count = min(found.count, limit - start)
+    return found
+  }
+
+  /// Makes an L2 table the one in memory.
+  private func load(_ number: UInt64) throws(MigrationError) {
+    guard number != tableNumber else { return }
+    tableNumber = nil
+    let place = l1Offset + 8 * (firstTable + number)
+    tableOffset = try l1Entry(number) & Self.offsetMask
+    if tableOffset != 0 {
+      guard tableOffset % header.clusterSize == 0,
+        tableOffset < file.size, header.clusterSize <= file.size - tableOffset
+      else {
+        throw MigrationError(
+          .imageData, "an L2 table of the qcow2 image cannot lie there", at: place,
+          expected: "a cluster of the file", got: Hex.number(tableOffset))
+      }
+      let end = tableOffset + header.clusterSize
+      if let data = try file.nextData(from: tableOffset), data.lowerBound < end {
+        table = try bytes(Int(header.clusterSize), at: tableOffset)
+      } else {
+        // A hole: all of its entries are zero.
+        tableOffset = 0
+      }
+    }
+    tableNumber = number
+  }
+
+  private func bytes(_ count: Int, at offset: UInt64) throws(MigrationError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var span = bytes.mutableSpan
+    try file.read(at: offset, into: &span)
+    return bytes
+  }
+
+  private func l1Entry(_ number: UInt64) throws(MigrationError) -> UInt64 {
+    if l1Piece.isEmpty || number / Self.l1PieceEntries != l1PieceStart / Self.l1PieceEntries {
+      l1PieceStart = number / Self.l1PieceEntries * Self.l1PieceEntries
+      let count = min(Self.l1PieceEntries, tables - l1PieceStart)
+      l1Piece = try bytes(Int(8 * count), at: l1Offset + 8 * (firstTable + l1PieceStart))
+    }
+    let start = Int(8 * (number - l1PieceStart))
+    return UInt64(bigEndianBytes: l1Piece[start..<start + 8])
+  }
+
+  // MARK: Entries
+
+  private func number(_ index: Int, _ part: Int = 0) -> UInt64 {
+    let start = index * header.entrySize + 8 * part
+    return UInt64(bigEndianBytes: table[start..<start + 8])
+  }
+
+  private func refused(_ what: String, _ index: Int, got: UInt64) -> MigrationError {
+    MigrationError(
+      .imageData, "an entry of an L2 table of the qcow2 image \(what)",
+      at: tableOffset + UInt64(index * header.entrySize), got: Hex.number(got))
+  }
+
+  private func isPacked(_ index: Int) -> Bool { number(index) & Self.compressedFlag != 0 }
+
+  /// Where a cluster lies that is stored as it is; nil for any other.
+  private func stored(_ index: Int) throws(MigrationError) -> UInt64? {
+    if isPacked(index) { return nil }
+    let entry = number(index)
+    let offset = entry & Self.offsetMask
+    let isZero = header.version >= 3 && !header.hasSubclusters && entry & 1 == 1
+    if header.hasSubclusters {
+      let bits = number(index, 1)
+      guard bits & bits >> 32 & 0xffff_ffff == 0, offset != 0 || bits & 0xffff_ffff == 0 else {
+        throw refused("tells two things of one part", index, got: bits)
+      }
+    }
+    guard offset != 0, !isZero else { return nil }
+    guard offset % header.clusterSize == 0, offset < file.size else {
+      throw refused("names no cluster of the file", index, got: entry)
+    }
+    return offset
+  }
+
+  /// The bytes that a cluster is packed into; at most as many as such an entry can tell.
+  private func packed(_ index: Int) throws(MigrationError) -> Range<UInt64> {
+    let entry = number(index)
+    let bits = UInt64(62 - (header.clusterBits - 8))
+    let start = entry & (1 << bits - 1)
+    let sectors = (entry & (Self.compressedFlag - 1)) >> bits
+    guard start < file.size else {
+      throw refused("names no byte of the file", index, got: entry)
+    }
+    // The last sector may go on where the file does not.
+    return start..<min((start / 512 + sectors + 1) * 512, file.size)
+  }
+
+  /// Where the byte at `offset` of a table's reach lies, and those that follow it in its cluster, or part
+  /// of one.
+  private func part(at offset: UInt64) throws(MigrationError) -> Extent {
+    let index = Int(offset / header.clusterSize)
+    let inside = offset % header.clusterSize
+    let left = header.clusterSize - inside
+    if isPacked(index) {
+      return Extent(place: .packed(try packed(index)), count: left)
+    }
+    guard let start = try stored(index) else { return Extent(place: .hole, count: left) }
+    guard header.hasSubclusters else {
+      return Extent(place: .stored(start + inside), count: left)
+    }
+    let size = header.clusterSize / 32
+    let isStored = number(index, 1) >> (inside / size) & 1 == 1
+    return Extent(
+      place: isStored ? .stored(start + inside) : .hole, count: size - inside % size)
+  }
+}
+
+extension QCow2ClusterMap.Extent {
+  /// Whether `next` lies as the bytes of this extent do, right after them.
+  fileprivate func isFollowed(by next: Self) -> Bool {
+    switch (place, next.place) {
+    case (.hole, .hole): true
+    case (.stored(let start), .stored(let follower)): start + count == follower
+    default: false
+    }
+  }
+}

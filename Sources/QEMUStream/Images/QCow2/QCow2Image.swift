@@ -1,0 +1,76 @@
+package import Errors
+internal import Wire
+
+/// A qcow2 image, as far as its internal snapshots go. The disk in it is not read.
+package struct QCow2Image {
+  private let file: any PositionedSource
+  private let header: QCow2Header
+  /// In the order of the image's table.
+  package let snapshots: [QCow2Snapshot]
+
+  /// Reads header and table of snapshots.
+  /// - Throws: `IMAGE-HEADER` when they are not well formed or not read here; `STREAM-TRUNCATED`;
+  ///   `IO-READ`.
+  package init(_ file: any PositionedSource) throws(MigrationError) {
+    self.file = file
+    header = try QCow2Header(file)
+    snapshots = try QCow2Snapshot.table(of: header, in: file)
+  }
+
+  /// Names shown of an image's snapshots.
+  private static let nameLimit = 8
+
+  /// The snapshots with VM state, for a message.
+  package var summary: String {
+    let saved = snapshots.filter { $0.stateSize > 0 }
+    let names = saved.prefix(Self.nameLimit).map { "\($0.id) (\($0.name))" }
+    let more = saved.count - names.count
+    return saved.isEmpty
+      ? "none with VM state"
+      : names.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
+  }
+
+  /// The snapshot of this name, or else of this id, as QEMU's `loadvm` finds it.
+  /// - Throws: `IMAGE-SNAPSHOT` when there is none, or more than one of the name.
+  package func snapshot(_ wanted: String) throws(MigrationError) -> QCow2Snapshot {
+    var found = snapshots.filter { $0.name == wanted }
+    if found.isEmpty { found = snapshots.filter { $0.id == wanted } }
+    guard let snapshot = found.first else {
+      throw MigrationError(
+        .imageSnapshot, "the image has no such snapshot", at: header.snapshotsOffset,
+        expected: summary, got: wanted)
+    }
+    guard found.count == 1 else {
+      throw MigrationError(
+        .imageSnapshot, "several snapshots of the image are called so", at: snapshot.offset,
+        expected: "the id of one: "
+          + found.prefix(Self.nameLimit).map(\.id).joined(separator: ", "),
+        got: wanted)
+    }
+    return snapshot
+  }
+
+  /// The VM state of a snapshot: the migration stream that `savevm` wrote.
+  ///
+  /// Reads all tables that tell where it lies, once.
+  /// - Throws: `IMAGE-SNAPSHOT` for a snapshot of the disk alone; `IMAGE-FORMAT` for an image that is
+  ///   encrypted or has its data elsewhere; `IMAGE-HEADER`, `IMAGE-DATA` for tables that cannot be;
+  ///   `IO-READ`.
+  package func state(
+    of snapshot: QCow2Snapshot
+  ) throws(MigrationError) -> any PositionedSource {
+    guard snapshot.stateSize > 0 else {
+      throw MigrationError(
+        .imageSnapshot, "the snapshot is of the disk alone", at: snapshot.offset,
+        expected: "one with VM state: \(summary)", got: "\(snapshot.id) (\(snapshot.name))")
+    }
+    guard !header.isEncrypted, !header.hasExternalData else {
+      throw MigrationError(
+        .imageFormat, "VM state is not read of this image", at: 0,
+        expected: "a qcow2 image that is not encrypted and holds its own data")
+    }
+    let map = try QCow2ClusterMap(header, snapshot, in: file)
+    try map.survey()
+    return QCow2State(map, in: file, size: snapshot.stateSize)
+  }
+}

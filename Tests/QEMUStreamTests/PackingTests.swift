@@ -1,0 +1,113 @@
+import Errors
+import QEMUStream
+import TestSupport
+import Testing
+import Wire
+
+/// Streams that other people's programs packed (`Fixtures/packed/README.md`), unpacked by readers of our
+/// own.
+@Suite struct PackingTests {
+  private static let files: [(name: String, hasChecksum: Bool)] = [
+    ("frame.lz4", true), ("linked-checked.lz4", true), ("unchecked.lz4", false),
+    ("legacy.lz4", false), ("level-1.bz2", true), ("level-9.bz2", true), ("fast.lzo", true),
+    ("best.lzo", true), ("crc.lzo", true), ("unchecked.lzo", false),
+  ]
+
+  private static let stream = Result { try Fixture.read("qcow2/stream-of-v3-72.xz") }
+
+  private func unpack(_ packed: [UInt8], pieceSize: Int = .max, limit: Int = 16 << 20) throws
+    -> [UInt8]
+  {
+    let input = StreamInput(ArraySource(packed, pieceSize: pieceSize), capacity: 4096)
+    guard let kind = try FileKind(detecting: input), let packing = Packing(kind) else {
+      throw MigrationError(.imageData, "not packed")
+    }
+    let content = try packing.content(of: input)
+    var bytes: [UInt8] = []
+    while try !content.isAtEnd(), bytes.count < limit {
+      bytes.append(copying: content.bytes)
+      content.consume(content.count)
+    }
+    return bytes
+  }
+
+  @Test(arguments: files.map(\.name))
+  func contentIsWhatWasPacked(name: String) throws {
+    let packed = try Fixture.read("packed/\(name)")
+    let stream = try Self.stream.get()
+    #expect(try unpack(packed) == stream)
+    #expect(try unpack(packed, pieceSize: 1000) == stream)
+    // Two of them, one after the other, are one.
+    #expect(try unpack(packed + packed) == stream + stream)
+  }
+
+  @Test(arguments: ["long.lz4", "long.bz2", "long.lzo"])
+  func longRunsAndManyBlocksAreUnpacked(name: String) throws {
+    let stream = try Self.stream.get()
+    var expected = [UInt8](repeating: 0, count: 1_000_000)
+    for _ in 0..<2 { expected += stream }
+    let line = Array("abcd\n".utf8)
+    for _ in 0..<100_000 { expected += line }
+    #expect(try unpack(Fixture.read("packed/\(name)")) == expected)
+  }
+
+  @Test(arguments: files.map(\.name))
+  func whatIsCutOffIsRefused(name: String) throws {
+    let packed = try Fixture.read("packed/\(name)")
+    for length in [20, 40, packed.count / 2, packed.count - 9, packed.count - 1] {
+      // Blocks of the old format of lz4 end with the file.
+      let code = refusalCode { _ = try unpack(Array(packed.prefix(length))) }
+      #expect(code == .streamTruncated, "\(length)")
+    }
+  }
+
+  @Test(arguments: files.map(\.name))
+  func bytesAfterWhatIsPackedAreRefused(name: String) throws {
+    let packed = try Fixture.read("packed/\(name)")
+    let code = refusalCode { _ = try unpack(packed + [UInt8](repeating: 1, count: 16)) }
+    #expect(code == .imageData || name == "legacy.lz4" && code == .streamTruncated)
+  }
+
+  /// Changed bytes, 20 by a seed: refused, or the content is unchanged where a checksum is. Without one
+  /// it may be other bytes, but not without end.
+  @Test(arguments: files)
+  func damageIsFound(file: (name: String, hasChecksum: Bool)) throws {
+    let packed = try Fixture.read("packed/\(file.name)")
+    let stream = try Self.stream.get()
+    var seed: UInt64 = 7
+    for _ in 0..<20 {
+      seed = seed &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+      var damaged = packed
+      damaged[Int(seed >> 33) % packed.count] ^= UInt8(1 << (seed >> 20 & 7))
+      do {
+        let content = try unpack(damaged)
+        if file.hasChecksum { #expect(content == stream) }
+      } catch {
+        let code = (error as? MigrationError)?.code
+        let codes: [ErrorCode] = [.imageData, .imageFormat, .streamTruncated, .sectionLength]
+        #expect(code.map { codes.contains($0) } ?? false, "\(error)")
+      }
+    }
+  }
+
+  /// What expands a thousandfold is given away in pieces: a reader that stops has taken few.
+  @Test func muchContentIsNotHeld() throws {
+    let packed = try Fixture.read("packed/long.bz2")
+    let input = StreamInput(ArraySource(packed), capacity: 4096)
+    let content = try Packing.bzip2.content(of: input)
+    _ = try content.readArray(100)
+    #expect(content.count <= StreamInput.defaultCapacity)
+  }
+
+  @Test func filesAreKnownByTheirFirstBytes() throws {
+    for kind in FileKind.allCases {
+      let input = StreamInput(ArraySource(kind.magic + [0, 0]))
+      #expect(try FileKind(detecting: input) == kind)
+      #expect(input.offset == 0)
+      let cut = StreamInput(ArraySource(kind.magic.dropLast()))
+      #expect(try FileKind(detecting: cut) == nil)
+    }
+    #expect(try FileKind(detecting: StreamInput(ArraySource([]))) == nil)
+    #expect(try FileKind(detecting: StreamInput(ArraySource([0x33, 0x22]))) == nil)
+  }
+}
