@@ -32,4 +32,9 @@ extension Clause {
   static func vectors(_ section: String) -> Clause { Clause("vectors.md", section) }
   static func json(_ section: String) -> Clause { Clause("json.md", section) }
   static func tools(_ section: String) -> Clause { Clause("tools.md", section) }
+
+  /// What takes the place of a rule about plain QEMU streams where a fork of QEMU wrote the stream.
+  package var ofDialect: Clause {
+    self == .tools("4") ? Clause("dialects.md", "5") : self
+  }
 }

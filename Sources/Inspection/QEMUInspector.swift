@@ -24,6 +24,8 @@ package final class QEMUInspector {
     self.options = options
     found = InspectedStream(.qemu, options: options)
     found.image = input.image
+    // Nothing is judged here.
+    reader.readDialects { _ in }
     let pages = pages
     assembly = RAMAssembly(channels: input.channels, file: input.positions) { page, count, isZero in
       pages.found.note(page, count: count, isZero: isZero)
@@ -36,7 +38,10 @@ package final class QEMUInspector {
     do throws(MigrationError) {
       while try step() { progress(reader.input.offset) }
       try assembly.finish()
-      if options.hashesRAM { try assembly.requireWhole(at: reader.input.offset) }
+      if options.hashesRAM {
+        try requireNoDialect()
+        try assembly.requireWhole(at: reader.input.offset)
+      }
       try input.requireWholeImage()
     } catch {
       found.refusal = input.explain(error)
@@ -50,6 +55,7 @@ package final class QEMUInspector {
     found.channels = input.channels
     found.streamStart = input.start
     found.hasFooters = reader.hasFooters
+    found.confidential = reader.confidential?.facts
     found.close(at: reader.input.offset)
     found.undescribed = undescribed()
     found.size = reader.input.offset &- input.start
@@ -71,6 +77,8 @@ package final class QEMUInspector {
       found.unread = header
     case .ram(.blockList): try begin()
     case .ram(let record): try assembly.take(record, from: reader.input)
+    case .confidential(let page):
+      if let page { assembly.take(encrypted: page) }
     case .command(let command):
       found.sections.end(at: command.offset, footer: footer)
       if found.commands.count < 1024 { found.commands.append(command) }
@@ -117,9 +125,17 @@ package final class QEMUInspector {
       reader.ram, of: reader.configuration, into: memory.map { GuestRAM($0) })
   }
 
+  /// - Throws: `STREAM-KIND` for memory that is encrypted.
+  private func requireNoDialect() throws(MigrationError) {
+    guard let dialect = reader.confidential?.facts.dialect else { return }
+    throw MigrationError(
+      .streamKind, "the memory of a confidential guest is encrypted",
+      expected: "a plain QEMU stream for --ram-hashes", got: dialect.rawValue)
+  }
+
   /// Hashes what is put together: blocks all of whose pages came.
   private func hash() throws(MigrationError) {
-    guard let memory else { return }
+    guard let memory, reader.confidential?.facts.dialect == nil else { return }
     try assembly.flush()
     var hasher = BlockHasher(memory)
     for (index, block) in reader.ram.blocks.enumerated() {

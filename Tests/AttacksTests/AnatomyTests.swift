@@ -1,5 +1,6 @@
 import Attacks
 import Errors
+import SVSM
 import TestSupport
 import Testing
 

@@ -1,4 +1,5 @@
 package import Errors
+package import QEMUStream
 
 /// What a verifier says of a stream: a ledger with one entry for each property, and never more than was
 /// looked at.
@@ -7,6 +8,8 @@ package struct VerificationReport: Sendable {
   package enum Kind: String, Sendable {
     case snp
     case qemu
+    /// A stream of a confidential guest that a fork of QEMU wrote.
+    case confidential
   }
 
   /// One thing that is wrong, and the rule it breaks.
@@ -36,6 +39,8 @@ package struct VerificationReport: Sendable {
   package let refusal: MigrationError?
   /// nil of a stream that has no reports.
   package internal(set) var revocation: Revocation?
+  /// Of a confidential guest's stream: which fork wrote it.
+  package internal(set) var dialect: ConfidentialDialect?
 
   /// Whether the chains of a stream's reports were held against revocation lists.
   package enum Revocation: Sendable {
@@ -56,7 +61,7 @@ package struct VerificationReport: Sendable {
 final class FindingLedger {
   typealias Property = VerificationReport.Property
 
-  private let kind: VerificationReport.Kind
+  private var kind: VerificationReport.Kind
   /// Whether the first finding ends the pass.
   let stopsAtFirst: Bool
   /// The first finding.
@@ -82,8 +87,9 @@ final class FindingLedger {
     let property = property ?? Property(of: error)
     var entry = found[property] ?? ([], 0)
     if entry.kept.count < VerificationReport.limit {
-      let clause = error.code.clause(in: error.place, isPlain: kind == .qemu)
-      entry.kept.append(.init(error: error, clause: clause))
+      let clause = error.code.clause(in: error.place, isPlain: kind != .snp)
+      entry.kept.append(
+        .init(error: error, clause: kind == .confidential ? clause.ofDialect : clause))
     } else {
       entry.more += 1
     }
@@ -100,6 +106,15 @@ final class FindingLedger {
     if first == nil { first = error }
     obstruct(property, reason: reason, needs: needs)
     if stopsAtFirst { throw error }
+  }
+
+  /// The stream turns out to be a confidential guest's.
+  func isOfDialect() { kind = .confidential }
+
+  /// Notes what breaks a rule of a dialect.
+  func noteOfDialect(_ error: MigrationError) throws(MigrationError) {
+    isOfDialect()
+    try note(error)
   }
 
   /// Whether the pass is to end: then a refusal that is thrown was noted.

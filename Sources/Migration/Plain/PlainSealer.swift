@@ -90,7 +90,7 @@ package struct PlainSealer {
       trailer = StreamGrammar.TextHeader(.vmdescription, length: size).bytes
       trailer.append(copying: input.bytes.extracting(first: size))
     case .end: return false
-    case .configuration: break
+    case .configuration, .confidential: break
     }
     return true
   }

@@ -39,7 +39,9 @@ package struct PlainStreamVerifier {
     self.signer = signer?.offer.publicKey
     start = reader.input.offset
     check = SealCheck(reader.input, crew: crew)
-    findings = FindingLedger(.qemu, stopsAtFirst: stopsAtFirst)
+    let findings = FindingLedger(.qemu, stopsAtFirst: stopsAtFirst)
+    self.findings = findings
+    self.reader.readDialects { error throws(MigrationError) in try findings.noteOfDialect(error) }
   }
 
   /// Reads to the end. Behind records that cannot be followed it goes on with the seal.
@@ -63,14 +65,15 @@ package struct PlainStreamVerifier {
   ) throws(MigrationError) {
     do throws(MigrationError) {
       while try step() {}
-      if unread == nil { findings.look(at: .order) }
+      if unread == nil { lookAtRecords() }
       try assembly.finish()
-      try assembly.requireWhole(at: reader.input.offset)
+      if dialect?.placesPages != false { try assembly.requireWhole(at: reader.input.offset) }
       if unread == nil { findings.look(at: .structure) }
     } catch {
       if findings.hasStopped { throw error }
       let isWalked = hasEnded
       if !isWalked { stop = error }
+      if dialect != nil { findings.isOfDialect() }
       try findings.note(explain(error))
       if isWalked { return }
       do throws(MigrationError) {
@@ -118,6 +121,10 @@ package struct PlainStreamVerifier {
     case .ram(.blockList):
       try assembly.begin(reader.ram, of: reader.configuration, into: nil)
     case .ram(let record): try assembly.take(record, from: reader.input)
+    case .confidential(let page):
+      isPlain = true
+      findings.isOfDialect()
+      if let page { assembly.take(encrypted: page) }
     case .mappedPages(let block): try check.consume(upTo: block.end)
     case .command(let command):
       if command.code == .postcopyRAMDiscard { try assembly.discard(command) }
@@ -173,14 +180,34 @@ package struct PlainStreamVerifier {
   private func report() throws(MigrationError) -> VerificationReport {
     let isSigned = !findings.isRefuted(.sealSigner)
     let fingerprint = try seal?.signer.map { (key) throws(MigrationError) in try SHA256.hash(key) }
-    return findings.report(signerHash: isSigned ? fingerprint : nil) { property in
-      switch property {
+    var report = findings.report(signerHash: isSigned ? fingerprint : nil) { property in
+      if let dialect {
+        return dialect.whyNotCheckable(property) ?? why(property, fingerprint: fingerprint)
+      }
+      return switch property {
       case .structure, .order, .seal, .sealSigner: why(property, fingerprint: fingerprint)
       default:
         isPlain
           ? ("a plain QEMU stream has no such thing", "an SNP stream: svsm-mig-save makes one")
           : ("the stream was refused first", "a stream")
       }
+    }
+    report.dialect = dialect
+    return report
+  }
+
+  private var dialect: ConfidentialDialect? { reader.confidential?.facts.dialect }
+
+  /// The records were followed to their end, and so was all that a dialect has.
+  private func lookAtRecords() {
+    findings.look(at: .order)
+    switch dialect {
+    case nil, .hygonCSV, .hygonCSV2, .openEulerSEV, .amdSEV: break
+    case .intelTDX: findings.look(at: .counts, .pageSequence, .epochOrder)
+    case .hygonCSV3:
+      findings.obstruct(
+        .structure, reason: "no record says which RAM block an encrypted page is in",
+        needs: "the guest's map")
     }
   }
 
@@ -197,7 +224,7 @@ package struct PlainStreamVerifier {
         "a stream with footers or a VM description"
       )
     }
-    if let stop, !isPastSeal || property == .order {
+    if let stop, !isPastSeal || ![.structure, .seal, .sealSigner].contains(property) {
       let place = stop.offset.map { "byte 0x\(String($0, radix: 16))" } ?? "their beginning"
       return ("the records cannot be followed beyond \(place)", "the stream as it was saved")
     }

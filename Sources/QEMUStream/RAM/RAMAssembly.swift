@@ -100,8 +100,14 @@ package final class RAMAssembly {
     case .end:
       if meetsAtFlush == nil { meetsAtFlush = false }
       if meetsAtFlush == false { try meet() }
+    case .foreign(let word): throw word.refusal
     case .blockList: break
     }
+  }
+
+  /// Takes in a page whose content is encrypted: that it came is all there is to know.
+  package func take(encrypted page: RAMPage) {
+    _ = arrivals[page.block].seen.insert(page.offset / UInt64(RAMSection.pageSize))
   }
 
   /// Takes back pages that come again: a postcopy source discards what changed meanwhile.

@@ -76,6 +76,8 @@ package enum RAMRecord: Equatable, Sendable {
   case compressed(RAMPage, length: Int)
   /// Parallel channels were synchronised; none exists in a file.
   case multifdFlush
+  /// The word is none of QEMU's: what follows is a dialect's.
+  case foreign(ForeignWord)
   /// The body ends.
   case end
 
@@ -84,7 +86,7 @@ package enum RAMRecord: Equatable, Sendable {
     switch self {
     case .page: RAMSection.pageSize
     case .xbzrle(_, let length), .compressed(_, let length): length
-    case .blockList, .zero, .multifdFlush, .end: 0
+    case .blockList, .zero, .multifdFlush, .foreign, .end: 0
     }
   }
 
@@ -92,7 +94,7 @@ package enum RAMRecord: Equatable, Sendable {
   package var page: RAMPage? {
     switch self {
     case .zero(let page), .page(let page), .xbzrle(let page, _), .compressed(let page, _): page
-    case .blockList, .multifdFlush, .end: nil
+    case .blockList, .multifdFlush, .foreign, .end: nil
     }
   }
 }

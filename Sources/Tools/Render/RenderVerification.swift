@@ -1,6 +1,7 @@
 internal import Errors
 internal import JSON
 internal import Migration
+internal import QEMUStream
 
 extension VerificationReport {
   /// How many properties have come out how.
@@ -119,7 +120,8 @@ extension VerificationReport {
     if let revocation {
       members.append(.init("revocation", revocation == .checked ? "checked" : "not-checked"))
     }
-    if kind == .qemu {
+    if let dialect { members.append(.init("dialect", .string(dialect.rawValue))) }
+    if kind != .snp {
       members.append(.init("signerSHA256", signerHash.map { .hex(bytes: $0) } ?? .null))
     }
     members.append(.init("exitStatus", JSON(refusal?.code.exitStatus ?? 0)))
