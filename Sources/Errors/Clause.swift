@@ -35,4 +35,9 @@ extension Clause {
     Clause("target.md", section, rule: rule)
   }
   static func tools(_ section: String) -> Clause { Clause("tools.md", section) }
+
+  /// What takes the place of a rule about plain QEMU streams where a fork of QEMU wrote the stream.
+  package var ofDialect: Clause {
+    self == .tools("4") ? Clause("dialects.md", "5") : self
+  }
 }

@@ -85,7 +85,7 @@ package final class QEMUImport {
     case .description: _ = try reader.requireDescription()
     case .endOfSections:
       _ = try Seal.readIfPresent(from: reader.input, streamStart: input.start)
-    case .configuration, .section, .command, .mappedPages, .unreadable: break
+    case .configuration, .section, .command, .confidential, .mappedPages, .unreadable: break
     case .end: return false
     }
     return true

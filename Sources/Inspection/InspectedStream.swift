@@ -79,6 +79,8 @@ package struct InspectedStream {
   package var rest: UInt64?
   /// Whether sections end with a footer; nil when none has ended.
   package var hasFooters: Bool?
+  /// What there is of a confidential guest, where a fork of QEMU wrote the stream.
+  package var confidential: ConfidentialFacts?
   /// What was put together of each block; empty unless it was asked for.
   package var memory: [BlockMemory] = []
   package var channels: [MultifdChannel] = []

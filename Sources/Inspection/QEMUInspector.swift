@@ -25,6 +25,8 @@ package final class QEMUInspector {
     found = InspectedStream(.qemu, options: options)
     found.image = input.image
     (found.packing, found.snapshot, found.rest) = (input.packing, input.snapshot, input.rest)
+    // Nothing is judged here.
+    reader.readDialects { _ in }
     let pages = pages
     assembly = RAMAssembly(channels: input.channels, file: input.positions) { page, count, isZero in
       pages.found.note(page, count: count, isZero: isZero)
@@ -37,7 +39,10 @@ package final class QEMUInspector {
     do throws(MigrationError) {
       while try step() { progress(reader.input.offset) }
       try assembly.finish()
-      if options.hashesRAM { try assembly.requireWhole(at: reader.input.offset) }
+      if options.hashesRAM {
+        try requireNoDialect()
+        try assembly.requireWhole(at: reader.input.offset)
+      }
       try input.requireWholeImage()
     } catch {
       found.refusal = input.explain(error)
@@ -51,6 +56,7 @@ package final class QEMUInspector {
     found.channels = input.channels
     found.streamStart = input.start
     found.hasFooters = reader.hasFooters
+    found.confidential = reader.confidential?.facts
     found.padding = reader.padding
     let end = reader.input.offset &- reader.padding
     found.close(at: end)
@@ -77,6 +83,8 @@ package final class QEMUInspector {
     case .ram(let record):
       pages.found.page = reader.ram.page
       try assembly.take(record, from: reader.input, page: reader.ram.page)
+    case .confidential(let page):
+      if let page { assembly.take(encrypted: page) }
     case .command(let command):
       found.sections.end(at: command.offset, footer: footer)
       if found.commands.count < 1024 { found.commands.append(command) }
@@ -124,9 +132,17 @@ package final class QEMUInspector {
       reader.ram, of: reader.configuration, into: memory.map { GuestRAM($0) })
   }
 
+  /// - Throws: `STREAM-KIND` for memory that is encrypted.
+  private func requireNoDialect() throws(MigrationError) {
+    guard let dialect = reader.confidential?.facts.dialect else { return }
+    throw MigrationError(
+      .streamKind, "the memory of a confidential guest is encrypted",
+      expected: "a plain QEMU stream for --ram-hashes", got: dialect.rawValue)
+  }
+
   /// Hashes what is put together: blocks all of whose pages came.
   private func hash() throws(MigrationError) {
-    guard let memory else { return }
+    guard let memory, reader.confidential?.facts.dialect == nil else { return }
     try assembly.flush()
     var hasher = BlockHasher(memory)
     for (index, block) in reader.ram.blocks.enumerated() {

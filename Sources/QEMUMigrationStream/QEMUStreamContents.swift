@@ -80,7 +80,7 @@ public struct QEMUStreamContents: Sendable {
       case .end:
         try assembly.finish()
         return try assembly.flush()
-      case .section, .unreadable, .mappedPages, .endOfSections: break
+      case .section, .confidential, .unreadable, .mappedPages, .endOfSections: break
       }
     }
   }

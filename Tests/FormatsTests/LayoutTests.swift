@@ -9,7 +9,8 @@ import Wire
 
 /// Every record of the code that has a table.
 private let allRecords: [any WireRecord.Type] = [
-  StreamGrammar.Header.self, StreamGrammar.Footer.self,
+  StreamGrammar.Header.self, StreamGrammar.Footer.self, SEVPacketHeader.self,
+  SEVSharedRegion.self, CSVCPUIndex.self, TDXBundleHeader.self, TDXBundleMetadata.self,
   MigrationData.Layout.self, SVSMInstance.Layout.self, AbortToken.Layout.self,
   TransferData.Layout.self, PageMetadata.Layout.self, EpochToken.Layout.self,
   FinalRecord.Layout.self, CommitRecord.Layout.self, VCPUPlaintext.Layout.self,

@@ -74,7 +74,8 @@ import Wire
         guest.description = try VMDescription(parsing: text, at: input.offset)
         guest.written.append(guest.description!)
       case .end: return guest
-      case .ram(.xbzrle), .ram(.compressed), .ram(.multifdFlush), .mappedPages, .unreadable:
+      case .ram(.xbzrle), .ram(.compressed), .ram(.multifdFlush), .ram(.foreign), .confidential,
+        .mappedPages, .unreadable:
         Issue.record("not in these streams: \(event)")
       }
     }

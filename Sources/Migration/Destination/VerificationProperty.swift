@@ -34,10 +34,13 @@ extension VerificationReport {
     /// property that is not proven.
     package func meaning(of kind: Kind) -> String {
       switch self {
-      case .structure where kind == .qemu: "records are well formed to the last byte; all RAM came"
+      case .structure where kind != .snp: "records are well formed to the last byte; all RAM came"
+      case .order where kind == .confidential: "sections, pages, lists and states are in order"
       case .order where kind == .qemu: "sections and their parts are in order"
-      case .seal where kind == .qemu: "every byte, channels aside, is what was sealed"
-      case .sealSigner where kind == .qemu: "the seal is signed by the key of the instance"
+      case .seal where kind != .snp: "every byte, channels aside, is what was sealed"
+      case .sealSigner where kind != .snp: "the seal is signed by the key of the instance"
+      case .counts where kind == .confidential: "epoch tokens count the bundles that are there"
+      case .pageSequence where kind == .confidential: "no bundle is missing, repeated or moved"
       case .structure: "every record is well formed, to the last byte"
       case .order: "sections and final records are in order"
       case .counts: "epoch tokens and commit count what is there"

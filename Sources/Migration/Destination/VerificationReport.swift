@@ -1,4 +1,5 @@
 package import Errors
+package import QEMUStream
 
 /// A verifier's result for a stream: one entry for each property, which never claims more than was
 /// checked.
@@ -7,6 +8,8 @@ package struct VerificationReport: Sendable {
   package enum Kind: String, Sendable {
     case snp
     case qemu
+    /// A stream of a confidential guest that a fork of QEMU wrote.
+    case confidential
   }
 
   /// One thing that is wrong, and the rule it breaks.
@@ -37,6 +40,8 @@ package struct VerificationReport: Sendable {
   package let refusal: MigrationError?
   /// nil for a stream without attestation reports.
   package internal(set) var revocation: Revocation?
+  /// Of a confidential guest's stream: which fork wrote it.
+  package internal(set) var dialect: ConfidentialDialect?
 
   /// Zero bytes that follow a plain stream.
   package internal(set) var padding: UInt64 = 0
@@ -62,7 +67,7 @@ package struct VerificationReport: Sendable {
 final class FindingLedger {
   typealias Property = VerificationReport.Property
 
-  private let kind: VerificationReport.Kind
+  private var kind: VerificationReport.Kind
   /// Whether the first finding ends the pass.
   let stopsAtFirst: Bool
   /// The first finding.
@@ -89,8 +94,9 @@ final class FindingLedger {
     let property = property ?? Property(of: error)
     var entry = found[property] ?? ([], 0)
     if entry.kept.count < VerificationReport.limit {
-      let clause = error.code.clause(in: error.place, isPlain: kind == .qemu)
-      entry.kept.append(.init(error: error, clause: clause))
+      let clause = error.code.clause(in: error.place, isPlain: kind != .snp)
+      entry.kept.append(
+        .init(error: error, clause: kind == .confidential ? clause.ofDialect : clause))
     } else {
       entry.more += 1
     }
@@ -107,6 +113,15 @@ final class FindingLedger {
     if first == nil { first = error }
     obstruct(property, reason: reason, needs: needs)
     if stopsAtFirst { throw error }
+  }
+
+  /// Records that the stream is a confidential guest's.
+  func isOfDialect() { kind = .confidential }
+
+  /// Records a broken rule of a dialect.
+  func noteOfDialect(_ error: MigrationError) throws(MigrationError) {
+    isOfDialect()
+    try note(error)
   }
 
   /// Whether the pass has ended at its first refusal, which was noted before it was thrown.

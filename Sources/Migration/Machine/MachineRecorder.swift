@@ -33,7 +33,7 @@ package struct MachineRecorder {
     case .description(let size):
       state.description = Array(copying: reader.input.bytes.extracting(first: size))
     case .unreadable(let header): try takeRest(from: header, &reader)
-    case .ram, .mappedPages, .endOfSections, .end: break
+    case .ram, .confidential, .mappedPages, .endOfSections, .end: break
     }
   }
 

@@ -99,7 +99,7 @@ package struct PlainSealer {
     case .end:
       try assembly.finish()
       return false
-    case .configuration: break
+    case .configuration, .confidential: break
     }
     return true
   }

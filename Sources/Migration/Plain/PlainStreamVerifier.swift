@@ -40,7 +40,9 @@ package struct PlainStreamVerifier {
     self.signer = signer?.offer.publicKey
     start = reader.input.offset
     check = SealCheck(reader.input, crew: crew)
-    findings = FindingLedger(.qemu, stopsAtFirst: stopsAtFirst)
+    let findings = FindingLedger(.qemu, stopsAtFirst: stopsAtFirst)
+    self.findings = findings
+    self.reader.readDialects { error throws(MigrationError) in try findings.noteOfDialect(error) }
   }
 
   /// Reads to the end. After records that cannot be followed it continues with the seal.
@@ -64,14 +66,15 @@ package struct PlainStreamVerifier {
   ) throws(MigrationError) {
     do throws(MigrationError) {
       while try step() {}
-      if unread == nil { lookAtOrder() }
+      if unread == nil { lookAtRecords() }
       try assembly.finish()
-      try assembly.requireWhole(at: reader.input.offset)
+      if dialect?.placesPages != false { try assembly.requireWhole(at: reader.input.offset) }
       if unread == nil { findings.look(at: .structure) }
     } catch {
       if findings.hasStopped { throw error }
       let isWalked = hasEnded
       if !isWalked { stop = error }
+      if dialect != nil { findings.isOfDialect() }
       try findings.note(explain(error))
       if isWalked { return }
       do throws(MigrationError) {
@@ -134,6 +137,10 @@ package struct PlainStreamVerifier {
     case .ram(.blockList):
       try assembly.begin(reader.ram, of: reader.configuration, into: nil)
     case .ram(let record): try assembly.take(record, from: reader.input, page: reader.ram.page)
+    case .confidential(let page):
+      isPlain = true
+      findings.isOfDialect()
+      if let page { assembly.take(encrypted: page) }
     case .mappedPages(let block): try check.consume(upTo: block.end)
     case .command(let command):
       if command.code == .postcopyRAMDiscard { try assembly.discard(command) }
@@ -190,7 +197,10 @@ package struct PlainStreamVerifier {
     let isSigned = !findings.isRefuted(.sealSigner)
     let fingerprint = try seal?.signer.map { (key) throws(MigrationError) in try SHA256.hash(key) }
     var report = findings.report(signerHash: isSigned ? fingerprint : nil) { property in
-      switch property {
+      if let dialect {
+        return dialect.whyNotCheckable(property) ?? why(property, fingerprint: fingerprint)
+      }
+      return switch property {
       case .structure, .order, .seal, .sealSigner: why(property, fingerprint: fingerprint)
       default:
         isPlain
@@ -199,7 +209,23 @@ package struct PlainStreamVerifier {
       }
     }
     report.padding = reader.padding
+    report.dialect = dialect
     return report
+  }
+
+  private var dialect: ConfidentialDialect? { reader.confidential?.facts.dialect }
+
+  /// The records were followed to their end, and so was all that a dialect has.
+  private func lookAtRecords() {
+    lookAtOrder()
+    switch dialect {
+    case nil, .hygonCSV, .hygonCSV2, .openEulerSEV, .amdSEV: break
+    case .intelTDX: findings.look(at: .counts, .pageSequence, .epochOrder)
+    case .hygonCSV3:
+      findings.obstruct(
+        .structure, reason: "no record says which RAM block an encrypted page is in",
+        needs: "the guest's map")
+    }
   }
 
   private func why(
@@ -215,7 +241,7 @@ package struct PlainStreamVerifier {
         "a stream with footers or a VM description"
       )
     }
-    if let stop, !isPastSeal || property == .order {
+    if let stop, !isPastSeal || ![.structure, .seal, .sealSigner].contains(property) {
       let place = stop.offset.map { "byte 0x\(String($0, radix: 16))" } ?? "their beginning"
       return ("the records cannot be followed beyond \(place)", "the stream as it was saved")
     }

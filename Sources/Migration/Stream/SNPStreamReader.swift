@@ -309,7 +309,7 @@ package struct SNPStreamReader: ~Copyable {
         throw MigrationError(.ramList, "no RAM block is listed", at: payloadOffset)
       }
       insideRAM = false
-    case .xbzrle, .compressed, .multifdFlush:
+    case .xbzrle, .compressed, .multifdFlush, .foreign:
       throw MigrationError(
         .ramFlags, "an SNP stream has no such RAM record", at: payloadOffset, got: "\(record)")
     }

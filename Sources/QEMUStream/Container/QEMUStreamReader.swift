@@ -23,6 +23,8 @@ package struct QEMUStreamReader {
   package private(set) var ram: RAMDecoder
   /// Zero bytes that follow the stream, to the end of the input: they round a file up. Known at `.end`.
   package private(set) var padding: UInt64 = 0
+  /// What there is of a confidential guest; nil where dialects are not read.
+  package private(set) var confidential: ConfidentialReader?
   /// Whether sections end with a footer; nil until the first one has ended.
   package private(set) var hasFooters: Bool?
 
@@ -70,6 +72,14 @@ package struct QEMUStreamReader {
     ram = RAMDecoder(page: description?.pageSize.flatMap { TargetPage(size: $0) })
   }
 
+  /// Reads the dialects of confidential guests too, which are refused otherwise. To be called before the
+  /// first event.
+  /// - Parameter refuse: takes what is well formed in them and breaks a rule.
+  package mutating func readDialects(refuse: @escaping MigrationError.Refusal) {
+    confidential = ConfidentialReader(refuse: refuse)
+    ram.takesForeignWords = true
+  }
+
   /// Reads up to the next event.
   /// - Throws: codes of the container and of RAM; `SECTION-LENGTH` when the end of a body cannot be
   ///   found; `VMDESC-MISMATCH` when a section does not end where its description says;
@@ -83,7 +93,7 @@ package struct QEMUStreamReader {
           return try mappedPages(in: header)
         }
         if record == .end { state = .closing(header) }
-        return .ram(record)
+        return try confidential == nil ? .ram(record) : event(of: record)
       case .mappedPages(let header, let block):
         jumpOverPages(of: block)
         state = .ramBody(header)
@@ -193,6 +203,9 @@ package struct QEMUStreamReader {
 
   /// - Returns: nil for a record that ends a package, which nobody needs to know.
   private mutating func record() throws(MigrationError) -> StreamEvent? {
+    if try confidential?.readRecord(from: input, after: sections) == true {
+      return .confidential(nil)
+    }
     let start = input.offset
     let type = try input.readRecordType()
     switch type {
@@ -207,6 +220,7 @@ package struct QEMUStreamReader {
     case .eof:
       guard let packageEnd else {
         state = .afterEOF
+        try confidential?.finish(sections, at: start)
         return .endOfSections
       }
       guard input.offset == packageEnd else {
@@ -245,6 +259,21 @@ package struct QEMUStreamReader {
     }
     state = .ramBody(header)
     return .section(header)
+  }
+
+  /// What a record of a `ram` body is, where dialects are read.
+  private mutating func event(of record: RAMRecord) throws(MigrationError) -> StreamEvent {
+    var foreign: ForeignWord?
+    switch record {
+    case .foreign(let word): foreign = word
+    case .multifdFlush:
+      let flush = ForeignWord(word: RAMFlags.multifdFlush, offset: input.offset &- 8)
+      if try confidential?.isEncrypted(flush, in: input) == true { foreign = flush }
+    case .end: try confidential?.endBody(at: input.offset)
+    case .page, .zero, .xbzrle, .compressed, .blockList: break
+    }
+    guard let foreign else { return .ram(record) }
+    return .confidential(try confidential?.read(foreign, &ram, from: input))
   }
 
   private mutating func close(_ header: SectionHeader) throws(MigrationError) {

@@ -10,6 +10,9 @@ package enum StreamEvent: Equatable, Sendable {
   case unreadable(SectionHeader)
   /// A record of a `ram` section; a payload is at the front of the window until the next event.
   case ram(RAMRecord)
+  /// Something of a confidential guest was read: `reader.confidential`. The page that it exports, where it
+  /// names one by its place in a block.
+  case confidential(RAMPage?)
   /// The bitmap and pages of a mapped-ram block come next in the input, up to its `end`. The next
   /// event passes over what the caller does not consume of them.
   case mappedPages(MappedBlock)

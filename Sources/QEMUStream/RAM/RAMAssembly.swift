@@ -111,6 +111,7 @@ package final class RAMAssembly {
     case .end:
       if meetsAtFlush == nil { meetsAtFlush = false }
       if meetsAtFlush == false { try meet() }
+    case .foreign(let word): throw word.refusal
     case .blockList: break
     }
   }
@@ -126,6 +127,11 @@ package final class RAMAssembly {
     let input = reader.input
     let body = Array(copying: input.bytes.extracting(first: size))
     if let section = PluggedMemory.Section(header, body: body) { plugged.take(section) }
+  }
+
+  /// Takes in a page whose content is encrypted: that it came is all there is to know.
+  package func take(encrypted page: RAMPage) {
+    _ = arrivals[page.block].seen.insert(page.offset / self.page.size64)
   }
 
   /// Takes back pages that come again: a postcopy source discards what changed meanwhile.

@@ -30,6 +30,8 @@ package struct RAMDecoder: Sendable {
   /// The stream's pages; before the first page record they may be unknown, and this is what is assumed.
   package private(set) var page: TargetPage
   private var isPageKnown: Bool
+  /// Whether a word of no plain stream is handed out: whoever reads dialects knows what follows it.
+  var takesForeignWords = false
   private let blockLimit: Int
   private var hasList = false
   /// Bytes of blocks that the list still has to name; nil when it is not being read.
@@ -115,9 +117,9 @@ package struct RAMDecoder: Sendable {
     case RAMFlags.end where word == RAMFlags.end: record = .end
     case RAMFlags.multifdFlush where word == RAMFlags.multifdFlush: record = .multifdFlush
     default:
-      throw refused(
-        .ramFlags, "word is no RAM record", at: start,
-        got: "flags 0x" + String(flags, radix: 16))
+      let foreign = ForeignWord(word: word, offset: start)
+      guard takesForeignWords else { throw foreign.refusal }
+      record = .foreign(foreign)
     }
     pending = record.payloadSize(page: page.size)
     return record
@@ -129,7 +131,7 @@ package struct RAMDecoder: Sendable {
     return blocksByName.index(of: bytes.span, in: blocks)
   }
 
-  private mutating func place(
+  mutating func place(
     _ offset: UInt64, _ isContinued: Bool, at start: UInt64, from input: StreamInput
   ) throws(MigrationError) -> RAMPage {
     guard mapped.isEmpty else {

@@ -71,6 +71,8 @@ package enum RAMRecord: Equatable, Sendable {
   case compressed(RAMPage, length: Int)
   /// Parallel channels were synchronised; none exists in a file.
   case multifdFlush
+  /// The word is none of QEMU's: what follows is a dialect's.
+  case foreign(ForeignWord)
   /// The body ends.
   case end
 
@@ -80,7 +82,7 @@ package enum RAMRecord: Equatable, Sendable {
     switch self {
     case .page: page
     case .xbzrle(_, let length), .compressed(_, let length): length
-    case .blockList, .zero, .multifdFlush, .end: 0
+    case .blockList, .zero, .multifdFlush, .foreign, .end: 0
     }
   }
 
@@ -88,7 +90,7 @@ package enum RAMRecord: Equatable, Sendable {
   package var page: RAMPage? {
     switch self {
     case .zero(let page), .page(let page), .xbzrle(let page, _), .compressed(let page, _): page
-    case .blockList, .multifdFlush, .end: nil
+    case .blockList, .multifdFlush, .foreign, .end: nil
     }
   }
 }

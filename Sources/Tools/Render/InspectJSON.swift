@@ -70,6 +70,7 @@ struct InspectionJSON {
       members += privateMembers
     }
     members.append(.init("sharedPages", sharedPages))
+    if let json = found.confidential?.json { members.append(.init("confidential", json)) }
     if found.kind == .qemu {
       members.append(.init("commands", .text(found.commands.map(\.code.name))))
     } else {

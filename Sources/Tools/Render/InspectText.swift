@@ -93,6 +93,7 @@ struct InspectionText {
     if found.hasMap { map() }
     if found.epochs.count > 0 { epochs() }
     memory()
+    found.confidential?.show(&out, style)
     finalState()
     try ending()
   }

@@ -1,6 +1,7 @@
 internal import Errors
 internal import JSON
 internal import Migration
+internal import QEMUStream
 
 extension VerificationReport {
   /// How many properties have come out how.
@@ -106,7 +107,8 @@ extension VerificationReport {
     }
     if padding > 0 { members.append(.init("padding", JSON(padding))) }
     if let rest { members.append(.init("rest", JSON(rest))) }
-    if kind == .qemu {
+    if let dialect { members.append(.init("dialect", .string(dialect.rawValue))) }
+    if kind != .snp {
       members.append(.init("signerSHA256", signerHash.map { .hex(bytes: $0) } ?? .null))
     }
     members.append(.init("exitStatus", JSON(refusal?.code.exitStatus ?? 0)))

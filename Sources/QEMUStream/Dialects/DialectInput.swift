@@ -1,0 +1,51 @@
+internal import Errors
+internal import Wire
+
+/// A word of a `ram` body that no plain stream has, its 8 bytes consumed.
+package struct ForeignWord: Equatable, Sendable {
+  package var word: UInt64
+  /// Stream offset of the word.
+  package var offset: UInt64
+
+  var address: UInt64 { word & ~RAMFlags.mask }
+  var type: UInt64 { word & RAMFlags.mask & ~RAMFlags.continue }
+  var isContinued: Bool { word & RAMFlags.continue != 0 }
+
+  /// What a reader says of a word that is no record.
+  var refusal: MigrationError {
+    MigrationError(
+      .ramFlags, "word is no RAM record", in: .ram, at: offset,
+      got: "flags 0x" + String(word & RAMFlags.mask, radix: 16))
+  }
+}
+
+extension StreamInput {
+  /// Reads and consumes the fixed part of a record.
+  /// - Throws: `STREAM-TRUNCATED`.
+  func readRecord<Record: WireRecord>(
+    _: Record.Type = Record.self
+  ) throws(MigrationError) -> Record {
+    try require(Record.size)
+    let record = Record(at: 0, of: bytes)
+    consume(Record.size)
+    return record
+  }
+
+  /// Reads a length of 4 bytes, big-endian, and holds it against what it can be.
+  /// - Throws: `SECTION-LENGTH`.
+  func readLength(
+    of what: String, _ allowed: ClosedRange<UInt32>
+  ) throws(MigrationError) -> UInt32 {
+    let place = offset
+    let length = try read(UInt32.self)
+    guard allowed.contains(length) else {
+      let expected =
+        allowed.lowerBound == allowed.upperBound
+        ? "\(allowed.lowerBound)" : "\(allowed.lowerBound) to \(allowed.upperBound)"
+      throw MigrationError(
+        .sectionLength, "length of \(what) cannot be", in: .ram, at: place, expected: expected,
+        got: "\(length)")
+    }
+    return length
+  }
+}

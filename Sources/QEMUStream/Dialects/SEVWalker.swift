@@ -1,0 +1,323 @@
+internal import Errors
+internal import Wire
+
+/// Reads what AMD's proposal of 2021 and openEuler's QEMU write of SEV and CSV guests, and holds against
+/// each other what is in the clear (AMDESE/qemu 67935c3f, `migration/ram.c`, `target/i386/sev.c`;
+/// openeuler-mirror/qemu 84b004d8, the same files; for CSV3 Avenger-285714/qemu-deepin 35ba8fdf).
+struct SEVWalker {
+  /// What a word of encrypted data is about.
+  enum Kind: UInt32 {
+    case page = 1
+    case sharedRegions = 2
+    case batch = 4
+    case batchEnd = 5
+    case cpuState = 6
+  }
+
+  /// Flag of encrypted data in AMD's proposal; later QEMU's own for the meeting of channels.
+  static let amdFlag: UInt64 = 0x200
+  /// The flag in openEuler's QEMU.
+  static let openEulerFlag: UInt64 = 0x400
+  /// Most bytes of what firmware hands out (`SEV_FW_BLOB_MAX_SIZE`).
+  static let blobLimit: UInt32 = 0x4000
+  /// Most pages of a batch (`CSV_OUTGOING_PAGE_WINDOW_SIZE`).
+  static let batchLimit = 4094
+  /// Most shared regions read.
+  static let regionLimit: UInt64 = 1 << 20
+  /// Most CPU states read.
+  static let cpuLimit = 4096
+
+  let flag: UInt64
+  let refuse: MigrationError.Refusal
+  /// Bytes of a packet header, which firmware never changes; nil before the first.
+  private var headerSize: UInt32?
+  /// The page before in the batch that is open, how many it has, and where its next one must stand.
+  private var batch: (page: RAMPage, count: Int, next: UInt64)?
+  private var cameEncrypted: [Int: PageSet] = [:]
+  var framesCame = PageSet()
+  private var hasRegions = false
+  private var hasCPUStates = false
+  private var isHygon = false
+  private var cpuIndexes: Set<UInt32> = []
+
+  init(flag: UInt64, refuse: @escaping MigrationError.Refusal) {
+    (self.flag, self.refuse) = (flag, refuse)
+  }
+
+  // MARK: Words
+
+  /// Reads what follows a word of encrypted data.
+  /// - Returns: the page that it is about, if it names one.
+  /// - Throws: `SECTION-LENGTH`, `RAM-DATA`, `RAM-BLOCK`, `RAM-OFFSET`, `STREAM-TRUNCATED`; what `refuse`
+  ///   throws.
+  mutating func read(
+    _ word: ForeignWord, _ ram: inout RAMDecoder, from input: StreamInput,
+    _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) -> RAMPage? {
+    let page = try ram.place(word.address, word.isContinued, at: word.offset, from: input)
+    let place = input.offset
+    let number = try input.read(UInt32.self)
+    guard let kind = Kind(rawValue: number),
+      flag == Self.openEulerFlag || kind == .page || kind == .sharedRegions
+    else {
+      throw MigrationError(
+        .ramData, "encrypted data of an unknown kind", in: .ram, at: place,
+        expected: flag == Self.amdFlag ? "1 or 2" : "1, 2, 4, 5 or 6", got: "\(number)")
+    }
+    if kind == .sharedRegions || kind == .cpuState, word.address != 0 {
+      try refuse(
+        MigrationError(
+          .ramOffset, "word of a list has an offset", in: .ram, at: word.offset, expected: "0",
+          got: Hex.number(word.address)))
+    }
+    try checkOrder(of: kind, page, at: word.offset)
+    switch kind {
+    case .page, .batch, .batchEnd:
+      if facts.session == nil { try readSession(from: input, &facts) }
+      if facts.session?.policy.isCSV3 == true {
+        try readFrames(kind, word, at: place, from: input, &facts)
+        identify(&facts)
+        return nil
+      }
+      try readPacket(from: input)
+      try note(kind, page, word.offset..<input.offset, &facts)
+      identify(&facts)
+      return page
+    case .sharedRegions: try readRegions(from: input, &facts)
+    case .cpuState: try readCPUStates(from: input, &facts)
+    }
+    identify(&facts)
+    return nil
+  }
+
+  /// A batch does not reach beyond a body.
+  mutating func endBody(at offset: UInt64) throws(MigrationError) {
+    guard batch != nil else { return }
+    batch = nil
+    try refuse(
+      MigrationError(
+        .sectionOrder, "batch of encrypted pages does not end", in: .ram, at: offset,
+        expected: "a record of kind 5"))
+  }
+
+  /// What must have come by the end of the sections.
+  /// - Parameter hasCPU: whether there is a section `cpu` of an instance.
+  mutating func finish(
+    _ facts: ConfidentialFacts, at offset: UInt64, hasCPU: (UInt32) -> Bool
+  ) throws(MigrationError) {
+    if !hasRegions {
+      try refuse(
+        MigrationError(
+          .sectionMissing, "list of shared regions never came", in: .ram, at: offset))
+    }
+    guard let policy = facts.session?.policy, policy.hasEncryptedState else { return }
+    guard hasCPUStates else {
+      return try refuse(
+        MigrationError(
+          .vcpuCount, "no CPU state came of a guest whose policy encrypts them", in: .ram,
+          at: offset))
+    }
+    // The sections of a machine's vCPUs are numbered from 0 on; a machine without any is no finding.
+    guard !policy.isCSV3, hasCPU(0) else { return }
+    let sections = UInt32((0..<UInt32(Self.cpuLimit)).prefix { hasCPU($0) }.count)
+    let isSame =
+      cpuIndexes.allSatisfy(hasCPU) && (0..<sections).allSatisfy { cpuIndexes.contains($0) }
+    guard !isSame else { return }
+    try refuse(
+      MigrationError(
+        .vcpuCount, "CPU states are not those of the vCPUs", in: .ram, at: offset,
+        expected: "one for each section cpu, of which there are \(sections)",
+        got: "\(cpuIndexes.count)"))
+  }
+
+  // MARK: Order
+
+  private mutating func checkOrder(
+    of kind: Kind, _ page: RAMPage, at offset: UInt64
+  ) throws(MigrationError) {
+    let isOpen = batch.map { $0.page.block == page.block && $0.next == offset } ?? false
+    let continues = kind == .batch || kind == .batchEnd
+    if batch != nil, !(isOpen && continues) {
+      batch = nil
+      try refuse(
+        MigrationError(
+          .sectionOrder, "batch of encrypted pages is broken off", in: .ram, at: offset,
+          expected: "a page of kind 4 or 5, of the same block", got: "kind \(kind.rawValue)"))
+    }
+    switch kind {
+    case .cpuState where hasCPUStates, .sharedRegions where hasRegions || hasCPUStates:
+      try refuse(
+        MigrationError(
+          .sectionOrder, "list comes twice, or out of order", in: .ram, at: offset,
+          expected: "shared regions once, then CPU states once"))
+    case .cpuState where !hasRegions, .page where hasRegions, .batch where hasRegions,
+      .batchEnd where hasRegions:
+      try refuse(
+        MigrationError(
+          .sectionOrder, "shared regions do not come between pages and CPU states", in: .ram,
+          at: offset))
+    case .page, .sharedRegions, .batch, .batchEnd, .cpuState: break
+    }
+  }
+
+  private mutating func note(
+    _ kind: Kind, _ page: RAMPage, _ record: Range<UInt64>, _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) {
+    let isNew = cameEncrypted[page.block, default: PageSet()]
+      .insert(page.offset / UInt64(Page.size))
+    facts.notePage(isNew: isNew)
+    guard kind != .page else { return }
+    isHygon = true
+    if let open = batch, page.offset <= open.page.offset {
+      try refuse(
+        MigrationError(
+          .ramOffset, "page of a batch does not come after the one before", in: .ram,
+          at: record.lowerBound,
+          expected: "more than \(Hex.number(open.page.offset))", got: Hex.number(page.offset)))
+    }
+    let count = (batch?.count ?? 0) + 1
+    guard count <= Self.batchLimit else {
+      throw MigrationError(
+        .sectionLength, "batch has too many pages", in: .ram, at: record.lowerBound,
+        expected: "at most \(Self.batchLimit)")
+    }
+    if count == 1 { facts.pages.batches += 1 }
+    batch = kind == .batchEnd ? nil : (page, count, record.upperBound)
+  }
+
+  private func identify(_ facts: inout ConfidentialFacts) {
+    guard flag == Self.openEulerFlag else {
+      facts.dialect = .amdSEV
+      return
+    }
+    let policy = facts.session?.policy
+    if policy?.isCSV3 == true {
+      facts.dialect = .hygonCSV3
+    } else if isHygon {
+      facts.dialect = policy?.hasEncryptedState == true ? .hygonCSV2 : .hygonCSV
+    } else {
+      facts.dialect = .openEulerSEV
+    }
+  }
+
+  // MARK: Session and packets
+
+  private func readSession(
+    from input: StreamInput, _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) {
+    let offset = input.offset
+    let policy = SEVPolicy(rawValue: try input.read())
+    if policy.rawValue & SEVPolicy.noSend != 0 {
+      try refuse(
+        MigrationError(
+          .pagePermissions, "policy of the guest forbids sending it", in: .ram, at: offset,
+          expected: "bit 3 clear", got: Hex.number(policy.rawValue, digits: 8)))
+    }
+    let certificate = try input.readLength(of: "a certificate", 1...Self.blobLimit)
+    try input.skip(UInt64(certificate))
+    let session = try input.readLength(of: "a session", 1...Self.blobLimit)
+    try input.skip(UInt64(session))
+    facts.session = .init(
+      policy: policy, certificateSize: certificate, sessionSize: session, offset: offset)
+  }
+
+  /// Reads the length of a packet header.
+  mutating func readHeaderSize(from input: StreamInput) throws(MigrationError) -> UInt32 {
+    let allowed = headerSize.map { $0...$0 } ?? 1...Self.blobLimit
+    let size = try input.readLength(of: "a packet header", allowed)
+    headerSize = size
+    return size
+  }
+
+  /// Reads a packet header with its length. One of another length than AMD's is passed over.
+  private mutating func readPacketHeader(from input: StreamInput) throws(MigrationError) {
+    let size = try readHeaderSize(from: input)
+    guard Int(size) == SEVPacketHeader.size else { return try input.skip(UInt64(size)) }
+    let place = input.offset
+    let header = try input.readRecord(SEVPacketHeader.self)
+    try header.requireZero([\.flags], at: place, refuse: refuse)
+  }
+
+  /// Reads a packet of one page.
+  private mutating func readPacket(from input: StreamInput) throws(MigrationError) {
+    try readPacketHeader(from: input)
+    let size = UInt32(Page.size)
+    try input.skip(UInt64(try input.readLength(of: "an encrypted page", size...size)))
+  }
+
+  // MARK: Lists
+
+  private mutating func readRegions(
+    from input: StreamInput, _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) {
+    hasRegions = true
+    while try readStatus(of: "shared regions", from: input) {
+      let place = input.offset
+      let region = ConfidentialFacts.Region(first: try input.read(), end: try input.read())
+      if region.first >= region.end {
+        try refuse(
+          MigrationError(
+            .pageAddress, "shared region is empty", in: .ram, at: place,
+            expected: "a first page before its end",
+            got: "\(Hex.number(region.first)) to \(Hex.number(region.end))"))
+      }
+      facts.note(region)
+      guard facts.regionCount <= Self.regionLimit else {
+        throw MigrationError(
+          .sectionLength, "too many shared regions", in: .ram, at: place,
+          expected: "at most \(Self.regionLimit)")
+      }
+    }
+  }
+
+  private func readStatus(of what: String, from input: StreamInput) throws(MigrationError) -> Bool {
+    let place = input.offset
+    let status = try input.read(UInt32.self)
+    guard status == SEVSharedRegion.follows || status == SEVSharedRegion.ends else {
+      throw MigrationError(
+        .ramData, "list of \(what) is not well formed", in: .ram, at: place, expected: "1 or 2",
+        got: "\(status)")
+    }
+    return status == SEVSharedRegion.follows
+  }
+
+  private mutating func readCPUStates(
+    from input: StreamInput, _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) {
+    (hasCPUStates, isHygon) = (true, true)
+    let policy = facts.session?.policy
+    if policy?.isCSV3 == true { return try readContext(from: input, &facts) }
+    // Of a guest without encrypted state the record is empty.
+    guard policy?.hasEncryptedState == true else { return }
+    while try readStatus(of: "CPU states", from: input) {
+      try readCPUState(from: input, &facts)
+    }
+  }
+
+  private mutating func readCPUState(
+    from input: StreamInput, _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) {
+    let place = input.offset
+    let record = try input.readRecord(CSVCPUIndex.self)
+    guard record.size.value == UInt32(LE32.size) else {
+      throw MigrationError(
+        .sectionLength, "length of a vCPU's index cannot be", in: .ram, at: place,
+        expected: "\(LE32.size)", got: "\(record.size.value)")
+    }
+    let index = record.index.value
+    if !cpuIndexes.insert(index).inserted {
+      try refuse(
+        MigrationError(
+          .vcpuRepeated, "CPU state comes twice", in: .ram,
+          at: CSVCPUIndex.offset(of: \.index, from: place), got: "vCPU \(index)"))
+    }
+    guard facts.cpuStates.count < Self.cpuLimit else {
+      throw MigrationError(
+        .vcpuCount, "too many CPU states", in: .ram, at: place, expected: "at most \(Self.cpuLimit)"
+      )
+    }
+    try readPacket(from: input)
+    facts.cpuStates.append(
+      .init(index: index, size: UInt64(Page.size), offset: place))
+  }
+}

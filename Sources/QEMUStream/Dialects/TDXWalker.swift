@@ -1,0 +1,277 @@
+internal import Errors
+internal import Wire
+
+/// Reads the bundles that Intel's QEMU writes of a TDX guest, and holds their counters, epochs and
+/// addresses against each other, by the rules of an import (intel/qemu-td-partitioning fa1962bb,
+/// `migration/{cgs,cgs-tdx,ram,savevm}.c`; intel/tdx-module 72d8cffb, `src/vmm_dispatcher/migration_api_calls`).
+struct TDXWalker {
+  /// Where a bundle stands, which tells what it may be.
+  enum Site {
+    /// Behind the byte that begins a confidential guest.
+    case start
+    case page(RAMPage)
+    /// Withdraws a page.
+    case cancel
+    case epoch
+    /// Behind the byte that ends it.
+    case end
+
+    var place: Place {
+      switch self {
+      case .start: .cgsStart
+      case .page, .cancel, .epoch: .ram
+      case .end: .cgsEnd
+      }
+    }
+  }
+
+  /// Record types between sections.
+  static let startType: UInt8 = 0x09
+  static let endType: UInt8 = 0x0A
+  /// Flags of words in a `ram` body.
+  static let stateFlag: UInt64 = 0x400
+  static let epochFlag: UInt64 = 0x800
+  /// Lies outside of a word's flags: it reads as the lowest bit of the page's number.
+  static let cancelFlag: UInt64 = 0x1000
+  /// Most pages of a bundle.
+  static let pageLimit: UInt16 = 512
+  /// The epoch behind the start token.
+  static let outOfOrder = UInt32.max
+
+  let refuse: MigrationError.Refusal
+  /// What the next bundle must say.
+  var counter: UInt32 = 0
+  var epoch: UInt32 = 0
+  /// Bundles so far.
+  var total: UInt64 = 0
+  var lastIV: UInt64 = 0
+  var version: UInt16?
+  var books = TDXPageBooks()
+  /// Where the end begins; nil until it does.
+  private var endStart: UInt64?
+  /// The bundle before, while the bundles of the end are being read.
+  private var endBefore: TDXBundleMetadata.Kind?
+  var isInEnd: Bool { endBefore != nil }
+  private var vcpus: Set<UInt16> = []
+
+  init(refuse: @escaping MigrationError.Refusal) { self.refuse = refuse }
+
+  // MARK: Where bundles stand
+
+  /// Reads what follows the byte that begins a confidential guest.
+  /// - Throws: codes of bundles.
+  mutating func readStart(
+    from input: StreamInput, _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) {
+    facts.dialect = .intelTDX
+    _ = try readBundle(.start, from: input, &facts)
+  }
+
+  /// Reads what follows a word of a `ram` body.
+  /// - Returns: the page that it is about, if it exports one.
+  /// - Throws: `RAM-FLAGS` for a word that is none of this dialect; codes of bundles.
+  mutating func read(
+    _ word: ForeignWord, _ ram: inout RAMDecoder, from input: StreamInput,
+    _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) -> RAMPage? {
+    switch word.type {
+    case Self.stateFlag:
+      let page = try ram.place(word.address, word.isContinued, at: word.offset, from: input)
+      _ = try readBundle(.page(page), from: input, &facts)
+      return page
+    case Self.epochFlag where word.word == Self.epochFlag:
+      _ = try readBundle(.epoch, from: input, &facts)
+    case 0 where word.word & Self.cancelFlag != 0:
+      _ = try ram.place(
+        word.address & ~Self.cancelFlag, word.isContinued, at: word.offset, from: input)
+      _ = try readBundle(.cancel, from: input, &facts)
+    default: throw word.refusal
+    }
+    return nil
+  }
+
+  /// Reads a bundle of the end of a confidential guest. They are its state, behind the byte that begins
+  /// the end, that of each vCPU, and the start token, with a footer that has no id. One at a time: of
+  /// what is read at once, whoever hashes a stream keeps all.
+  /// - Throws: codes of bundles; `SECTION-FOOTER`.
+  mutating func readEnd(
+    from input: StreamInput, _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) {
+    if endStart != nil, !isInEnd {
+      try refuse(
+        MigrationError(.sectionOrder, "guest's state comes twice", in: .cgsEnd, at: input.offset))
+    }
+    let start = endStart ?? input.offset
+    endStart = start
+    endBefore = try readBundle(.end, after: endBefore, from: input, &facts)
+    guard endBefore == .epochToken else { return }
+    endBefore = nil
+    let place = input.offset
+    let footer = try input.read(UInt8.self)
+    guard footer == RecordType.footer.rawValue else {
+      throw MigrationError(
+        .sectionFooter, "state does not end with its footer", in: .cgsEnd, at: place,
+        expected: "0x7e", got: Hex.number(footer))
+    }
+    try checkVCPUs(at: start)
+  }
+
+  /// What must have come by the end of the sections.
+  func finish(
+    _ facts: ConfidentialFacts, at offset: UInt64, hasCPU: (UInt32) -> Bool
+  ) throws(MigrationError) {
+    guard endStart != nil else {
+      return try refuse(
+        MigrationError(
+          .sectionMissing, "guest's state never came, nor the token that lets it start",
+          in: .cgsEnd, at: offset))
+    }
+    guard hasCPU(0) else { return }
+    let sections = (0..<UInt32(UInt16.max)).prefix { hasCPU($0) }.count
+    guard sections != vcpus.count else { return }
+    try refuse(
+      MigrationError(
+        .vcpuCount, "states are not those of the vCPUs", in: .cgsEnd, at: offset,
+        expected: "one for each section cpu, of which there are \(sections)",
+        got: "\(vcpus.count)"))
+  }
+
+  // MARK: Bundles
+
+  /// - Returns: what the bundle holds.
+  private mutating func readBundle(
+    _ site: Site, after before: TDXBundleMetadata.Kind? = nil, from input: StreamInput,
+    _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) -> TDXBundleMetadata.Kind {
+    let start = input.offset
+    let header = try input.readRecord(TDXBundleHeader.self)
+    let place = input.offset
+    let metadata = try input.readRecord(TDXBundleMetadata.self)
+    let kind = try kind(of: metadata, site, after: before, at: place)
+    let pages = header.pages.value
+    try requirePages(pages, kind, site, at: TDXBundleHeader.offset(of: \.pages, from: start))
+    let continues = kind == .state || kind == .vcpu
+    guard header.flags.value == (continues ? TDXBundleHeader.continues : 0) else {
+      throw MigrationError(
+        .sectionReserved, "flags of a bundle are not those of its place", in: site.place, at: start,
+        expected: continues ? "1" : "0", got: "\(header.flags.value)")
+    }
+    facts.bundles += 1
+    try check(metadata, kind, site, at: place)
+    try input.skip(UInt64(pages) * UInt64(Page.size))
+    switch kind {
+    case .immutableState, .state: break
+    case .vcpu: try take(vcpu: metadata, pages: pages, at: start, place, &facts)
+    case .epochToken: try take(token: metadata, site, at: start, place, &facts)
+    case .memory:
+      let count = metadata.specific.value & 0xFFFF
+      if count != UInt64(pages) {
+        try refuse(
+          MigrationError(
+            .pageSequence, "metadata counts other pages than came", in: site.place,
+            at: TDXBundleMetadata.offset(of: \.specific, from: place), expected: "\(pages)",
+            got: "\(count)"))
+      }
+      try readAddresses(Int(pages), site, from: input, &facts)
+    }
+    return kind
+  }
+
+  private func kind(
+    of metadata: TDXBundleMetadata, _ site: Site, after before: TDXBundleMetadata.Kind?,
+    at place: UInt64
+  ) throws(MigrationError) -> TDXBundleMetadata.Kind {
+    guard Int(metadata.size.value) == TDXBundleMetadata.size else {
+      throw MigrationError(
+        .sectionLength, "metadata of a bundle has another length", in: site.place, at: place,
+        expected: "\(TDXBundleMetadata.size)", got: "\(metadata.size.value)")
+    }
+    let allowed: [TDXBundleMetadata.Kind] =
+      switch site {
+      case .start: [.immutableState]
+      case .page, .cancel: [.memory]
+      case .epoch: [.epochToken]
+      case .end: before == nil ? [.state] : [.vcpu, .epochToken]
+      }
+    guard let kind = TDXBundleMetadata.Kind(rawValue: metadata.mbType.value),
+      allowed.contains(kind)
+    else {
+      throw MigrationError(
+        .sectionOrder, "bundle cannot stand here", in: site.place,
+        at: TDXBundleMetadata.offset(of: \.mbType, from: place),
+        expected: "type " + allowed.map { "\($0.rawValue)" }.joined(separator: " or "),
+        got: "\(metadata.mbType.value)")
+    }
+    return kind
+  }
+
+  private func requirePages(
+    _ pages: UInt16, _ kind: TDXBundleMetadata.Kind, _ site: Site, at place: UInt64
+  ) throws(MigrationError) {
+    let allowed: ClosedRange<UInt16> = kind == .epochToken ? 0...0 : 1...Self.pageLimit
+    guard allowed.contains(pages) else {
+      throw MigrationError(
+        .sectionLength, "bundle has a number of pages that cannot be", in: site.place, at: place,
+        expected: kind == .epochToken ? "0" : "1 to \(Self.pageLimit)", got: "\(pages)")
+    }
+  }
+
+  // MARK: States and tokens
+
+  private mutating func take(
+    vcpu metadata: TDXBundleMetadata, pages: UInt16, at start: UInt64, _ place: UInt64,
+    _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) {
+    let index = UInt16(truncatingIfNeeded: metadata.specific.value)
+    if !vcpus.insert(index).inserted {
+      try refuse(
+        MigrationError(
+          .vcpuRepeated, "state of a vCPU comes twice", in: .cgsEnd,
+          at: TDXBundleMetadata.offset(of: \.specific, from: place), got: "vCPU \(index)"))
+    }
+    guard facts.cpuStates.count < ConfidentialFacts.listLimit else {
+      throw MigrationError(
+        .vcpuCount, "too many states of vCPUs", in: .cgsEnd, at: start,
+        expected: "at most \(ConfidentialFacts.listLimit)")
+    }
+    facts.cpuStates.append(
+      .init(
+        index: UInt32(index), size: UInt64(pages) * UInt64(Page.size), offset: start))
+  }
+
+  /// The module numbers vCPUs from 0 on, without a gap.
+  private func checkVCPUs(at start: UInt64) throws(MigrationError) {
+    guard let last = vcpus.max(), Int(last) >= vcpus.count else { return }
+    try refuse(
+      MigrationError(
+        .vcpuCount, "states of vCPUs have a gap", in: .cgsEnd, at: start,
+        expected: "0 to \(vcpus.count - 1)", got: "vCPU \(last)"))
+  }
+
+  private mutating func take(
+    token metadata: TDXBundleMetadata, _ site: Site, at start: UInt64, _ place: UInt64,
+    _ facts: inout ConfidentialFacts
+  ) throws(MigrationError) {
+    let number = metadata.migEpoch.value
+    let isStart = if case .end = site { true } else { false }
+    let due = isStart ? Self.outOfOrder : epoch &+ 1
+    if number != due {
+      try refuse(
+        MigrationError(
+          .epochOrder, "epoch does not follow the one before", in: site.place,
+          at: TDXBundleMetadata.offset(of: \.migEpoch, from: place), expected: Hex.number(due),
+          got: Hex.number(number)))
+    }
+    let claimed = metadata.specific.value
+    if claimed != total {
+      try refuse(
+        MigrationError(
+          .epochCount, "token counts other bundles than came", in: site.place,
+          at: TDXBundleMetadata.offset(of: \.specific, from: place),
+          expected: "\(total), those on multifd channels not counted", got: "\(claimed)"))
+    }
+    (epoch, total, counter) = (isStart ? Self.outOfOrder : due, claimed, 1)
+    books.beginEpoch()
+    facts.note(.init(number: number, totalBundles: claimed, offset: start))
+  }
+}
