@@ -114,6 +114,9 @@ package struct SectionTable: Sendable {
   /// The start or full header of `id`.
   package subscript(id: UInt32) -> SectionHeader? { entries[id]?.header }
 
+  /// Whether no section was opened.
+  var isEmpty: Bool { counts.isEmpty }
+
   /// Whether a section of this name and instance was opened.
   package func contains(_ name: SectionName, instance: UInt32 = 0) -> Bool {
     counts[SectionKey(name: name, instance: instance)] != nil

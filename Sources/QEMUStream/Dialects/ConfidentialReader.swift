@@ -28,7 +28,7 @@ package struct ConfidentialReader {
     else { return false }
     let place = input.offset
     let isStart = type == TDXWalker.startType
-    guard (tdx == nil) == isStart, sev == nil, !isStart || sections.count == 0 else {
+    guard (tdx == nil) == isStart, sev == nil, !isStart || sections.isEmpty else {
       throw MigrationError(
         .sectionOrder, "record of a TDX guest cannot stand here",
         in: isStart ? .cgsStart : .cgsEnd, at: place,

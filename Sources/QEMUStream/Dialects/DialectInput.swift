@@ -6,16 +6,18 @@ package struct ForeignWord: Equatable, Sendable {
   package var word: UInt64
   /// Stream offset of the word.
   package var offset: UInt64
+  /// The bits of it that are flags.
+  var mask = TargetPage.x86.mask
 
-  var address: UInt64 { word & ~RAMFlags.mask }
-  var type: UInt64 { word & RAMFlags.mask & ~RAMFlags.continue }
+  var address: UInt64 { word & ~mask }
+  var type: UInt64 { word & mask & ~RAMFlags.continue }
   var isContinued: Bool { word & RAMFlags.continue != 0 }
 
   /// What a reader says of a word that is no record.
   var refusal: MigrationError {
     MigrationError(
       .ramFlags, "word is no RAM record", in: .ram, at: offset,
-      got: "flags 0x" + String(word & RAMFlags.mask, radix: 16))
+      got: "flags 0x" + String(word & mask, radix: 16))
   }
 }
 

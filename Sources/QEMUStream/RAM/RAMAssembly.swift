@@ -131,7 +131,7 @@ package final class RAMAssembly {
 
   /// Takes in a page whose content is encrypted: that it came is all there is to know.
   package func take(encrypted page: RAMPage) {
-    _ = arrivals[page.block].seen.insert(page.offset / self.page.size64)
+    _ = arrivals[page.block].seen.insert(self.page.number(page.offset))
   }
 
   /// Takes back pages that come again: a postcopy source discards what changed meanwhile.

@@ -117,7 +117,7 @@ package struct RAMDecoder: Sendable {
     case RAMFlags.end where word == RAMFlags.end: record = .end
     case RAMFlags.multifdFlush where word == RAMFlags.multifdFlush: record = .multifdFlush
     default:
-      let foreign = ForeignWord(word: word, offset: start)
+      let foreign = ForeignWord(word: word, offset: start, mask: mask)
       guard takesForeignWords else { throw foreign.refusal }
       record = .foreign(foreign)
     }
