@@ -62,6 +62,7 @@ let package = Package(
     .target(name: "CSHA256"),
     library("Cryptography", ["Errors", "JSON", "Wire", "CLibCrypto", "CSHA256"]),
     library("QEMUStream", ["Errors", "JSON", "Wire", "CLZMA", "CZlib", "CZstd"]),
+    library("Compatibility", ["Errors", "JSON", "Wire", "QEMUStream"]),
     library(
       "SEVSNP", ["Errors", "JSON", "Wire", "Cryptography"],
       resources: ["milan", "genoa", "turin"].map { "Certificates/AMD/amd-\($0).pem" }
@@ -119,9 +120,9 @@ let package = Package(
     library(
       "Tools",
       [
-        "Attacks", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Import",
-        "Inspection", "Instances", "Migration", "QEMUStream", "SEVSNP", "SVSM", "Threads", "Trials",
-        arguments,
+        "Attacks", "Compatibility", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest",
+        "Import", "Inspection", "Instances", "Migration", "QEMUStream", "SEVSNP", "SVSM", "Threads",
+        "Trials", arguments,
       ]),
     tool("prepare"), tool("save"), tool("load"), tool("inspect"), tool("verify"), tool("attest"),
     tool("guest"), tool("seal"), tool("attack"),
@@ -142,6 +143,7 @@ let package = Package(
     tests("Cryptography", ["Errors", "JSON", "Wire", "TestSupport"]),
     tests("QEMUStream", ["Errors", "JSON", "Wire", "TestSupport"]),
     tests("SEVSNP", ["Errors", "JSON", "Wire", "Cryptography", "TestSupport"]),
+    tests("Compatibility", ["Errors", "QEMUStream", "TestSupport"]),
     tests(
       "Attacks",
       [

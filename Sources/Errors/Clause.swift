@@ -31,5 +31,8 @@ extension Clause {
   static func bundle(_ section: String) -> Clause { Clause("guest-bundle.md", section) }
   static func vectors(_ section: String) -> Clause { Clause("vectors.md", section) }
   static func json(_ section: String) -> Clause { Clause("json.md", section) }
+  static func target(_ section: String, rule: Int? = nil) -> Clause {
+    Clause("target.md", section, rule: rule)
+  }
   static func tools(_ section: String) -> Clause { Clause("tools.md", section) }
 }

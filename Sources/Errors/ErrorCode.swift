@@ -46,6 +46,15 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case channelMethod = "CHANNEL-METHOD"
   case channelData = "CHANNEL-DATA"
 
+  // What a destination's dump says of a stream.
+  case targetSyntax = "TARGET-SYNTAX"
+  case targetMachine = "TARGET-MACHINE"
+  case targetSection = "TARGET-SECTION"
+  case targetVersion = "TARGET-VERSION"
+  case targetField = "TARGET-FIELD"
+  case targetSubsection = "TARGET-SUBSECTION"
+  case targetRAM = "TARGET-RAM"
+
   // Initiation.
   case offerSyntax = "OFFER-SYNTAX"
   case offerVersion = "OFFER-VERSION"

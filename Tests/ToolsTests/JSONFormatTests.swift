@@ -27,7 +27,8 @@ import Wire
     "milan.der": "attestation/milan-v3-ccf.vcek.der",
     "old": "attestation/milan-v2-virtee.report.bin",
     "genoa": "attestation/genoa-v5-oak.report.bin", "turin": "attestation/turin-v5-ccf.report.bin",
-    "milan-policy": "policies/milan.json",
+    "milan-policy": "policies/milan.json", "here.json": "target/source.json",
+    "there.json": "target/target.json",
   ]
 
   /// Rows: table, tool, call, exit status. Together they print every key.
@@ -57,6 +58,11 @@ import Wire
     (verify, "verify", "@qemu --json", 0),
     (verify, "verify", "@sealed --json", 0),
     (inspect, "inspect", "@sealed --json", 0),
+    (target, "verify", "@qemu --json --target @there.json --target-ram pc.ram=16M", 65),
+    (target, "verify", "--source @here.json --json --target @there.json", 65),
+    (target, "verify", "--source @here.json --json --target @here.json", 65),
+    (target, "verify", "@old-qemu --json --target @bare.json", 0),
+    ("refusal", "verify", "@qemu --json --target @stream", 65),
     ("svsm-migration/explanation/1", "verify", "--explain seal-chunk --json", 0),
     ("refusal", "load", "@damaged --json -o @out --instance @once.svsm --trust @root.pem", 65),
     ("refusal", "load", "@cut --json -o @out --instance @once.svsm --trust @root.pem", 65),
@@ -112,6 +118,7 @@ import Wire
 
   private static let inspect = "svsm-migration/inspect/1"
   private static let verify = "svsm-migration/verify/2"
+  private static let target = "svsm-migration/target/1"
   private static let report = "svsm-migration/report/1"
   private static let attestation = "svsm-migration/attestation/1"
 
@@ -144,6 +151,7 @@ import Wire
     odd[0] = 99
     try shop.write("unknown", odd)
     try shop.write("hcl", ReportForms.hcl())
+    try shop.write("bare.json", Array(#"{"vmschkmachine": {"Name": "none"}}"#.utf8))
     return try calls.map { call in
       let outcome = try shop.run(call.tool, call.line)
       let name = "\(call.tool) \(call.line)"
@@ -180,6 +188,26 @@ import Wire
     #expect(ledgers.count > 6)
     for printed in ledgers {
       #expect(schema.problems(of: printed.json) == [], "\(printed.call)")
+    }
+  }
+
+  @Test func everyLedgerOfADestinationIsAsItsSchemaSays() throws {
+    let schema = try JSONSchema("Formats/target.schema.json")
+    let ledgers = try Self.printed.get().filter { $0.table == Self.target }
+    #expect(ledgers.count == 4)
+    for printed in ledgers {
+      #expect(schema.problems(of: printed.json) == [], "\(printed.call)")
+    }
+    let text = String(decoding: ledgers[0].json.pretty, as: UTF8.self)
+    for (part, other) in [
+      ("\"svsm-migration/target/1\"", "\"svsm-migration/target/2\""),
+      ("\"moreFindings\"", "\"more\""),
+      ("\"not-checkable\"", "\"fits\""), ("\"TARGET-RAM\"", "\"RAM-LIST\""),
+      ("\"ram-block\"", "\"ram\""), ("\"Formats/target.md\"", "\"Formats/stream.md\""),
+    ] {
+      let changed = text.replacingOccurrences(of: part, with: other)
+      #expect(changed != text, "\(part)")
+      #expect(try schema.problems(of: JSON(parsing: Array(changed.utf8))) != [], "\(part)")
     }
   }
 

@@ -42,7 +42,8 @@ package struct CodeRow: Sendable {
 
   /// The rows of all areas.
   package static let all =
-    container + ram + images + initiation + attestation + pages + maps + finalState + seal + guests
+    container + ram + images + targets + initiation + attestation + pages + maps + finalState + seal
+    + guests
     + attacks + files
 
   fileprivate static let table = Dictionary(uniqueKeysWithValues: all.map { ($0.code, $0) })

@@ -29,6 +29,10 @@ package struct VerifyCommand: ToolCommand {
 
       --explain CODE tells of a refusal's code what it means, where it comes from and what to do.
 
+      --target DUMP asks another question: whether a QEMU would load the stream, as far as the file says \
+      that it wrote with -dump-vmstate. One row for each section, block and the machine type, and every \
+      reason. With --source DUMP in place of a stream two QEMUs are compared.
+
       With --vectors it checks verifiers instead: a folder of streams and other files, each wrong in \
       one way, and what must be said of it.
       """,
@@ -58,6 +62,7 @@ package struct VerifyCommand: ToolCommand {
   @Flag(help: "Print JSON instead of text.")
   var json = false
 
+  @OptionGroup var target: TargetOptions
   @OptionGroup var vectors: VectorOptions
   @OptionGroup var qemu: QEMUInputOptions
   @OptionGroup var trust: TrustOptions
@@ -69,21 +74,33 @@ package struct VerifyCommand: ToolCommand {
   package init() {}
 
   package func validate() throws {
-    guard [stream, explain, vectors.vectors].count(where: { $0 != nil }) == 1 else {
-      throw ValidationError("Name a stream, a code with --explain, or a folder with --vectors.")
+    let subjects = [stream, explain, vectors.vectors, target.source]
+    guard subjects.count(where: { $0 != nil }) == 1 else {
+      throw ValidationError(
+        "Name a stream, a code with --explain, a folder with --vectors, or a dump with --source.")
     }
     try vectors.validate()
+    try target.validate()
     if let explain, ErrorCode(named: explain) == nil {
       let near = ErrorCode.near(explain).map(\.rawValue).joined(separator: ", ")
       throw ValidationError("There is no code \(RenderedText.printable(explain)); near: \(near).")
     }
+    let isUntrusting =
+      [instance, offer, policy.path].allSatisfy { $0 == nil } && trust.trustedFiles.isEmpty
+      && revocation.listFiles.isEmpty && qemu.channel.isEmpty
+    guard isUntrusting || target.target == nil else {
+      throw ValidationError(
+        "--target asks for no ledger: --instance, --offer, --policy, --trust, --crl and --channel "
+          + "say nothing then.")
+    }
+    guard (target.files + [stream ?? ""]).count(where: { $0 == "-" }) < 2 else {
+      throw ValidationError("Only one input can come from standard input.")
+    }
     guard let stream else {
-      let isAlone = [instance, offer, policy.path].allSatisfy { $0 == nil }
-      guard isAlone, trust.trustedFiles.isEmpty, revocation.listFiles.isEmpty,
-        qemu.channel.isEmpty, qemu.offset == nil
-      else {
+      guard isUntrusting, qemu.offset == nil, target.target == nil || target.source != nil else {
         throw ValidationError(
-          "--instance, --offer, --policy, --trust, --crl, --channel and --offset are for a stream.")
+          "--instance, --offer, --policy, --trust, --crl, --channel, --offset and --target are for "
+            + "a stream.")
       }
       return
     }
@@ -105,6 +122,7 @@ package struct VerifyCommand: ToolCommand {
     if let folder = vectors.vectors {
       return try run(vectorsIn: folder, console)
     }
+    if let target = target.target { return try run(against: target, console) }
     let stream = stream ?? "-"
     let keys = try instance.map { (path) throws(MigrationError) in
       try InstanceFile(reading: path).instance

@@ -29,9 +29,6 @@ extension VerificationReport {
     return "nothing refuted: \(sum)"
   }
 
-  /// Columns that a line has at most, unless one word is longer.
-  private static let columns = 98
-
   /// One line for each property, what refutes it below, then the verdict.
   func text(_ style: Style) -> String {
     let width = outcomes.map { $0.property.rawValue.count }.max() ?? 0
@@ -44,11 +41,13 @@ extension VerificationReport {
       case .refuted(let refutations, let more):
         let count = UInt64(refutations.count) + more
         text += "\(style.bad("refuted      "))  \(name)  \(Spelled.count(count, "finding"))\n"
-        for refutation in refutations { text += Self.lines(refutation) }
+        for refutation in refutations {
+          text += refutation.error.lines(breaking: refutation.clause)
+        }
         if more > 0 { text += "    and \(more) more\n" }
       case .notCheckable(let reason, let needs):
         text += "\(style.doubtful("not checkable"))  \(name)  \(reason.spelled)\n"
-        text += Self.wrapped("needs \(needs.spelled)", indent: width + 17)
+        text += RenderedText.wrapped("needs \(needs.spelled)", indent: width + 17)
       }
     }
     let unchecked: String? =
@@ -61,30 +60,6 @@ extension VerificationReport {
       text += "\(style.doubtful("not checked  "))  revocation: \(unchecked)\n"
     }
     return text + style.strong(verdict) + "\n"
-  }
-
-  private static func lines(_ refutation: Refutation) -> String {
-    wrapped(RenderedText.printable(refutation.error.spelled), indent: 4, hanging: 6)
-      + "      \(refutation.clause)\n"
-  }
-
-  /// Text in lines that fit, all but the first further in.
-  private static func wrapped(_ text: String, indent: Int, hanging: Int? = nil) -> String {
-    let start = String(repeating: " ", count: indent)
-    let next = String(repeating: " ", count: hanging ?? indent)
-    var lines: [String] = []
-    var line = ""
-    for word in text.split(separator: " ", omittingEmptySubsequences: false) {
-      let room = columns - (lines.isEmpty ? indent : next.count)
-      if !line.isEmpty, line.count + 1 + word.count > room {
-        lines.append(line)
-        line = String(word)
-      } else {
-        line += (line.isEmpty ? "" : " ") + word
-      }
-    }
-    lines.append(line)
-    return lines.enumerated().map { ($0 == 0 ? start : next) + $1 + "\n" }.joined()
   }
 
   /// The report as JSON, schema `svsm-migration/verify/2` (`Formats/json.md`).
@@ -127,12 +102,6 @@ extension VerificationReport {
   }
 
   private static func json(_ refutation: Refutation) -> JSON {
-    let clause = refutation.clause
-    var place: [JSON.Member] = [
-      .init("document", .string("Formats/\(clause.document)")),
-      .init("section", .string(clause.section)),
-    ]
-    if let rule = clause.rule { place.append(.init("rule", JSON(rule))) }
-    return .object(refutation.error.jsonMembers + [.init("clause", .object(place))])
+    refutation.error.json(breaking: refutation.clause)
   }
 }
