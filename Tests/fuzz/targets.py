@@ -1,5 +1,6 @@
 """What is fuzzed: for each kind of input, how a bad one is made and what our tools are asked about it."""
 
+import lzma
 import pathlib
 import shutil
 
@@ -339,6 +340,30 @@ class Bundle(Target):
                 self.tool("guest", "export", guest, "-o", folder / "core", "--format", "elf")]
 
 
+class Dump(Target):
+    """Dumps of device types, against each other and against a stream."""
+
+    name = "dump"
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        folder = self.fixtures / "target"
+        self.dumps = [folder / "source.json", folder / "target.json"]
+        self.stream = self.scratch / "dump-stream"
+        packed = self.fixtures / "qemu/pc72-bios-reset/stream.xz"
+        self.stream.write_bytes(lzma.decompress(packed.read_bytes()))
+        real = lzma.decompress((folder / "qemu72.json.xz").read_bytes())
+        self.real = self.scratch / "dump-real"
+        self.real.write_bytes(real)
+
+    def make(self, rng, folder):
+        whole = rng.choice([*self.dumps, self.real])
+        changed = self.write(folder, "dump", mutate.json_text(rng, whole.read_bytes()))
+        return [self.tool("verify", self.stream, "--target", changed),
+                self.tool("verify", "--source", whole, "--target", changed),
+                self.tool("verify", "--source", changed, "--target", whole, "--json")]
+
+
 class Text(Target):
     """Recipes and vectors as texts."""
 
@@ -396,4 +421,4 @@ class Text(Target):
 def all_targets(tools, fixtures, scratch):
     scratch = pathlib.Path(scratch)
     return [kind(tools, fixtures, scratch)
-            for kind in (SNPStream, QEMUStream, Channel, Report, Party, Bundle, Text)]
+            for kind in (SNPStream, QEMUStream, Channel, Report, Party, Bundle, Dump, Text)]

@@ -89,6 +89,16 @@ def description(element, size):
     return plain(b"", text)
 
 
+def dump(types, fields):
+    """A dump of types whose sections all have one name, with so many fields each."""
+    listed = [{"field": f"f{i}", "version_id": 0, "field_exists": False, "size": 1}
+              for i in range(fields)]
+    state = {"version_id": 1, "minimum_version_id": 1}
+    state["Description"] = {"name": "x", **state, "Fields": listed}
+    return json.dumps({"vmschkmachine": {"Name": "pc-i440fx-7.2"},
+                       **{f"t{i}": state for i in range(types)}}).encode()
+
+
 def discards(regions, ranges):
     """A page in each of many regions, and a command that takes all back, again and again."""
     size = 1 << 42
@@ -192,11 +202,20 @@ def main():
             ("named pages", lambda: named_pages(4096, 1_000_000), [["verify"]]),
             ("machine", lambda: machine(60000), [load, ["verify"]]),
         ]
+        there = folder / "dump.json"
+        compare = ["verify", "--source", there, "--target", there]
         for title, content, calls in cases:
             write(folder / "input", content)
             size = (folder / "input").stat().st_size
             for tool, *arguments in calls:
                 failed += report(title, options.tools, tool, arguments, folder, size)
+        for title, types, fields, call in [
+                ("dumps", 20000, 2, compare), ("long dumps", 1, 100_000, compare),
+                ("types and sections", 20000, 2, ["verify", "--target", there])]:
+            write(there, lambda: dump(types, fields))
+            write(folder / "input", lambda: many_sections(30000))
+            failed += report(title, options.tools, call[0], call[1:], folder,
+                             there.stat().st_size)
         subprocess.run([options.tools / "svsm-mig-guest", "create", "--quiet", "--memory", "64K",
                         "-o", folder / "small"], check=True)
         vmsa = folder / "small/vcpu-0.vmsa"
@@ -222,7 +241,7 @@ def main():
 def report(title, tools, tool, arguments, folder, size):
     instance = REPOSITORY / "Fixtures/golden/destination.svsm"
     (folder / "instance").write_bytes(instance.read_bytes())
-    inputs = [] if "--vectors" in arguments else [folder / "input"]
+    inputs = [] if {"--vectors", "--source"} & set(arguments) else [folder / "input"]
     program, *command = tool.split()
     status, seconds, memory = measure(
         [tools / f"svsm-mig-{program}", *command, *inputs, *arguments], folder)
