@@ -26,7 +26,7 @@ package struct ArrivingStream: Sendable {
       case .unreadable(let header): unread = header
       case .ram(.blockList): blocks = reader.ram.blocks
       case .description: description = try reader.requireDescription()
-      case .ram, .mappedPages, .command, .endOfSections: break
+      case .ram, .confidential, .mappedPages, .command, .endOfSections: break
       case .end:
         if description == nil { description = reader.description }
         return

@@ -31,6 +31,11 @@ extension StateLayout.Field {
       let isBytes = type == "buffer" || type == "unused_buffer"
       if isBytes, target.size <= 8, bytes % target.size == 0 { return nil }
     }
+    // Between two dumps neither need say it: room may be in use as elements, and elements leave room.
+    if type == nil, size > 0, target.size > 0 {
+      if target.isUnused, count == nil, target.size % size == 0 { return nil }
+      if isUnused, target.count == nil, size % target.size == 0 { return nil }
+    }
     return Problem(
       what: "field has another size at the destination", expected: "\(target.size) bytes",
       got: "\(size)")

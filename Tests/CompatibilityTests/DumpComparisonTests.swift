@@ -36,6 +36,17 @@ import Testing
     #expect(dump.report(on: dump).findings == odd)
   }
 
+  @Test("Where no dump tells the length of an array, it may be what room is left for")
+  func roomMayBeAnArray() throws {
+    let array = try Small.dump([("nic", Small.description("nic", [Small.field("pending", 1)]))])
+    let counted = try Small.dump([
+      ("nic", Small.description("nic", [Small.field("pending", 1, num: 4)]))
+    ])
+    let room = try Small.dump([("nic", Small.description("nic", [Small.field("unused", 5)]))])
+    #expect(room.report(on: array).refusal == nil && array.report(on: room).refusal == nil)
+    #expect(room.report(on: counted).findings.first == "nic TARGET-FIELD")
+  }
+
   @Test("A field that only the destination reads is a finding, unless a version or code brings it")
   func addedFieldsAreFindings() throws {
     let source = try Small.dump([("nic", Small.description("nic", [Small.field("a", 4)]))])

@@ -54,7 +54,7 @@ struct ConfidentialCase {
       switch try reader.next() {
       case .ram(.blockList):
         try assembly.begin(reader.ram, of: reader.configuration, into: nil)
-      case .ram(let record): try assembly.take(record, from: reader.input)
+      case .ram(let record): try assembly.take(record, from: reader.input, page: reader.ram.page)
       case .confidential(let page):
         if let page { assembly.take(encrypted: page) }
       case .end:

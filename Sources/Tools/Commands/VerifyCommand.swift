@@ -29,9 +29,9 @@ package struct VerifyCommand: ToolCommand {
 
       --explain CODE tells of a refusal's code what it means, where it comes from and what to do.
 
-      --target DUMP asks another question: whether a QEMU would load the stream, as far as the file says \
-      that it wrote with -dump-vmstate. One row for each section, block and the machine type, and every \
-      reason. With --source DUMP in place of a stream two QEMUs are compared.
+      --target DUMP asks another question: whether a QEMU would load the stream, as far as the file tells \
+      that it wrote with -dump-vmstate. There is one row for the machine type, each RAM block and each \
+      section, with every reason. With --source DUMP in place of a stream two QEMUs are compared.
 
       With --vectors it checks verifiers instead: a folder of streams and other files, each wrong in \
       one way, and what must be said of it.
