@@ -194,7 +194,7 @@ package final class QEMUImport {
     placement.excluded = additions.notRAM
     placement.cmos = try machine.cmosMemory()
     placement.devices = machine.memoryDevices(blocks)
-    placement.sections = Set(machine.sections.map { "\($0.header.name)" })
+    if machine.isRead { placement.sections = Set(machine.sections.map { "\($0.header.name)" }) }
     return placement
   }
 }

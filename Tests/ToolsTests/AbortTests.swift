@@ -116,8 +116,8 @@ extension Scratch {
     #expect(!shop.exists("abort"))
   }
 
-  /// The offer as it came to the source, with one bit of its certificates changed: no check of the source may
-  /// look at that byte, and the guest must not be lost for it.
+  /// The offer as it came to the source, with one bit changed. Some bytes no check of a source covers, such as
+  /// those of a certificate that no chain needs; the guest must not be lost for them.
   @Test("an offer damaged on the way is refused, or its destination can still give the guest back")
   func aDamagedOfferLosesNoGuest() throws {
     let shop = try shop()
@@ -136,25 +136,12 @@ extension Scratch {
         continue
       }
       taken += 1
+      try shop.run("load", "@damaged --instance @third.svsm -o @out --trust @root.pem")
+        .requireRefusal(.sessionRecipient)
+      try shop.must("load", "--abort --instance @third.svsm -o @back --force")
+      try shop.must("save", "--resume-after @back --from @source.svsm")
     }
-    #expect(refused > 50 && taken == 0, "\(refused) refused, \(taken) taken")
-  }
-
-  @Test("the key of a destination decides whose abort it is, not the digest of its offer")
-  func anAbortIsOfItsKey() throws {
-    let shop = try shop()
-    try shop.must("load", abort)
-    let token = try AbortToken(shop.read("abort"))
-    let source = try SVSMInstance(shop.read("here.svsm"))
-    // As if the source had answered an offer that was damaged on the way.
-    var damaged = source.encoded()
-    let digest = SVSMInstance.Layout.range(of: \.peerOffer)
-    damaged[digest.lowerBound] ^= 1
-    let other = try SVSMInstance(damaged)
-    #expect(try other.resumed(after: token, acceptsSeeded: false).stage == .resumed)
-    let stranger = try SVSMInstance(shop.read("third.svsm")).giving(up: nil).abortToken(naming: nil)
-    #expect(
-      refusalCode { _ = try source.resumed(after: stranger, acceptsSeeded: false) } == .abortPeer)
+    #expect(refused > 50 && taken > 0, "\(refused) refused, \(taken) taken")
   }
 
   @Test("verify says of an instance that would not load the stream what the load says")

@@ -17,6 +17,9 @@ package struct MachineRecorder {
   /// Sections so far other than `ram`, with their bodies and the stream offsets of the bodies.
   package private(set) var sections: [(header: SectionHeader, offset: UInt64, body: [UInt8])] = []
 
+  /// Whether every section was read; false after one whose end cannot be found.
+  package private(set) var isRead = true
+
   /// Takes an event. Call it before the next event is requested.
   /// - Throws: what finding the end of a body throws; `SECTION-LENGTH` when all bodies together are
   ///   too long.
@@ -89,6 +92,7 @@ package struct MachineRecorder {
       input.consume(input.count)
     }
     state.entries.append(.rest(rest))
+    isRead = false
   }
 
   private mutating func limit(_ size: Int, _ header: SectionHeader) throws(MigrationError) {

@@ -21,9 +21,9 @@ struct InspectionText {
   /// Runs an overview shows of each list.
   private static let overviewRuns = 16
 
-  private let found: InspectedStream
-  private let style: Style
-  private var out = RenderedText()
+  let found: InspectedStream
+  let style: Style
+  var out = RenderedText()
 
   /// - Parameter write: takes the text, piece by piece.
   static func render(
@@ -49,7 +49,7 @@ struct InspectionText {
     self.style = style
   }
 
-  private mutating func title(_ text: String) {
+  mutating func title(_ text: String) {
     out.line()
     out.line(text, as: style.strong)
   }
@@ -271,139 +271,9 @@ struct InspectionText {
       "text", "\(Spelled.bytes(UInt64(size))), describes \(devices ?? "nothing")", indent: 2)
   }
 
-  // MARK: Sections and pages
-
-  private mutating func sections() {
-    title("Sections")
-    var rows = [["offset", "type", "id", "name", "instance", "version", "body"]]
-    for line in found.sections.lines.elements {
-      let header = line.header
-      let optional = header.version & SNPSection.optionalBit != 0
-      rows.append([
-        Hex.number(header.offset),
-        header.kind.text + (line.count > 1 ? " x\(line.count)" : ""), "\(header.id)",
-        header.name.description, "\(header.instance)",
-        optional
-          ? "\(header.version & ~SNPSection.optionalBit) optional" : "\(header.version)",
-        "\(line.size)" + (line.isCut ? " read, then refused" : ""),
-      ])
-    }
-    out.table(rows)
-    more(found.sections.lines.omitted)
-  }
-
-  private mutating func pages() {
-    if found.kind == .snp {
-      title("Private page records")
-      var rows = [["guest-physical", "pages", "epoch", "operation", "RMP size", "VMPL0/1/2/3"]]
-      for run in found.privatePages.runs.elements {
-        rows.append([
-          Spelled.range(run.gpa, pages: run.pages), "\(run.pages)", "\(run.epoch)",
-          run.operation.text, run.size.text, Spelled.permissions(run.permissions),
-        ])
-      }
-      out.table(rows)
-      more(found.privatePages.runs.omitted)
-    }
-    title(found.kind == .snp ? "Shared page records" : "RAM page records")
-    var rows = [["block", "offset", "guest-physical", "content", "zero"]]
-    let size = UInt64(found.sharedPages.page.size)
-    for run in found.sharedPages.runs.elements {
-      rows.append([
-        blockName(run.block), Spelled.range(run.offset, pages: run.pages, of: size),
-        found.map.gpa(block: run.block, offset: run.offset).map { Hex.number($0) } ?? "-",
-        "\(run.content)", "\(run.zero)",
-      ])
-    }
-    out.table(rows)
-    more(found.sharedPages.runs.omitted)
-  }
-
-  private mutating func page(_ page: PageFacts) {
-    title("Page \(Hex.number(page.gpa))")
-    guard let place = page.place else {
-      out.line("  no memory is mapped there")
-      return
-    }
-    out.field(
-      "backed by", "\(blockName(place.block)) from \(Hex.number(place.offset))", indent: 2)
-    if page.privateRecords.isEmpty, page.sharedRecords.isEmpty {
-      out.line("  no record for it came: the guest never accepted it, or it is the secrets page")
-    }
-    for record in page.privateRecords {
-      let metadata = record.metadata
-      out.field(
-        "private",
-        "\(metadata.operation.text), epoch \(metadata.epoch), sequence "
-          + "\(metadata.sequence), \(metadata.size.text), VMPL0/1/2/3 "
-          + "\(Spelled.permissions(metadata.permissions))", indent: 2)
-      out.field("", "record at byte \(Hex.number(record.offset))", indent: 2)
-      out.field("", "tag \(Hex.encode(record.tag))", indent: 2)
-      out.field("", "ciphertext SHA-256 \(Hex.encode(record.ciphertextHash))", indent: 2)
-    }
-    for record in page.sharedRecords {
-      let what = record.content == nil ? "zero" : "content"
-      out.field("shared", "\(what), at byte \(Hex.number(record.offset))", indent: 2)
-    }
-    more(UInt64(page.omitted))
-    if let bytes = page.plaintext ?? page.sharedRecords.last?.content {
-      for line in HexDump.lines(bytes, at: page.gpa) { out.line("  " + line) }
-    } else if page.privateRecords.last.map({ $0.metadata.operation != .cancel }) == true {
-      out.line("  content is encrypted: name the destination with --instance to see it")
-    }
-  }
-
-  // MARK: With keys
-
-  private mutating func state(_ state: RestoredState) throws(MigrationError) {
-    for vcpu in state.guest.vcpus {
-      title("vCPU with APIC id \(vcpu.apicID), VMPL \(vcpu.vmpl)")
-      try DecodedState.registers(of: vcpu, &out)
-    }
-    for service in state.guest.services {
-      title("Service \(service.kind.name)")
-      out.field(
-        "state",
-        "version \(service.version), generation \(service.generation), "
-          + (service.isMandatory ? "mandatory" : "optional"), indent: 2)
-      out.field("size", Spelled.bytes(UInt64(service.blob.count)), indent: 2)
-      out.field("SHA-256", Hex.encode(try SHA256.hash(service.blob)), indent: 2)
-    }
-    title("Page states")
-    out.table(
-      state.guest.pageStates.runs.map { run in
-        [
-          Spelled.range(run.gpa, pages: run.pages), Spelled.count(run.pages, "page"),
-          run.state.text, run.size.text, Spelled.permissions(run.permissions),
-        ]
-      })
-    guard let secrets = state.secretsPage else { return }
-    title("Secrets page at \(Hex.number(secrets.gpa)), to be rebuilt")
-    for fact in try DecodedState.facts(secrets.page) {
-      out.field(fact.name, fact.text, indent: 2)
-    }
-  }
-
-  // MARK: Devices
-
-  private mutating func devices(
-    _ write: (String) throws(MigrationError) -> Void
-  ) throws(MigrationError) {
-    var devices = DecodedDevice.Decoding(found)
-    while let device = devices.next() {
-      title("\(device.name) \(device.instance)")
-      try device.show(&out)
-      if out.size > 64 << 10 { try write(out.takeText()) }
-    }
-    if found.bodies.omitted > 0 {
-      out.line()
-      out.line("\(Spelled.count(found.bodies.omitted, "section")) too large to be kept")
-    }
-  }
-
   // MARK: Helpers
 
-  private func blockName(_ index: Int) -> String {
+  func blockName(_ index: Int) -> String {
     found.blocks.indices.contains(index) ? found.blocks[index].name : "block \(index)"
   }
 
@@ -417,7 +287,7 @@ struct InspectionText {
     return rows
   }
 
-  private mutating func more(_ omitted: UInt64) {
+  mutating func more(_ omitted: UInt64) {
     if omitted > 0 { out.line("  … \(omitted) more") }
   }
 }
