@@ -195,7 +195,9 @@ import Wire
 
   /// First bytes in hex, and what they are called.
   @Test(arguments: [
-    ("1f8b0800", "packed with gzip"), ("fd377a58", "packed with xz"), ("514649fb", "a qcow2 image"),
+    ("7f454c46", "an ELF file: a core has a guest's memory, and no stream"),
+    ("454d694c", "a LiME dump: it has a guest's memory, and no stream"),
+    ("514649fb", "a qcow2 image"),
     ("11223344", "a multifd channel; the main channel comes first"),
   ])
   func aForeignFileIsCalledByName(magic: String, name: String) throws {
