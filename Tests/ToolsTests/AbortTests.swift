@@ -136,8 +136,9 @@ extension Scratch {
         continue
       }
       taken += 1
-      try shop.run("load", "@damaged --instance @third.svsm -o @out --trust @root.pem")
-        .requireRefusal(.sessionRecipient)
+      // Later ones find a destination that has given up already.
+      let load = "@damaged --instance @third.svsm -o @out --trust @root.pem"
+      #expect(try shop.run("load", load).status == 65)
       try shop.must("load", "--abort --instance @third.svsm -o @back --force")
       try shop.must("save", "--resume-after @back --from @source.svsm")
     }
