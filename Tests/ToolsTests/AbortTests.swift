@@ -123,7 +123,8 @@ extension Scratch {
     let shop = try shop()
     let offer = try shop.read("third.offer")
     var (refused, taken) = (0, 0)
-    for byte in stride(from: MigrationData.Layout.size, to: offer.count, by: 83) {
+    // The last third is the root's certificate, of which the source has a copy of its own.
+    for byte in stride(from: offer.count * 2 / 3, to: offer.count, by: 67) {
       var damaged = offer
       damaged[byte] ^= 1
       try shop.write("damaged.offer", damaged)
@@ -142,7 +143,7 @@ extension Scratch {
       try shop.must("load", "--abort --instance @third.svsm -o @back --force")
       try shop.must("save", "--resume-after @back --from @source.svsm")
     }
-    #expect(refused > 50 && taken > 0, "\(refused) refused, \(taken) taken")
+    #expect(refused > 10 && taken > 0, "\(refused) refused, \(taken) taken")
   }
 
   @Test("verify says of an instance that would not load the stream what the load says")
