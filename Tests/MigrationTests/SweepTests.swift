@@ -4,6 +4,7 @@ import Guest
 import Migration
 import MigrationSupport
 import QEMUStream
+import SVSM
 import TestSupport
 import Testing
 import Wire
@@ -35,25 +36,65 @@ private final class VariantSource: ByteSource {
   }
 }
 
+/// The places of a golden stream at which it is damaged: every byte that is no content of a page, and of each
+/// page's content, whose bytes are all alike to a reader, a sample drawn from a seed.
+private struct SweptPlaces {
+  /// One byte in so many of a page's content.
+  private static let step = 16
+
+  private(set) var places: [Int] = []
+
+  init(_ golden: [UInt8]) throws {
+    var generator = SeededGenerator(UInt64(golden.count))
+    var next = 0
+    for content in try Self.contents(golden) {
+      places += next..<content.lowerBound
+      for start in stride(from: content.lowerBound, to: content.upperBound, by: Self.step) {
+        places.append(start + Int.random(in: 0..<Self.step, using: &generator))
+      }
+      next = content.upperBound
+    }
+    places += next..<golden.count
+  }
+
+  /// Where the content of pages lies, in order.
+  private static func contents(_ golden: [UInt8]) throws -> [Range<Int>] {
+    var reader = SNPStreamReader(StreamInput(ArraySource(golden)), checkingSealWith: nil)
+    var found: [Range<Int>] = []
+    reading: while true {
+      let record = try reader.next()
+      let start = Int(reader.payloadOffset)
+      switch record {
+      case .pages(let count):
+        for index in 0..<count {
+          let content = start + index * SNPStreamReader.pageStride + PageMetadata.contentOffset
+          found.append(content..<content + Page.size)
+        }
+      case .ram(.page): found.append(start..<start + Page.size)
+      case .end: break reading
+      default: break
+      }
+    }
+    return found
+  }
+}
+
 /// Every golden stream, damaged everywhere. What damage is found is found without any key.
 @Suite struct SweepTests {
-  /// A golden stream longer than this is swept in places drawn from a seed.
-  private static let sweptWhole = 300_000
-  private static let sampledPlaces = 20_000
   /// Parts of a sweep that run side by side.
   private static let parts = 0..<8
 
-  /// All golden streams there are, by the names of their folders.
-  private static let golden: [String: [UInt8]] = {
-    var streams: [String: [UInt8]] = [:]
+  /// All golden streams there are, and where each is damaged, by the names of their folders.
+  private static let golden: [String: (bytes: [UInt8], places: [Int])] = {
+    var streams: [String: (bytes: [UInt8], places: [Int])] = [:]
     let names = try? FileManager.default.contentsOfDirectory(atPath: Fixture.path("golden"))
     for name in names ?? [] {
-      streams[name] = try? Fixture.read("golden/\(name)/stream.mig")
+      guard let bytes = try? Fixture.read("golden/\(name)/stream.mig") else { continue }
+      streams[name] = (try? SweptPlaces(bytes)).map { (bytes, $0.places) }
     }
     return streams
   }()
-  private static let whole = golden.filter { $0.value.count < sweptWhole }.keys.sorted()
-  private static let sampled = golden.filter { $0.value.count >= sweptWhole }.keys.sorted()
+  private static let names = golden.keys.sorted()
 
   /// A segment holds a chunk of the seal.
   private static let capacity = 1 << 18
@@ -64,12 +105,27 @@ private final class VariantSource: ByteSource {
     try verifier.verify(StreamInput(source, capacity: Self.capacity), stopsAtFirst: true).refusal
   }
 
-  /// Changes one bit of a byte, then all of them.
-  private func sweep(_ name: String, _ places: some Sequence<Int>) throws {
-    let golden = try #require(Self.golden[name])
+  /// The places of one part of the sweep.
+  private func places(_ name: String, _ part: Int) throws -> [Int] {
+    let places = try #require(Self.golden[name]).places
+    return stride(from: part, to: places.count, by: Self.parts.count).map { places[$0] }
+  }
+
+  @Test("Every golden stream is damaged in all of its structure, and in a part of its pages")
+  func thereAreStreams() {
+    #expect(Self.golden.count >= 10)
+    for (bytes, places) in Self.golden.values {
+      #expect(places.count > bytes.count / 16 && places.count < bytes.count)
+      #expect(places == Set(places).sorted() && places.last == bytes.count - 1)
+    }
+  }
+
+  @Test("No byte of a golden stream changes unseen, by one bit or by all", arguments: names, parts)
+  func changesAreSeen(name: String, part: Int) throws {
+    let golden = try #require(Self.golden[name]).bytes
     try #require(try refusal(of: VariantSource(golden)) == nil)
     var unseen: [Int] = []
-    for place in places {
+    for place in try places(name, part) {
       for mask in [1 << UInt8(place & 7), 0xFF] as [UInt8] {
         let refusal = try refusal(of: VariantSource(golden, change: (place, mask)))
         if refusal?.offset == nil { unseen.append(place) }
@@ -78,39 +134,14 @@ private final class VariantSource: ByteSource {
     #expect(unseen.isEmpty, "\(name): \(unseen.count) changes are not seen or have no place")
   }
 
-  @Test func thereAreStreamsOfBothKinds() {
-    #expect(Self.whole.count >= 4)
-    #expect(Self.sampled.count >= 4)
-  }
-
-  @Test(arguments: whole, parts)
-  func noByteOfASmallGoldenStreamChangesUnseen(name: String, part: Int) throws {
-    let count = try #require(Self.golden[name]).count
-    try sweep(name, stride(from: part, to: count, by: Self.parts.count))
-  }
-
-  @Test(arguments: whole, parts)
-  func noGoldenStreamIsWholeWhenItIsCut(name: String, part: Int) throws {
-    let golden = try #require(Self.golden[name])
+  @Test("No golden stream is taken for whole when it is cut", arguments: names, parts)
+  func cutsAreSeen(name: String, part: Int) throws {
+    let golden = try #require(Self.golden[name]).bytes
     var taken: [Int] = []
-    for length in stride(from: part, to: golden.count, by: Self.parts.count)
+    for length in try places(name, part)
     where try refusal(of: VariantSource(golden, length: length)) == nil {
       taken.append(length)
     }
     #expect(taken.isEmpty, "\(name): \(taken.count) beginnings are taken for a whole stream")
-  }
-
-  @Test(arguments: sampled, parts)
-  func aSampleOfALargeGoldenStreamDoesNotChangeUnseen(name: String, part: Int) throws {
-    let count = try #require(Self.golden[name]).count
-    var generator = SeededGenerator(UInt64(part))
-    let places = (0..<Self.sampledPlaces / Self.parts.count).map { _ in
-      Int.random(in: 0..<count, using: &generator)
-    }
-    try sweep(name, places)
-    let golden = try #require(Self.golden[name])
-    for length in places.prefix(200) {
-      #expect(try refusal(of: VariantSource(golden, length: length)) != nil, "\(length)")
-    }
   }
 }
