@@ -36,6 +36,9 @@ package final class InputFile: Sendable {
   package let size: UInt64?
   /// Identity of a regular file; nil for anything else.
   package let identity: FileIdentity?
+  /// Whether as many bytes are allocated as the file has. It is read as one without holes then: the system
+  /// needs long to find that there are none.
+  private let isDense: Bool
   private let descriptor: FileDescriptor
 
   /// Opens `path` for reading.
@@ -106,6 +109,7 @@ package final class InputFile: Sendable {
     (self.name, self.kind, self.descriptor) = (name, kind, descriptor)
     size = kind == .regular ? UInt64(status.size) : nil
     identity = kind == .regular ? FileIdentity(status) : nil
+    isDense = status.sizeAllocated >= status.size
     if kind == .regular { SystemCall.adviseSequential(descriptor) }
   }
 
@@ -120,7 +124,7 @@ package final class InputFile: Sendable {
       throw MigrationError(.inputOpen, "cannot open", output.name, error)
     }
     (name, kind) = (output.name, .regular)
-    (size, identity) = (UInt64(status.size), FileIdentity(status))
+    (size, identity, isDense) = (UInt64(status.size), FileIdentity(status), false)
   }
 
   deinit {
@@ -204,6 +208,7 @@ package final class InputFile: Sendable {
   /// - Throws: `IO-READ`.
   package func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
     guard let size, offset < size, let start = Int64(exactly: offset) else { return nil }
+    if isDense { return offset..<size }
     do {
       let data = try SystemCall.seek(descriptor, from: start, toHole: false)
       let hole = try SystemCall.seek(descriptor, from: data, toHole: true)
