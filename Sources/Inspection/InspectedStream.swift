@@ -161,6 +161,10 @@ package struct PageFacts {
   package var place: (block: Int, offset: UInt64)?
   package var privateRecords: [PrivateRecord] = []
   package var sharedRecords: [SharedRecord] = []
+  /// What the last record of the private page does, kept or not.
+  package private(set) var lastOperation: PageMetadata.Operation?
+  /// The last record of the page's shared memory, kept or not.
+  package private(set) var lastShared: SharedRecord?
   /// Records beyond those kept.
   package var omitted = 0
   /// The page's last content, decrypted with the destination's keys; nil without them, and after a
@@ -173,6 +177,7 @@ package struct PageFacts {
   package init(gpa: UInt64) { self.gpa = gpa }
 
   package mutating func note(_ record: PrivateRecord) {
+    lastOperation = record.metadata.operation
     if privateRecords.count < Self.recordLimit {
       privateRecords.append(record)
     } else {
@@ -181,6 +186,7 @@ package struct PageFacts {
   }
 
   package mutating func note(_ record: SharedRecord) {
+    lastShared = record
     if sharedRecords.count < Self.recordLimit {
       sharedRecords.append(record)
     } else {

@@ -86,9 +86,9 @@ extension InspectionText {
       out.field("shared", "\(what), at byte \(Hex.number(record.offset))", indent: 2)
     }
     more(UInt64(page.omitted))
-    if let bytes = page.plaintext ?? page.sharedRecords.last?.content {
+    if let bytes = page.plaintext ?? page.lastShared?.content {
       for line in HexDump.lines(bytes, at: page.gpa) { out.line("  " + line) }
-    } else if page.privateRecords.last.map({ $0.metadata.operation != .cancel }) == true {
+    } else if page.lastOperation.map({ $0 != .cancel }) == true {
       out.line("  content is encrypted: name the destination with --instance to see it")
     }
   }
