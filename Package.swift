@@ -61,7 +61,7 @@ let package = Package(
     library("FileIO", ["Errors", "JSON", "Wire", "CLinux", "Threads", system]),
     .target(name: "CSHA256"),
     library("Cryptography", ["Errors", "JSON", "Wire", "CLibCrypto", "CSHA256"]),
-    library("QEMUStream", ["Errors", "JSON", "Wire", "CLZMA", "CZlib", "CZstd"]),
+    library("QEMUStream", ["Errors", "JSON", "Wire", "Threads", "CLZMA", "CZlib", "CZstd"]),
     library("Compatibility", ["Errors", "JSON", "Wire", "QEMUStream"]),
     library(
       "SEVSNP", ["Errors", "JSON", "Wire", "Cryptography"],

@@ -6,6 +6,7 @@ internal import Migration
 internal import QEMUStream
 internal import SEVSNP
 internal import SVSM
+package import Threads
 
 /// Makes a guest of a plain QEMU stream.
 ///
@@ -17,14 +18,17 @@ package final class QEMUImport {
   private let input: QEMUInput
   private let additions: ImportAdditions
   private let assembly: RAMAssembly
+  private let crew: WorkCrew
   private var blocks: [Guest.RAMBlock] = []
   private var machine = MachineRecorder()
   /// Zero bytes that followed the stream; known after `run`.
   package private(set) var padding: UInt64 = 0
 
-  package init(_ input: QEMUInput, _ additions: ImportAdditions) {
+  /// - Parameter crew: the threads that read and write.
+  package init(_ input: QEMUInput, _ additions: ImportAdditions, crew: WorkCrew) {
     self.input = input
     self.additions = additions
+    self.crew = crew
     assembly = RAMAssembly(channels: input.channels, file: input.positions)
   }
 
@@ -41,6 +45,8 @@ package final class QEMUImport {
     memory: MakeMemory, progress: (UInt64) -> Void
   ) throws(MigrationError) -> GuestDescription {
     try input.requireWholeImage()
+    // The caller may discard what was written, which must not go on then.
+    defer { assembly.stop() }
     var reader = try input.reader()
     do throws(MigrationError) {
       while try step(&reader, memory, progress) {}
@@ -109,7 +115,7 @@ package final class QEMUImport {
       blocks.append(try Guest.RAMBlock(name: name, size: block.length))
     }
     try assembly.begin(
-      ram, of: reader.configuration, into: GuestRAM(try memory(blocks.map(\.size))))
+      ram, of: reader.configuration, into: GuestRAM(try memory(blocks.map(\.size))), crew: crew)
   }
 
   /// Refuses a machine whose pages are not a guest's.

@@ -1,32 +1,54 @@
 internal import Cryptography
 internal import Errors
 internal import Guest
+internal import Import
+internal import QEMUStream
 internal import Wire
 
-/// Hashes the RAM blocks of a guest, as long as it is not mostly made of zeros that nothing stores.
+/// What hashes the RAM blocks of a stream whose pages are written to it.
+protocol BlockHasher: RAMStore {
+  /// Hashes all `length` bytes of a block, all of whose pages were written or are zero. To be called for
+  /// the blocks in their order.
+  /// - Throws: `IO-READ`, `CRYPTOGRAPHY`.
+  func hash(block: Int, length: UInt64) throws(MigrationError) -> BlockHash
+}
+
+/// The hash of a block, as long as the guest is not mostly made of zeros that nothing stores.
 ///
 /// To hash zeros takes as long as to hash anything else, and a file of a few KiB can be terabytes of them.
-struct BlockHasher {
-  /// Bytes of zeros that one call hashes without their being stored.
-  private static let zeroLimit: UInt64 = 64 << 30
+enum BlockHash: Equatable {
+  /// Bytes of zeros that are hashed of a guest without their being stored.
+  static let zeroLimit: UInt64 = 64 << 30
+
+  /// SHA-256.
+  case hash([UInt8])
+  /// So many of its bytes are zeros that nothing stores: more than are hashed.
+  case zeros(UInt64)
+}
+
+/// Hashes blocks when all of their pages have come, in whatever order: keeps them in a file.
+final class StoredBlocks: BlockHasher {
   /// Bytes that are read or hashed at once.
   private static let pieceSize = 256 << 10
 
   private let memory: TemporaryMemory
-  private var zerosLeft = zeroLimit
+  private var zerosLeft = BlockHash.zeroLimit
 
-  init(_ memory: TemporaryMemory) { self.memory = memory }
-
-  enum Result: Equatable {
-    /// SHA-256.
-    case hash([UInt8])
-    /// So many of its bytes are zeros that nothing stores: more than are hashed.
-    case zeros(UInt64)
+  init(_ blockSizes: [UInt64]) throws(MigrationError) {
+    memory = try TemporaryMemory(blockSizes: blockSizes)
   }
 
-  /// Hashes all `length` bytes of a block.
-  /// - Throws: `IO-READ`, `CRYPTOGRAPHY`.
-  mutating func hash(block: Int, length: UInt64) throws(MigrationError) -> Result {
+  func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError) {
+    try memory.write(block: block, at: offset, bytes)
+  }
+
+  func read(
+    block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
+    try memory.read(block: block, at: offset, into: &buffer)
+  }
+
+  func hash(block: Int, length: UInt64) throws(MigrationError) -> BlockHash {
     var zeros: UInt64 = 0
     try forEachStretch(of: block, length) { (range, isStored) throws(MigrationError) in
       if !isStored { zeros += UInt64(range.count) }
@@ -34,16 +56,15 @@ struct BlockHasher {
     guard zeros <= zerosLeft else { return .zeros(zeros) }
     zerosLeft -= zeros
     var digest = try SHA256()
-    let (content, empty) = (PageBuffer(count: Self.pieceSize), PageBuffer(count: Self.pieceSize))
+    let content = PageBuffer(count: Self.pieceSize)
     try forEachStretch(of: block, length) { (range, isStored) throws(MigrationError) in
+      guard isStored else { return try digest.update(zeros: UInt64(range.count)) }
       var place = range.lowerBound
       while place < range.upperBound {
         let count = Int(min(UInt64(Self.pieceSize), range.upperBound - place))
-        if isStored {
-          var target = content.mutableSpan(0..<count)
-          try memory.read(block: block, at: place, into: &target)
-        }
-        try digest.update((isStored ? content : empty).span.extracting(first: count))
+        var target = content.mutableSpan(0..<count)
+        try memory.read(block: block, at: place, into: &target)
+        try digest.update(content.span.extracting(first: count))
         place += UInt64(count)
       }
     }
@@ -61,6 +82,20 @@ struct BlockHasher {
       if stored.lowerBound > place { try body(place..<stored.lowerBound, false) }
       if !stored.isEmpty { try body(stored, true) }
       place = stored.upperBound
+    }
+  }
+}
+
+extension SHA256 {
+  private static let zeros = [UInt8](repeating: 0, count: 64 << 10)
+
+  /// Adds `count` zero bytes.
+  mutating func update(zeros count: UInt64) throws(MigrationError) {
+    var left = count
+    while left > 0 {
+      let step = min(left, UInt64(Self.zeros.count))
+      try update(Self.zeros.span.extracting(first: Int(step)))
+      left -= step
     }
   }
 }

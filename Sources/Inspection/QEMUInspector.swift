@@ -1,9 +1,9 @@
 package import Errors
-internal import Guest
 package import Import
 internal import Migration
 internal import QEMUStream
 internal import SVSM
+package import Threads
 internal import Wire
 
 /// Walks a plain QEMU stream and collects what is in it.
@@ -16,12 +16,38 @@ package final class QEMUInspector {
   private var found: InspectedStream
   private let pages = PageCounter()
   private let assembly: RAMAssembly
-  private var memory: TemporaryMemory?
+  private let crew: WorkCrew
+  /// Whether RAM is hashed while it comes.
+  private let hashesInOrder: Bool
+  private var hasher: (any BlockHasher)?
 
-  package init(_ input: QEMUInput, options: InspectionOptions) throws(MigrationError) {
+  /// Inspects a stream to its end, or to what is refused.
+  ///
+  /// RAM is hashed while it comes, if its pages come in order and the stream can be read again when they do
+  /// not: then, and otherwise at once, RAM is put together in a file first.
+  /// - Parameters:
+  ///   - again: opens the stream anew; nil when it can be read once only.
+  ///   - crew: the threads that read and hash.
+  ///   - progress: told how many bytes are read.
+  package static func inspect(
+    _ input: QEMUInput, again: (() throws(MigrationError) -> QEMUInput)?,
+    options: InspectionOptions, crew: WorkCrew, progress: (UInt64) -> Void
+  ) throws(MigrationError) -> InspectedStream {
+    guard let again, options.hashesRAM else {
+      return try QEMUInspector(input, options, crew, inOrder: false).inspect(progress)
+    }
+    let first = try QEMUInspector(input, options, crew, inOrder: true)
+    let found = first.inspect(progress)
+    if (first.hasher as? OrderedBlocks)?.isInOrder ?? true { return found }
+    return try QEMUInspector(again(), options, crew, inOrder: false).inspect(progress)
+  }
+
+  private init(
+    _ input: QEMUInput, _ options: InspectionOptions, _ crew: WorkCrew, inOrder: Bool
+  ) throws(MigrationError) {
     self.input = input
     reader = try input.reader()
-    self.options = options
+    (self.options, self.crew, hashesInOrder) = (options, crew, inOrder)
     found = InspectedStream(.qemu, options: options)
     found.image = input.image
     (found.packing, found.snapshot, found.rest) = (input.packing, input.snapshot, input.rest)
@@ -33,9 +59,8 @@ package final class QEMUInspector {
     }
   }
 
-  /// Reads to the end, or to what is refused.
-  /// - Parameter progress: told how many bytes are read.
-  package func inspect(progress: (UInt64) -> Void) -> InspectedStream {
+  private func inspect(_ progress: (UInt64) -> Void) -> InspectedStream {
+    defer { assembly.stop() }
     do throws(MigrationError) {
       while try step() { progress(reader.input.offset) }
       try assembly.finish()
@@ -126,10 +151,12 @@ package final class QEMUInspector {
     found.blocks = reader.ram.blocks.map { ($0.name.description, $0.length) }
     if options.hashesRAM {
       try reader.ram.requireMemory(at: reader.input.offset)
-      memory = try TemporaryMemory(blockSizes: reader.ram.blocks.map(\.length))
+      hasher =
+        hashesInOrder
+        ? try OrderedBlocks(count: reader.ram.blocks.count)
+        : try StoredBlocks(reader.ram.blocks.map(\.length))
     }
-    try assembly.begin(
-      reader.ram, of: reader.configuration, into: memory.map { GuestRAM($0) })
+    try assembly.begin(reader.ram, of: reader.configuration, into: hasher, crew: crew)
   }
 
   /// - Throws: `STREAM-KIND` for memory that is encrypted.
@@ -142,9 +169,8 @@ package final class QEMUInspector {
 
   /// Hashes what is put together: blocks all of whose pages came.
   private func hash() throws(MigrationError) {
-    guard let memory, reader.confidential?.facts.dialect == nil else { return }
+    guard let hasher, reader.confidential?.facts.dialect == nil else { return }
     try assembly.flush()
-    var hasher = BlockHasher(memory)
     for (index, block) in reader.ram.blocks.enumerated() {
       var content = BlockMemory(missingPages: assembly.missingPages(of: index))
       if content.missingPages == 0 {

@@ -22,7 +22,7 @@ struct MappedPages {
 
   /// - Throws: what reading and writing throw.
   func read(
-    into writer: inout PageWriter?, _ observe: RAMAssembly.Observer
+    into writer: PageWriter?, _ observe: RAMAssembly.Observer
   ) throws(MigrationError) {
     let bitmap = PageBuffer(count: Int(Self.bitmapPiece))
     let end = mapped.bitmap + mapped.bitmapSize
@@ -45,7 +45,7 @@ struct MappedPages {
           let run = Self.run(from: next - first, to: last - first, in: bitmap.span)
           if run.isSet {
             observe(RAMPage(block: block, offset: next * pageSize), run.count, false)
-            try copy(next..<next + run.count, &data, into: &writer)
+            try copy(next..<next + run.count, &data, into: writer)
           } else {
             noteZero(from: next, to: next + run.count, observe)
           }
@@ -79,7 +79,7 @@ struct MappedPages {
   /// - Parameter data: the stretch of data found last, its bounds those of whole pages; nothing but a hole
   ///   lies between the pages before it and it.
   private func copy(
-    _ run: Range<UInt64>, _ data: inout Range<UInt64>, into writer: inout PageWriter?
+    _ run: Range<UInt64>, _ data: inout Range<UInt64>, into writer: PageWriter?
   ) throws(MigrationError) {
     guard writer != nil else { return }
     var place = mapped.pages + run.lowerBound * pageSize

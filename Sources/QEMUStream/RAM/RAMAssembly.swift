@@ -1,4 +1,5 @@
 package import Errors
+package import Threads
 internal import Wire
 
 /// Puts the RAM of a stream together, from whatever it comes in: records of the main stream of any
@@ -57,10 +58,12 @@ package final class RAMAssembly {
   ///   - decoder: the reader's, which has just read the list.
   ///   - configuration: the stream's, if it has one.
   ///   - store: all zero; nil when nobody wants the memory.
+  ///   - crew: with more than one job, one of its threads writes while the next pages are read.
   /// - Throws: `RAM-LIST` for a second list; `CHANNEL-MACHINE` for channels of different machines;
   ///   `STREAM-TRUNCATED`; what reading and writing throw.
   package func begin(
-    _ decoder: RAMDecoder, of configuration: Configuration?, into store: (any RAMStore)?
+    _ decoder: RAMDecoder, of configuration: Configuration?, into store: (any RAMStore)?,
+    crew: WorkCrew = WorkCrew(jobs: 1)
   ) throws(MigrationError) {
     guard arrivals.isEmpty else {
       throw MigrationError(.ramList, "second block list", in: .ram)
@@ -71,7 +74,7 @@ package final class RAMAssembly {
     self.decoder = decoder
     page = decoder.page
     arrivals = decoder.blocks.map { Arrival(length: $0.length) }
-    writer = store.map(PageWriter.init)
+    writer = store.map { PageWriter($0, crew: crew) }
     for (index, mapped) in decoder.mapped.enumerated() {
       guard let file, mapped.end <= file.size else {
         throw MigrationError(
@@ -79,7 +82,7 @@ package final class RAMAssembly {
           in: .ram, at: file?.size)
       }
       let pages = MappedPages(of: mapped, block: index, in: file)
-      try pages.read(into: &writer, observe)
+      try pages.read(into: writer, observe)
       arrivals[index].isWhole = true
     }
   }
@@ -177,6 +180,10 @@ package final class RAMAssembly {
 
   /// Writes what is held back, so that the store can be read.
   package func flush() throws(MigrationError) { try writer?.flush() }
+
+  /// Waits for a write in progress; after an error what is held back is not written. The store is the
+  /// caller's again then.
+  package func stop() { writer?.stop() }
 
   /// In list order; empty until the list was taken in.
   package var blocks: [RAMBlock] { decoder.blocks }

@@ -70,6 +70,7 @@ package struct GuestImportCommand: ToolCommand {
 
   @OptionGroup var qemu: QEMUInputOptions
   @OptionGroup var ram: RAMOptions
+  @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
   @OptionGroup package var common: CommonOptions
 
@@ -114,7 +115,7 @@ package struct GuestImportCommand: ToolCommand {
     let guest: GuestDescription
     if let stream {
       var memory: GuestBundleMemory?
-      let importer = QEMUImport(stream, additions)
+      let importer = QEMUImport(stream, additions, crew: jobs.crew)
       guest = try importer.run(
         memory: { (sizes) throws(MigrationError) in
           let made = try writer.begin(blockSizes: sizes)

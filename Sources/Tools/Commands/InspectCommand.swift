@@ -44,8 +44,8 @@ package struct InspectCommand: ToolCommand {
     help: ArgumentHelp(
       "Show the SHA-256 of the content of each RAM block of a plain QEMU stream.",
       discussion: """
-        The memory is put together in a file without a name, in the folder TMPDIR names, else in \
-        /var/tmp. Zeros that nothing stores are hashed up to 64 GiB; a block that has more is not hashed.
+        Memory that comes twice or out of order, as that of a guest that ran, or from a pipe, is put \
+        together in a file without a name, in the folder TMPDIR names, else in /var/tmp. Zeros that nothing stores are hashed up to 64 GiB; a block that has more is not hashed.
         """))
   package var ramHashes = false
 
@@ -68,6 +68,7 @@ package struct InspectCommand: ToolCommand {
   package var instance: String?
 
   @OptionGroup var qemu: QEMUInputOptions
+  @OptionGroup var jobs: JobsOption
   @OptionGroup package var trust: TrustOptions
   @OptionGroup package var common: CommonOptions
 
@@ -83,7 +84,7 @@ package struct InspectCommand: ToolCommand {
     let keys = try self.keys()
     let input = try QEMUInput(file, qemu)
     let progress = console.startProgress("inspecting", total: input.end)
-    var found = try inspect(input, keys) { progress.update($0) }
+    var found = try inspect(input, of: file, keys) { progress.update($0) }
     if allowIncomplete, let refusal = found.refusal, refusal.code.saysIncomplete {
       found.shortfall = refusal
       found.refusal = nil
@@ -116,7 +117,7 @@ package struct InspectCommand: ToolCommand {
   }
 
   private func inspect(
-    _ input: QEMUInput, _ keys: Rehearsal.Keys?, _ progress: (UInt64) -> Void
+    _ input: QEMUInput, of file: InputFile, _ keys: Rehearsal.Keys?, _ progress: (UInt64) -> Void
   ) throws(MigrationError) -> InspectedStream {
     var options = InspectionOptions()
     options.showsEveryPart = common.verbose
@@ -140,7 +141,10 @@ package struct InspectCommand: ToolCommand {
           .streamKind, "a plain QEMU stream has no guest-physical map and no destination",
           expected: "an SNP stream for --page and --instance")
       }
-      return try QEMUInspector(input, options: options).inspect(progress: progress)
+      let again = { () throws(MigrationError) in try QEMUInput(file, qemu) }
+      return try QEMUInspector.inspect(
+        input, again: file.kind == .regular && qemu.channel.isEmpty ? again : nil,
+        options: options, crew: jobs.crew, progress: progress)
     }
   }
 

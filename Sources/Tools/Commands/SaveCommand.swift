@@ -237,10 +237,12 @@ package struct SaveCommand: ToolCommand {
     _ guest: String, _ output: String, _ to: String, _ console: Console
   ) throws -> [GuestReader] {
     let reading = console.startProgress("reading", total: nil)
-    let vcpus = try vmsa.vcpus()
+    let (vcpus, crew) = (try vmsa.vcpus(), jobs.crew)
     var guests: [GuestReader] = []
     for path in [guest] + round {
-      let reader = try GuestReader.open(path, as: inputFormat, raw, qemu, ram, vcpus: vcpus) {
+      let reader = try GuestReader.open(
+        path, as: inputFormat, raw, qemu, ram, vcpus: vcpus, crew: crew
+      ) {
         console.note(padding: $0, rest: $1)
       } progress: {
         reading.update($0)

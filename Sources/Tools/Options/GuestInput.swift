@@ -5,6 +5,7 @@ package import Guest
 internal import Import
 internal import QEMUStream
 internal import SEVSNP
+internal import Threads
 internal import Wire
 
 /// What a guest is given as.
@@ -88,7 +89,7 @@ extension GuestReader {
   ///   `ValidationError` for options of another kind.
   static func open(
     _ path: String, as format: GuestFormat, _ raw: RawImageArguments, _ qemu: QEMUInputOptions,
-    _ ram: RAMOptions, vcpus: [VCPUState]?,
+    _ ram: RAMOptions, vcpus: [VCPUState]?, crew: WorkCrew,
     noting: (_ padding: UInt64, _ rest: UInt64?) -> Void, progress: (UInt64) -> Void
   ) throws -> GuestReader {
     let isBundle = format == .bundle || format == .auto && isBundle(path)
@@ -121,7 +122,7 @@ extension GuestReader {
     additions.vcpus = vcpus
     var memory: TemporaryMemory?
     let input = try QEMUInput(file, qemu)
-    let importer = QEMUImport(input, additions)
+    let importer = QEMUImport(input, additions, crew: crew)
     let guest = try importer.run(
       memory: { (sizes) throws(MigrationError) in
         let made = try TemporaryMemory(blockSizes: sizes)
