@@ -50,6 +50,8 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(
+      name: "CLibGCrypt", pkgConfig: "libgcrypt", providers: [.apt(["libgcrypt20-dev"])]),
     .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
     .systemLibrary(name: "CLZMA", pkgConfig: "liblzma", providers: [.apt(["liblzma-dev"])]),
@@ -60,7 +62,7 @@ let package = Package(
     library("Threads", ["CLinux", deque]),
     library("FileIO", ["Errors", "JSON", "Wire", "CLinux", "Threads", system]),
     .target(name: "CSHA256"),
-    library("Cryptography", ["Errors", "JSON", "Wire", "CLibCrypto", "CSHA256"]),
+    library("Cryptography", ["Errors", "JSON", "Wire", "CLibCrypto", "CLibGCrypt", "CSHA256"]),
     library("QEMUStream", ["Errors", "JSON", "Wire", "Threads", "CLZMA", "CZlib", "CZstd"]),
     library("Compatibility", ["Errors", "JSON", "Wire", "QEMUStream"]),
     library(

@@ -20,14 +20,14 @@ import Testing
     }
   }
 
-  @Test(arguments: try vectors("aead.json", of: Row.self))
-  func aPublishedMessageIsSealedAndOpened(row: Row) throws {
+  @Test(arguments: try vectors("aead.json", of: Row.self), AEADEngine.allCases)
+  func aPublishedMessageIsSealedAndOpened(row: Row, engine: AEADEngine) throws {
     let nonce = try #require(AEADNonce(row.nonce.bytes))
-    var sealer = try AEADSealer(row.cipher, key: row.key.bytes)
+    var sealer = try AEADSealer(row.cipher, key: row.key.bytes, engine: engine)
     let sealed = try sealer.seal(row.pt.bytes, nonce: nonce, associatedData: row.aad.bytes)
     #expect(sealed.ciphertext == row.ct.bytes)
     #expect(sealed.tag == row.tag.bytes)
-    var opener = try AEADOpener(row.cipher, key: row.key.bytes)
+    var opener = try AEADOpener(row.cipher, key: row.key.bytes, engine: engine)
     let opened = opener.open(
       row.ct.bytes.span, nonce: nonce, associatedData: row.aad.bytes.span, tag: row.tag.bytes.span)
     #expect(opened == row.pt.bytes)
@@ -35,18 +35,20 @@ import Testing
 
   /// One sealer and one opener serve many messages: nothing of a message stays for the next, of
   /// a refused one neither.
-  @Test(arguments: AEADAlgorithm.allCases)
-  func messagesUnderOneKeyDoNotInfluenceEachOther(algorithm: AEADAlgorithm) throws {
+  @Test(arguments: AEADAlgorithm.allCases, AEADEngine.allCases)
+  func messagesUnderOneKeyDoNotInfluenceEachOther(
+    algorithm: AEADAlgorithm, engine: AEADEngine
+  ) throws {
     let key = Array(repeating: UInt8(3), count: algorithm.keySize)
-    var sealer = try AEADSealer(algorithm, key: key)
-    var opener = try AEADOpener(algorithm, key: key)
+    var sealer = try AEADSealer(algorithm, key: key, engine: engine)
+    var opener = try AEADOpener(algorithm, key: key, engine: engine)
     let shapes = [(0, 0), (5, 0), (0, 5), (33, 7), (0, 0), (16, 16), (1, 1)]
     for (number, (size, extra)) in shapes.enumerated() {
       let nonce = AEADNonce(stream: 9, sequence: UInt64(number))
       let plaintext = [UInt8](repeating: UInt8(number), count: size)
       let data = [UInt8](repeating: 0xA0, count: extra)
       let sealed = try sealer.seal(plaintext, nonce: nonce, associatedData: data)
-      var fresh = try AEADSealer(algorithm, key: key)
+      var fresh = try AEADSealer(algorithm, key: key, engine: engine)
       let alone = try fresh.seal(plaintext, nonce: nonce, associatedData: data)
       #expect(sealed.ciphertext == alone.ciphertext)
       #expect(sealed.tag == alone.tag)
@@ -60,17 +62,19 @@ import Testing
     }
   }
 
-  @Test(arguments: AEADAlgorithm.allCases)
-  func everyFlippedBitIsRefusedAndTheOutputWiped(algorithm: AEADAlgorithm) throws {
+  @Test(arguments: AEADAlgorithm.allCases, AEADEngine.allCases)
+  func everyFlippedBitIsRefusedAndTheOutputWiped(
+    algorithm: AEADAlgorithm, engine: AEADEngine
+  ) throws {
     let key = (0..<algorithm.keySize).map { UInt8($0) }
     let nonce: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
     let data: [UInt8] = [0xA, 0xB, 0xC]
     let plaintext = Array("a short message of 2 blocks".utf8)
-    var sealer = try AEADSealer(algorithm, key: key)
+    var sealer = try AEADSealer(algorithm, key: key, engine: engine)
     let sealed = try sealer.seal(
       plaintext, nonce: try #require(AEADNonce(nonce)), associatedData: data)
     let parts = [nonce, data, sealed.ciphertext, sealed.tag]
-    var opener = try AEADOpener(algorithm, key: key)
+    var opener = try AEADOpener(algorithm, key: key, engine: engine)
 
     /// The output after opening `parts`, which lie at 2 in it, and whether they were good.
     func open(_ parts: [[UInt8]]) throws -> (isGood: Bool, output: [UInt8]) {
@@ -95,6 +99,24 @@ import Testing
         #expect(!result.isGood, "part \(part), bit \(bit)")
         #expect(result.output == wiped, "part \(part), bit \(bit)")
       }
+    }
+  }
+
+  @Test("Both libraries make the same ciphertext and tags, of short lengths and around a page's")
+  func theEnginesAgree() throws {
+    let key = (0..<32).map { UInt8($0 * 7) }
+    let data = (0..<4128).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+    var sealers = (
+      try AEADSealer(key: key, engine: .libcrypto), try AEADSealer(key: key, engine: .libgcrypt)
+    )
+    for count in Array(0...272) + Array(4080...4112) {
+      let nonce = AEADNonce(stream: 7, sequence: UInt64(count) << 32)
+      let (plaintext, extra) = (Array(data.prefix(count)), Array(data.suffix(count % 65)))
+      let one = try sealers.0.seal(plaintext, nonce: nonce, associatedData: extra)
+      let other = try sealers.1.seal(plaintext, nonce: nonce, associatedData: extra)
+      #expect(one == other, "\(count) bytes")
+      let short = try sealers.0.shortTag(over: plaintext.span, nonce: nonce)
+      #expect(try sealers.1.shortTag(over: plaintext.span, nonce: nonce) == short, "\(count) bytes")
     }
   }
 

@@ -14,14 +14,6 @@ package enum AEADAlgorithm: Sendable, CaseIterable {
   package static let nonceSize = 12
   /// Bytes of a tag.
   package static let tagSize = 16
-
-  var libraryName: String {
-    switch self {
-    case .aes128GCM: "AES-128-GCM"
-    case .aes256GCM: "AES-256-GCM"
-    case .chacha20Poly1305: "ChaCha20-Poly1305"
-    }
-  }
 }
 
 /// A nonce: a 4-byte stream number, then an 8-byte sequence number, both big-endian.
@@ -44,7 +36,7 @@ package struct AEADNonce: Sendable, Hashable {
   }
 
   /// The 12 bytes in memory order.
-  fileprivate var raw: (UInt32, UInt32, UInt32) {
+  var raw: (UInt32, UInt32, UInt32) {
     (
       stream.bigEndian, UInt32(truncatingIfNeeded: sequence >> 32).bigEndian,
       UInt32(truncatingIfNeeded: sequence).bigEndian
@@ -52,63 +44,11 @@ package struct AEADNonce: Sendable, Hashable {
   }
 }
 
-/// An algorithm that libcrypto has fetched, kept for the life of the process; immutable.
-@safe private struct FetchedCipher: @unchecked Sendable {
-  let pointer: OpaquePointer?
-
-  private init(_ algorithm: AEADAlgorithm) {
-    unsafe pointer = EVP_CIPHER_fetch(nil, algorithm.libraryName, nil)
-  }
-
-  private static let aes128 = FetchedCipher(.aes128GCM)
-  private static let aes256 = FetchedCipher(.aes256GCM)
-  private static let chacha = FetchedCipher(.chacha20Poly1305)
-
-  static func of(_ algorithm: AEADAlgorithm) -> FetchedCipher {
-    switch algorithm {
-    case .aes128GCM: aes128
-    case .aes256GCM: aes256
-    case .chacha20Poly1305: chacha
-    }
-  }
-}
-
-/// Owns one `EVP_CIPHER_CTX` with its key set. Freeing clears the key schedule.
-///
-/// It is not private, because a private type that is stored in a public one breaks optimised builds
-/// of other modules (Swift 6.3.1 fails with "Global is external").
-@safe struct CipherContext: ~Copyable, @unchecked Sendable {
-  let pointer: OpaquePointer
-
-  init(_ algorithm: AEADAlgorithm, key: [UInt8], encrypting: Bool) throws(MigrationError) {
-    guard key.count == algorithm.keySize else {
-      throw MigrationError(.cryptography, "key has another length")
-    }
-    guard let pointer = unsafe EVP_CIPHER_CTX_new() else { throw failure(of: "EVP_CIPHER_CTX_new") }
-    // The key has the length that the algorithm reads.
-    let status = unsafe EVP_CipherInit_ex2(
-      pointer, FetchedCipher.of(algorithm).pointer, key, nil, encrypting ? 1 : 0, nil)
-    guard status == 1 else {
-      unsafe EVP_CIPHER_CTX_free(pointer)
-      throw failure(of: "EVP_CipherInit_ex2")
-    }
-    unsafe self.pointer = pointer
-  }
-
-  deinit { unsafe EVP_CIPHER_CTX_free(pointer) }
-
-  /// Sets the nonce and adds the associated data: both regions are read with their own lengths.
-  func begin(_ nonce: AEADNonce, _ data: UnsafePointer<UInt8>?, _ count: Int) -> Bool {
-    var raw = nonce.raw
-    let started = unsafe withUnsafeBytes(of: &raw) { bytes in
-      unsafe EVP_CipherInit_ex2(
-        pointer, nil, nil, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), -1, nil)
-    }
-    var written: Int32 = 0
-    guard started == 1 else { return false }
-    if count == 0 { return true }
-    return unsafe EVP_CipherUpdate(pointer, nil, &written, data, Int32(count)) == 1
-  }
+/// The error for an encryption that failed although its arguments were valid. Clears libcrypto's error queue of
+/// this thread.
+private func refusal() -> MigrationError {
+  ERR_clear_error()
+  return MigrationError(.cryptography, "library refused to encrypt")
 }
 
 /// Encrypts under one key. It is used by one thread at a time: each worker has its own.
@@ -117,9 +57,12 @@ package struct AEADNonce: Sendable, Hashable {
 @safe package struct AEADSealer: ~Copyable, Sendable {
   private let context: CipherContext
 
+  /// - Parameter engine: the library that encrypts; the result does not depend on it.
   /// - Throws: `INTERNAL-CRYPTOGRAPHY` when the key has another length than the algorithm's.
-  package init(_ algorithm: AEADAlgorithm = .aes256GCM, key: [UInt8]) throws(MigrationError) {
-    context = try CipherContext(algorithm, key: key, encrypting: true)
+  package init(
+    _ algorithm: AEADAlgorithm = .aes256GCM, key: [UInt8], engine: AEADEngine = .preferred
+  ) throws(MigrationError) {
+    context = try CipherContext(algorithm, key: key, encrypting: true, engine)
   }
 
   /// Encrypts `plaintext` into `buffer`, which already holds the associated data.
@@ -139,23 +82,18 @@ package struct AEADNonce: Sendable, Hashable {
       tag <= size - AEADAlgorithm.tagSize, ciphertext >= 0, plaintext.count <= size - ciphertext,
       plaintext.count <= Int32.max, associatedData.count <= Int32.max
     else { throw MigrationError(.cryptography, "no room for a sealed message") }
-    // All ranges were just checked to lie in the buffer; libcrypto reads and writes only those.
+    // All ranges were just checked to lie in the buffer; the library reads and writes only those.
     let sealed = unsafe buffer.withUnsafeMutableBufferPointer { buffer in
       unsafe plaintext.withUnsafeBufferPointer { plaintext in
         guard let base = buffer.baseAddress else { return false }
-        var written: Int32 = 0
-        return unsafe context.begin(
-          nonce, base + associatedData.lowerBound, associatedData.count)
-          && (plaintext.isEmpty
-            || EVP_EncryptUpdate(
-              context.pointer, base + ciphertext, &written, plaintext.baseAddress,
-              Int32(plaintext.count)) == 1)
-          && EVP_EncryptFinal_ex(context.pointer, base + ciphertext, &written) == 1
-          && EVP_CIPHER_CTX_ctrl(
-            context.pointer, EVP_CTRL_AEAD_GET_TAG, Int32(AEADAlgorithm.tagSize), base + tag) == 1
+        return unsafe context.seal(
+          plaintext, nonce: nonce,
+          UnsafeBufferPointer(
+            start: base + associatedData.lowerBound, count: associatedData.count),
+          into: base + ciphertext, tag: base + tag)
       }
     }
-    guard sealed else { throw failure(of: "EVP_EncryptUpdate") }
+    guard sealed else { throw refusal() }
   }
 
   /// The first 8 bytes of the tag over `data` alone, which is read in place and not encrypted.
@@ -163,21 +101,21 @@ package struct AEADNonce: Sendable, Hashable {
   package mutating func shortTag(
     over data: Span<UInt8>, nonce: AEADNonce
   ) throws(MigrationError) -> UInt64 {
-    var tag: UInt64 = 0
-    var spare: UInt8 = 0
-    var written: Int32 = 0
+    var tag: (UInt64, UInt64) = (0, 0)
     guard data.count <= Int32.max else {
       throw MigrationError(.cryptography, "message is too long")
     }
-    // The data are read with their own length; of the tag 8 bytes are written.
+    // The data are read with their own length; of the tag 16 bytes are written.
     let isMade = unsafe data.withUnsafeBufferPointer { data in
-      unsafe context.begin(nonce, data.baseAddress, data.count)
-        && EVP_EncryptFinal_ex(context.pointer, &spare, &written) == 1
-        && EVP_CIPHER_CTX_ctrl(
-          context.pointer, EVP_CTRL_AEAD_GET_TAG, Int32(MemoryLayout<UInt64>.size), &tag) == 1
+      unsafe withUnsafeMutableBytes(of: &tag) { tag in
+        let target = unsafe tag.baseAddress?.assumingMemoryBound(to: UInt8.self)
+        guard let target = unsafe target else { return false }
+        return unsafe context.seal(
+          UnsafeBufferPointer(start: nil, count: 0), nonce: nonce, data, into: target, tag: target)
+      }
     }
-    guard isMade else { throw failure(of: "EVP_EncryptFinal_ex") }
-    return tag
+    guard isMade else { throw refusal() }
+    return tag.0
   }
 
   /// Encrypts a short message.
@@ -202,9 +140,12 @@ package struct AEADNonce: Sendable, Hashable {
 @safe package struct AEADOpener: ~Copyable, Sendable {
   private let context: CipherContext
 
+  /// - Parameter engine: the library that decrypts; the result does not depend on it.
   /// - Throws: `INTERNAL-CRYPTOGRAPHY` when the key has another length than the algorithm's.
-  package init(_ algorithm: AEADAlgorithm = .aes256GCM, key: [UInt8]) throws(MigrationError) {
-    context = try CipherContext(algorithm, key: key, encrypting: false)
+  package init(
+    _ algorithm: AEADAlgorithm = .aes256GCM, key: [UInt8], engine: AEADEngine = .preferred
+  ) throws(MigrationError) {
+    context = try CipherContext(algorithm, key: key, encrypting: false, engine)
   }
 
   /// Decrypts `ciphertext` into `output` at `position` and checks the tag.
@@ -225,18 +166,9 @@ package struct AEADNonce: Sendable, Hashable {
       unsafe ciphertext.withUnsafeBufferPointer { ciphertext in
         unsafe associatedData.withUnsafeBufferPointer { data in
           unsafe tag.withUnsafeBufferPointer { tag in
-            let target = unsafe output.baseAddress.map { unsafe $0 + position }
-            var written: Int32 = 0
-            var spare: UInt8 = 0
-            return unsafe context.begin(nonce, data.baseAddress, data.count)
-              && (ciphertext.isEmpty
-                || EVP_DecryptUpdate(
-                  context.pointer, target, &written, ciphertext.baseAddress,
-                  Int32(ciphertext.count)) == 1)
-              && EVP_CIPHER_CTX_ctrl(
-                context.pointer, EVP_CTRL_AEAD_SET_TAG, Int32(AEADAlgorithm.tagSize),
-                UnsafeMutableRawPointer(mutating: tag.baseAddress)) == 1
-              && EVP_DecryptFinal_ex(context.pointer, &spare, &written) == 1
+            unsafe context.open(
+              ciphertext, nonce: nonce, data, tag: tag,
+              into: output.baseAddress.map { unsafe $0 + position })
           }
         }
       }
