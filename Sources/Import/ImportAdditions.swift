@@ -9,7 +9,7 @@ package struct ImportAdditions {
   /// Where RAM blocks of a stream lie, and which are no memory of the guest.
   package var places: [RAMPlace] = []
   package var notRAM: [String] = []
-  /// Nil to take those of the stream.
+  /// vCPU states to use; nil to take those of the stream.
   package var vcpus: [VCPUState]?
   package var services: [ServiceState] = []
 

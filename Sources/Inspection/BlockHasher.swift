@@ -3,13 +3,14 @@ internal import Errors
 internal import Guest
 internal import Wire
 
-/// Hashes the RAM blocks of a guest, as long as it is not mostly made of zeros that nothing stores.
+/// Hashes the RAM blocks of a guest, unless they consist mostly of zeros that are not stored.
 ///
-/// To hash zeros takes as long as to hash anything else, and a file of a few KiB can be terabytes of them.
+/// Hashing a hole takes as long as hashing stored bytes, and a file of a few KiB can have terabytes
+/// of holes.
 struct BlockHasher {
-  /// Bytes of zeros that one call hashes without their being stored.
+  /// Most bytes of holes that one hasher hashes, over all blocks.
   private static let zeroLimit: UInt64 = 64 << 30
-  /// Bytes that are read or hashed at once.
+  /// Bytes that are read or hashed by one call.
   private static let pieceSize = 256 << 10
 
   private let memory: TemporaryMemory
@@ -18,9 +19,10 @@ struct BlockHasher {
   init(_ memory: TemporaryMemory) { self.memory = memory }
 
   enum Result: Equatable {
-    /// SHA-256.
+    /// The SHA-256 hash.
     case hash([UInt8])
-    /// So many of its bytes are zeros that nothing stores: more than are hashed.
+    /// The block is not hashed: this number of its bytes lies in holes, which is more than the
+    /// limit.
     case zeros(UInt64)
   }
 
@@ -50,7 +52,7 @@ struct BlockHasher {
     return .hash(try digest.finish())
   }
 
-  /// Calls `body` for each part of a block that is stored or not, in order.
+  /// Calls `body` for each stored part and each hole of a block, in order.
   private func forEachStretch(
     of block: Int, _ length: UInt64,
     _ body: (Range<UInt64>, _ isStored: Bool) throws(MigrationError) -> Void

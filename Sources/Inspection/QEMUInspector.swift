@@ -6,9 +6,10 @@ internal import QEMUStream
 internal import SVSM
 internal import Wire
 
-/// Walks a plain QEMU stream and collects what is in it.
+/// Reads a plain QEMU stream and collects its contents.
 ///
-/// An object, since pages are counted while the channels that bring them are read.
+/// The inspector is a class because pages are counted while the channels that deliver them are
+/// read.
 package final class QEMUInspector {
   private let input: QEMUInput
   private var reader: QEMUStreamReader
@@ -25,7 +26,7 @@ package final class QEMUInspector {
     found = InspectedStream(.qemu, options: options)
     found.image = input.image
     (found.packing, found.snapshot, found.rest) = (input.packing, input.snapshot, input.rest)
-    // Nothing is judged here.
+    // Broken rules are ignored: an inspection does not judge.
     reader.readDialects { _ in }
     let pages = pages
     assembly = RAMAssembly(channels: input.channels, file: input.positions) { page, count, isZero in
@@ -33,8 +34,8 @@ package final class QEMUInspector {
     }
   }
 
-  /// Reads to the end, or to what is refused.
-  /// - Parameter progress: told how many bytes are read.
+  /// Reads to the stream's end, or to the place where the stream is refused.
+  /// - Parameter progress: called with the number of bytes that have been read.
   package func inspect(progress: (UInt64) -> Void) -> InspectedStream {
     do throws(MigrationError) {
       while try step() { progress(reader.input.offset) }
@@ -108,7 +109,7 @@ package final class QEMUInspector {
     found.bodies.keep(header, at: input.offset, input.bytes.extracting(first: size))
   }
 
-  /// Sections that were passed over: nothing describes them.
+  /// Sections that nothing describes.
   private func undescribed() -> [SectionKey] {
     let described = (found.description ?? reader.description).map(DescribedSections.init)
     var seen: Set<SectionKey> = []
@@ -140,7 +141,7 @@ package final class QEMUInspector {
       expected: "a plain QEMU stream for --ram-hashes", got: dialect.rawValue)
   }
 
-  /// Hashes what is put together: blocks all of whose pages came.
+  /// Hashes the restored blocks that miss no page.
   private func hash() throws(MigrationError) {
     guard let memory, reader.confidential?.facts.dialect == nil else { return }
     try assembly.flush()
@@ -158,7 +159,7 @@ package final class QEMUInspector {
   }
 }
 
-/// Pages as they come.
+/// Collects the page records as they are read.
 private final class PageCounter {
   var found = SharedPages()
 }

@@ -1,4 +1,4 @@
-/// Files, and this program.
+/// Files, and failures of the program itself.
 extension CodeRow {
   static let files = [
     CodeRow(

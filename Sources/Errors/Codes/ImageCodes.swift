@@ -1,4 +1,4 @@
-/// What surrounds a QEMU stream, or comes beside it.
+/// Containers around a QEMU stream, and files that accompany it.
 extension CodeRow {
   static let images = [
     CodeRow(

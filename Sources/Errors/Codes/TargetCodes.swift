@@ -1,4 +1,4 @@
-/// What a destination's dump says of a stream.
+/// Findings from a destination's dump about a stream.
 extension CodeRow {
   static let targets = [
     CodeRow(

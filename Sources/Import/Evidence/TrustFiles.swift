@@ -6,8 +6,8 @@ package import SEVSNP
 
 extension TrustAnchor {
   /// AMD's roots and those in the files of certificates at `paths`.
-  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`; `CERT-ROOT` when there is no
-  ///   root among the certificates named.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`; `CERT-ROOT` when none of the
+  ///   named certificates is a root.
   package static func anchors(
     namedIn paths: [String]
   ) throws(MigrationError) -> [TrustAnchor] {
@@ -29,10 +29,10 @@ extension X509RevocationList {
 }
 
 extension SuppliedCertificates {
-  /// Bytes a file of certificates may have.
+  /// Largest size of a file of certificates in bytes.
   static let fileLimit = 1 << 20
 
-  /// What a file holds.
+  /// The certificates and revocation lists in a file.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`, `CERT-TABLE`.
   package init(inFile path: String) throws(MigrationError) {
     let bytes = try readSmallFile(path, limit: Self.fileLimit)

@@ -6,8 +6,8 @@ internal import Migration
 internal import QEMUStream
 internal import Wire
 
-/// Where the RAM blocks of a QEMU stream lie, which the stream does not always say: `--ram`,
-/// `--not-ram`.
+/// The options `--ram` and `--not-ram`: the positions of a QEMU stream's RAM blocks in
+/// guest-physical memory, which the stream does not always contain.
 struct RAMOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(

@@ -5,7 +5,7 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// A report and what a verifier made of it, as text.
+/// A report and its verification as text.
 enum AttestationText {
   /// All fields of a report.
   static func show(_ file: ReportFile, _ report: AttestationReport) throws(MigrationError)
@@ -41,7 +41,7 @@ enum AttestationText {
     return out.text
   }
 
-  /// What is to be known of a report before a field of it is believed.
+  /// Remarks that the reader needs before relying on any field of the report.
   private static func remarks(on report: AttestationReport) -> [String] {
     var remarks: [String] = []
     do throws(MigrationError) {
@@ -49,7 +49,7 @@ enum AttestationText {
       do throws(MigrationError) {
         try report.checkForm()
       } catch {
-        // Firmware writes reports that it does not sign, where it is told to.
+        // Firmware writes unsigned reports when it is configured to.
         let isUnsigned = error.code == .reportSigningKey && report.keyInfo.isUnsigned
         remarks.append(
           isUnsigned
@@ -69,7 +69,8 @@ enum AttestationText {
     return remarks
   }
 
-  /// What the report came in, unless it came alone; and what was passed over.
+  /// The format of the file that holds the report, unless it is a bare report, and the parts of the
+  /// file that were not used.
   private static func source(
     of file: ReportFile, _ supplied: SuppliedCertificates, into out: inout RenderedText
   ) {
@@ -160,7 +161,8 @@ enum AttestationText {
     return out.text
   }
 
-  /// Where the certificate is that belongs to the report, when none or another was supplied.
+  /// Where to get the certificate that belongs to the report, when none or another one was
+  /// supplied.
   private static func wanted(by result: AttestationResult) -> [String] {
     let about: [AttestationCheck.Name] = [.certificate, .chip, .tcb]
     guard result.checks.contains(where: { $0.isFailure && about.contains($0.name) }) else {
@@ -181,7 +183,7 @@ enum AttestationText {
         + "this shows the mechanics and proves nothing about any hardware"
   }
 
-  /// What is genuine and still matters to whoever relies on the guest.
+  /// Facts about a genuine report that matter to a relying party.
   static func warnings(of result: AttestationResult) -> [String] {
     guard result.isAccepted, let report = result.report else { return [] }
     var warnings: [String] = []

@@ -9,7 +9,7 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// Which parts of an inspection are shown beside the overview.
+/// The parts of an inspection to show in addition to the overview.
 struct InspectionParts {
   var sections = false
   var pages = false
@@ -18,14 +18,14 @@ struct InspectionParts {
 
 /// An inspection as text.
 struct InspectionText {
-  /// Runs an overview shows of each list.
+  /// Most runs of each list that an overview shows.
   private static let overviewRuns = 16
 
   let found: InspectedStream
   let style: Style
   var out = RenderedText()
 
-  /// - Parameter write: takes the text, piece by piece.
+  /// - Parameter write: receives the text, piece by piece.
   static func render(
     _ found: InspectedStream, _ parts: InspectionParts, style: Style,
     write: (String) throws(MigrationError) -> Void
@@ -277,7 +277,7 @@ struct InspectionText {
     found.blocks.indices.contains(index) ? found.blocks[index].name : "block \(index)"
   }
 
-  /// The first rows of a list, and a row that counts the others.
+  /// The first rows of a list, and one row with the number of the others.
   private func limited<Element>(
     _ elements: [Element], omitted: UInt64, _ row: (Element) -> [String]
   ) -> [[String]] {

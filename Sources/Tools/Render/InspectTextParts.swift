@@ -9,7 +9,7 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// The parts of an inspection that are shown on request, beside the overview.
+/// The parts of an inspection that are shown on request, after the overview.
 extension InspectionText {
   // MARK: Sections and pages
 
