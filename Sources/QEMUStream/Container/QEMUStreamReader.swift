@@ -7,7 +7,6 @@ internal import Wire
 /// Callers request events until `.end`. Between two events the caller may read from `input` the
 /// bytes that belong to the first: the body of a section it knows (then it calls `bodyWasRead`),
 /// the pages of a mapped-ram block, or bytes between the end of the sections and the description.
-/// block, or bytes between the end of the sections and the description.
 package struct QEMUStreamReader {
   /// Longest body of a device section whose footer is searched for: 16 MiB.
   package static let scanLimit = 16 << 20

@@ -1,17 +1,17 @@
 internal import Errors
 internal import Wire
 
-/// What a CSV3 guest has in place of pages and CPU states (Avenger-285714/qemu-deepin 35ba8fdf,
-/// `migration/ram.c`, `ram_save_csv3_pages`; `target/i386/csv.c`, `csv3_send_encrypt_data`,
-/// `csv3_send_encrypt_context`).
+/// The pages and CPU states of a CSV3 guest, which differ from those of SEV and CSV guests
+/// (Avenger-285714/qemu-deepin 35ba8fdf, `migration/ram.c`, `ram_save_csv3_pages`;
+/// `target/i386/csv.c`, `csv3_send_encrypt_data`, `csv3_send_encrypt_context`).
 extension SEVWalker {
-  /// Most pages of one record (`CSV3_OUTGOING_PAGE_WINDOW_SIZE`).
+  /// Most pages in one record (`CSV3_OUTGOING_PAGE_WINDOW_SIZE`).
   static let frameLimit: UInt32 = 512
-  /// Most bytes of a context that are read: 16 MiB.
+  /// Largest context that is read: 16 MiB.
   static let contextLimit: UInt32 = 16 << 20
 
-  /// Bits of an entry of the list of addresses, little-endian: 0 shared, 1 to 11 reserved, then the number
-  /// of the page.
+  /// Bits of an entry in the list of addresses, little-endian: bit 0 shared, bits 1 to 11 reserved,
+  /// higher bits the page number.
   private struct Frame {
     var value: UInt64
     var isShared: Bool { value & 1 != 0 }
@@ -75,7 +75,7 @@ extension SEVWalker {
     }
   }
 
-  /// Reads the state of all vCPUs, which is one packet.
+  /// Reads the state of all vCPUs, which is a single packet.
   mutating func readContext(
     from input: StreamInput, _ facts: inout ConfidentialFacts
   ) throws(MigrationError) {

@@ -1,7 +1,7 @@
 internal import Errors
 internal import Wire
 
-/// Reads frames of LZ4 (`lz4_Frame_format.md`), the old ones too, one after the other.
+/// Reads consecutive frames of LZ4 (`lz4_Frame_format.md`), including legacy frames.
 ///
 /// A frame is
 ///
@@ -16,8 +16,8 @@ internal import Wire
 ///        4  0
 ///        4  XXH32 of the content, where the flag is set
 ///
-/// An old one is the magic 02 21 4c 18 and blocks of at most 8 MiB unpacked, each after its size, to the end
-/// or the next magic. Integers are little-endian.
+/// A legacy frame consists of the magic 02 21 4c 18 and blocks of at most 8 MiB unpacked, each
+/// preceded by its size, up to the end or the next magic. Integers are little-endian.
 struct LZ4Reader: ContentReader {
   private enum State {
     case between
@@ -25,20 +25,20 @@ struct LZ4Reader: ContentReader {
     case old
   }
 
-  /// What the head of a frame says.
+  /// The fields of a frame's header.
   private struct Frame {
     var isIndependent: Bool
     var hasBlockChecksums: Bool
     var blockSize: Int
     var contentSize: UInt64?
     var checksum: XXH32?
-    /// Bytes of content so far.
+    /// Number of bytes of content so far.
     var done: UInt64 = 0
   }
 
   private static let magic: UInt32 = 0x184d_2204
   private static let oldMagic: UInt32 = 0x184c_2102
-  /// Magics of frames that are to be skipped.
+  /// Magics of frames that are skipped.
   private static let skipped: ClosedRange<UInt32> = 0x184d_2a50...0x184d_2a5f
   private static let history = 64 << 10
   private static let oldBlockSize = 8 << 20
@@ -69,7 +69,7 @@ struct LZ4Reader: ContentReader {
     try packed.read(UInt32.self).byteSwapped
   }
 
-  /// Reads the head of a frame.
+  /// Reads the header of a frame.
   /// - Returns: false at the end.
   private mutating func begin(_ packed: StreamInput) throws(MigrationError) -> Bool {
     let start = packed.offset
@@ -153,7 +153,7 @@ struct LZ4Reader: ContentReader {
     return true
   }
 
-  /// Reads a block of an old frame.
+  /// Reads a block of a legacy frame.
   /// - Returns: false at its end.
   private mutating func nextOld(_ packed: StreamInput) throws(MigrationError) -> Bool {
     let start = packed.offset
@@ -161,7 +161,7 @@ struct LZ4Reader: ContentReader {
     try packed.require(4)
     let word = UInt32(
       truncatingIfNeeded: UInt64(bigEndianBytes: (0..<4).map { packed.bytes[3 - $0] }))
-    // No block is so long.
+    // No block is as long as these magics, read as a size.
     if word == Self.magic || word == Self.oldMagic || Self.skipped ~= word { return false }
     packed.consume(4)
     guard word <= Self.oldBlockSize + Self.oldBlockSize / 255 + 16 else {

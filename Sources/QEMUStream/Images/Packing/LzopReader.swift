@@ -2,9 +2,9 @@ internal import CZlib
 internal import Errors
 internal import Wire
 
-/// Reads files of lzop, one after the other.
+/// Reads consecutive lzop files.
 ///
-/// A file is, all integers big-endian,
+/// A file consists of these fields, with all integers big-endian:
 ///
 ///     size  field
 ///        9  magic               89 4c 5a 4f 00 0d 0a 1a 0a
@@ -24,11 +24,11 @@ internal import Wire
 ///           and 0x200); the bytes, which are not packed when packed they are as many
 struct LzopReader: ContentReader {
   private static let magic: [UInt8] = FileKind.lzop.magic
-  /// Bytes of a block that are unpacked at most; lzop makes them of 256 KiB.
+  /// Largest content of a block in bytes; lzop writes blocks of 256 KiB.
   private static let blockLimit: UInt32 = 16 << 20
 
   private var block = UnpackedBlock()
-  /// Of the file that is being read; nil between files.
+  /// Flags of the file that is being read; nil between files.
   private var flags: UInt32?
 
   mutating func read(
@@ -50,7 +50,7 @@ struct LzopReader: ContentReader {
     MigrationError(.imageData, "packed bytes are no lzop", at: offset)
   }
 
-  /// Reads the head of a file.
+  /// Reads the header of a file.
   /// - Returns: its flags.
   private static func head(_ packed: StreamInput) throws(MigrationError) -> UInt32 {
     let start = packed.offset
@@ -123,7 +123,7 @@ struct LzopReader: ContentReader {
   }
 
   private static func checksum(_ bytes: Span<UInt8>, isCRC: Bool) -> UInt32 {
-    // zlib reads the bytes that are lent for the call, as many as there are.
+    // zlib reads only the bytes lent for this call, whose number it is given.
     unsafe bytes.withUnsafeBufferPointer { bytes in
       let count = UInt32(truncatingIfNeeded: bytes.count)
       return UInt32(
