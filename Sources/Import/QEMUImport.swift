@@ -32,8 +32,8 @@ package final class QEMUImport {
   package typealias MakeMemory = ([UInt64]) throws(MigrationError) -> any GuestMemoryOutput
 
   /// - Parameters:
-  /// - memory: makes the memory to which the pages are written.
-  /// - progress: called with the number of bytes of the stream that have been read.
+  ///   - memory: makes the memory to which the pages are written.
+  ///   - progress: called with the number of bytes of the stream that have been read.
   /// - Throws: errors of the stream; `STREAM-KIND` for an SNP stream; `RAM-MISSING` when a page is
   ///   not in the stream; `IMAGE-PARTIAL` for an image that libvirt did not finish;
   ///   `STREAM-CONFIGURATION` when nothing names the machine; the errors of making and writing

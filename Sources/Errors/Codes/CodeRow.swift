@@ -79,8 +79,8 @@ extension ErrorCode {
 
   /// The rule that a refusal with this code stands for.
   /// - Parameters:
-  /// - place: the place that the refusal names; some codes stand for another rule in each place.
-  /// - isPlain: whether the stream is a plain QEMU stream, which has rules of its own.
+  ///   - place: the place that the refusal names; some codes stand for another rule in each place.
+  ///   - isPlain: whether the stream is a plain QEMU stream, which has rules of its own.
   package func clause(in place: Place? = nil, isPlain: Bool = false) -> Clause {
     row.clause(in: place, isPlain: isPlain)
   }

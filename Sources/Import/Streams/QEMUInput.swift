@@ -29,7 +29,7 @@ package struct QEMUInput {
   private let kind: FileKind?
 
   /// - Parameters:
-  /// - place: position and length of the stream in the file.
+  ///   - place: position and length of the stream in the file.
   ///   - channels: paths of multifd channels.
   /// - Throws: `STREAM-EMPTY` when there are no bytes; `STREAM-TRUNCATED` when the file ends before
   ///   the given length; codes of images and channels.
@@ -66,7 +66,8 @@ package struct QEMUInput {
   }
 
   /// The internal snapshots of a qcow2 image.
-  /// - Throws: `INPUT-KIND` for anything but a regular file; `IMAGE-HEADER`, `STREAM-TRUNCATED`; `IO-READ`.
+  /// - Throws: `INPUT-KIND` for a file that is not a regular file; `IMAGE-HEADER`,
+  ///   `STREAM-TRUNCATED`; `IO-READ`.
   package static func snapshots(in file: InputFile) throws(MigrationError) -> [QCow2Snapshot] {
     try QCow2Image(FilePositions(regular: file)).snapshots
   }

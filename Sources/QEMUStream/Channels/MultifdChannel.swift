@@ -18,7 +18,7 @@ internal import Wire
 ///     offset  size  field
 ///          0     4  magic        11223344
 ///          4     4  version      1
-///          8     4  flags        bit 0: channels meet here; bits 1 to 5: method; bit 6: device state
+///          8     4  flags        bit 0: flush; bits 1 to 5: method; bit 6: device state
 ///         12     4  slots        pages a packet has room for: 512 KiB of them
 ///         16     4  normal       pages with content
 ///         20     4  payload      bytes that follow, unless there is no normal page
@@ -26,7 +26,7 @@ internal import Wire
 ///         32     4  zero         zero pages
 ///         36    28  reserved
 ///         64   256  block        name, padded with zero bytes
-///        320     n  offsets      8 bytes for each slot: in the block, of normal pages, then of zero pages
+///        320     n  offsets      8 bytes a slot: in the block, normal pages, then zero pages
 ///
 /// With method 0 the payload is the pages. With zlib and zstd it is a piece of one packed stream
 /// that continues through all packets of the channel.

@@ -58,10 +58,10 @@ package struct QEMUStreamReader {
   private var packageEnd: UInt64?
 
   /// - Parameters:
-  /// - input: positioned at the first byte of the file header.
-  /// - description: description of the stream's sections, if it is known beforehand.
-  /// - descriptionSize: size in bytes of its text, if the caller found it at the stream's end.
-  /// - file: the file that `input` reads, with the same offsets; required for mapped-ram.
+  ///   - input: positioned at the first byte of the file header.
+  ///   - description: description of the stream's sections, if it is known beforehand.
+  ///   - descriptionSize: size in bytes of its text, if the caller found it at the stream's end.
+  ///   - file: the file that `input` reads, with the same offsets; required for mapped-ram.
   package init(
     _ input: StreamInput, description: VMDescription? = nil, descriptionSize: Int? = nil,
     file: (any PositionedSource)? = nil

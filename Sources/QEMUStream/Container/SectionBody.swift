@@ -11,8 +11,8 @@ extension StreamInput {
   /// Makes the body at the front of the window contiguous.
   /// - Parameters:
   ///   - device: the section's description, if there is one.
-  /// - hasFooters: whether sections end with a footer; nil when it is not known yet.
-  /// - isWhole: whether the stream's end was found, so that it does not end within a body.
+  ///   - hasFooters: whether sections end with a footer; nil when it is not known yet.
+  ///   - isWhole: whether the stream's end was found, so that it does not end within a body.
   /// - Returns: size of the body in bytes.
   /// - Throws: the errors of `QEMUStreamReader.requireBody`.
   func bodySize(

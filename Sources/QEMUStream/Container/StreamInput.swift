@@ -39,9 +39,9 @@ package final class StreamInput {
   private var base: UInt64
 
   /// - Parameters:
-  /// - source: read from its present position on.
-  /// - capacity: size of a segment in bytes; rounded up to whole pages.
-  /// - limit: largest size of one record in bytes.
+  ///   - source: read from its present position on.
+  ///   - capacity: size of a segment in bytes; rounded up to whole pages.
+  ///   - limit: largest size of one record in bytes.
   ///   - offset: stream offset of the first byte, when the source does not start at 0.
   package init(
     _ source: any ByteSource, capacity: Int = StreamInput.defaultCapacity,

@@ -30,9 +30,9 @@ package struct DeviceState: Equatable, Sendable {
 extension VMDescription.Body {
   /// Decodes the values in a section's body.
   /// - Parameters:
-  /// - bytes: the whole body.
+  ///   - bytes: the whole body.
   ///   - base: stream offset of the body.
-  /// - budget: the limit for all sections that are decoded together.
+  ///   - budget: the limit for all sections that are decoded together.
   /// - Throws: `VMDESC-MISMATCH` when the bytes do not fit the description; `VMDESC-SYNTAX` when it
   ///   describes more elements than the budget or the limit of a section allows.
   package func state(

@@ -5,8 +5,8 @@ extension VMDescription {
   /// Parses the text of a description record.
   /// - Parameters:
   ///   - base: stream offset of the first byte, for errors.
-  /// - isOurs: whether every section must be described correctly. If false, an incorrect
-  ///   description affects only the fields of its own section.
+  ///   - isOurs: whether every section must be described correctly. If false, an incorrect
+  ///     description affects only the fields of its own section.
   /// - Throws: `VMDESC-SYNTAX` for text that is not JSON, or that lacks members which a reader
   ///   needs.
   package init(

@@ -95,7 +95,8 @@ package struct LibvirtImage: Equatable, Sendable {
 
   /// The stream in the image.
   /// - Parameter input: positioned after the description.
-  /// - Returns: `input` itself unless the stream is packed. An unpacked stream has offsets of its own.
+  /// - Returns: `input` itself unless the stream is packed. The offsets of an unpacked stream are
+  ///   counted from 0.
   /// - Throws: `INTERNAL` when a library cannot be set up.
   package func stream(in input: StreamInput) throws(MigrationError) -> StreamInput {
     guard let packing = format.packing else { return input }

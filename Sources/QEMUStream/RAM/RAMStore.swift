@@ -1,22 +1,23 @@
 package import Errors
 internal import Wire
 
-/// Memory that RAM blocks are put together in, by block and offset. What is not written is zero.
+/// The memory into which RAM blocks are restored, addressed by block and offset. Bytes that have
+/// not been written are zero.
 package protocol RAMStore: AnyObject {
-  /// Writes memory from `offset` of a RAM block on.
+  /// Writes `bytes` at `offset` of a RAM block.
   /// - Throws: `IO-WRITE`.
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError)
 
-  /// Fills `buffer` with what was written from `offset` of a RAM block on.
+  /// Fills `buffer` with the content of a RAM block from `offset` on.
   /// - Throws: `IO-READ`.
   func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(MigrationError)
 }
 
-/// Joins pages that follow each other into large writes.
+/// Joins consecutive pages into large writes.
 struct PageWriter {
-  /// Bytes written at once.
+  /// Largest write in bytes.
   private static let capacity = 256 << 10
 
   private let store: any RAMStore
@@ -27,7 +28,7 @@ struct PageWriter {
 
   init(_ store: any RAMStore) { self.store = store }
 
-  /// Takes whole pages, at most `capacity` bytes of them.
+  /// Appends whole pages, at most `capacity` bytes of them.
   mutating func write(_ page: RAMPage, _ bytes: Span<UInt8>) throws(MigrationError) {
     let follows = page.block == block && page.offset == start &+ UInt64(filled)
     if !follows || bytes.count > Self.capacity - filled { try flush() }
@@ -40,7 +41,7 @@ struct PageWriter {
     filled += bytes.count
   }
 
-  /// Reads back what was written.
+  /// Reads back pages that were written.
   mutating func read(
     _ page: RAMPage, into buffer: inout MutableSpan<UInt8>
   ) throws(MigrationError) {
@@ -48,7 +49,7 @@ struct PageWriter {
     try store.read(block: page.block, at: page.offset, into: &buffer)
   }
 
-  /// Writes what is held back.
+  /// Writes all buffered pages.
   mutating func flush() throws(MigrationError) {
     guard filled > 0 else { return }
     let count = filled

@@ -67,7 +67,7 @@ enum AttestationJSON {
 
   /// - Parameters:
   ///   - supplied: the certificates that the report was verified with.
-  /// - refusal: converts a refusal to JSON.
+  ///   - refusal: converts a refusal to JSON.
   static func verdict(
     of result: AttestationResult, _ file: ReportFile, _ supplied: SuppliedCertificates,
     refusal: (MigrationError) -> JSON

@@ -88,8 +88,8 @@ package final class Console {
 
   /// Starts a progress line. Only one exists at a time, and only on a terminal.
   /// - Parameters:
-  /// - total: the amount in all, when it is known.
-  /// - unit: the unit in which progress is counted.
+  ///   - total: the amount in all, when it is known.
+  ///   - unit: the unit in which progress is counted.
   package func startProgress(
     _ verb: String, total: UInt64?, unit: Progress.Unit = .bytes
   ) -> Progress {

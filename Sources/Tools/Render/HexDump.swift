@@ -3,7 +3,7 @@ internal import Wire
 /// Bytes in the format of `hexdump -C`, with repeated lines left out.
 package enum HexDump {
   /// - Parameters:
-  /// - bytes: the bytes to show.
+  ///   - bytes: the bytes to show.
   ///   - base: address of the first byte.
   package static func lines(_ bytes: [UInt8], at base: UInt64) -> [String] {
     var lines: [String] = []

@@ -21,8 +21,8 @@ struct InspectionJSON {
   private let found: InspectedStream
 
   /// - Parameters:
-  /// - refusal: converts a refusal to JSON.
-  /// - write: receives the text, piece by piece.
+  ///   - refusal: converts a refusal to JSON.
+  ///   - write: receives the text, piece by piece.
   static func render(
     _ found: InspectedStream, _ parts: InspectionParts, refusal: (MigrationError) -> JSON,
     write: @escaping JSONStream.Write

@@ -4,9 +4,9 @@ internal import Wire
 enum LZ4Block {
   /// Unpacks a block.
   /// - Parameters:
-  /// - packed: the whole block.
-  /// - output: the earlier content, and room for the block.
-  /// - start: index in `output` at which the block begins.
+  ///   - packed: the whole block.
+  ///   - output: the earlier content, and room for the block.
+  ///   - start: index in `output` at which the block begins.
   static func unpack(
     _ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>, at start: Int
   ) -> Int? {

@@ -19,8 +19,8 @@ enum LZO1X {
 
   /// Unpacks a block.
   /// - Parameters:
-  /// - packed: the whole block.
-  /// - output: room for the largest content allowed.
+  ///   - packed: the whole block.
+  ///   - output: room for the largest content allowed.
   /// - Returns: number of bytes of the content; nil when the bytes are not an LZO1X block.
   static func unpack(_ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>) -> Int? {
     var reader = Reader(packed)

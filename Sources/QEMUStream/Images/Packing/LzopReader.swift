@@ -20,8 +20,8 @@ internal import Wire
 ///        4  Adler-32, or with flag 0x1000 CRC-32, of what is between magic and it
 ///           with flag 0x40: length (4), that many bytes, a checksum (4)
 ///           blocks: bytes unpacked (4; 0 ends the file), bytes packed (4), Adler-32 (flag 1) and
-///           CRC-32 (flag 0x100) of the block unpacked; of one that is packed, the same packed (flags 2
-///           and 0x200); the bytes, which are not packed when packed they are as many
+///           CRC-32 (flag 0x100) of the content; for a packed block also those of the packed bytes
+///           (flags 2 and 0x200); the bytes, which are not packed if both sizes are equal
 struct LzopReader: ContentReader {
   private static let magic: [UInt8] = FileKind.lzop.magic
   /// Largest content of a block in bytes; lzop writes blocks of 256 KiB.
