@@ -5,7 +5,8 @@ internal import Wire
 /// its address, and its blocks that are plugged in. Memory that is not plugged in is not sent, and
 /// is zero.
 ///
-/// The section `PATH/virtio-mem-device-early`, of QEMU 8 and later, has these fields, all big-endian:
+/// The section `PATH/virtio-mem-device-early`, of QEMU 8 and later, has these fields, all
+/// big-endian:
 ///
 ///     offset  size  field
 ///          0     8  addr         guest-physical address
