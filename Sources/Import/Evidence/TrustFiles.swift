@@ -45,7 +45,7 @@ extension SuppliedCertificates {
 }
 
 extension AttestationPolicy {
-  /// The policy in the file at `path`; without a path, one that demands nothing.
+  /// The policy in the file at `path`. Without a path, the policy demands nothing.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `POLICY-SYNTAX`.
   package init(inFile path: String?) throws(MigrationError) {
     guard let path else {
@@ -56,14 +56,14 @@ extension AttestationPolicy {
   }
 }
 
-/// The time of day, which certificates are held against.
+/// The current time, at which the validity of certificates is checked.
 package enum WallClock {
   /// Seconds since 1970.
   package static var now: Int64 { Int64(time(nil)) }
 }
 
 extension [String] {
-  /// What `parse` makes of each file, all together; a refusal names the file.
+  /// The results of `parse` for all files, joined in order; an error names its file.
   fileprivate func reading<Value>(
     limit: Int, _ parse: ([UInt8]) throws(MigrationError) -> [Value]
   ) throws(MigrationError) -> [Value] {

@@ -22,7 +22,7 @@ internal import Wire
 ///         12     4  slots        pages a packet has room for: 512 KiB of them
 ///         16     4  normal       pages with content
 ///         20     4  payload      bytes that follow, unless there is no normal page
-///         24     8  number       over all channels; not read: QEMU 7.2 gives one to two packets
+///         24     8  number       over all channels; ignored, as QEMU 7.2 may repeat it
 ///         32     4  zero         zero pages
 ///         36    28  reserved
 ///         64   256  block        name, padded with zero bytes

@@ -7,10 +7,10 @@ internal import Wire
 ///     offset  size  field
 ///          0    16  magic        LibvirtQemudSave, or LibvirtQemudPart until it is whole
 ///         16     4  version      1 or 2
-///         20     4  length       of the domain's description and what follows it
+///         20     4  length       of the domain's description and its padding
 ///         24     4  running      whether the guest ran before it was saved
 ///         28     4  format       of the stream
-///         32     4  cookie       where it begins within the description; 0 for none
+///         32     4  cookie       its offset within the description; 0 for none
 ///         36    56  zero
 ///         92        the domain's description, then the stream
 ///

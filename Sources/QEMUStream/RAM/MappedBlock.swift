@@ -7,8 +7,8 @@ internal import Wire
 ///     offset  size  field
 ///          0     4  version       1
 ///          4     8  page size     of the target
-///         12     8  bitmap        where it lies, from the start of the file
-///         20     8  pages         likewise: page i lies there plus i times the page size
+///         12     8  bitmap        offset from the start of the file
+///         20     8  pages         likewise; page i is at this offset plus i times the page size
 ///
 /// A set bit of the bitmap means that the page's bytes are valid. A clear bit means that the page
 /// is zero, whatever its bytes are. Page i is bit i % 8 of byte i / 8. The next entry of the block

@@ -4,7 +4,7 @@ internal import JSON
 
 /// Facts that all tools share.
 package enum Toolkit {
-  /// What `--version` prints.
+  /// The output of `--version`.
   package static let version = "0.1.0"
 }
 

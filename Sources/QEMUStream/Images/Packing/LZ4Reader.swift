@@ -11,7 +11,7 @@ internal import Wire
 ///                          3 content size, 2 content checksum, 0 dictionary
 ///        1  block size     bits 6-4: 4 to 7, for 64 KiB, 256 KiB, 1 MiB, 4 MiB
 ///        8  content size   where the flag is set
-///        1  checksum       second byte of XXH32 of what is between magic and it
+///        1  checksum       second byte of XXH32 of the fields after the magic
 ///           blocks: size (4; bit 31: not packed), bytes, checksum where the flag is set
 ///        4  0
 ///        4  XXH32 of the content, where the flag is set

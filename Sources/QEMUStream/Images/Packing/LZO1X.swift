@@ -2,7 +2,7 @@ internal import Wire
 
 /// A block of LZO1X (Linux `Documentation/staging/lzo.rst`), as lzop packs it.
 ///
-///     first byte          what follows, what it does
+///     first byte          further bytes and meaning
 ///     0000 LLLL           after a match without literals: a run of L + 3 literals
 ///     0000 DDSS H         after a match with literals: 2 bytes, from H * 4 + D + 1 back
 ///     0000 DDSS H         after a run of literals: 3 bytes, from H * 4 + D + 2049 back

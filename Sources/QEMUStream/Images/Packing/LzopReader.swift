@@ -17,7 +17,7 @@ internal import Wire
 ///        4  filter              where flag 0x800 is set
 ///        4  mode, 4 or 8 time   8 from version 0x940 on
 ///        1  length of the name, and the name
-///        4  Adler-32, or with flag 0x1000 CRC-32, of what is between magic and it
+///        4  Adler-32, or with flag 0x1000 CRC-32, of the fields after the magic
 ///           with flag 0x40: length (4), that many bytes, a checksum (4)
 ///           blocks: bytes unpacked (4; 0 ends the file), bytes packed (4), Adler-32 (flag 1) and
 ///           CRC-32 (flag 0x100) of the content; for a packed block also those of the packed bytes

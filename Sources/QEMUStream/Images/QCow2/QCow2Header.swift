@@ -7,14 +7,14 @@ internal import Wire
 ///     offset  size  field
 ///          0     4  magic             51 46 49 fb
 ///          4     4  version           2 or 3
-///          8    12  backing file      where its name lies, and bytes of that
+///          8    12  backing file      offset and length of its name
 ///         20     4  cluster_bits      a cluster has 2^cluster_bits bytes
 ///         24     8  size              bytes of the disk
 ///         32     4  crypt_method      0: not encrypted
-///         36    12  L1 table          entries and place of that of the disk as it is
-///         48    12  refcount table    where it lies, and clusters of it
+///         36    12  L1 table          entries and offset of the active disk's table
+///         48    12  refcount table    its offset, and its number of clusters
 ///         60     4  nb_snapshots
-///         64     8  snapshots_offset  where their table lies
+///         64     8  snapshots_offset  offset of the snapshot table
 ///
 /// and in version 3
 ///
@@ -22,7 +22,7 @@ internal import Wire
 ///         80    16  other features
 ///         96     4  refcount_order
 ///        100     4  header_length     bytes of the header
-///        104     1  compression_type  0 zlib, 1 zstd; where header_length goes so far
+///        104     1  compression_type  0 zlib, 1 zstd; present if header_length includes it
 ///
 /// Integers are big-endian.
 struct QCow2Header: Equatable {

@@ -5,13 +5,13 @@ internal import Wire
 /// table (QEMU `docs/interop/qcow2.rst`).
 ///
 ///     offset  size  field
-///          0     8  L1 table         where it lies
+///          0     8  L1 table         file offset
 ///          8     4  L1 size          entries
 ///         12     2  id size          bytes
 ///         14     2  name size        bytes
 ///         16     8  date             seconds since 1970, nanoseconds
 ///         24     8  VM clock         nanoseconds
-///         32     4  VM state size    bytes, where the extra data do not say it
+///         32     4  VM state size    bytes, if the extra data do not give it
 ///         36     4  extra data size  bytes
 ///         40        extra data: VM state size (8), disk size (8), instruction count (8), or fewer
 ///                   id, name, zeros up to a multiple of 8
