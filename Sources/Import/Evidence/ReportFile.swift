@@ -42,8 +42,8 @@ package struct ReportFile {
     return try SuppliedCertificates(CertificateTable(offer.certificates))
   }
 
-  /// The certificates that came with the report, for showing only. Unreadable certificates are left
-  /// out.
+  /// The certificates that came with the report, for showing only; none if any of them cannot be
+  /// read.
   package var readableCertificates: SuppliedCertificates {
     (try? certificates()) ?? SuppliedCertificates()
   }

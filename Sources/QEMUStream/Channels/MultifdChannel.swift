@@ -4,7 +4,7 @@ internal import Wire
 /// One channel of a multifd migration, as its connection carried it (QEMU `migration/multifd.c`).
 /// All integers are big-endian.
 ///
-/// It begins with
+/// It begins with a message:
 ///
 ///     offset  size  field
 ///          0     4  magic        11223344

@@ -55,7 +55,6 @@ extension TargetPage {
   /// first block in order, so the word of the second record is the page size with flags.
   /// - Parameters:
   ///   - isZero: whether the payload is a zero page's fill byte, not the content of a page.
-  ///   - isZero: whether a zero page's fill byte follows, or the content of a page.
   ///   - length: size of the block in bytes.
   ///   - word: returns the eight bytes at the given distance after the first record's word and
   ///     name; nil at the end of the stream.

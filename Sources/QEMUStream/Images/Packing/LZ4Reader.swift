@@ -3,7 +3,7 @@ internal import Wire
 
 /// Reads consecutive frames of LZ4 (`lz4_Frame_format.md`), including legacy frames.
 ///
-/// A frame is
+/// A frame consists of these fields:
 ///
 ///     size  field
 ///        4  magic          04 22 4d 18

@@ -16,7 +16,7 @@ internal import Wire
 ///         60     4  nb_snapshots
 ///         64     8  snapshots_offset  offset of the snapshot table
 ///
-/// and in version 3
+/// Version 3 adds these fields:
 ///
 ///         72     8  incompatible features
 ///         80    16  other features
