@@ -13,7 +13,7 @@ extension MachineDump {
         .init(
           subject: .machine, name: printable(source.machine),
           outcome: .notCheckable(
-            "the destination's dump is of \(printable(machine)), which says nothing of devices")))
+            "the destination's dump is of \(printable(machine)), which has no device state")))
     } else {
       rows.append(.init(subject: .machine, name: printable(machine), outcome: .fits))
     }

@@ -19,7 +19,7 @@ struct SectionCheck {
     for header in stream.sections { rows.append(row(header)) }
     if let header = stream.unread {
       var row = Self.row(header)
-      row.outcome = .notCheckable("nothing tells where it ends, and what comes after it")
+      row.outcome = .notCheckable("its end, and so what follows it, is unknown")
       rows.append(row)
     }
     return rows

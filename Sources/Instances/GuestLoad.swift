@@ -133,7 +133,7 @@ package struct GuestLoad {
       }
       if let session, try session.digest() != restored {
         throw MigrationError(
-          .instanceRestoring, "the guest that waits for its name came by another stream",
+          .instanceRestoring, "the interrupted load belongs to another stream: give that stream",
           in: .instance, at: Layout.offset(of: \.session, from: 0))
       }
       try file.makeDurable()

@@ -23,7 +23,7 @@ extension CodeRow {
       remedy: "prepare the offer anew, and bring it over safely"),
     CodeRow(
       .offerUsed, .migrationData("4"),
-      meaning: "nothing that is saved for this offer would ever be loaded",
+      meaning: "a stream saved for this offer cannot be loaded",
       causes: [
         "the source's own offer given as the destination's",
         "the offer of the destination that gave this guest back: it has promised not to load it",
@@ -120,7 +120,7 @@ extension CodeRow {
     CodeRow(
       .sessionState, .stream("14"),
       meaning: "a call after the session has ended: after a refusal, or after the commit",
-      causes: ["a program goes on after a refusal", "the commit has come already"],
+      causes: ["a program goes on after a refusal", "the commit was read before"],
       remedy: "start a new session"),
     CodeRow(
       .instanceRestoring, .migrationData("4"),
@@ -143,7 +143,7 @@ extension CodeRow {
       remedy: "prepare a new instance; resume the source with the abort, and save again"),
     CodeRow(
       .instanceChanged, .migrationData("4"),
-      meaning: "another instance stands in the file than when the tool began",
+      meaning: "the instance file was replaced while the tool ran",
       causes: [
         "svsm-mig-prepare \(.replacing) ran meanwhile",
         "the file was moved, or a copy of another put in its place",
@@ -183,6 +183,6 @@ extension CodeRow {
         "it never got to its commit",
         "the destination's instance given as \(.source)",
       ],
-      remedy: "nothing is to be given back; a source that is ready can save"),
+      remedy: "there is no guest to give back; a source that is ready can save"),
   ]
 }

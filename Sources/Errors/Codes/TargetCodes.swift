@@ -3,7 +3,7 @@ extension CodeRow {
   static let targets = [
     CodeRow(
       .targetSyntax, .target("1"), plain: nil,
-      meaning: "a file about the destination is no dump, or no list, of QEMU's",
+      meaning: "a file about the destination is not a dump, or not a list, of QEMU",
       causes: [
         "a dump that was cut off, or that QEMU ended before writing",
         "a list of machines given as one of devices",
@@ -19,7 +19,7 @@ extension CodeRow {
         "a guest of i440FX for q35",
       ],
       remedy: "start the destination with the stream's machine type, and write its dump with it; "
-        + "\(.targetMachines) tells whether it has that"),
+        + "\(.targetMachines) shows whether it has that type"),
     CodeRow(
       .targetSection, .target("3", rule: 2), plain: nil,
       meaning: "the destination has no device type with such a section",

@@ -236,7 +236,7 @@ package final class InputFile: Sendable {
   }
 
   private func tooShort(at offset: UInt64) -> MigrationError {
-    MigrationError(.readFailed, "\(name) is shorter than it was or should be", at: offset)
+    MigrationError(.readFailed, "\(name) is shorter than expected", at: offset)
   }
 }
 

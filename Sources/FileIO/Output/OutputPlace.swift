@@ -49,8 +49,8 @@ struct OutputPlace {
     let foreign = entries.first { !isOurs($0) || !isFile($0, in: path) }
     guard entries.contains(marker), foreign == nil else {
       throw MigrationError(
-        .outputExists, "\(name) is not replaced: it is not one of ours",
-        expected: "a folder with \(marker) and nothing foreign",
+        .outputExists, "\(name) is not replaced: another program made it",
+        expected: "a folder with \(marker) and no file of another program",
         got: foreign.map { "one with \(displayName($0))" })
     }
     return OutputPlace(path: try SystemCall.realPath(path), replaces: true)

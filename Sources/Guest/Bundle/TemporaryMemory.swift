@@ -24,7 +24,7 @@ package final class TemporaryMemory: GuestMemoryOutput {
     for size in blockSizes {
       guard size <= Self.limit - end else {
         throw MigrationError(
-          .guestShape, "guest has more memory than is put together here",
+          .guestShape, "guest memory exceeds the supported size",
           expected: "at most \(Self.limit >> 40) TiB")
       }
       starts.append(end)

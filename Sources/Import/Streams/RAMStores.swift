@@ -14,7 +14,7 @@ extension RAMDecoder {
     }
     guard total.isLess, total.sum <= TemporaryMemory.limit else {
       throw MigrationError(
-        .ramList, "guest has more memory than is put together here", in: .ram, at: offset,
+        .ramList, "guest memory exceeds the supported size", in: .ram, at: offset,
         expected: "at most \(TemporaryMemory.limit >> 40) TiB")
     }
   }

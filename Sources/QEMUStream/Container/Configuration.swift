@@ -87,7 +87,7 @@ extension StreamInput {
     }
     guard !isRepeated, version == 1 else {
       throw MigrationError(
-        .configuration, isRepeated ? "subsection comes twice" : "subsection has another version",
+        .configuration, isRepeated ? "subsection is repeated" : "subsection has another version",
         in: .section(name), at: start, expected: "version 1, once", got: "\(version)")
     }
   }

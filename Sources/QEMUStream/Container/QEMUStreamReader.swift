@@ -228,7 +228,7 @@ package struct QEMUStreamReader {
       }
       guard input.offset == packageEnd else {
         throw MigrationError(
-          .sectionLength, "package has bytes behind its end", in: .package,
+          .sectionLength, "package has bytes after its end", in: .package,
           at: input.offset, expected: "its end at byte 0x" + String(packageEnd, radix: 16))
       }
       return nil
@@ -252,7 +252,7 @@ package struct QEMUStreamReader {
     }
     guard header.instance == 0, kind == .part || kind == .end || ram.blocks.isEmpty else {
       throw MigrationError(
-        .sectionInstance, "section comes twice, or has another instance", in: .ram,
+        .sectionInstance, "section is repeated, or has another instance", in: .ram,
         at: header.offset, expected: "instance 0, once", got: "\(header.instance)")
     }
     guard header.version == RAMSection.version else {

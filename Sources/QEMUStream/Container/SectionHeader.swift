@@ -140,7 +140,7 @@ package struct SectionTable: Sendable {
     let before = counts[header.key]
     guard before == nil || allowsRepetition else {
       throw MigrationError(
-        .sectionInstance, "section comes twice", in: .section(header.name),
+        .sectionInstance, "section is repeated", in: .section(header.name),
         at: header.offset, got: "instance \(header.instance)")
     }
     if before != nil, known == nil, repeated == nil { repeated = header }

@@ -26,7 +26,8 @@ extension SEVWalker {
   ) throws(MigrationError) {
     guard kind == .page else {
       throw MigrationError(
-        .ramData, "record is none of a CSV3 guest", in: .ram, at: place, expected: "kind 1",
+        .ramData, "record is not allowed in a stream of a CSV3 guest", in: .ram, at: place,
+        expected: "kind 1",
         got: "kind \(kind.rawValue)")
     }
     if word.address != 0 {
@@ -67,7 +68,7 @@ extension SEVWalker {
       if !numbers.insert(frame.number).inserted {
         try refuse(
           MigrationError(
-            .pageRepeated, "page comes twice in one record", in: .ram, at: place,
+            .pageRepeated, "page is repeated within a record", in: .ram, at: place,
             got: Hex.number(frame.number << 12)))
       }
       if frame.isShared { facts.pages.shared += 1 }

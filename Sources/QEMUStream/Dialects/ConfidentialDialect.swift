@@ -23,7 +23,7 @@ package enum ConfidentialDialect: String, Sendable, CaseIterable {
     case .hygonCSV: "Hygon CSV, as openEuler's QEMU writes it"
     case .hygonCSV2: "Hygon CSV2, as openEuler's QEMU writes it"
     case .hygonCSV3: "Hygon CSV3, as openEuler's QEMU writes it"
-    case .openEulerSEV: "SEV, as openEuler's QEMU writes it; nothing tells the processor's vendor"
+    case .openEulerSEV: "SEV, as openEuler's QEMU writes it; the processor's vendor is unknown"
     case .amdSEV: "SEV, as AMD's proposal of 2021 writes it"
     case .intelTDX: "Intel TDX, as Intel's QEMU writes it"
     }

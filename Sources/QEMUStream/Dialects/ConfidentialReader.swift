@@ -31,9 +31,9 @@ package struct ConfidentialReader {
     let isStart = type == TDXWalker.startType
     guard (tdx == nil) == isStart, sev == nil, !isStart || sections.isEmpty else {
       throw MigrationError(
-        .sectionOrder, "record of a TDX guest cannot stand here",
+        .sectionOrder, "record of a TDX guest is not allowed here",
         in: isStart ? .cgsStart : .cgsEnd, at: place,
-        expected: "one start in front of all sections, then an end")
+        expected: "one start before all sections, then an end")
     }
     input.consume(1)
     var walker = tdx ?? TDXWalker(refuse: refuse)

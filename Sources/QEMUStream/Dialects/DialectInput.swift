@@ -16,7 +16,7 @@ package struct ForeignWord: Equatable, Sendable {
   /// The error for a word that begins no known record.
   var refusal: MigrationError {
     MigrationError(
-      .ramFlags, "word is no RAM record", in: .ram, at: offset,
+      .ramFlags, "word is not a RAM record", in: .ram, at: offset,
       got: "flags 0x" + String(word & mask, radix: 16))
   }
 }
@@ -45,7 +45,7 @@ extension StreamInput {
         allowed.lowerBound == allowed.upperBound
         ? "\(allowed.lowerBound)" : "\(allowed.lowerBound) to \(allowed.upperBound)"
       throw MigrationError(
-        .sectionLength, "length of \(what) cannot be", in: .ram, at: place, expected: expected,
+        .sectionLength, "length of \(what) is not allowed", in: .ram, at: place, expected: expected,
         got: "\(length)")
     }
     return length

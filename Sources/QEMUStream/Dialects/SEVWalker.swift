@@ -110,13 +110,13 @@ struct SEVWalker {
     if !hasRegions {
       try refuse(
         MigrationError(
-          .sectionMissing, "list of shared regions never came", in: .ram, at: offset))
+          .sectionMissing, "list of shared regions is missing", in: .ram, at: offset))
     }
     guard let policy = facts.session?.policy, policy.hasEncryptedState else { return }
     guard hasCPUStates else {
       return try refuse(
         MigrationError(
-          .vcpuCount, "no CPU state came of a guest whose policy encrypts them", in: .ram,
+          .vcpuCount, "CPU states are missing, and the guest's policy encrypts them", in: .ram,
           at: offset))
     }
     // The `cpu` sections of a machine are numbered from 0 on. A stream without any is not a
@@ -128,7 +128,7 @@ struct SEVWalker {
     guard !isSame else { return }
     try refuse(
       MigrationError(
-        .vcpuCount, "CPU states are not those of the vCPUs", in: .ram, at: offset,
+        .vcpuCount, "number of CPU states is not that of the vCPUs", in: .ram, at: offset,
         expected: "one for each section cpu, of which there are \(sections)",
         got: "\(cpuIndexes.count)"))
   }
@@ -151,7 +151,7 @@ struct SEVWalker {
     case .cpuState where hasCPUStates, .sharedRegions where hasRegions || hasCPUStates:
       try refuse(
         MigrationError(
-          .sectionOrder, "list comes twice, or out of order", in: .ram, at: offset,
+          .sectionOrder, "list is repeated or out of order", in: .ram, at: offset,
           expected: "shared regions once, then CPU states once"))
     case .cpuState where !hasRegions, .page where hasRegions, .batch where hasRegions,
       .batchEnd where hasRegions:
@@ -174,7 +174,7 @@ struct SEVWalker {
     if let open = batch, page.offset <= open.page.offset {
       try refuse(
         MigrationError(
-          .ramOffset, "page of a batch does not come after the one before", in: .ram,
+          .ramOffset, "pages of a batch are out of order", in: .ram,
           at: record.lowerBound,
           expected: "more than \(Hex.number(open.page.offset))", got: Hex.number(page.offset)))
     }
@@ -304,14 +304,14 @@ struct SEVWalker {
     let record = try input.readRecord(CSVCPUIndex.self)
     guard record.size.value == UInt32(LE32.size) else {
       throw MigrationError(
-        .sectionLength, "length of a vCPU's index cannot be", in: .ram, at: place,
+        .sectionLength, "length of a vCPU's index is not allowed", in: .ram, at: place,
         expected: "\(LE32.size)", got: "\(record.size.value)")
     }
     let index = record.index.value
     if !cpuIndexes.insert(index).inserted {
       try refuse(
         MigrationError(
-          .vcpuRepeated, "CPU state comes twice", in: .ram,
+          .vcpuRepeated, "CPU state is repeated", in: .ram,
           at: CSVCPUIndex.offset(of: \.index, from: place), got: "vCPU \(index)"))
     }
     guard facts.cpuStates.count < Self.cpuLimit else {

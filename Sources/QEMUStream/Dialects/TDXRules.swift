@@ -126,7 +126,7 @@ extension TDXWalker {
     if !books.touch(page) {
       try refuse(
         MigrationError(
-          .pageRepeated, "page comes twice in one epoch", in: .ram, at: place,
+          .pageRepeated, "page is repeated within an epoch", in: .ram, at: place,
           got: Hex.number(address.gpa)))
     }
     let wasThere = books.isPresent(page)
@@ -134,8 +134,9 @@ extension TDXWalker {
     if operation != due || cancels && !wasThere {
       try refuse(
         MigrationError(
-          .pageOperation, "operation does not fit what came of the page", in: .ram, at: place,
-          expected: cancels && !wasThere ? "a page that came" : "\(due.rawValue)",
+          .pageOperation, "operation contradicts an earlier record of the page", in: .ram,
+          at: place,
+          expected: cancels && !wasThere ? "a page that was sent" : "\(due.rawValue)",
           got: "\(operation.rawValue)"))
     }
     facts.pages.records += 1

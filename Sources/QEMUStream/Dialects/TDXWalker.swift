@@ -101,7 +101,7 @@ struct TDXWalker {
   ) throws(MigrationError) {
     if endStart != nil, !isInEnd {
       try refuse(
-        MigrationError(.sectionOrder, "guest's state comes twice", in: .cgsEnd, at: input.offset))
+        MigrationError(.sectionOrder, "guest's state is repeated", in: .cgsEnd, at: input.offset))
     }
     let start = endStart ?? input.offset
     endStart = start
@@ -125,7 +125,7 @@ struct TDXWalker {
     guard endStart != nil else {
       return try refuse(
         MigrationError(
-          .sectionMissing, "guest's state never came, nor the token that lets it start",
+          .sectionMissing, "guest's state and the start token are missing",
           in: .cgsEnd, at: offset))
     }
     guard hasCPU(0) else { return }
@@ -133,7 +133,7 @@ struct TDXWalker {
     guard sections != vcpus.count else { return }
     try refuse(
       MigrationError(
-        .vcpuCount, "states are not those of the vCPUs", in: .cgsEnd, at: offset,
+        .vcpuCount, "number of vCPU states is not that of the vCPUs", in: .cgsEnd, at: offset,
         expected: "one for each section cpu, of which there are \(sections)",
         got: "\(vcpus.count)"))
   }
@@ -170,7 +170,7 @@ struct TDXWalker {
       if count != UInt64(pages) {
         try refuse(
           MigrationError(
-            .pageSequence, "metadata counts other pages than came", in: site.place,
+            .pageSequence, "count of pages in the metadata is wrong", in: site.place,
             at: TDXBundleMetadata.offset(of: \.specific, from: place), expected: "\(pages)",
             got: "\(count)"))
       }
@@ -199,7 +199,7 @@ struct TDXWalker {
       allowed.contains(kind)
     else {
       throw MigrationError(
-        .sectionOrder, "bundle cannot stand here", in: site.place,
+        .sectionOrder, "bundle is not allowed here", in: site.place,
         at: TDXBundleMetadata.offset(of: \.mbType, from: place),
         expected: "type " + allowed.map { "\($0.rawValue)" }.joined(separator: " or "),
         got: "\(metadata.mbType.value)")
@@ -213,7 +213,8 @@ struct TDXWalker {
     let allowed: ClosedRange<UInt16> = kind == .epochToken ? 0...0 : 1...Self.pageLimit
     guard allowed.contains(pages) else {
       throw MigrationError(
-        .sectionLength, "bundle has a number of pages that cannot be", in: site.place, at: place,
+        .sectionLength, "bundle has a number of pages that is not allowed", in: site.place,
+        at: place,
         expected: kind == .epochToken ? "0" : "1 to \(Self.pageLimit)", got: "\(pages)")
     }
   }
@@ -228,7 +229,7 @@ struct TDXWalker {
     if !vcpus.insert(index).inserted {
       try refuse(
         MigrationError(
-          .vcpuRepeated, "state of a vCPU comes twice", in: .cgsEnd,
+          .vcpuRepeated, "state of a vCPU is repeated", in: .cgsEnd,
           at: TDXBundleMetadata.offset(of: \.specific, from: place), got: "vCPU \(index)"))
     }
     guard facts.cpuStates.count < ConfidentialFacts.listLimit else {
@@ -268,7 +269,7 @@ struct TDXWalker {
     if claimed != total {
       try refuse(
         MigrationError(
-          .epochCount, "token counts other bundles than came", in: site.place,
+          .epochCount, "count of bundles in the token is wrong", in: site.place,
           at: TDXBundleMetadata.offset(of: \.specific, from: place),
           expected: "\(total), those on multifd channels not counted", got: "\(claimed)"))
     }

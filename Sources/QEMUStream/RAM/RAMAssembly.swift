@@ -150,7 +150,7 @@ package final class RAMAssembly {
     for range in discarded.ranges {
       guard (range.lowerBound | range.upperBound) & page.mask == 0 else {
         throw MigrationError(
-          .command, "discarded pages are no whole pages", in: .section(command.code.name),
+          .command, "discarded range is not in whole pages", in: .section(command.code.name),
           at: command.offset, got: Hex.number(range.lowerBound))
       }
       guard range.upperBound <= arrivals[index].length else {

@@ -13,7 +13,7 @@ extension RAMAssembly {
       .ramMissing, "stream does not hold all of RAM block \(known.name)", in: .ram,
       at: offset, expected: "\(pages) pages, those on other channels given with \(.channel)",
       got: """
-        \(pages - missingPages(of: block)); the first that never came is at offset \
+        \(pages - missingPages(of: block)); the first missing one is at offset \
         \(Hex.number(place))
         """)
   }

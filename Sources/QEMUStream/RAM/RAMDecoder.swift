@@ -258,7 +258,7 @@ package struct RAMDecoder: Sendable {
     let mask = isPageKnown ? page.mask : TargetPage.smallest.mask
     guard length > 0, length & mask == 0, length <= left else {
       throw MigrationError(
-        .ramList, "block length is no page multiple or passes the total",
+        .ramList, "block length is not a multiple of a page or exceeds the total",
         in: .ram, at: lengthOffset,
         expected: "1 to \(Hex.number(left))", got: Hex.number(length))
     }

@@ -60,7 +60,7 @@ package struct SealCommand: ToolCommand {
     let input = try QEMUInput(file, at: part.place())
     guard input.image == nil else {
       throw MigrationError(
-        .streamKind, "an image of libvirt is not sealed", at: 0,
+        .streamKind, "an image of libvirt cannot be sealed", at: 0,
         expected: "the QEMU stream in it, in a file of its own")
     }
     // The output holds a guest's memory in the clear.
@@ -87,9 +87,9 @@ package struct SealCommand: ToolCommand {
     }
     guard let signer else {
       return console.note(
-        "the seal is not signed: it finds damage, and stops nobody who can write the file")
+        "unsigned seal: it detects damage, not deliberate changes; --instance signs it")
     }
-    if signer.isSeeded { console.note("keys come from a seed: they are no secret") }
+    if signer.isSeeded { console.note("keys come from a seed: they are not secret") }
     console.noteModel()
   }
 }

@@ -10,7 +10,7 @@ internal import Wire
 package struct SeedOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Take all keys from this seed, for reproducible tests: then they are no secret.",
+      "Derive all keys from this seed, for reproducible tests; they are then not secret.",
       valueName: "hex"))
   package var seed: HexBytes?
 

@@ -10,7 +10,7 @@ package struct PolicyOption: ParsableArguments {
   @Option(
     name: .customLong("policy"),
     help: ArgumentHelp(
-      "Demand what this policy (JSON) says of each attestation report that is checked.",
+      "Apply this policy (JSON) to each attestation report that is checked.",
       discussion: "Formats/policy.md lists its keys. - is standard input, where no other input is.",
       valueName: "policy"),
     completion: .file(extensions: ["json"]))

@@ -7,7 +7,7 @@ internal import Import
 struct StreamPlaceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Bytes of the file that are the stream, from its first one on; what follows is not looked at.",
+      "Length of the stream in the file, in bytes; what follows it is not read.",
       valueName: "n"))
   var length: ByteCount?
 

@@ -17,7 +17,7 @@ enum RepeatedOptions {
       let found = given.filter(names.contains)
       if found.count > 1 {
         let each = found[0] == found[1] ? found[0] : "\(found[0]) and \(found[1])"
-        throw ValidationError("\(each): the option comes twice, and takes one value.")
+        throw ValidationError("\(each): give this option only once.")
       }
     }
   }

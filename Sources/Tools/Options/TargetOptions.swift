@@ -8,7 +8,7 @@ internal import QEMUStream
 struct TargetOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Say instead whether a QEMU would load the stream: this is what it wrote with -dump-vmstate.",
+      "Check instead whether a QEMU can load the stream; give its -dump-vmstate file.",
       discussion: "On the destination: qemu-system-x86_64 -M MACHINE -dump-vmstate FILE.",
       valueName: "dump"),
     completion: .file(extensions: ["json"]))
@@ -16,7 +16,7 @@ struct TargetOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Dump of a source, in place of a stream: hold all that its QEMU writes against --target.",
+      "Dump of a source, in place of a stream: compare all that its QEMU writes with --target.",
       valueName: "dump"),
     completion: .file(extensions: ["json"]))
   var source: String?

@@ -5,7 +5,7 @@ package import Attacks
 struct VectorOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Run every vector in this folder, and see that each is refused or accepted as it must be.",
+      "Run every vector in this folder, and check that each is refused or accepted as it states.",
       discussion: "Exit status 1 when one is not.", valueName: "folder"),
     completion: .directory)
   var vectors: String?

@@ -18,7 +18,7 @@ enum AttestationText {
       out.field(
         "public key", "P-384, SHA-256 \(Hex.encode(try SHA256.hash(offer.publicKey)))", indent: 2)
       if offer.flags.contains(.seeded) {
-        out.field("keys", "made from a seed: secret to nobody", indent: 2)
+        out.field("keys", "made from a seed: not secret", indent: 2)
       }
       let isBound = try offer.expectedReportData() == report.reportData
       out.field(
@@ -53,7 +53,7 @@ enum AttestationText {
         let isUnsigned = error.code == .reportSigningKey && report.keyInfo.isUnsigned
         remarks.append(
           isUnsigned
-            ? "warning: \(error.what.spelled). Nobody vouches for what it says"
+            ? "warning: \(error.what.spelled). Its content is not authenticated"
             : "No firmware writes such a report: \(error.spelled)")
       }
     } catch {
@@ -146,7 +146,7 @@ enum AttestationText {
     out.line()
     if result.checks.contains(where: { $0.outcome == .passed && !result.isVouched($0) }) {
       out.line(
-        "not vouched: it says so, and no good signature under a trusted root does.",
+        "not vouched: claimed by the report, not covered by a valid signature under a trusted root.",
         as: style.doubtful)
     }
     for warning in Self.warnings(of: result) {
@@ -179,8 +179,8 @@ enum AttestationText {
     let root = result.anchor?.description ?? "?"
     return result.isGenuine
       ? "GENUINE: signed on a real processor, under the root of \(root)"
-      : "ACCEPTED UNDER \(root), which is NOT AMD'S: "
-        + "this shows the mechanics and proves nothing about any hardware"
+      : "ACCEPTED UNDER \(root), which is NOT AMD'S root: "
+        + "it proves nothing about hardware"
   }
 
   /// Facts about a genuine report that matter to a relying party.

@@ -78,7 +78,7 @@ package final class Console {
 
   /// Prints the warning that model keys are in use, which every tool that uses them gives.
   package func noteModel() {
-    note("model keys: shows the mechanics, protects nothing")
+    note("model keys: for testing only, they protect nothing")
   }
 
   private func say(_ line: String) {

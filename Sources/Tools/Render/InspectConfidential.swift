@@ -109,7 +109,7 @@ extension ConfidentialFacts.Session {
 extension ConfidentialFacts.Pages {
   fileprivate var text: String {
     var text = "\(Spelled.count(distinct, "page")), \(Spelled.count(records, "record"))"
-    if again > 0 { text += ", \(again) of pages that had come before" }
+    if again > 0 { text += ", \(again) of pages sent before" }
     if batches > 0 { text += batches == 1 ? ", in 1 batch" : ", in \(batches) batches" }
     if shared > 0 { text += ", \(shared) in clear" }
     if cancelled > 0 { text += ", \(cancelled) withdrawn" }

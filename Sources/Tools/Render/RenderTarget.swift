@@ -21,7 +21,7 @@ extension TargetReport {
     var sum = "\(counts.fitting) of \(rows.count) fit"
     if counts.refused > 0 { sum += ", \(counts.refused) refused" }
     if counts.notCheckable > 0 { sum += ", \(counts.notCheckable) not checkable" }
-    guard let refusal else { return "loads as far as the dump says: \(sum)" }
+    guard let refusal else { return "loads as far as the dump shows: \(sum)" }
     return "refused [\(refusal.code.rawValue)]: \(sum)"
   }
 

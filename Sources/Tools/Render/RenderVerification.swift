@@ -54,7 +54,7 @@ extension VerificationReport {
     let unchecked: String? =
       switch revocation {
       case .noList: "no --crl is given"
-      case .noChain: "a chain of certificates was held against no list of its root"
+      case .noChain: "no revocation list of a chain's root is given: add it with --crl"
       case .checked, nil: nil
       }
     if let unchecked {

@@ -39,7 +39,7 @@ final class UnpackingSource: ByteSource {
       guard let piece = unpacker.step(packed.bytes, into: &output) else {
         if let limit = unpacker.exceededLimit {
           throw MigrationError(
-            .imageFormat, "\(name) is not unpacked here with so much memory", at: packed.offset,
+            .imageFormat, "\(name) needs more memory to unpack than is allowed", at: packed.offset,
             expected: limit)
         }
         throw MigrationError(.imageData, "packed bytes are no \(name)", at: packed.offset)
@@ -86,7 +86,7 @@ extension UnpackingSource {
     }
     guard fits else {
       throw MigrationError(
-        .imageData, "zero bytes behind \(name) are not as they may be", at: start,
+        .imageData, "number of zero bytes after \(name) is not allowed", at: start,
         expected: unpacker.padding == .inFours ? "a multiple of 4" : "zero bytes to the end",
         got: "\(count)")
     }

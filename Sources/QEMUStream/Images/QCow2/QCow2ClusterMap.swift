@@ -72,7 +72,7 @@ final class QCow2ClusterMap {
     guard l1Offset % header.clusterSize == 0, l1Offset <= file.size,
       entries * 8 <= file.size - l1Offset
     else {
-      throw refused("cannot lie there", expected: "a place in the file", got: l1Offset)
+      throw refused("has an invalid position", expected: "a place in the file", got: l1Offset)
     }
     guard firstTable <= entries, tables <= entries - firstTable else {
       throw refused(
@@ -82,7 +82,7 @@ final class QCow2ClusterMap {
     }
     guard file.size / header.clusterSize <= ClusterSet.limit else {
       throw MigrationError(
-        .imageFormat, "image has more clusters than are read here", at: 0,
+        .imageFormat, "image has more clusters than are supported", at: 0,
         expected: "at most \(ClusterSet.limit)", got: "\(file.size / header.clusterSize)")
     }
   }
@@ -159,7 +159,7 @@ final class QCow2ClusterMap {
         tableOffset < file.size, header.clusterSize <= file.size - tableOffset
       else {
         throw MigrationError(
-          .imageData, "an L2 table of the qcow2 image cannot lie there", at: place,
+          .imageData, "an L2 table of the qcow2 image has an invalid position", at: place,
           expected: "a cluster of the file", got: Hex.number(tableOffset))
       }
       let end = tableOffset + header.clusterSize
@@ -214,7 +214,7 @@ final class QCow2ClusterMap {
     if header.hasSubclusters {
       let bits = number(index, 1)
       guard bits & bits >> 32 & 0xffff_ffff == 0, offset != 0 || bits & 0xffff_ffff == 0 else {
-        throw refused("tells two things of one part", index, got: bits)
+        throw refused("contradicts itself about one part", index, got: bits)
       }
     }
     guard offset != 0, !isZero else { return nil }

@@ -43,7 +43,7 @@ package struct QCow2Image {
     }
     guard found.count == 1 else {
       throw MigrationError(
-        .imageSnapshot, "several snapshots of the image are called so", at: snapshot.offset,
+        .imageSnapshot, "several snapshots of the image have this name", at: snapshot.offset,
         expected: "the id of one: "
           + found.prefix(Self.nameLimit).map(\.id).joined(separator: ", "),
         got: wanted)
@@ -62,7 +62,7 @@ package struct QCow2Image {
   ) throws(MigrationError) -> any PositionedSource {
     guard snapshot.stateSize > 0 else {
       throw MigrationError(
-        .imageSnapshot, "the snapshot is of the disk alone", at: snapshot.offset,
+        .imageSnapshot, "the snapshot has no VM state", at: snapshot.offset,
         expected: "one with VM state: \(summary)", got: "\(snapshot.id) (\(snapshot.name))")
     }
     guard !header.isEncrypted, !header.hasExternalData else {
