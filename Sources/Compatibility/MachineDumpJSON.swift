@@ -16,7 +16,7 @@ extension MachineDump {
         got: error.got)
     }
     guard let members = json.members else { throw reader.refused("the dump is not an object") }
-    if let key = json.repeatedKey { throw reader.refused("\(printable(key)) is there twice") }
+    if let key = json.repeatedKey { throw reader.refused("\(printable(key)) occurs twice") }
     guard let machine = json["vmschkmachine"]?["Name"]?.string else {
       throw reader.refused("vmschkmachine, which names the machine, is missing")
     }

@@ -8,7 +8,7 @@ extension Attack {
       "offer-other-key", [21], "the host's own key in a genuine offer",
       "set offer.public_key host-key", subject: .offer, plain: .init(saved: [.reportData])),
     Attack(
-      "offer-no-point", [21, 38], "a key that is no point of the curve",
+      "offer-no-point", [21, 38], "a key that is not a point of the curve",
       """
       set offer.public_key+1 zero
       bind report

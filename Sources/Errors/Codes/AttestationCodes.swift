@@ -5,10 +5,10 @@ extension CodeRow {
       .reportLength, .structures("1.6"),
       meaning: """
         no attestation report of 1184 bytes, or more than one, is found in the file, or \
-        something that does not belong there follows it
+        unknown bytes follow it
         """,
       causes: [
-        "a file that is no report, or was cut",
+        "a file that is not a report, or was cut",
         "an answer of the firmware that is a status and no report",
         "bytes after a report that are neither zero nor of a certificate table",
         "JSON with two reports or a key twice",
@@ -24,7 +24,7 @@ extension CodeRow {
       .reportReserved, .structures("1"),
       meaning: """
         a reserved byte of the report or of the response it came in, a byte of a TCB version \
-        that means nothing on the product, or a reserved bit of KEY_INFO, is set
+        that the product does not use, or a reserved bit of KEY_INFO, is set
         """,
       causes: [
         "damage", "a field that newer firmware fills in", "a second encoding of one report",
@@ -176,7 +176,7 @@ extension CodeRow {
       causes: [
         "SMT, TSME or RAPL are set in the BIOS otherwise than the policy wants",
         "firmware that was not updated, or not committed",
-        "a report before version 5, which says nothing of mitigations",
+        "a report before version 5, which has no mitigation vectors",
       ],
       remedy: """
         set up and update the platform, or take another; the message names the bits or the \
@@ -264,7 +264,7 @@ extension CodeRow {
         done
         """,
       causes: [
-        "a certificate that is no VCEK",
+        "a certificate that is not a VCEK",
         "an intermediate without the right to sign",
         "a revocation list that is a part of one, or of changes",
         "damage",

@@ -39,8 +39,8 @@ extension CodeRow {
         "a volume whose old content follows the stream",
         "something appended on the way",
         """
-        in a plain stream, a length in the VM description's head that was lowered: of an SNP \
-        stream its seal tells first
+        in a plain stream, a length in the VM description's head that was lowered: in an SNP \
+        stream the seal is refused first
         """,
       ],
       remedy: "cut them off, or find out who added them; \(.length) leaves them out"),
@@ -144,7 +144,7 @@ extension CodeRow {
       ],
       meaning: "reserved bytes or bits are not zero",
       causes: [
-        "damage in bytes that mean nothing yet",
+        "damage in reserved bytes",
         "a stream of a newer version",
         "somebody hides data there",
       ],

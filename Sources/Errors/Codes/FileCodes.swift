@@ -23,7 +23,7 @@ extension CodeRow {
       meaning: "the output exists, and its replacement was not requested or is not allowed",
       causes: [
         "an earlier run made it",
-        "a folder that is no bundle, or holds more than one",
+        "a folder that is not a bundle, or has other files too",
         "a device where a file is needed",
       ],
       remedy: "give another name, or \(.replacing)"),

@@ -8,7 +8,7 @@ extension CodeRow {
         "a record of another session in its place",
         "two records exchanged",
       ],
-      remedy: "get the stream again; the section named tells which piece"),
+      remedy: "get the stream again; the section in the message names the piece"),
     CodeRow(
       .finalOrder, .stream("9"), in: [.commit: .stream("14", rule: 3)],
       meaning:

@@ -18,7 +18,7 @@ extension CodeRow {
         """),
     CodeRow(
       .offerKey, .migrationData("1"),
-      meaning: "a public key that is no uncompressed point of the curve",
+      meaning: "a public key that is not an uncompressed point of the curve",
       causes: ["damage in the key", "an offer made to probe the source"],
       remedy: "prepare the offer anew, and bring it over safely"),
     CodeRow(

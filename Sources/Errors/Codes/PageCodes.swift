@@ -80,7 +80,7 @@ extension CodeRow {
       .epochCount, .stream("8", rule: 4),
       meaning: "a token's counts do not add up or are not the stream's",
       causes: ["page records dropped or added", "damage in the counts"],
-      remedy: "get the stream again: page-sequence tells where records are missing"),
+      remedy: "get the stream again: page-sequence shows where records are missing"),
     CodeRow(
       .epochTranscript, .stream("8", rule: 5), meaning: "a token's transcript is not the stream's",
       causes: [

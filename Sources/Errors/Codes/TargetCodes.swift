@@ -24,7 +24,7 @@ extension CodeRow {
       .targetSection, .target("3", rule: 2), plain: nil,
       meaning: "the destination has no device type with such a section",
       causes: [
-        "a device that a newer QEMU has and the destination's has not",
+        "a device that a newer QEMU has and the destination's does not",
         "a module of QEMU that is not installed at the destination",
         "a QEMU of another vendor",
       ],
@@ -51,7 +51,7 @@ extension CodeRow {
       .targetSubsection, .target("3", rule: 5), plain: nil,
       meaning: "a device's state has a subsection that the destination does not know",
       causes: [
-        "a feature in use that the destination's QEMU has not",
+        "a feature in use that the destination's QEMU does not have",
         "a machine type newer than the destination",
       ],
       remedy: "switch the feature off before the guest is saved, or use an older machine type"),

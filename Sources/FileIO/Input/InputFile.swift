@@ -132,7 +132,7 @@ package final class InputFile: Sendable {
   package func regularSize() throws(MigrationError) -> UInt64 {
     guard let size else {
       throw MigrationError(
-        .inputKind, "\(name) cannot be read at a position", expected: "a regular file",
+        .inputKind, "\(name) is not seekable", expected: "a regular file",
         got: kind == .pipe ? "a pipe" : "a device")
     }
     return size

@@ -119,11 +119,10 @@ struct OutputPlace {
     do throws(MigrationError) {
       try OutputDescriptor.synchronize(folder: path.removingLastComponent())
     } catch {
-      let (stands, outlasts) =
-        names.count == 1 ? ("stands", "it outlasts") : ("stand", "they outlast")
+      let (verb, subject) = names.count == 1 ? ("is", "it") : ("are", "they")
       throw error.adding(
         names.joined(separator: " and ")
-          + " \(stands) there, whole; whether \(outlasts) a power failure is open")
+          + " \(verb) complete, but \(subject) may be lost in a power failure")
     }
   }
 

@@ -78,7 +78,7 @@ package struct QEMUInput {
   package func requireAlone() throws(MigrationError) {
     guard channels.isEmpty, place == StreamPlace(), start == 0, image == nil, packing == nil else {
       throw MigrationError(
-        .streamKind, "an SNP stream stands alone in its file",
+        .streamKind, "an SNP stream must be alone in its file",
         expected: "a plain QEMU stream for \(.channel), \(.offset), \(.length) and packed files")
     }
   }

@@ -20,7 +20,7 @@ extension StreamAudit {
     case .destinationAttestation where offer == nil, .keyBinding where offer == nil,
       .recipient where offer == nil:
       return (
-        "the destination's offer is not at hand", "\(.offer), or \(.instance), which holds it"
+        "the destination's offer is not given", "\(.offer), or \(.instance), which holds it"
       )
     case .freshness where instance == nil:
       return (

@@ -21,7 +21,7 @@ extension ConfidentialDialect {
         : ("does not apply to this dialect", "a dialect with these records")
     case .vcpus:
       return encryptsCPUStates
-        ? ("states of vCPUs are encrypted; nothing is wrong with what is in the clear", keys)
+        ? ("states of vCPUs are encrypted; their parts in the clear are correct", keys)
         : (
           "states of vCPUs travel in clear, in sections of their own",
           "a dialect that encrypts them"

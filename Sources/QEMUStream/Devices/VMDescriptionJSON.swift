@@ -17,7 +17,7 @@ extension VMDescription {
       json = try JSON(parsing: text, at: base)
     } catch {
       throw MigrationError(
-        .vmdescriptionSyntax, "VM description is no JSON: \(error.what)", at: error.offset)
+        .vmdescriptionSyntax, "VM description is not JSON: \(error.what)", at: error.offset)
     }
     try self.init(json, at: base, isOurs: isOurs)
   }
@@ -26,7 +26,7 @@ extension VMDescription {
   /// - Throws: `VMDESC-SYNTAX`.
   package init(_ json: JSON, at base: UInt64 = 0, isOurs: Bool = false) throws(MigrationError) {
     let reader = DescriptionReader(base: base)
-    guard json.members != nil else { throw reader.refused("is no object") }
+    guard json.members != nil else { throw reader.refused("is not an object") }
     pageSize = json["page_size"]?.uint
     configuration = nil
     if let described = json["configuration"] {

@@ -157,7 +157,7 @@ struct SEVWalker {
       .batchEnd where hasRegions:
       try refuse(
         MigrationError(
-          .sectionOrder, "shared regions do not come between pages and CPU states", in: .ram,
+          .sectionOrder, "shared regions are not between pages and CPU states", in: .ram,
           at: offset))
     case .page, .sharedRegions, .batch, .batchEnd, .cpuState: break
     }

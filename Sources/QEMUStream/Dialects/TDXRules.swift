@@ -89,7 +89,7 @@ extension TDXWalker {
     if address.level != 0 || address.kind != 0 {
       try refuse(
         MigrationError(
-          .pageSize, "page is none of 4 KiB", in: .ram, at: place, expected: "level 0, type 0",
+          .pageSize, "page is not of 4 KiB", in: .ram, at: place, expected: "level 0, type 0",
           got: "level \(address.level), type \(address.kind)"))
     }
     if address.status != 0, address.operation != .none {

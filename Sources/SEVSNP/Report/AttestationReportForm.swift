@@ -77,7 +77,7 @@ extension AttestationReport {
     for field in Layout.fields where field.name.hasSuffix("_TCB") {
       for byte in 0..<field.range.count where !meant.contains(byte) {
         try requireZero(
-          "byte of \(field.name) that means nothing on \(product.rawValue)",
+          "byte of \(field.name) that is unused on \(product.rawValue) is not zero",
           at: field.range.lowerBound + byte)
       }
     }

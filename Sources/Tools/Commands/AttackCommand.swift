@@ -17,7 +17,7 @@ package struct AttackCommand: ToolCommand {
     discussion: """
       --list names every attack with the rows of the threat table (Formats/threats.md). --name makes \
       one from a good stream, or from an offer; --recipe follows a recipe (Formats/vectors.md). \
-      --matrix makes every attack on every stream, and verifies and loads what comes out; exit \
+      --matrix makes every attack on every stream, and verifies and loads each result; exit \
       status 1 when anything was accepted, or refused with another code than it should be.
 
       An attack by a lying source needs --instance and uses the model platform, whose keys are public: \

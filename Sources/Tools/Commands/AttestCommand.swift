@@ -12,7 +12,7 @@ package struct AttestCommand: ParsableCommand {
     commandName: "svsm-mig-attest",
     abstract: "Show or verify an SEV-SNP attestation report.",
     discussion: """
-      A report is a file of 1184 bytes, the firmware's answer it came in (MSG_REPORT_RSP), either \
+      A report is a file of 1184 bytes, the firmware's response with it (MSG_REPORT_RSP), either \
       with a certificate table after it or without, the report of a vTPM on Azure, or an offer made \
       by svsm-mig-prepare. Reports may be written in hex, Base64 or JSON.
       """,
@@ -68,7 +68,7 @@ package struct AttestVerifyCommand: ToolCommand {
     help: ArgumentHelp(
       "Certificates of the signing key and its issuers: DER, PEM, a GHCB certificate table or "
         + "Azure's THIM JSON, or hex or Base64 of one (may be repeated).",
-      discussion: "AMD's own issuers are built in. What comes with the report is taken too.",
+      discussion: "AMD's own issuers are built in. Certificates in the report's file are used too.",
       valueName: "file"), completion: .file())
   package var certificateFiles: [String] = []
 

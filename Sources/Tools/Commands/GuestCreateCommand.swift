@@ -65,7 +65,8 @@ package struct GuestCreateCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Address of the secrets page; left out where it is no private memory.", valueName: "gpa"))
+      "Address of the secrets page; there is none if this is not private memory.", valueName: "gpa")
+  )
   var secretsPage = Number(SyntheticGuest.usualSecretsPage)
 
   @OptionGroup var outputs: OutputOptions

@@ -45,7 +45,7 @@ package struct InspectCommand: ToolCommand {
       "Show the SHA-256 of the content of each RAM block of a plain QEMU stream.",
       discussion: """
         The memory is assembled in a file without a name, in the folder TMPDIR names, else in \
-        /var/tmp. Zeros that nothing stores are hashed up to 64 GiB; a block that has more is not hashed.
+        /var/tmp. Zeros that are not stored are hashed up to 64 GiB; a block with more is not hashed.
         """))
   package var ramHashes = false
 

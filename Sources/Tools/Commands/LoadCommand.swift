@@ -26,7 +26,7 @@ package struct LoadCommand: ToolCommand {
     version: Toolkit.version)
 
   @Argument(
-    help: "Stream to load; - is standard input. With --abort: the one given up, if it is at hand.",
+    help: "Stream to load; - is standard input. With --abort: the one given up, if you have it.",
     completion: .file())
   var stream: String?
 

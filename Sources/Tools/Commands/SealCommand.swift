@@ -13,9 +13,9 @@ package struct SealCommand: ToolCommand {
     commandName: "svsm-mig-seal",
     abstract: "Seal a plain QEMU stream, so that damage can be found.",
     discussion: """
-      Copies the stream, unchanged, and puts a hash tree over all of it behind the end of its \
-      sections, where QEMU passes it by: a sealed stream loads in QEMU as before. svsm-mig-verify \
-      holds it against the seal. The sealed stream appears whole or not at all.
+      Copies the stream, unchanged, and adds a hash tree over all of it after the end of its \
+      sections, where QEMU ignores it: a sealed stream loads in QEMU as before. svsm-mig-verify \
+      checks it against the seal. The sealed stream appears whole or not at all.
       """,
     version: Toolkit.version)
 
@@ -31,7 +31,7 @@ package struct SealCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Instance that signs the seal, used or not; it is left as it is. Without it nothing is signed.",
+      "Instance that signs the seal, used or not; it is not changed. Without it the seal is unsigned.",
       valueName: "instance"),
     completion: .file())
   var instance: String?

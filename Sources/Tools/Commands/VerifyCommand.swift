@@ -15,11 +15,11 @@ package struct VerifyCommand: ToolCommand {
     commandName: "svsm-mig-verify",
     abstract: "Verify a stream, restoring nothing; or explain a code.",
     discussion: """
-      Prints a ledger: one line for each property, proven, refuted or not checkable here. The \
-      lines below it name each finding and the broken rule, or what the check needs. All findings are \
-      listed, not only the first. Without keys it checks structure, order, counts, seal and attestation; with \
-      the destination's instance also every tag and all that is encrypted. Exit status 65 when a \
-      property is refuted.
+      Prints a ledger: one line for each property, proven, refuted or not checkable here. The lines \
+      below it name each finding and the broken rule, or what the check needs. All findings are \
+      listed, not only the first. Without keys it checks structure, order, counts, seal and \
+      attestation; with the destination's instance also every tag and all that is encrypted. Exit \
+      status 65 when a property is refuted.
 
       Of a plain QEMU stream it checks the structure, that all RAM is present, and the seal of \
       svsm-mig-seal if there is one; with --instance that it is sealed, and by that instance.
@@ -33,8 +33,8 @@ package struct VerifyCommand: ToolCommand {
       wrote with -dump-vmstate shows. There is one row for the machine type, each RAM block and each \
       section, with every reason. With --source DUMP in place of a stream two QEMUs are compared.
 
-      With --vectors it checks verifiers instead: a folder has streams and other files, each with one \
-      fault, and the result expected for each.
+      With --vectors it checks verifiers instead: a folder has streams and other files, each with \
+      one fault, and the result expected for each.
       """,
     version: Toolkit.version)
 

@@ -18,7 +18,7 @@ struct RAMOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "RAM block that is no memory of the guest: it has no address and is shared (may be "
+      "RAM block that is not guest memory: it has no address and is shared (may be "
         + "repeated).", valueName: "block"))
   var notRAM: [String] = []
 

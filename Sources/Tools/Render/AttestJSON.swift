@@ -104,7 +104,7 @@ enum AttestationJSON {
     case .notReached:
       members += [
         .init("outcome", "not-checked"),
-        .init("reason", "an earlier failure left nothing to check"),
+        .init("reason", "skipped after an earlier failure"),
       ]
     }
     return .object(members)

@@ -140,7 +140,7 @@ enum AttestationText {
       case .failed(let error): out.line("  FAILED       \(name)\(error.spelled)", as: style.bad)
       case .notAsked(let why): out.line("  not checked  \(name)\(why)", as: style.dim)
       case .notReached:
-        out.line("  not checked  \(name)an earlier failure left nothing to check", as: style.dim)
+        out.line("  not checked  \(name)skipped after an earlier failure", as: style.dim)
       }
     }
     out.line()

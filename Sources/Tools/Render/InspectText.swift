@@ -103,7 +103,8 @@ struct InspectionText {
     out.field("protocol", "version \(data.suite.version), \(data.suite.names)", indent: 2)
     let proof =
       data.flags.contains(.mutual)
-      ? "mutual: the source shows an attestation report" : "one-way: the source proves nothing"
+      ? "mutual: the source shows an attestation report"
+      : "one-way: the source has no attestation report"
     out.field("direction", proof, indent: 2)
     if data.flags.contains(.seeded) {
       out.field("keys", "made from a seed: not secret", indent: 2)

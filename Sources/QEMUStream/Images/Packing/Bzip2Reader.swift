@@ -40,7 +40,7 @@ struct Bzip2Reader: ContentReader {
   }
 
   static func refused(at offset: UInt64) -> MigrationError {
-    MigrationError(.imageData, "packed bytes are no bzip2", at: offset)
+    MigrationError(.imageData, "packed bytes are not bzip2", at: offset)
   }
 
   private mutating func begin(_ bits: inout BitReader) throws(MigrationError) {

@@ -62,7 +62,7 @@ struct LZ4Reader: ContentReader {
   }
 
   private static func refused(at offset: UInt64) -> MigrationError {
-    MigrationError(.imageData, "packed bytes are no lz4", at: offset)
+    MigrationError(.imageData, "packed bytes are not lz4", at: offset)
   }
 
   private static func number(_ packed: StreamInput) throws(MigrationError) -> UInt32 {

@@ -47,7 +47,7 @@ struct LzopReader: ContentReader {
   }
 
   private static func refused(at offset: UInt64) -> MigrationError {
-    MigrationError(.imageData, "packed bytes are no lzop", at: offset)
+    MigrationError(.imageData, "packed bytes are not lzop", at: offset)
   }
 
   /// Reads the header of a file.

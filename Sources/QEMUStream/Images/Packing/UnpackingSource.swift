@@ -42,7 +42,7 @@ final class UnpackingSource: ByteSource {
             .imageFormat, "\(name) needs more memory to unpack than is allowed", at: packed.offset,
             expected: limit)
         }
-        throw MigrationError(.imageData, "packed bytes are no \(name)", at: packed.offset)
+        throw MigrationError(.imageData, "packed bytes are not \(name)", at: packed.offset)
       }
       packed.consume(piece.consumed)
       isEnded = piece.isEnd
@@ -52,7 +52,7 @@ final class UnpackingSource: ByteSource {
           .streamTruncated, "\(name) ends early", at: packed.offset, expected: "more bytes")
       }
       guard piece.consumed > 0 || isEnded else {
-        throw MigrationError(.imageData, "packed bytes are no \(name)", at: packed.offset)
+        throw MigrationError(.imageData, "packed bytes are not \(name)", at: packed.offset)
       }
     }
   }
