@@ -45,7 +45,7 @@ package final class LockedInstance {
       guard stage != .exported, stage != .restoring else {
         throw MigrationError(
           .outputExists,
-          "a guest still depends on the instance \(path): choose another name",
+          "a guest still depends on the instance \(path)",
           expected: "another output name", got: "\(stage)")
       }
       return try body()

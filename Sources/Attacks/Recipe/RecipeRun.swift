@@ -240,7 +240,7 @@ struct RecipeRun {
     if !isMended { try mend(.rogue(isMutual: true)) }
     guard case .rogue(let isMutual) = repair else {
       throw MigrationError(
-        .recipeSyntax, "a recipe with repair has forge", expected: "forge without repair")
+        .recipeSyntax, "a recipe that repairs also forges", expected: "forge without repair")
     }
     var target = try scene.forgeTarget(place)
     if case .report = target.area, !isMutual { throw scene.missing(place) }

@@ -50,7 +50,7 @@ package struct AttackCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Destination of the stream, for a source that lies and for --matrix; it is left as it is.",
+      "Destination of the stream, for a lying source and for --matrix; it is not changed.",
       valueName: "instance"),
     completion: .file())
   var instance: String?

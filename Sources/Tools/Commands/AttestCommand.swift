@@ -57,7 +57,7 @@ package struct AttestVerifyCommand: ToolCommand {
       Without --for-migration any guest on a genuine processor is accepted, with warnings for what \
       weakens it. With it, the report must be what a migration demands of its peer: requested at \
       VMPL 0, signed for one chip that is named, no debugging, no migration agent; the options \
-      --allow-… take single demands back. --policy adds demands to either.
+      --allow-… lift single demands. --policy adds demands in both cases.
       """)
 
   @Argument(help: "Report to read; - is standard input.", completion: .file())

@@ -35,7 +35,7 @@ package struct GuestExportCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Guest-physical bytes: FIRST-LAST or FIRST+LENGTH. A core holds what of them is mapped.",
+      "Guest-physical bytes: FIRST-LAST or FIRST+LENGTH. A core holds those that are mapped.",
       valueName: "range"))
   var range: ByteRange?
 

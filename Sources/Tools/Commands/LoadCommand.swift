@@ -18,10 +18,10 @@ package struct LoadCommand: ToolCommand {
     discussion: """
       Checks the whole stream with the keys of the instance it is for, and restores the guest. The \
       guest appears whole or not at all; an instance loads one stream. A load that was interrupted \
-      when all was checked is ended by the same call.
+      after all checks is completed by the same call.
 
-      --abort makes the instance refuse every stream from now on, and writes its signed promise of \
-      that: what svsm-mig-save --resume-after takes.
+      --abort makes the instance refuse every stream from now on, and writes its signed promise for \
+      svsm-mig-save --resume-after.
       """,
     version: Toolkit.version)
 
@@ -181,7 +181,7 @@ package struct LoadCommand: ToolCommand {
         case .qemu: "a QEMU stream"
         }
       throw ValidationError(
-        "The guest that waits for its name is \(kind): it only gets a name, and no other format.")
+        "The restored guest is \(kind): completing its load cannot change the format.")
     }
   }
 

@@ -82,8 +82,8 @@ package struct SealCommand: ToolCommand {
     console.note(padding: sealer.padding, rest: input.rest)
     if sealer.missingPages > 0 {
       console.note(
-        "\(Spelled.count(sealer.missingPages, "page")) of the guest are not in this stream: what "
-          + "other channels or files hold is not sealed")
+        "\(Spelled.count(sealer.missingPages, "page")) of the guest are not in this stream: data "
+          + "in other channels or files is not sealed")
     }
     guard let signer else {
       return console.note(

@@ -43,8 +43,8 @@ package struct VerifyCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Instance the stream is for, or of a plain QEMU stream the one that sealed it; it is left as "
-        + "it is.", valueName: "instance"),
+      "Instance the stream is for, or of a plain QEMU stream the one that sealed it; it is not "
+        + "changed.", valueName: "instance"),
     completion: .file())
   var instance: String?
 

@@ -25,7 +25,7 @@ package struct SeedOption: ParsableArguments {
 package struct JobsOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Threads to work with; by default as many as there are processors for this process. "
+      "Number of threads; by default the number of processors that this process may use. "
         + "The result does not depend on it.",
       valueName: "number"))
   package var jobs: Int?

@@ -12,7 +12,7 @@ struct VectorOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Run the vectors against another program: a line for the shell, with {} for the file.",
+      "Run the vectors against another program: a shell command, with {} for the file.",
       discussion: """
         Also {instance}, {offer}, {trust} and others of Formats/vectors.md. A status other than 0 is \
         a refusal.
@@ -26,7 +26,7 @@ struct VectorOptions: ParsableArguments {
       valueName: "subject"))
   var subject: [Vector.Subject] = []
 
-  @Flag(help: "Run the calls of tools, too, that vectors hold: they are lines for the shell.")
+  @Flag(help: "Run also the tool calls in vectors: they are shell commands.")
   var commands = false
 
   func validate() throws {
