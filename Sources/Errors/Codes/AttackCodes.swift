@@ -15,7 +15,7 @@ extension CodeRow {
         "a recipe names a place that is not in the stream, or that an earlier line cut out",
       causes: [
         "the stream has fewer such records than the recipe expects",
-        "the bytes were cut or taken apart by a line before",
+        "an earlier line cut or split the bytes",
       ],
       remedy: "choose another stream, or another place"),
     CodeRow(

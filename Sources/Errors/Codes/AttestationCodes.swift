@@ -100,7 +100,7 @@ extension CodeRow {
         "the session or the offer was changed after its report was made",
       ],
       remedy: """
-        use report and session (or offer) that were made together; else somebody replays a \
+        use report and session (or offer) that were made together; if they were, somebody replays a \
         report
         """),
     CodeRow(
@@ -156,7 +156,7 @@ extension CodeRow {
       .reportIdentity, .policy("2"),
       meaning: """
         GUEST_SVN is too low, or FAMILY_ID, IMAGE_ID, HOST_DATA, or the digest of the ID or \
-        author key, is not what is demanded
+        author key, differs from the demanded value
         """,
       causes: [
         "the guest was launched with another ID block, or with none",

@@ -110,7 +110,7 @@ extension CodeRow {
         SNP stream is needed
         """,
       causes: [
-        "sections were moved, dropped or put in",
+        "sections were moved, dropped or inserted",
         "damage in a type byte that makes a part of a start",
       ],
       remedy: "get the stream again, or use the tool for its kind"),
@@ -126,7 +126,7 @@ extension CodeRow {
       .sectionFooter, .stream("2.4"), meaning: "a body is not followed by its own footer",
       causes: [
         "a length in the body was changed",
-        "bytes were put in or cut out",
+        "bytes were inserted or cut out",
         "damage in the footer itself",
       ],
       remedy:
@@ -135,7 +135,7 @@ extension CodeRow {
       .sectionLength, .stream("17"), in: [.commit: .stream("14", rule: 7)],
       meaning: "a length that is not allowed or beyond a limit, or an end that was not found",
       causes: ["damage in a length field", "a length made huge to exhaust memory"],
-      remedy: "get the stream again; no memory was taken by that length"),
+      remedy: "get the stream again; no memory was allocated for that length"),
     CodeRow(
       .sectionReserved, .stream("9"),
       in: [
@@ -146,7 +146,7 @@ extension CodeRow {
       causes: [
         "damage in reserved bytes",
         "a stream of a newer version",
-        "somebody hides data there",
+        "data hidden in the stream",
       ],
       remedy: "use the version that wrote the stream; else get it again"),
     CodeRow(

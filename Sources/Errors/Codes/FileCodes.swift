@@ -12,10 +12,10 @@ extension CodeRow {
         allowed
         """,
       causes: [
-        "a folder where a file is wanted",
-        "a pipe where positions are wanted",
+        "a folder where a file is needed",
+        "a pipe where a seekable file is needed",
         "a fifo in a folder of vectors or of a platform",
-        "a large file where an offer or instance is wanted",
+        "a large file where an offer or instance is needed",
       ],
       remedy: "give a file of the right kind"),
     CodeRow(

@@ -25,7 +25,8 @@ extension CodeRow {
     CodeRow(
       .vcpuCount, .stream("14", rule: 6), meaning: "the guest has no vCPU",
       causes: ["a bundle without vCPUs", "a source that lost them"],
-      remedy: "give the guest a vCPU with \(.vmsa); in a stream: report it to the source's makers"),
+      remedy:
+        "give the guest a vCPU with \(.vmsa); in a stream: report it to the source's developers"),
     CodeRow(
       .vcpuRepeated, .stream("10"), meaning: "two vCPUs have one APIC id",
       causes: ["a bundle in which a vCPU was copied", "a source that sends one vCPU twice"],

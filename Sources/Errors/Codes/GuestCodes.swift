@@ -12,7 +12,7 @@ extension CodeRow {
       causes: [
         "a bundle that was copied in part",
         "a file that was truncated",
-        "a fifo or symbolic link in a bundle of somebody else",
+        "a fifo or symbolic link in a foreign bundle",
       ],
       remedy: "restore it, or fix the manifest"),
     CodeRow(

@@ -43,7 +43,7 @@ extension CodeRow {
       .mapUnexpectedPage, .stream("14", rule: 8),
       meaning: "a private page in the stream is not validated in the trusted map",
       causes: ["a cancel is missing", "a source that exports what it never validated"],
-      remedy: "report it to the source's makers: its map and its pages do not fit"),
+      remedy: "report it to the source's developers: its map and its pages disagree"),
     CodeRow(
       .mapSharedAtPrivate, .stream("5"),
       meaning: "a record of shared memory is for a private page, or for a sealed block",
@@ -60,7 +60,7 @@ extension CodeRow {
         """,
       causes: [
         "damage in snp-machine",
-        "a section of the machine dropped or put in",
+        "a section of the machine dropped or inserted",
         "a bundle that was edited",
       ],
       remedy: "the stream or bundle is damaged or edited; make it anew from the QEMU stream"),

@@ -32,27 +32,32 @@ extension CodeRow {
         exported
         """,
       causes: [
-        "a cancel left out or put in", "a page of another round", "damage in the operation",
+        "a cancel left out or inserted", "a page of another round", "damage in the operation",
       ],
-      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+      remedy: "if the seal is good, report it to the source's developers; else get the stream again"
+    ),
     CodeRow(
       .pageAddress, .stream("7", rule: 2),
       meaning: "a guest-physical address that is not aligned or beyond 52 bits",
       causes: ["damage in the address", "a source that does not align"],
-      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+      remedy: "if the seal is good, report it to the source's developers; else get the stream again"
+    ),
     CodeRow(
       .pageSize, .stream("7", rule: 2),
       meaning: "an unknown RMP page size, or a wrong length of plaintext",
       causes: ["damage in the size", "a source with page sizes of its own"],
-      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+      remedy: "if the seal is good, report it to the source's developers; else get the stream again"
+    ),
     CodeRow(
       .pagePermissions, .stream("7", rule: 2), meaning: "impossible VMPL permissions",
       causes: ["damage in the permissions", "permissions widened by the host"],
-      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+      remedy: "if the seal is good, report it to the source's developers; else get the stream again"
+    ),
     CodeRow(
       .pageRepeated, .stream("7", rule: 6), meaning: "a page is repeated within an epoch",
-      causes: ["a record put in twice", "a source that sends a page twice in a round"],
-      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+      causes: ["a record inserted twice", "a source that sends a page twice in a round"],
+      remedy: "if the seal is good, report it to the source's developers; else get the stream again"
+    ),
     CodeRow(
       .pageStale, .stream("8"),
       meaning: """

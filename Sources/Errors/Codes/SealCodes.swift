@@ -23,9 +23,9 @@ extension CodeRow {
     CodeRow(
       .sealLength, .stream("16", rule: 3), plain: nil,
       meaning: "the number of bytes that the seal covers is not that of the bytes before it",
-      causes: ["a record dropped, repeated or put in", "the seal of another stream"],
+      causes: ["a record dropped, repeated or inserted", "the seal of another stream"],
       remedy:
-        "get the stream again: what was cut out or put in lies before the first bad chunk's end"),
+        "get the stream again: the bytes cut out or inserted lie before the first bad chunk's end"),
     CodeRow(
       .sealRoot, .stream("16", rule: 4), plain: nil,
       meaning: "the seal's leaves do not give its root",
@@ -41,7 +41,7 @@ extension CodeRow {
     CodeRow(
       .sealTrailer, .stream("16", rule: 8), plain: nil,
       meaning: "the VM description does not match the seal, or is missing",
-      causes: ["the VM description was edited, cut off or put in", "damage in it"],
+      causes: ["the VM description was edited, cut off or inserted", "damage in it"],
       remedy: "get the stream again; QEMU's own tools read that text, ours do not"),
     CodeRow(
       .sealSigner, .stream("16", rule: 6), plain: .stream("16.1"),
@@ -50,7 +50,7 @@ extension CodeRow {
         that was named
         """,
       causes: [
-        "the stream was changed and sealed anew by somebody else",
+        "the stream was changed and sealed anew with another key",
         "a seal without a signature",
         "the wrong instance was named",
       ],
@@ -60,7 +60,7 @@ extension CodeRow {
       meaning: "the seal's signature is wrong, or not in its one form",
       causes: [
         "damage in the seal's fixed part or in the signature",
-        "a seal that somebody composed without the key",
+        "a seal composed without the key",
       ],
       remedy: "get the stream again"),
   ]

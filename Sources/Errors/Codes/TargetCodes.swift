@@ -42,7 +42,7 @@ extension CodeRow {
       meaning: "a device's state has other fields than the destination reads",
       causes: [
         "a QEMU whose vendor has changed a device",
-        "a fault of one of the two versions",
+        "a bug in one of the two versions",
         "a machine type that lets the newer QEMU write a field more",
       ],
       remedy:
