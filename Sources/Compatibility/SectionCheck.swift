@@ -50,7 +50,7 @@ struct SectionCheck {
       }
     }
     guard let best, !budget.isSpent else {
-      row.outcome = .notCheckable("there is too much to compare in stream and dump together")
+      row.outcome = .notCheckable("stream and dump are too large to compare")
       return row
     }
     if row.types.isEmpty { row.types = [best.type] }

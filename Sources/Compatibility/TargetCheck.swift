@@ -43,13 +43,13 @@ package struct Target: Sendable {
     guard dump.machine.utf8.starts(with: configuration.machine) else {
       row.outcome = .init(
         MigrationError(
-          .targetMachine, "the machine type is another than the destination's",
+          .targetMachine, "the machine type differs from the destination's",
           in: .section("configuration"), at: nil, expected: printable(dump.machine),
           got: configuration.machineText + hint(configuration.machine)))
       return row
     }
     if configuration.machine.count != dump.machine.utf8.count {
-      row.notes = ["the destination is \(printable(dump.machine)), whose name begins so"]
+      row.notes = ["the destination is \(printable(dump.machine)), whose name begins with it"]
     }
     return row
   }

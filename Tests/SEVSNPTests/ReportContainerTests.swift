@@ -139,7 +139,7 @@ import Wire
   func noReportIsChosen() throws {
     let report = "\"\(Self.base64(try Fixture.read("\(Self.name).report.bin")))\""
     for (text, said) in [
-      (#"{"outblob": \#(report), "attestation_report": \#(report)}"#, "both there"),
+      (#"{"outblob": \#(report), "attestation_report": \#(report)}"#, "both present"),
       (#"{"outblob": \#(report), "outblob": \#(report)}"#, "outblob occurs twice"),
       (#"{"outblob": \#(report), "note": 1, "note": 2}"#, "note occurs twice"),
       (#"{"outblob": \#(report), "auxblob": null, "auxblob": ""}"#, "auxblob occurs twice"),

@@ -82,7 +82,7 @@ package struct AEADNonce: Sendable, Hashable {
 
   init(_ algorithm: AEADAlgorithm, key: [UInt8], encrypting: Bool) throws(MigrationError) {
     guard key.count == algorithm.keySize else {
-      throw MigrationError(.cryptography, "key has another length")
+      throw MigrationError(.cryptography, "key has a wrong length")
     }
     guard let pointer = unsafe EVP_CIPHER_CTX_new() else { throw failure(of: "EVP_CIPHER_CTX_new") }
     // The key has the length that the algorithm reads.

@@ -164,8 +164,8 @@ package struct RAMPlacement: Sendable {
     }
     throw MigrationError(
       .guestMap,
-      "the section of the device that plugs \"\(printable(block.name))\" in says another "
-        + "address", expected: Hex.number(region.gpa), got: Hex.number(gpa))
+      "address of RAM block \"\(printable(block.name))\" differs from that in its "
+        + "device's section", expected: Hex.number(region.gpa), got: Hex.number(gpa))
   }
 
   /// Places the blocks of devices whose sections give an address.

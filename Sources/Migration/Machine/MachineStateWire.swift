@@ -352,7 +352,7 @@ extension MachineFrame {
       repetitions[header.key] = header.repetition + 1
     }
     if place == .ram {
-      guard length == 0 else { throw refusal("RAM has no body here", \.length) }
+      guard length == 0 else { throw refusal("RAM must not have a body here", \.length) }
       return .ram(header)
     }
     let bare = MachineState.Entry.section(header, body: [])

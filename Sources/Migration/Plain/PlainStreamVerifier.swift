@@ -257,7 +257,7 @@ package struct PlainStreamVerifier {
     }
     return (
       "signed by the key with SHA-256 \(Hex.encode(fingerprint))",
-      "the instance whose key that is: \(.instance)"
+      "the instance with that key: \(.instance)"
     )
   }
 }

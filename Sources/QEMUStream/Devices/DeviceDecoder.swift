@@ -66,7 +66,7 @@ struct DeviceDecoder: ~Escapable {
     let start = cursor.offset
     guard try take(expected.count).isEqual(to: expected) else {
       throw MigrationError(
-        .vmdescriptionMismatch, "subsection \(Members.key(name)) is not where it is described",
+        .vmdescriptionMismatch, "subsection \(Members.key(name)) is not at its described place",
         at: start)
     }
     _ = try take(4)

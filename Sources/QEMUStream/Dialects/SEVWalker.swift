@@ -129,7 +129,7 @@ struct SEVWalker {
     try refuse(
       MigrationError(
         .vcpuCount, "number of CPU states is not that of the vCPUs", in: .ram, at: offset,
-        expected: "one for each section cpu, of which there are \(sections)",
+        expected: "one for each of the \(sections) cpu sections",
         got: "\(cpuIndexes.count)"))
   }
 

@@ -134,7 +134,7 @@ struct TDXWalker {
     try refuse(
       MigrationError(
         .vcpuCount, "number of vCPU states is not that of the vCPUs", in: .cgsEnd, at: offset,
-        expected: "one for each section cpu, of which there are \(sections)",
+        expected: "one for each of the \(sections) cpu sections",
         got: "\(vcpus.count)"))
   }
 
@@ -155,7 +155,8 @@ struct TDXWalker {
     let continues = kind == .state || kind == .vcpu
     guard header.flags.value == (continues ? TDXBundleHeader.continues : 0) else {
       throw MigrationError(
-        .sectionReserved, "flags of a bundle are not those of its place", in: site.place, at: start,
+        .sectionReserved, "flags of a bundle are not allowed at its place", in: site.place,
+        at: start,
         expected: continues ? "1" : "0", got: "\(header.flags.value)")
     }
     facts.bundles += 1
@@ -185,7 +186,7 @@ struct TDXWalker {
   ) throws(MigrationError) -> TDXBundleMetadata.Kind {
     guard Int(metadata.size.value) == TDXBundleMetadata.size else {
       throw MigrationError(
-        .sectionLength, "metadata of a bundle has another length", in: site.place, at: place,
+        .sectionLength, "metadata of a bundle has a wrong length", in: site.place, at: place,
         expected: "\(TDXBundleMetadata.size)", got: "\(metadata.size.value)")
     }
     let allowed: [TDXBundleMetadata.Kind] =

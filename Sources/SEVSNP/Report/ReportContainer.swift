@@ -98,7 +98,7 @@ package struct ReportContainer: Sendable {
     case (nil, let report?): return try coco(report, of: json)
     default:
       throw refusal(
-        "outblob and attestation_report are both there", expected: "one attestation report")
+        "outblob and attestation_report are both present", expected: "one attestation report")
     }
   }
 

@@ -59,7 +59,7 @@ package final class Console {
   package func noteLeftovers(of outputs: [String]) {
     for output in outputs where output != "-" {
       for name in leftovers(of: output) {
-        note("\(name) is left of a run that was killed; remove it unless a load is to name it")
+        note("\(name) is left over from a killed run; remove it unless a load has to complete it")
       }
     }
   }

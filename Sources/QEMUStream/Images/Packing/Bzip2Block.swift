@@ -33,7 +33,7 @@ struct Bzip2Block {
     checksum = UInt32(try bits.read(32))
     guard try !bits.readBit() else {
       throw MigrationError(
-        .imageFormat, "bzip2 is not unpacked here with randomised blocks", at: start)
+        .imageFormat, "bzip2 with randomised blocks is not supported", at: start)
     }
     let origin = try bits.read(24)
     let symbols = try Self.symbols(&bits)

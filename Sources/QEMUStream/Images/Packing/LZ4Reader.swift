@@ -92,7 +92,7 @@ struct LZ4Reader: ContentReader {
     }
     guard flags & 1 == 0 else {
       throw MigrationError(
-        .imageFormat, "lz4 is not unpacked here with a dictionary", at: start)
+        .imageFormat, "lz4 with a dictionary is not supported", at: start)
     }
     let hasSize = flags & 8 != 0
     let head = try packed.readArray(hasSize ? 10 : 2)

@@ -68,7 +68,7 @@ struct LzopReader: ContentReader {
     let flags = try number(4)
     guard 1...3 ~= method, flags & 0xc00 == 0 else {
       throw MigrationError(
-        .imageFormat, "lzop is not unpacked here with this method or filter", at: start,
+        .imageFormat, "lzop with this method or filter is not supported", at: start,
         expected: "LZO1X without filter")
     }
     _ = try number(isNew ? 12 : 8)
