@@ -13,7 +13,7 @@ extension MachineDump {
         .init(
           subject: .machine, name: printable(source.machine),
           outcome: .notCheckable(
-            "the destination's dump is of \(printable(machine)), which says nothing of devices")))
+            "the destination's dump is of \(printable(machine)), which has no device state")))
     } else {
       rows.append(.init(subject: .machine, name: printable(machine), outcome: .fits))
     }
@@ -48,7 +48,7 @@ extension MachineDump {
     }
     row.types = [printable(target.name)]
     guard budget.take(1) else {
-      row.outcome = .notCheckable("there is too much to compare in both dumps together")
+      row.outcome = .notCheckable("the two dumps are too large to compare")
       return row
     }
     var comparison = StateComparison(.dump, in: place, at: nil, budget)
@@ -57,7 +57,7 @@ extension MachineDump {
     let findings = comparison.findings
     row.outcome =
       budget.isSpent
-      ? .notCheckable("there is too much to compare in both dumps together") : .init(findings)
+      ? .notCheckable("the two dumps are too large to compare") : .init(findings)
     (row.notes, row.opaque) = (findings.notes, findings.opaque)
     return row
   }

@@ -15,8 +15,8 @@ extension MachineDump {
         .targetSyntax, error.what, in: .file(name), at: error.offset, expected: error.expected,
         got: error.got)
     }
-    guard let members = json.members else { throw reader.refused("the dump is no object") }
-    if let key = json.repeatedKey { throw reader.refused("\(printable(key)) is there twice") }
+    guard let members = json.members else { throw reader.refused("the dump is not an object") }
+    if let key = json.repeatedKey { throw reader.refused("\(printable(key)) occurs twice") }
     guard let machine = json["vmschkmachine"]?["Name"]?.string else {
       throw reader.refused("vmschkmachine, which names the machine, is missing")
     }
@@ -39,7 +39,7 @@ private struct DumpReader {
 
   func type(_ member: JSON.Member) throws(MigrationError) -> MachineDump.DeviceType {
     let (name, json) = (member.key, member.value)
-    guard json.members != nil else { throw refused("\(printable(name)) is no object") }
+    guard json.members != nil else { throw refused("\(printable(name)) is not an object") }
     return MachineDump.DeviceType(
       name: name, version: try number(json, "version_id", of: name),
       minimumVersion: try number(json, "minimum_version_id", of: name),
@@ -112,7 +112,7 @@ private struct DumpReader {
   {
     guard let value = json[key] else { return [] }
     guard let elements = value.array else {
-      throw refused("\(key) of \(printable(type)) is no array")
+      throw refused("\(key) of \(printable(type)) is not an array")
     }
     return elements
   }

@@ -19,7 +19,7 @@ struct SectionCheck {
     for header in stream.sections { rows.append(row(header)) }
     if let header = stream.unread {
       var row = Self.row(header)
-      row.outcome = .notCheckable("nothing tells where it ends, and what comes after it")
+      row.outcome = .notCheckable("its end, and so what follows it, is unknown")
       rows.append(row)
     }
     return rows
@@ -50,7 +50,7 @@ struct SectionCheck {
       }
     }
     guard let best, !budget.isSpent else {
-      row.outcome = .notCheckable("there is too much to compare in stream and dump together")
+      row.outcome = .notCheckable("stream and dump are too large to compare")
       return row
     }
     if row.types.isEmpty { row.types = [best.type] }

@@ -100,7 +100,7 @@ struct StateComparison {
     defer { path.removeLast() }
     if source == .dump, saved.since > target.since {
       find(
-        .targetVersion, "field is there from a later version on than at the destination",
+        .targetVersion, "field exists only from a later version on than at the destination",
         expected: "at most \(target.since)", got: "\(saved.since)")
     }
     switch (saved.layouts.isEmpty, target.layouts.isEmpty) {
@@ -188,7 +188,7 @@ struct StateComparison {
       find(
         .targetField,
         isElsewhere
-          ? "field comes in another place at the destination"
+          ? "field is at another place at the destination"
           : "field is not known at the destination",
         expected: required.first.map { show($0.name) } ?? "no field here", got: show(field.name))
     }

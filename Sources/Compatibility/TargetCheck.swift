@@ -43,13 +43,13 @@ package struct Target: Sendable {
     guard dump.machine.utf8.starts(with: configuration.machine) else {
       row.outcome = .init(
         MigrationError(
-          .targetMachine, "the machine type is another than the destination's",
+          .targetMachine, "the machine type differs from the destination's",
           in: .section("configuration"), at: nil, expected: printable(dump.machine),
           got: configuration.machineText + hint(configuration.machine)))
       return row
     }
     if configuration.machine.count != dump.machine.utf8.count {
-      row.notes = ["the destination is \(printable(dump.machine)), whose name begins so"]
+      row.notes = ["the destination is \(printable(dump.machine)), whose name begins with it"]
     }
     return row
   }
@@ -57,7 +57,7 @@ package struct Target: Sendable {
   private func hint(_ machine: [UInt8]) -> String {
     guard let machines else { return "" }
     return machines.contains(machine)
-      ? ", which the destination has: it is to be started with it"
+      ? ", which the destination has: start it with this machine type"
       : ", which the destination does not have"
   }
 
@@ -67,7 +67,7 @@ package struct Target: Sendable {
       TargetReport.Row(subject: .configuration, name: name, outcome: .notCheckable(reason))
     }
     var rows = (configuration.capabilities ?? []).map {
-      row("capability \($0)", "it must be on at the destination, which no dump says")
+      row("capability \($0)", "it must be on at the destination, and a dump does not show that")
     }
     if let bits = configuration.targetPageBits {
       rows.append(row("target-page-bits \(bits)", "the destination's are not in the dump"))
@@ -93,7 +93,7 @@ package struct Target: Sendable {
       if isMapped {
         row.outcome = .notCheckable("mapped-ram does not compare sizes")
       } else if block.name.bytes.starts(with: "/rom@".utf8) {
-        row.outcome = .notCheckable("it is resized when it comes, up to a size that no dump says")
+        row.outcome = .notCheckable("it is resized on load, up to a size that a dump does not show")
       } else {
         row.outcome = .init(
           MigrationError(

@@ -45,7 +45,7 @@ package struct TargetList: Equatable, Sendable {
   ) throws(MigrationError) {
     guard !names.isEmpty else {
       throw MigrationError(
-        .targetSyntax, "the list names nothing", in: .file(file), expected: expected)
+        .targetSyntax, "the list is empty", in: .file(file), expected: expected)
     }
     self.names = names
   }

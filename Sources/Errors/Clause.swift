@@ -1,10 +1,10 @@
-/// Where a rule stands in the texts of `Formats`.
+/// The place of a rule in the documents of `Formats`.
 package struct Clause: Sendable, Hashable {
-  /// The text: "stream.md".
+  /// Name of the document: "stream.md".
   package var document: String
-  /// Number of its section: "4.3".
+  /// Number of the section: "4.3".
   package var section: String
-  /// Number in the section's list; nil when the rule is not numbered.
+  /// Number of the rule in the section's list; nil when the rule is not numbered.
   package var rule: Int?
 
   package init(_ document: String, _ section: String, rule: Int? = nil) {
@@ -36,7 +36,8 @@ extension Clause {
   }
   static func tools(_ section: String) -> Clause { Clause("tools.md", section) }
 
-  /// What takes the place of a rule about plain QEMU streams where a fork of QEMU wrote the stream.
+  /// The clause that replaces a clause about plain QEMU streams when a fork of QEMU wrote the
+  /// stream.
   package var ofDialect: Clause {
     self == .tools("4") ? Clause("dialects.md", "5") : self
   }

@@ -1,7 +1,8 @@
-/// The stable codes of everything a tool can refuse or fail at.
+/// The stable codes of all refusals and failures of the tools.
 ///
-/// A code never changes its meaning. All that is said of one is its `row`, which `Formats/errors.md`
-/// lists; a test holds the two together. The part before the first hyphen names the area.
+/// A code never changes its meaning. The facts about a code are in its `row`, which
+/// `Formats/errors.md` lists; a test holds the two together. The part before the first hyphen names
+/// the area.
 public enum ErrorCode: String, Sendable, CaseIterable {
   // The container (Formats/stream.md, "Container").
   case streamEmpty = "STREAM-EMPTY"
@@ -36,7 +37,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case ramData = "RAM-DATA"
   case ramMissing = "RAM-MISSING"
 
-  // What surrounds a QEMU stream, or comes beside it.
+  // Containers around a QEMU stream, and files that accompany it.
   case imageHeader = "IMAGE-HEADER"
   case imageFormat = "IMAGE-FORMAT"
   case imageData = "IMAGE-DATA"
@@ -47,7 +48,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case channelMethod = "CHANNEL-METHOD"
   case channelData = "CHANNEL-DATA"
 
-  // What a destination's dump says of a stream.
+  // Findings from a destination's dump about a stream.
   case targetSyntax = "TARGET-SYNTAX"
   case targetMachine = "TARGET-MACHINE"
   case targetSection = "TARGET-SECTION"
@@ -174,7 +175,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case attackNeeds = "ATTACK-NEEDS"
   case vectorSyntax = "VECTOR-SYNTAX"
 
-  // Files and this program.
+  // Files, and failures of the program itself.
   case inputOpen = "INPUT-OPEN"
   case inputKind = "INPUT-KIND"
   case outputExists = "OUTPUT-EXISTS"

@@ -1,12 +1,13 @@
-/// Why a tool refused its input or could not do its work, and at which byte.
+/// The reason why a tool refused its input or could not do its work, and the byte concerned.
 ///
-/// The one error type of all modules: `code` is stable and listed in `Formats/errors.md`, the rest
-/// tells a person what was found where. No field ever holds key material or private memory.
+/// This is the one error type of all modules. `code` is stable and listed in `Formats/errors.md`;
+/// the other fields tell a person what was found, and where. No field ever holds key material or
+/// private memory.
 public struct MigrationError: Error, Equatable, Sendable {
   public package(set) var code: ErrorCode
   /// One clause, without a full stop: "page does not authenticate".
   package var what: Wording
-  /// What the refused bytes lie in.
+  /// The part of the input that holds the refused bytes.
   public package(set) var place: Place?
   /// Offset of the refused field, in bytes from the start of the stream or file.
   public package(set) var offset: UInt64?
@@ -25,7 +26,7 @@ public struct MigrationError: Error, Equatable, Sendable {
     self.got = got
   }
 
-  /// The same, of texts that name no need.
+  /// Creates an error from plain texts, which name no needs.
   package init(
     _ code: ErrorCode, _ what: String, in place: Place? = nil, at offset: UInt64? = nil,
     expected: String? = nil, got: String? = nil
@@ -35,21 +36,23 @@ public struct MigrationError: Error, Equatable, Sendable {
       got: got.map { Wording($0) })
   }
 
-  /// Takes what breaks a rule: throws it, or notes it so that what follows is looked at too.
+  /// Receives an error for a broken rule. It either throws the error, or records it so that reading
+  /// continues.
   package typealias Refusal = (MigrationError) throws(MigrationError) -> Void
 
-  /// The refusal of all but an audit: the first broken rule ends it.
+  /// Throws the error: the first broken rule ends the reading. Used everywhere except in an audit.
   package static func refuse(_ error: MigrationError) throws(MigrationError) { throw error }
 
-  /// The same error, with what it leaves.
+  /// Returns the error with a consequence of the failure added to its text.
   package func adding(_ consequence: String) -> MigrationError {
     var copy = self
     copy.what = "\(what); \(consequence)"
     return copy
   }
 
-  /// The same error with the place named, unless a deeper layer named it already. One of a file that
-  /// could not be opened, made, read or written has none: it names the file, and its byte is the file's.
+  /// Returns the error with the place set, unless a deeper layer has set one. An error about a file
+  /// that could not be opened, made, read or written gets no place: it names the file, and its byte
+  /// offset is an offset in that file.
   package func within(_ place: Place) -> MigrationError {
     switch code.row.kind {
     case .noInput, .noOutput, .failure: return self
@@ -62,7 +65,7 @@ public struct MigrationError: Error, Equatable, Sendable {
 }
 
 extension MigrationError: CustomStringConvertible {
-  /// One line: `[CODE] what, section S, byte 0xN, expected X, got Y`.
+  /// The error as one line: `[CODE] what, section S, byte 0xN, expected X, got Y`.
   package var line: Wording {
     var line: Wording = "[\(code.rawValue)] \(what)"
     if let place { line = "\(line), section \(place)" }
@@ -72,6 +75,6 @@ extension MigrationError: CustomStringConvertible {
     return line
   }
 
-  /// The line for who has no words of his own for needs.
+  /// The line, for readers that have no spelling of their own for needs.
   public var description: String { line.description }
 }

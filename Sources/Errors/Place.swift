@@ -1,14 +1,14 @@
-/// What an error is about: a section of a stream, a file, or a part of one.
+/// The subject of an error: a section of a stream, a file, or a part of either.
 ///
-/// A name for people and for `section` in JSON. Modules add the places that are theirs.
+/// The name is for people and for the key `section` in JSON. Modules add their own places.
 public struct Place: Hashable, Sendable {
-  /// As it is shown.
+  /// The name as it is shown.
   public let name: String
 
   private init(name: String) { self.name = name }
 
   /// A section of a stream, or a record of one that has a name.
-  /// - Parameter name: as the stream spells it.
+  /// - Parameter name: the name as the stream spells it.
   package static func section(_ name: some CustomStringConvertible) -> Place {
     Place(name: name.description)
   }
@@ -16,7 +16,7 @@ public struct Place: Hashable, Sendable {
   /// A file, by its name or path.
   package static func file(_ name: String) -> Place { Place(name: name) }
 
-  /// A line of a text, counted from 1, and of which file when it is not the only one.
+  /// A line of a text, counted from 1. `file` names the file when there is more than one.
   package static func line(_ number: Int, of file: String? = nil) -> Place {
     Place(name: (file.map { $0 + " " } ?? "") + "line \(number)")
   }
@@ -31,9 +31,9 @@ extension Place {
   package static let certificates = Place(name: "certificates")
   /// A list of revoked certificates.
   package static let revocationList = Place(name: "revocation list")
-  /// A policy that reports are held against.
+  /// A policy that reports are checked against.
   package static let policy = Place(name: "policy")
-  /// The private key of a platform of the model.
+  /// The private key of a model platform.
   package static let endorsementKey = Place(name: "vcek.key")
   /// An instance file.
   package static let instance = Place(name: "instance")
@@ -51,7 +51,7 @@ extension Place {
   package static let pages = Place(name: "snp-private-pages")
   /// The section of epoch tokens.
   package static let epochs = Place(name: "snp-epochs")
-  /// The section that says how a machine's devices travel.
+  /// The section that records how a machine's devices are transferred.
   package static let machine = Place(name: "snp-machine")
   /// The section that ends a migration.
   package static let commit = Place(name: "snp-commit")
@@ -59,9 +59,9 @@ extension Place {
   package static let seal = Place(name: "seal")
   /// The machine state of a guest at rest.
   package static let machineState = Place(name: "machine state")
-  /// A stream within a stream, as postcopy sends it.
+  /// A stream within a stream, as postcopy migration sends it.
   package static let `package` = Place(name: "packaged")
-  /// The size of a target's pages, in the configuration.
+  /// The page size of a target, in the configuration.
   package static let targetPageBits = Place(name: "configuration/target-page-bits")
   /// QEMU's section of a vCPU.
   package static let cpu = Place(name: "cpu")

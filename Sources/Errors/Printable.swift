@@ -1,4 +1,4 @@
-/// Foreign text cut and cleaned for a message.
+/// Shortens text from an input and escapes its control characters, for use in a message.
 package func printable(_ text: some StringProtocol) -> String {
   var shown = ""
   for scalar in text.unicodeScalars.prefix(60) {

@@ -1,29 +1,29 @@
-/// What a caller can give or allow, so that what is refused now is done.
+/// Something that a caller can supply or permit, so that an operation that was refused succeeds.
 ///
-/// Messages name it by this. How it is given is the business of whoever shows the message: a tool
-/// spells it as its option.
+/// Messages name a need by its case. The code that shows the message chooses the spelling: a tool
+/// shows the option that supplies the need.
 public enum Need: String, Sendable, CaseIterable {
   case abort = "an abort"
   case below4G = "the memory below 4 GiB"
   case channel = "a multifd channel"
-  case commands = "leave to run commands"
+  case commands = "permission to run commands"
   case features = "SEV features"
-  case incomplete = "leave for what is incomplete"
+  case incomplete = "permission for an incomplete stream"
   case instance = "an instance"
   case length = "the stream's length"
   case machine = "the machine type"
-  case notRAM = "a block that is no memory"
+  case notRAM = "a block that is not guest memory"
   case offer = "an offer"
   case offset = "the stream's offset"
-  case oneWay = "leave for a source without proof"
+  case oneWay = "permission for a source without proof"
   case output = "an output"
   case program = "another program"
   case ram = "a block's place"
-  case replacing = "leave to replace it"
+  case replacing = "permission to replace it"
   case revocation = "a revocation list"
   case second = "a second stream"
   case seed = "a seed"
-  case seeded = "leave for keys from a seed"
+  case seeded = "permission for keys from a seed"
   case snapshot = "a snapshot"
   case source = "the source's instance"
   case target = "a destination's dump"
@@ -34,14 +34,14 @@ public enum Need: String, Sendable, CaseIterable {
   case vmsa = "a VMSA page"
 }
 
-/// A text for people that names needs, which are spelled only when it is shown.
+/// A text for people in which needs can be named; their spelling is chosen when the text is shown.
 package struct Wording: Sendable, Hashable {
   fileprivate enum Piece: Sendable, Hashable {
     case text(String)
     case need(Need)
   }
 
-  /// No two texts stand side by side: one wording has one form.
+  /// No two pieces of text are adjacent, so that equal wordings compare equal.
   private var pieces: [Piece] = []
 
   public init(_ text: some StringProtocol) { append(.text(String(text))) }
@@ -57,7 +57,7 @@ package struct Wording: Sendable, Hashable {
     pieces.append(piece)
   }
 
-  /// The text, with each need as `spell` has it.
+  /// The text, with each need replaced by the result of `spell`.
   public func spelled(_ spell: (Need) -> String) -> String {
     pieces.reduce(into: "") { text, piece in
       switch piece {
@@ -73,7 +73,7 @@ package struct Wording: Sendable, Hashable {
 }
 
 extension Wording: CustomStringConvertible {
-  /// The text for who has no words of his own for needs.
+  /// The text, for readers that have no spelling of their own for needs.
   package var description: String { spelled(\.rawValue) }
 }
 

@@ -1,15 +1,15 @@
 package import Guest
 package import SEVSNP
 
-/// What a raw image or QEMU stream does not say of its guest.
+/// Facts about the guest that a raw image or QEMU stream does not contain.
 package struct ImportAdditions {
   package var machine: String?
   package var below4G: UInt64?
   package var privateRanges = GPARangeSet()
-  /// Where RAM blocks of a stream lie, and which are no memory of the guest.
+  /// Addresses of the stream's RAM blocks, and the blocks that are not guest memory.
   package var places: [RAMPlace] = []
   package var notRAM: [String] = []
-  /// Nil to take those of the stream.
+  /// vCPU states to use; nil to take those of the stream.
   package var vcpus: [VCPUState]?
   package var services: [ServiceState] = []
 

@@ -5,7 +5,7 @@ internal import QEMUStream
 internal import Wire
 
 extension MachineRecorder {
-  /// What the machine's CMOS says of its memory; nil without a section of its clock chip.
+  /// The memory sizes in the machine's CMOS; nil when the stream has no section of the clock chip.
   /// - Throws: `SECTION-LENGTH` when the section is too short to hold the CMOS.
   func cmosMemory() throws(MigrationError) -> CMOSMemory? {
     guard let section = sections.first(where: { $0.header.name == "mc146818rtc" }) else {
@@ -20,8 +20,8 @@ extension MachineRecorder {
     return CMOSMemory(section.body.span)
   }
 
-  /// The virtio-mem devices by path, and what their sections say of their memory.
-  /// - Parameter blocks: all of the stream.
+  /// The virtio-mem devices by path, with the memory ranges from their sections.
+  /// - Parameter blocks: all RAM blocks of the stream.
   func memoryDevices(_ blocks: [Guest.RAMBlock]) -> [String: MemoryDevice] {
     var found = PluggedSections()
     for section in sections {

@@ -8,11 +8,11 @@ internal import SEVSNP
 internal import SVSM
 package import Threads
 
-/// Makes a guest of a plain QEMU stream.
+/// Makes a guest from a plain QEMU stream.
 ///
-/// Pages go to its memory as they come. The vCPUs are read at the end, when the VM description is
-/// known that names their fields. All other sections are kept as they are: with them the stream can be
-/// written again.
+/// Pages are written to the guest's memory as they are read. The vCPUs are decoded at the end, when
+/// the VM description that names their fields is known. All other sections are kept as they are, so
+/// that the stream can be written again.
 package final class QEMUImport {
 
   private let input: QEMUInput
@@ -21,7 +21,7 @@ package final class QEMUImport {
   private let crew: WorkCrew
   private var blocks: [Guest.RAMBlock] = []
   private var machine = MachineRecorder()
-  /// Zero bytes that followed the stream; known after `run`.
+  /// Zero bytes after the stream; set by `run`.
   package private(set) var padding: UInt64 = 0
 
   /// - Parameter crew: the threads that read and write.
@@ -32,15 +32,16 @@ package final class QEMUImport {
     assembly = RAMAssembly(channels: input.channels, file: input.positions)
   }
 
-  /// Makes the guest's memory, all zero, of blocks of these sizes.
+  /// Makes the guest's memory, filled with zeros, with RAM blocks of these sizes in bytes.
   package typealias MakeMemory = ([UInt64]) throws(MigrationError) -> any GuestMemoryOutput
 
   /// - Parameters:
-  ///   - memory: makes what the pages are written to.
-  ///   - progress: told the bytes of the stream that are read.
-  /// - Throws: what is wrong with the stream; `STREAM-KIND` for an SNP stream; `RAM-MISSING` when a
-  ///   page never came; `IMAGE-PARTIAL` for an image that libvirt did not finish;
-  ///   `STREAM-CONFIGURATION` when nothing names the machine; what making and writing memory throws.
+  ///   - memory: makes the memory to which the pages are written.
+  ///   - progress: called with the number of bytes of the stream that have been read.
+  /// - Throws: errors of the stream; `STREAM-KIND` for an SNP stream; `RAM-MISSING` when a page is
+  ///   not in the stream; `IMAGE-PARTIAL` for an image that libvirt did not finish;
+  ///   `STREAM-CONFIGURATION` when nothing names the machine; the errors of making and writing
+  ///   memory.
   package func run(
     memory: MakeMemory, progress: (UInt64) -> Void
   ) throws(MigrationError) -> GuestDescription {
@@ -118,7 +119,7 @@ package final class QEMUImport {
       ram, of: reader.configuration, into: GuestRAM(try memory(blocks.map(\.size))), crew: crew)
   }
 
-  /// Refuses a machine whose pages are not a guest's.
+  /// Refuses a machine whose page size is not that of a guest (4096 bytes).
   /// - Throws: `STREAM-CONFIGURATION`.
   private func requirePages(of ram: RAMDecoder, at offset: UInt64) throws(MigrationError) {
     guard ram.page == .x86 else {
@@ -192,7 +193,7 @@ package final class QEMUImport {
       services: additions.services)
   }
 
-  /// What the stream and the user say of where memory lies.
+  /// The positions of RAM blocks in guest-physical memory, from the stream and from the options.
   private func placement(_ name: String) throws(MigrationError) -> RAMPlacement {
     var placement = RAMPlacement(machine: name)
     placement.below4G = additions.below4G

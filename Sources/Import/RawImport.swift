@@ -2,7 +2,7 @@ package import Errors
 package import Guest
 internal import Wire
 
-/// Makes a bundle of a raw memory image.
+/// Makes a guest bundle from a raw memory image.
 package struct RawImport {
   /// Bytes read at once.
   private static let batchSize = 1 << 20
@@ -15,8 +15,8 @@ package struct RawImport {
     self.additions = additions
   }
 
-  /// - Parameter progress: told the bytes of memory done.
-  /// - Throws: what opening a raw image and writing a bundle throw.
+  /// - Parameter progress: called with the number of bytes of memory that are done.
+  /// - Throws: the errors of opening a raw image and of writing a bundle.
   package func run(
     into writer: GuestWriter, progress: (UInt64) -> Void
   ) throws(MigrationError) -> GuestDescription {
@@ -48,7 +48,7 @@ package struct RawImport {
     return reader.description
   }
 
-  /// Writes the pages of the buffer that are not zero, side by side at once.
+  /// Writes the pages of the buffer that are not zero; adjacent pages are written by one call.
   private func write(
     _ buffer: PageBuffer, _ count: Int, at offset: UInt64, to memory: GuestBundleMemory
   ) throws(MigrationError) {

@@ -5,30 +5,32 @@ internal import Import
 internal import QEMUStream
 internal import Wire
 
-/// What hashes the RAM blocks of a stream whose pages are written to it.
+/// Hashes the RAM blocks of a stream, whose pages are written to it.
 protocol BlockHasher: RAMStore {
-  /// Hashes all `length` bytes of a block, all of whose pages were written or are zero. To be called for
-  /// the blocks in their order.
+  /// Hashes all `length` bytes of a block. All of its pages have been written or are zero. The blocks must
+  /// be hashed in their order.
   /// - Throws: `IO-READ`, `CRYPTOGRAPHY`.
   func hash(block: Int, length: UInt64) throws(MigrationError) -> BlockHash
 }
 
-/// The hash of a block, as long as the guest is not mostly made of zeros that nothing stores.
+/// The hash of a RAM block, unless the blocks consist mostly of zeros that are not stored.
 ///
-/// To hash zeros takes as long as to hash anything else, and a file of a few KiB can be terabytes of them.
+/// Hashing a hole takes as long as hashing stored bytes, and a file of a few KiB can have terabytes
+/// of holes.
 enum BlockHash: Equatable {
-  /// Bytes of zeros that are hashed of a guest without their being stored.
+  /// Most bytes of holes that are hashed, over all blocks.
   static let zeroLimit: UInt64 = 64 << 30
 
-  /// SHA-256.
+  /// The SHA-256 hash.
   case hash([UInt8])
-  /// So many of its bytes are zeros that nothing stores: more than are hashed.
+  /// The block is not hashed: this number of its bytes lies in holes, which is more than the limit.
   case zeros(UInt64)
 }
 
-/// Hashes blocks when all of their pages have come, in whatever order: keeps them in a file.
+/// Stores the pages of all blocks in a file, and hashes the blocks when all pages have been written. The
+/// pages may be written in any order.
 final class StoredBlocks: BlockHasher {
-  /// Bytes that are read or hashed at once.
+  /// Bytes that are read or hashed by one call.
   private static let pieceSize = 256 << 10
 
   private let memory: TemporaryMemory
@@ -71,7 +73,7 @@ final class StoredBlocks: BlockHasher {
     return .hash(try digest.finish())
   }
 
-  /// Calls `body` for each part of a block that is stored or not, in order.
+  /// Calls `body` for each stored part and each hole of a block, in order.
   private func forEachStretch(
     of block: Int, _ length: UInt64,
     _ body: (Range<UInt64>, _ isStored: Bool) throws(MigrationError) -> Void

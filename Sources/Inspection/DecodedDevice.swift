@@ -1,18 +1,18 @@
 package import Errors
 package import QEMUStream
 
-/// A section's body, its fields named by the VM description.
+/// A section's body with its fields named by the VM description.
 package struct DecodedDevice {
   package var name: String
   package var instance: UInt32
-  /// Of the body in the stream.
+  /// Stream offset of the body.
   package var offset: UInt64
   package var body: [UInt8]
-  /// The values, or why they cannot be named.
+  /// The values, or the reason why they cannot be decoded.
   package var state: Result<DeviceState, MigrationError>
 
-  /// Names the values of every body that was kept, in stream order, one at a time: what they are told in
-  /// may be much longer than they.
+  /// Decodes every body that was kept, in stream order and one at a time, since the decoded values
+  /// may take far more memory than the bodies.
   package struct Decoding {
     private let entries: [KeptBodies.Entry]
     private let described: DescribedSections?

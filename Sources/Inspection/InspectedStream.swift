@@ -7,31 +7,32 @@ package import QEMUStream
 package import SVSM
 internal import Wire
 
-/// What an inspection looks for beyond the overview.
+/// The parts of a stream to collect beyond the overview.
 package struct InspectionOptions {
-  /// One line for each part of a section instead of one for all that follow each other.
+  /// Lists each part of a section separately, instead of one line for consecutive parts.
   package var showsEveryPart = false
   /// Keeps the bodies of sections that the VM description can decode.
   package var keepsBodies = false
-  /// A guest-physical address, page-aligned, of which all is kept that is known.
+  /// A guest-physical address, page-aligned, of which all records are kept.
   package var page: UInt64?
-  /// Puts the RAM of a plain QEMU stream together and hashes it.
+  /// Restores the RAM of a plain QEMU stream and hashes it.
   package var hashesRAM = false
 
   package init() {}
 }
 
-/// What was put together of one RAM block.
+/// The restored content of one RAM block.
 package struct BlockMemory {
-  /// SHA-256 of all of it; nil when pages are missing, or it is not hashed.
+  /// SHA-256 of the whole block; nil when pages are missing, or the block is not hashed.
   package var hash: [UInt8]?
-  /// Pages that never came.
+  /// Pages that are not in the stream.
   package var missingPages: UInt64
-  /// Bytes of zeros that nothing stores, where they are more than are hashed; else 0.
+  /// Bytes of the block that lie in holes, when they are more than are hashed; else 0.
   package var unhashedZeros: UInt64 = 0
 }
 
-/// Everything an inspection found in a stream, up to its end or to the place where it is refused.
+/// The findings of an inspection, up to the stream's end or to the place where the stream is
+/// refused.
 package struct InspectedStream {
   package let kind: StreamKind
   /// Nil in a stream without a configuration section.
@@ -56,37 +57,38 @@ package struct InspectedStream {
   package var bodies = KeptBodies()
   package var commands: [StreamCommand] = []
   package var page: PageFacts?
-  /// What the destination's keys opened; only once the commit was good.
+  /// The state decrypted with the destination's keys; set only after the commit has authenticated.
   package var state: RestoredState?
   /// Why the inspection ended early; nil when the stream was read to its end.
   package var refusal: MigrationError?
-  /// In place of a refusal: why the stream is not whole, where that was allowed.
+  /// The reason why the stream is incomplete, where an incomplete stream was allowed. Replaces
+  /// `refusal`.
   package var shortfall: MigrationError?
 
-  // Of plain QEMU streams.
+  // Of plain QEMU streams:
 
-  /// Where the stream begins in its file.
+  /// Offset in the file at which the stream begins.
   package var streamStart: UInt64 = 0
-  /// The header of the libvirt image it was in.
+  /// The header of the libvirt image that holds the stream.
   package var image: LibvirtImage?
-  /// How the file it was in is packed.
+  /// The format in which the file is packed.
   package var packing: Packing?
-  /// The snapshot of a qcow2 image whose VM state it is.
+  /// The snapshot of a qcow2 image whose VM state is the stream.
   package var snapshot: QCow2Snapshot?
   /// Zero bytes that follow the stream.
   package var padding: UInt64 = 0
-  /// Bytes of the file that were not looked at, since the stream's length was given.
+  /// Bytes of the file that were not read, because the stream's length was given.
   package var rest: UInt64?
   /// Whether sections end with a footer; nil when none has ended.
   package var hasFooters: Bool?
-  /// What there is of a confidential guest, where a fork of QEMU wrote the stream.
+  /// The facts about a confidential guest, if a fork of QEMU wrote the stream.
   package var confidential: ConfidentialFacts?
-  /// What was put together of each block; empty unless it was asked for.
+  /// The restored content of each block; empty unless it was requested.
   package var memory: [BlockMemory] = []
   package var channels: [MultifdChannel] = []
-  /// Sections but `ram` that the VM description does not describe.
+  /// Sections other than `ram` that the VM description does not describe.
   package var undescribed: [SectionKey] = []
-  /// The first section whose end nothing tells: from there on nothing was read.
+  /// The first section whose end cannot be determined. Nothing after its header was read.
   package var unread: SectionHeader?
 
   package init(_ kind: StreamKind, options: InspectionOptions) {
@@ -95,8 +97,8 @@ package struct InspectedStream {
     page = options.page.map { PageFacts(gpa: $0) }
   }
 
-  /// Ends what is open: the last section and the last runs.
-  /// - Parameter offset: bytes that were read.
+  /// Closes the open section and the open runs.
+  /// - Parameter offset: number of bytes that were read.
   package mutating func close(at offset: UInt64) {
     size = offset
     sections.cut(at: offset)
@@ -110,20 +112,20 @@ package struct InspectedStream {
 package struct KeptBodies {
   package struct Entry {
     package var header: SectionHeader
-    /// Of the body.
+    /// Stream offset of the body.
     package var offset: UInt64
     package var body: [UInt8]
   }
 
-  /// Bytes kept at most, all bodies together.
+  /// Most bytes kept, over all bodies.
   package static let limit = 32 << 20
-  /// Bytes of a body that is kept: as JSON it takes three times as many.
+  /// Largest body that is kept, in bytes: its JSON takes three times as many.
   package static let bodyLimit = 2 << 20
 
   package private(set) var entries: [Entry] = []
-  /// Bodies that are too long, or came after the limit.
+  /// Number of bodies that were not kept: too long, or found after the limit was reached.
   package private(set) var omitted = 0
-  /// Bytes of all that are kept.
+  /// Bytes of all bodies that are kept.
   package private(set) var size = 0
 
   package mutating func keep(_ header: SectionHeader, at offset: UInt64, _ body: Span<UInt8>) {
@@ -136,12 +138,12 @@ package struct KeptBodies {
   }
 }
 
-/// All that is known of one page of guest-physical memory.
+/// The records of one page of guest-physical memory.
 package struct PageFacts {
   /// A record of the private pages section.
   package struct PrivateRecord {
     package var metadata: PageMetadata
-    /// Where the record begins in the stream.
+    /// Stream offset of the record.
     package var offset: UInt64
     package var tag: [UInt8]
     /// SHA-256 of the 4096 bytes of ciphertext.
@@ -150,28 +152,28 @@ package struct PageFacts {
 
   /// A record of the `ram` section.
   package struct SharedRecord {
-    /// Where the page's content, or what follows its record, stands in the stream.
+    /// Stream offset of the page's content, or of the first byte after its record.
     package var offset: UInt64
     /// Nil for a zero page.
     package var content: [UInt8]?
   }
 
   package let gpa: UInt64
-  /// Block and offset that back the page.
+  /// RAM block and offset that back the page.
   package var place: (block: Int, offset: UInt64)?
   package var privateRecords: [PrivateRecord] = []
   package var sharedRecords: [SharedRecord] = []
-  /// What the last record of the private page does, kept or not.
+  /// The operation of the last record of the private page, including records that were not kept.
   package private(set) var lastOperation: PageMetadata.Operation?
-  /// The last record of the page's shared memory, kept or not.
+  /// The last record of the page's shared memory, including records that were not kept.
   package private(set) var lastShared: SharedRecord?
-  /// Records beyond those kept.
+  /// Number of records that were not kept.
   package var omitted = 0
-  /// The page's last content, decrypted with the destination's keys; nil without them, and after a
-  /// cancel.
+  /// The last content of the page, decrypted with the destination's keys; nil without the keys, and
+  /// after the page was cancelled.
   package var plaintext: [UInt8]?
 
-  /// Records of either kind that are kept.
+  /// Most records kept, of each kind.
   package static let recordLimit = 256
 
   package init(gpa: UInt64) { self.gpa = gpa }

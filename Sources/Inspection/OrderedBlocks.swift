@@ -3,15 +3,15 @@ internal import Errors
 internal import QEMUStream
 internal import Wire
 
-/// Hashes blocks while their pages come, and keeps none of them. The pages of each block must come in order
-/// and once, as a guest that does not run is saved.
+/// Hashes blocks while their pages are written, and keeps no page. The pages of each block must be written
+/// in order and only once, as in the stream of a guest that is paused.
 final class OrderedBlocks: BlockHasher {
-  /// What was hashed of a block.
+  /// The part of a block that has been hashed.
   private final class Progress {
     private var digest: SHA256
-    /// Where the next page may begin.
+    /// Offset of its end: the least offset of the next page.
     private(set) var end: UInt64 = 0
-    /// Bytes before it that did not come: zeros.
+    /// Bytes in it that were not written: zeros.
     private(set) var zeros: UInt64 = 0
 
     init(_: Void = ()) throws(MigrationError) { digest = try SHA256() }
@@ -23,7 +23,7 @@ final class OrderedBlocks: BlockHasher {
       end += gap + UInt64(bytes.count)
     }
 
-    /// The hash of what came and of `rest` zeros after it.
+    /// The hash of this part and of `rest` zeros after it.
     func finish(rest: UInt64) throws(MigrationError) -> [UInt8] {
       try digest.update(zeros: rest)
       return try digest.finish()
@@ -31,10 +31,10 @@ final class OrderedBlocks: BlockHasher {
   }
 
   private let blocks: [Progress]
-  /// Zeros that may still be hashed among pages.
+  /// Number of zeros between pages that may still be hashed.
   private var gapsLeft = BlockHash.zeroLimit
   private var zerosLeft = BlockHash.zeroLimit
-  /// Whether pages came as they must so far. If not, nothing is hashed.
+  /// Whether all pages so far were in order. If not, there are no hashes.
   private(set) var isInOrder = true
 
   init(count: Int) throws(MigrationError) {
@@ -43,7 +43,7 @@ final class OrderedBlocks: BlockHasher {
     self.blocks = blocks
   }
 
-  /// - Throws: `RAM-OFFSET` when pages do not come in order; `CRYPTOGRAPHY`.
+  /// - Throws: `RAM-OFFSET` when a page is not in order; `CRYPTOGRAPHY`.
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError) {
     let end = blocks[block].end
     guard offset >= end, offset - end <= gapsLeft else { throw outOfOrder(at: offset) }
@@ -51,7 +51,7 @@ final class OrderedBlocks: BlockHasher {
     try blocks[block].hash(gap: offset - end, bytes)
   }
 
-  /// A delta needs what came before, which is not kept.
+  /// Only an XBZRLE delta needs earlier content, which is not kept.
   /// - Throws: `RAM-OFFSET`, always.
   func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
@@ -69,6 +69,6 @@ final class OrderedBlocks: BlockHasher {
 
   private func outOfOrder(at offset: UInt64) -> MigrationError {
     isInOrder = false
-    return MigrationError(.ramOffset, "pages do not come in order", at: offset)
+    return MigrationError(.ramOffset, "pages are not in order", at: offset)
   }
 }

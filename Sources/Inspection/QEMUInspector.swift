@@ -6,9 +6,10 @@ internal import SVSM
 package import Threads
 internal import Wire
 
-/// Walks a plain QEMU stream and collects what is in it.
+/// Reads a plain QEMU stream and collects its contents.
 ///
-/// An object, since pages are counted while the channels that bring them are read.
+/// The inspector is a class because pages are counted while the channels that deliver them are
+/// read.
 package final class QEMUInspector {
   private let input: QEMUInput
   private var reader: QEMUStreamReader
@@ -17,18 +18,19 @@ package final class QEMUInspector {
   private let pages = PageCounter()
   private let assembly: RAMAssembly
   private let crew: WorkCrew
-  /// Whether RAM is hashed while it comes.
+  /// Whether RAM is hashed while it is read.
   private let hashesInOrder: Bool
   private var hasher: (any BlockHasher)?
 
-  /// Inspects a stream to its end, or to what is refused.
+  /// Inspects a stream to its end, or to the place where it is refused.
   ///
-  /// RAM is hashed while it comes, if its pages come in order and the stream can be read again when they do
-  /// not: then, and otherwise at once, RAM is put together in a file first.
+  /// RAM is hashed while it is read, provided that its pages are in order. If they are not, the stream is
+  /// read again and its RAM is assembled in a file; a stream that can be read only once is handled that
+  /// way from the start.
   /// - Parameters:
-  ///   - again: opens the stream anew; nil when it can be read once only.
+  ///   - again: opens the stream anew; nil when it can be read only once.
   ///   - crew: the threads that read and hash.
-  ///   - progress: told how many bytes are read.
+  ///   - progress: called with the number of bytes that have been read.
   package static func inspect(
     _ input: QEMUInput, again: (() throws(MigrationError) -> QEMUInput)?,
     options: InspectionOptions, crew: WorkCrew, progress: (UInt64) -> Void
@@ -51,7 +53,7 @@ package final class QEMUInspector {
     found = InspectedStream(.qemu, options: options)
     found.image = input.image
     (found.packing, found.snapshot, found.rest) = (input.packing, input.snapshot, input.rest)
-    // Nothing is judged here.
+    // Broken rules are ignored: an inspection does not judge.
     reader.readDialects { _ in }
     let pages = pages
     assembly = RAMAssembly(channels: input.channels, file: input.positions) { page, count, isZero in
@@ -133,7 +135,7 @@ package final class QEMUInspector {
     found.bodies.keep(header, at: input.offset, input.bytes.extracting(first: size))
   }
 
-  /// Sections that were passed over: nothing describes them.
+  /// Sections that nothing describes.
   private func undescribed() -> [SectionKey] {
     let described = (found.description ?? reader.description).map(DescribedSections.init)
     var seen: Set<SectionKey> = []
@@ -167,7 +169,7 @@ package final class QEMUInspector {
       expected: "a plain QEMU stream for --ram-hashes", got: dialect.rawValue)
   }
 
-  /// Hashes what is put together: blocks all of whose pages came.
+  /// Hashes the restored blocks that miss no page.
   private func hash() throws(MigrationError) {
     guard let hasher, reader.confidential?.facts.dialect == nil else { return }
     try assembly.flush()
@@ -184,7 +186,7 @@ package final class QEMUInspector {
   }
 }
 
-/// Pages as they come.
+/// Collects the page records as they are read.
 private final class PageCounter {
   var found = SharedPages()
 }

@@ -5,12 +5,13 @@ package import SEVSNP
 package import SVSM
 internal import Wire
 
-/// Opens a stream with the keys of its destination, record by record as a load would, and restores
+/// Decrypts a stream with the keys of its destination, record by record like a load, but restores
 /// nothing.
 ///
-/// An object, since records are opened while the reader that holds their bytes is borrowed.
+/// The rehearsal is a class because records are opened while the reader that holds their bytes is
+/// borrowed.
 package final class Rehearsal {
-  /// What opens a stream: its destination, and whom it believes.
+  /// The destination's instance and the trust anchors with which a stream is opened.
   package struct Keys {
     package var instance: SVSMInstance
     package var anchors: [TrustAnchor]
@@ -21,17 +22,19 @@ package final class Rehearsal {
   }
 
   private var svsm: DestinationSVSM
-  /// Takes each decrypted page in turn.
+  /// Receives each decrypted page.
   private let pages: PageImport
 
-  /// - Throws: what a destination refuses: a session for another one, a source without proof.
+  /// - Throws: the errors with which a destination refuses transfer data, such as those of a
+  ///   session for another destination.
   package init(_ keys: Keys, _ data: TransferData, at offset: UInt64) throws(MigrationError) {
     var options = DestinationSVSM.Options()
     options.acceptsOneWay = true
     options.acceptsSeeded = true
     options.isRehearsal = true
-    // Looking into a stream that is kept for long is no decision that dates matter to: the time
-    // is that at which the youngest of the source's certificates was issued.
+    // A stored stream may be inspected long after it was written, and no decision depends on the
+    // current date. Certificates are therefore checked at the time when the source's newest
+    // certificate was issued.
     let certificates =
       data.flags.contains(.mutual)
       ? try CertificateTable(data.certificates).certificates() : []
@@ -43,13 +46,13 @@ package final class Rehearsal {
     self.svsm = svsm
   }
 
-  /// Opens a page record; `page` has its content then.
+  /// Opens a page record; `page` then returns the content.
   package func open(page record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
     pages.open(record, stride: record.count, count: 1)
     _ = try svsm.processPage(0, of: pages, at: offset)
   }
 
-  /// The page opened last.
+  /// The content of the page that was opened last.
   package var page: [UInt8] {
     let pages = self.pages
     return Array(copying: pages.contents)
@@ -65,7 +68,7 @@ package final class Rehearsal {
     try svsm.processFinalState(record, in: place, at: offset)
   }
 
-  /// - Returns: what a load would restore.
+  /// - Returns: the state that a load would restore.
   package func open(
     commit record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) -> RestoredState {

@@ -2,14 +2,14 @@ package import QEMUStream
 package import SEVSNP
 package import SVSM
 
-/// A list that keeps what it can hold and counts the rest: what a tool shows must not cost memory
-/// by what a stream says.
+/// A list that keeps a limited number of elements and counts the others, so that the memory used
+/// does not depend on numbers in a stream.
 package struct BoundedList<Element> {
-  /// Elements kept at most.
+  /// Most elements kept.
   package static var limit: Int { 1 << 17 }
 
   package private(set) var elements: [Element] = []
-  /// Elements that came after the list was full.
+  /// Elements that were appended after the list was full.
   package private(set) var omitted: UInt64 = 0
 
   package mutating func append(_ element: Element) {
@@ -19,7 +19,7 @@ package struct BoundedList<Element> {
   package var count: UInt64 { UInt64(elements.count) + omitted }
 }
 
-/// Page records that follow each other in a stream and in the guest's memory, alike in all else.
+/// Consecutive page records of consecutive pages, equal in all other fields.
 package struct PrivateRun: Equatable {
   package var gpa: UInt64
   package var pages: UInt64
@@ -37,7 +37,8 @@ package struct PrivateRun: Equatable {
     permissions = page.permissions
   }
 
-  /// Takes in the next record, if it continues this run.
+  /// Extends the run by the next record, if the record continues it.
+  /// - Returns: whether the record continues the run.
   package mutating func join(_ page: PageMetadata) -> Bool {
     guard page.gpa == gpa &+ pages &* 4096, page.epoch == epoch, page.operation == operation,
       page.size == size, page.permissions == permissions
@@ -47,7 +48,7 @@ package struct PrivateRun: Equatable {
   }
 }
 
-/// Page records of the private pages section, joined as they come.
+/// Page records of the private pages section, joined into runs as they are read.
 package struct PrivatePages {
   package private(set) var runs = BoundedList<PrivateRun>()
   package private(set) var counts = PageCounts()
@@ -60,40 +61,40 @@ package struct PrivatePages {
     open = PrivateRun(page)
   }
 
-  /// Puts the last run into the list.
+  /// Appends the open run to the list.
   package mutating func close() {
     if let open { runs.append(open) }
     open = nil
   }
 
-  /// Pages that are exported and not withdrawn, as far as operations tell.
+  /// Pages that are exported and not cancelled, counted from the records' operations.
   package var pages: UInt64 {
     counts.migrated > counts.cancelled ? counts.migrated - counts.cancelled : 0
   }
 }
 
-/// Records of shared memory that follow each other in one block.
+/// Consecutive records of shared memory in one block.
 package struct SharedRun: Equatable {
   package var block: Int
   package var offset: UInt64
-  /// Pages that came with content, in whatever form.
+  /// Pages with content, in any encoding.
   package var content: UInt64 = 0
-  /// Pages that came as zero.
+  /// Pages that are sent as zero.
   package var zero: UInt64 = 0
 
   package var pages: UInt64 { content + zero }
 }
 
-/// Records of `ram` sections, joined as they come.
+/// Records of `ram` sections, joined into runs as they are read.
 package struct SharedPages {
   package private(set) var runs = BoundedList<SharedRun>()
   package private(set) var content: UInt64 = 0
   package private(set) var zero: UInt64 = 0
-  /// What is counted.
+  /// Size of the pages that are counted.
   package var page = TargetPage.x86
   private var open: SharedRun?
 
-  /// Takes in `count` pages from one on.
+  /// Notes `count` consecutive pages, of which `place` is the first.
   package mutating func note(_ place: RAMPage, count: UInt64 = 1, isZero: Bool) {
     if isZero { zero += count } else { content += count }
     let follows = open.map {
@@ -106,40 +107,40 @@ package struct SharedPages {
     if isZero { open?.zero += count } else { open?.content += count }
   }
 
-  /// Puts the last run into the list.
+  /// Appends the open run to the list.
   package mutating func close() {
     if let open { runs.append(open) }
     open = nil
   }
 }
 
-/// One section, or several parts of one that follow each other.
+/// One section, or several consecutive parts of one section.
 package struct SectionLine {
   package var header: SectionHeader
   /// Stream offset of the first body.
   package var bodyOffset: UInt64
   /// Bytes of all bodies.
   package var size: UInt64 = 0
-  /// Sections the line stands for.
+  /// Number of sections that the line stands for.
   package var count: UInt64 = 1
-  /// Whether the stream was refused before anything behind the section was read: then `size` is what
-  /// was read behind its header.
+  /// Whether the stream was refused before anything after the section was read. `size` is then the
+  /// number of bytes read after the section's header.
   package var isCut = false
 }
 
-/// The sections of a stream in order; consecutive parts of one section are one line unless wanted
-/// one by one.
+/// The sections of a stream in order. Consecutive parts of one section are one line, unless each
+/// part is requested.
 package struct SectionList {
   package private(set) var lines = BoundedList<SectionLine>()
   private let joinsParts: Bool
   private var line: SectionLine?
-  /// The section whose end is still to come.
+  /// The section whose end has not been read.
   private var current: SectionHeader?
   private var bodyOffset: UInt64 = 0
 
   package init(joinsParts: Bool) { self.joinsParts = joinsParts }
 
-  /// Whether the section that begins at `offset` was noted.
+  /// Whether the section noted last begins at `offset`.
   package func isCurrent(_ offset: UInt64) -> Bool { current?.offset == offset }
 
   package mutating func begin(_ header: SectionHeader) {
@@ -147,8 +148,8 @@ package struct SectionList {
     bodyOffset = header.offset &+ SectionList.headerSize(header)
   }
 
-  /// The part that was begun is the first of `count` parts of one section and one size, `stride` bytes
-  /// from one to the next.
+  /// Notes that the part noted last is the first of `count` parts of the same section and size,
+  /// which lie `stride` bytes apart.
   package mutating func beginFollowing(_ count: Int, stride: UInt64) {
     guard count > 1, var header = current else { return }
     let first = header.offset
@@ -168,8 +169,10 @@ package struct SectionList {
     }
   }
 
-  /// The section that was begun ends, its footer behind it.
-  /// - Parameter end: stream offset of the next record.
+  /// Closes the section noted last. Its footer lies directly before `end`.
+  /// - Parameters:
+  ///   - end: stream offset of the next record.
+  ///   - footer: size of the footer in bytes.
   package mutating func end(at end: UInt64, footer: UInt64 = 5) {
     guard let header = current else { return }
     current = nil
@@ -183,7 +186,7 @@ package struct SectionList {
     line = SectionLine(header: header, bodyOffset: bodyOffset, size: size)
   }
 
-  /// The stream is refused at `place`: the section that was begun, if any, stays open.
+  /// Closes the section noted last, if it is open, as cut: the stream is refused at offset `place`.
   package mutating func cut(at place: UInt64) {
     guard let header = current else { return }
     current = nil
@@ -192,7 +195,7 @@ package struct SectionList {
     line = SectionLine(header: header, bodyOffset: bodyOffset, size: size, isCut: true)
   }
 
-  /// Puts the last line into the list.
+  /// Appends the open line to the list.
   package mutating func close() {
     if let line { lines.append(line) }
     line = nil

@@ -7,11 +7,11 @@ package import QEMUStream
 internal import SVSM
 internal import Wire
 
-/// Walks an SNP stream and collects what is in it.
+/// Reads an SNP stream and collects its contents.
 ///
-/// Without keys nothing is hashed and nothing judged beyond what the reader refuses; memory does not
-/// grow with the guest. With the destination's keys the stream is rehearsed, so that what is shown
-/// of the final state is authentic.
+/// Without keys nothing is hashed, and nothing is judged beyond the checks of the reader; memory
+/// use does not depend on the size of the guest. With the destination's keys the stream is
+/// decrypted and authenticated as in a load, so that the final state that is shown is authentic.
 package struct SNPInspector: ~Copyable {
   private var reader: SNPStreamReader
   private let collector: Collector
@@ -23,8 +23,8 @@ package struct SNPInspector: ~Copyable {
     collector = Collector(options, keys)
   }
 
-  /// Reads to the end, or to what is refused.
-  /// - Parameter progress: told how many bytes are read.
+  /// Reads to the stream's end, or to the place where the stream is refused.
+  /// - Parameter progress: called with the number of bytes that have been read.
   package consuming func inspect(progress: (UInt64) -> Void) -> InspectedStream {
     do throws(MigrationError) {
       while try step() { progress(reader.offset) }
@@ -34,14 +34,14 @@ package struct SNPInspector: ~Copyable {
     return collector.finish(at: reader.offset)
   }
 
-  /// One record.
+  /// Reads one record.
   /// - Returns: false at the end.
   private mutating func step() throws(MigrationError) -> Bool {
     let record = try reader.next()
     if let header = reader.section {
       collector.noteSection(header)
     } else if case .eof = record {
-      // The type byte of the end is read by now.
+      // The type byte of the end record has been read already.
       collector.found.sections.end(at: reader.offset - 1)
     }
     if case .ram(.blockList) = record { collector.take(reader.guestBlocks) }
@@ -55,9 +55,10 @@ package struct SNPInspector: ~Copyable {
   }
 }
 
-/// Takes the records of an SNP stream.
+/// Collects the records of an SNP stream.
 ///
-/// An object, since records are taken while the reader that holds their bytes is borrowed.
+/// The collector is a class because records are collected while the reader that holds their bytes
+/// is borrowed.
 private final class Collector {
   var found: InspectedStream
   private let options: InspectionOptions
@@ -115,7 +116,8 @@ private final class Collector {
       }
     case .machine, .device: keepBody(section, payload, at: offset)
     case .token:
-      // With keys nothing is shown of a record whose tag is wrong, as nothing is loaded of it.
+      // With keys, a record that does not authenticate is not shown, just as a load does not use
+      // it.
       try rehearsal?.open(token: payload, at: offset)
       found.epochs.append(try EpochToken(from: &cursor))
     case .final(let place):

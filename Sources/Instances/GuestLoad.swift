@@ -133,7 +133,7 @@ package struct GuestLoad {
       }
       if let session, try session.digest() != restored {
         throw MigrationError(
-          .instanceRestoring, "the guest that waits for its name came by another stream",
+          .instanceRestoring, "the interrupted load belongs to another stream: give that stream",
           in: .instance, at: Layout.offset(of: \.session, from: 0))
       }
       try file.makeDurable()
@@ -146,15 +146,16 @@ package struct GuestLoad {
     guard let unnamed else {
       throw MigrationError(
         .instanceRestoring,
-        "the guest went where it was seen at once; whether all of it arrived is not known",
+        "the guest was written directly to its output; whether all of it arrived is unknown",
         in: .instance, at: Layout.offset(of: \.hiddenLength, from: 0))
     }
     if unnamed.isNamed(output) { return }
     guard unnamed.isThere else {
       throw MigrationError(
         .instanceRestoring,
-        "the restored guest is neither \(unnamed.name) nor what \(.output) names; if it has its name "
-          + "already, give that", in: .instance, at: Layout.offset(of: \.hiddenIdentity, from: 0))
+        "the restored guest is neither \(unnamed.name) nor what \(.output) names; if the file was "
+          + "renamed, give its name", in: .instance,
+        at: Layout.offset(of: \.hiddenIdentity, from: 0))
     }
     guard unnamed.isFolder else {
       return try OutputFile(resuming: unnamed, as: output, force: force).commit()

@@ -24,7 +24,7 @@ package final class LockedInstance {
       let locked = try LockedInstance(path, file)
       guard opened.map({ $0.offer.encoded == locked.instance.offer.encoded }) ?? true else {
         throw MigrationError(
-          .instanceChanged, "\(path) is another instance than it was at the beginning",
+          .instanceChanged, "\(path) was replaced by another instance while the tool ran",
           in: .instance, at: UInt64(SVSMInstance.Layout.size))
       }
       return try body(locked)
@@ -45,8 +45,8 @@ package final class LockedInstance {
       guard stage != .exported, stage != .restoring else {
         throw MigrationError(
           .outputExists,
-          "\(path) is an instance without which a guest is lost, and is not replaced",
-          expected: "a new name", got: "\(stage)")
+          "a guest still depends on the instance \(path)",
+          expected: "another output name", got: "\(stage)")
       }
       return try body()
     }

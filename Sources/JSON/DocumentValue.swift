@@ -51,7 +51,7 @@ package struct DocumentValue: Sendable {
       for member in members {
         let place = "\(place)/\(Self.step(member.key))"
         guard seen.insert(Array(member.key.utf8)).inserted else {
-          throw refusal("\(place) is there twice")
+          throw refusal("\(place) occurs twice")
         }
         try requireEachKeyOnce(in: member.value, at: place)
       }

@@ -124,7 +124,7 @@ public final class QEMUMemory {
     for block in blocks {
       guard block.size <= left, let size = Int(exactly: block.size) else {
         throw MigrationError(
-          .guestShape, "guest has more memory than is put together here",
+          .guestShape, "guest memory exceeds the supported size",
           expected: "at most \(limit) bytes")
       }
       left -= block.size
@@ -165,7 +165,7 @@ private final class BytesInMemory: PositionedSource {
 
   func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(MigrationError) {
     guard let start = Int(exactly: offset), start <= bytes.count - buffer.count else {
-      throw MigrationError(.readFailed, "bytes after the end are asked for", at: offset)
+      throw MigrationError(.readFailed, "read past the end of the stream", at: offset)
     }
     let bytes = bytes
     let memory = bytes.span

@@ -41,7 +41,7 @@ extension Vector {
       vectors.append(try Vector(text, fileName: String(name.dropLast(".vector".count))))
     }
     guard !vectors.isEmpty else {
-      throw MigrationError(.vectorSyntax, "no vector is there", in: .file(folder))
+      throw MigrationError(.vectorSyntax, "no vector was found", in: .file(folder))
     }
     return vectors
   }

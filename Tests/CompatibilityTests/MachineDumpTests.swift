@@ -26,7 +26,7 @@ import Testing
   @Test(arguments: [
     ("", "missing"), ("{", ""), ("[]", "object"), ("{}", "vmschkmachine"),
     (#"{"vmschkmachine": {"Name": 3}}"#, "vmschkmachine"),
-    (#"{"vmschkmachine": {"Name": "a"}, "x": 1}"#, "x is no object"),
+    (#"{"vmschkmachine": {"Name": "a"}, "x": 1}"#, "x is not an object"),
     (#"{"vmschkmachine": {"Name": "a"}, "x": {}, "x": {}}"#, "twice"),
     (#"{"vmschkmachine": {"Name": "a"}, "x": {"version_id": -1}}"#, "version_id"),
     (#"{"vmschkmachine": {"Name": "a"}, "x": {"version_id": 4294967296}}"#, "version_id"),
@@ -38,7 +38,7 @@ import Testing
     (
       #"{"vmschkmachine": {"Name": "a"}, "x": {"version_id": 1, "minimum_version_id": 1, "#
         + #""Description": {"name": "x", "version_id": 1, "minimum_version_id": 1, "Fields": 1}}}"#,
-      "no array"
+      "not an array"
     ),
     (
       #"{"vmschkmachine": {"Name": "a"}, "x": {"version_id": 1, "minimum_version_id": 1, "#

@@ -137,7 +137,7 @@ import Testing
   @Test(arguments: AEADAlgorithm.allCases, [-1, 1])
   func aKeyOfAnotherLengthIsRefused(algorithm: AEADAlgorithm, difference: Int) {
     let key = [UInt8](repeating: 1, count: algorithm.keySize + difference)
-    let refusal = MigrationError(.cryptography, "key has another length")
+    let refusal = MigrationError(.cryptography, "key has a wrong length")
     #expect(throws: refusal) { _ = try AEADSealer(algorithm, key: key) }
     #expect(throws: refusal) { _ = try AEADOpener(algorithm, key: key) }
     #expect(throws: refusal) { _ = try AEADSealer(algorithm, key: []) }

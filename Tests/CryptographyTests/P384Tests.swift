@@ -131,7 +131,7 @@ import Wire
   func aDigestOfAnotherLengthIsRefused(length: Int) throws {
     let key = try P384.PrivateKey(deriving: [UInt8](repeating: 2, count: 48))
     let digest = [UInt8](repeating: 0, count: length)
-    #expect(throws: MigrationError(.cryptography, "digest has another length")) {
+    #expect(throws: MigrationError(.cryptography, "digest has a wrong length")) {
       try key.sign(digest: digest)
     }
     // The same number as a digest of 48 zeros, whose signature is good.
@@ -208,7 +208,7 @@ import Wire
     let bytes = [UInt8](repeating: 1, count: length)
     let half = [UInt8](repeating: 1, count: 48)
     #expect(P384.Signature(raw: bytes) == nil)
-    let refusal = MigrationError(.reportSignature, "signature has another length")
+    let refusal = MigrationError(.reportSignature, "signature has a wrong length")
     #expect(throws: refusal) { try P384.Signature(r: bytes, s: half) }
     #expect(throws: refusal) { try P384.Signature(r: half, s: bytes) }
   }

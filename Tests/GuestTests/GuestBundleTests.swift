@@ -218,8 +218,8 @@ import Testing
   /// Rows: what is replaced in the manifest, by what, and words of the refusal.
   @Test(arguments: [
     ("guest-bundle/1", "guest-bundle/2", "/schema"), ("\"schema\"", "\"scheme\"", "/schema"),
-    ("\"machine\"", "\"schema\"", "/schema is there twice"),
-    ("\"machine\"", "\"later\": 1, \"later\": 1, \"machine\"", "/later is there twice"),
+    ("\"machine\"", "\"schema\"", "/schema occurs twice"),
+    ("\"machine\"", "\"later\": 1, \"later\": 1, \"machine\"", "/later occurs twice"),
     ("\"machine\"", "\"engine\"", "/machine is missing"),
     ("\"pc-q35-10.0\"", "7", "/machine"), ("\"pc-q35-10.0\"", "null", "/machine"),
     ("\"ram\"", "\"rams\"", "/ram is missing"), ("\"0x8000\"", "\"0x8001\"", "/ram/0"),

@@ -75,7 +75,7 @@ import Wire
     arguments: [
       (#""minimunTCB": []"#, "/minimunTCB is not known"),
       (#""a/b~c": 1"#, "/a~1b~0c is not known"),
-      (#""chips": ["00"], "chips": ["00"]"#, "/chips is there twice"),
+      (#""chips": ["00"], "chips": ["00"]"#, "/chips occurs twice"),
       (#""measurements": []"#, "/measurements is not valid"),
       (#""measurements": ["5a"]"#, "/measurements/0 is not valid"),
       (#""measurements": ["\#(measurement)", 7]"#, "/measurements/1 is not valid"),
@@ -83,7 +83,7 @@ import Wire
       (#""idKeyDigests": ["\#(measurement.dropLast())g"]"#, "/idKeyDigests/0 is not valid"),
       (#""minimumTCB": [{\#(milan), "svn": 1}]"#, "/minimumTCB/0/svn is not known"),
       (#""minimumTCB": [{\#(milan)}, {\#(milan)}]"#, "/minimumTCB/1/product is not valid"),
-      (#""minimumTCB": [{\#(milan), "tee": 1}]"#, "/minimumTCB/0/tee is there twice"),
+      (#""minimumTCB": [{\#(milan), "tee": 1}]"#, "/minimumTCB/0/tee occurs twice"),
       (#""minimumTCB": [{"product": "Turin"}]"#, "/minimumTCB/0/fmc is missing"),
       (#""minimumTCB": [{"product": "milan"}]"#, "/minimumTCB/0/product is not valid"),
       (#""minimumLaunchTCB": [7]"#, "/minimumLaunchTCB/0 is not valid"),

@@ -139,13 +139,13 @@ import Wire
   func noReportIsChosen() throws {
     let report = "\"\(Self.base64(try Fixture.read("\(Self.name).report.bin")))\""
     for (text, said) in [
-      (#"{"outblob": \#(report), "attestation_report": \#(report)}"#, "both there"),
-      (#"{"outblob": \#(report), "outblob": \#(report)}"#, "outblob is there twice"),
-      (#"{"outblob": \#(report), "note": 1, "note": 2}"#, "note is there twice"),
-      (#"{"outblob": \#(report), "auxblob": null, "auxblob": ""}"#, "auxblob is there twice"),
+      (#"{"outblob": \#(report), "attestation_report": \#(report)}"#, "both present"),
+      (#"{"outblob": \#(report), "outblob": \#(report)}"#, "outblob occurs twice"),
+      (#"{"outblob": \#(report), "note": 1, "note": 2}"#, "note occurs twice"),
+      (#"{"outblob": \#(report), "auxblob": null, "auxblob": ""}"#, "auxblob occurs twice"),
       (
         #"{"attestation_report": \#(report), "cert_chain": [{"data": "", "data": ""}]}"#,
-        "data is there twice"
+        "data occurs twice"
       ),
     ] {
       let found = refusal { _ = try ReportContainer(Array(text.utf8)) }

@@ -64,7 +64,7 @@ import Testing
   @Test("A list that is a part of one is called that, whether or not it says so critically")
   func aPartOfAListIsCalledThat() throws {
     for (name, said) in [
-      ("delta", "revocation list only has what changed since another"),
+      ("delta", "revocation list only has the changes since another"),
       ("partial", "revocation list is for a part of what was issued"),
       ("partial-quiet", "revocation list is for a part of what was issued"),
       ("duplicate", "revocation list has an extension twice"),

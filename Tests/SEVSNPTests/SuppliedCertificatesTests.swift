@@ -119,7 +119,7 @@ import Wire
     ] {
       let said = refusal { _ = try SuppliedCertificates(file: Array(text.utf8)) }
       #expect(said?.code == .certificateSyntax)
-      #expect(said?.what == "\(key) is there twice")
+      #expect(said?.what == "\(key) occurs twice")
     }
   }
 

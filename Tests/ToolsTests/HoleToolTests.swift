@@ -61,7 +61,7 @@ import Testing
     #expect(unhashed["unhashedZeros"]?.int == 4 << 40)
     #expect(
       try shop.must("inspect", "@vast --ram-hashes").text.contains(
-        "not hashed: 4 TiB are zeros that nothing stores"))
+        "not hashed: 4 TiB are zeros that are not stored"))
   }
 
   @Test("A stream of QEMU is the same to every tool when its zeros are holes")

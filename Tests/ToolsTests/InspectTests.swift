@@ -206,7 +206,7 @@ import Wire
     #expect(found["sections"]?.array?.isEmpty == false)
     let text = try inspect([path])
     #expect(text.status == 65)
-    #expect(text.text.contains("refused here"))
+    #expect(text.text.contains("Reading stopped here"))
   }
 
   @Test func aDamagedPageHeaderIsRefusedWithItsPlace() throws {

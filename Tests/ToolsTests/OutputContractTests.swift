@@ -125,7 +125,7 @@ import Wire
     // No process has a number so large.
     try shop.write(".stream.partial-999999999-abc", [1])
     let saved = try shop.must("save", save)
-    #expect(saved.errors.contains(".stream.partial-999999999-abc is left of a run"))
+    #expect(saved.errors.contains(".stream.partial-999999999-abc is left over from a killed run"))
     #expect(shop.exists(".stream.partial-999999999-abc"))
   }
 

@@ -105,7 +105,7 @@ import Testing
       ("save", "@guest -o @stream --to @a.offer --trust @root.pem"),
       ("load", "@stream --instance @a.svsm -o @out --trust @root.pem"),
     ] {
-      #expect(try shop.must(call.0, call.1).errors.contains("protects nothing"))
+      #expect(try shop.must(call.0, call.1).errors.contains("they protect nothing"))
     }
   }
 }

@@ -43,7 +43,7 @@ def about_load(place, said):
     stage = place.stage("there.svsm")
     hidden = place.hidden("made")
     claims(said, f"there.svsm is {stage}", stage != "ready")
-    claims(said, "made stands there, whole", stage == "restoring" and place.has("made"))
+    claims(said, "made is complete, but it may be lost", stage == "restoring" and place.has("made"))
     claims(said, "load again to end the load", stage == "restoring" and place.has("made"))
     claims(said, "load again to give it a name", stage == "restoring" and not place.has("made"))
     claims(said, "the guest is restored all the same: made", stage == "imported")
@@ -58,7 +58,7 @@ def about_save(place, said):
     stage = place.stage("source.svsm")
     there = place.has("made.mig")
     claims(said, f"source.svsm is {stage}", stage != "ready")
-    claims(said, "made.mig stands there, whole", there)
+    claims(said, "made.mig is complete, but it may be lost", there)
     claims(said, "ask the destination for an abort", stage == "exported" and not there)
     require(not place.hidden("made.mig"), "a hidden stream is left")
     return f"{stage}, {'stream there' if there else 'no stream'}"
@@ -69,7 +69,7 @@ def about_abort(place, said):
     there = place.has("made")
     claims(said, "there.svsm is aborted all the same", stage == "aborted" and not there)
     claims(said, "there.svsm has given up all the same", stage == "aborted" and there)
-    claims(said, "made stands there, whole", there)
+    claims(said, "made is complete, but it may be lost", there)
     return f"{stage}, {'token there' if there else 'no token'}"
 
 
@@ -82,7 +82,7 @@ def about_resume(place, said):
 def about_prepare(place, said):
     there = [place.has("new.svsm"), place.has("new.offer")]
     require(there[0] == there[1], "an instance without its offer")
-    claims(said, "new.svsm and new.offer stand there, whole", there[0])
+    claims(said, "new.svsm and new.offer are complete, but they may be lost", there[0])
     return "instance there" if there[0] else "nothing"
 
 

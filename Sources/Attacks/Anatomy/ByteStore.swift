@@ -29,7 +29,7 @@ package final class StoredBytes: ByteStore {
 
   package func read(_ range: Range<UInt64>) throws(MigrationError) -> [UInt8] {
     guard range.upperBound <= size else {
-      throw MigrationError(.internal, "read behind the end of the bytes", at: range.upperBound)
+      throw MigrationError(.internal, "read past the end of the bytes", at: range.upperBound)
     }
     return Array(bytes[Int(range.lowerBound)..<Int(range.upperBound)])
   }

@@ -32,7 +32,7 @@ extension Attack {
       var error = error
       if error.code == .recipePlace {
         error.code = .attackNeeds
-        error.what = "the stream has not what \(name) is about: \(error.what)"
+        error.what = "the stream has no record that \(name) needs: \(error.what)"
         error.place = nil
       }
       throw error

@@ -42,10 +42,10 @@ extension Attack {
       "truncate-in-commit", [13], "the stream ends in the commit",
       "truncate at commit.transcript", plain: .init([.streamTruncated], [.streamTruncated])),
     Attack(
-      "truncate-before-eof", [13], "the stream ends behind the commit", "truncate at eof",
+      "truncate-before-eof", [13], "the stream ends after the commit", "truncate at eof",
       plain: .init([.streamTruncated], [.streamTruncated])),
     Attack(
-      "truncate-before-seal", [13], "the stream ends behind its sections", "truncate at seal",
+      "truncate-before-seal", [13], "the stream ends after its sections", "truncate at seal",
       plain: .init([.sealMissing], [.sealMissing])),
     Attack(
       "truncate-in-seal", [13], "the stream ends in the seal", "truncate at seal.signature+10",
@@ -57,43 +57,43 @@ extension Attack {
       "truncate-in-description", [13], "the stream ends in the VM description",
       "truncate at description.text+10", plain: .init([.streamTruncated], [.streamTruncated])),
     Attack(
-      "append-byte", [14], "a byte behind the end", "append hex:00",
+      "append-byte", [14], "a byte after the end", "append hex:00",
       plain: .init([.streamTrailing], [.streamTrailing]),
       mended: .init([.sealSigner], [.sealSigner])),
     Attack(
-      "append-stream", [14], "the stream a second time behind its end",
+      "append-stream", [14], "the stream a second time after its end",
       "copy rest(file) after description", plain: .init([.streamTrailing], [.streamTrailing]),
       mended: .init([.sealSigner], [.sealSigner])),
     Attack(
-      "page-after-commit", [14], "a page behind the commit", "copy page[last] after commit",
+      "page-after-commit", [14], "a page after the commit", "copy page[last] after commit",
       plain: .init([.sectionOrder], [.sectionOrder]),
       mended: .init([.sectionOrder], [.sectionOrder])),
     Attack(
-      "final-after-commit", [14], "a service behind the commit",
+      "final-after-commit", [14], "a service after the commit",
       "move service[last] after commit", plain: .init([.finalOrder], [.finalOrder]),
       mended: .init([.finalOrder], [.finalOrder])),
     Attack(
-      "section-after-eof", [14], "the commit a second time, behind the end of the sections",
+      "section-after-eof", [14], "the commit a second time, after the end of the sections",
       "copy commit after eof", plain: .init([.sealMissing], [.sealMissing]),
       mended: .init([.sealMissing], [.sealMissing])),
     Attack(
-      "unknown-section", [14, 39], "a section that must be understood and is not",
+      "unknown-section", [14, 39], "an unknown mandatory section",
       "insert before vcpu hex:"
         + "040000038409782d756e6b6e6f776e0000000000000001000000030102037e00000384",
       plain: .init([.sectionUnknown], [.sectionUnknown]),
       mended: .init([.sectionUnknown], [.sectionUnknown])),
     Attack(
-      "optional-section", [14], "a section that need not be understood",
+      "optional-section", [14], "an unknown optional section",
       "insert before vcpu hex:"
         + "040000038409782d756e6b6e6f776e0000000080000001000000030102037e00000384",
       plain: .init([.sealLength], [.sealLength]), mended: .init([.sealSigner], [.sealSigner])),
     Attack(
-      "optional-section-behind-commit", [14], "the same behind the commit",
+      "optional-section-behind-commit", [14], "the same after the commit",
       "insert before eof hex:"
         + "040000038409782d756e6b6e6f776e0000000080000001000000030102037e00000384",
       plain: .init([.sealLength], [.sealLength]), mended: .init([.sealSigner], [.sealSigner])),
     Attack(
-      "known-section-optional", [14, 39], "a section of ours that says it is optional",
+      "known-section-optional", [14, 39], "a known section with the bit of an optional one",
       "set header(vcpu[?]).version 80000001", plain: .init([.sectionVersion], [.sectionVersion]),
       mended: .init([.sectionVersion], [.sectionVersion])),
     Attack(
@@ -103,7 +103,7 @@ extension Attack {
       "seal-stripped", [1, 14], "no seal", "cut seal",
       plain: .init([.sealMissing], [.sealMissing])),
     Attack(
-      "seal-unsigned", [1], "a seal that nobody signed", "repair unsigned",
+      "seal-unsigned", [1], "an unsigned seal", "repair unsigned",
       plain: .init([.sealSigner], [.sealSigner])),
     Attack(
       "seal-remade", [1], "a seal over other bytes, under the old signature",

@@ -61,7 +61,7 @@ extension Attack {
       plain: .init([.epochTranscript], [.pageTag, .epochTag]),
       mended: .init([.sealSigner], [.pageTag, .epochTag])),
     Attack(
-      "splice-rest", [6, 7, 18], "the final state of another session behind these pages",
+      "splice-rest", [6, 7, 18], "the final state of another session after these pages",
       """
       copy second rest(vcpu) before vcpu
       cut rest(vcpu)
@@ -73,7 +73,7 @@ extension Attack {
       mended: .init([.sealSigner], [.commitTag])),
     Attack(
       "oracle-service", [34],
-      "a service of wrong form: nobody may say more than that the tag is wrong",
+      "a service of wrong form: the refusal may only say that the tag is wrong",
       "set service[?].ciphertext zero", plain: .init([.sealChunk], [.finalTag]),
       mended: .init([.sealSigner], [.finalTag])),
     Attack(
@@ -108,7 +108,7 @@ extension Attack {
       plain: .init([.epochCount, .mapSharedAtPrivate], [.epochCount, .mapSharedAtPrivate]),
       mended: .init([.epochOrder, .mapSharedAtPrivate], [.epochTag, .mapSharedAtPrivate])),
     Attack(
-      "late-page", [30, 14], "a page twice, the second time behind the last token",
+      "late-page", [30, 14], "a page twice, the second time after the last token",
       """
       copy page[last] after token[last] as late
       add late.sequence 1

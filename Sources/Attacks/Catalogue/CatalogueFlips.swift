@@ -39,7 +39,7 @@ extension Attack {
       plain: .init([.epochTranscript], [.reportData, .sessionKey]),
       mended: .init([.sealSigner], [.reportData, .sessionKey])),
     Attack(
-      "flip-source-report", [1, 21], "one bit of what the source's report says",
+      "flip-source-report", [1, 21], "one bit of the content of the source's report",
       "flip session.report.MEASUREMENT+? mask=?",
       plain: .init([.epochTranscript], [.reportSignature]),
       mended: .init([.sealSigner], [.reportSignature])),
@@ -56,7 +56,7 @@ extension Attack {
       plain: .init([.epochTranscript], [.certificateChain]),
       mended: .init([.sealSigner], [.certificateChain])),
     Attack(
-      "flip-guest-map", [1], "one bit of where RAM lies", "flip map.entry[?].gpa+? mask=?",
+      "flip-guest-map", [1], "one bit of an address in the map", "flip map.entry[?].gpa+? mask=?",
       // The result is an address at which no RAM can be mapped, or another valid one.
       plain: .init([.guestMap], [.guestMap])
         .or(
@@ -119,7 +119,7 @@ extension Attack {
       "flip states[?].ciphertext+? mask=?", plain: .init([.sealChunk], [.finalTag]),
       mended: .init([.sealSigner], [.finalTag])),
     Attack(
-      "flip-machine-state", [1], "one bit of what the VMM keeps of its devices",
+      "flip-machine-state", [1], "one bit of the VMM's list of its devices",
       "flip machine.version+? mask=?", plain: .init([.machineSyntax], [.machineSyntax]),
       mended: .init([.machineSyntax], [.machineSyntax])),
     Attack(

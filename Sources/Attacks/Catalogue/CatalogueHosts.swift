@@ -31,7 +31,7 @@ extension Attack {
       plain: .init([.sectionOrder], [.sectionOrder]),
       mended: .init([.sectionOrder], [.sectionOrder])),
     Attack(
-      "host-swaps-sealed", [31], "a sealed device's body declared to stand in the clear",
+      "host-swaps-sealed", [31], "a sealed device's body declared to be in the clear",
       "set machine.entry[last].place 00", plain: .init([.machineSyntax], [.machineSyntax]),
       mended: .init([.machineSyntax], [.machineSyntax])),
     Attack(

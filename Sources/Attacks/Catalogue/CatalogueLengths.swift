@@ -40,7 +40,7 @@ extension Attack {
       """,
       plain: .init([.epochCount], [.epochTag])),
     Attack(
-      "huge-machine", [38], "huge: what the VMM keeps of its devices", "set machine.length ones",
+      "huge-machine", [38], "huge: the VMM's list of its devices", "set machine.length ones",
       plain: .init([.sectionLength], [.sectionLength]),
       mended: .init([.sectionLength], [.sectionLength])),
     Attack(

@@ -8,7 +8,7 @@ extension Attack {
       "offer-other-key", [21], "the host's own key in a genuine offer",
       "set offer.public_key host-key", subject: .offer, plain: .init(saved: [.reportData])),
     Attack(
-      "offer-no-point", [21, 38], "a key that is no point of the curve",
+      "offer-no-point", [21, 38], "a key that is not a point of the curve",
       """
       set offer.public_key+1 zero
       bind report
@@ -25,7 +25,7 @@ extension Attack {
       "offer-cipher", [39], "a weaker cipher", "set offer.aead 0001", subject: .offer,
       plain: .init(saved: [.offerSuite])),
     Attack(
-      "offer-flags", [39], "an offer that says its keys are no seed's, or that they are",
+      "offer-flags", [39], "an offer that denies, or claims, that its keys come from a seed",
       "flip offer.flags+3 mask=02", subject: .offer, plain: .init(saved: [.reportData])),
     Attack(
       "offer-unknown-flags", [39], "unknown flags", "set offer.flags 80000000", subject: .offer,
@@ -40,7 +40,7 @@ extension Attack {
       "offer-truncated", [13], "an offer that ends early", "truncate at offer.certificates+100",
       subject: .offer, plain: .init(saved: [.offerSyntax])),
     Attack(
-      "offer-trailing", [14], "bytes behind the offer", "append hex:00", subject: .offer,
+      "offer-trailing", [14], "bytes after the offer", "append hex:00", subject: .offer,
       plain: .init(saved: [.offerSyntax])),
     Attack(
       "offer-report-changed", [21], "a report that was changed after it was signed",
@@ -149,7 +149,7 @@ extension Attack {
       """,
       subject: .offer, plain: .init(saved: [.certificateName])),
     Attack(
-      "offer-unsigned", [24], "a report that says nobody signed it",
+      "offer-unsigned", [24], "a report that says it is unsigned",
       """
       set offer.report.KEY_INFO 1c000000
       sign report

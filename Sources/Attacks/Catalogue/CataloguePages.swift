@@ -160,13 +160,13 @@ extension Attack {
       "page-beyond", [8], "a page beyond 52 bits", "set page[?].gpa 0010000000000000",
       plain: .init([.pageAddress], [.pageTag]), mended: .init([.pageAddress], [.pageTag])),
     Attack(
-      "page-unaligned", [8], "a page at no page's address", "add page[?].gpa 8",
+      "page-unaligned", [8], "a page at an unaligned address", "add page[?].gpa 8",
       plain: .init([.pageAddress], [.pageTag]), mended: .init([.pageAddress], [.pageTag])),
     Attack(
       "page-size", [8, 9], "a page under an RMP entry of 2 MiB", "set page[?].rmp_page_size 01",
       plain: .init([.epochTranscript], [.pageTag]), mended: .init([.sealSigner], [.pageTag])),
     Attack(
-      "page-permissions", [8, 29], "a page that VMPL3 may do everything with",
+      "page-permissions", [8, 29], "a page with all permissions for VMPL3",
       "set page.once[?].vmpl_permissions 0f0f0f0f", plain: .init([.epochTranscript], [.pageTag]),
       mended: .init([.sealSigner], [.pageTag])),
     Attack(
@@ -196,7 +196,7 @@ extension Attack {
       mended: .init([.mapSharedAtPrivate], [.mapSharedAtPrivate])),
     Attack(
       "shared-before-private", [11],
-      "the host's bytes at a private address, before the page comes", sharedBeforePage,
+      "the host's bytes at a private address, before the page", sharedBeforePage,
       plain: .init([.mapSharedAtPrivate], [.mapSharedAtPrivate]),
       mended: .init([.mapSharedAtPrivate], [.mapSharedAtPrivate])),
     Attack(
@@ -231,7 +231,7 @@ extension Attack {
       plain: .init([.sectionReserved], [.pageTag]), mended: .init([.sectionReserved], [.pageTag])),
     Attack(
       "oracle-operation", [34],
-      "a page whose metadata cannot be: told apart from a wrong tag only without keys",
+      "a page with impossible metadata: only without keys is it distinct from a wrong tag",
       "set page[?].operation ff", plain: .init([.pageOperation], [.pageTag]),
       mended: .init([.pageOperation], [.pageTag])),
   ]

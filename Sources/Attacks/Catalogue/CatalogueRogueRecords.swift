@@ -49,7 +49,7 @@ extension Attack {
       """,
       plain: .init([.vcpuCount], [.vcpuCount])),
     Attack(
-      "rogue-page-dropped", [4], "a validated page that never comes, consistently",
+      "rogue-page-dropped", [4], "a validated page left out, consistently",
       """
       cut page.once[?]
       rogue
@@ -75,13 +75,13 @@ extension Attack {
       "rogue-epoch", [2], "a page of another epoch", "forge page[?].epoch mask=04",
       plain: .init([.pageEpoch], [.pageEpoch])),
     Attack(
-      "rogue-operation", [12], "a newer version of a page that never came",
+      "rogue-operation", [12], "a newer version of a page that was never sent",
       "forge page.once[?].operation 02", plain: .init([.pageOperation], [.pageOperation])),
     Attack(
       "rogue-page-size", [9], "a page under an RMP entry of unknown size",
       "forge page[?].rmp_page_size 02", plain: .init([.pageSize], [.pageSize])),
     Attack(
-      "rogue-permissions", [29], "permissions that cannot be",
+      "rogue-permissions", [29], "impossible permissions",
       "forge page[?].vmpl_permissions ff000000",
       plain: .init([.pagePermissions], [.pagePermissions])),
     Attack(
@@ -138,7 +138,7 @@ extension Attack {
       """,
       plain: .init([.mapSharedAtPrivate, nil], [.mapSharedAtPrivate, .mapUnexpectedPage])),
     Attack(
-      "rogue-late-page", [30, 14], "a page behind the last token, under a good tag",
+      "rogue-late-page", [30, 14], "a page after the last token, under a good tag",
       """
       copy page[last] after token[last]
       rogue
@@ -151,7 +151,7 @@ extension Attack {
       "rogue-huge-run", [38], "a run of more pages than there are addresses",
       "forge states.run[last].pages ones", plain: .init([nil], [.mapSyntax])),
     Attack(
-      "rogue-empty-run", [38], "a run of no page", "forge states.run[?].pages zero",
+      "rogue-empty-run", [38], "a run without a page", "forge states.run[?].pages zero",
       plain: .init([nil], [.mapSyntax])),
     Attack(
       "rogue-run-size", [9], "a run of large pages that is not aligned",
@@ -203,10 +203,10 @@ extension Attack {
       """,
       plain: .init([nil], [.secretsPage])),
     Attack(
-      "rogue-service-unknown", [32], "a mandatory service that nobody knows",
+      "rogue-service-unknown", [32], "an unknown mandatory service",
       "forge service[?].plaintext.kind 8001", plain: .init([nil], [.serviceUnknown])),
     Attack(
-      "rogue-service-length", [38], "a service's length that is not its own",
+      "rogue-service-length", [38], "a wrong length of a service",
       "forge service[?].plaintext.length ones", plain: .init([nil], [.serviceSyntax])),
     Attack(
       "rogue-service-twice", [5, 31], "a vTPM twice, the second an older one",

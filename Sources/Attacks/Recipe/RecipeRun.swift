@@ -73,8 +73,8 @@ struct RecipeRun {
     default:
       guard !isMended else {
         throw MigrationError(
-          .recipeSyntax, "bytes come and go before a repair",
-          expected: "set, flip or forge behind it")
+          .recipeSyntax, "bytes are put in or cut out after a repair",
+          expected: "set, flip or forge after it")
       }
       try rearrange(operation)
       isChange = true
@@ -85,7 +85,7 @@ struct RecipeRun {
   private mutating func mend(_ repair: Repair) throws(MigrationError) {
     guard !isMended else {
       throw MigrationError(
-        .recipeSyntax, "a recipe is mended once",
+        .recipeSyntax, "a recipe has more than one repair",
         expected: "one line of repair or rogue, before any forge")
     }
     (self.repair, isMended) = (repair, true)
@@ -240,7 +240,7 @@ struct RecipeRun {
     if !isMended { try mend(.rogue(isMutual: true)) }
     guard case .rogue(let isMutual) = repair else {
       throw MigrationError(
-        .recipeSyntax, "a host that mends forges nothing", expected: "forge without repair")
+        .recipeSyntax, "a recipe that repairs also forges", expected: "forge without repair")
     }
     var target = try scene.forgeTarget(place)
     if case .report = target.area, !isMutual { throw scene.missing(place) }

@@ -79,7 +79,7 @@ struct LateEdit: Sendable {
   /// - Returns: whether any byte changed.
   func apply(to target: inout [UInt8], _ range: Range<Int>) throws(MigrationError) -> Bool {
     guard range.lowerBound >= 0, range.lowerBound + bytes.count <= target.count else {
-      throw MigrationError(.recipePlace, "an edit reaches behind what is edited")
+      throw MigrationError(.recipePlace, "an edit extends past the edited bytes")
     }
     var isChange = false
     for (index, byte) in bytes.enumerated() {

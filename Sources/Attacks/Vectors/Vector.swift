@@ -102,7 +102,7 @@ package struct Vector: Sendable {
     recipe = header.take(.recipe)
     content = header.take(.content)
     guard content == nil || recipe == nil && paths[.input] == nil else {
-      throw header.refusal(.content, "stands beside another way to make the file")
+      throw header.refusal(.content, "excludes another way to make the file")
     }
     var words: [Key: String] = [:]
     for key in [Key.demands, .at, .run, .test] { words[key] = header.take(key) }
@@ -111,17 +111,17 @@ package struct Vector: Sendable {
     }
     self.words = words
     guard (subject == .command) == (words[.run] != nil) else {
-      throw header.refusal(.run, "belongs to a command, and to nothing else")
+      throw header.refusal(.run, "is required for a command, and allowed for nothing else")
     }
     guard (subject == .library) == (words[.test] != nil) else {
-      throw header.refusal(.test, "belongs to the library, and to nothing else")
+      throw header.refusal(.test, "is required for the library, and allowed for nothing else")
     }
     // A vector's recipe must be valid, unless recipes are what the vector is about.
     if let recipe, subject != .recipe {
       do throws(MigrationError) {
         _ = try Recipe(parsing: recipe)
       } catch {
-        throw header.refusal(.recipe, "is none: \(error.what)", got: error.got?.description)
+        throw header.refusal(.recipe, "is not valid: \(error.what)", got: error.got?.description)
       }
     }
   }

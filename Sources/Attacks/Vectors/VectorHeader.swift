@@ -26,7 +26,7 @@ struct VectorHeader {
         let key = Vector.Key(rawValue: "\(line[..<colon])")
       else { throw refusal(line: index + 1, "no key of a vector", got: "\(line.prefix(60))") }
       guard values[key] == nil || key.isRepeatable else {
-        throw refusal(line: index + 1, "\(key.rawValue) comes twice")
+        throw refusal(line: index + 1, "\(key.rawValue) is repeated")
       }
       self.lines[key] = index + 1
       let value = line[line.index(after: colon)...].drop { $0 == " " }
@@ -105,7 +105,7 @@ struct VectorHeader {
   mutating func number(_ key: Vector.Key) throws(MigrationError) -> UInt64? {
     guard let text = take(key) else { return nil }
     guard let value = PlaceSyntax.number(text[...]) else {
-      throw refusal(key, "is no number", got: text)
+      throw refusal(key, "is not a number", got: text)
     }
     return value
   }
@@ -114,7 +114,7 @@ struct VectorHeader {
     guard let text = take(key) else { return nil }
     // Compared by bytes: as strings, a code spelled with a Kelvin sign would be equal.
     guard let code = ErrorCode(rawValue: text), code.rawValue.utf8.elementsEqual(text.utf8) else {
-      throw refusal(key, "is no error code", got: text)
+      throw refusal(key, "is not an error code", got: text)
     }
     return code
   }

@@ -26,7 +26,7 @@ package enum HKDF {
   ) throws(MigrationError) -> [UInt8] {
     guard count >= 0, count <= 255 * algorithm.size else {
       throw MigrationError(
-        .cryptography, "HKDF cannot give so many bytes",
+        .cryptography, "HKDF output is too long",
         expected: "at most \(255 * algorithm.size)", got: "\(count)")
     }
     var output: [UInt8] = []

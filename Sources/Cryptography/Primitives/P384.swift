@@ -71,7 +71,7 @@ package enum P384 {
     /// - Throws: `INTERNAL-CRYPTOGRAPHY` when the digest has another length.
     package func sign(digest: [UInt8]) throws(MigrationError) -> Signature {
       guard digest.count == SHA384.size else {
-        throw MigrationError(.cryptography, "digest has another length")
+        throw MigrationError(.cryptography, "digest has a wrong length")
       }
       let (r, s) = try ECDSA.sign(
         digest: digest, scalar: storage.bytes, on: .p384, using: .sha384)
@@ -97,7 +97,7 @@ package enum P384 {
     /// - Throws: `REPORT-SIGNATURE` when a number has another length.
     package init(r: [UInt8], s: [UInt8]) throws(MigrationError) {
       guard r.count == 48, s.count == 48 else {
-        throw MigrationError(.reportSignature, "signature has another length")
+        throw MigrationError(.reportSignature, "signature has a wrong length")
       }
       self.r = r
       self.s = s

@@ -118,7 +118,7 @@ package struct UnfitExtension: Equatable, Sendable {
   /// Extensions by which a list, whether they are critical or not, is incomplete or covers
   /// certificates of another issuer (RFC 5280, sections 5.2.4, 5.2.5 and 5.3.3).
   private static let partial = [
-    "2.5.29.27": "revocation list only has what changed since another",
+    "2.5.29.27": "revocation list only has the changes since another",
     "2.5.29.28": "revocation list is for a part of what was issued",
     "2.5.29.29": "revocation list has an entry of another issuer",
   ]

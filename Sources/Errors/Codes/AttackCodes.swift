@@ -2,35 +2,35 @@
 extension CodeRow {
   static let attacks = [
     CodeRow(
-      .recipeSyntax, .vectors("1"), meaning: "a line of a recipe is none that vectors.md describes",
+      .recipeSyntax, .vectors("1"), meaning: "a line of a recipe is not in the form of vectors.md",
       causes: [
         "a typing error",
         "a recipe for a newer version",
-        "an edit of bytes behind a repair",
+        "an edit of bytes after a repair",
       ],
       remedy: "the message names the line"),
     CodeRow(
       .recipePlace, .vectors("2"),
       meaning:
-        "a recipe names a place that the stream has not, or that an earlier line has cut out",
+        "a recipe names a place that is not in the stream, or that an earlier line cut out",
       causes: [
-        "the stream has fewer such records than the recipe thinks",
-        "the bytes were cut or taken apart by a line before",
+        "the stream has fewer such records than the recipe expects",
+        "an earlier line cut or split the bytes",
       ],
       remedy: "choose another stream, or another place"),
     CodeRow(
       .attackNeeds, .tools("6"),
-      meaning: "an attack needs what was not given, or what the stream has not",
+      meaning: "an attack needs an input that was not given, or a record that the stream lacks",
       causes: [
         "no \(.second), \(.instance) or \(.offer) was given",
         "a stream with one epoch, without a service, or without shared pages",
       ],
-      remedy: "give what is missing, or choose another stream"),
+      remedy: "give the missing input, or choose another stream"),
     CodeRow(
       .vectorSyntax, .vectors("5"),
       meaning: """
-        a file of vectors is none that vectors.md describes: an unknown key, code or subject, a \
-        missing one, a recipe that is none; or \(.program) names what a vector has not
+        a file of vectors is not in the form of vectors.md: an unknown key, code or subject, a \
+        missing one, an invalid recipe; or \(.program) names a file that a vector lacks
         """,
       causes: ["a typing error", "a vector for a newer version", "a folder that holds no vectors"],
       remedy: "the message names file and line"),

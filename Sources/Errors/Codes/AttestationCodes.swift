@@ -5,10 +5,10 @@ extension CodeRow {
       .reportLength, .structures("1.6"),
       meaning: """
         no attestation report of 1184 bytes, or more than one, is found in the file, or \
-        something that does not belong there follows it
+        unknown bytes follow it
         """,
       causes: [
-        "a file that is no report, or was cut",
+        "a file that is not a report, or was cut",
         "an answer of the firmware that is a status and no report",
         "bytes after a report that are neither zero nor of a certificate table",
         "JSON with two reports or a key twice",
@@ -24,7 +24,7 @@ extension CodeRow {
       .reportReserved, .structures("1"),
       meaning: """
         a reserved byte of the report or of the response it came in, a byte of a TCB version \
-        that means nothing on the product, or a reserved bit of KEY_INFO, is set
+        that the product does not use, or a reserved bit of KEY_INFO, is set
         """,
       causes: [
         "damage", "a field that newer firmware fills in", "a second encoding of one report",
@@ -39,7 +39,7 @@ extension CodeRow {
       causes: [
         """
         the destination was launched with SMT, CXL or another permission that the source's guest \
-        has not, or without a demand that it has
+        does not have, or without a demand that it has
         """,
         "damage in the policy",
         "a report that no firmware made",
@@ -61,7 +61,7 @@ extension CodeRow {
       remedy: "launch it without a migration agent"),
     CodeRow(
       .reportVMPL, .structures("1.1"),
-      meaning: "asked for from another privilege level: not by the SVSM, or by no guest at all",
+      meaning: "the report was requested at another VMPL than the SVSM's, or not by a guest",
       causes: [
         "a guest OS asked for the report, and speaks for the SVSM",
         "a guest without an SVSM",
@@ -72,7 +72,7 @@ extension CodeRow {
       .reportSigningKey, .structures("1.3"),
       meaning: """
         not signed, signed by an unknown kind of key, or by a VLEK where none, or none of this \
-        provider, is welcome
+        provider, is accepted
         """,
       causes: ["the provider loads a VLEK", "reports are masked on that machine"],
       remedy: "name the provider in a policy, or get a report signed by the chip"),
@@ -80,7 +80,7 @@ extension CodeRow {
       .reportAlgorithm, .structures("1.1"),
       meaning: "signature algorithm other than ECDSA P-384 with SHA-384",
       causes: ["damage in the algorithm field", "a newer firmware"],
-      remedy: "no other is read"),
+      remedy: "only this algorithm is supported"),
     CodeRow(
       .reportSignature, .structures("1.1"),
       meaning: "the signature is out of range or not by the certificate's key",
@@ -94,13 +94,13 @@ extension CodeRow {
         firmware
         """),
     CodeRow(
-      .reportData, .migrationData("2"), meaning: "REPORT_DATA is not what was demanded",
+      .reportData, .migrationData("2"), meaning: "REPORT_DATA differs from the demanded value",
       causes: [
         "a genuine report of another session or key: a replay",
         "the session or the offer was changed after its report was made",
       ],
       remedy: """
-        use report and session (or offer) that were made together; else somebody replays a \
+        use report and session (or offer) that were made together; if they were, somebody replays a \
         report
         """),
     CodeRow(
@@ -122,7 +122,7 @@ extension CodeRow {
       .reportChip, .structures("1.1"),
       meaning: """
         report and certificate name different chips, the report names none, or one that is not \
-        welcome
+        accepted
         """,
       causes: [
         "the certificate of another machine",
@@ -139,24 +139,24 @@ extension CodeRow {
       causes: [
         "certificates of another processor line",
         "a processor that is newer than this table",
-        "a report of version 2 of a processor that came after it",
+        "a report of version 2 from a processor that is newer than that version",
       ],
       remedy: "use the right chain; of a Turin or later get a report of version 3 or above"),
     CodeRow(
-      .reportMeasurement, .policy("2"), meaning: "MEASUREMENT is none that is welcome",
+      .reportMeasurement, .policy("2"), meaning: "MEASUREMENT is not an accepted one",
       causes: [
         "another version of the SVSM's image, or of its launch parameters, than the policy names",
-        "another guest than the one that is meant",
+        "another guest than the intended one",
       ],
       remedy: """
-        compute the measurement of the image that is meant, and compare; name it in the policy \
-        if it is to be welcome
+        compute the measurement of the intended image, and compare; to accept it, name it in \
+        the policy
         """),
     CodeRow(
       .reportIdentity, .policy("2"),
       meaning: """
         GUEST_SVN is too low, or FAMILY_ID, IMAGE_ID, HOST_DATA, or the digest of the ID or \
-        author key, is not what is demanded
+        author key, differs from the demanded value
         """,
       causes: [
         "the guest was launched with another ID block, or with none",
@@ -176,16 +176,16 @@ extension CodeRow {
       causes: [
         "SMT, TSME or RAPL are set in the BIOS otherwise than the policy wants",
         "firmware that was not updated, or not committed",
-        "a report before version 5, which says nothing of mitigations",
+        "a report before version 5, which has no mitigation vectors",
       ],
       remedy: """
         set up and update the platform, or take another; the message names the bits or the \
         version
         """),
     CodeRow(
-      .policySyntax, .policy("1"), meaning: "the policy is not as described",
+      .policySyntax, .policy("1"), meaning: "the policy is not in the form of policy.md",
       causes: [
-        "a key that is misspelt: no key is passed over",
+        "a misspelt key: unknown keys are not ignored",
         "a value of another type or length, an array without an element",
         "a policy of a newer version",
       ],
@@ -264,7 +264,7 @@ extension CodeRow {
         done
         """,
       causes: [
-        "a certificate that is no VCEK",
+        "a certificate that is not a VCEK",
         "an intermediate without the right to sign",
         "a revocation list that is a part of one, or of changes",
         "damage",
@@ -285,7 +285,7 @@ extension CodeRow {
       meaning:
         "a revocation list of the chain's root names the root or the issuer of the certificate",
       causes: [
-        "AMD has taken back an intermediate whose key is no secret any more",
+        "AMD has revoked an intermediate whose key is no longer secret",
         "a host that hands out certificates of a revoked authority",
       ],
       remedy: "do not trust the report; get a certificate under the authority that replaces it"),

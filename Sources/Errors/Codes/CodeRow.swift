@@ -1,13 +1,13 @@
-/// All that is said of one code, in one place: what kind of failure it is, the rules it stands for, and
-/// what `Formats/errors.md` tells somebody who has met it. Each area has a table of such rows.
+/// Everything known about one code, in one place: its kind of failure, the rules it stands for, and
+/// the explanation in `Formats/errors.md`. Each area has a table of such rows.
 package struct CodeRow: Sendable {
-  /// Whose fault it is.
+  /// The cause of the failure, which decides the exit status.
   package enum Kind: Sendable {
-    /// The input's: bad, damaged, forged or unwelcome.
+    /// The input is bad, damaged, forged or not wanted.
     case refusal
     /// An input cannot be opened.
     case noInput
-    /// Ours.
+    /// The tool has a bug.
     case ours
     /// An output cannot be made.
     case noOutput
@@ -17,19 +17,21 @@ package struct CodeRow: Sendable {
 
   package let code: ErrorCode
   package let kind: Kind
-  /// What is the case.
+  /// The condition that the code reports.
   package let meaning: Wording
-  /// What it usually comes from, the likeliest first.
+  /// The usual causes, the most likely first.
   package let causes: [Wording]
-  /// What to do about it.
+  /// The action that resolves the failure.
   package let remedy: Wording
   private let clause: Clause
-  /// What the code means in some places of an SNP stream, where that differs.
+  /// The rules the code stands for in certain places of an SNP stream, where they differ from the
+  /// usual one.
   private let clauses: [Place: Clause]
-  /// What it means in a plain QEMU stream, where that differs.
+  /// The rule the code stands for in a plain QEMU stream, where it differs from the usual one.
   private let plain: Clause?
 
-  /// - Parameter plain: of a plain QEMU stream one rule holds for all but the seal.
+  /// - Parameter plain: the rule for plain QEMU streams, which is the same for all places but the
+  ///   seal.
   init(
     _ code: ErrorCode, _ clause: Clause, in clauses: [Place: Clause] = [:],
     plain: Clause? = .tools("4"), kind: Kind = .refusal, meaning: Wording, causes: [Wording],
@@ -55,16 +57,16 @@ package struct CodeRow: Sendable {
 }
 
 extension ErrorCode {
-  /// What there is to say of the code.
+  /// The row of the code.
   package var row: CodeRow {
     guard let row = CodeRow.table[self] else { preconditionFailure("\(rawValue) has no row") }
     return row
   }
 
-  /// Whether an input was refused; anything else is no verdict about one.
+  /// Whether the code means that an input was refused. Other codes give no verdict about an input.
   package var isRefusal: Bool { row.kind == .refusal }
 
-  /// The exit status a tool ends with, after `sysexits.h`.
+  /// The exit status with which a tool ends, after `sysexits.h`.
   public var exitStatus: Int32 {
     switch row.kind {
     case .refusal: 65
@@ -77,8 +79,8 @@ extension ErrorCode {
 
   /// The rule that a refusal with this code stands for.
   /// - Parameters:
-  ///   - place: what the refusal names; some codes mean another rule in each.
-  ///   - isPlain: whether the stream is a plain QEMU stream, which other rules hold for.
+  ///   - place: the place that the refusal names; some codes stand for another rule in each place.
+  ///   - isPlain: whether the stream is a plain QEMU stream, which has rules of its own.
   package func clause(in place: Place? = nil, isPlain: Bool = false) -> Clause {
     row.clause(in: place, isPlain: isPlain)
   }

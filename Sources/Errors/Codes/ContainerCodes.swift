@@ -2,9 +2,9 @@
 extension CodeRow {
   static let container = [
     CodeRow(
-      .streamEmpty, .stream("2.1"), meaning: "the input has no byte",
+      .streamEmpty, .stream("2.1"), meaning: "the input is empty",
       causes: ["the program before the pipe failed", "the file was made and never written"],
-      remedy: "check what was to write it; an empty pipe is the usual cause"),
+      remedy: "check the program that writes it; an empty pipe is the usual cause"),
     CodeRow(
       .streamMagic, .stream("2.2"), meaning: "it does not begin with \"QEVM\"",
       causes: [
@@ -39,16 +39,16 @@ extension CodeRow {
         "a volume whose old content follows the stream",
         "something appended on the way",
         """
-        in a plain stream, a length in the VM description's head that was lowered: of an SNP \
-        stream its seal tells first
+        in a plain stream, a length in the VM description's head that was lowered: in an SNP \
+        stream the seal is refused first
         """,
       ],
       remedy: "cut them off, or find out who added them; \(.length) leaves them out"),
     CodeRow(
       .streamKind, .stream("3.2"),
       meaning: """
-        the first section shows that it is no SNP stream; or an SNP stream, or an image of \
-        libvirt, where a plain QEMU stream is wanted
+        the first section is not that of an SNP stream; or an SNP stream, or an image of \
+        libvirt, where a plain QEMU stream is needed
         """,
       causes: [
         "a plain QEMU stream given to a tool for SNP streams, or the reverse",
@@ -61,7 +61,7 @@ extension CodeRow {
     CodeRow(
       .configuration, .stream("2.3"),
       meaning: """
-        the configuration is missing, too long, repeated, unknown, or asks for what is not read \
+        the configuration is missing, too long, repeated, unknown, or asks for an unsupported feature \
         (pages of a size that no machine has or, of a guest, another one than 4 KiB)
         """,
       causes: [
@@ -71,7 +71,7 @@ extension CodeRow {
       remedy: "save again without these capabilities"),
     CodeRow(
       .sectionType, .stream("2.4"),
-      meaning: "a byte that is no record type, or a record in a place where it cannot stand",
+      meaning: "an unknown record type, or a record that is not allowed at its place",
       causes: [
         "damage in a type byte",
         "a length before it that was changed, so that content is read as a record",
@@ -82,7 +82,7 @@ extension CodeRow {
       causes: ["damage in the length byte of a name"],
       remedy: "get the stream again; svsm-mig-verify names the damaged chunk"),
     CodeRow(
-      .sectionUnknown, .stream("3.3"), meaning: "a section that must be understood and is not",
+      .sectionUnknown, .stream("3.3"), meaning: "a mandatory section is unknown",
       causes: [
         "a stream of a newer version",
         "damage in a section's name or in bit 31 of its version",
@@ -96,7 +96,7 @@ extension CodeRow {
       remedy: "get the stream again; when the seal is good the source is at fault"),
     CodeRow(
       .sectionInstance, .stream("3.1"),
-      meaning: "a section that comes twice, or an instance that cannot be",
+      meaning: "a repeated section, or an instance number that is not allowed",
       causes: ["a final record was repeated", "damage in an instance number"],
       remedy: "get the stream again; when the seal is good the source is at fault"),
     CodeRow(
@@ -106,36 +106,36 @@ extension CodeRow {
     CodeRow(
       .sectionOrder, .stream("3.2"),
       meaning: """
-        a section or page where it cannot stand; also a plain QEMU stream where an SNP stream is \
-        wanted
+        a section or page at a place where it is not allowed; also a plain QEMU stream where an \
+        SNP stream is needed
         """,
       causes: [
-        "sections were moved, dropped or put in",
+        "sections were moved, dropped or inserted",
         "damage in a type byte that makes a part of a start",
       ],
       remedy: "get the stream again, or use the tool for its kind"),
     CodeRow(
       .sectionMissing, .stream("3.2", rule: 6),
-      meaning: "the sections end before the commit: what is there is not a whole migration",
+      meaning: "the sections end before the commit: the migration is incomplete",
       causes: [
         "the source was killed before its commit",
-        "everything behind a place was cut out, and the end put back",
+        "everything after a place was cut out, and the end put back",
       ],
       remedy: "get the whole stream; the source did not finish"),
     CodeRow(
       .sectionFooter, .stream("2.4"), meaning: "a body is not followed by its own footer",
       causes: [
         "a length in the body was changed",
-        "bytes were put in or cut out",
+        "bytes were inserted or cut out",
         "damage in the footer itself",
       ],
       remedy:
         "look at the body before it: its length is not what its kind needs; get the stream again"),
     CodeRow(
       .sectionLength, .stream("17"), in: [.commit: .stream("14", rule: 7)],
-      meaning: "a length that cannot be or that is beyond a limit, or an end that cannot be found",
+      meaning: "a length that is not allowed or beyond a limit, or an end that was not found",
       causes: ["damage in a length field", "a length made huge to exhaust memory"],
-      remedy: "get the stream again; no memory was taken by that length"),
+      remedy: "get the stream again; no memory was allocated for that length"),
     CodeRow(
       .sectionReserved, .stream("9"),
       in: [
@@ -144,30 +144,30 @@ extension CodeRow {
       ],
       meaning: "reserved bytes or bits are not zero",
       causes: [
-        "damage in bytes that mean nothing yet",
+        "damage in reserved bytes",
         "a stream of a newer version",
-        "somebody hides data there",
+        "data hidden in the stream",
       ],
       remedy: "use the version that wrote the stream; else get it again"),
     CodeRow(
       .command, .stream("2.4"),
-      meaning: "a command where none is read, an unknown one, or one of a wrong length",
+      meaning: "a command where none is allowed, an unknown one, or one of a wrong length",
       causes: ["a command of QEMU spliced into an SNP stream", "damage in a type byte"],
       remedy: "SNP streams have none; else the stream is damaged"),
     CodeRow(
       .vmdescriptionMissing, .stream("15"),
       meaning: """
-        no VM description behind the seal; in a plain QEMU stream, none of a section whose \
-        fields are wanted
+        no VM description after the seal; in a plain QEMU stream, none of a section whose \
+        fields are needed
         """,
       causes: [
-        "the file was cut off behind the seal",
+        "the file was cut off after the seal",
         "QEMU was told to write none: suppress-vmdesc",
       ],
       remedy: "get the whole stream; some machine types and settings of QEMU write none"),
     CodeRow(
       .vmdescriptionSyntax, .stream("15"),
-      meaning: "the VM description is too long, no JSON, or lacks what a reader needs",
+      meaning: "the VM description is too long, not JSON, or lacks a value that a reader needs",
       causes: ["damage in the text or its length", "a text that another program wrote"],
       remedy: "the stream is damaged, or written by an unknown program"),
     CodeRow(
@@ -178,6 +178,6 @@ extension CodeRow {
       .json, .json("1"),
       meaning: "text that is not JSON (RFC 8259), nested too deep, or of too many values",
       causes: ["damage in the text", "a file that is not JSON"],
-      remedy: "the offset names the place"),
+      remedy: "see the text at the byte offset of the message"),
   ]
 }

@@ -1,4 +1,4 @@
-/// Files, and this program.
+/// Files, and failures of the program itself.
 extension CodeRow {
   static let files = [
     CodeRow(
@@ -8,22 +8,22 @@ extension CodeRow {
     CodeRow(
       .inputKind, .tools("1"),
       meaning: """
-        an input is a folder, no regular file where one is wanted, or too long for what it \
-        should be
+        an input is a folder, is not a regular file where one is needed, or is longer than \
+        allowed
         """,
       causes: [
-        "a folder where a file is wanted",
-        "a pipe where positions are wanted",
+        "a folder where a file is needed",
+        "a pipe where a seekable file is needed",
         "a fifo in a folder of vectors or of a platform",
-        "a large file where an offer or instance is wanted",
+        "a large file where an offer or instance is needed",
       ],
       remedy: "give a file of the right kind"),
     CodeRow(
       .outputExists, .tools("1"), kind: .noOutput,
-      meaning: "the output exists, and is not replaced unasked or not by this",
+      meaning: "the output exists, and its replacement was not requested or is not allowed",
       causes: [
         "an earlier run made it",
-        "a folder that is no bundle, or holds more than one",
+        "a folder that is not a bundle, or has other files too",
         "a device where a file is needed",
       ],
       remedy: "give another name, or \(.replacing)"),
@@ -48,18 +48,18 @@ extension CodeRow {
       .readFailed, .tools("1"), kind: .failure,
       meaning: "reading failed, or a file became shorter meanwhile",
       causes: ["a failing disk", "a file that another program writes or truncates"],
-      remedy: "check disk and file; the old output stands"),
+      remedy: "check disk and file; the old output is kept"),
     CodeRow(
       .writeFailed, .tools("1"), kind: .failure, meaning: "writing failed: disk full, pipe closed",
       causes: ["the disk is full", "the reader of the pipe ended"],
-      remedy: "make space; the old output stands"),
+      remedy: "make space; the old output is kept"),
     CodeRow(
       .cryptography, .tools("1"), kind: .ours, meaning: "libcrypto failed",
       causes: ["a libcrypto without the algorithms, as in a FIPS mode", "no memory"],
-      remedy: "a fault of ours or of the installation: please report it"),
+      remedy: "a bug in the tool or a fault of the installation: please report it"),
     CodeRow(
-      .`internal`, .tools("1"), kind: .ours, meaning: "something that cannot be",
-      causes: ["an assumption of ours that does not hold"],
-      remedy: "a fault of ours: please report it"),
+      .`internal`, .tools("1"), kind: .ours, meaning: "an internal error of the tool",
+      causes: ["a wrong assumption in the code"],
+      remedy: "a bug in the tool: please report it"),
   ]
 }

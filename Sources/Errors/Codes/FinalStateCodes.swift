@@ -8,7 +8,7 @@ extension CodeRow {
         "a record of another session in its place",
         "two records exchanged",
       ],
-      remedy: "get the stream again; the section named tells which piece"),
+      remedy: "get the stream again; the section in the message names the piece"),
     CodeRow(
       .finalOrder, .stream("9"), in: [.commit: .stream("14", rule: 3)],
       meaning:
@@ -23,9 +23,10 @@ extension CodeRow {
       causes: ["a VMSA file of another size", "a source that writes another layout"],
       remedy: "fix the bundle; in a stream: a source bug"),
     CodeRow(
-      .vcpuCount, .stream("14", rule: 6), meaning: "no vCPU came with the guest",
+      .vcpuCount, .stream("14", rule: 6), meaning: "the guest has no vCPU",
       causes: ["a bundle without vCPUs", "a source that lost them"],
-      remedy: "give the guest a vCPU with \(.vmsa); in a stream: report it to the source's makers"),
+      remedy:
+        "give the guest a vCPU with \(.vmsa); in a stream: report it to the source's developers"),
     CodeRow(
       .vcpuRepeated, .stream("10"), meaning: "two vCPUs have one APIC id",
       causes: ["a bundle in which a vCPU was copied", "a source that sends one vCPU twice"],
@@ -41,7 +42,7 @@ extension CodeRow {
         "a secrets page made for another level",
         "VMSAs of two guests in one bundle",
       ],
-      remedy: "the guest would have a level, or a key, that is not its own: refused for good"),
+      remedy: "there is no remedy: the guest would get a level, or a key, that is not its own"),
     CodeRow(
       .vcpuEFER, .stream("10", rule: 4), meaning: "EFER.SVME is clear in a VMSA",
       causes: [
@@ -51,7 +52,7 @@ extension CodeRow {
       remedy: "hardware would not run it; fix the guest"),
     CodeRow(
       .vcpuFeatures, .stream("10", rule: 2),
-      meaning: "SEV_FEATURES are not those this destination demands, or registers are tweaked",
+      meaning: "SEV_FEATURES differ from this destination's demand, or registers are tweaked",
       causes: [
         "the destination was prepared with other \(.features)",
         "a VMSA with features the host would like to add",
@@ -59,11 +60,11 @@ extension CodeRow {
       remedy: "prepare the destination for the guest's features"),
     CodeRow(
       .serviceSyntax, .stream("11"),
-      meaning: "a service's record is not well formed or too long, or a kind comes twice",
+      meaning: "a service's record is not well formed or too long, or a kind is repeated",
       causes: ["a blob beyond 16 MiB", "a source that sends one kind twice"],
       remedy: "fix the bundle; in a stream: a source bug"),
     CodeRow(
-      .serviceUnknown, .stream("11"), meaning: "a mandatory service is not known here",
+      .serviceUnknown, .stream("11"), meaning: "a mandatory service is unknown to this destination",
       causes: ["the guest uses a service that only its old SVSM has"],
       remedy: "use a destination that has the service"),
     CodeRow(
@@ -88,7 +89,7 @@ extension CodeRow {
       .commitTotals, .stream("14", rule: 4),
       meaning: "the commit's totals do not add up or are not the stream's",
       causes: ["final records or pages dropped or added", "damage in the counts"],
-      remedy: "get the stream again: expected and got tell what is missing"),
+      remedy: "get the stream again: the numbers expected and got show what is missing"),
     CodeRow(
       .commitTranscript, .stream("14", rule: 5),
       meaning: "the commit's transcript is not the stream's",
@@ -96,6 +97,6 @@ extension CodeRow {
         "any change of session, metadata, tags, tokens or final records before it",
         "damage in the transcript itself",
       ],
-      remedy: "get the stream again: the change lies behind the last good token"),
+      remedy: "get the stream again: the change lies after the last good token"),
   ]
 }

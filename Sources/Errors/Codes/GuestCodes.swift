@@ -3,7 +3,7 @@ extension CodeRow {
   static let guests = [
     CodeRow(
       .guestManifest, .bundle("2"),
-      meaning: "the manifest of a guest bundle is missing, or not as described",
+      meaning: "the manifest of a guest bundle is missing, or not in the form of guest-bundle.md",
       causes: ["guest.json was edited", "a bundle of a newer version"],
       remedy: "the message names the place as a JSON pointer"),
     CodeRow(
@@ -12,12 +12,12 @@ extension CodeRow {
       causes: [
         "a bundle that was copied in part",
         "a file that was truncated",
-        "a fifo or symbolic link in a bundle of somebody else",
+        "a fifo or symbolic link in a foreign bundle",
       ],
       remedy: "restore it, or fix the manifest"),
     CodeRow(
       .guestShape, .stream("17"),
-      meaning: "parts of a guest do not fit each other or a limit, or an address range is not one",
+      meaning: "parts of a guest are in conflict or exceed a limit, or an address range is wrong",
       causes: [
         "ranges that overlap, or leave a hole",
         "a page state without memory, or memory without a state",

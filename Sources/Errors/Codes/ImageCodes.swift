@@ -1,4 +1,4 @@
-/// What surrounds a QEMU stream, or comes beside it.
+/// Containers around a QEMU stream, and files that accompany it.
 extension CodeRow {
   static let images = [
     CodeRow(
@@ -10,7 +10,7 @@ extension CodeRow {
       causes: ["damage in the header", "a newer libvirt or QEMU", "\(.snapshot) of another file"],
       remedy: "the image is damaged, or written by a newer program"),
     CodeRow(
-      .imageFormat, .tools("4"), meaning: "the image is packed in a way that is not unpacked here",
+      .imageFormat, .tools("4"), meaning: "the image is packed in a way that is not supported",
       causes: [
         "xz with a dictionary of 256 MiB or more, zstd with a window above 128 MiB",
         "lz4 with a dictionary, lzop with a filter",
@@ -20,7 +20,7 @@ extension CodeRow {
     CodeRow(
       .imageData, .tools("4"),
       meaning:
-        "packed bytes do not unpack, or a qcow2 image says what cannot be of where its data lie",
+        "packed bytes do not unpack, or a qcow2 image has an invalid data position",
       causes: ["damage in the packed part or in a table", "an image that was cut off"],
       remedy: "the image is damaged"),
     CodeRow(
@@ -40,7 +40,7 @@ extension CodeRow {
     CodeRow(
       .channelSyntax, .tools("4"),
       meaning:
-        "a file is no multifd channel, one is given twice, or a packet in it is not well formed",
+        "a file is not a multifd channel, one is given twice, or a packet in it is not well formed",
       causes: [
         "the main stream given as a channel",
         "one capture given twice",

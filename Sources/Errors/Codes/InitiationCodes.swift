@@ -11,19 +11,19 @@ extension CodeRow {
       remedy: "use one version of the tools on both sides"),
     CodeRow(
       .offerSuite, .migrationData("1"), meaning: "algorithms other than this version's",
-      causes: ["a destination of another version", "somebody between rewrites the offer"],
+      causes: ["a destination of another version", "an attacker on the way rewrites the offer"],
       remedy: """
-        use one version of the tools on both sides; if they agree, somebody tries to weaken the \
+        use one version of the tools on both sides; if they agree, an attacker tries to weaken the \
         session
         """),
     CodeRow(
       .offerKey, .migrationData("1"),
-      meaning: "a public key that is no uncompressed point of the curve",
+      meaning: "a public key that is not an uncompressed point of the curve",
       causes: ["damage in the key", "an offer made to probe the source"],
       remedy: "prepare the offer anew, and bring it over safely"),
     CodeRow(
       .offerUsed, .migrationData("4"),
-      meaning: "nothing that is saved for this offer would ever be loaded",
+      meaning: "a stream saved for this offer cannot be loaded",
       causes: [
         "the source's own offer given as the destination's",
         "the offer of the destination that gave this guest back: it has promised not to load it",
@@ -83,7 +83,7 @@ extension CodeRow {
         "a source of another version", "algorithms that were lowered or damaged on the way",
       ],
       remedy: """
-        use one version of the tools on both sides; if they agree, somebody tries to weaken the \
+        use one version of the tools on both sides; if they agree, an attacker tries to weaken the \
         session
         """),
     CodeRow(
@@ -102,7 +102,7 @@ extension CodeRow {
         "a session of another stream under this offer's digest",
       ],
       remedy: """
-        verify with the seal: where it is good, give the instance of the very offer; else get \
+        verify with the seal: where it is good, give the instance with exactly that offer; else get \
         the stream again
         """),
     CodeRow(
@@ -113,14 +113,14 @@ extension CodeRow {
       .sessionOneWay, .stream("4.3", rule: 4), meaning: "the source does not prove itself",
       causes: [
         "the source saved with \(.oneWay)",
-        "somebody stripped the source's proof: the flag is gone with it",
+        "an attacker removed the source's proof and its flag",
         "a fake source",
       ],
       remedy: "save with proof, or accept it with \(.oneWay)"),
     CodeRow(
       .sessionState, .stream("14"),
       meaning: "a call after the session has ended: after a refusal, or after the commit",
-      causes: ["a program goes on after a refusal", "the commit has come already"],
+      causes: ["a program that continues after a refusal", "the commit was read before"],
       remedy: "start a new session"),
     CodeRow(
       .instanceRestoring, .migrationData("4"),
@@ -134,7 +134,7 @@ extension CodeRow {
       ],
       remedy: """
         call the same load again: it ends the naming; if the guest has a name already, give that \
-        with \(.output); if it was taken away, it is lost
+        with \(.output); if it was deleted, it is lost
         """),
     CodeRow(
       .instanceAborted, .migrationData("4"),
@@ -143,10 +143,10 @@ extension CodeRow {
       remedy: "prepare a new instance; resume the source with the abort, and save again"),
     CodeRow(
       .instanceChanged, .migrationData("4"),
-      meaning: "another instance stands in the file than when the tool began",
+      meaning: "the instance file was replaced while the tool ran",
       causes: [
         "svsm-mig-prepare \(.replacing) ran meanwhile",
-        "the file was moved, or a copy of another put in its place",
+        "the file was moved, or replaced by a copy of another",
       ],
       remedy: "put the instance back that the session was opened with, and call again"),
     CodeRow(
@@ -161,7 +161,7 @@ extension CodeRow {
         """,
       causes: [
         "damage on the way from the destination",
-        "an abort that somebody made without the destination's key",
+        "an abort made without the destination's key",
       ],
       remedy: "the abort is damaged or forged"),
     CodeRow(
@@ -183,6 +183,6 @@ extension CodeRow {
         "it never got to its commit",
         "the destination's instance given as \(.source)",
       ],
-      remedy: "nothing is to be given back; a source that is ready can save"),
+      remedy: "there is no guest to give back; a source that is ready can save"),
   ]
 }

@@ -29,10 +29,10 @@ extension CodeRow {
         "the host flips pages between private and shared",
         "the bundle's ranges were edited on one side only",
       ],
-      remedy: "fix the host's attributes; the SVSM's word stands"),
+      remedy: "fix the host's attributes; the SVSM's page states are authoritative"),
     CodeRow(
       .mapMissingPage, .stream("14", rule: 8), in: [.ram: .stream("5")],
-      meaning: "a page that must be there never came",
+      meaning: "a required page is missing",
       causes: [
         "a page was dropped, with its counts mended",
         "the source lost a page",
@@ -41,12 +41,12 @@ extension CodeRow {
       remedy: "get the whole stream; else the source lost it"),
     CodeRow(
       .mapUnexpectedPage, .stream("14", rule: 8),
-      meaning: "a private page came that is not validated in the trusted map",
+      meaning: "a private page in the stream is not validated in the trusted map",
       causes: ["a cancel is missing", "a source that exports what it never validated"],
-      remedy: "report it to the source's makers: its map and its pages do not fit"),
+      remedy: "report it to the source's developers: its map and its pages disagree"),
     CodeRow(
       .mapSharedAtPrivate, .stream("5"),
-      meaning: "shared content came for a private page, or for a block that is sealed",
+      meaning: "a record of shared memory is for a private page, or for a sealed block",
       causes: [
         "the host sends its own content for a private page",
         "a page became private, and its old shared record is still sent",
@@ -55,12 +55,12 @@ extension CodeRow {
     CodeRow(
       .machineSyntax, .stream("8.1"),
       meaning: """
-        what the VMM keeps of the machine is not well formed, or a section of it is missing or \
-        too much
+        the VMM's state of the machine is not well formed, or lacks a section, or has an \
+        extra one
         """,
       causes: [
         "damage in snp-machine",
-        "a section of the machine dropped or put in",
+        "a section of the machine dropped or inserted",
         "a bundle that was edited",
       ],
       remedy: "the stream or bundle is damaged or edited; make it anew from the QEMU stream"),

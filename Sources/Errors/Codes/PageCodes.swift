@@ -3,11 +3,11 @@ extension CodeRow {
   static let pages = [
     CodeRow(
       .pageTag, .stream("7", rule: 1),
-      meaning: "a private page does not authenticate; nothing more is said of it",
+      meaning: "a private page does not authenticate; the refusal gives no further detail",
       causes: [
         "damage in content, metadata or tag of the page",
         "a page of another session, address or epoch in its place",
-        "a host that tries what it gets through",
+        "a host that tries out changes",
       ],
       remedy:
         "get the stream again; svsm-mig-verify with \(.instance) names the pages that are bad"),
@@ -28,36 +28,41 @@ extension CodeRow {
     CodeRow(
       .pageOperation, .stream("7", rule: 7),
       meaning: """
-        an unknown operation, one that does not fit what came before, or a page that does not \
-        leave
+        an unknown operation, one that contradicts an earlier record, or a page that must not be \
+        exported
         """,
       causes: [
-        "a cancel left out or put in", "a page of another round", "damage in the operation",
+        "a cancel left out or inserted", "a page of another round", "damage in the operation",
       ],
-      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+      remedy: "if the seal is good, report it to the source's developers; else get the stream again"
+    ),
     CodeRow(
       .pageAddress, .stream("7", rule: 2),
       meaning: "a guest-physical address that is not aligned or beyond 52 bits",
       causes: ["damage in the address", "a source that does not align"],
-      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+      remedy: "if the seal is good, report it to the source's developers; else get the stream again"
+    ),
     CodeRow(
       .pageSize, .stream("7", rule: 2),
       meaning: "an unknown RMP page size, or a wrong length of plaintext",
       causes: ["damage in the size", "a source with page sizes of its own"],
-      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+      remedy: "if the seal is good, report it to the source's developers; else get the stream again"
+    ),
     CodeRow(
-      .pagePermissions, .stream("7", rule: 2), meaning: "VMPL permissions that cannot be",
+      .pagePermissions, .stream("7", rule: 2), meaning: "impossible VMPL permissions",
       causes: ["damage in the permissions", "permissions widened by the host"],
-      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+      remedy: "if the seal is good, report it to the source's developers; else get the stream again"
+    ),
     CodeRow(
-      .pageRepeated, .stream("7", rule: 6), meaning: "a page comes twice in one epoch",
-      causes: ["a record put in twice", "a source that sends a page twice in a round"],
-      remedy: "with a good seal report it to the source's makers; else get the stream again"),
+      .pageRepeated, .stream("7", rule: 6), meaning: "a page is repeated within an epoch",
+      causes: ["a record inserted twice", "a source that sends a page twice in a round"],
+      remedy: "if the seal is good, report it to the source's developers; else get the stream again"
+    ),
     CodeRow(
       .pageStale, .stream("8"),
       meaning: """
-        not all of the guest's private memory is exported as it is now, or a page is exported \
-        that is validated no more
+        the export lacks the current content of a private page, or has a page that is no longer \
+        validated
         """,
       causes: [
         "the guest ran on after the last round", "a host that skips pages it should export",
@@ -73,14 +78,14 @@ extension CodeRow {
       remedy: "get the stream again"),
     CodeRow(
       .epochOrder, .stream("8", rule: 3),
-      meaning: "a token out of order, or a page or token behind the last token",
-      causes: ["tokens dropped, repeated or swapped", "pages put behind the last token"],
+      meaning: "a token out of order, or a page or token after the last token",
+      causes: ["tokens dropped, repeated or swapped", "pages put after the last token"],
       remedy: "get the stream again, and do not trust the host that carried it"),
     CodeRow(
       .epochCount, .stream("8", rule: 4),
       meaning: "a token's counts do not add up or are not the stream's",
       causes: ["page records dropped or added", "damage in the counts"],
-      remedy: "get the stream again: page-sequence tells where records are missing"),
+      remedy: "get the stream again: page-sequence shows where records are missing"),
     CodeRow(
       .epochTranscript, .stream("8", rule: 5), meaning: "a token's transcript is not the stream's",
       causes: [
@@ -88,6 +93,6 @@ extension CodeRow {
         "damage in the transcript itself",
       ],
       remedy:
-        "get the stream again: the change lies before this token and behind the one before it"),
+        "get the stream again: the change lies between this token and the one before it"),
   ]
 }

@@ -16,7 +16,7 @@ extension CodeRow {
     CodeRow(
       .ramFlags, .stream("5"),
       meaning: """
-        a word that is no RAM record, or one that cannot stand there: an SNP stream has no \
+        a word that is not a RAM record, or one that is not allowed there: an SNP stream has no \
         xbzrle, compression and multifd, a mapped-ram stream no pages
         """,
       causes: [
@@ -25,18 +25,18 @@ extension CodeRow {
       ],
       remedy: "get the stream again, or save without that capability"),
     CodeRow(
-      .ramOffset, .stream("5"), meaning: "a page behind the end of its block",
+      .ramOffset, .stream("5"), meaning: "a page beyond the end of its block",
       causes: ["damage in a page's offset", "a block list of another guest"],
       remedy: "get the stream again"),
     CodeRow(
       .ramData, .stream("5"),
-      meaning: "a fill byte, length, encoding or content of a page record that cannot be",
+      meaning: "a fill byte, length, encoding or content that is not allowed in a page record",
       causes: [
         "damage in a fill byte or length", "an old QEMU that sends fill bytes other than 0",
       ],
       remedy: "get the stream again"),
     CodeRow(
-      .ramMissing, .tools("4"), meaning: "pages of a RAM block never came",
+      .ramMissing, .tools("4"), meaning: "pages of a RAM block are missing",
       causes: [
         "multifd channels carry the pages",
         "a migration that was cancelled",

@@ -1,9 +1,9 @@
-/// What a destination's dump says of a stream.
+/// Findings from a destination's dump about a stream.
 extension CodeRow {
   static let targets = [
     CodeRow(
       .targetSyntax, .target("1"), plain: nil,
-      meaning: "a file about the destination is no dump, or no list, of QEMU's",
+      meaning: "a file about the destination is not a dump, or not a list, of QEMU",
       causes: [
         "a dump that was cut off, or that QEMU ended before writing",
         "a list of machines given as one of devices",
@@ -19,12 +19,12 @@ extension CodeRow {
         "a guest of i440FX for q35",
       ],
       remedy: "start the destination with the stream's machine type, and write its dump with it; "
-        + "\(.targetMachines) tells whether it has that"),
+        + "\(.targetMachines) shows whether it has that type"),
     CodeRow(
       .targetSection, .target("3", rule: 2), plain: nil,
       meaning: "the destination has no device type with such a section",
       causes: [
-        "a device that a newer QEMU has and the destination's has not",
+        "a device that a newer QEMU has and the destination's does not",
         "a module of QEMU that is not installed at the destination",
         "a QEMU of another vendor",
       ],
@@ -42,7 +42,7 @@ extension CodeRow {
       meaning: "a device's state has other fields than the destination reads",
       causes: [
         "a QEMU whose vendor has changed a device",
-        "a fault of one of the two versions",
+        "a bug in one of the two versions",
         "a machine type that lets the newer QEMU write a field more",
       ],
       remedy:
@@ -51,7 +51,7 @@ extension CodeRow {
       .targetSubsection, .target("3", rule: 5), plain: nil,
       meaning: "a device's state has a subsection that the destination does not know",
       causes: [
-        "a feature in use that the destination's QEMU has not",
+        "a feature in use that the destination's QEMU does not have",
         "a machine type newer than the destination",
       ],
       remedy: "switch the feature off before the guest is saved, or use an older machine type"),

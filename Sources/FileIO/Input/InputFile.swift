@@ -136,7 +136,7 @@ package final class InputFile: Sendable {
   package func regularSize() throws(MigrationError) -> UInt64 {
     guard let size else {
       throw MigrationError(
-        .inputKind, "\(name) cannot be read at a position", expected: "a regular file",
+        .inputKind, "\(name) is not seekable", expected: "a regular file",
         got: kind == .pipe ? "a pipe" : "a device")
     }
     return size
@@ -241,7 +241,7 @@ package final class InputFile: Sendable {
   }
 
   private func tooShort(at offset: UInt64) -> MigrationError {
-    MigrationError(.readFailed, "\(name) is shorter than it was or should be", at: offset)
+    MigrationError(.readFailed, "\(name) is shorter than expected", at: offset)
   }
 }
 

@@ -49,8 +49,8 @@ struct OutputPlace {
     let foreign = entries.first { !isOurs($0) || !isFile($0, in: path) }
     guard entries.contains(marker), foreign == nil else {
       throw MigrationError(
-        .outputExists, "\(name) is not replaced: it is not one of ours",
-        expected: "a folder with \(marker) and nothing foreign",
+        .outputExists, "\(name) is not replaced: another program made it",
+        expected: "a folder with \(marker) and no file of another program",
         got: foreign.map { "one with \(displayName($0))" })
     }
     return OutputPlace(path: try SystemCall.realPath(path), replaces: true)
@@ -119,11 +119,10 @@ struct OutputPlace {
     do throws(MigrationError) {
       try OutputDescriptor.synchronize(folder: path.removingLastComponent())
     } catch {
-      let (stands, outlasts) =
-        names.count == 1 ? ("stands", "it outlasts") : ("stand", "they outlast")
+      let (verb, subject) = names.count == 1 ? ("is", "it") : ("are", "they")
       throw error.adding(
         names.joined(separator: " and ")
-          + " \(stands) there, whole; whether \(outlasts) a power failure is open")
+          + " \(verb) complete, but \(subject) may be lost in a power failure")
     }
   }
 

@@ -66,7 +66,7 @@ package struct GuestDescription: Sendable, Hashable {
     try validateStates()
     for vcpu in vcpus where !(1...3).contains(vcpu.vmpl) {
       throw MigrationError(
-        .vcpuVMPL, "vCPU runs at a level that is not a guest's", expected: "VMPL 1 to 3",
+        .vcpuVMPL, "vCPU runs at a VMPL that no guest can have", expected: "VMPL 1 to 3",
         got: "VMPL \(vcpu.vmpl)")
     }
     if let id = firstRepeated(vcpus.map(\.apicID)) {
@@ -74,7 +74,7 @@ package struct GuestDescription: Sendable, Hashable {
     }
     guard !services.contains(where: { $0.kind == .machine }) else {
       throw MigrationError(
-        .serviceSyntax, "sections of the machine are no service of the guest", got: "kind 2")
+        .serviceSyntax, "machine sections cannot be a service of the guest", got: "kind 2")
     }
     if let kind = firstRepeated(services.map(\.kind)) {
       throw MigrationError(.serviceSyntax, "a service occurs twice", got: kind.name)

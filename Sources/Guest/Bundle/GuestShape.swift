@@ -8,7 +8,8 @@ extension GuestDescription {
   package func requireSameShape(as other: GuestDescription) throws(MigrationError) {
     guard machine == other.machine else {
       throw MigrationError(
-        .guestShape, "a later round is another machine", expected: "\"\(printable(machine))\"",
+        .guestShape, "a later round has another machine type",
+        expected: "\"\(printable(machine))\"",
         got: "\"\(printable(other.machine))\"")
     }
     guard ramBlocks == other.ramBlocks else {

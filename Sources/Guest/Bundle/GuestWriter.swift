@@ -131,7 +131,7 @@ package final class GuestBundleMemory: GuestMemoryOutput {
   package func complete(_ guest: GuestDescription) throws(MigrationError) {
     try guest.validate()
     guard guest.ramBlocks.map(\.size) == sizes else {
-      throw MigrationError(.guestShape, "RAM blocks are not those whose memory was written")
+      throw MigrationError(.guestShape, "RAM blocks differ from those whose memory was written")
     }
     let (manifest, states) = try guest.tables()
     for file in files { try file.synchronize() }

@@ -22,7 +22,7 @@ package struct RAMBlock: Sendable, Hashable {
     }
     guard size > 0, size % Page.size64 == 0, size <= GPARange.limit else {
       throw MigrationError(
-        .guestShape, "size of a RAM block cannot be",
+        .guestShape, "RAM block size is not allowed",
         expected: "whole pages, 4 KiB to 2^52 bytes", got: Hex.number(size))
     }
     self.name = name

@@ -24,7 +24,7 @@ package final class TemporaryMemory: GuestMemoryOutput {
     for size in blockSizes {
       guard size <= Self.limit - end else {
         throw MigrationError(
-          .guestShape, "guest has more memory than is put together here",
+          .guestShape, "guest memory exceeds the supported size",
           expected: "at most \(Self.limit >> 40) TiB")
       }
       starts.append(end)
@@ -73,7 +73,7 @@ package final class TemporaryMemory: GuestMemoryOutput {
   package func guest(_ description: GuestDescription) throws(MigrationError) -> GuestReader {
     try description.validate()
     guard description.ramBlocks.map(\.size) == sizes else {
-      throw MigrationError(.guestShape, "RAM blocks are not those whose memory was written")
+      throw MigrationError(.guestShape, "RAM blocks differ from those whose memory was written")
     }
     return GuestReader(
       description, memory: starts.map { .init(file: input, start: $0) }, identity: nil)

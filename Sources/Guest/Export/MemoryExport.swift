@@ -35,7 +35,7 @@ package struct MemoryExport {
   /// - Throws: `MAP-LAYOUT` when no memory is mapped.
   package static func mainBlock(of guest: GuestReader) throws(MigrationError) -> MemoryExport {
     guard let first = guest.description.map.ranges.first else {
-      throw MigrationError(.guestMap, "guest has no memory that is mapped")
+      throw MigrationError(.guestMap, "guest has no mapped memory")
     }
     let size = guest.description.ramBlocks[first.block].size
     return MemoryExport(

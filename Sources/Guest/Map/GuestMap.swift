@@ -75,7 +75,7 @@ package struct GuestMap: Sendable, Hashable {
       && ranges[index].offsetEnd > ranges[next].offset
     {
       throw MigrationError(
-        .guestMap, "one place of a RAM block is mapped at two addresses", at: place(next),
+        .guestMap, "part of a RAM block is mapped at two addresses", at: place(next),
         got: "\(Hex.number(ranges[index].gpa)) and \(Hex.number(ranges[next].gpa))")
     }
     (self.ranges, self.byPlace) = (ranges, byPlace.map { ranges[$0] })
@@ -122,7 +122,7 @@ package struct GuestMap: Sendable, Hashable {
   ) throws(MigrationError) {
     guard blocks.indices.contains(range.block) else {
       throw MigrationError(
-        .guestMap, "guest map names a RAM block that is not there", at: place,
+        .guestMap, "guest map names a RAM block that does not exist", at: place,
         expected: "below \(blocks.count)", got: "\(range.block)")
     }
     guard range.size > 0, (range.size | range.offset | range.gpa) % Page.size64 == 0 else {
@@ -135,7 +135,7 @@ package struct GuestMap: Sendable, Hashable {
     let size = blocks[range.block].size
     guard range.size <= size, range.offset <= size - range.size else {
       throw MigrationError(
-        .guestMap, "range of the guest map reaches out of its RAM block", at: place,
+        .guestMap, "range of the guest map extends beyond its RAM block", at: place,
         expected: "within \(Hex.number(size)) bytes",
         got: "\(Hex.number(range.size)) from \(Hex.number(range.offset))")
     }

@@ -128,7 +128,8 @@ package struct RAMPlacement: Sendable {
       }
       guard seen.insert(name).inserted else {
         throw MigrationError(
-          .guestMap, "two options say where one RAM block lies", got: "\"\(printable(name))\"")
+          .guestMap, "RAM block is named by two options: give it once",
+          got: "\"\(printable(name))\"")
       }
     }
   }
@@ -163,8 +164,8 @@ package struct RAMPlacement: Sendable {
     }
     throw MigrationError(
       .guestMap,
-      "the section of the device that plugs \"\(printable(block.name))\" in says another "
-        + "address", expected: Hex.number(region.gpa), got: Hex.number(gpa))
+      "address of RAM block \"\(printable(block.name))\" differs from that in its "
+        + "device's section", expected: Hex.number(region.gpa), got: Hex.number(gpa))
   }
 
   /// Places the blocks of devices whose sections give an address.
@@ -197,7 +198,7 @@ package struct RAMPlacement: Sendable {
       .guestMap,
       main.isEmpty
         ? "the stream does not say which RAM block is main memory"
-        : "RAM block \"\(name)\" may be memory of the guest, and the stream does not say where it lies",
+        : "RAM block \"\(name)\" may be guest memory, but the stream does not give its address",
       expected: expected, got: "\(Self.list(open.map { blocks[$0].name }))")
   }
 
@@ -245,8 +246,8 @@ package struct RAMPlacement: Sendable {
         throw MigrationError(
           .guestMap,
           counted == nil
-            ? "main memory is not what the machine's CMOS counts"
-            : "\(.below4G) is not what the machine's CMOS says",
+            ? "size of main memory differs from the machine's CMOS"
+            : "\(.below4G) differs from the machine's CMOS",
           in: .realTimeClock, expected: "\(cmos)",
           got: "\(Hex.number(total)) bytes in \(Self.list(main.map { blocks[$0].name }))")
       }
@@ -265,7 +266,7 @@ extension GuestMap {
     let found = wanted.intersection(addresses)
     guard wanted == .all || found == wanted else {
       throw MigrationError(
-        .guestMap, "no memory is there to be private", expected: "\(addresses)",
+        .guestMap, "private range has no memory", expected: "\(addresses)",
         got: Hex.number(wanted.firstDifference(from: found).gpa))
     }
     return found

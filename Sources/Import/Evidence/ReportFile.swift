@@ -5,25 +5,25 @@ internal import JSON
 package import SEVSNP
 package import SVSM
 
-/// An attestation report in a file of any form it travels in.
+/// An attestation report read from a file in any of the supported forms.
 package struct ReportFile {
-  /// Bytes a file may have.
+  /// Largest size of the file in bytes.
   package static let limit = 1 << 20
 
-  /// 1184 bytes.
+  /// The report, 1184 bytes.
   package let report: [UInt8]
-  /// The offer of ours that the report stands in.
+  /// The offer that contains the report, if the file is an offer of this project.
   package let offer: MigrationData?
-  /// What else the report stands in; nil for an offer.
+  /// Another container of the report; nil for an offer and for a bare report.
   package let container: ReportContainer?
 
-  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; what `init(_:)` refuses.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; the errors of `init(_:)`.
   package init(reading path: String) throws(MigrationError) {
     try self.init(readSmallFile(path, limit: Self.limit))
   }
 
-  /// - Throws: `REPORT-LENGTH` for a file that holds no report; what an offer and
-  ///   `ReportContainer` refuse.
+  /// - Throws: `REPORT-LENGTH` for a file that holds no report; the errors of the offer parser and
+  ///   of `ReportContainer`.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
     if bytes.starts(with: "SVSMOFFR".utf8) {
       let offer = try MigrationData(bytes)
@@ -42,12 +42,14 @@ package struct ReportFile {
     return try SuppliedCertificates(CertificateTable(offer.certificates))
   }
 
-  /// The same for who only looks: those that cannot be read are none.
+  /// The certificates that came with the report, for showing only; none if any of them cannot be
+  /// read.
   package var readableCertificates: SuppliedCertificates {
     (try? certificates()) ?? SuppliedCertificates()
   }
 
-  /// REPORT_DATA that binds what came with the report: an offer's key, a vTPM's claims.
+  /// The REPORT_DATA that binds the container's contents: the key of an offer, or the claims of a
+  /// vTPM.
   package func expectedReportData() throws(MigrationError) -> [UInt8]? {
     if let offer { return try offer.expectedReportData() }
     return container?.hcl?.reportData
@@ -83,7 +85,7 @@ package struct AttestationTime: Equatable {
     let numbers = parts.compactMap { UInt16($0) }.map(Int64.init)
     guard numbers.count == 3 else { return nil }
     let days = CivilDate.days(year: numbers[0], month: numbers[1], day: numbers[2])
-    // A date that does not come back is none: 2025-02-30.
+    // A date that the conversion does not reproduce does not exist, such as 2025-02-30.
     guard CivilDate.text(days * 86_400).hasPrefix(text + "T") else { return nil }
     time = .at(days * 86_400)
   }

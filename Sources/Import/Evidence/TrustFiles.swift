@@ -6,8 +6,8 @@ package import SEVSNP
 
 extension TrustAnchor {
   /// AMD's roots and those in the files of certificates at `paths`.
-  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`; `CERT-ROOT` when there is no
-  ///   root among the certificates named.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`; `CERT-ROOT` when none of the
+  ///   named certificates is a root.
   package static func anchors(
     namedIn paths: [String]
   ) throws(MigrationError) -> [TrustAnchor] {
@@ -29,10 +29,10 @@ extension X509RevocationList {
 }
 
 extension SuppliedCertificates {
-  /// Bytes a file of certificates may have.
+  /// Largest size of a file of certificates in bytes.
   static let fileLimit = 1 << 20
 
-  /// What a file holds.
+  /// The certificates and revocation lists in a file.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `CERT-SYNTAX`, `CERT-TABLE`.
   package init(inFile path: String) throws(MigrationError) {
     let bytes = try readSmallFile(path, limit: Self.fileLimit)
@@ -45,7 +45,7 @@ extension SuppliedCertificates {
 }
 
 extension AttestationPolicy {
-  /// The policy in the file at `path`; without a path, one that demands nothing.
+  /// The policy in the file at `path`. Without a path, the policy demands nothing.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `POLICY-SYNTAX`.
   package init(inFile path: String?) throws(MigrationError) {
     guard let path else {
@@ -56,14 +56,14 @@ extension AttestationPolicy {
   }
 }
 
-/// The time of day, which certificates are held against.
+/// The current time, at which the validity of certificates is checked.
 package enum WallClock {
   /// Seconds since 1970.
   package static var now: Int64 { Int64(time(nil)) }
 }
 
 extension [String] {
-  /// What `parse` makes of each file, all together; a refusal names the file.
+  /// The results of `parse` for all files, joined in order; an error names its file.
   fileprivate func reading<Value>(
     limit: Int, _ parse: ([UInt8]) throws(MigrationError) -> [Value]
   ) throws(MigrationError) -> [Value] {

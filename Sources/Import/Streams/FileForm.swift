@@ -4,7 +4,8 @@ package import QEMUStream
 internal import Wire
 
 extension InputFile {
-  /// What it is by its first bytes; nil for what is not known, or has no positions.
+  /// The kind of file, judged by its first bytes; nil for an unknown kind, or for a file that
+  /// cannot be read at positions.
   /// - Throws: `IO-READ`.
   package func kind() throws(MigrationError) -> FileKind? {
     guard let positions = FilePositions(self) else { return nil }
@@ -12,10 +13,10 @@ extension InputFile {
       detecting: StreamInput(positions.source(from: 0), capacity: 4096, limit: 4096))
   }
 
-  /// Whether it holds a stream, rather than raw memory, which may be any bytes. What has no positions can
-  /// only hold a stream.
-  /// - Throws: `INPUT-KIND` for a file that is known to hold neither, and for one within which a stream
-  ///   seems to begin; `IO-READ`.
+  /// Whether the file holds a stream rather than raw memory, which may be any bytes. A file that
+  /// cannot be read at positions, such as a pipe, can only hold a stream.
+  /// - Throws: `INPUT-KIND` for a file that is known to hold neither, and for a file in which a
+  ///   stream seems to begin later; `IO-READ`.
   package func holdsStream() throws(MigrationError) -> Bool {
     guard let positions = FilePositions(self) else { return true }
     if let kind = try kind() {

@@ -3,7 +3,7 @@ package import FileIO
 package import QEMUStream
 internal import Wire
 
-/// A stream that comes from a file or pipe.
+/// A byte source over a file or pipe.
 package final class FileSource: ByteSource {
   package let file: InputFile
 
@@ -27,12 +27,12 @@ extension StreamInput {
   }
 }
 
-/// A regular file, or its front, as a source with positions.
+/// A regular file, or the first part of one, that can be read at any position.
 package final class FilePositions: PositionedSource {
   private let file: InputFile
   package let size: UInt64
 
-  /// - Parameter end: first byte that does not count; nil for the whole file.
+  /// - Parameter end: first byte that is not part of the source; nil for the whole file.
   /// - Returns: nil for anything but a regular file.
   package init?(_ file: InputFile, to end: UInt64? = nil) {
     guard let size = file.size else { return nil }
@@ -40,7 +40,7 @@ package final class FilePositions: PositionedSource {
     self.size = min(size, end ?? size)
   }
 
-  /// The whole of a file that must be a regular one.
+  /// Makes a source of a whole file, which must be a regular file.
   /// - Throws: `INPUT-KIND`.
   package init(regular file: InputFile) throws(MigrationError) {
     size = try file.regularSize()
@@ -58,7 +58,7 @@ package final class FilePositions: PositionedSource {
   }
 }
 
-/// The next bytes of an input, and no more of it.
+/// A source of a limited number of bytes of an input.
 final class LimitedSource: ByteSource {
   private let input: StreamInput
   private var left: UInt64
@@ -71,7 +71,7 @@ final class LimitedSource: ByteSource {
     if left == 0 { return 0 }
     let input = self.input
     let count = Int(min(UInt64(min(try input.available(atLeast: 1), buffer.count)), left))
-    // The buffer is the caller's to fill for the length of this call; `count` fits both sides.
+    // `buffer` may be filled for the length of this call; `count` is within both sides.
     var target = unsafe MutableSpan<UInt8>(_unsafeBytes: buffer)
     target.copy(input.bytes.extracting(first: count), to: 0)
     input.consume(count)

@@ -5,32 +5,34 @@ internal import Wire
 
 /// A QEMU stream that was found in a file or pipe.
 package struct QEMUInput {
-  /// At the file header of the stream.
+  /// The input, positioned at the file header of the stream.
   package let stream: StreamInput
-  /// What the stream lies in, when it can be read at positions and its offsets are the same there.
+  /// The file that holds the stream, when it can be read at positions and its offsets are those of
+  /// the stream.
   package let positions: (any PositionedSource)?
-  /// How all of the file is packed.
+  /// The format in which the whole file is packed.
   package let packing: Packing?
-  /// The header of a libvirt image that was before the stream.
+  /// The header of the libvirt image that precedes the stream.
   package let image: LibvirtImage?
-  /// The snapshot of a qcow2 image that the stream is the VM state of.
+  /// The snapshot of a qcow2 image whose VM state is the stream.
   package let snapshot: QCow2Snapshot?
   package let channels: [MultifdChannel]
   /// Stream offset of the first byte.
   package let start: UInt64
-  /// Bytes of the file that are not looked at, since its length was given; nil where nobody knows how many.
+  /// Bytes of the file after the given length, which are not read; nil when their number is
+  /// unknown.
   package let rest: UInt64?
-  /// Stream offset of its end, where that is known.
+  /// Stream offset of the stream's end, where it is known.
   package var end: UInt64? { positions?.size }
   private let place: StreamPlace
-  /// What stands where the stream should begin.
+  /// Kind of the bytes at the position where the stream should begin.
   private let kind: FileKind?
 
   /// - Parameters:
-  ///   - place: where in the file the stream lies.
+  ///   - place: position and length of the stream in the file.
   ///   - channels: paths of multifd channels.
-  /// - Throws: `STREAM-EMPTY` when nothing is there; `STREAM-TRUNCATED` when the file ends before the length
-  ///   that was given; codes of images and channels.
+  /// - Throws: `STREAM-EMPTY` when there are no bytes; `STREAM-TRUNCATED` when the file ends before
+  ///   the given length; codes of images and channels.
   package init(
     _ file: InputFile, at place: StreamPlace = StreamPlace(), channels: [String] = []
   ) throws(MigrationError) {
@@ -53,7 +55,8 @@ package struct QEMUInput {
     self.kind = kind
     positions = found.positions
     start = found.input.offset
-    // The chunks of a seal are counted from the stream's first byte: an input of its own.
+    // The chunks of a seal are counted from the stream's first byte, so the stream gets an input of
+    // its own.
     if start != 0 {
       let rest = found.positions?.source(from: start) ?? RestSource(of: found.input)
       found.input = StreamInput(rest, offset: start)
@@ -63,22 +66,25 @@ package struct QEMUInput {
   }
 
   /// The internal snapshots of a qcow2 image.
-  /// - Throws: `INPUT-KIND` for anything but a regular file; `IMAGE-HEADER`, `STREAM-TRUNCATED`; `IO-READ`.
+  /// - Throws: `INPUT-KIND` for a file that is not a regular file; `IMAGE-HEADER`,
+  ///   `STREAM-TRUNCATED`; `IO-READ`.
   package static func snapshots(in file: InputFile) throws(MigrationError) -> [QCow2Snapshot] {
     try QCow2Image(FilePositions(regular: file)).snapshots
   }
 
-  /// Refuses what only a plain QEMU stream can have: channels, something around it.
+  /// Refuses additions that only a plain QEMU stream can have: channels, and a container around the
+  /// stream.
   /// - Throws: `STREAM-KIND`.
   package func requireAlone() throws(MigrationError) {
     guard channels.isEmpty, place == StreamPlace(), start == 0, image == nil, packing == nil else {
       throw MigrationError(
-        .streamKind, "an SNP stream stands alone in its file",
+        .streamKind, "an SNP stream must be alone in its file",
         expected: "a plain QEMU stream for \(.channel), \(.offset), \(.length) and packed files")
     }
   }
 
-  /// - Throws: `IMAGE-PARTIAL` for an image that libvirt did not finish.
+  /// Refuses an unfinished libvirt image.
+  /// - Throws: `IMAGE-PARTIAL`.
   package func requireWholeImage() throws(MigrationError) {
     guard image?.isWhole ?? true else {
       throw MigrationError(
@@ -87,7 +93,7 @@ package struct QEMUInput {
     }
   }
 
-  /// Reads the stream's events.
+  /// Returns a reader of the stream's events.
   /// - Throws: `IO-READ`.
   package func reader() throws(MigrationError) -> QEMUStreamReader {
     let found = try description()
@@ -113,8 +119,9 @@ package struct QEMUInput {
 
   // MARK: The description at the end
 
-  /// The description at the end of a file and the bytes of its text, when it can be looked at before
-  /// the rest: nil when there is none that can be read, and the walk tells why.
+  /// The description at the end of a file and the size of its text in bytes, when it can be read
+  /// before the rest. Nil when there is no readable description; reading the whole stream then
+  /// gives the reason.
   private func description() throws(MigrationError) -> (description: VMDescription, size: Int)? {
     guard let positions, positions.size > start else { return nil }
     let end = try Self.contentEnd(of: positions, from: start)
@@ -123,15 +130,15 @@ package struct QEMUInput {
     var span = tail.mutableSpan
     try positions.read(at: end - UInt64(count), into: &span)
     guard let range = VMDescription.locate(inTail: tail.span) else { return nil }
-    // In place: it may be as long as a description can be.
+    // The prefix is removed without a copy, since a description may be up to the size limit.
     tail.removeFirst(range.lowerBound)
     return (try? VMDescription(parsing: tail)).map { ($0, range.count) }
   }
 
-  /// Zero bytes at the end that are looked over for a description at most.
+  /// Most zero bytes at the end that are searched for a description.
   private static let paddingLimit: UInt64 = 16 << 20
 
-  /// Where a stream ends whose file may be rounded up with zero bytes.
+  /// Offset of the end of a stream in a file that may be padded with zero bytes.
   private static func contentEnd(
     of positions: any PositionedSource, from start: UInt64
   ) throws(MigrationError) -> UInt64 {
@@ -153,8 +160,9 @@ package struct QEMUInput {
 
   // MARK: Refusals
 
-  /// Adds to a refusal of what is no stream what it seems to be, or where in the file one seems to
-  /// begin; and to one of bytes after the stream how they are left out.
+  /// Adds a hint to an error. If the bytes are not a stream, the hint names their likely kind, or
+  /// the place in the file where a stream seems to begin. For bytes after the stream it tells how
+  /// to leave them out.
   package func explain(_ error: MigrationError) -> MigrationError {
     guard let offset = error.offset else { return error }
     var explained = error
@@ -178,10 +186,10 @@ package struct QEMUInput {
     return explained
   }
 
-  /// Bytes of a file in which a stream is looked for.
+  /// Bytes of a file that are searched for a stream.
   private static let hintLimit: UInt64 = 1 << 20
 
-  /// The first place after `start` where a file header and a record stand.
+  /// The first offset after `start` at which a file header and a record are found.
   static func stream(
     after start: UInt64, in positions: any PositionedSource
   ) throws(MigrationError) -> UInt64? {
@@ -204,19 +212,19 @@ package struct QEMUInput {
   }
 }
 
-/// Where the bytes of a stream come from, while what is around it is taken off.
+/// The source of a stream's bytes, while the containers around the stream are removed.
 private struct FoundStream {
   var input: StreamInput
-  /// Where the same bytes lie at the same offsets; nil when they can be read in order only.
+  /// A source of the same bytes at the same offsets; nil when they can only be read in order.
   var positions: (any PositionedSource)?
   var snapshot: QCow2Snapshot?
-  /// Bytes of the file that are not part of it.
+  /// Bytes of the file that are not part of the stream.
   var rest: UInt64?
 
-  /// Bytes that can be read in order only.
+  /// Makes a source that can only be read in order.
   init(_ input: StreamInput) { self.input = input }
 
-  /// The bytes of `file` that `place` names.
+  /// Makes a source of the part of `file` that `place` names.
   init(_ file: InputFile, _ place: StreamPlace) throws(MigrationError) {
     if let name = place.snapshot {
       let image = try QCow2Image(FilePositions(regular: file))

@@ -4,8 +4,8 @@ package import QEMUStream
 internal import Wire
 
 extension RAMDecoder {
-  /// Refuses a guest with more memory than any file system holds, before memory is made for it.
-  /// - Parameter offset: where the block list has ended.
+  /// Refuses a guest with more memory than a file can have, before memory is made for it.
+  /// - Parameter offset: stream offset of the end of the block list.
   /// - Throws: `RAM-LIST`.
   package func requireMemory(at offset: UInt64) throws(MigrationError) {
     let total = blocks.reduce((sum: UInt64(0), isLess: true)) { total, block in
@@ -14,7 +14,7 @@ extension RAMDecoder {
     }
     guard total.isLess, total.sum <= TemporaryMemory.limit else {
       throw MigrationError(
-        .ramList, "guest has more memory than is put together here", in: .ram, at: offset,
+        .ramList, "guest memory exceeds the supported size", in: .ram, at: offset,
         expected: "at most \(TemporaryMemory.limit >> 40) TiB")
     }
   }

@@ -4,20 +4,23 @@ internal import Migration
 package import QEMUStream
 internal import Wire
 
-/// What kind of stream lies somewhere.
+/// The kind of a stream.
 package enum StreamKind: String, Sendable {
   /// An SNP migration stream.
   case snp
   /// A plain QEMU stream.
   case qemu
 
-  /// Bytes in which the session of an SNP stream begins, whatever is in its configuration.
+  /// Number of bytes within which the session section of an SNP stream begins, for any
+  /// configuration.
   private static let markerLimit = 512
 
-  /// What kind of stream lies at the front of `input`: its first section tells. Where damage hides that,
-  /// the name of the session does, if it stands near the front; so a stream of either kind is read as what
-  /// it is. Consumes nothing, and waits for no more bytes than tell it.
-  /// - Returns: nil when there is no section; then reading it as a plain stream tells what it lacks.
+  /// Detects the kind of stream at the front of `input` by its first section. If that section is
+  /// damaged, the name of the session section near the front decides, so that a damaged SNP stream
+  /// is still read as an SNP stream. Consumes nothing, and reads no more bytes than the decision
+  /// needs.
+  /// - Returns: nil when there is no section; reading the input as a plain stream then gives the
+  ///   error.
   /// - Throws: `IO-READ`.
   package init?(detecting input: StreamInput) throws(MigrationError) {
     var preview = Preview(input)
@@ -37,8 +40,8 @@ package enum StreamKind: String, Sendable {
 }
 
 extension SectionName {
-  /// Whether a section of this name begins an SNP stream, or did so before damage: no section of QEMU's is
-  /// called so.
+  /// Whether a section of this name begins an SNP stream, or did so before it was damaged. No
+  /// section of QEMU has a similar name.
   fileprivate var isLikeSession: Bool {
     let session = SNPSection.session.name.bytes
     guard !bytes.starts(with: "snp-".utf8) else { return true }
@@ -47,16 +50,17 @@ extension SectionName {
   }
 }
 
-/// Looks at the front of a stream without consuming it, field by field.
+/// Reads the front of a stream field by field, without consuming it.
 private struct Preview {
-  /// What comes before the first section.
+  /// The first record after the header, the configuration and the commands.
   enum First {
     case section(SectionName)
-    /// The sections end before there was one.
+    /// The stream has no section.
     case end
   }
 
-  /// A file header, a configuration with all its subsections, and some commands are shorter than this.
+  /// Upper limit of the size of a file header, a configuration with all its subsections, and some
+  /// commands.
   private static let limit = 4096
 
   private let input: StreamInput
@@ -64,7 +68,7 @@ private struct Preview {
 
   init(_ input: StreamInput) { self.input = input }
 
-  /// The next `count` bytes; nil when the stream ends before, or they are too many to look at.
+  /// The next `count` bytes; nil when the stream ends before them, or they pass the limit.
   mutating func bytes(_ count: UInt64) throws(MigrationError) -> [UInt8]? {
     guard count <= Self.limit - next else { return nil }
     let end = next + Int(count)
@@ -79,8 +83,8 @@ private struct Preview {
     try bytes(size)?.reduce(0) { $0 << 8 | UInt64($1) }
   }
 
-  /// Goes to the first section, over a configuration and commands.
-  /// - Returns: nil when what is there cannot be followed.
+  /// Skips the configuration and commands, up to the first section.
+  /// - Returns: nil for bytes that are not well-formed records.
   mutating func firstSection() throws(MigrationError) -> First? {
     guard var type = try type() else { return nil }
     if type == .configuration {
@@ -106,7 +110,7 @@ private struct Preview {
     }
   }
 
-  /// Whether `text` stands in the first `limit` bytes, from the front on.
+  /// Whether the first `limit` bytes contain `text`.
   func holds(_ text: String, within limit: Int) throws(MigrationError) -> Bool {
     let count = min(try input.available(atLeast: limit), limit)
     return Array(copying: input.bytes.extracting(first: count)).contains(Array(text.utf8))
@@ -121,7 +125,8 @@ private struct Preview {
     return try bytes(count).flatMap { SectionName($0) }
   }
 
-  /// - Returns: whether it was one that is known.
+  /// Skips a command.
+  /// - Returns: false for an unknown command.
   private mutating func skipCommand() throws(MigrationError) -> Bool {
     guard let code = try number(2), let length = try number(2),
       let known = StreamCommand.Code(rawValue: UInt16(code)), known.allows(Int(length))
@@ -129,7 +134,8 @@ private struct Preview {
     return try bytes(length) != nil
   }
 
-  /// - Returns: whether it was one that is known.
+  /// Skips a subsection of the configuration.
+  /// - Returns: false for an unknown subsection.
   private mutating func skipSubsection() throws(MigrationError) -> Bool {
     guard let name = try name(), try number(4) != nil else { return false }
     switch name {

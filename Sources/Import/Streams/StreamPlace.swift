@@ -1,10 +1,10 @@
-/// Where in a file a stream lies.
+/// Position of a stream in a file.
 package struct StreamPlace: Sendable, Equatable {
-  /// Byte of the file at which the stream, or the image it is in, begins.
+  /// Offset in the file of the stream, or of the image that holds it.
   package var offset: UInt64 = 0
-  /// Bytes from there on that belong to it; nil for all.
+  /// Length in bytes from that offset on; nil for all bytes to the end of the file.
   package var length: UInt64?
-  /// Name or id of the internal snapshot of a qcow2 image whose VM state it is.
+  /// Name or id of the internal snapshot of a qcow2 image whose VM state is the stream.
   package var snapshot: String?
 
   package init(offset: UInt64 = 0, length: UInt64? = nil, snapshot: String? = nil) {

@@ -212,7 +212,7 @@ package struct DestinationVMM: ~Copyable {
     if run.append(page, at: offset, in: segment) { return }
     try writeRun()
     guard let content = stream.reader.pinPayload(0..<Page.size) else {
-      throw MigrationError(.internal, "a page's content is not at hand")
+      throw MigrationError(.internal, "a page's content is not available")
     }
     run.begin(page, content, at: offset, in: segment)
   }

@@ -49,7 +49,7 @@ struct HostBooks {
     guard let place = map.locate(page.gpa) else {
       try refuse(
         MigrationError(
-          .guestMap, "private page lies where no memory is mapped", at: field(),
+          .guestMap, "private page is at an address without mapped memory", at: field(),
           expected: "a mapped address", got: "gpa \(Hex.number(page.gpa))"))
       return nil
     }
@@ -70,15 +70,15 @@ struct HostBooks {
     if sealedBlocks.contains(page.block) {
       try refuse(
         MigrationError(
-          .mapSharedAtPrivate, "shared content comes for a block that is sealed", at: offset,
-          expected: "no record of it", got: "\(blocks[page.block].name)"))
+          .mapSharedAtPrivate, "record of shared memory is for a sealed RAM block", at: offset,
+          expected: "no record of this block", got: "\(blocks[page.block].name)"))
     }
     return shared.noteShared(page.block, page.offset)
   }
 
   private static func sharedAtPrivate(_ gpa: UInt64, at offset: UInt64) -> MigrationError {
     MigrationError(
-      .mapSharedAtPrivate, "shared content comes for a private page", at: offset,
+      .mapSharedAtPrivate, "record of shared memory is for a private page", at: offset,
       expected: "a shared page", got: "gpa \(Hex.number(gpa))")
   }
 
@@ -92,7 +92,7 @@ struct HostBooks {
     if let place = map.locate(gpa) { return (place.block, place.offset) }
     try refuse(
       MigrationError(
-        .secretsPage, "secrets page lies where no memory is mapped", in: .commit,
+        .secretsPage, "secrets page is at an address without mapped memory", in: .commit,
         expected: "a mapped address", got: "gpa \(Hex.number(gpa))"))
     return nil
   }
@@ -133,7 +133,7 @@ struct HostBooks {
     guard isMapped, let machine else { return }
     if final[.service] == 0, frame?.lacksSealed == true || !sealedBlocks.isEmpty {
       throw MigrationError(
-        .machineSyntax, "no service carries what is sealed of the machine", in: .machine,
+        .machineSyntax, "service with the sealed state of the machine is missing", in: .machine,
         expected: "a service", got: "none")
     }
     // One of the services may be the machine's, which is not one of the guest's own.

@@ -134,7 +134,7 @@ struct RecordPipeline: ~Copyable {
     guard
       let records = reader.pinPayload(
         start..<start + (batch.count - 1) * stride + PageMetadata.recordSize)
-    else { throw MigrationError(.internal, "page records are not at hand") }
+    else { throw MigrationError(.internal, "page records are not available") }
     (batch.records, batch.first) = (records, reader.payloadOffset + UInt64(start))
     pages.next += batch.count
     if batch.pages == nil { current = batch }

@@ -50,7 +50,7 @@ extension GuestDescription {
       case .entry(let index):
         guard frame != nil else {
           throw refusal(
-            "SVSM carried sections of a machine that did not come", "a section snp-machine",
+            "SVSM has sections of a machine that is not in the stream", "a section snp-machine",
             "entry \(index) alone")
         }
         try frame?.fill(index, piece)
@@ -59,7 +59,7 @@ extension GuestDescription {
           piece.identity == .init(blocks[block])
         else {
           throw refusal(
-            "SVSM carried what is no sealed RAM block",
+            "SVSM has an entry that is not a sealed RAM block",
             "each sealed block once, whole, by its name",
             "block \(block), \(piece.content.count) bytes")
         }
@@ -67,7 +67,7 @@ extension GuestDescription {
       }
     }
     if let block = missing.min() {
-      throw refusal("a sealed RAM block never came", "\(blocks[block].name)", "nothing")
+      throw refusal("a sealed RAM block is missing", "\(blocks[block].name)", "nothing")
     }
     return try frame?.whole()
   }
@@ -81,12 +81,12 @@ extension GuestDescription {
     guard let service = services.first(where: { $0.kind == .machine }) else { return [] }
     guard service.version == SealedMachine.version else {
       throw MigrationError(
-        .serviceUnknown, "version of what the SVSM carries of the machine is not known here",
+        .serviceUnknown, "version of the SVSM's state of the machine is unknown",
         expected: "\(SealedMachine.version)", got: "\(service.version)")
     }
     guard service.isMandatory, service.generation == 1, !service.blob.isEmpty else {
       throw MigrationError(
-        .serviceSyntax, "what the SVSM carries of the machine is made anew by each source",
+        .serviceSyntax, "form of the SVSM's state of the machine is not valid",
         expected: "mandatory, generation 1, with content", got: "generation \(service.generation)")
     }
     return try SealedMachine(service.blob).pieces

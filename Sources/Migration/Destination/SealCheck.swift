@@ -59,7 +59,7 @@ final class SealCheck {
     let seal = try Seal(from: &cursor)
     if seal.coveredLength != start - streamStart {
       let error = MigrationError(
-        .sealLength, "seal covers another length", in: .seal,
+        .sealLength, "seal covers a different length", in: .seal,
         at: Seal.Layout.offset(of: \.coveredLength, from: start),
         expected: "\(start - streamStart)", got: "\(seal.coveredLength)")
       // The bytes before the seal limit how many leaves are read: at most about twice theirs.
@@ -142,7 +142,7 @@ final class SealCheck {
       let last = follower.start + min(end * size, follower.length)
       try refuse(
         MigrationError(
-          .sealChunk, "bytes up to 0x\(String(last, radix: 16)) are not those that were sealed",
+          .sealChunk, "bytes up to 0x\(String(last, radix: 16)) do not match the seal",
           in: .seal, at: first, expected: "SHA-256 \(Self.short(sealed))",
           got: Self.short(found)))
       return !isMoved
@@ -164,7 +164,7 @@ final class SealCheck {
     if seal?.trailerLength != size || digest != seal?.trailerHash {
       try refuse(
         MigrationError(
-          .sealTrailer, "VM description is not the one that was sealed", at: offset,
+          .sealTrailer, "VM description does not match the seal", at: offset,
           expected:
             "\(seal?.trailerLength ?? 0) bytes, SHA-256 \(Self.short(seal?.trailerHash ?? []))",
           got: "\(size), \(Self.short(digest))"))
@@ -180,7 +180,7 @@ final class SealCheck {
     if seal?.trailerLength != 0 || digest != seal?.trailerHash {
       try refuse(
         MigrationError(
-          .sealTrailer, "VM description that was sealed is not there", at: offset,
+          .sealTrailer, "sealed VM description is missing", at: offset,
           expected: "\(seal?.trailerLength ?? 0) bytes", got: "none"))
     }
   }

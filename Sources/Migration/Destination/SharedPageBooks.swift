@@ -59,7 +59,7 @@ struct SharedPageBooks {
       let (place, gpa) = (extent.place, extent.gpa)
       if let page = Self.first(&latest[place.block], in: place, regions: regions[place.block]) {
         throw MigrationError(
-          .mapSharedAtPrivate, "shared content came for a private page", in: .ram,
+          .mapSharedAtPrivate, "record of shared memory is for a private page", in: .ram,
           at: offset, got: "gpa 0x\(String(gpa + (page - place.offset), radix: 16))")
       }
     }
@@ -82,7 +82,7 @@ struct SharedPageBooks {
       for page in stride(from: 0, to: extent.size, by: Page.size)
       where !trackers[extent.block].bits(of: extent.offset + page).isPresent {
         throw MigrationError(
-          .mapMissingPage, "a shared page never came", in: .ram, at: offset,
+          .mapMissingPage, "a shared page is missing", in: .ram, at: offset,
           got: "\(blocks[extent.block].name) offset 0x\(String(extent.offset + page, radix: 16))")
       }
     }

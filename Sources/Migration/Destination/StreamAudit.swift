@@ -193,7 +193,7 @@ struct StreamAudit: ~Copyable {
     for half in [VerificationReport.Property.sourceAttestation, .destinationAttestation]
     where findings.isOpen(half) {
       findings.obstruct(
-        .keyBinding, reason: "\(half.rawValue) is not proven: that report binds nothing",
+        .keyBinding, reason: "\(half.rawValue) is not proven, so that report proves no binding",
         needs: "a report under a trusted root")
     }
     findings.look(at: .keyBinding)

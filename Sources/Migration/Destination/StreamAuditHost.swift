@@ -41,7 +41,7 @@ extension StreamAudit {
     guard let restored, isFollowed else { return }
     guard !isHostUnknown, host.isMapped, host.machine != nil else {
       return findings.obstruct(
-        .pageStates, .machineState, reason: "what the host says of memory or machine was refused",
+        .pageStates, .machineState, reason: "the host's memory map or machine state was refused",
         needs: "the sections of the host as they were sealed")
     }
     do throws(MigrationError) {

@@ -7,7 +7,9 @@ extension StreamAudit {
   /// Why a property was not checked, or not completely, and what its check would need.
   private func why(_ property: VerificationReport.Property) -> (reason: Wording, needs: Wording) {
     if findings.hasStopped {
-      return ("the pass ended with its first refusal", "a pass that goes on")
+      return (
+        "the check stopped at the first refusal", "a check that continues after the first refusal"
+      )
     }
     let isOneWay = session.map { !$0.data.flags.contains(.mutual) } ?? false
     switch property {
@@ -18,14 +20,17 @@ extension StreamAudit {
     case .destinationAttestation where offer == nil, .keyBinding where offer == nil,
       .recipient where offer == nil:
       return (
-        "the destination's offer is not at hand", "\(.offer), or \(.instance), which holds it"
+        "the destination's offer is not given", "\(.offer), or \(.instance), which holds it"
       )
     case .freshness where instance == nil:
-      return ("a file cannot be fresh by itself", "\(.instance): it remembers its migration")
+      return (
+        "replay can be checked only with the destination's instance",
+        "\(.instance): it remembers its migration"
+      )
     case .freshness where instance?.stage != .ready:
       return ("this instance has served its migration, or given it up", "an instance that is ready")
     case _ where VerificationReport.Property.keyed.contains(property) && instance == nil:
-      return ("it takes the session's keys", "the destination's \(.instance)")
+      return ("the session's keys are needed", "the destination's \(.instance)")
     case _ where VerificationReport.Property.keyed.contains(property) && !hasKeys:
       return (
         session == nil
@@ -39,7 +44,9 @@ extension StreamAudit {
     default: break
     }
     guard let stop else {
-      return ("what it rests on was refused", "the stream as the source made it")
+      return (
+        "an earlier record that it depends on was refused", "the stream as the source made it"
+      )
     }
     let place = stop.offset.map { "byte 0x\(String($0, radix: 16))" } ?? "their beginning"
     switch property {
@@ -48,7 +55,7 @@ extension StreamAudit {
     case .seal where !isFollowed && !hasSeal, .sealSigner where !isFollowed:
       return ("no seal at its own place follows \(place)", "the stream to its end")
     default:
-      return ("the records cannot be followed beyond \(place)", "the stream as it was sealed")
+      return ("the records after \(place) cannot be read", "the stream as it was sealed")
     }
   }
 }

@@ -113,7 +113,7 @@ package struct MachineState: Sendable, Equatable {
       switch entry {
       case .command: continue
       case .rest:
-        guard index == entries.count - 1 else { throw refusal("something follows the rest") }
+        guard index == entries.count - 1 else { throw refusal("an entry follows the rest") }
         continue
       case .ram(let found):
         header = found
@@ -124,10 +124,10 @@ package struct MachineState: Sendable, Equatable {
       case .section(let found, _):
         header = found
         guard SNPSection(header.name) == nil else {
-          throw refusal("section bears a name it cannot have", header)
+          throw refusal("section has a name that is not allowed", header)
         }
         guard header.kind == .full || !Self.isSealed(header.name) else {
-          throw refusal("a section that is to be sealed comes in parts", header)
+          throw refusal("a section that is to be sealed is in parts", header)
         }
       }
       do throws(MigrationError) {
@@ -144,7 +144,7 @@ package struct MachineState: Sendable, Equatable {
       }
     }
     guard ram.prefix(2) == [.start, .part], ram.count == 2 || ram.dropFirst(2) == [.end] else {
-      throw refusal("RAM does not start, come and end in this order")
+      throw refusal("start, parts and end of RAM are out of order")
     }
   }
 }

@@ -66,7 +66,7 @@ package struct MachineFrame: Sendable, Equatable {
       }
     guard identity == piece.identity else {
       throw MigrationError(
-        .machineSyntax, "entry of the machine is not what the SVSM carried this for",
+        .machineSyntax, "entry of the machine differs from the SVSM's entry",
         in: .machine, expected: SectionName(piece.identity.name)?.description,
         got: "entry \(entry)")
     }
@@ -78,7 +78,7 @@ package struct MachineFrame: Sendable, Equatable {
   func whole() throws(MigrationError) -> MachineState {
     if let first = missing.keys.min() {
       throw MigrationError(
-        .machineSyntax, "body of a section of the machine never came", in: .machine,
+        .machineSyntax, "body of a section of the machine is missing", in: .machine,
         got: "entry \(first)")
     }
     return state
@@ -294,7 +294,7 @@ extension MachineFrame {
       }
       let configuration = try input.readConfiguration()
       guard try input.isAtEnd() else {
-        throw MigrationError(.machineSyntax, "configuration is longer", at: input.offset)
+        throw MigrationError(.machineSyntax, "bytes follow the configuration", at: input.offset)
       }
       return configuration
     } catch {
@@ -352,7 +352,7 @@ extension MachineFrame {
       repetitions[header.key] = header.repetition + 1
     }
     if place == .ram {
-      guard length == 0 else { throw refusal("RAM has no body here", \.length) }
+      guard length == 0 else { throw refusal("RAM must not have a body here", \.length) }
       return .ram(header)
     }
     let bare = MachineState.Entry.section(header, body: [])

@@ -48,12 +48,12 @@ extension MachineState {
         try fixed.decode(body.span.extracting(first: size), at: 0, &budget))
       guard try section.registers(over: VMSA(vmsa)) == vmsa else {
         throw refusal(
-          "sealed registers of a vCPU are not those of its VMSA", "vCPU \(found)",
+          "sealed registers of a vCPU differ from its VMSA", "vCPU \(found)",
           "cpu \(header.instance)")
       }
     }
     guard found == 0 || found == vcpus.count else {
-      throw refusal("machine has another number of vCPUs", "\(vcpus.count)", "\(found)")
+      throw refusal("machine has a different number of vCPUs", "\(vcpus.count)", "\(found)")
     }
   }
 }

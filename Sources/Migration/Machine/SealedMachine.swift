@@ -100,7 +100,7 @@ package struct SealedMachine {
       ServiceState.maximumSize - encodedSize - Layout.size - identity.name.count
     guard size <= room else {
       throw MigrationError(
-        .serviceSyntax, "what the SVSM is to carry of the machine is too long",
+        .serviceSyntax, "state of the machine for the SVSM is too long",
         expected: "at most \(ServiceState.maximumSize) bytes together")
     }
   }

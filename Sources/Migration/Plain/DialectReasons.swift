@@ -13,27 +13,27 @@ extension ConfidentialDialect {
     case .structure, .order, .seal, .sealSigner: return nil
     case .counts, .pageSequence, .epochOrder:
       return isTDX
-        ? nil : ("the dialect neither counts nor numbers its pages", "a dialect that does")
+        ? nil : ("this dialect has no page counts or sequence numbers", "a dialect with both")
     case .pageTags: return ("content and codes are the firmware's", keys)
     case .epochTags, .commit:
       return isTDX
         ? ("tokens are authentic to the TDX module only", keys)
-        : ("the dialect has no such thing", "a dialect that has")
+        : ("does not apply to this dialect", "a dialect with these records")
     case .vcpus:
       return encryptsCPUStates
-        ? ("states of vCPUs are encrypted; nothing is wrong with what is in the clear", keys)
+        ? ("states of vCPUs are encrypted; their parts in the clear are correct", keys)
         : (
           "states of vCPUs travel in clear, in sections of their own",
           "a dialect that encrypts them"
         )
     case .pageStates:
-      return ("nothing in the stream says which pages the guest holds for private", keys)
+      return ("no record lists the pages that the guest holds as private", keys)
     case .sourceAttestation, .destinationAttestation, .keyBinding, .recipient, .transportKey:
       return isTDX
         ? ("the session is made by migration TDs, outside of the stream", "their own reports")
         : ("certificates and session are the firmware's", keys)
     case .transcript, .svsmState, .machineState, .freshness:
-      return ("the dialect has no such thing", "an SNP stream: svsm-mig-save makes one")
+      return ("does not apply to this dialect", "an SNP stream: svsm-mig-save makes one")
     }
   }
 

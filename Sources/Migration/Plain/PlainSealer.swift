@@ -81,7 +81,7 @@ package struct PlainSealer {
     case .mappedPages(let block): try follower.consume(upTo: block.end)
     case .unreadable(let header):
       throw MigrationError(
-        .sectionLength, "nothing tells where the sections end, to seal them there",
+        .sectionLength, "the end of the sections, and so the place for a seal, is unknown",
         in: .section(header.name), at: header.offset,
         expected: "footers, or a VM description at the end of a regular file")
     case .endOfSections:

@@ -149,7 +149,7 @@ package struct PlainStreamVerifier {
       check.giveUp()
       guard signer == nil else {
         throw MigrationError(
-          .sealMissing, "nothing tells where the sections end and a seal would be",
+          .sealMissing, "the end of the sections, and so the place of a seal, is unknown",
           in: .section(header.name), at: header.offset, expected: "footers or a description",
           got: "neither")
       }
@@ -204,7 +204,7 @@ package struct PlainStreamVerifier {
       case .structure, .order, .seal, .sealSigner: why(property, fingerprint: fingerprint)
       default:
         isPlain
-          ? ("a plain QEMU stream has no such thing", "an SNP stream: svsm-mig-save makes one")
+          ? ("does not apply to a plain QEMU stream", "an SNP stream: svsm-mig-save makes one")
           : ("the stream was refused first", "a stream")
       }
     }
@@ -232,18 +232,20 @@ package struct PlainStreamVerifier {
     _ property: VerificationReport.Property, fingerprint: [UInt8]?
   ) -> (reason: Wording, needs: Wording) {
     if findings.hasStopped {
-      return ("the pass ended with its first refusal", "a pass that goes on")
+      return (
+        "the check stopped at the first refusal", "a check that continues after the first refusal"
+      )
     }
     if let unread {
       let place = "byte 0x" + String(unread.offset, radix: 16)
       return (
-        "nothing tells where sections end, from \(unread.name) at \(place) on",
+        "the ends of sections are unknown, from \(unread.name) at \(place) on",
         "a stream with footers or a VM description"
       )
     }
     if let stop, !isPastSeal || ![.structure, .seal, .sealSigner].contains(property) {
       let place = stop.offset.map { "byte 0x\(String($0, radix: 16))" } ?? "their beginning"
-      return ("the records cannot be followed beyond \(place)", "the stream as it was saved")
+      return ("the records after \(place) cannot be read", "the stream as it was saved")
     }
     guard property == .sealSigner, seal != nil else {
       return seal == nil
@@ -255,7 +257,7 @@ package struct PlainStreamVerifier {
     }
     return (
       "signed by the key with SHA-256 \(Hex.encode(fingerprint))",
-      "the instance whose key that is: \(.instance)"
+      "the instance with that key: \(.instance)"
     )
   }
 }

@@ -102,7 +102,7 @@ final class ChunkFollower {
   private func submit(_ count: Int) throws(MigrationError) {
     if hasher.pendingCount >= pendingLimit { try finishOldest() }
     guard let bytes = input.pin(at: next, count: count) else {
-      throw MigrationError(.internal, "a chunk of the stream is not at hand", at: next)
+      throw MigrationError(.internal, "a chunk of the stream is not available", at: next)
     }
     try hasher.submit(bytes)
     try copy?.write(bytes.bytes)

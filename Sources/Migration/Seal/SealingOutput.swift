@@ -123,7 +123,7 @@ final class SealingOutput {
     } else if written < made {
       try writePiece()
     } else {
-      throw MigrationError(.internal, "more of the stream is being made than there is room for")
+      throw MigrationError(.internal, "buffer of the seal is full")
     }
   }
 

@@ -86,7 +86,7 @@ extension SNPStreamReader {
     let body = payload
     if let index = body.indices.first(where: { body[$0] != 0 }) {
       let error = MigrationError(
-        .sectionReserved, "start and end of the section carry no record",
+        .sectionReserved, "start or end of the section has content",
         at: payloadOffset + UInt64(index), expected: "0", got: "\(body[index])")
       try refuse(error)
     }

@@ -192,7 +192,8 @@ package struct SNPStreamReader: ~Copyable {
       if configuration.capabilities != nil || configuration.targetPageBits != nil {
         try refuse(
           MigrationError(
-            .configuration, "configuration asks for capabilities an SNP stream has not", at: start,
+            .configuration, "configuration asks for capabilities that an SNP stream does not have",
+            at: start,
             expected: "none", got: configuration.capabilities == nil ? "page bits" : "capabilities")
         )
       }
@@ -265,7 +266,7 @@ package struct SNPStreamReader: ~Copyable {
     guard order.reached != nil else { throw SectionOrder.notSNP(header) }
     guard header.version & SNPSection.optionalBit != 0, header.kind == .full else {
       throw MigrationError(
-        .sectionUnknown, "section must be understood and is not", at: header.offset,
+        .sectionUnknown, "mandatory section is unknown", at: header.offset,
         expected: "a section of the format, or bit 31 of the version",
         got: "\(header.name) version \(header.version)")
     }
@@ -311,7 +312,8 @@ package struct SNPStreamReader: ~Copyable {
       insideRAM = false
     case .xbzrle, .compressed, .multifdFlush, .foreign:
       throw MigrationError(
-        .ramFlags, "an SNP stream has no such RAM record", at: payloadOffset, got: "\(record)")
+        .ramFlags, "RAM record is not allowed in an SNP stream", at: payloadOffset, got: "\(record)"
+      )
     }
     pending = insideRAM ? record.payloadSize(page: Page.size) : 0
     return .ram(record)

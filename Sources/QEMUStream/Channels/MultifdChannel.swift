@@ -4,7 +4,7 @@ internal import Wire
 /// One channel of a multifd migration, as its connection carried it (QEMU `migration/multifd.c`).
 /// All integers are big-endian.
 ///
-/// It begins with
+/// It begins with a message:
 ///
 ///     offset  size  field
 ///          0     4  magic        11223344
@@ -18,20 +18,20 @@ internal import Wire
 ///     offset  size  field
 ///          0     4  magic        11223344
 ///          4     4  version      1
-///          8     4  flags        bit 0: channels meet here; bits 1 to 5: method; bit 6: device state
+///          8     4  flags        bit 0: flush; bits 1 to 5: method; bit 6: device state
 ///         12     4  slots        pages a packet has room for: 512 KiB of them
 ///         16     4  normal       pages with content
 ///         20     4  payload      bytes that follow, unless there is no normal page
-///         24     8  number       over all channels; not read: QEMU 7.2 gives one to two packets
+///         24     8  number       over all channels; ignored, as QEMU 7.2 may repeat it
 ///         32     4  zero         zero pages
 ///         36    28  reserved
 ///         64   256  block        name, padded with zero bytes
-///        320     n  offsets      8 bytes for each slot: in the block, of normal pages, then of zero pages
+///        320     n  offsets      8 bytes a slot: in the block, normal pages, then zero pages
 ///
-/// The payload of method 0 is the pages; of zlib and zstd a piece of one packed stream, which goes
-/// through all packets of the channel.
+/// With method 0 the payload is the pages. With zlib and zstd it is a piece of one packed stream
+/// that continues through all packets of the channel.
 package final class MultifdChannel {
-  /// How pages are packed.
+  /// The method by which pages are packed.
   package enum Method: UInt32, Sendable, CaseIterable {
     case none = 0
     case zlib = 1
@@ -40,52 +40,52 @@ package final class MultifdChannel {
     case uadk = 8
     case qatzip = 16
 
-    /// QEMU's name of it.
+    /// The name that QEMU gives the method.
     package var name: String { "\(self)" }
   }
 
-  /// What a packet says of its pages.
+  /// The pages of one packet.
   struct Packet {
     /// Index in the block list.
     var block = 0
-    /// Offsets of pages whose content is in the payload, in its order.
+    /// Offsets of the pages whose content is in the payload, in the payload's order.
     var normal: [UInt64] = []
     var zero: [UInt64] = []
-    /// Whether channels wait for each other behind it.
+    /// Whether the channels wait for each other after this packet.
     var isMeetingPoint = false
   }
 
   private static let magic: UInt32 = 0x1122_3344
-  /// Bytes of a packet before the offsets.
+  /// Size in bytes of the part of a packet before the offsets.
   private static let fixedSize = 320
-  /// Bytes of the pages of a full packet.
+  /// Size in bytes of the pages of a full packet.
   private static let room = 512 << 10
   private static let deviceState: UInt32 = 0x40
-  /// QEMU gives a packed packet twice the room of its pages.
+  /// QEMU allows the payload of a packed packet twice the size of its pages.
   private static let payloadLimit = UInt32(2 * room)
 
-  /// Of the file it is read from.
+  /// Name of the file from which the channel is read.
   package let name: String
-  /// Its number among the channels.
+  /// Number of the channel.
   package let id: UInt8
-  /// Of the machine, 16 bytes.
+  /// UUID of the machine, 16 bytes.
   package let uuid: [UInt8]
-  /// Packets that were read, those of device state too.
+  /// Number of packets that were read, packets of device state included.
   package private(set) var packets: UInt64 = 0
   package private(set) var normalPages: UInt64 = 0
   package private(set) var zeroPages: UInt64 = 0
-  /// Of the packets so far that had pages with content; nil when none had.
+  /// Method of the packets read so far that have pages with content; nil when no packet had any.
   package private(set) var method: Method?
-  /// Bytes of device state, which is not read.
+  /// Number of bytes of device state, which is skipped.
   package private(set) var deviceStateBytes: UInt64 = 0
 
   private let input: StreamInput
   private var unpacker: (method: Method, unpacker: any Unpacker)?
-  /// Content of the normal pages of the packet read last.
+  /// Content of the normal pages of the last packet.
   let pages = PageBuffer(count: room)
 
-  /// Reads how the channel begins.
-  /// - Throws: `CHANNEL-SYNTAX` when it does not begin as one; `STREAM-TRUNCATED`.
+  /// Reads the initial message of the channel.
+  /// - Throws: `CHANNEL-SYNTAX` when the message is not well formed; `STREAM-TRUNCATED`.
   package init(_ input: StreamInput, name: String) throws(MigrationError) {
     self.input = input
     self.name = name
@@ -100,8 +100,9 @@ package final class MultifdChannel {
     }
   }
 
-  /// Refuses the second connection of a migration with postcopy-preempt: RAM records without header, of pages
-  /// that the destination asked for. One that brought none has the end of a body alone.
+  /// Refuses the second connection of a migration with postcopy-preempt. It carries RAM records
+  /// without a header, for pages that the destination requested; without requests it carries only
+  /// the end of a body.
   /// - Throws: `CHANNEL-SYNTAX`.
   private static func refusePreempt(_ input: StreamInput) throws(MigrationError) {
     guard try input.available(atLeast: 8) >= 8 else { return }
@@ -118,8 +119,9 @@ package final class MultifdChannel {
       got: "\(Hex.number(word)), a RAM record")
   }
 
-  /// Refuses a channel of another machine. Every channel names the UUID of the machine, as QEMU's
-  /// destination demands: one without UUID is not of a machine that has one.
+  /// Refuses a channel of another machine. Every channel carries the UUID of the machine, which
+  /// QEMU's destination checks; a channel without a UUID therefore does not belong to a machine
+  /// that has one.
   /// - Throws: `CHANNEL-MACHINE`.
   func require(machine uuid: [UInt8]) throws(MigrationError) {
     guard self.uuid == uuid else {
@@ -129,15 +131,15 @@ package final class MultifdChannel {
     }
   }
 
-  /// Bytes of the file that are read.
+  /// Number of bytes of the file that were read.
   package var offset: UInt64 { input.offset }
 
   /// Reads a packet with its payload.
-  /// - Parameter copies: whether `pages` is to have content that is not packed. What is packed is
-  ///   unpacked in any case: else nobody knows whether it can be.
+  /// - Parameter copies: whether `pages` receives content that is not packed. Packed content is
+  ///   always unpacked, since that is the only check of it.
   /// - Returns: nil at the end of the channel.
-  /// - Throws: `CHANNEL-SYNTAX`; `CHANNEL-METHOD` for a method that is not unpacked; `CHANNEL-DATA`
-  ///   for a payload that does not unpack to its pages; `RAM-BLOCK`, `RAM-OFFSET`;
+  /// - Throws: `CHANNEL-SYNTAX`; `CHANNEL-METHOD` for a method that is not supported;
+  ///   `CHANNEL-DATA` for a payload that does not unpack to its pages; `RAM-BLOCK`, `RAM-OFFSET`;
   ///   `STREAM-TRUNCATED`.
   func next(blocks: RAMDecoder, copies: Bool) throws(MigrationError) -> Packet? {
     do throws(MigrationError) {
@@ -150,14 +152,14 @@ package final class MultifdChannel {
     }
   }
 
-  /// - Returns: nil for a packet without pages to be told of.
+  /// - Returns: nil for a packet without pages, such as one of device state.
   private func packet(_ blocks: RAMDecoder, _ copies: Bool) throws(MigrationError) -> Packet? {
     let start = input.offset
     try Self.readMagic(input, or: "no packet begins here")
     let flags = try input.read(UInt32.self)
     packets += 1
     if flags & Self.deviceState != 0 {
-      // 256 bytes of name and an instance, then how many bytes follow.
+      // 256 bytes of name and a 4-byte instance precede the size.
       _ = try input.readArray(260)
       let size = UInt64(try input.read(UInt32.self))
       try input.skip(size)
@@ -275,7 +277,7 @@ package final class MultifdChannel {
     return made
   }
 
-  /// Reads magic and version, which the channel and each packet begin with.
+  /// Reads the magic and version with which the channel and each packet begin.
   private static func readMagic(
     _ input: StreamInput, or what: String
   ) throws(MigrationError) {

@@ -10,8 +10,8 @@ package final class PageInflater {
   /// - Throws: `INTERNAL` when zlib cannot be set up.
   package init() throws(MigrationError) { unpacker = try ZlibUnpacker(.zlib) }
 
-  /// Unpacks `payload` into `page`, a page long.
-  /// - Parameter offset: where the payload begins in the stream.
+  /// Unpacks `payload` into `page`, which has the size of a page.
+  /// - Parameter offset: stream offset of the payload.
   /// - Throws: `RAM-DATA` unless the payload is one zlib stream of exactly one page.
   package func inflate(
     _ payload: Span<UInt8>, into page: inout MutableSpan<UInt8>, at offset: UInt64

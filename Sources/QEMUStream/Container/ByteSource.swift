@@ -1,7 +1,7 @@
 package import Errors
 internal import Wire
 
-/// Where a stream comes from: a file, a pipe, an array.
+/// A source of a stream's bytes: a file, a pipe, an array.
 package protocol ByteSource: AnyObject {
   /// Reads up to `buffer.count` bytes into `buffer`, which is never empty.
   /// - Returns: how many were read; 0 only at the end of the stream.
@@ -9,18 +9,18 @@ package protocol ByteSource: AnyObject {
   @unsafe func read(into buffer: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int
 }
 
-/// A source that does not store all of its bytes, and knows which: a sparse file.
+/// A source that does not store all of its bytes and knows its holes, such as a sparse file.
 package protocol SparseSource: ByteSource {
-  /// Bytes of the hole that begins `back` bytes before the next one to be read: all are zero. 0 where
-  /// a byte is stored.
+  /// Size in bytes of the hole that begins `back` bytes before the next byte to be read. All its
+  /// bytes are zero. 0 where a byte is stored.
   /// - Throws: `IO-READ`.
   func hole(before back: UInt64) throws(MigrationError) -> UInt64
 
-  /// Passes by the next `count` bytes, which are there, without reading them.
+  /// Skips the next `count` bytes, which must exist, without reading them.
   func pass(_ count: UInt64)
 }
 
-/// What is left of a stream whose front was read, so that it can be read by an input of its own.
+/// The rest of a stream whose first bytes were read, for reading by an input of its own.
 package final class RestSource: ByteSource {
   private let input: StreamInput
 
@@ -31,7 +31,7 @@ package final class RestSource: ByteSource {
   ) throws(MigrationError) -> Int {
     let input = self.input
     let count = min(try input.available(atLeast: 1), buffer.count)
-    // The buffer is the caller's to fill for the length of this call; `count` fits both sides.
+    // `buffer` may be filled for the length of this call; `count` is within both sides.
     var target = unsafe MutableSpan<UInt8>(_unsafeBytes: buffer)
     target.copy(input.bytes.extracting(first: count), to: 0)
     input.consume(count)
@@ -39,13 +39,13 @@ package final class RestSource: ByteSource {
   }
 }
 
-/// A stream in memory, for tests and for sections that were read whole.
+/// A stream in memory, for tests and for sections that were read in one piece.
 package final class ArraySource: ByteSource {
   private let bytes: [UInt8]
   private let pieceSize: Int
   private var next = 0
 
-  /// - Parameter pieceSize: most bytes given in one read, as a slow pipe would.
+  /// - Parameter pieceSize: most bytes returned by one read, to imitate a slow pipe.
   package init(_ bytes: [UInt8], pieceSize: Int = .max) {
     self.bytes = bytes
     self.pieceSize = max(1, pieceSize)
@@ -55,7 +55,7 @@ package final class ArraySource: ByteSource {
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(MigrationError) -> Int {
     let count = min(buffer.count, pieceSize, bytes.count - next)
-    // The buffer is the caller's to fill for the length of this call; `count` fits both sides.
+    // `buffer` may be filled for the length of this call; `count` is within both sides.
     unsafe buffer.copyBytes(from: bytes[next..<next + count])
     next += count
     return count

@@ -1,20 +1,21 @@
 package import Errors
 
-/// The configuration section: the machine the stream is for, right after the file header.
+/// The configuration section: the machine of the stream, directly after the file header.
 ///
 ///     offset  size  field
 ///          0     4  length       of the machine's name, big-endian
 ///          4     n  name
 ///     then subsections, each: 05, name, version (4 bytes, 1), body
 package struct Configuration: Equatable, Sendable {
-  /// Longest machine name read; QEMU's own have fewer than 32 bytes.
+  /// Longest machine name that is read; those of QEMU have fewer than 32 bytes.
   package static let nameLimit = 255
 
-  /// As it came: `pc-q35-10.0`. May be empty.
+  /// The machine's name as it is in the stream: `pc-q35-10.0`. May be empty.
   package var machine: [UInt8]
   /// `configuration/target-page-bits`; absent on x86.
   package var targetPageBits: UInt32?
-  /// `configuration/capabilities`: those that change the stream (`x-ignore-shared`, `mapped-ram`).
+  /// `configuration/capabilities`: the capabilities that change the stream (`x-ignore-shared`,
+  /// `mapped-ram`).
   package var capabilities: [SectionName]?
   /// `configuration/uuid`: 16 bytes.
   package var uuid: [UInt8]?
@@ -29,12 +30,12 @@ package struct Configuration: Equatable, Sendable {
     self.uuid = uuid
   }
 
-  /// The machine's name for people, escaped like a `SectionName`; empty when there is none.
+  /// The machine's name for people, escaped like a `SectionName`; empty without a name.
   package var machineText: String { SectionName(machine)?.description ?? "" }
 }
 
 extension StreamInput {
-  /// Reads a configuration section, its type byte consumed already.
+  /// Reads a configuration section whose type byte has been consumed.
   /// - Throws: `STREAM-CONFIGURATION` for a name that is too long, or a subsection that is unknown,
   ///   repeated, or of another version.
   package func readConfiguration() throws(MigrationError) -> Configuration {
@@ -68,7 +69,7 @@ extension StreamInput {
     case "configuration/capabilities":
       isRepeated = configuration.capabilities != nil
       let count = try read(UInt32.self)
-      // QEMU has fewer than 64 capabilities; each takes at least two bytes.
+      // QEMU has fewer than 64 capabilities, and each takes at least two bytes.
       guard count <= 64 else {
         throw MigrationError(
           .configuration, "too many capabilities", at: start, expected: "at most 64",
@@ -86,7 +87,7 @@ extension StreamInput {
     }
     guard !isRepeated, version == 1 else {
       throw MigrationError(
-        .configuration, isRepeated ? "subsection comes twice" : "subsection has another version",
+        .configuration, isRepeated ? "subsection is repeated" : "subsection has another version",
         in: .section(name), at: start, expected: "version 1, once", got: "\(version)")
     }
   }

@@ -2,28 +2,30 @@ package import Errors
 internal import Wire
 
 /// Reads a whole stream as QEMU writes it to a file or pipe: of any machine type, precopy or
-/// postcopy, plain or mapped-ram. Of a multifd stream, the main channel.
+/// postcopy, plain or mapped-ram. Of a multifd migration it reads the main channel.
 ///
-/// Ask for events until `.end`. Between two events the caller may read from `input` what belongs
-/// to the first: the body of a section it knows (then `bodyWasRead`), the pages of a mapped-ram
-/// block, or bytes between the end of the sections and the description.
+/// Callers request events until `.end`. Between two events the caller may read from `input` the
+/// bytes that belong to the first: the body of a section it knows (then it calls `bodyWasRead`),
+/// the pages of a mapped-ram block, or bytes between the end of the sections and the description.
 package struct QEMUStreamReader {
-  /// Longest body of a device section that is looked for by its footer: 16 MiB.
+  /// Longest body of a device section whose footer is searched for: 16 MiB.
   package static let scanLimit = 16 << 20
 
-  /// Another one after each jump over the pages of a mapped-ram stream: not to be kept, unless the
-  /// caller consumes them all.
+  /// The input of the stream. It is replaced after each jump over the pages of a mapped-ram stream,
+  /// so callers must not keep it unless they consume all pages.
   package private(set) var input: StreamInput
-  /// What lengths are taken from, when it was found before reading; later the one that came.
+  /// The description from which lengths are taken: at first one that was found before reading,
+  /// later the one that was read.
   package private(set) var description: VMDescription?
   /// Nil until read; stays nil in a stream without one.
   package private(set) var configuration: Configuration?
   package private(set) var sections = SectionTable(allowsRepetition: true)
-  /// Knows the blocks once `.ram(.blockList)` came.
+  /// The decoder of RAM records, which knows the blocks after the event `.ram(.blockList)`.
   package private(set) var ram: RAMDecoder
-  /// Zero bytes that follow the stream, to the end of the input: they round a file up. Known at `.end`.
+  /// Number of zero bytes after the stream up to the end of the input, as padding of a file. Known
+  /// at `.end`.
   package private(set) var padding: UInt64 = 0
-  /// What there is of a confidential guest; nil where dialects are not read.
+  /// The reader of the data of a confidential guest; nil where dialects are not read.
   package private(set) var confidential: ConfidentialReader?
   /// Whether sections end with a footer; nil until the first one has ended.
   package private(set) var hasFooters: Bool?
@@ -34,7 +36,7 @@ package struct QEMUStreamReader {
     case records
     case ramBody(SectionHeader)
     case mappedPages(SectionHeader, MappedBlock)
-    /// `size`: nil until the body's length was asked for.
+    /// `size` is nil until the body's length has been determined.
     case body(SectionHeader, start: UInt64, size: Int?)
     case closing(SectionHeader)
     case afterEOF
@@ -45,21 +47,21 @@ package struct QEMUStreamReader {
   }
   private var state = State.fileHeader
   private let file: (any PositionedSource)?
-  /// Bytes of the text that `description` was parsed from; nil when it is not the stream's own, or not
-  /// parsed yet.
+  /// Size in bytes of the text of `description`; nil when the text is not the stream's own, or has
+  /// not been parsed.
   private var descriptionSize: Int?
   /// The sections of `description`.
   private var described: DescribedSections?
-  /// What a description that comes at the end is held against.
+  /// The bodies to compare with a description at the end of the stream.
   private var passed = PassedBodies()
-  /// Where the package ends whose records are being read.
+  /// Stream offset of the end of the package whose records are being read.
   private var packageEnd: UInt64?
 
   /// - Parameters:
-  ///   - input: at the first byte of the file header.
-  ///   - description: of the stream's sections, if it is known before.
-  ///   - descriptionSize: bytes of its text, if the caller found it at the stream's end.
-  ///   - file: what `input` reads, its offsets being those of the file; mapped-ram needs it.
+  ///   - input: positioned at the first byte of the file header.
+  ///   - description: description of the stream's sections, if it is known beforehand.
+  ///   - descriptionSize: size in bytes of its text, if the caller found it at the stream's end.
+  ///   - file: the file that `input` reads, with the same offsets; required for mapped-ram.
   package init(
     _ input: StreamInput, description: VMDescription? = nil, descriptionSize: Int? = nil,
     file: (any PositionedSource)? = nil
@@ -72,9 +74,9 @@ package struct QEMUStreamReader {
     ram = RAMDecoder(page: description?.pageSize.flatMap { TargetPage(size: $0) })
   }
 
-  /// Reads the dialects of confidential guests too, which are refused otherwise. To be called before the
-  /// first event.
-  /// - Parameter refuse: takes what is well formed in them and breaks a rule.
+  /// Makes the reader accept the dialects of confidential guests, which are refused otherwise. Must
+  /// be called before the first event.
+  /// - Parameter refuse: receives each broken rule in data that are well formed.
   package mutating func readDialects(refuse: @escaping MigrationError.Refusal) {
     confidential = ConfidentialReader(refuse: refuse)
     ram.takesForeignWords = true
@@ -83,8 +85,8 @@ package struct QEMUStreamReader {
   /// Reads up to the next event.
   /// - Throws: codes of the container and of RAM; `SECTION-LENGTH` when the end of a body cannot be
   ///   found; `VMDESC-MISMATCH` when a section does not end where its description says;
-  ///   `STREAM-TRAILING` for bytes after the end that are not zero; `INPUT-KIND` for mapped-ram that does not come
-  ///   from a file. After an error the reader must not be used.
+  ///   `STREAM-TRAILING` for bytes after the end that are not zero; `INPUT-KIND` for mapped-ram
+  ///   input that is not a file. After an error the reader must not be used.
   package mutating func next() throws(MigrationError) -> StreamEvent {
     while true {
       switch state {
@@ -140,14 +142,15 @@ package struct QEMUStreamReader {
     }
   }
 
-  /// Makes the body of the section just begun contiguous at the front of the window, and finds its
-  /// length: by the description, else by its footer. The next event consumes it.
+  /// Makes the body of the current section contiguous at the front of the window, and finds its
+  /// length by the description, or else by the footer. The next event consumes the body.
   ///
-  /// The footer is a heuristic: `7e`, the section's own id, and a byte that can begin a record. A
-  /// body found by description must end the same way.
-  /// - Returns: bytes of the body.
-  /// - Throws: `SECTION-LENGTH`, `VMDESC-MISMATCH`, `STREAM-TRUNCATED`; `SECTION-ORDER` when no
-  ///   section but `ram` was just begun.
+  /// The search for a footer is a heuristic: it looks for `7e`, the section's own id, and a byte
+  /// that can begin a record. A body whose length is known from the description must end in the
+  /// same way.
+  /// - Returns: size of the body in bytes.
+  /// - Throws: `SECTION-LENGTH`, `VMDESC-MISMATCH`, `STREAM-TRUNCATED`; `SECTION-ORDER` unless a
+  ///   section other than `ram` has just begun.
   package mutating func requireBody() throws(MigrationError) -> Int {
     guard case .body(let header, let start, let known) = state, input.offset == start else {
       throw MigrationError(.sectionOrder, "no body is to be read here", at: input.offset)
@@ -159,8 +162,8 @@ package struct QEMUStreamReader {
     return size
   }
 
-  /// Tells that the caller consumed the body of the section just begun, up to its footer.
-  /// - Throws: `SECTION-ORDER` when no section but `ram` was just begun.
+  /// Notes that the caller has consumed the body of the current section, up to its footer.
+  /// - Throws: `SECTION-ORDER` unless a section other than `ram` has just begun.
   package mutating func bodyWasRead() throws(MigrationError) {
     guard case .body(let header, _, _) = state else {
       throw MigrationError(.sectionOrder, "no body is to be read here", at: input.offset)
@@ -168,16 +171,16 @@ package struct QEMUStreamReader {
     state = .closing(header)
   }
 
-  /// Reads the description that has just come, and holds the sections that passed before it was known
-  /// against it. The next event does so too, and consumes it.
-  /// - Returns: what is `description` from now on.
-  /// - Throws: `VMDESC-SYNTAX`; `VMDESC-MISMATCH` at the place where a section had to end; `SECTION-ORDER`
-  ///   when no description has just come.
+  /// Parses the description of the last event, and compares the sections read before it with it.
+  /// Without this call, the next event does both and consumes the description.
+  /// - Returns: the new value of `description`.
+  /// - Throws: `VMDESC-SYNTAX`; `VMDESC-MISMATCH` at the place where a section had to end;
+  ///   `SECTION-ORDER` when the last event was not a description.
   package mutating func requireDescription() throws(MigrationError) -> VMDescription {
     guard case .description(let size, let isRead) = state else {
       throw MigrationError(.sectionOrder, "no description is to be read here", at: input.offset)
     }
-    // Two texts of one length that both end with the stream are one.
+    // Two texts of the same length that both end with the stream are the same text.
     if isRead || descriptionSize == size, let description { return description }
     let input = self.input
     let found = try VMDescription(
@@ -201,7 +204,7 @@ package struct QEMUStreamReader {
 
   // MARK: Records
 
-  /// - Returns: nil for a record that ends a package, which nobody needs to know.
+  /// - Returns: nil for a record that only ends a package.
   private mutating func record() throws(MigrationError) -> StreamEvent? {
     if try confidential?.readRecord(from: input, after: sections) == true {
       return .confidential(nil)
@@ -225,7 +228,7 @@ package struct QEMUStreamReader {
       }
       guard input.offset == packageEnd else {
         throw MigrationError(
-          .sectionLength, "package has bytes behind its end", in: .package,
+          .sectionLength, "package has bytes after its end", in: .package,
           at: input.offset, expected: "its end at byte 0x" + String(packageEnd, radix: 16))
       }
       return nil
@@ -249,7 +252,7 @@ package struct QEMUStreamReader {
     }
     guard header.instance == 0, kind == .part || kind == .end || ram.blocks.isEmpty else {
       throw MigrationError(
-        .sectionInstance, "section comes twice, or has another instance", in: .ram,
+        .sectionInstance, "section is repeated, or has another instance", in: .ram,
         at: header.offset, expected: "instance 0, once", got: "\(header.instance)")
     }
     guard header.version == RAMSection.version else {
@@ -261,7 +264,7 @@ package struct QEMUStreamReader {
     return .section(header)
   }
 
-  /// What a record of a `ram` body is, where dialects are read.
+  /// The event for a record of a `ram` body, where dialects are read.
   private mutating func event(of record: RAMRecord) throws(MigrationError) -> StreamEvent {
     var foreign: ForeignWord?
     switch record {
@@ -307,9 +310,9 @@ package struct QEMUStreamReader {
     return .end
   }
 
-  // MARK: What changes how the rest is read
+  // MARK: Records that change how the rest is read
 
-  /// Capabilities listed there change the block list.
+  /// Some capabilities in the configuration change the layout of the block list.
   private mutating func take(_ configuration: Configuration) throws(MigrationError) {
     self.configuration = configuration
     let capabilities = configuration.capabilities ?? []

@@ -2,25 +2,26 @@ internal import Errors
 internal import Wire
 
 private enum SectionScan {
-  /// Bytes that are read at once of a body that is longer.
+  /// Number of bytes that are read at once of a longer body.
   static let piece = 256 << 10
 }
 
-/// Where the body of a section ends: nothing in its header tells.
+/// Finds the end of a section's body, whose length is not in the section's header.
 extension StreamInput {
   /// Makes the body at the front of the window contiguous.
   /// - Parameters:
   ///   - device: the section's description, if there is one.
-  ///   - hasFooters: nil when that is not known yet.
-  ///   - isWhole: whether the stream's end was seen, so that it does not end within a body.
-  /// - Returns: bytes of the body.
-  /// - Throws: as `QEMUStreamReader.requireBody`.
+  ///   - hasFooters: whether sections end with a footer; nil when it is not known yet.
+  ///   - isWhole: whether the stream's end was found, so that it does not end within a body.
+  /// - Returns: size of the body in bytes.
+  /// - Throws: the errors of `QEMUStreamReader.requireBody`.
   func bodySize(
     of header: SectionHeader, _ device: VMDescription.Device?, hasFooters: Bool?, isWhole: Bool
   ) throws(MigrationError) -> Int {
     guard let device else { return try scannedSize(of: header) }
     let size = try device.size(of: header, at: offset)
-    // QEMU describes full sections: what it says of one may be said of the same device's full one.
+    // QEMU describes full sections only. The description of a section in parts may therefore be
+    // that of a full section of the same device, and does not apply if no footer follows.
     if header.kind != .full, try !endsWithFooter(header, after: size) {
       return try scannedSize(of: header)
     }
@@ -37,7 +38,7 @@ extension StreamInput {
     return size
   }
 
-  /// Whether the footer of a section stands `size` bytes further on.
+  /// Whether the section's footer follows `size` bytes after the front of the window.
   private func endsWithFooter(
     _ header: SectionHeader, after size: Int
   ) throws(MigrationError) -> Bool {
@@ -46,7 +47,7 @@ extension StreamInput {
     return StreamGrammar.isFooter(header.id, in: bytes, at: size)
   }
 
-  /// Refuses a body without footer in a stream that has come to its end: its description is at hand.
+  /// Refuses a body without a footer in a stream whose end was found: its description is available.
   /// - Throws: `VMDESC-MISMATCH`.
   private func requireDescribed(_ header: SectionHeader) throws(MigrationError) {
     let window = bytes
@@ -61,8 +62,8 @@ extension StreamInput {
     var searched = 0
     let footerSize = StreamGrammar.Footer.size
     while true {
-      // The footer, and the byte that begins the next record. A long body is read in large pieces; a
-      // short one waits for no more than its end.
+      // The searched bytes must be followed by a footer and the byte that begins the next record. A
+      // long body is read in large pieces; for a short one no more bytes are awaited than it needs.
       if searched >= SectionScan.piece, searched + footerSize + 1 > bytes.count {
         _ = try available(atLeast: searched + SectionScan.piece)
       }
@@ -90,9 +91,9 @@ extension StreamInput {
 }
 
 extension VMDescription.Device {
-  /// Bytes of the body, as described.
-  /// - Parameter start: where the body begins, for errors.
-  /// - Throws: `VMDESC-SYNTAX` for a size that cannot be.
+  /// Size of the body in bytes, as described.
+  /// - Parameter start: stream offset of the body, for errors.
+  /// - Throws: `VMDESC-SYNTAX` for a size out of range.
   func size(of header: SectionHeader, at start: UInt64) throws(MigrationError) -> Int {
     guard let size = body.size else {
       throw MigrationError(
@@ -104,7 +105,7 @@ extension VMDescription.Device {
 }
 
 extension SectionHeader {
-  /// A body that has another length than described.
+  /// The error for a body whose length differs from the described one.
   fileprivate func mismatch(endingAt end: UInt64) -> MigrationError {
     MigrationError(
       .vmdescriptionMismatch, "section does not end where its description says",
@@ -112,10 +113,11 @@ extension SectionHeader {
   }
 }
 
-/// The bodies that passed while nothing described them, for the description that may follow.
+/// The bodies read before a description, for comparison with it.
 ///
-/// Of the parts of one section the first is kept, and the first of another length: where those have the
-/// length that is described, all have. So memory does not grow with the parts.
+/// Of the parts of one section, only the first part and the first part of another length are kept:
+/// if these have the described length, all parts have it. So memory does not grow with the number
+/// of parts.
 struct PassedBodies {
   private struct Body {
     var header: SectionHeader
@@ -123,10 +125,10 @@ struct PassedBodies {
     var size: UInt64 = 0
   }
 
-  /// Sections that are described as one.
+  /// The sections that share one description.
   private struct Described: Hashable {
     var key: SectionKey
-    /// Nil of one in parts.
+    /// Nil for a section in parts.
     var repetition: Int?
   }
 
@@ -137,7 +139,7 @@ struct PassedBodies {
     open = Body(header: header, start: start)
   }
 
-  /// Ends the body that was begun, if one was.
+  /// Ends the open body, if there is one.
   mutating func end(at offset: UInt64) {
     guard var body = open else { return }
     open = nil
@@ -152,14 +154,15 @@ struct PassedBodies {
     if known.other == nil, known.first.size != body.size { kept[key]?.other = body }
   }
 
-  /// - Throws: `VMDESC-MISMATCH` for the first body of another length than described; `VMDESC-SYNTAX` for
-  ///   a described length that cannot be.
+  /// - Throws: `VMDESC-MISMATCH` for the first body whose length differs from the described one;
+  ///   `VMDESC-SYNTAX` for a described length out of range.
   func check(against described: DescribedSections) throws(MigrationError) {
     let bodies = kept.values.flatMap { [$0.first] + ($0.other.map { [$0] } ?? []) }
     for body in bodies.sorted(by: { $0.start < $1.start }) {
       let header = body.header
       guard let device = described[header] else { continue }
-      // What is said of a device that comes in both ways is said of its full section.
+      // For a device with both a section in parts and a full section, the description is that of
+      // the full section.
       let full = Described(key: header.key, repetition: 0)
       if header.kind != .full, kept[full] != nil { continue }
       let size = try device.size(of: body.header, at: body.start)
@@ -175,7 +178,7 @@ extension StreamGrammar {
     window[place] == RecordType.footer.rawValue && Footer(at: place, of: window).id.value == id
   }
 
-  /// Whether `byte` can stand where a record begins, among the sections.
+  /// Whether `byte` can be the first byte of a record between sections.
   static func beginsRecord(_ byte: UInt8) -> Bool {
     switch RecordType(rawValue: byte) {
     case .eof, .sectionStart, .sectionPart, .sectionEnd, .sectionFull, .command: true

@@ -8,7 +8,7 @@ package enum RecordType: UInt8, Sendable, CaseIterable {
   case sectionPart = 0x02
   case sectionEnd = 0x03
   case sectionFull = 0x04
-  /// Only inside a section's body.
+  /// Occurs only inside a section's body.
   case subsection = 0x05
   case vmdescription = 0x06
   case configuration = 0x07
@@ -16,7 +16,7 @@ package enum RecordType: UInt8, Sendable, CaseIterable {
   case footer = 0x7E
 }
 
-/// What comes before the body of a section.
+/// The bytes before the body of a section.
 ///
 ///     offset  size  field
 ///          0     1  type         01 start, 02 part, 03 end, 04 full
@@ -37,18 +37,18 @@ package struct SectionHeader: Equatable, Sendable {
   }
 
   package var kind: Kind
-  /// Unique in the stream; says nothing beyond it.
+  /// Identifies the section within the stream; it has no meaning outside it.
   package var id: UInt32
   package var name: SectionName
-  /// Tells sections of one name apart.
+  /// Distinguishes sections with the same name.
   package var instance: UInt32
-  /// Of the body's layout.
+  /// Version of the body's layout.
   package var version: UInt32
   /// Stream offset of the type byte.
   package var offset: UInt64
-  /// Sections of its name and instance that came before it, as full ones or in parts as it does itself:
-  /// some of QEMU's devices bear one name (two `slirp`, two `isa-ide`), and only their order tells them
-  /// apart. Never of a stream of ours.
+  /// Number of earlier sections of the same name and instance and of the same form, full or in
+  /// parts. Some devices of QEMU share a name (two `slirp`, two `isa-ide`), and only their order
+  /// distinguishes them. Always 0 in streams of this project.
   package var repetition = 0
 
   package init(
@@ -64,7 +64,7 @@ package struct SectionHeader: Equatable, Sendable {
   }
 }
 
-/// What a section is called, in the VM description too.
+/// The name of a section, as also used in the VM description.
 package struct SectionKey: Hashable, Sendable {
   package var name: SectionName
   package var instance: UInt32
@@ -81,7 +81,7 @@ extension SectionHeader {
 
 /// The sections a stream has opened so far, by id.
 package struct SectionTable: Sendable {
-  /// Most sections one stream may open; real machines have fewer than a hundred.
+  /// Most sections that a stream may open; real machines have fewer than a hundred.
   package static let defaultLimit = 65536
 
   private struct Entry {
@@ -89,7 +89,7 @@ package struct SectionTable: Sendable {
     var takesParts: Bool
   }
 
-  /// How often a section of one name and instance came.
+  /// Number of sections with one name and instance.
   private struct Count {
     var full = 0
     var inParts = 0
@@ -100,13 +100,13 @@ package struct SectionTable: Sendable {
   private var entries: [UInt32: Entry] = [:]
   private var counts: [SectionKey: Count] = [:]
   private var opened = 0
-  /// The first section whose name and instance another one bore, under another id.
+  /// The first section whose name and instance occur again under another id.
   package private(set) var repeated: SectionHeader?
-  /// The section looked up last: parts of one section follow each other.
+  /// The section that was looked up last: parts of one section follow each other.
   private var recent: Entry?
 
-  /// - Parameter allowsRepetition: whether sections may bear one name and instance, and a section in parts
-  ///   and a full one of that name one id, as QEMU writes them.
+  /// - Parameter allowsRepetition: whether sections may share a name and instance, and a section in
+  ///   parts and a full section of the same name may share an id, as in streams of QEMU.
   package init(limit: Int = SectionTable.defaultLimit, allowsRepetition: Bool = false) {
     (self.limit, self.allowsRepetition) = (limit, allowsRepetition)
   }
@@ -114,17 +114,18 @@ package struct SectionTable: Sendable {
   /// The start or full header of `id`.
   package subscript(id: UInt32) -> SectionHeader? { entries[id]?.header }
 
-  /// Whether no section was opened.
+  /// Whether no section has been opened.
   var isEmpty: Bool { counts.isEmpty }
 
-  /// Whether a section of this name and instance was opened.
+  /// Whether a section of this name and instance has been opened.
   package func contains(_ name: SectionName, instance: UInt32 = 0) -> Bool {
     counts[SectionKey(name: name, instance: instance)] != nil
   }
 
-  /// Takes in a start or full header, and counts its repetitions.
-  /// - Throws: `SECTION-ID` when the id is another section's or there are too many; `SECTION-INSTANCE` when
-  ///   the same section was opened before, and must not come again.
+  /// Enters a start or full header, and sets its repetition.
+  /// - Throws: `SECTION-ID` when the id belongs to another section or the limit is passed;
+  ///   `SECTION-INSTANCE` when the same section has been opened before and repetition is not
+  ///   allowed.
   package mutating func open(_ header: inout SectionHeader) throws(MigrationError) {
     let known = entries[header.id]?.header
     guard known == nil || allowsRepetition && known?.key == header.key else {
@@ -139,7 +140,7 @@ package struct SectionTable: Sendable {
     let before = counts[header.key]
     guard before == nil || allowsRepetition else {
       throw MigrationError(
-        .sectionInstance, "section comes twice", in: .section(header.name),
+        .sectionInstance, "section is repeated", in: .section(header.name),
         at: header.offset, got: "instance \(header.instance)")
     }
     if before != nil, known == nil, repeated == nil { repeated = header }
@@ -155,9 +156,9 @@ package struct SectionTable: Sendable {
     entries[header.id] = Entry(header: header, takesParts: header.kind == .start)
   }
 
-  /// The header of a part or end: that of the section's start, with this kind and offset.
-  /// - Throws: `SECTION-ID` when no start had this id; `SECTION-ORDER` when the section was closed
-  ///   or is a full one.
+  /// The header of a part or end: the header of the section's start, with this kind and offset.
+  /// - Throws: `SECTION-ID` when no start has this id; `SECTION-ORDER` when the section has ended
+  ///   or is a full section.
   package mutating func `continue`(
     _ kind: SectionHeader.Kind, id: UInt32, at offset: UInt64
   ) throws(MigrationError) -> SectionHeader {

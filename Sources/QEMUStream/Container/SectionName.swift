@@ -1,9 +1,10 @@
 internal import Wire
 
-/// An idstr: the name of a section, a RAM block or a subsection, 1 to 255 bytes as they came.
+/// An idstr: the name of a section, a RAM block or a subsection, 1 to 255 bytes as they are in the
+/// stream.
 ///
-/// Names come from the stream and are never trusted: they are compared byte by byte, shown only
-/// escaped, and never used as a path.
+/// Names come from the stream and are never trusted: they are compared byte by byte, shown only in
+/// escaped form, and never used as a path.
 package struct SectionName: Hashable, Sendable {
   package let bytes: [UInt8]
 
@@ -25,7 +26,8 @@ package struct SectionName: Hashable, Sendable {
 }
 
 extension SectionName: CustomStringConvertible {
-  /// Printable ASCII as it is; a backslash doubled; anything else as `\xNN`.
+  /// The name for people: printable ASCII is unchanged, a backslash is doubled, and any other byte
+  /// is shown as `\xNN`.
   package var description: String {
     var text = ""
     for byte in bytes {
@@ -40,7 +42,7 @@ extension SectionName: CustomStringConvertible {
 }
 
 extension SectionName: ExpressibleByStringLiteral {
-  /// For names of our own; a literal of 0 or more than 255 bytes is a programming error.
+  /// For names in the source code; a literal of 0 or more than 255 bytes is a programming error.
   package init(stringLiteral value: String) {
     precondition(1...255 ~= value.utf8.count)
     bytes = Array(value.utf8)

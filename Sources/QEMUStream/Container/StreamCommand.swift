@@ -9,7 +9,7 @@ internal import Wire
 ///          3     2  length       of the payload, big-endian
 ///          5     n  payload
 package struct StreamCommand: Equatable, Sendable {
-  /// What the command asks for. Only `switchoverStart` stands in ordinary files.
+  /// The action that the command requests. Only `switchoverStart` occurs in ordinary files.
   package enum Code: UInt16, Sendable, CaseIterable {
     case openReturnPath = 0x01
     case ping = 0x02
@@ -17,14 +17,14 @@ package struct StreamCommand: Equatable, Sendable {
     case postcopyListen = 0x04
     case postcopyRun = 0x05
     case postcopyRAMDiscard = 0x06
-    /// Payload is a length; as many bytes of nested records follow the command.
+    /// The payload is a length; that many bytes of nested records follow the command.
     case packaged = 0x07
     case enableCOLO = 0x08
     case postcopyResume = 0x09
     case receiveBitmap = 0x0A
     case switchoverStart = 0x0B
 
-    /// Whether a payload of `length` bytes can be this command's.
+    /// Whether the command can have a payload of `length` bytes.
     package func allows(_ length: Int) -> Bool {
       switch self {
       case .openReturnPath, .postcopyListen, .postcopyRun, .enableCOLO, .postcopyResume,
@@ -37,7 +37,7 @@ package struct StreamCommand: Equatable, Sendable {
       }
     }
 
-    /// QEMU's name of it, in lower case with hyphens.
+    /// The name in QEMU's source code, in lower case with hyphens.
     package var name: String {
       switch self {
       case .openReturnPath: "open-return-path"
@@ -55,9 +55,9 @@ package struct StreamCommand: Equatable, Sendable {
     }
   }
 
-  /// Which command.
+  /// The code of the command.
   package var code: Code
-  /// As it came; its length is one the command can have.
+  /// The payload as it is in the stream; its length is allowed for the command.
   package var payload: [UInt8]
   /// Stream offset of the type byte.
   package var offset: UInt64
@@ -70,8 +70,8 @@ package struct StreamCommand: Equatable, Sendable {
 }
 
 extension StreamInput {
-  /// Reads a command, its type byte consumed already.
-  /// - Throws: `STREAM-COMMAND` for an unknown code, or a length the command cannot have.
+  /// Reads a command whose type byte has been consumed.
+  /// - Throws: `STREAM-COMMAND` for an unknown code, or a length that the command does not allow.
   package func readCommand() throws(MigrationError) -> StreamCommand {
     let start = offset &- 1
     let number = try read(UInt16.self)

@@ -3,12 +3,13 @@ package import Wire
 
 /// The file header and the record headers of a QEMU stream, version 3.
 ///
-/// Record readers below expect the record's type byte to be consumed already, unless they say
-/// otherwise. Each consumes what it read. All throw `STREAM-TRUNCATED` when the stream ends.
+/// The functions below expect that the record's type byte has been consumed, unless they say
+/// otherwise. Each consumes the bytes that it reads. All throw `STREAM-TRUNCATED` when the stream
+/// ends.
 package enum StreamGrammar {
   /// `QEVM`.
   package static let magic: UInt32 = 0x5145_564D
-  /// The only version since 2009.
+  /// The only version in use since 2009.
   package static let version: UInt32 = 3
 
   /// The file header.
@@ -27,7 +28,7 @@ package enum StreamGrammar {
 
     /// 7e.
     package var type: U8
-    /// Of the section that ends.
+    /// Id of the section that ends.
     package var id: BE32
 
     package init(id: UInt32) {
@@ -35,11 +36,12 @@ package enum StreamGrammar {
     }
   }
 
-  /// What comes before the body of a section's part or end; of a start or full it is the first half.
+  /// The bytes before the body of a section's part or end. A start or full section begins with the
+  /// same fields.
   package struct PartHeader: WireRecord {
     /// 02 or 03.
     package var type: U8
-    /// Of the section.
+    /// Id of the section.
     package var id: BE32
 
     package init(_ kind: SectionHeader.Kind, id: UInt32) {
@@ -47,11 +49,12 @@ package enum StreamGrammar {
     }
   }
 
-  /// What comes before the text of a VM description, or before the name of a machine in a configuration.
+  /// The bytes before the text of a VM description, or before the name of a machine in a
+  /// configuration.
   package struct TextHeader: WireRecord {
     /// 06 or 07.
     package var type: U8
-    /// Bytes of the text.
+    /// Size of the text in bytes.
     package var length: BE32
 
     package init(_ type: RecordType, length: Int) {
@@ -84,7 +87,7 @@ extension StreamInput {
   }
 
   /// Reads the type byte of the next record.
-  /// - Throws: `SECTION-TYPE` for a byte that is no type.
+  /// - Throws: `SECTION-TYPE` for a byte that is not a record type.
   package func readRecordType() throws(MigrationError) -> RecordType {
     let start = offset
     let byte = try read(UInt8.self)
@@ -106,8 +109,8 @@ extension StreamInput {
     return name
   }
 
-  /// Reads the rest of a section header and notes it in `table`.
-  /// - Throws: `SECTION-NAME`, and what `SectionTable` throws.
+  /// Reads the rest of a section header and enters it in `table`.
+  /// - Throws: `SECTION-NAME`; the errors of `SectionTable`.
   package func readSectionHeader(
     _ kind: SectionHeader.Kind, in table: inout SectionTable
   ) throws(MigrationError) -> SectionHeader {
@@ -122,7 +125,7 @@ extension StreamInput {
   }
 
   /// Reads a whole footer, type byte included.
-  /// - Throws: `SECTION-FOOTER` when other bytes stand there, or another section's id.
+  /// - Throws: `SECTION-FOOTER` for bytes that are not a footer, or for the id of another section.
   package func readFooter(expecting id: UInt32) throws(MigrationError) {
     let start = offset
     let type = try read(UInt8.self)
@@ -140,9 +143,10 @@ extension StreamInput {
     }
   }
 
-  /// Reads the length of a VM description and makes its text the front of the window, not consumed.
-  /// - Returns: bytes of the text.
-  /// - Throws: `VMDESC-SYNTAX` when it is longer than `limit`.
+  /// Reads the length of a VM description and makes its text contiguous at the front of the window.
+  /// The text is not consumed.
+  /// - Returns: size of the text in bytes.
+  /// - Throws: `VMDESC-SYNTAX` when the text is longer than `limit`.
   package func requireVMDescription(
     limit: Int = VMDescription.sizeLimit
   ) throws(MigrationError) -> Int {

@@ -1,46 +1,47 @@
 package import Errors
 internal import Wire
 
-/// A forward-only window over a byte source: the bytes not yet consumed, contiguous.
+/// A forward-only window over a byte source: the bytes that have been read but not consumed,
+/// contiguous in memory.
 ///
-/// The source is read into segments of `capacity` bytes. The window lies in the segment read last;
-/// only a record larger than a segment is put together in a buffer of its own, of at most `limit`
-/// bytes and never much more than were really read. What the window shows is valid until the next
-/// call that may refill (`require`, `available`, `skip` and the `read…` functions); whoever needs
-/// bytes for longer, or in another thread, pins them. One thread at a time.
+/// The source is read into segments of `capacity` bytes. The window is in the last segment. Only a
+/// record larger than a segment is copied into a buffer of its own, of at most `limit` bytes and
+/// never much more than were read. The bytes of the window are valid until the next call that may
+/// refill it (`require`, `available`, `skip` and the `read…` functions). Callers that need bytes
+/// for longer, or in another thread, pin them. One thread at a time.
 package final class StreamInput {
-  /// Largest record that can be made contiguous unless told otherwise: 64 MiB.
+  /// Default limit of the size of a contiguous record: 64 MiB.
   package static let defaultLimit = 64 << 20
-  /// Bytes of a segment unless told otherwise: what is read at once.
+  /// Default size of a segment in bytes, which is also the size of one read.
   package static let defaultCapacity = 1 << 20
 
   private let source: any ByteSource
-  /// The same, when it may have holes.
+  /// The source, if it may have holes.
   private let sparse: (any SparseSource)?
   private let limit: Int
   private let capacity: Int
-  /// The segment being filled.
+  /// The segment that is being filled.
   private var segment: StreamSegment
-  /// Earlier segments, oldest first, whose bytes may still be pinned.
+  /// Earlier segments, oldest first, whose bytes can still be pinned.
   private var kept: [StreamSegment] = []
   private var isKeeping = false
-  /// Segments to be used again, as far as they are not pinned.
+  /// Segments for reuse, once they are not pinned.
   private var pool: [StreamSegment] = []
   private var ended = false
 
-  /// What the window lies in: the segment's buffer, or one for a large record.
+  /// The buffer of the window: the segment's buffer, or one for a large record.
   private var buffer: PageBuffer
   private var isLarge = false
-  /// The window is `start..<end` of the buffer.
+  /// The window is the range `start..<end` of the buffer.
   private var start = StreamSegment.headroom
   private var end = StreamSegment.headroom
   /// Stream offset of the buffer's first byte, modulo 2^64.
   private var base: UInt64
 
   /// - Parameters:
-  ///   - source: read from its present place on.
-  ///   - capacity: bytes of a segment; rounded up to whole pages.
-  ///   - limit: most bytes one record may need.
+  ///   - source: read from its present position on.
+  ///   - capacity: size of a segment in bytes; rounded up to whole pages.
+  ///   - limit: largest size of one record in bytes.
   ///   - offset: stream offset of the first byte, when the source does not start at 0.
   package init(
     _ source: any ByteSource, capacity: Int = StreamInput.defaultCapacity,
@@ -59,21 +60,21 @@ package final class StreamInput {
   /// Stream offset of the first byte not consumed.
   package var offset: UInt64 { base &+ UInt64(start) }
 
-  /// Bytes in the window now.
+  /// Number of bytes in the window now.
   package var count: Int { end - start }
 
   /// The window: every byte read but not consumed.
   package var bytes: Span<UInt8> {
     @_lifetime(borrow self) get {
       let window = buffer.span.extracting(start..<end)
-      // The buffer, which this object holds, keeps the bytes.
+      // This object holds the buffer, which keeps the bytes valid.
       return unsafe _overrideLifetime(window, borrowing: self)
     }
   }
 
   /// Makes at least `needed` bytes contiguous in the window.
-  /// - Throws: `STREAM-TRUNCATED` at the place where the stream ends; `SECTION-LENGTH` when more
-  ///   than the limit is asked for; what the source throws.
+  /// - Throws: `STREAM-TRUNCATED` at the place where the stream ends; `SECTION-LENGTH` when
+  ///   `needed` passes the limit; the errors of the source.
   package func require(_ needed: Int) throws(MigrationError) {
     if end - start >= needed { return }
     let got = try available(atLeast: needed)
@@ -84,8 +85,8 @@ package final class StreamInput {
     }
   }
 
-  /// Like `require`, but a stream that ends is no error.
-  /// - Returns: bytes in the window; less than `needed` only at the end of the stream.
+  /// Makes at least `needed` bytes contiguous in the window, or fewer if the stream ends before.
+  /// - Returns: number of bytes in the window; less than `needed` only at the end of the stream.
   package func available(atLeast needed: Int) throws(MigrationError) -> Int {
     if end - start >= needed || ended { return end - start }
     guard needed <= limit else {
@@ -97,7 +98,7 @@ package final class StreamInput {
     return end - start
   }
 
-  /// Whether nothing is left to read.
+  /// Whether no byte is left to read.
   package func isAtEnd() throws(MigrationError) -> Bool { try available(atLeast: 1) == 0 }
 
   /// Drops `count` bytes from the front of the window. Precondition: they are in the window.
@@ -107,7 +108,7 @@ package final class StreamInput {
     if isLarge, offset >= segment.offset { returnToSegment() }
   }
 
-  /// Consumes `count` bytes, however many, without holding them all.
+  /// Consumes `count` bytes, however many, without holding all of them in memory.
   /// - Throws: `STREAM-TRUNCATED`.
   package func skip(_ count: UInt64) throws(MigrationError) {
     var left = count
@@ -121,15 +122,16 @@ package final class StreamInput {
 
   // MARK: Holes
 
-  /// Bytes from the front of the window on that the source does not store: all are zero, and `passHole`
-  /// consumes them unread. 0 where a byte is stored, or the source knows no holes.
+  /// Size in bytes of the hole at the front of the window: the source does not store these bytes,
+  /// all of them are zero, and `passHole` consumes them unread. 0 where a byte is stored, or the
+  /// source has no holes.
   /// - Throws: `IO-READ`.
   package func holeAhead() throws(MigrationError) -> UInt64 {
     try sparse?.hole(before: UInt64(count)) ?? 0
   }
 
-  /// Consumes `count` bytes of the hole ahead, however many. Precondition: `holeAhead` said that they
-  /// are one.
+  /// Consumes `count` bytes of the hole at the front of the window. Precondition: `count` is at
+  /// most the result of `holeAhead`.
   package func passHole(_ count: UInt64) {
     let known = UInt64(self.count)
     guard count > known, let sparse else { return consume(Int(count)) }
@@ -145,9 +147,9 @@ package final class StreamInput {
     base = place &- UInt64(StreamSegment.headroom)
   }
 
-  // MARK: Reading on
+  // MARK: Refilling
 
-  /// Reads once, into the segment that has room.
+  /// Reads once from the source into the free part of the segment.
   private func fill(toward needed: Int) throws(MigrationError) {
     if segment.filled == capacity { beginSegment(for: needed) }
     let first = StreamSegment.headroom + segment.filled
@@ -157,14 +159,14 @@ package final class StreamInput {
     let got = try unsafe room.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
       try unsafe source.read(into: bytes)
     }
-    // A source that claims more than it had room for must not move the window past the buffer.
+    // A source that reports more bytes than fit must not move the window past the buffer.
     guard got <= roomCount else { throw MigrationError(.internal, "source overran its buffer") }
     if got == 0 { ended = true }
     segment.filled += got
     if isLarge { appendToLarge(segment, first..<first + got) } else { end += got }
   }
 
-  /// Goes on to a new segment and takes the window along.
+  /// Begins a new segment. The bytes of the window move with it.
   private func beginSegment(for needed: Int) {
     let next = takeSegment()
     next.offset = segment.end
@@ -186,7 +188,7 @@ package final class StreamInput {
     segment = next
   }
 
-  /// Keeps the segment that was filled for pinning, or has it used again.
+  /// Keeps the filled segment for pinning, or releases it for reuse.
   private func setAside() {
     if isKeeping { kept.append(segment) } else { pool.append(segment) }
   }
@@ -198,7 +200,7 @@ package final class StreamInput {
 
   // MARK: Large records
 
-  /// Moves the window into a buffer of its own.
+  /// Copies the window into a buffer of its own.
   private func gatherLarge() {
     let window = end - start
     let (old, large) = (buffer, PageBuffer(count: max(2 * window, 4 * capacity)))
@@ -216,7 +218,8 @@ package final class StreamInput {
     end += range.count
   }
 
-  /// The large record is consumed: what is left lies in the segment as well.
+  /// Moves the window back into the segment once the large record is consumed: all remaining bytes
+  /// are in the segment as well.
   private func returnToSegment() {
     let consumed = Int(offset &- segment.offset)
     buffer = segment.buffer
@@ -228,12 +231,12 @@ package final class StreamInput {
 
   // MARK: Pinning
 
-  /// Keeps what is consumed from now on until `release`, so that it can be pinned.
+  /// Keeps all bytes consumed from now on until `release`, so that they can be pinned.
   package func keepConsumed() { isKeeping = true }
 
-  /// Pins bytes of the segments that are kept or being filled. They must lie in one segment:
-  /// segments begin at multiples of `capacity` from the first byte on.
-  /// - Returns: nil when no segment has all of them.
+  /// Pins bytes of the segments that are kept or being filled. The bytes must be in one segment;
+  /// segments begin at multiples of `capacity`, counted from the first byte.
+  /// - Returns: nil when no segment has all of the bytes.
   package func pin(at offset: UInt64, count: Int) -> PinnedBytes? {
     for segment in kept {
       if let bytes = Self.pin(at: offset, count: count, in: segment) { return bytes }
@@ -251,28 +254,28 @@ package final class StreamInput {
     return PinnedBytes(segment, first..<first + count)
   }
 
-  /// Pins bytes of the window, given by their places in it; nil when it holds a large record.
-  /// Precondition: they are in the window.
+  /// Pins the bytes of the window in `range`, counted from its front; nil when the window holds a
+  /// large record. Precondition: the range is within the window.
   package func pinWindow(_ range: Range<Int>) -> PinnedBytes? {
     precondition(range.lowerBound >= 0 && range.upperBound <= end - start)
     if isLarge { return nil }
     return PinnedBytes(segment, start + range.lowerBound..<start + range.upperBound)
   }
 
-  /// Stream offset of the segment that the window lies in; nil when it holds a large record.
+  /// Stream offset of the segment that holds the window; nil when the window holds a large record.
   package var segmentOffset: UInt64? { isLarge ? nil : base &+ UInt64(StreamSegment.headroom) }
 
-  /// Gives pinned bytes back.
+  /// Releases pinned bytes.
   package func unpin(_ bytes: PinnedBytes) { bytes.unpin() }
 
-  /// What lies before `offset` will not be pinned any more.
+  /// Releases the kept segments before `offset`: no byte before it is going to be pinned.
   package func release(before offset: UInt64) {
     while let first = kept.first, first.end <= offset {
       pool.append(kept.removeFirst())
     }
   }
 
-  /// Nothing that is consumed will be pinned any more.
+  /// Ends `keepConsumed` and releases all kept segments.
   package func stopKeeping() {
     isKeeping = false
     release(before: .max)
@@ -295,7 +298,7 @@ extension StreamInput {
   }
 
   /// Copies and consumes `count` bytes.
-  /// - Throws: `STREAM-TRUNCATED`; `SECTION-LENGTH` when `count` passes the limit.
+  /// - Throws: `STREAM-TRUNCATED`; `SECTION-LENGTH` when `count` is above the limit.
   package func readArray(_ count: Int) throws(MigrationError) -> [UInt8] {
     try require(count)
     let copy = Array(copying: bytes.extracting(first: count))
@@ -303,7 +306,7 @@ extension StreamInput {
     return copy
   }
 
-  /// The next byte, left in place; nil at the end of the stream.
+  /// The next byte, which is not consumed; nil at the end of the stream.
   package func peekByte() throws(MigrationError) -> UInt8? {
     try available(atLeast: 1) > 0 ? bytes[0] : nil
   }

@@ -1,36 +1,36 @@
 package import Wire
 
-/// Some consecutive bytes of a stream, where a read has put them.
+/// Consecutive bytes of a stream in memory.
 ///
-/// A stream is read into segments that are used again and again. In front of the bytes read there is
-/// room for the end of the segment before, so that a record that lies across the border is whole.
-/// Who works on the bytes in another thread has the segment pinned until done; only the thread
-/// that reads the stream pins, unpins and changes it.
+/// A stream is read into segments, which are reused. Before the bytes of a segment there is room
+/// for the end of the previous segment, so that a record across the boundary is contiguous. While
+/// another thread works on the bytes, the segment is pinned. Only the thread that reads the stream
+/// pins, unpins and changes segments.
 package final class StreamSegment: @unchecked Sendable {
-  /// Bytes in front of what is read.
+  /// Size in bytes of the room before the bytes that are read.
   static let headroom = 64 << 10
 
-  /// Holds the bytes; what is read begins at `headroom`.
+  /// The bytes; those that are read begin at `headroom`.
   package let buffer: PageBuffer
-  /// Stream offset of the first byte read.
+  /// Stream offset of the first byte that was read.
   var offset: UInt64 = 0
-  /// Bytes read.
+  /// Number of bytes that were read.
   var filled = 0
-  /// How many hold on to its bytes.
+  /// Number of users of the bytes.
   fileprivate(set) var pins = 0
 
   init(capacity: Int) {
     buffer = PageBuffer(count: Self.headroom + capacity)
   }
 
-  /// First stream offset behind the bytes read.
+  /// Stream offset after the last byte that was read.
   var end: UInt64 { offset &+ UInt64(filled) }
 }
 
-/// Bytes of a stream that stay in place until they are given back to their input.
+/// Bytes of a stream that stay in place until they are unpinned.
 package struct PinnedBytes: Sendable {
   private let segment: StreamSegment
-  /// What they lie in, and where.
+  /// The buffer that holds the bytes, and their range in it.
   package let buffer: PageBuffer
   package let range: Range<Int>
 
@@ -48,7 +48,7 @@ package struct PinnedBytes: Sendable {
   package var bytes: Span<UInt8> {
     @_lifetime(borrow self) get {
       let bytes = buffer.span.extracting(range)
-      // The buffer, which this value holds, keeps the bytes.
+      // This value holds the buffer, which keeps the bytes valid.
       return unsafe _overrideLifetime(bytes, borrowing: self)
     }
   }

@@ -1,7 +1,8 @@
 internal import JSON
 internal import Wire
 
-/// Writing of the container: every function appends one piece, big-endian, as QEMU writes it.
+/// Writing of the container. Every function appends one record or field, big-endian, as QEMU writes
+/// it.
 extension [UInt8] {
   /// `QEVM` and version 3.
   package mutating func appendFileHeader() {
@@ -15,7 +16,7 @@ extension [UInt8] {
     append(contentsOf: name.bytes)
   }
 
-  /// A whole configuration section, subsections in QEMU's order.
+  /// A whole configuration section, with its subsections in QEMU's order.
   package mutating func append(_ configuration: Configuration) {
     append(StreamGrammar.TextHeader(.configuration, length: configuration.machine.count))
     append(contentsOf: configuration.machine)
@@ -43,7 +44,7 @@ extension [UInt8] {
     append(bigEndian: header.version)
   }
 
-  /// `05`, the name, the version: the start of a subsection inside a body.
+  /// The start of a subsection inside a body: `05`, the name, the version.
   package mutating func appendSubsectionHeader(_ name: SectionName, version: UInt32) {
     append(RecordType.subsection.rawValue)
     append(name: name)
@@ -61,7 +62,8 @@ extension [UInt8] {
   /// The end of the sections: `00`.
   package mutating func appendEOF() { append(RecordType.eof.rawValue) }
 
-  /// `06`, a length and the text: what may follow the end of the sections.
+  /// A VM description record, which may follow the end of the sections: `06`, a length and the
+  /// text.
   package mutating func append(_ description: VMDescription) {
     let text = description.json.compact
     append(StreamGrammar.TextHeader(.vmdescription, length: text.count))

@@ -2,20 +2,20 @@ internal import Errors
 internal import JSON
 internal import Wire
 
-/// Takes a section's body apart, field by field.
+/// Decodes a section's body, field by field.
 ///
-/// QEMU's script is followed where it can read a body, its names and its forms. It is not followed
-/// where it is wrong: it reads `array_len: 0` as one element, reads the unsigned `int64 equal`,
-/// `uint8 equal` and `uint16 equal` as signed, lets a subsection replace what has the same name,
-/// takes a name of 128 bytes or more for one without end, ends with an exception at names that
-/// are not UTF-8 and at numbers of no bytes, and does not notice a struct of another size than
-/// described.
+/// The result follows QEMU's script analyze-migration.py, with its names and forms, where the
+/// script can read the body. It differs where the script is wrong: the script reads `array_len: 0`
+/// as one element, reads the unsigned types `int64 equal`, `uint8 equal` and `uint16 equal` as
+/// signed, lets a subsection replace a field of the same name, reads a name of 128 bytes or more as
+/// one without an end, fails with an exception for names that are not UTF-8 and for numbers of no
+/// bytes, and does not notice a struct whose size differs from the described one.
 struct DeviceDecoder: ~Escapable {
   var cursor: ByteCursor
   private(set) var budget: ElementBudget
-  /// Whether bytes that the description goes on into become values where they stand.
+  /// Whether bytes whose description continues become values in the same place.
   private let entersBytes: Bool
-  /// What they become if not.
+  /// The decoded values of such bytes, if `entersBytes` is false.
   private(set) var described: [DeviceState.Described] = []
 
   @_lifetime(copy cursor)
@@ -29,13 +29,13 @@ struct DeviceDecoder: ~Escapable {
     MigrationError(.vmdescriptionMismatch, what, at: cursor.offset, got: got)
   }
 
-  /// The fields of `body`, then its subsections.
+  /// Decodes the fields of `body`, then its subsections.
   @_lifetime(self: copy self)
   mutating func object(_ body: VMDescription.Body) throws(MigrationError) -> JSON {
     var members = Members()
     let first = described.count
     for field in body.fields {
-      // Before the name is looked at; a run of none counts, too.
+      // The budget is charged before the name is used; a run of no elements counts as well.
       try budget.take(name: field.name, at: cursor.offset)
       let place = members.place(of: field.name)
       for index in 0..<field.count {
@@ -66,7 +66,7 @@ struct DeviceDecoder: ~Escapable {
     let start = cursor.offset
     guard try take(expected.count).isEqual(to: expected) else {
       throw MigrationError(
-        .vmdescriptionMismatch, "subsection \(Members.key(name)) is not where it is described",
+        .vmdescriptionMismatch, "subsection \(Members.key(name)) is not at its described place",
         at: start)
     }
     _ = try take(4)
@@ -105,9 +105,9 @@ struct DeviceDecoder: ~Escapable {
   }
 }
 
-// Forms whose elements are described beside the keys of the field.
+// Types whose elements are described by keys of the field itself.
 extension DeviceDecoder {
-  /// What `bytes` hold by the descriptions of `field`; nil when they hold something else.
+  /// The value of `bytes` by the descriptions of `field`; nil when the bytes do not fit them.
   @_lifetime(self: copy self)
   private mutating func inside(
     _ field: VMDescription.Field, _ bytes: Span<UInt8>, at start: UInt64
@@ -139,7 +139,7 @@ extension DeviceDecoder {
       var elements: [JSON] = []
       for index in 0..<count {
         try mark(1)
-        // A tree without descriptions of its keys has numbers for keys.
+        // The keys of a tree without descriptions of keys are numbers.
         let key =
           hasKeys
           ? try object(field.bodies[2 * index]) : Self.value(of: try take(8), as: "uint64")
@@ -154,7 +154,7 @@ extension DeviceDecoder {
     }
   }
 
-  /// The byte in front of an element of a list, 1, or behind the last, 0.
+  /// Reads the byte before an element of a list (1), or after the last element (0).
   @_lifetime(self: copy self)
   private mutating func mark(_ expected: UInt8) throws(MigrationError) {
     guard try cursor.read(UInt8.self) == expected else {
@@ -172,7 +172,7 @@ extension DeviceDecoder {
       integer(bytes, isSigned: true)
     case "uint8", "uint16", "uint32", "uint64", "uint8 equal", "uint16 equal", "uint32 equal",
       "int64 equal":
-      // The label "int64 equal" is QEMU's for the unsigned field.
+      // QEMU uses the label "int64 equal" for an unsigned field.
       integer(bytes, isSigned: false)
     default: .string(Hex.spaced(bytes))
     }
@@ -190,15 +190,15 @@ extension DeviceDecoder {
   }
 }
 
-/// The members of an object while it is read: what comes under one name becomes one array.
+/// The members of an object while it is read. Values with the same name become one array.
 private struct Members {
-  /// The member that holds bytes which are described, and which of its values.
+  /// The member that holds described bytes, and the index of the value among its values.
   struct Owner {
     var place: Int
     var index: Int
   }
 
-  /// One for each described field below this object, in order.
+  /// One owner for each described field below this object, in order.
   private(set) var owners: [Owner] = []
   private var places: [String: Int] = [:]
   private var members: [(key: String, values: [JSON])] = []
@@ -210,7 +210,8 @@ private struct Members {
     return members.count - 1
   }
 
-  /// - Parameter described: described fields below this object, those of `value` included.
+  /// - Parameter described: number of described fields below this object, including those of
+  ///   `value`.
   mutating func append(_ value: JSON, at place: Int, described: Int) {
     for _ in owners.count..<max(described, owners.count) {
       owners.append(Owner(place: place, index: members[place].values.count))
@@ -218,7 +219,7 @@ private struct Members {
     members[place].values.append(value)
   }
 
-  /// A JSON pointer from this object on.
+  /// The JSON pointer to a value, relative to this object.
   func path(to owner: Owner) -> String {
     let member = members[owner.place]
     var path = "/"
@@ -239,7 +240,8 @@ private struct Members {
       })
   }
 
-  /// A name that is safe to print and to hand on: printable ASCII, with escapes as a section's.
+  /// A name that is safe to print and to pass on: printable ASCII, with escapes like a section's
+  /// name.
   static func key(_ name: String) -> String {
     let bytes = Array(name.utf8)
     guard bytes.contains(where: { !(0x20...0x7E ~= $0) || $0 == UInt8(ascii: "\\") }) else {

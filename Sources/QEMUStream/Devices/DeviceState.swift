@@ -2,38 +2,39 @@ package import Errors
 package import JSON
 internal import Wire
 
-/// The values in a section's body, named by its description.
+/// The values in a section's body, named by the VM description.
 package struct DeviceState: Equatable, Sendable {
-  /// What the description says of a field that `fields` shows as bytes: the elements of a list, or
-  /// the parts of a `tmp` or `vstruct`.
+  /// The decoded form of a field that `fields` shows as bytes: the elements of a list, or the parts
+  /// of a `tmp` or `vstruct`.
   package struct Described: Equatable, Sendable {
-    /// Where the bytes stand in `fields`: a JSON pointer (RFC 6901).
+    /// Position of the bytes in `fields`: a JSON pointer (RFC 6901).
     package var path: String
-    /// QEMU's name of the wire form: `tmp`, `qtailq`, ...
+    /// Name that QEMU gives the wire form: `tmp`, `qtailq`, ...
     package var type: String
-    /// An object; of a list, an array of objects; of a `gtree`, an array of `key` and `value`.
+    /// An object; for a list an array of objects; for a `gtree` an array of `key` and `value`.
     package var value: JSON
   }
 
-  /// As QEMU's analyze-migration script prints them: an object.
+  /// The values as an object, in the form that QEMU's analyze-migration script prints.
   ///
-  /// Integers are hex text as wide as the field, negative ones with the value in parentheses;
-  /// `bool` is true or false; a struct is an object; a field that comes more than once is an array;
-  /// a subsection is an object under its name; anything else is hex bytes with spaces. In a name, a
-  /// byte that is not printable ASCII stands as `\xNN`, and a backslash is doubled.
+  /// Integers are hex text as wide as the field, with the value in parentheses after negative ones;
+  /// `bool` is true or false; a struct is an object; a field that occurs more than once is an
+  /// array; a subsection is an object under its name; any other field is hex bytes with spaces. In
+  /// a name, a byte that is not printable ASCII is shown as `\xNN`, and a backslash is doubled.
   package var fields: JSON
-  /// In the order of the body. What is described wrongly is left out: its bytes are in `fields`.
+  /// In the order of the body. Fields whose bytes do not fit their description are left out:
+  /// `fields` has their bytes.
   package var described: [Described]
 }
 
 extension VMDescription.Body {
-  /// Names the values in a section's body.
+  /// Decodes the values in a section's body.
   /// - Parameters:
-  ///   - bytes: the body, whole.
+  ///   - bytes: the whole body.
   ///   - base: stream offset of the body.
-  ///   - budget: what all sections that are decoded together may cost.
-  /// - Throws: `VMDESC-MISMATCH` when the bytes are not what the description says; `VMDESC-SYNTAX`
-  ///   when it describes more elements than the budget or a section has room for.
+  ///   - budget: the limit for all sections that are decoded together.
+  /// - Throws: `VMDESC-MISMATCH` when the bytes do not fit the description; `VMDESC-SYNTAX` when it
+  ///   describes more elements than the budget or the limit of a section allows.
   package func state(
     of bytes: Span<UInt8>, at base: UInt64 = 0, _ budget: inout ElementBudget
   ) throws(MigrationError) -> DeviceState {
@@ -53,8 +54,8 @@ extension VMDescription.Body {
     }
   }
 
-  /// The same, only what the script prints of it.
-  /// - Throws: as `state`.
+  /// Decodes only the values that QEMU's script prints.
+  /// - Throws: the errors of `state`.
   package func decode(
     _ bytes: Span<UInt8>, at base: UInt64 = 0, _ budget: inout ElementBudget
   ) throws(MigrationError) -> JSON {

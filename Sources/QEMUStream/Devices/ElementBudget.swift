@@ -1,28 +1,29 @@
 internal import Errors
 
-/// What the values of sections may cost that are decoded together: a description may name elements of no
-/// bytes without end, and give them names of any length.
+/// A limit for the values of sections that are decoded together, since a description may name any
+/// number of elements of no bytes, with names of any length.
 ///
-/// All sections together may have as many elements as their bodies have bytes, and 65536 more, and one
-/// section 262144. A name longer than 64 bytes counts as one more for each 64 bytes, as it is shown with
-/// each element; so does the path to a field that is described.
+/// All sections together may have as many elements as their bodies have bytes, plus 65536, and one
+/// section may have 262144. A name longer than 64 bytes counts as one more element for each 64
+/// bytes, since it is shown with each element. The path to a described field counts in the same
+/// way.
 package struct ElementBudget: Sendable {
-  /// Elements of one section.
+  /// Most elements of one section.
   package static let sectionLimit = 1 << 18
-  /// Elements that need no bytes.
+  /// Number of elements that are allowed in addition to the bytes.
   private static let free = 65536
   private static let nameUnit = 64
 
   private var left: Int
   private var sectionLeft = 0
 
-  /// - Parameter bytes: of all bodies together.
+  /// - Parameter bytes: size in bytes of all bodies together.
   package init(bytes: Int) { left = bytes + Self.free }
 
   mutating func beginSection() { sectionLeft = Self.sectionLimit }
 
   /// Counts an element.
-  /// - Throws: `VMDESC-SYNTAX` when there is no room for it.
+  /// - Throws: `VMDESC-SYNTAX` when the budget is used up.
   mutating func take(name: String, at offset: UInt64) throws(MigrationError) {
     let cost = 1 + name.utf8.count / Self.nameUnit
     guard cost <= min(left, sectionLeft) else {

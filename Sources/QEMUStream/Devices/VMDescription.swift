@@ -1,19 +1,20 @@
 internal import JSON
 
-/// What the JSON at the end of a stream says about each device section: names, types and sizes of
-/// its fields, in wire order (QEMU `migration/vmstate.c`).
+/// The VM description: the JSON at the end of a stream, which names the types and sizes of the
+/// fields of each device section in wire order (QEMU `migration/vmstate.c`).
 ///
-/// The stream's own walkers need it, so it is written with every stream, and lets a reader find
-/// the end of a body without knowing the device.
+/// It is written with every stream, and enables a reader to find the end of a body without knowing
+/// the device.
 package struct VMDescription: Equatable, Sendable {
-  /// Longest text read or written: 16 MiB. Peers look for it in the last 10 MiB of a file.
+  /// Longest text that is read or written: 16 MiB. Other programs search for it in the last 10 MiB
+  /// of a file.
   package static let sizeLimit = 16 << 20
 
-  /// The configuration section's description; absent before QEMU 10.0.
+  /// Description of the configuration section; absent before QEMU 10.0.
   package var configuration: Body?
-  /// Bytes.
+  /// Page size of the target in bytes.
   package var pageSize: UInt64?
-  /// Sections in stream order, early ones included. Of QEMU's own, only full ones.
+  /// Sections in stream order, early ones included. QEMU describes full sections only.
   package var devices: [Device]
 
   package init(configuration: Body? = nil, pageSize: UInt64? = 4096, devices: [Device] = []) {
@@ -22,17 +23,18 @@ package struct VMDescription: Equatable, Sendable {
     self.devices = devices
   }
 
-  /// One section. A hand-coded device has one field of raw bytes and no `body.name`.
+  /// One section. A device with hand-written save code has one field of raw bytes and no
+  /// `body.name`.
   package struct Device: Equatable, Sendable {
     /// The section's idstr.
     package var name: String
     package var instance: UInt32
     package var body: Body
-    /// False of a body that nothing can be taken from: as if the section were not described. QEMU before
-    /// 10 describes s390x's `s390_css` so, an array of pointers with holes in it.
+    /// Whether the section can be decoded. If not, the reader treats it as undescribed. QEMU before
+    /// 10 describes `s390_css` of s390x in an unreadable way, as an array of pointers with gaps.
     package var isReadable = true
 
-    /// - Parameter name: as in the section's header.
+    /// - Parameter name: the name in the section's header.
     package init(name: String, instance: UInt32 = 0, body: Body) {
       self.name = name
       self.instance = instance
@@ -40,9 +42,9 @@ package struct VMDescription: Equatable, Sendable {
     }
   }
 
-  /// Fields, then subsections, as they follow each other on the wire.
+  /// Fields, then subsections, in wire order.
   package struct Body: Equatable, Sendable {
-    /// `vmsd_name`; nil for hand-coded devices, which have no version either.
+    /// `vmsd_name`; nil for devices with hand-written save code, which have no version either.
     package var name: String?
     package var version: UInt32?
     package var fields: [Field]
@@ -58,28 +60,29 @@ package struct VMDescription: Equatable, Sendable {
     }
   }
 
-  /// One field, or a run of equal ones.
+  /// One field, or a run of equal fields.
   package struct Field: Equatable, Sendable {
     package enum Run: Equatable, Sendable {
       case one
-      /// `array_len`: so many elements of this size follow each other.
+      /// `array_len`: the number of consecutive elements of this size.
       case array(UInt64)
       /// `index`: one element of an array whose elements are described one by one.
       case element(UInt64)
     }
 
     package var name: String
-    /// QEMU's name of the wire form: `uint32`, `buffer`, `struct`, ...
+    /// Name that QEMU gives the wire form: `uint32`, `buffer`, `struct`, ...
     package var type: String
     package var run: Run
-    /// Bytes of one element.
+    /// Size of one element in bytes.
     package var size: UInt64
-    /// One description under `struct`, or beside the keys for `vstruct` and `tmp`; for lists
-    /// (`qtailq`, `qlist`, `gtree`) one beside the keys for each element.
+    /// One description, under the key `struct` or, for `vstruct` and `tmp`, among the keys of the
+    /// field. Lists (`qtailq`, `qlist`, `gtree`) have one description for each element among the
+    /// keys.
     package var bodies: [Body]
-    /// The first of them.
+    /// The first of the descriptions.
     package var body: Body? { bodies.first }
-    /// Whether the body stands under the key `struct`.
+    /// Whether the description is under the key `struct`.
     var isNested: Bool { type == "struct" }
 
     package init(
@@ -92,7 +95,7 @@ package struct VMDescription: Equatable, Sendable {
       bodies = [body].compactMap { $0 }
     }
 
-    /// Elements that follow each other.
+    /// Number of consecutive elements.
     package var count: UInt64 { if case .array(let count) = run { count } else { 1 } }
   }
 }

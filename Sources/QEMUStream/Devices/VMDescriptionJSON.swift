@@ -5,9 +5,10 @@ extension VMDescription {
   /// Parses the text of a description record.
   /// - Parameters:
   ///   - base: stream offset of the first byte, for errors.
-  ///   - isOurs: whether each section must be described well; else one that is not costs nothing more than
-  ///     its own fields.
-  /// - Throws: `VMDESC-SYNTAX` for text that is no JSON or lacks what a reader needs.
+  ///   - isOurs: whether every section must be described correctly. If false, an incorrect
+  ///     description affects only the fields of its own section.
+  /// - Throws: `VMDESC-SYNTAX` for text that is not JSON, or that lacks members which a reader
+  ///   needs.
   package init(
     parsing text: [UInt8], at base: UInt64 = 0, isOurs: Bool = false
   ) throws(MigrationError) {
@@ -16,7 +17,7 @@ extension VMDescription {
       json = try JSON(parsing: text, at: base)
     } catch {
       throw MigrationError(
-        .vmdescriptionSyntax, "VM description is no JSON: \(error.what)", at: error.offset)
+        .vmdescriptionSyntax, "VM description is not JSON: \(error.what)", at: error.offset)
     }
     try self.init(json, at: base, isOurs: isOurs)
   }
@@ -25,7 +26,7 @@ extension VMDescription {
   /// - Throws: `VMDESC-SYNTAX`.
   package init(_ json: JSON, at base: UInt64 = 0, isOurs: Bool = false) throws(MigrationError) {
     let reader = DescriptionReader(base: base)
-    guard json.members != nil else { throw reader.refused("is no object") }
+    guard json.members != nil else { throw reader.refused("is not an object") }
     pageSize = json["page_size"]?.uint
     configuration = nil
     if let described = json["configuration"] {
@@ -48,7 +49,7 @@ extension VMDescription {
     }
   }
 
-  /// The description as QEMU writes it, key for key: `json.compact` gives QEMU's bytes.
+  /// The description as QEMU writes it, key for key: `json.compact` gives the same bytes as QEMU.
   package var json: JSON {
     var members: [JSON.Member] = []
     if let configuration {
@@ -67,7 +68,7 @@ extension VMDescription.Device {
     ]
     if body.name == nil {
       members.append(.init("size", JSON(body.fields.reduce(0) { $0 &+ $1.size })))
-      // QEMU writes the one field of a hand-coded device in another order.
+      // QEMU writes the keys of the field of a hand-written device in another order.
       let fields = body.fields.map { field -> JSON in
         [
           "name": .string(field.name), "size": JSON(field.size), "type": .string(field.type),
@@ -116,7 +117,7 @@ extension VMDescription.Field {
   }
 }
 
-/// Takes from JSON what lengths and decoding need; anything more is ignored.
+/// Reads from JSON the members that lengths and decoding need; other members are ignored.
 private struct DescriptionReader {
   let base: UInt64
 
@@ -166,7 +167,7 @@ private struct DescriptionReader {
     return field
   }
 
-  /// The descriptions that stand among the keys of a field: each begins with its name.
+  /// The descriptions among the keys of a field: each begins with its name.
   private static func descriptions(beside json: JSON) -> [JSON] {
     var found: [[JSON.Member]] = []
     for member in json.members ?? [] {

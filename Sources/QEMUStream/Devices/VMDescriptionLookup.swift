@@ -1,5 +1,5 @@
-/// The sections of a description by idstr and instance: there may be tens of thousands, and each is
-/// asked for.
+/// The sections of a description by idstr and instance. An index is needed because a description
+/// may have tens of thousands of sections, and each is looked up.
 package struct DescribedSections: Sendable {
   private struct Place: Hashable {
     var key: SectionKey
@@ -7,7 +7,7 @@ package struct DescribedSections: Sendable {
   }
 
   private let devices: [VMDescription.Device]
-  /// Where each is in `devices`; of those that bear one name, each by its number among them.
+  /// Index in `devices` of each section; sections that share a name are numbered.
   private let places: [Place: Int]
 
   package init(_ description: VMDescription) {
@@ -24,12 +24,12 @@ package struct DescribedSections: Sendable {
     self.places = places
   }
 
-  /// The description of a section; nil when there is none, or none that can be read.
+  /// The description of a section; nil when there is none, or when it is unreadable.
   package subscript(section: SectionHeader) -> VMDescription.Device? {
     self[section.key, section.repetition]
   }
 
-  /// The same, by what the section is called and how many of that name come before it.
+  /// The description by the name of the section and the number of earlier sections of that name.
   package subscript(section: SectionKey, repetition: Int = 0) -> VMDescription.Device? {
     guard let place = places[Place(key: section, repetition: repetition)],
       devices[place].isReadable
@@ -39,16 +39,20 @@ package struct DescribedSections: Sendable {
 }
 
 extension VMDescription {
-  /// Where the text of a description lies at the end of a file, for a reader that wants it first.
+  /// Finds the text of a description at the end of a file, for a reader that needs the description
+  /// before it reads the stream.
   ///
-  /// The text holds no NUL, its length field does: so the text starts at a brace soon after the
-  /// last NUL, after its tag and a length that reaches exactly to the end.
-  /// - Parameter tail: the last bytes of the file, to its end.
-  /// - Returns: the range of the text within `tail`; nil when the file does not end with one.
+  /// The text holds no NUL, but its length field does. So the text begins at a brace soon after the
+  /// last NUL, and is preceded by its type byte and a length that reaches exactly to the end of the
+  /// file.
+  /// - Parameter tail: the last bytes of the file.
+  /// - Returns: the range of the text within `tail`; nil when the file does not end with a
+  ///   description.
   package static func locate(inTail tail: Span<UInt8>) -> Range<Int>? {
     var index = tail.count
     while index > 0, tail[index - 1] != 0 { index -= 1 }
-    // A length byte may itself be a brace: up to three may follow the last NUL.
+    // Up to three bytes of the length may follow the last NUL, and each of them may itself be a
+    // brace.
     let candidates = index..<min(index + 4, tail.count)
     for start in candidates where tail[start] == UInt8(ascii: "{") && start >= 5 {
       guard tail[start - 5] == RecordType.vmdescription.rawValue else { continue }
@@ -61,8 +65,8 @@ extension VMDescription {
 }
 
 extension VMDescription.Body {
-  /// Bytes of a section's body by this description: its fields, then its subsections, each with a
-  /// header of type, name and version. Nil when the sum passes 2^63.
+  /// Size in bytes of a section's body by this description: its fields, then its subsections, each
+  /// with a header of type, name and version. Nil when the sum is more than 2^63.
   package var size: Int? {
     var sum: UInt64 = 0
     for field in fields {

@@ -1,17 +1,17 @@
 internal import Errors
 internal import Wire
 
-/// What a CSV3 guest has in place of pages and CPU states (Avenger-285714/qemu-deepin 35ba8fdf,
-/// `migration/ram.c`, `ram_save_csv3_pages`; `target/i386/csv.c`, `csv3_send_encrypt_data`,
-/// `csv3_send_encrypt_context`).
+/// The pages and CPU states of a CSV3 guest, which differ from those of SEV and CSV guests
+/// (Avenger-285714/qemu-deepin 35ba8fdf, `migration/ram.c`, `ram_save_csv3_pages`;
+/// `target/i386/csv.c`, `csv3_send_encrypt_data`, `csv3_send_encrypt_context`).
 extension SEVWalker {
-  /// Most pages of one record (`CSV3_OUTGOING_PAGE_WINDOW_SIZE`).
+  /// Most pages in one record (`CSV3_OUTGOING_PAGE_WINDOW_SIZE`).
   static let frameLimit: UInt32 = 512
-  /// Most bytes of a context that are read: 16 MiB.
+  /// Largest context that is read: 16 MiB.
   static let contextLimit: UInt32 = 16 << 20
 
-  /// Bits of an entry of the list of addresses, little-endian: 0 shared, 1 to 11 reserved, then the number
-  /// of the page.
+  /// Bits of an entry in the list of addresses, little-endian: bit 0 shared, bits 1 to 11 reserved,
+  /// higher bits the page number.
   private struct Frame {
     var value: UInt64
     var isShared: Bool { value & 1 != 0 }
@@ -26,7 +26,8 @@ extension SEVWalker {
   ) throws(MigrationError) {
     guard kind == .page else {
       throw MigrationError(
-        .ramData, "record is none of a CSV3 guest", in: .ram, at: place, expected: "kind 1",
+        .ramData, "record is not allowed in a stream of a CSV3 guest", in: .ram, at: place,
+        expected: "kind 1",
         got: "kind \(kind.rawValue)")
     }
     if word.address != 0 {
@@ -67,7 +68,7 @@ extension SEVWalker {
       if !numbers.insert(frame.number).inserted {
         try refuse(
           MigrationError(
-            .pageRepeated, "page comes twice in one record", in: .ram, at: place,
+            .pageRepeated, "page is repeated within a record", in: .ram, at: place,
             got: Hex.number(frame.number << 12)))
       }
       if frame.isShared { facts.pages.shared += 1 }
@@ -75,7 +76,7 @@ extension SEVWalker {
     }
   }
 
-  /// Reads the state of all vCPUs, which is one packet.
+  /// Reads the state of all vCPUs, which is a single packet.
   mutating func readContext(
     from input: StreamInput, _ facts: inout ConfidentialFacts
   ) throws(MigrationError) {

@@ -1,6 +1,7 @@
-/// What forks of QEMU write of a confidential guest, by the name that text and JSON show.
+/// A dialect in which a fork of QEMU writes a confidential guest. The raw value is the name in text
+/// and JSON.
 ///
-/// Told apart by what only one of them has: `Formats/dialects.md`, section 2.
+/// A dialect is recognised by data that only that dialect has: `Formats/dialects.md`, section 2.
 package enum ConfidentialDialect: String, Sendable, CaseIterable {
   /// Hygon CSV: encrypted memory.
   case hygonCSV = "hygon-csv"
@@ -8,7 +9,8 @@ package enum ConfidentialDialect: String, Sendable, CaseIterable {
   case hygonCSV2 = "hygon-csv2"
   /// Hygon CSV3: pages by guest-physical address, one context for all vCPUs.
   case hygonCSV3 = "hygon-csv3"
-  /// The flag of openEuler's QEMU, and nothing that only a Hygon processor makes it write.
+  /// A stream with the flag of openEuler's QEMU, but without data that only a Hygon processor
+  /// produces.
   case openEulerSEV = "openeuler-sev"
   /// AMD's proposal of 2021 for SEV guests.
   case amdSEV = "amd-sev"
@@ -21,22 +23,22 @@ package enum ConfidentialDialect: String, Sendable, CaseIterable {
     case .hygonCSV: "Hygon CSV, as openEuler's QEMU writes it"
     case .hygonCSV2: "Hygon CSV2, as openEuler's QEMU writes it"
     case .hygonCSV3: "Hygon CSV3, as openEuler's QEMU writes it"
-    case .openEulerSEV: "SEV, as openEuler's QEMU writes it; nothing tells the processor's vendor"
+    case .openEulerSEV: "SEV, as openEuler's QEMU writes it; the processor's vendor is unknown"
     case .amdSEV: "SEV, as AMD's proposal of 2021 writes it"
     case .intelTDX: "Intel TDX, as Intel's QEMU writes it"
     }
   }
 
-  /// Whether a record of a page names its RAM block and the place in it.
+  /// Whether a page record names its RAM block and the offset in it.
   package var placesPages: Bool { self != .hygonCSV3 }
 }
 
-/// A guest's policy in the session of SEV and its relatives (AMD 55766, "Guest Policy Structure"; bits 6
-/// and 7 are Hygon's: openEuler QEMU, `target/i386/csv.h`).
+/// The policy of a guest in the session of SEV and its relatives (AMD 55766, "Guest Policy
+/// Structure"; bits 6 and 7 are Hygon's: openEuler QEMU, `target/i386/csv.h`).
 package struct SEVPolicy: Equatable, Sendable {
   package var rawValue: UInt32
 
-  /// The guest may not be sent to another platform.
+  /// The guest must not be sent to another platform.
   static let noSend: UInt32 = 1 << 3
   static let encryptedState: UInt32 = 1 << 2
   static let csv3: UInt32 = 1 << 6

@@ -1,22 +1,23 @@
 package import Errors
 
-/// Reads what only the dialects of confidential guests have, in a stream that is QEMU's otherwise.
+/// Reads the records that only the dialects of confidential guests have. The rest of such a stream
+/// is QEMU's.
 ///
-/// What keeps a reader from going on is thrown. What is well formed and breaks a rule is handed to
-/// `refuse`, which throws it too or notes it.
+/// An error that prevents further reading is thrown. A broken rule in well-formed data is passed to
+/// `refuse`, which either throws it or notes it.
 package struct ConfidentialReader {
   package private(set) var facts = ConfidentialFacts()
   private let refuse: MigrationError.Refusal
   private var sev: SEVWalker?
   private var tdx: TDXWalker?
 
-  /// - Parameter refuse: takes what breaks a rule.
+  /// - Parameter refuse: receives each broken rule.
   package init(refuse: @escaping MigrationError.Refusal) { self.refuse = refuse }
 
-  /// Reads a record between sections, if the next one is a dialect's.
-  /// - Parameter sections: what came before it.
-  /// - Returns: whether it was.
-  /// - Throws: `SECTION-ORDER` for an end without a beginning, or a second one; codes of bundles.
+  /// Reads a record between sections, if the next record belongs to a dialect.
+  /// - Parameter sections: the sections before the record.
+  /// - Returns: whether a record was read.
+  /// - Throws: `SECTION-ORDER` for an end without a beginning, or a second end; codes of bundles.
   mutating func readRecord(
     from input: StreamInput, after sections: SectionTable
   ) throws(MigrationError) -> Bool {
@@ -30,9 +31,9 @@ package struct ConfidentialReader {
     let isStart = type == TDXWalker.startType
     guard (tdx == nil) == isStart, sev == nil, !isStart || sections.isEmpty else {
       throw MigrationError(
-        .sectionOrder, "record of a TDX guest cannot stand here",
+        .sectionOrder, "record of a TDX guest is not allowed here",
         in: isStart ? .cgsStart : .cgsEnd, at: place,
-        expected: "one start in front of all sections, then an end")
+        expected: "one start before all sections, then an end")
     }
     input.consume(1)
     var walker = tdx ?? TDXWalker(refuse: refuse)
@@ -45,9 +46,10 @@ package struct ConfidentialReader {
     return true
   }
 
-  /// Reads what follows a word that no plain stream has.
-  /// - Returns: the page that it exports, where it names one by its place.
-  /// - Throws: `RAM-FLAGS` for a word of no dialect, or of another than the stream's; codes of the dialect.
+  /// Reads the data after a word that no plain stream has.
+  /// - Returns: the page that the record exports, if it names the page by block and offset.
+  /// - Throws: `RAM-FLAGS` for a word of no dialect, or of a dialect other than the stream's; codes
+  ///   of the dialect.
   mutating func read(
     _ word: ForeignWord, _ ram: inout RAMDecoder, from input: StreamInput
   ) throws(MigrationError) -> RAMPage? {
@@ -59,9 +61,11 @@ package struct ConfidentialReader {
     return try sev?.read(word, &ram, from: input, &facts)
   }
 
-  /// Whether a word that reads as the meeting of channels is AMD's flag on the first page of a block: a
-  /// block's name follows, whose length is not 0, and no word begins so.
-  /// - Throws: `RAM-FLAGS` for a meeting of channels in a stream of AMD's proposal, which is older.
+  /// Whether a word with the flag of a multifd flush is AMD's flag on the first page of a block. In
+  /// AMD's dialect a block's name follows, whose length byte is not 0. A flush is followed by
+  /// another word, whose first byte is 0.
+  /// - Throws: `RAM-FLAGS` for a multifd flush in a stream of AMD's proposal, which is older than
+  ///   multifd flushes.
   func isEncrypted(_ flush: ForeignWord, in input: StreamInput) throws(MigrationError) -> Bool {
     guard tdx == nil else { return false }
     let isNamed = try input.peekByte() ?? 0 != 0
@@ -69,13 +73,13 @@ package struct ConfidentialReader {
     return isNamed
   }
 
-  /// A body of `ram` ends.
+  /// Ends a body of `ram`.
   mutating func endBody(at offset: UInt64) throws(MigrationError) {
     try sev?.endBody(at: offset)
   }
 
-  /// The sections end.
-  /// - Throws: what `refuse` throws of `SECTION-MISSING`, `VCPU-COUNT`.
+  /// Ends the sections.
+  /// - Throws: the errors that `refuse` throws: `SECTION-MISSING`, `VCPU-COUNT`.
   mutating func finish(_ sections: SectionTable, at offset: UInt64) throws(MigrationError) {
     let hasCPU = { (index: UInt32) in sections.contains("cpu", instance: index) }
     try sev?.finish(facts, at: offset, hasCPU: hasCPU)

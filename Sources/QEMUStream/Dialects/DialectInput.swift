@@ -1,22 +1,22 @@
 internal import Errors
 internal import Wire
 
-/// A word of a `ram` body that no plain stream has, its 8 bytes consumed.
+/// A word of a `ram` body that no plain stream has. Its 8 bytes have been consumed.
 package struct ForeignWord: Equatable, Sendable {
   package var word: UInt64
   /// Stream offset of the word.
   package var offset: UInt64
-  /// The bits of it that are flags.
+  /// The bits of the word that are flags.
   var mask = TargetPage.x86.mask
 
   var address: UInt64 { word & ~mask }
   var type: UInt64 { word & mask & ~RAMFlags.continue }
   var isContinued: Bool { word & RAMFlags.continue != 0 }
 
-  /// What a reader says of a word that is no record.
+  /// The error for a word that begins no known record.
   var refusal: MigrationError {
     MigrationError(
-      .ramFlags, "word is no RAM record", in: .ram, at: offset,
+      .ramFlags, "word is not a RAM record", in: .ram, at: offset,
       got: "flags 0x" + String(word & mask, radix: 16))
   }
 }
@@ -33,7 +33,7 @@ extension StreamInput {
     return record
   }
 
-  /// Reads a length of 4 bytes, big-endian, and holds it against what it can be.
+  /// Reads a length of 4 bytes, big-endian, and checks that it is in range.
   /// - Throws: `SECTION-LENGTH`.
   func readLength(
     of what: String, _ allowed: ClosedRange<UInt32>
@@ -45,7 +45,7 @@ extension StreamInput {
         allowed.lowerBound == allowed.upperBound
         ? "\(allowed.lowerBound)" : "\(allowed.lowerBound) to \(allowed.upperBound)"
       throw MigrationError(
-        .sectionLength, "length of \(what) cannot be", in: .ram, at: place, expected: expected,
+        .sectionLength, "length of \(what) is not allowed", in: .ram, at: place, expected: expected,
         got: "\(length)")
     }
     return length

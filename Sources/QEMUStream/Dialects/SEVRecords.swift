@@ -1,20 +1,22 @@
 package import Wire
 
-/// In front of each encrypted page of a SEV or CSV guest, and of each CPU state (AMD 55766, packet header
-/// of SEND_UPDATE_DATA). Its length comes before it; a header of another length is passed over.
+/// The header before each encrypted page of a SEV or CSV guest and before each CPU state (AMD
+/// 55766, packet header of SEND_UPDATE_DATA). The stream gives its length first; a header of
+/// another length is skipped.
 package struct SEVPacketHeader: WireRecord {
   package static let name = "sev-packet-header"
 
-  /// Bit 0: compressed, which QEMU does not ask for. All other bits are reserved.
+  /// Bit 0: compressed, which QEMU does not request. All other bits are reserved.
   package var flags: LE32
   /// Initialisation vector.
   package var iv: WireBytes<16>
-  /// Over the packet.
+  /// MAC over the packet.
   package var mac: WireBytes<32>
 }
 
-/// A stretch of guest memory that the guest shares (openEuler QEMU, `target/i386/sev.c`,
-/// `sev_save_outgoing_shared_regions_list`). The list ends with a `status` of 2 alone.
+/// A range of guest memory that the guest shares (openEuler QEMU, `target/i386/sev.c`,
+/// `sev_save_outgoing_shared_regions_list`). The list ends with a `status` of 2 and no further
+/// fields.
 package struct SEVSharedRegion: WireRecord {
   package static let name = "sev-shared-region"
 
@@ -22,20 +24,21 @@ package struct SEVSharedRegion: WireRecord {
   package var status: BE32
   /// Number of its first page.
   package var first: BE32
-  /// Number of the page behind its last one.
+  /// Number of the page after its last page.
   package var end: BE32
 
   static let follows: UInt32 = 1
   static let ends: UInt32 = 2
 }
 
-/// Which vCPU an encrypted state is of (openEuler QEMU, `target/i386/sev.c`, `sev_send_update_vmsa`). It
-/// stands behind a status, which is 1, and the list ends with a status of 2 alone.
+/// The index of the vCPU whose encrypted state follows (openEuler QEMU, `target/i386/sev.c`,
+/// `sev_send_update_vmsa`). A status of 1 precedes it; a status of 2 without an index ends the
+/// list.
 package struct CSVCPUIndex: WireRecord {
   package static let name = "csv-cpu-index"
 
-  /// Bytes of `index`: 4.
+  /// Size of `index` in bytes: 4.
   package var size: BE32
-  /// In the order of the sending processor, as x86 has it.
+  /// In the byte order of the sending processor, which is x86.
   package var index: LE32
 }

@@ -1,11 +1,12 @@
 internal import Errors
 internal import Wire
 
-/// Reads what AMD's proposal of 2021 and openEuler's QEMU write of SEV and CSV guests, and holds against
-/// each other what is in the clear (AMDESE/qemu 67935c3f, `migration/ram.c`, `target/i386/sev.c`;
-/// openeuler-mirror/qemu 84b004d8, the same files; for CSV3 Avenger-285714/qemu-deepin 35ba8fdf).
+/// Reads the records that AMD's proposal of 2021 and openEuler's QEMU write for SEV and CSV guests,
+/// and checks that the unencrypted fields agree (AMDESE/qemu 67935c3f, `migration/ram.c`,
+/// `target/i386/sev.c`; openeuler-mirror/qemu 84b004d8, the same files; for CSV3
+/// Avenger-285714/qemu-deepin 35ba8fdf).
 struct SEVWalker {
-  /// What a word of encrypted data is about.
+  /// The kind of a record of encrypted data.
   enum Kind: UInt32 {
     case page = 1
     case sharedRegions = 2
@@ -14,24 +15,24 @@ struct SEVWalker {
     case cpuState = 6
   }
 
-  /// Flag of encrypted data in AMD's proposal; later QEMU's own for the meeting of channels.
+  /// Flag of encrypted data in AMD's proposal. QEMU later used the same flag for multifd flushes.
   static let amdFlag: UInt64 = 0x200
-  /// The flag in openEuler's QEMU.
+  /// Flag of encrypted data in openEuler's QEMU.
   static let openEulerFlag: UInt64 = 0x400
-  /// Most bytes of what firmware hands out (`SEV_FW_BLOB_MAX_SIZE`).
+  /// Largest data block from the firmware, in bytes (`SEV_FW_BLOB_MAX_SIZE`).
   static let blobLimit: UInt32 = 0x4000
-  /// Most pages of a batch (`CSV_OUTGOING_PAGE_WINDOW_SIZE`).
+  /// Most pages in a batch (`CSV_OUTGOING_PAGE_WINDOW_SIZE`).
   static let batchLimit = 4094
-  /// Most shared regions read.
+  /// Most shared regions that are read.
   static let regionLimit: UInt64 = 1 << 20
-  /// Most CPU states read.
+  /// Most CPU states that are read.
   static let cpuLimit = 4096
 
   let flag: UInt64
   let refuse: MigrationError.Refusal
-  /// Bytes of a packet header, which firmware never changes; nil before the first.
+  /// Size of a packet header in bytes, which is constant in a stream; nil before the first header.
   private var headerSize: UInt32?
-  /// The page before in the batch that is open, how many it has, and where its next one must stand.
+  /// The open batch: its last page, its number of pages, and the required offset of its next word.
   private var batch: (page: RAMPage, count: Int, next: UInt64)?
   private var cameEncrypted: [Int: PageSet] = [:]
   var framesCame = PageSet()
@@ -46,10 +47,10 @@ struct SEVWalker {
 
   // MARK: Words
 
-  /// Reads what follows a word of encrypted data.
-  /// - Returns: the page that it is about, if it names one.
-  /// - Throws: `SECTION-LENGTH`, `RAM-DATA`, `RAM-BLOCK`, `RAM-OFFSET`, `STREAM-TRUNCATED`; what `refuse`
-  ///   throws.
+  /// Reads the data after a word of encrypted data.
+  /// - Returns: the page that the record concerns, if it names one.
+  /// - Throws: `SECTION-LENGTH`, `RAM-DATA`, `RAM-BLOCK`, `RAM-OFFSET`, `STREAM-TRUNCATED`; the
+  ///   errors of `refuse`.
   mutating func read(
     _ word: ForeignWord, _ ram: inout RAMDecoder, from input: StreamInput,
     _ facts: inout ConfidentialFacts
@@ -90,7 +91,8 @@ struct SEVWalker {
     return nil
   }
 
-  /// A batch does not reach beyond a body.
+  /// Checks at the end of a body that no batch is open: a batch must end in the body in which it
+  /// began.
   mutating func endBody(at offset: UInt64) throws(MigrationError) {
     guard batch != nil else { return }
     batch = nil
@@ -100,24 +102,25 @@ struct SEVWalker {
         expected: "a record of kind 5"))
   }
 
-  /// What must have come by the end of the sections.
-  /// - Parameter hasCPU: whether there is a section `cpu` of an instance.
+  /// Checks, at the end of the sections, that all required records were in the stream.
+  /// - Parameter hasCPU: whether the stream has a section `cpu` of the given instance.
   mutating func finish(
     _ facts: ConfidentialFacts, at offset: UInt64, hasCPU: (UInt32) -> Bool
   ) throws(MigrationError) {
     if !hasRegions {
       try refuse(
         MigrationError(
-          .sectionMissing, "list of shared regions never came", in: .ram, at: offset))
+          .sectionMissing, "list of shared regions is missing", in: .ram, at: offset))
     }
     guard let policy = facts.session?.policy, policy.hasEncryptedState else { return }
     guard hasCPUStates else {
       return try refuse(
         MigrationError(
-          .vcpuCount, "no CPU state came of a guest whose policy encrypts them", in: .ram,
+          .vcpuCount, "CPU states are missing, and the guest's policy encrypts them", in: .ram,
           at: offset))
     }
-    // The sections of a machine's vCPUs are numbered from 0 on; a machine without any is no finding.
+    // The `cpu` sections of a machine are numbered from 0 on. A stream without any is not a
+    // finding.
     guard !policy.isCSV3, hasCPU(0) else { return }
     let sections = UInt32((0..<UInt32(Self.cpuLimit)).prefix { hasCPU($0) }.count)
     let isSame =
@@ -125,8 +128,8 @@ struct SEVWalker {
     guard !isSame else { return }
     try refuse(
       MigrationError(
-        .vcpuCount, "CPU states are not those of the vCPUs", in: .ram, at: offset,
-        expected: "one for each section cpu, of which there are \(sections)",
+        .vcpuCount, "number of CPU states is not that of the vCPUs", in: .ram, at: offset,
+        expected: "one for each of the \(sections) cpu sections",
         got: "\(cpuIndexes.count)"))
   }
 
@@ -148,13 +151,13 @@ struct SEVWalker {
     case .cpuState where hasCPUStates, .sharedRegions where hasRegions || hasCPUStates:
       try refuse(
         MigrationError(
-          .sectionOrder, "list comes twice, or out of order", in: .ram, at: offset,
+          .sectionOrder, "list is repeated or out of order", in: .ram, at: offset,
           expected: "shared regions once, then CPU states once"))
     case .cpuState where !hasRegions, .page where hasRegions, .batch where hasRegions,
       .batchEnd where hasRegions:
       try refuse(
         MigrationError(
-          .sectionOrder, "shared regions do not come between pages and CPU states", in: .ram,
+          .sectionOrder, "shared regions are not between pages and CPU states", in: .ram,
           at: offset))
     case .page, .sharedRegions, .batch, .batchEnd, .cpuState: break
     }
@@ -171,7 +174,7 @@ struct SEVWalker {
     if let open = batch, page.offset <= open.page.offset {
       try refuse(
         MigrationError(
-          .ramOffset, "page of a batch does not come after the one before", in: .ram,
+          .ramOffset, "pages of a batch are out of order", in: .ram,
           at: record.lowerBound,
           expected: "more than \(Hex.number(open.page.offset))", got: Hex.number(page.offset)))
     }
@@ -238,7 +241,7 @@ struct SEVWalker {
     try header.requireZero([\.flags], at: place, refuse: refuse)
   }
 
-  /// Reads a packet of one page.
+  /// Reads a packet with the content of one page.
   private mutating func readPacket(from input: StreamInput) throws(MigrationError) {
     try readPacketHeader(from: input)
     let size = UInt32(Page.size)
@@ -287,7 +290,7 @@ struct SEVWalker {
     (hasCPUStates, isHygon) = (true, true)
     let policy = facts.session?.policy
     if policy?.isCSV3 == true { return try readContext(from: input, &facts) }
-    // Of a guest without encrypted state the record is empty.
+    // For a guest without encrypted CPU state the record is empty.
     guard policy?.hasEncryptedState == true else { return }
     while try readStatus(of: "CPU states", from: input) {
       try readCPUState(from: input, &facts)
@@ -301,14 +304,14 @@ struct SEVWalker {
     let record = try input.readRecord(CSVCPUIndex.self)
     guard record.size.value == UInt32(LE32.size) else {
       throw MigrationError(
-        .sectionLength, "length of a vCPU's index cannot be", in: .ram, at: place,
+        .sectionLength, "length of a vCPU's index is not allowed", in: .ram, at: place,
         expected: "\(LE32.size)", got: "\(record.size.value)")
     }
     let index = record.index.value
     if !cpuIndexes.insert(index).inserted {
       try refuse(
         MigrationError(
-          .vcpuRepeated, "CPU state comes twice", in: .ram,
+          .vcpuRepeated, "CPU state is repeated", in: .ram,
           at: CSVCPUIndex.offset(of: \.index, from: place), got: "vCPU \(index)"))
     }
     guard facts.cpuStates.count < Self.cpuLimit else {

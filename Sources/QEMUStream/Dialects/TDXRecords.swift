@@ -1,45 +1,45 @@
 package import Wire
 
-/// In front of each migration bundle in a stream (intel/qemu-td-partitioning fa1962bb,
+/// The header before each migration bundle in a stream (intel/qemu-td-partitioning fa1962bb,
 /// `migration/cgs-tdx.c`, `TdxMigHdr`).
 package struct TDXBundleHeader: WireRecord {
   package static let name = "tdx-bundle-header"
 
-  /// Bit 0: another bundle follows this one. All others are zero.
+  /// Bit 0: another bundle follows this one. All other bits are zero.
   package var flags: LE16
-  /// Pages of 4096 bytes behind the metadata.
+  /// Number of 4096-byte pages after the metadata.
   package var pages: LE16
 
   static let continues: UInt16 = 1
 }
 
-/// The metadata of a migration bundle, as the TDX module makes it (intel/tdx-module 72d8cffb,
+/// The metadata of a migration bundle, as the TDX module writes it (intel/tdx-module 72d8cffb,
 /// `src/common/helpers/migration.h`, `mbmd_t`).
 package struct TDXBundleMetadata: WireRecord {
   package static let name = "tdx-mbmd"
 
-  /// Bytes of the metadata: 48.
+  /// Size of the metadata in bytes: 48.
   package var size: LE16
-  /// Of the format of bundles; the same in a whole stream.
+  /// Version of the bundle format; the same in a whole stream.
   package var migVersion: LE16
-  /// Of the migration stream: 0 is the one that travels in the main stream.
+  /// Number of the migration stream; stream 0 is in the main channel.
   package var migsIndex: LE16
-  /// What the bundle holds: `Kind`.
+  /// Kind of the bundle's contents: `Kind`.
   package var mbType: U8
   /// Zero.
   package var reserved0: U8
-  /// Bundles of this migration stream before this one, in its epoch.
+  /// Number of earlier bundles of this migration stream in the same epoch.
   package var mbCounter: LE32
-  /// Epoch it belongs to; all ones behind the start token.
+  /// Epoch of the bundle; all ones after the start token.
   package var migEpoch: LE32
-  /// Grows with each bundle.
+  /// Counter of initialisation vectors, which grows with each bundle.
   package var ivCounter: LE64
-  /// What else there is to say, by type.
+  /// Further fields, by type.
   package var specific: LE64
-  /// Over the metadata, and the state or nothing.
+  /// MAC over the metadata and, for some types, the state.
   package var mac: WireBytes<16>
 
-  /// What a bundle holds.
+  /// The kind of a bundle's contents.
   enum Kind: UInt8 {
     case immutableState = 0
     case state = 1
@@ -62,7 +62,7 @@ package struct TDXBundleMetadata: WireRecord {
 /// An entry of a bundle's list of addresses (`include/tdx_api_defs.h`, `gpa_list_entry_t`).
 struct TDXAddress {
   enum Operation: UInt64 {
-    /// Nothing was exported.
+    /// The entry's page was not exported.
     case none = 0
     case migrate = 1
     case cancel = 2
@@ -71,9 +71,9 @@ struct TDXAddress {
 
   var value: UInt64
 
-  /// Size of the mapping: 0, a page of 4 KiB.
+  /// Size of the mapping; 0 is a page of 4 KiB.
   var level: UInt64 { value & 3 }
-  /// Kind of what is exported: 0, a page of 4 KiB.
+  /// Kind of the exported memory; 0 is a page of 4 KiB.
   var kind: UInt64 { value >> 10 & 3 }
   var gpa: UInt64 { value & 0x000F_FFFF_FFFF_F000 }
   var operation: Operation { Operation(rawValue: value >> 52 & 3) ?? .none }

@@ -1,9 +1,9 @@
 internal import Errors
 internal import Wire
 
-/// What the metadata of a bundle must say, whatever it holds.
+/// The rules for the metadata of every bundle.
 extension TDXWalker {
-  /// Holds the fields that every bundle has, and goes on from what they say.
+  /// Checks the fields that every bundle has, and updates the counters from them.
   mutating func check(
     _ metadata: TDXBundleMetadata, _ kind: TDXBundleMetadata.Kind, _ site: Site, at place: UInt64
   ) throws(MigrationError) {
@@ -29,7 +29,7 @@ extension TDXWalker {
     _ metadata: TDXBundleMetadata, _ kind: TDXBundleMetadata.Kind, _ site: Site, at place: UInt64
   ) throws(MigrationError) {
     let isToken = kind == .epochToken
-    // Behind the start token bundles may come in any order.
+    // After the start token, bundles may be sent in any order.
     if isToken || epoch != Self.outOfOrder {
       try hold(
         metadata.mbCounter.value, isToken ? 0 : counter, .pageSequence,
@@ -62,7 +62,7 @@ extension TDXWalker {
       MigrationError(code, what, in: site.place, at: place, expected: "\(due)", got: "\(value)"))
   }
 
-  /// Reads the list of addresses and passes over that of MACs.
+  /// Reads the list of addresses and skips the list of MACs.
   mutating func readAddresses(
     _ count: Int, _ site: Site, from input: StreamInput, _ facts: inout ConfidentialFacts
   ) throws(MigrationError) {
@@ -70,7 +70,7 @@ extension TDXWalker {
       let place = input.offset
       let address = TDXAddress(value: try input.read(UInt64.self).byteSwapped)
       try checkForm(address, at: place)
-      // A word names one page, the first.
+      // The word names only the first page.
       if index == 0, case .page(let page) = site {
         try checkPlace(of: page, address, at: place)
       }
@@ -89,7 +89,7 @@ extension TDXWalker {
     if address.level != 0 || address.kind != 0 {
       try refuse(
         MigrationError(
-          .pageSize, "page is none of 4 KiB", in: .ram, at: place, expected: "level 0, type 0",
+          .pageSize, "page is not of 4 KiB", in: .ram, at: place, expected: "level 0, type 0",
           got: "level \(address.level), type \(address.kind)"))
     }
     if address.status != 0, address.operation != .none {
@@ -110,7 +110,7 @@ extension TDXWalker {
         got: "\(Hex.number(address.gpa)) for offset \(Hex.number(page.offset))"))
   }
 
-  /// Takes in what an entry says of its page.
+  /// Enters the page of an entry in the books.
   private mutating func take(
     _ address: TDXAddress, _ site: Site, at place: UInt64, _ facts: inout ConfidentialFacts
   ) throws(MigrationError) {
@@ -126,7 +126,7 @@ extension TDXWalker {
     if !books.touch(page) {
       try refuse(
         MigrationError(
-          .pageRepeated, "page comes twice in one epoch", in: .ram, at: place,
+          .pageRepeated, "page is repeated within an epoch", in: .ram, at: place,
           got: Hex.number(address.gpa)))
     }
     let wasThere = books.isPresent(page)
@@ -134,8 +134,9 @@ extension TDXWalker {
     if operation != due || cancels && !wasThere {
       try refuse(
         MigrationError(
-          .pageOperation, "operation does not fit what came of the page", in: .ram, at: place,
-          expected: cancels && !wasThere ? "a page that came" : "\(due.rawValue)",
+          .pageOperation, "operation contradicts an earlier record of the page", in: .ram,
+          at: place,
+          expected: cancels && !wasThere ? "a page that was sent" : "\(due.rawValue)",
           got: "\(operation.rawValue)"))
     }
     facts.pages.records += 1
@@ -151,37 +152,38 @@ extension TDXWalker {
   }
 }
 
-/// Which pages of a guest came, and which of them in the epoch that runs.
+/// The pages of a guest that were sent, and those that were sent in the current epoch.
 struct TDXPageBooks {
   private var present = PageSet()
   private var touched = PageSet()
-  /// Of each block, by its number.
+  /// The mapping of each block, by the block's number.
   private var mappings: [Int: Mapping] = [:]
 
-  /// How a block is mapped: at most once below 4 GiB, and its end once above. The first page of each part
-  /// tells how far the part's addresses are from the places in the block.
+  /// The mapping of a block, which has at most one part below 4 GiB and one part above, the end of
+  /// the block. The first page of each part gives the distance between addresses and offsets in
+  /// that part.
   private struct Mapping {
     var low: UInt64?
     var high: UInt64?
-    /// The last place known to lie below, and the first above.
+    /// The last offset known to be in the part below 4 GiB, and the first known to be above.
     var lastLow: UInt64 = 0
     var firstHigh = UInt64.max
   }
 
   mutating func beginEpoch() { touched = PageSet() }
 
-  /// - Returns: whether the page had not come in this epoch.
+  /// - Returns: whether the page has not been sent before in this epoch.
   mutating func touch(_ page: UInt64) -> Bool { touched.insert(page) }
 
   mutating func isPresent(_ page: UInt64) -> Bool { present.contains(page) }
 
-  /// - Returns: whether the page was not there.
+  /// - Returns: whether the page was not present before.
   mutating func add(_ page: UInt64) -> Bool { present.insert(page) }
 
   mutating func remove(_ page: UInt64) { present.remove(page..<page + 1) }
 
-  /// Takes in where a page lies.
-  /// - Returns: whether it lies there as the pages of its block before it do.
+  /// Enters the address of a page.
+  /// - Returns: whether the address agrees with those of the earlier pages of the block.
   mutating func place(_ page: RAMPage, at gpa: UInt64) -> Bool {
     var mapping = mappings[page.block] ?? Mapping()
     let distance = gpa &- page.offset

@@ -1,19 +1,20 @@
 internal import Errors
 internal import Wire
 
-/// Reads the bundles that Intel's QEMU writes of a TDX guest, and holds their counters, epochs and
-/// addresses against each other, by the rules of an import (intel/qemu-td-partitioning fa1962bb,
-/// `migration/{cgs,cgs-tdx,ram,savevm}.c`; intel/tdx-module 72d8cffb, `src/vmm_dispatcher/migration_api_calls`).
+/// Reads the bundles that Intel's QEMU writes for a TDX guest, and checks their counters, epochs
+/// and addresses by the rules of an import (intel/qemu-td-partitioning fa1962bb,
+/// `migration/{cgs,cgs-tdx,ram,savevm}.c`; intel/tdx-module 72d8cffb,
+/// `src/vmm_dispatcher/migration_api_calls`).
 struct TDXWalker {
-  /// Where a bundle stands, which tells what it may be.
+  /// The position of a bundle in the stream, which decides the kinds that are allowed.
   enum Site {
-    /// Behind the byte that begins a confidential guest.
+    /// After the byte that begins a confidential guest.
     case start
     case page(RAMPage)
-    /// Withdraws a page.
+    /// After a word that cancels a page.
     case cancel
     case epoch
-    /// Behind the byte that ends it.
+    /// After the byte that ends a confidential guest.
     case end
 
     var place: Place {
@@ -31,34 +32,34 @@ struct TDXWalker {
   /// Flags of words in a `ram` body.
   static let stateFlag: UInt64 = 0x400
   static let epochFlag: UInt64 = 0x800
-  /// Lies outside of a word's flags: it reads as the lowest bit of the page's number.
+  /// Not within the flags of a word: it is the lowest bit of the page number.
   static let cancelFlag: UInt64 = 0x1000
-  /// Most pages of a bundle.
+  /// Most pages in a bundle.
   static let pageLimit: UInt16 = 512
-  /// The epoch behind the start token.
+  /// The epoch after the start token.
   static let outOfOrder = UInt32.max
 
   let refuse: MigrationError.Refusal
-  /// What the next bundle must say.
+  /// The required counter and epoch of the next bundle.
   var counter: UInt32 = 0
   var epoch: UInt32 = 0
-  /// Bundles so far.
+  /// Number of bundles so far.
   var total: UInt64 = 0
   var lastIV: UInt64 = 0
   var version: UInt16?
   var books = TDXPageBooks()
-  /// Where the end begins; nil until it does.
+  /// Stream offset of the guest's end; nil before it.
   private var endStart: UInt64?
-  /// The bundle before, while the bundles of the end are being read.
+  /// Kind of the previous bundle, while the bundles of the guest's end are being read.
   private var endBefore: TDXBundleMetadata.Kind?
   var isInEnd: Bool { endBefore != nil }
   private var vcpus: Set<UInt16> = []
 
   init(refuse: @escaping MigrationError.Refusal) { self.refuse = refuse }
 
-  // MARK: Where bundles stand
+  // MARK: Positions of bundles
 
-  /// Reads what follows the byte that begins a confidential guest.
+  /// Reads the bundle after the byte that begins a confidential guest.
   /// - Throws: codes of bundles.
   mutating func readStart(
     from input: StreamInput, _ facts: inout ConfidentialFacts
@@ -67,9 +68,9 @@ struct TDXWalker {
     _ = try readBundle(.start, from: input, &facts)
   }
 
-  /// Reads what follows a word of a `ram` body.
-  /// - Returns: the page that it is about, if it exports one.
-  /// - Throws: `RAM-FLAGS` for a word that is none of this dialect; codes of bundles.
+  /// Reads the data after a word of a `ram` body.
+  /// - Returns: the page that the record exports, if it exports one.
+  /// - Throws: `RAM-FLAGS` for a word that does not belong to this dialect; codes of bundles.
   mutating func read(
     _ word: ForeignWord, _ ram: inout RAMDecoder, from input: StreamInput,
     _ facts: inout ConfidentialFacts
@@ -90,16 +91,17 @@ struct TDXWalker {
     return nil
   }
 
-  /// Reads a bundle of the end of a confidential guest. They are its state, behind the byte that begins
-  /// the end, that of each vCPU, and the start token, with a footer that has no id. One at a time: of
-  /// what is read at once, whoever hashes a stream keeps all.
+  /// Reads one bundle of the end of a confidential guest. The end consists of the state of the
+  /// guest after the byte that begins the end, the state of each vCPU, the start token, and a
+  /// footer without an id. Only one bundle is read by each call, because a caller that hashes the
+  /// stream keeps all bytes that one call consumes.
   /// - Throws: codes of bundles; `SECTION-FOOTER`.
   mutating func readEnd(
     from input: StreamInput, _ facts: inout ConfidentialFacts
   ) throws(MigrationError) {
     if endStart != nil, !isInEnd {
       try refuse(
-        MigrationError(.sectionOrder, "guest's state comes twice", in: .cgsEnd, at: input.offset))
+        MigrationError(.sectionOrder, "guest's state is repeated", in: .cgsEnd, at: input.offset))
     }
     let start = endStart ?? input.offset
     endStart = start
@@ -116,14 +118,14 @@ struct TDXWalker {
     try checkVCPUs(at: start)
   }
 
-  /// What must have come by the end of the sections.
+  /// Checks, at the end of the sections, that all required records were in the stream.
   func finish(
     _ facts: ConfidentialFacts, at offset: UInt64, hasCPU: (UInt32) -> Bool
   ) throws(MigrationError) {
     guard endStart != nil else {
       return try refuse(
         MigrationError(
-          .sectionMissing, "guest's state never came, nor the token that lets it start",
+          .sectionMissing, "guest's state and the start token are missing",
           in: .cgsEnd, at: offset))
     }
     guard hasCPU(0) else { return }
@@ -131,14 +133,14 @@ struct TDXWalker {
     guard sections != vcpus.count else { return }
     try refuse(
       MigrationError(
-        .vcpuCount, "states are not those of the vCPUs", in: .cgsEnd, at: offset,
-        expected: "one for each section cpu, of which there are \(sections)",
+        .vcpuCount, "number of vCPU states is not that of the vCPUs", in: .cgsEnd, at: offset,
+        expected: "one for each of the \(sections) cpu sections",
         got: "\(vcpus.count)"))
   }
 
   // MARK: Bundles
 
-  /// - Returns: what the bundle holds.
+  /// - Returns: the kind of the bundle.
   private mutating func readBundle(
     _ site: Site, after before: TDXBundleMetadata.Kind? = nil, from input: StreamInput,
     _ facts: inout ConfidentialFacts
@@ -153,7 +155,8 @@ struct TDXWalker {
     let continues = kind == .state || kind == .vcpu
     guard header.flags.value == (continues ? TDXBundleHeader.continues : 0) else {
       throw MigrationError(
-        .sectionReserved, "flags of a bundle are not those of its place", in: site.place, at: start,
+        .sectionReserved, "flags of a bundle are not allowed at its place", in: site.place,
+        at: start,
         expected: continues ? "1" : "0", got: "\(header.flags.value)")
     }
     facts.bundles += 1
@@ -168,7 +171,7 @@ struct TDXWalker {
       if count != UInt64(pages) {
         try refuse(
           MigrationError(
-            .pageSequence, "metadata counts other pages than came", in: site.place,
+            .pageSequence, "count of pages in the metadata is wrong", in: site.place,
             at: TDXBundleMetadata.offset(of: \.specific, from: place), expected: "\(pages)",
             got: "\(count)"))
       }
@@ -183,7 +186,7 @@ struct TDXWalker {
   ) throws(MigrationError) -> TDXBundleMetadata.Kind {
     guard Int(metadata.size.value) == TDXBundleMetadata.size else {
       throw MigrationError(
-        .sectionLength, "metadata of a bundle has another length", in: site.place, at: place,
+        .sectionLength, "metadata of a bundle has a wrong length", in: site.place, at: place,
         expected: "\(TDXBundleMetadata.size)", got: "\(metadata.size.value)")
     }
     let allowed: [TDXBundleMetadata.Kind] =
@@ -197,7 +200,7 @@ struct TDXWalker {
       allowed.contains(kind)
     else {
       throw MigrationError(
-        .sectionOrder, "bundle cannot stand here", in: site.place,
+        .sectionOrder, "bundle is not allowed here", in: site.place,
         at: TDXBundleMetadata.offset(of: \.mbType, from: place),
         expected: "type " + allowed.map { "\($0.rawValue)" }.joined(separator: " or "),
         got: "\(metadata.mbType.value)")
@@ -211,7 +214,8 @@ struct TDXWalker {
     let allowed: ClosedRange<UInt16> = kind == .epochToken ? 0...0 : 1...Self.pageLimit
     guard allowed.contains(pages) else {
       throw MigrationError(
-        .sectionLength, "bundle has a number of pages that cannot be", in: site.place, at: place,
+        .sectionLength, "bundle has a number of pages that is not allowed", in: site.place,
+        at: place,
         expected: kind == .epochToken ? "0" : "1 to \(Self.pageLimit)", got: "\(pages)")
     }
   }
@@ -226,7 +230,7 @@ struct TDXWalker {
     if !vcpus.insert(index).inserted {
       try refuse(
         MigrationError(
-          .vcpuRepeated, "state of a vCPU comes twice", in: .cgsEnd,
+          .vcpuRepeated, "state of a vCPU is repeated", in: .cgsEnd,
           at: TDXBundleMetadata.offset(of: \.specific, from: place), got: "vCPU \(index)"))
     }
     guard facts.cpuStates.count < ConfidentialFacts.listLimit else {
@@ -239,7 +243,7 @@ struct TDXWalker {
         index: UInt32(index), size: UInt64(pages) * UInt64(Page.size), offset: start))
   }
 
-  /// The module numbers vCPUs from 0 on, without a gap.
+  /// The TDX module numbers the vCPUs from 0 on, without gaps.
   private func checkVCPUs(at start: UInt64) throws(MigrationError) {
     guard let last = vcpus.max(), Int(last) >= vcpus.count else { return }
     try refuse(
@@ -266,7 +270,7 @@ struct TDXWalker {
     if claimed != total {
       try refuse(
         MigrationError(
-          .epochCount, "token counts other bundles than came", in: site.place,
+          .epochCount, "count of bundles in the token is wrong", in: site.place,
           at: TDXBundleMetadata.offset(of: \.specific, from: place),
           expected: "\(total), those on multifd channels not counted", got: "\(claimed)"))
     }

@@ -1,6 +1,6 @@
 package import Errors
 
-/// What a file is, as its first bytes tell.
+/// The kind of a file, recognised by its first bytes.
 package enum FileKind: Sendable, CaseIterable {
   case stream
   case libvirtImage
@@ -18,7 +18,7 @@ package enum FileKind: Sendable, CaseIterable {
   case flattenedKdump
   case lime
 
-  /// How such a file begins. None of them is the beginning of another.
+  /// The first bytes of such a file. None of the kinds begins with the magic of another.
   package var magic: [UInt8] {
     switch self {
     case .stream: Array("QEVM".utf8)
@@ -39,7 +39,7 @@ package enum FileKind: Sendable, CaseIterable {
     }
   }
 
-  /// What it is called in a message.
+  /// The name of the kind in a message.
   package var name: String {
     switch self {
     case .stream: "a QEMU stream"
@@ -58,7 +58,7 @@ package enum FileKind: Sendable, CaseIterable {
     }
   }
 
-  /// Whether a stream can be read of it.
+  /// Whether a stream can be read from such a file.
   package var holdsStream: Bool {
     switch self {
     case .stream, .libvirtImage, .qcow2Image: true
@@ -67,9 +67,10 @@ package enum FileKind: Sendable, CaseIterable {
     }
   }
 
-  /// What is at the front of `input`. Consumes nothing, and waits for no more bytes than tell it.
-  /// - Returns: nil when it is none of these.
-  /// - Throws: what reading throws.
+  /// The kind of the bytes at the front of `input`. Consumes nothing, and waits for no more bytes
+  /// than the decision needs.
+  /// - Returns: nil when the bytes are of no known kind.
+  /// - Throws: the errors of reading.
   package init?(detecting input: StreamInput) throws(MigrationError) {
     var kinds = Self.allCases
     var count = 0

@@ -1,21 +1,23 @@
 package import Errors
 internal import Wire
 
-/// The header of a save image of libvirt, before the stream (libvirt `src/qemu/qemu_saveimage.h`).
+/// The header of a libvirt save image, which precedes the stream (libvirt
+/// `src/qemu/qemu_saveimage.h`).
 ///
 ///     offset  size  field
 ///          0    16  magic        LibvirtQemudSave, or LibvirtQemudPart until it is whole
 ///         16     4  version      1 or 2
-///         20     4  length       of the domain's description and what follows it
+///         20     4  length       of the domain's description and its padding
 ///         24     4  running      whether the guest ran before it was saved
 ///         28     4  format       of the stream
-///         32     4  cookie       where it begins within the description; 0 for none
+///         32     4  cookie       its offset within the description; 0 for none
 ///         36    56  zero
 ///         92        the domain's description, then the stream
 ///
-/// Integers are in the byte order of the host that wrote them; the version tells which.
+/// Integers are in the byte order of the host that wrote the image, which is found from the
+/// version.
 package struct LibvirtImage: Equatable, Sendable {
-  /// How the stream is packed.
+  /// The format in which the stream is packed.
   package enum Format: UInt32, Sendable, CaseIterable {
     case raw = 0
     case gzip = 1
@@ -26,10 +28,10 @@ package struct LibvirtImage: Equatable, Sendable {
     /// mapped-ram, not packed.
     case sparse = 6
 
-    /// libvirt's name of it.
+    /// The name that libvirt gives the format.
     package var name: String { "\(self)" }
 
-    /// The program that unpacks it; nil where nothing is packed.
+    /// The packing of the stream; nil for a stream that is not packed.
     package var packing: Packing? {
       switch self {
       case .raw, .sparse: nil
@@ -42,19 +44,20 @@ package struct LibvirtImage: Equatable, Sendable {
     }
   }
 
-  /// How an image begins, whole or not.
+  /// The first bytes of an image, whether finished or not.
   static let magicStart = Array("LibvirtQemud".utf8)
   static let headerSize = 92
 
   /// Whether libvirt wrote the image to its end.
   package var isWhole: Bool
   package var version: UInt32
-  /// Bytes between header and stream: the domain's description, as XML, and padding.
+  /// Size in bytes of the data between header and stream: the domain's description, as XML, and
+  /// padding.
   package var descriptionSize: UInt32
   package var wasRunning: Bool
   package var format: Format
 
-  /// Reads the header and passes over the description.
+  /// Reads the header and skips the description.
   /// - Throws: `IMAGE-HEADER`; `STREAM-TRUNCATED`.
   package init(_ input: StreamInput) throws(MigrationError) {
     let start = input.offset
@@ -71,7 +74,7 @@ package struct LibvirtImage: Equatable, Sendable {
       try cursor.readLittleEndian(UInt32.self), try cursor.readLittleEndian(UInt32.self),
       try cursor.readLittleEndian(UInt32.self), try cursor.readLittleEndian(UInt32.self),
     ]
-    // A version is small: read in the wrong order it is not.
+    // A version is a small number, and is large when its bytes are read in the wrong order.
     let isLittle = fields[0] <= fields[0].byteSwapped
     let values = isLittle ? fields : fields.map(\.byteSwapped)
     guard 1...2 ~= values[0] else {
@@ -91,8 +94,9 @@ package struct LibvirtImage: Equatable, Sendable {
   }
 
   /// The stream in the image.
-  /// - Parameter input: after the description.
-  /// - Returns: `input` itself unless the stream is packed. An unpacked stream has offsets of its own.
+  /// - Parameter input: positioned after the description.
+  /// - Returns: `input` itself unless the stream is packed. The offsets of an unpacked stream are
+  ///   counted from 0.
   /// - Throws: `INTERNAL` when a library cannot be set up.
   package func stream(in input: StreamInput) throws(MigrationError) -> StreamInput {
     guard let packing = format.packing else { return input }

@@ -1,27 +1,27 @@
 internal import Errors
 internal import Wire
 
-/// What a mapped-ram stream says of one RAM block, right after its entry in the block list (QEMU
-/// `migration/ram.c`, `MappedRamHeader`). All integers are big-endian.
+/// The header of one RAM block in a mapped-ram stream, directly after the block's entry in the
+/// block list (QEMU `migration/ram.c`, `MappedRamHeader`). All integers are big-endian.
 ///
 ///     offset  size  field
 ///          0     4  version       1
 ///          4     8  page size     of the target
-///         12     8  bitmap        where it lies, from the start of the file
-///         20     8  pages         likewise: page i lies there plus i times the page size
+///         12     8  bitmap        offset from the start of the file
+///         20     8  pages         likewise; page i is at this offset plus i times the page size
 ///
-/// A bit of the bitmap that is set says that the page's bytes are valid; clear, that the page is
-/// zero, whatever bytes lie there. Page i is bit i % 8 of byte i / 8. The next entry of the list
-/// follows the last page.
+/// A set bit of the bitmap means that the page's bytes are valid. A clear bit means that the page
+/// is zero, whatever its bytes are. Page i is bit i % 8 of byte i / 8. The next entry of the block
+/// list follows the last page.
 package struct MappedBlock: Equatable, Sendable {
-  /// Bytes of the header.
+  /// Size of the header in bytes.
   static let headerSize = 28
 
-  /// Where the bitmap lies, from the start of the file.
+  /// Offset of the bitmap from the start of the file.
   package var bitmap: UInt64
-  /// Where page 0 lies, from the start of the file.
+  /// Offset of page 0 from the start of the file.
   package var pages: UInt64
-  /// Bytes of the block.
+  /// Size of the block in bytes.
   package var length: UInt64
   package var page: TargetPage
 
@@ -32,16 +32,17 @@ package struct MappedBlock: Equatable, Sendable {
     self.page = page
   }
 
-  /// Bytes of the bitmap: whole words of 64 pages.
+  /// Size of the bitmap in bytes: whole words of 64 pages.
   package var bitmapSize: UInt64 { (page.number(length) + 63) / 64 * 8 }
-  /// Where the pages end. The initialiser from a stream has seen that this does not overflow.
+  /// Offset of the end of the pages. The initialiser from a stream has checked that it does not
+  /// overflow.
   package var end: UInt64 { pages + length }
 }
 
 extension StreamInput {
   /// Reads the header of a block of `length` bytes.
-  /// - Parameter page: of the stream; nil when this header is to tell.
-  /// - Throws: `RAM-DATA` for a header that cannot be.
+  /// - Parameter page: page size of the stream; nil to take it from this header.
+  /// - Throws: `RAM-DATA` for a header with values out of range.
   func readMappedBlock(
     length: UInt64, _ page: TargetPage?
   ) throws(MigrationError) -> MappedBlock {

@@ -3,8 +3,8 @@ internal import Wire
 
 /// The pages of one block of a mapped-ram file.
 ///
-/// Holes of the file are not read, neither in the bitmap nor among the pages: a sparse file of terabytes
-/// costs what is in it.
+/// Holes of the file are not read, neither in the bitmap nor among the pages, so the time for a
+/// sparse file depends on its stored bytes and not on its size.
 struct MappedPages {
   private static let bitmapPiece: UInt64 = 64 << 10
   private let mapped: MappedBlock
@@ -20,13 +20,13 @@ struct MappedPages {
     pages = mapped.page.number(mapped.length)
   }
 
-  /// - Throws: what reading and writing throw.
+  /// - Throws: the errors of reading and writing.
   func read(
     into writer: PageWriter?, _ observe: RAMAssembly.Observer
   ) throws(MigrationError) {
     let bitmap = PageBuffer(count: Int(Self.bitmapPiece))
     let end = mapped.bitmap + mapped.bitmapSize
-    // What is known of the pages' holes: data from here on, none before.
+    // The range of stored pages that was found last; no page before it is stored.
     var data = mapped.pages..<mapped.pages
     var place = mapped.bitmap
     while place < end {
@@ -56,7 +56,8 @@ struct MappedPages {
     }
   }
 
-  /// The page of the first bit of a byte of the bitmap; the last bits of all stand for none.
+  /// The page of the first bit of a byte of the bitmap. The last bits of the bitmap may stand for
+  /// no page.
   private func page(at place: UInt64) -> UInt64 { min((place - mapped.bitmap) * 8, pages) }
 
   private func noteZero(from first: UInt64, to end: UInt64, _ observe: RAMAssembly.Observer) {
@@ -64,7 +65,7 @@ struct MappedPages {
     observe(RAMPage(block: block, offset: first * pageSize), end - first, true)
   }
 
-  /// Bits from `start` on that are alike.
+  /// The number of bits from `start` on that are equal to the first.
   private static func run(
     from start: UInt64, to end: UInt64, in bitmap: Span<UInt8>
   ) -> (isSet: Bool, count: UInt64) {
@@ -75,9 +76,10 @@ struct MappedPages {
     return (first, next - start)
   }
 
-  /// Writes the pages of a run that lie in data; memory is zero where nothing is written.
-  /// - Parameter data: the stretch of data found last, its bounds those of whole pages; nothing but a hole
-  ///   lies between the pages before it and it.
+  /// Writes the stored pages of a run. Pages in holes are not written, since memory is zero at
+  /// first.
+  /// - Parameter data: the range of stored bytes that was found last, widened to whole pages. Only
+  ///   a hole lies between the pages handled before and this range.
   private func copy(
     _ run: Range<UInt64>, _ data: inout Range<UInt64>, into writer: PageWriter?
   ) throws(MigrationError) {
@@ -105,7 +107,7 @@ struct MappedPages {
     }
   }
 
-  /// The pages that a stretch of data touches, from `place` on.
+  /// The pages after `place` that a range of stored bytes touches.
   private func wholePages(of data: Range<UInt64>, from place: UInt64) -> Range<UInt64> {
     let first = (data.lowerBound - place) / pageSize
     let last =

@@ -1,7 +1,8 @@
-/// Which pages of a large block came.
+/// A set of pages of a large block.
 ///
-/// Sparse: 64 bytes and a number are taken for each region of 2 MiB that has pages in the set, so memory
-/// follows the number of records seen, never an offset or a length in one of them.
+/// The set is sparse: each region of 2 MiB with pages in the set takes 64 bytes and a number, so
+/// memory use depends on the number of records that were read, never on an offset or length in a
+/// record.
 struct PageSet {
   private static let regionWords: UInt64 = 8
   private static let regionPages = 64 * regionWords
@@ -9,13 +10,13 @@ struct PageSet {
   private var regions = RegionOrder()
   /// One bit for each page of a region.
   private var words: [UInt64] = []
-  /// Places in `words` of regions that are in the set no more.
+  /// Indices in `words` of regions that are no longer in the set.
   private var free: [Int] = []
   private var recent: (region: UInt64, first: Int)?
   /// Pages in the set.
   private(set) var count: UInt64 = 0
 
-  /// Regions that take memory.
+  /// Number of regions that take memory.
   var regionCount: Int { regions.count }
 
   /// - Returns: whether the page was not in the set before.
@@ -29,8 +30,8 @@ struct PageSet {
     return true
   }
 
-  /// Removes all pages of a range, however long it is. A region that no page is left of is forgotten, so
-  /// that ranges without pages cost nothing, and each page that was put in pays for one removal.
+  /// Removes all pages of a range of any length. A region is forgotten once it has no pages, so
+  /// that ranges without pages cost nothing, and each inserted page pays for one removal.
   mutating func remove(_ pages: Range<UInt64>) {
     guard let last = pages.last else { return }
     let range = pages.lowerBound / Self.regionPages...last / Self.regionPages
@@ -47,7 +48,7 @@ struct PageSet {
     }
   }
 
-  /// How many pages of a range are in the set.
+  /// Number of pages of a range that are in the set.
   func count(in pages: Range<UInt64>) -> UInt64 {
     guard let last = pages.last else { return 0 }
     var found: UInt64 = 0
@@ -70,8 +71,8 @@ struct PageSet {
     return words[first + Int(page / 64 % Self.regionWords)] >> (page % 64) & 1 == 1
   }
 
-  /// Clears the bits of pages of one region.
-  /// - Returns: whether none is left in the region.
+  /// Clears the bits of pages in one region.
+  /// - Returns: whether no page is left in the region.
   private mutating func clear(_ pages: Range<UInt64>, from first: Int) -> Bool {
     var left: UInt64 = 0
     for word in 0..<Self.regionWords {
@@ -86,7 +87,7 @@ struct PageSet {
     return left == 0
   }
 
-  /// `count` bits from `bit` on.
+  /// A mask of `count` bits from bit `bit` on.
   private static func mask(_ bit: UInt64, _ count: Int) -> UInt64 {
     count == 64 ? .max : ((1 << UInt64(count)) - 1) << bit
   }

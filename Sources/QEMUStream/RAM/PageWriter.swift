@@ -2,13 +2,13 @@ internal import Errors
 internal import Threads
 internal import Wire
 
-/// Joins pages that follow each other into large writes. With more than one job a write is made while the
-/// next pages are read; there is never more than one at a time, and all are made in order.
+/// Joins consecutive pages into large writes. With more than one job, a write is in progress while the next
+/// pages are read. There is never more than one write at a time, and all writes are in order.
 final class PageWriter {
   private let crew: WorkCrew
-  /// Takes the next pages.
+  /// The run to which pages are appended.
   private var open: PageRun
-  /// What was filled before; its write may be in progress.
+  /// The run that was filled before; its write may be in progress.
   private var written: PageRun
   private var isWriting = false
 
@@ -17,8 +17,8 @@ final class PageWriter {
     (open, written) = (PageRun(of: store), PageRun(of: store))
   }
 
-  /// Takes whole pages, at most `PageRun.capacity` bytes of them.
-  /// - Throws: what an earlier write threw.
+  /// Appends whole pages, at most `PageRun.capacity` bytes of them.
+  /// - Throws: the error of an earlier write.
   func write(_ page: RAMPage, _ bytes: Span<UInt8>) throws(MigrationError) {
     if !open.takes(page, bytes) {
       try submit()
@@ -27,19 +27,19 @@ final class PageWriter {
     open.append(bytes)
   }
 
-  /// Reads back what was written.
+  /// Reads back pages that were written.
   func read(_ page: RAMPage, into buffer: inout MutableSpan<UInt8>) throws(MigrationError) {
     try flush()
     try open.store.read(block: page.block, at: page.offset, into: &buffer)
   }
 
-  /// Writes what is held back, and waits for it.
+  /// Writes all buffered pages, and waits for the write.
   func flush() throws(MigrationError) {
     try submit()
     try finish()
   }
 
-  /// Waits for a write in progress, and drops what was not written.
+  /// Waits for a write in progress, and drops the buffered pages.
   func stop() {
     open.removeAll()
     try? finish()
@@ -63,9 +63,9 @@ final class PageWriter {
   }
 }
 
-/// Pages that follow each other in a block, and their write.
+/// Consecutive pages of a block, and their write.
 private final class PageRun: WorkItem, @unchecked Sendable {
-  /// Bytes written at once.
+  /// Largest write in bytes.
   static let capacity = 256 << 10
 
   let store: any RAMStore
@@ -79,13 +79,13 @@ private final class PageRun: WorkItem, @unchecked Sendable {
     super.init()
   }
 
-  /// Whether pages follow those that are here, and there is room for them.
+  /// Whether the pages follow those of this run, and there is room for them.
   func takes(_ page: RAMPage, _ bytes: Span<UInt8>) -> Bool {
     page.block == start.block && page.offset == start.offset &+ UInt64(count)
       && bytes.count <= Self.capacity - count
   }
 
-  /// Begins a run of pages. Precondition: there are none here.
+  /// Sets the place of the first page. Precondition: the run is empty.
   func begin(at page: RAMPage) { start = page }
 
   func append(_ bytes: Span<UInt8>) {

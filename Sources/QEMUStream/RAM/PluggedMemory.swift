@@ -1,10 +1,12 @@
 internal import Errors
 internal import Wire
 
-/// What the section of a virtio-mem device says of its memory (QEMU `hw/virtio/virtio-mem.c`): where it
-/// lies, and which blocks of it are plugged in. What is not was never sent, and is zero.
+/// The memory of a virtio-mem device, from the device's section (QEMU `hw/virtio/virtio-mem.c`):
+/// its address, and its blocks that are plugged in. Memory that is not plugged in is not sent, and
+/// is zero.
 ///
-/// `PATH/virtio-mem-device-early`, of QEMU 8 and later, is
+/// The section `PATH/virtio-mem-device-early`, of QEMU 8 and later, has these fields, all
+/// big-endian:
 ///
 ///     offset  size  field
 ///          0     8  addr         guest-physical address
@@ -14,21 +16,22 @@ internal import Wire
 ///         28     8  size         bytes that are plugged in
 ///         36     n  bitmap       a bit for each block, in words of 8 bytes, the lowest first
 ///
-/// all big-endian. `PATH/virtio-mem` of older ones has the same after fields of the transport, of a length
-/// that nothing tells, with 8 bytes of usable_region_size before `size` and 8 of requested_size after it.
+/// The section `PATH/virtio-mem` of older versions has the same fields after those of the
+/// transport, whose length is unknown; it has 8 bytes of usable_region_size before `size`, and 8
+/// bytes of requested_size after it.
 package struct PluggedMemory: Equatable, Sendable {
-  /// Guest-physical addresses are below.
+  /// Limit of guest-physical addresses.
   private static let addressLimit: UInt64 = 1 << 52
 
   /// Guest-physical address of the RAM block's first byte.
   package let gpa: UInt64
-  /// Bytes of the RAM block.
+  /// Size of the RAM block in bytes.
   package let length: UInt64
-  /// Bytes of the RAM block that are plugged in, in order; none beside another.
+  /// Ranges of the RAM block in bytes that are plugged in, in order and not adjacent.
   package private(set) var plugged: [Range<UInt64>] = []
 
-  /// Finds what a section says of a block of `length` bytes.
-  /// - Returns: nil when it says nothing, or what cannot be.
+  /// Finds the fields of a device whose RAM block has `length` bytes.
+  /// - Returns: nil when the section has no such fields, or they are out of range.
   package init?(_ section: Section, length: UInt64) {
     let body = section.body.span
     if section.isEarly {
@@ -38,7 +41,7 @@ package struct PluggedMemory: Equatable, Sendable {
     var found: PluggedMemory?
     var place = 0
     while place + 60 <= body.count {
-      // Most places are no such record: the length tells first.
+      // The length rules out most positions before the other fields are read.
       if Self.number(body, place + 8) == length,
         let memory = PluggedMemory(body, at: place, sizeAt: 36, bitmapAt: 52, length: length)
       {
@@ -87,7 +90,7 @@ package struct PluggedMemory: Equatable, Sendable {
     return value
   }
 
-  /// The rest of the block.
+  /// Ranges of the RAM block in bytes that are not plugged in.
   package var unplugged: [Range<UInt64>] {
     var found: [Range<UInt64>] = []
     var start: UInt64 = 0
@@ -103,7 +106,7 @@ package struct PluggedMemory: Equatable, Sendable {
 extension PluggedMemory {
   /// A section of a virtio-mem device.
   package struct Section: Equatable, Sendable {
-    /// Of the device; its RAM block is called `PATH/ID`.
+    /// Path of the device; its RAM block has the name `PATH/ID`.
     package let path: String
     package let isEarly: Bool
     package let body: [UInt8]
@@ -114,7 +117,7 @@ extension PluggedMemory {
       (self.path, self.isEarly, self.body) = (path, isEarly, body)
     }
 
-    /// The path of the device that a section is of, and whether it is the early one.
+    /// The path of the device whose section has this header, and whether it is the early section.
     static func device(_ header: SectionHeader) -> (path: String, isEarly: Bool)? {
       guard header.kind == .full else { return nil }
       let name = "\(header.name)"
@@ -127,9 +130,9 @@ extension PluggedMemory {
   }
 }
 
-/// The sections of virtio-mem devices, as they come.
+/// The sections of virtio-mem devices, kept as they are read.
 package struct PluggedSections: Sendable {
-  /// Bytes of all bodies that are kept.
+  /// Most bytes kept, over all bodies.
   private static let limit = 16 << 20
 
   private var sections: [String: PluggedMemory.Section] = [:]
@@ -140,14 +143,16 @@ package struct PluggedSections: Sendable {
   /// The paths of all devices.
   package var paths: some Sequence<String> { sections.keys }
 
-  /// Takes in a section. The early one of a device says all; of more than the limit nothing is known.
+  /// Keeps a section. The early section of a device is sufficient; sections above the limit are not
+  /// kept.
   package mutating func take(_ section: PluggedMemory.Section) {
     if sections[section.path]?.isEarly == true || section.body.count > Self.limit - size { return }
     size += section.body.count
     sections[section.path] = section
   }
 
-  /// What is said of the memory in a RAM block; nil when it is no device's, or nothing is said.
+  /// The memory of the device that a RAM block belongs to; nil for other blocks, and for a device
+  /// without usable fields.
   package func memory(ofBlock name: String, length: UInt64) -> PluggedMemory? {
     guard let end = name.lastIndex(of: "/"), let section = sections[String(name[..<end])] else {
       return nil

@@ -2,25 +2,27 @@ package import Errors
 package import Threads
 internal import Wire
 
-/// Puts the RAM of a stream together, from whatever it comes in: records of the main stream of any
-/// kind, multifd channels, the pages of a mapped-ram file. The last content of a page wins.
+/// Restores the RAM of a stream from all of its parts: records of any kind in the main stream,
+/// multifd channels, the pages of a mapped-ram file. The last content of a page is the valid one.
 ///
-/// The one place where page records become memory. Without a store pages are counted, and what is
-/// packed is unpacked all the same: that a page could be put together is known either way.
+/// This is the only place where page records become memory. Without a store the pages are counted,
+/// and packed pages are unpacked all the same, so that a page that cannot be restored is found
+/// either way.
 package final class RAMAssembly {
-  /// Told of the pages that come, so many from one on, and whether they are zero.
+  /// Called for each run of pages with the first page, their number, and whether they are zero.
   package typealias Observer = (RAMPage, _ count: UInt64, _ isZero: Bool) -> Void
 
-  /// What came of one block.
+  /// The pages of one block that were in the stream.
   private struct Arrival {
     var length: UInt64
-    /// Pages that came in whatever form, and were not discarded since.
+    /// Pages that were sent in any form and not discarded afterwards.
     var seen = PageSet()
-    /// Pages that were ever written: only they have to be wiped when they come as zero.
+    /// Pages that were written at least once: only these must be cleared when they are sent as
+    /// zero.
     var written = PageSet()
-    /// Pages, in order, that are not plugged in and never come.
+    /// Ranges of pages, in order, that are not plugged in and therefore not sent.
     var unplugged: [Range<UInt64>] = []
-    /// Whether the stream gives every page at once (mapped-ram).
+    /// Whether the stream has all pages of the block at once (mapped-ram).
     var isWhole = false
   }
 
@@ -32,18 +34,18 @@ package final class RAMAssembly {
   private var writer: PageWriter?
   private var inflater: PageInflater?
   private var plugged = PluggedSections()
-  /// Of the stream, once the first page has come.
+  /// Page size of the stream, once the first page has been read.
   private(set) var page = TargetPage.x86
-  /// Room for a page of any stream.
+  /// Buffer for one page of any stream.
   private let content = PageBuffer(count: TargetPage.largest.size)
   private static let zeroPage = [UInt8](repeating: 0, count: TargetPage.largest.size)
-  /// Whether channels meet at flush records (QEMU 8.1 and later) or at the end of each body; nil
-  /// until the first body tells.
+  /// Whether the main stream meets the channels at flush records (QEMU 8.1 and later) or at the end
+  /// of each body; nil before the first body shows which.
   private var meetsAtFlush: Bool?
 
   /// - Parameters:
-  ///   - channels: multifd channels, beside the main stream.
-  ///   - file: what a mapped-ram stream lies in.
+  ///   - channels: multifd channels that accompany the main stream.
+  ///   - file: file that holds a mapped-ram stream.
   package init(
     channels: [MultifdChannel] = [], file: (any PositionedSource)? = nil,
     observe: @escaping Observer = { _, _, _ in }
@@ -53,14 +55,14 @@ package final class RAMAssembly {
     self.observe = observe
   }
 
-  /// Takes in the block list. Of a mapped-ram stream, reads all pages.
+  /// Notes the block list. For a mapped-ram stream it also reads all pages.
   /// - Parameters:
-  ///   - decoder: the reader's, which has just read the list.
-  ///   - configuration: the stream's, if it has one.
-  ///   - store: all zero; nil when nobody wants the memory.
+  ///   - decoder: the reader's decoder, which has just read the list.
+  ///   - configuration: the configuration of the stream, if it has one.
+  ///   - store: the memory, all zero; nil when the memory is not needed.
   ///   - crew: with more than one job, one of its threads writes while the next pages are read.
   /// - Throws: `RAM-LIST` for a second list; `CHANNEL-MACHINE` for channels of different machines;
-  ///   `STREAM-TRUNCATED`; what reading and writing throw.
+  ///   `STREAM-TRUNCATED`; the errors of reading and writing.
   package func begin(
     _ decoder: RAMDecoder, of configuration: Configuration?, into store: (any RAMStore)?,
     crew: WorkCrew = WorkCrew(jobs: 1)
@@ -87,12 +89,13 @@ package final class RAMAssembly {
     }
   }
 
-  /// Takes in a record.
+  /// Applies a record.
   /// - Parameters:
-  ///   - input: where the record's payload is at the front of the window.
-  ///   - page: of the stream. One that nothing but its first page record tells is known from there on.
-  /// - Throws: `RAM-DATA` for a payload that gives no page; codes of the channels; what writing
-  ///   throws.
+  ///   - input: has the record's payload at the front of its window.
+  ///   - page: page size of the stream. If only the first page record shows it, it is known from
+  ///     that record on.
+  /// - Throws: `RAM-DATA` for a payload that does not give a page; codes of the channels; the
+  ///   errors of writing.
   package func take(
     _ record: RAMRecord, from input: StreamInput, page: TargetPage
   ) throws(MigrationError) {
@@ -119,9 +122,9 @@ package final class RAMAssembly {
     }
   }
 
-  /// Takes in what a section just begun says of memory that is plugged in: of that of virtio-mem only parts
-  /// are sent.
-  /// - Throws: what finding the end of its body throws.
+  /// Notes the plugged memory if the section is that of a virtio-mem device: only plugged memory of
+  /// such a device is sent.
+  /// - Throws: the errors of finding the end of the section's body.
   package func take(
     _ header: SectionHeader, from reader: inout QEMUStreamReader
   ) throws(MigrationError) {
@@ -132,12 +135,13 @@ package final class RAMAssembly {
     if let section = PluggedMemory.Section(header, body: body) { plugged.take(section) }
   }
 
-  /// Takes in a page whose content is encrypted: that it came is all there is to know.
+  /// Notes a page whose content is encrypted.
   package func take(encrypted page: RAMPage) {
     _ = arrivals[page.block].seen.insert(self.page.number(page.offset))
   }
 
-  /// Takes back pages that come again: a postcopy source discards what changed meanwhile.
+  /// Discards pages that are going to be sent again: a postcopy source discards pages that changed
+  /// after they were sent.
   /// - Throws: `STREAM-COMMAND` when the payload is not well formed; `RAM-BLOCK`, `RAM-OFFSET`.
   package func discard(_ command: StreamCommand) throws(MigrationError) {
     let discarded = try DiscardedRanges(command)
@@ -149,7 +153,7 @@ package final class RAMAssembly {
     for range in discarded.ranges {
       guard (range.lowerBound | range.upperBound) & page.mask == 0 else {
         throw MigrationError(
-          .command, "discarded pages are no whole pages", in: .section(command.code.name),
+          .command, "discarded range is not in whole pages", in: .section(command.code.name),
           at: command.offset, got: Hex.number(range.lowerBound))
       }
       guard range.upperBound <= arrivals[index].length else {
@@ -162,9 +166,9 @@ package final class RAMAssembly {
     }
   }
 
-  /// Takes in what is left of the channels, and writes what is held back. To be called at the end
-  /// of the stream.
-  /// - Throws: codes of the channels; what writing throws.
+  /// Reads the rest of the channels and writes all buffered pages. Must be called at the end of the
+  /// stream.
+  /// - Throws: codes of the channels; the errors of writing.
   package func finish() throws(MigrationError) {
     for channel in channels {
       while try readToMeetingPoint(channel) {}
@@ -178,18 +182,18 @@ package final class RAMAssembly {
     try flush()
   }
 
-  /// Writes what is held back, so that the store can be read.
+  /// Writes all buffered pages, so that the store can be read.
   package func flush() throws(MigrationError) { try writer?.flush() }
 
-  /// Waits for a write in progress; after an error what is held back is not written. The store is the
-  /// caller's again then.
+  /// Waits for a write in progress. Pages that are still buffered are not written after that. The caller
+  /// may then use the store itself.
   package func stop() { writer?.stop() }
 
-  /// In list order; empty until the list was taken in.
+  /// The blocks in list order; empty until the list has been read.
   package var blocks: [RAMBlock] { decoder.blocks }
   var listForm: RAMDecoder.ListForm { decoder.listForm }
 
-  /// Pages of a block that never came; of those that are not plugged in none is missed once all came.
+  /// Number of pages of a block that were not sent. Pages that are not plugged in are not counted.
   package func missingPages(of block: Int) -> UInt64 {
     guard arrivals.indices.contains(block), !arrivals[block].isWhole else { return 0 }
     let arrival = arrivals[block]
@@ -199,7 +203,7 @@ package final class RAMAssembly {
     return page.number(arrival.length) - arrival.seen.count - left
   }
 
-  /// Where the first page lies in its block that never came; nil when all did.
+  /// Offset in its block of the first page that was not sent; nil when all were sent.
   package func firstMissing(of block: Int) -> UInt64? {
     guard missingPages(of: block) > 0 else { return nil }
     var number: UInt64 = 0
@@ -233,7 +237,7 @@ package final class RAMAssembly {
 
   private func wipe(_ place: RAMPage) throws(MigrationError) {
     note(place, isZero: true)
-    // New memory is zero: only what was written before must be wiped.
+    // New memory is zero, so only pages that were written before must be cleared.
     guard arrivals[place.block].written.contains(page.number(place.offset)) else { return }
     try writer?.write(place, Self.zeroPage.span.extracting(first: page.size))
   }
@@ -244,7 +248,7 @@ package final class RAMAssembly {
     let content = self.content
     var span = content.mutableSpan(0..<page.size)
     let number = page.number(place.offset)
-    // Whether a delta fits a page does not depend on what is there.
+    // Whether a delta fits a page does not depend on the page's content.
     if writer != nil {
       if arrivals[place.block].seen.contains(number), arrivals[place.block].written.contains(number)
       {
@@ -259,7 +263,7 @@ package final class RAMAssembly {
 
   // MARK: Channels
 
-  /// All channels go on to the place where they wait for each other and for the main stream.
+  /// Reads all channels up to the point at which they wait for each other and for the main stream.
   private func meet() throws(MigrationError) {
     for channel in channels {
       guard try readToMeetingPoint(channel) else {
@@ -287,8 +291,8 @@ package final class RAMAssembly {
   }
 }
 
-/// The payload of `postcopy-ram-discard`: version 0, the block's name, 0, then pairs of start and
-/// length in bytes (QEMU `migration/savevm.c`).
+/// The payload of `postcopy-ram-discard`: version 0, the block's name, a zero byte, then pairs of
+/// start and length in bytes (QEMU `migration/savevm.c`).
 private struct DiscardedRanges {
   var block: SectionName
   var ranges: [Range<UInt64>] = []

@@ -1,7 +1,8 @@
-/// The blocks of a list by name, to be searched by halving: a stream may name one of thousands at every
-/// page. A search allocates nothing, and needs no hash that a stream could aim at.
+/// An index of a block list for binary search by name, since a stream may name one of thousands of
+/// blocks in every page record. A search allocates nothing, and uses no hash for which a stream
+/// could craft collisions.
 struct RAMBlockOrder: Sendable {
-  /// Numbers of the blocks in the list.
+  /// Indices of the blocks in the list, in the order of their names.
   private var order: [Int] = []
 
   init() {}
@@ -13,8 +14,8 @@ struct RAMBlockOrder: Sendable {
     }
   }
 
-  /// The number of the block with this name.
-  /// - Parameter blocks: what this is the order of.
+  /// The index of the block with this name.
+  /// - Parameter blocks: the list from which the index was made.
   func index(of name: Span<UInt8>, in blocks: [RAMBlock]) -> Int? {
     var (low, high) = (0, order.count)
     while low < high {
@@ -26,8 +27,8 @@ struct RAMBlockOrder: Sendable {
     return nil
   }
 
-  /// Below, at or above zero as `name` comes before `other`, is it, or comes after it: shorter ones
-  /// first.
+  /// Below, equal to or above zero when `name` sorts before, equals or sorts after `other`. Shorter
+  /// names sort first.
   private static func compare(_ name: SectionName, _ other: Span<UInt8>) -> Int {
     let bytes = name.bytes
     guard bytes.count == other.count else { return bytes.count - other.count }

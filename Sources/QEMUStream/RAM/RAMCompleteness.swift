@@ -1,10 +1,10 @@
 package import Errors
 internal import Wire
 
-/// Whether all pages of a guest have come.
+/// Checks that all pages of a guest were sent.
 extension RAMAssembly {
-  /// - Parameter offset: where the stream has ended.
-  /// - Throws: `RAM-MISSING` when a page of the block never came.
+  /// - Parameter offset: stream offset of the stream's end.
+  /// - Throws: `RAM-MISSING` when a page of the block was not sent.
   package func requireWhole(_ block: Int, at offset: UInt64) throws(MigrationError) {
     guard let place = firstMissing(of: block) else { return }
     let known = blocks[block]
@@ -13,13 +13,13 @@ extension RAMAssembly {
       .ramMissing, "stream does not hold all of RAM block \(known.name)", in: .ram,
       at: offset, expected: "\(pages) pages, those on other channels given with \(.channel)",
       got: """
-        \(pages - missingPages(of: block)); the first that never came is at offset \
+        \(pages - missingPages(of: block)); the first missing one is at offset \
         \(Hex.number(place))
         """)
   }
 
-  /// The same of all blocks. One that is left to a file outside of the stream (x-ignore-shared) is
-  /// not missed: no page of it came.
+  /// Checks all blocks. A block without any page is accepted if the stream leaves it to an external
+  /// file (x-ignore-shared).
   /// - Throws: `RAM-MISSING`.
   package func requireWhole(at offset: UInt64) throws(MigrationError) {
     for (index, block) in blocks.enumerated() {

@@ -3,64 +3,66 @@ internal import Wire
 
 /// Reads the bodies of `ram` sections, record by record.
 ///
-/// The block list and the block of the page record before live on from one body to the next, as
-/// QEMU keeps them, so one decoder serves a whole stream. A page record allocates nothing.
+/// The block list and the block of the previous page record remain valid from one body to the next,
+/// as in QEMU, so one decoder serves a whole stream. A page record allocates nothing.
 package struct RAMDecoder: Sendable {
-  /// Most blocks one list may name; real machines have fewer than fifty.
+  /// Most blocks of a list; real machines have fewer than fifty.
   package static let defaultBlockLimit = 4096
-  /// What else the entries of a block list hold; nothing tells but other parts of the stream.
+  /// The optional fields in the entries of a block list. Only other parts of the stream show which
+  /// are present.
   package struct ListForm: Equatable, Sendable {
-    /// `x-ignore-shared`: where the block lies in its parent, 8 bytes.
+    /// `x-ignore-shared`: the block's address, 8 bytes.
     package var hasAddresses = false
-    /// `mapped-ram`: a `MappedBlock`, and the pages.
+    /// `mapped-ram`: a `MappedBlock`, followed by the pages.
     package var isMapped = false
-    /// `postcopy-advise`: all page sizes of the guest's blocks, added. An entry then names its page
-    /// size, 8 bytes, where that is not the usual one.
+    /// `postcopy-advise`: the sum of all page sizes of the guest's blocks. An entry then has the
+    /// page size of its block, 8 bytes, if it is not the usual one.
     package var pageSizes: UInt64 = 0
 
     package init() {}
   }
 
-  /// In list order; empty until the list was read.
+  /// The blocks in list order; empty until the list has been read.
   package private(set) var blocks: [RAMBlock] = []
-  /// Where the blocks of a mapped-ram stream lie, in list order.
+  /// The headers of a mapped-ram stream's blocks, in list order.
   package private(set) var mapped: [MappedBlock] = []
-  /// To be set before the list comes.
+  /// Must be set before the list is read.
   package var listForm = ListForm()
-  /// The stream's pages; before the first page record they may be unknown, and this is what is assumed.
+  /// The page size of the stream. Until the first page record it may be an assumption.
   package private(set) var page: TargetPage
   private var isPageKnown: Bool
-  /// Whether a word of no plain stream is handed out: whoever reads dialects knows what follows it.
+  /// Whether words that no plain stream has are returned. The reader of dialects handles the data
+  /// after them.
   var takesForeignWords = false
   private let blockLimit: Int
   private var hasList = false
-  /// Bytes of blocks that the list still has to name; nil when it is not being read.
+  /// Number of bytes of blocks that the rest of the list must name; nil when no list is being read.
   private var listLeft: UInt64?
   private var names: Set<SectionName> = []
-  /// Of all blocks, once the list was read.
+  /// An index of all blocks, once the list has been read.
   private var blocksByName = RAMBlockOrder()
-  /// Block of the page record before.
+  /// Index of the block of the previous page record.
   private var current: Int?
-  /// Bytes of payload handed out last and still at the front of the window.
+  /// Size of the payload that was returned last and is still at the front of the window.
   private var pending = 0
 
-  /// - Parameter page: of the stream; nil when the stream is to tell.
+  /// - Parameter page: page size of the stream; nil to find it in the stream.
   package init(page: TargetPage? = .x86, blockLimit: Int = RAMDecoder.defaultBlockLimit) {
     self.blockLimit = blockLimit
     self.page = page ?? .x86
     isPageKnown = page != nil
   }
 
-  /// Tells the stream's pages, before the block list.
+  /// Sets the page size of the stream. Must be called before the block list is read.
   package mutating func expect(_ page: TargetPage) { (self.page, isPageKnown) = (page, true) }
 
-  /// Reads the next record. Its payload stays whole at the front of the window until the next call,
-  /// which consumes it: `input.bytes.extracting(first: record.payloadSize)`.
+  /// Reads the next record. Its payload is contiguous at the front of the window until the next
+  /// call, which consumes it: `input.bytes.extracting(first: record.payloadSize)`.
   ///
-  /// After `.end` comes the section's footer, which is not read here.
-  /// - Throws: `RAM-FLAGS` for words that are no record, `RAM-LIST`, `RAM-BLOCK` for an unknown
-  ///   block or a first page without a name, `RAM-OFFSET` beyond the block, `RAM-DATA` for lengths
-  ///   and fill bytes that cannot be; `STREAM-TRUNCATED`.
+  /// The section's footer follows `.end` and is not read here.
+  /// - Throws: `RAM-FLAGS` for words that begin no record, `RAM-LIST`, `RAM-BLOCK` for an unknown
+  ///   block or a first page without a name, `RAM-OFFSET` for an offset beyond the block,
+  ///   `RAM-DATA` for lengths and fill bytes that are not allowed; `STREAM-TRUNCATED`.
   package mutating func next(from input: StreamInput) throws(MigrationError) -> RAMRecord {
     guard let record = try nextOrJump(from: input) else {
       throw refused(.ramList, "mapped-ram is not read here", at: input.offset)
@@ -68,9 +70,9 @@ package struct RAMDecoder: Sendable {
     return record
   }
 
-  /// Like `next`, for streams that may be mapped-ram.
-  /// - Returns: nil when the pages of the last of `mapped` follow. Then the next call's input must
-  ///   stand at the `end` of that block.
+  /// Reads the next record of a stream that may be mapped-ram.
+  /// - Returns: nil when the pages of the last block in `mapped` follow. The input of the next call
+  ///   must then be positioned at the `end` of that block.
   // Inlined into `next`: passing the record through would cost a page one instruction in twenty.
   @inline(__always)
   package mutating func nextOrJump(
@@ -125,7 +127,7 @@ package struct RAMDecoder: Sendable {
     return record
   }
 
-  /// The index of a block, by name.
+  /// The index of the block with the given name.
   package func index(of name: SectionName) -> Int? {
     let bytes = name.bytes
     return blocksByName.index(of: bytes.span, in: blocks)
@@ -151,8 +153,8 @@ package struct RAMDecoder: Sendable {
     return RAMPage(block: current, offset: offset)
   }
 
-  /// Learns the stream's pages from its first page record, whose payload is next in the input; what has
-  /// been assumed stays where that does not tell.
+  /// Finds the page size of the stream from its first page record, whose payload is next in the
+  /// input. If the record does not show it, the assumed size is kept.
   private mutating func findPage(
     of first: RAMPage, isZero: Bool, from input: StreamInput
   ) throws(MigrationError) {
@@ -174,7 +176,7 @@ package struct RAMDecoder: Sendable {
     }
     try input.require(count)
     let name = input.bytes.extracting(first: count)
-    // Compared in place: a stream may name a block at every page.
+    // The name is compared in place, since a stream may name a block in every page record.
     guard let index = blocksByName.index(of: name, in: blocks) else {
       let text = SectionName(Array(copying: name))?.description
       throw refused(.ramBlock, "block is not in the list", at: start, got: text)
@@ -205,7 +207,7 @@ package struct RAMDecoder: Sendable {
     let place = try place(offset, isContinued, at: start, from: input)
     let dataOffset = input.offset
     let length = try input.read(UInt32.self)
-    // zlib adds a few bytes at most to a page it cannot compress.
+    // zlib adds only a few bytes to a page that it cannot compress.
     guard length > 0, length <= 2 * page.size else {
       throw refused(
         .ramData, "compressed page has a wrong length", at: dataOffset, got: "\(length)")
@@ -256,7 +258,7 @@ package struct RAMDecoder: Sendable {
     let mask = isPageKnown ? page.mask : TargetPage.smallest.mask
     guard length > 0, length & mask == 0, length <= left else {
       throw MigrationError(
-        .ramList, "block length is no page multiple or passes the total",
+        .ramList, "block length is not a multiple of a page or exceeds the total",
         in: .ram, at: lengthOffset,
         expected: "1 to \(Hex.number(left))", got: Hex.number(length))
     }
@@ -265,8 +267,8 @@ package struct RAMDecoder: Sendable {
     return RAMBlock(name: name, length: length)
   }
 
-  /// What may follow a length besides a page size: the length byte of a name, which is not 0, or a
-  /// word, whose low bits are not 0.
+  /// Skips the page size that may follow a length. If there is none, the length byte of a name
+  /// follows, which is not 0, or a word, whose low bits are not 0.
   private func skipPageSize(from input: StreamInput) throws(MigrationError) {
     let usual = UInt64(max(page.size, Page.size))
     guard listForm.pageSizes & ~usual != 0, try input.available(atLeast: 8) >= 8 else { return }
@@ -285,7 +287,8 @@ package struct RAMDecoder: Sendable {
 }
 
 extension StreamInput {
-  /// The big-endian number `place` bytes behind the front of the window. Precondition: the window has it.
+  /// The big-endian number at index `place` of the window. Precondition: the window has its 8
+  /// bytes.
   fileprivate func word(at place: Int) -> UInt64 {
     let window = bytes
     var value: UInt64 = 0

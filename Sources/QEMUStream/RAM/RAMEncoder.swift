@@ -1,17 +1,17 @@
 internal import Wire
 
-/// Writes the records of `ram` bodies. Names a block only where the block changes, as QEMU does,
-/// also from one body to the next, so one encoder serves a whole stream. Its pages are x86's.
+/// Writes the records of `ram` bodies. Like QEMU, it names a block only when the block changes,
+/// also across bodies, so one encoder serves a whole stream. The page size is that of x86.
 package struct RAMEncoder: Sendable {
   package let blocks: [RAMBlock]
   private var current: Int?
 
   package init(blocks: [RAMBlock]) { self.blocks = blocks }
 
-  /// Tells that the page records before the next one are of `block`.
+  /// Sets the block of the previous page record.
   package mutating func `continue`(block: Int) { current = block }
 
-  /// The word with the sum of all lengths, then name and length of each block.
+  /// Appends the word with the sum of all lengths, then the name and length of each block.
   package func appendBlockList(to output: inout [UInt8]) {
     output.append(bigEndian: blocks.reduce(0) { $0 &+ $1.length } | RAMFlags.memorySize)
     for block in blocks {
@@ -20,30 +20,31 @@ package struct RAMEncoder: Sendable {
     }
   }
 
-  /// The word that ends a body; a footer follows.
+  /// Appends the word that ends a body; a footer follows.
   package func appendEnd(to output: inout [UInt8]) { output.append(bigEndian: RAMFlags.end) }
 
-  /// Bytes before the first page of a run at most: the word and a name.
+  /// Most bytes before the first page of a run: the word and a name.
   package static let maximumPrefix = 8 + 1 + 255
-  /// Bytes of the word before a page of the same block as the one before.
+  /// Size in bytes of the word before a page of the same block as the previous page.
   package static let continuedPrefix = 8
 
-  /// Bytes before the content of the first page of a run, were it not zero.
+  /// Number of bytes before the content of the first page of a run, if it is not zero.
   package func prefixSize(ofBlock block: Int) -> Int {
     current == block ? Self.continuedPrefix : 8 + 1 + blocks[block].name.bytes.count
   }
 
-  /// Turns pages of one block into their records, in place: zero ones become short, the others move
-  /// to the front as far as that makes room.
+  /// Converts pages of one block to their records, in place. Zero pages become short records, and
+  /// the other pages move to the front accordingly.
   ///
   /// - Parameters:
-  ///   - buffer: holds the pages, each where it stays if none before it is zero: the first behind
-  ///     room for `prefixSize` bytes, the others `continuedPrefix` bytes apart.
-  ///   - start: where the records begin.
-  ///   - page: the first of the pages, which follow each other in the block.
-  ///   - count: how many there are, at least one.
-  ///   - isHole: they are all zero and the buffer does not hold them.
-  /// - Returns: bytes of the records, and how many of the pages are zero.
+  ///   - buffer: holds the pages, each at the position of its content if no page before it is zero:
+  ///     the first page after `prefixSize` bytes, each further page after another `continuedPrefix`
+  ///     bytes.
+  ///   - start: index in the buffer at which the records begin.
+  ///   - page: the first page; the others follow it in the block.
+  ///   - count: number of pages, at least one.
+  ///   - isHole: whether all pages are zero and not in the buffer.
+  /// - Returns: size of the records in bytes, and the number of zero pages.
   package mutating func encode(
     _ buffer: inout MutableSpan<UInt8>, at start: Int, _ page: RAMPage, count: Int, isHole: Bool
   ) -> (size: Int, zeros: Int) {

@@ -1,4 +1,5 @@
-/// Flags in the low bits of a RAM word, those below a page (QEMU `migration/ram.c`, `RAM_SAVE_FLAG_…`).
+/// Flags in the low bits of a RAM word, below the page number (QEMU `migration/ram.c`,
+/// `RAM_SAVE_FLAG_…`).
 ///
 /// A word is `offset in block | one type`, plus `continue` for page records, big-endian.
 package enum RAMFlags {
@@ -10,31 +11,31 @@ package enum RAMFlags {
   package static let page: UInt64 = 0x008
   /// The end of a body: the word is exactly this.
   package static let end: UInt64 = 0x010
-  /// Same block as the page record before: no name follows.
+  /// The page is in the same block as the previous page: no name follows.
   package static let `continue`: UInt64 = 0x020
-  /// A delta: 01, a 2-byte length, and the delta follow (QEMU `migration/xbzrle.c`).
+  /// A delta: the byte 01, a 2-byte length and the delta follow (QEMU `migration/xbzrle.c`).
   package static let xbzrle: UInt64 = 0x040
-  /// RDMA only; never in a file.
+  /// Used for RDMA only; never in a file.
   package static let hook: UInt64 = 0x080
-  /// A compressed page: a 4-byte length and a zlib stream follow; gone since QEMU 9.1.
+  /// A compressed page: a 4-byte length and a zlib stream follow. Removed in QEMU 9.1.
   package static let compressed: UInt64 = 0x100
-  /// Parallel channels meet here: the word is exactly this.
+  /// A multifd flush, at which the channels wait for each other: the word is exactly this.
   package static let multifdFlush: UInt64 = 0x200
 }
 
-/// The `ram` section: constants of its only version in use.
+/// Constants of the `ram` section, in the only version in use.
 package enum RAMSection {
-  /// Its idstr; the instance is always 0.
+  /// The section's idstr; its instance is always 0.
   package static let name: SectionName = "ram"
-  /// QEMU refuses any other.
+  /// The version; QEMU refuses any other.
   package static let version: UInt32 = 4
 }
 
-/// A RAM block as the block list names it.
+/// A RAM block as it is in the block list.
 package struct RAMBlock: Equatable, Sendable {
-  /// `pc.ram`, `pc.bios`, `0000:00:02.0/vga.vram`.
+  /// The idstr: `pc.ram`, `pc.bios`, `0000:00:02.0/vga.vram`.
   package var name: SectionName
-  /// Bytes; a multiple of a target page, not zero.
+  /// Size in bytes; a multiple of the target's page size, not zero.
   package var length: UInt64
 
   package init(name: SectionName, length: UInt64) {
@@ -43,12 +44,12 @@ package struct RAMBlock: Equatable, Sendable {
   }
 }
 
-/// Where a page record belongs.
+/// The block and offset of a page.
 package struct RAMPage: Equatable, Sendable {
   /// Index in the block list.
   package var block: Int
-  /// Bytes from the start of the block: a multiple of a target page, and less than the
-  /// block's length.
+  /// Offset in bytes from the start of the block: a multiple of the target's page size, and less
+  /// than the block's length.
   package var offset: UInt64
 
   package init(block: Int, offset: UInt64) {
@@ -59,25 +60,25 @@ package struct RAMPage: Equatable, Sendable {
 
 /// One record of a `ram` section's body.
 package enum RAMRecord: Equatable, Sendable {
-  /// The blocks are known now.
+  /// The block list was read.
   case blockList
   /// The page is all zero.
   case zero(RAMPage)
   /// The page's bytes are the payload.
   case page(RAMPage)
-  /// The payload is a delta against the page's present content.
+  /// The payload is a delta against the present content of the page.
   case xbzrle(RAMPage, length: Int)
   /// The payload is a zlib stream of the page.
   case compressed(RAMPage, length: Int)
-  /// Parallel channels were synchronised; none exists in a file.
+  /// A multifd flush. A file without channels has none.
   case multifdFlush
-  /// The word is none of QEMU's: what follows is a dialect's.
+  /// The word belongs to a dialect, as do the data after it.
   case foreign(ForeignWord)
   /// The body ends.
   case end
 
-  /// Bytes of payload at the front of the window.
-  /// - Parameter page: bytes of a page of the stream.
+  /// Size in bytes of the payload at the front of the window.
+  /// - Parameter page: page size of the stream in bytes.
   package func payloadSize(page: Int) -> Int {
     switch self {
     case .page: page
@@ -86,7 +87,7 @@ package enum RAMRecord: Equatable, Sendable {
     }
   }
 
-  /// The page it is about, if any.
+  /// The page of the record, if it has one.
   package var page: RAMPage? {
     switch self {
     case .zero(let page), .page(let page), .xbzrle(let page, _), .compressed(let page, _): page

@@ -1,12 +1,13 @@
 package import Errors
 
-/// Memory that RAM blocks are put together in, by block and offset. What is not written is zero.
+/// The memory into which RAM blocks are restored, addressed by block and offset. Bytes that have
+/// not been written are zero.
 package protocol RAMStore: AnyObject {
-  /// Writes memory from `offset` of a RAM block on.
+  /// Writes `bytes` at `offset` of a RAM block.
   /// - Throws: `IO-WRITE`.
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError)
 
-  /// Fills `buffer` with what was written from `offset` of a RAM block on.
+  /// Fills `buffer` with the content of a RAM block from `offset` on.
   /// - Throws: `IO-READ`.
   func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>

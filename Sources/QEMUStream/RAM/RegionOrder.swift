@@ -1,18 +1,19 @@
-/// Regions of memory in order, each with the place of its bits.
+/// Regions of memory in order, each with the index of its bits.
 ///
-/// In leaves of a few hundred, so that putting one in or taking one out moves little however many there
-/// are, and the regions of a range are found without looking at others.
+/// The regions are in leaves of a few hundred entries, so that an insertion or removal moves few
+/// entries whatever the number of regions, and the regions of a range are found without a search
+/// through others.
 struct RegionOrder {
   typealias Entry = (region: UInt64, first: Int)
 
-  /// Entries of a leaf; a full one is divided.
+  /// Most entries of a leaf; a full leaf is divided.
   private static let leafLimit = 512
 
-  /// In order, none empty.
+  /// The leaves in order, none empty.
   private var leaves: [[Entry]] = []
   private(set) var count = 0
 
-  /// The first region that is `least` or more.
+  /// The first region that is at least `least`.
   func first(atLeast least: UInt64) -> Entry? {
     let leaf = self.leaf(for: least)
     guard leaves.indices.contains(leaf) else { return nil }
@@ -31,7 +32,7 @@ struct RegionOrder {
     let leaf = self.leaf(for: region)
     leaves[leaf].insert((region, first), at: Self.place(of: region, in: leaves[leaf]))
     guard leaves[leaf].count > Self.leafLimit else { return }
-    // Regions mostly come in order: the last leaf is left full.
+    // Regions are mostly inserted in order, so the last leaf is left full when it is divided.
     let kept = leaf == leaves.count - 1 ? Self.leafLimit : Self.leafLimit / 2
     let moved = Array(leaves[leaf][kept...])
     leaves[leaf].removeSubrange(kept...)
@@ -46,7 +47,7 @@ struct RegionOrder {
     if leaves[leaf].isEmpty { leaves.remove(at: leaf) }
   }
 
-  /// The last leaf that begins at or before `region`, else the first.
+  /// The last leaf that begins at or before `region`, or else the first leaf.
   private func leaf(for region: UInt64) -> Int {
     var (low, high) = (0, leaves.count)
     while low < high {
@@ -56,7 +57,7 @@ struct RegionOrder {
     return max(low - 1, 0)
   }
 
-  /// Where `region` is in a leaf, or would be.
+  /// The index of `region` in a leaf, or the index at which it would be inserted.
   private static func place(of region: UInt64, in leaf: [Entry]) -> Int {
     var (low, high) = (0, leaf.count)
     while low < high {

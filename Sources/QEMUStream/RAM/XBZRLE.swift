@@ -3,13 +3,13 @@ internal import Wire
 
 /// Deltas between two contents of a page (QEMU `migration/xbzrle.c`).
 ///
-/// A delta is pairs: bytes to keep, bytes to replace, then those bytes. Numbers have one byte below
-/// 0x80, else two: the low seven bits with 0x80 set, then the high ones. What follows the last pair
-/// is kept.
+/// A delta is a sequence of pairs: the number of bytes to keep, the number of bytes to replace,
+/// then the new bytes. A number below 0x80 has one byte; others have two: the low seven bits with
+/// 0x80 set, then the high bits. Bytes after the last pair are kept.
 enum XBZRLE {
   /// Applies a delta to a page.
-  /// - Parameter offset: where the delta begins in the stream.
-  /// - Throws: `RAM-DATA` when it is cut, changes nothing, or reaches beyond the page.
+  /// - Parameter offset: stream offset of the delta.
+  /// - Throws: `RAM-DATA` when the delta is truncated, changes nothing, or extends beyond the page.
   static func apply(
     _ delta: Span<UInt8>, to page: inout MutableSpan<UInt8>, at offset: UInt64
   ) throws(MigrationError) {

@@ -195,7 +195,7 @@ struct AttestationChain {
       certificate["2.5.29.19"]?.isCritical == true, isRoot || constraints.pathLength == 0
     else {
       throw MigrationError(
-        .certificateExtension, "\(name) is no certificate authority", in: .certificate,
+        .certificateExtension, "\(name) is not a certificate authority", in: .certificate,
         expected: "critical basicConstraints with CA" + (isRoot ? "" : " and path length 0"))
     }
     guard try certificate.maySignCertificates() else {

@@ -45,7 +45,8 @@ package struct EndorsementExtensions: Equatable, Sendable {
     let others = TCBVersion.Level.allCases.filter { components[$0] == nil }.map(\.arc)
     for other in ["3.4", "3.5", "3.6", "3.7"] + others where certificate[Self.arc + other] != nil {
       guard try Self.level(other, in: certificate) == 0 else {
-        throw Self.wrong("a level that \(product.rawValue) has not is not zero", Self.arc + other)
+        throw Self.wrong(
+          "a level that \(product.rawValue) does not have is not zero", Self.arc + other)
       }
     }
     chipIdentifier = try certificate[Self.arc + "4"].map { (item) throws(MigrationError) in

@@ -106,7 +106,7 @@ package struct SuppliedCertificates: Equatable, Sendable {
     guard !texts.isEmpty else { return nil }
     // Two readers might use different values of a repeated key.
     if let key = json.repeatedKey {
-      throw MigrationError(.certificateSyntax, "\(printable(key)) is there twice")
+      throw MigrationError(.certificateSyntax, "\(printable(key)) occurs twice")
     }
     var certificates: [X509Certificate] = []
     for text in texts {

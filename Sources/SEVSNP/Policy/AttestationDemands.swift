@@ -28,7 +28,7 @@ extension AttestationVerifier {
       }
       guard let provider = endorsement?.provider, providers.contains(provider) else {
         throw MigrationError(
-          .reportSigningKey, "report is signed for a provider that is not welcome",
+          .reportSigningKey, "report is signed for a provider that is not accepted",
           in: .report, at: AttestationReport.offset(of: \.keyInfo),
           expected: providers.joined(separator: ", "),
           got: endorsement?.provider)

@@ -23,7 +23,7 @@ extension AttestationVerifier {
       (welcome) throws(MigrationError) in
       try Self.require(
         report.chipID, amongst: welcome, .reportChip,
-        report.fields.masksChipID ? "report does not name its chip" : "chip is not welcome",
+        report.fields.masksChipID ? "report does not name its chip" : "chip is not accepted",
         at: AttestationReport.offset(of: \.chipID))
     }
     checkPlatform(report, &ledger)
@@ -190,7 +190,7 @@ extension AttestationVerifier {
     demand(.idKey, policy.idKeyDigests, has: Self.short(fields.idKeyDigest), &ledger) {
       (welcome) throws(MigrationError) in
       try Self.require(
-        fields.idKeyDigest, amongst: welcome, .reportIdentity, "ID key is not welcome",
+        fields.idKeyDigest, amongst: welcome, .reportIdentity, "ID key is not accepted",
         at: AttestationReport.offset(of: \.idKeyDigest))
     }
     let author =
@@ -203,7 +203,7 @@ extension AttestationVerifier {
           at: AttestationReport.offset(of: \.keyInfo), expected: "bit 0 set", got: "clear")
       }
       try Self.require(
-        fields.authorKeyDigest, amongst: welcome, .reportIdentity, "author key is not welcome",
+        fields.authorKeyDigest, amongst: welcome, .reportIdentity, "author key is not accepted",
         at: AttestationReport.offset(of: \.authorKeyDigest))
     }
   }
@@ -262,7 +262,7 @@ extension AttestationVerifier {
     ) { (bits) throws(MigrationError) in
       guard let launch = fields.launchMitigations, let current = fields.currentMitigations else {
         throw MigrationError(
-          .reportPlatform, "report says nothing of mitigations", in: .report,
+          .reportPlatform, "report has no mitigation vectors", in: .report,
           at: AttestationReport.offset(of: \.version),
           expected: "version 5", got: "\(report.version)")
       }

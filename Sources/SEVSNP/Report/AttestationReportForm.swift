@@ -37,7 +37,7 @@ extension AttestationReport {
       throw MigrationError(
         .reportVMPL,
         requester == .host
-          ? "the host asked for the report: it speaks for no guest"
+          ? "the host requested the report: it is not a guest's"
           : "no guest runs at the report's privilege level", in: .report,
         at: Self.offset(of: \.vmpl),
         expected: "VMPL 0 to 3", got: "VMPL \(Hex.number(self.vmpl))")
@@ -77,7 +77,7 @@ extension AttestationReport {
     for field in Layout.fields where field.name.hasSuffix("_TCB") {
       for byte in 0..<field.range.count where !meant.contains(byte) {
         try requireZero(
-          "byte of \(field.name) that means nothing on \(product.rawValue)",
+          "byte of \(field.name) that is unused on \(product.rawValue) is not zero",
           at: field.range.lowerBound + byte)
       }
     }

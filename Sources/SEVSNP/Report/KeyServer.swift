@@ -34,7 +34,7 @@ extension AttestationReport {
     if !addresses.isEmpty { return "\(name) from \(addresses.joined(separator: " or "))" }
     return switch self.keyInfo.signer {
     case .vlek: "\(name) from the provider"
-    default: "\(name) from the host: the report does not tell which"
+    default: "\(name) from the host: the report does not say which"
     }
   }
 }

@@ -92,13 +92,13 @@ package struct ReportContainer: Sendable {
   private static func evidence(_ json: JSON) throws(MigrationError) -> ReportContainer? {
     let (blob, report) = (json["outblob"], json["attestation_report"])
     if blob == nil, report == nil { return nil }
-    if let key = json.repeatedKey { throw refusal("\(printable(key)) is there twice") }
+    if let key = json.repeatedKey { throw refusal("\(printable(key)) occurs twice") }
     switch (blob, report) {
     case (let blob?, nil): return ReportContainer(try tsm(blob, of: json), .tsm)
     case (nil, let report?): return try coco(report, of: json)
     default:
       throw refusal(
-        "outblob and attestation_report are both there", expected: "one attestation report")
+        "outblob and attestation_report are both present", expected: "one attestation report")
     }
   }
 
@@ -199,7 +199,7 @@ private struct Found {
 
   private static func stray(at place: Int, of count: Int) -> MigrationError {
     MigrationError(
-      .reportLength, "what comes after the report is no certificate table and no part of one",
+      .reportLength, "bytes after the report are neither a certificate table nor a part of one",
       in: .report, at: UInt64(place),
       expected: "\(AttestationReport.Layout.size) bytes, or a table after them",
       got: "\(count) bytes")

@@ -41,7 +41,7 @@ package struct AbortToken: Sendable, Hashable {
   package init(_ bytes: [UInt8]) throws(MigrationError) {
     guard bytes.count == Layout.size else {
       throw MigrationError(
-        .abortSyntax, "abort has another length", in: .abort,
+        .abortSyntax, "abort has a wrong length", in: .abort,
         at: UInt64(min(bytes.count, Layout.size)), expected: "\(Layout.size) bytes",
         got: "\(bytes.count)")
     }

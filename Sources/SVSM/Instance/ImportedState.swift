@@ -36,7 +36,7 @@ struct ImportedState {
       let service = try ServicePlaintext.decode(plaintext)
       guard service.kind.isKnown || !service.isMandatory else {
         throw MigrationError(
-          .serviceUnknown, "a mandatory service is not known here", got: service.kind.name)
+          .serviceUnknown, "a mandatory service is unknown to this version", got: service.kind.name)
       }
       guard guest.services.allSatisfy({ $0.kind != service.kind }) else {
         throw MigrationError(.serviceSyntax, "a service occurs twice", got: service.kind.name)

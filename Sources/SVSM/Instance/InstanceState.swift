@@ -108,7 +108,8 @@ extension SVSMInstance {
   package func imported() throws(MigrationError) -> SVSMInstance {
     guard case .restoring(let session, _) = state else {
       throw MigrationError(
-        .sessionState, "no guest waits for its name", in: .instance, at: Self.stageOffset)
+        .sessionState, "there is no interrupted load to complete", in: .instance,
+        at: Self.stageOffset)
     }
     return moved(to: .imported(session: session))
   }
@@ -179,7 +180,8 @@ extension SVSMInstance {
   package func abortToken(naming session: [UInt8]?) throws(MigrationError) -> AbortToken {
     guard try giving(up: session).state == state else {
       throw MigrationError(
-        .sessionState, "instance has not given up", in: .instance, at: Self.stageOffset)
+        .sessionState, "instance has not given up the migration", in: .instance,
+        at: Self.stageOffset)
     }
     return try AbortToken(
       offerDigest: offer.digest(), session: session, sign: sign)

@@ -52,7 +52,7 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
     if let stray {
       try refuse(
         MigrationError(
-          .sectionReserved, "a cancel carries no content", at: offset + UInt64(stray.place),
+          .sectionReserved, "a cancel has content", at: offset + UInt64(stray.place),
           expected: "0", got: "\(stray.value)"))
     }
     try books.admit(page, record: head, at: offset)
@@ -66,7 +66,7 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
   ) throws(MigrationError) -> EpochToken {
     let refuse = books.refuse
     guard record.count == EpochToken.Layout.size else {
-      throw MigrationError(.sectionLength, "epoch token has another length", at: offset)
+      throw MigrationError(.sectionLength, "epoch token has a wrong length", at: offset)
     }
     if try keys?.session.authenticates(token: record, epoch: books.epoch) == false {
       try refuse(MigrationError(.epochTag, "epoch token does not authenticate", at: offset))
@@ -90,7 +90,7 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
     var cursor = ByteCursor(record, at: offset)
     guard try FinalRecord.size(at: cursor) == record.count else {
       throw MigrationError(
-        .sectionLength, "final record has another length",
+        .sectionLength, "final record has a wrong length",
         at: FinalRecord.Layout.offset(of: \.length, from: offset))
     }
     // A record has at least one byte of content, so no plaintext means that it does not
@@ -126,7 +126,7 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
   ) throws(MigrationError) -> JudgedCommit {
     let refuse = books.refuse
     guard record.count == CommitRecord.Layout.size else {
-      throw MigrationError(.sectionLength, "commit has another length", at: offset)
+      throw MigrationError(.sectionLength, "commit has a wrong length", at: offset)
     }
     let isAuthentic = try keys?.session.authenticates(commit: record)
     if isAuthentic == false {

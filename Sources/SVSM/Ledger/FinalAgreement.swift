@@ -81,7 +81,7 @@ extension TrustedGuestState {
     let area = facts.svsmCallingArea
     if area % Page.size64 != 0 || (base..<base + size).contains(area) {
       try refuse(
-        refusal("calling area is no page of the guest", "a page outside of the SVSM", area))
+        refusal("calling area is not a page of the guest", "a page outside of the SVSM", area))
     }
   }
 

@@ -21,7 +21,7 @@ extension PageTracker {
       for page in 0..<run.pages where !bits(of: run.gpa + page * Page.size64).isPresent {
         try refuse(
           MigrationError(
-            .mapMissingPage, "a validated page never came", in: .pageStates, at: offset,
+            .mapMissingPage, "a validated page is missing", in: .pageStates, at: offset,
             expected: "a page record",
             got: "none of gpa \(Hex.number(run.gpa + page * Page.size64))"
           ))
@@ -43,7 +43,7 @@ extension PageTracker {
         }
         try refuse(
           MigrationError(
-            .mapUnexpectedPage, "a page came that is not validated", in: .pageStates,
+            .mapUnexpectedPage, "a page in the stream is not validated", in: .pageStates,
             at: offset, expected: "\(validated) validated pages",
             got: "gpa \(Hex.number(gpa))"))
       }

@@ -80,7 +80,7 @@ package struct RecordPosition {
     if known.isCurrent {
       try refuse(
         MigrationError(
-          .pageRepeated, "page comes twice in one epoch",
+          .pageRepeated, "page is repeated within an epoch",
           at: PageMetadata.Layout.offset(of: \.metadata.gpa, from: offset),
           expected: "an address not seen in epoch \(epoch)",
           got: "gpa \(Hex.number(page.gpa))"))
@@ -247,12 +247,12 @@ package struct RecordPosition {
     if commit.final[.vcpu] == 0 {
       try refuse(
         MigrationError(
-          .vcpuCount, "no vCPU came with the guest", at: offset, expected: "at least 1", got: "0"))
+          .vcpuCount, "guest has no vCPU", at: offset, expected: "at least 1", got: "0"))
     }
     if commit.final[.pageStates] == 0 {
       try refuse(
         MigrationError(
-          .sectionLength, "no page states came with the guest", at: offset,
+          .sectionLength, "guest has no page states", at: offset,
           expected: "at least 1 part", got: "none"))
     }
   }

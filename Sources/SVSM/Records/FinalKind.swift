@@ -52,7 +52,7 @@ extension FinalRecord.Kind {
       FinalRecord.KindRow(
         name: "vcpu", placeName: "vcpu", plural: "vCPUs", hasInstances: true, count: \.vcpus,
         plaintext: .record(VCPUPlaintext.Layout.self, part: ("vmsa", VMSA.Layout.self)),
-        wrongLength: (.vcpuSyntax, "vCPU record has another length"), isCompared: true)
+        wrongLength: (.vcpuSyntax, "vCPU record has a wrong length"), isCompared: true)
     case .service:
       FinalRecord.KindRow(
         name: "service", placeName: "service", plural: "services", hasInstances: true,
@@ -64,7 +64,7 @@ extension FinalRecord.Kind {
         count: \.secretsPages,
         plaintext: .record(
           SecretsPlaintext.Layout.self, part: ("facts", SecretsPageFacts.Layout.self)),
-        wrongLength: (.secretsPage, "record of the secrets page has another length"),
+        wrongLength: (.secretsPage, "record of the secrets page has a wrong length"),
         isCompared: true)
     case .pageStates:
       FinalRecord.KindRow(

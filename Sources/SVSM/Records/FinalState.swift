@@ -37,7 +37,7 @@ package struct TrustedGuestState: Sendable, Hashable {
     for service in services {
       guard service.kind.isKnown || !service.isMandatory else {
         throw MigrationError(
-          .serviceUnknown, "a mandatory service is not known here", got: service.kind.name)
+          .serviceUnknown, "a mandatory service is unknown to this version", got: service.kind.name)
       }
       guard kinds.insert(service.kind).inserted else {
         throw MigrationError(.serviceSyntax, "a service occurs twice", got: service.kind.name)

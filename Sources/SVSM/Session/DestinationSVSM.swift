@@ -46,7 +46,7 @@ package struct DestinationSVSM: ~Copyable {
       options.acceptsSeeded || !transferData.flags.contains(.seeded) && !instance.isSeeded
     else {
       throw MigrationError(
-        .sessionSeeded, "stream was made from a seed: its keys are no secret",
+        .sessionSeeded, "stream was made from a seed: its keys are not secret",
         in: .session, at: TransferData.Layout.offset(of: \.flags, from: offset))
     }
     if transferData.flags.contains(.mutual) {

@@ -133,7 +133,7 @@ package struct SourceSVSM: ~Copyable {
     _ export: PageExport, at gpa: UInt64, count: Int
   ) throws(MigrationError) {
     let run = try self.run(
-      at: gpa, count, validated: true, "page is not validated and does not leave")
+      at: gpa, count, validated: true, "page is not validated and cannot be exported")
     let page = PageMetadata(
       sequence: ledger.position.sequence, gpa: gpa, epoch: ledger.position.epoch,
       operation: .migrate,
@@ -287,7 +287,7 @@ package struct SourceSVSM: ~Copyable {
 
   private func stale(_ gpa: UInt64) -> MigrationError {
     MigrationError(
-      .pageStale, "page is not exported as it is now", in: .pageStates,
+      .pageStale, "current content of a page is not exported", in: .pageStates,
       got: "gpa \(Hex.number(gpa))")
   }
 
@@ -321,7 +321,7 @@ package struct SourceSVSM: ~Copyable {
     }
     guard digestKey == nil || fresh.pages == validated else {
       throw MigrationError(
-        .pageStale, "not every validated page was held against what was exported of it",
+        .pageStale, "not every validated page was compared with its export",
         in: .pageStates, expected: "\(validated) pages", got: "\(fresh.pages)")
     }
   }

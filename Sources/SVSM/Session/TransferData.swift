@@ -115,7 +115,7 @@ package struct TransferData: Sendable, Hashable {
     let size = try Self.evidenceSize(record, at: offset)
     guard cursor.remaining == size else {
       throw MigrationError(
-        .sessionSyntax, "session payload has another length", at: offset, expected: "\(size)",
+        .sessionSyntax, "session payload has a wrong length", at: offset, expected: "\(size)",
         got: "\(cursor.remaining)")
     }
     report = try cursor.takeArray(Int(record.reportLength.value))

@@ -17,10 +17,10 @@ package struct AttackCommand: ToolCommand {
     discussion: """
       --list names every attack with the rows of the threat table (Formats/threats.md). --name makes \
       one from a good stream, or from an offer; --recipe follows a recipe (Formats/vectors.md). \
-      --matrix makes every attack on every stream, and verifies and loads what comes out; exit \
+      --matrix makes every attack on every stream, and verifies and loads each result; exit \
       status 1 when anything was accepted, or refused with another code than it should be.
 
-      A source that lies needs --instance, and stands on the model platform, whose keys are public: \
+      An attack by a lying source needs --instance and uses the model platform, whose keys are public: \
       no stream of a real guest is opened or signed.
       """,
     version: Toolkit.version)
@@ -30,7 +30,7 @@ package struct AttackCommand: ToolCommand {
   @Option(
     help: ArgumentHelp("Follow the recipe in this file.", valueName: "file"), completion: .file())
   var recipe: String?
-  @Flag(help: "Make every attack on every stream, and print what each check says.")
+  @Flag(help: "Make every attack on every stream, and print the result of each check.")
   var matrix = false
 
   @Argument(help: "Stream to attack, or offer; a regular file.", completion: .file())
@@ -38,7 +38,7 @@ package struct AttackCommand: ToolCommand {
 
   @Option(
     name: [.short, .long],
-    help: ArgumentHelp("What to make; - is standard output.", valueName: "file"),
+    help: ArgumentHelp("File to make; - is standard output.", valueName: "file"),
     completion: .file())
   var output: String?
 
@@ -50,7 +50,7 @@ package struct AttackCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Destination of the stream, for a source that lies and for --matrix; it is left as it is.",
+      "Destination of the stream, for a lying source and for --matrix; it is not changed.",
       valueName: "instance"),
     completion: .file())
   var instance: String?
@@ -59,7 +59,7 @@ package struct AttackCommand: ToolCommand {
     help: ArgumentHelp("Offer of another destination.", valueName: "offer"), completion: .file())
   var offer: String?
 
-  @Flag(help: "The host then mends all that needs no key, and seals with a key of its own.")
+  @Flag(help: "Then repair all that needs no key, and seal with a key of the host's own.")
   var consistent = false
 
   @Option(
@@ -100,7 +100,7 @@ package struct AttackCommand: ToolCommand {
       }
       guard !json else { throw ValidationError("Only --list and --matrix print JSON.") }
       guard recipe == nil || !consistent else {
-        throw ValidationError("A recipe says itself what is mended.")
+        throw ValidationError("A recipe itself states what is repaired.")
       }
     }
     if let name, Attack.named(name) == nil {
@@ -140,7 +140,7 @@ package struct AttackCommand: ToolCommand {
     } else if let name, let attack = Attack.named(name) {
       guard attack.subject != .source else {
         throw MigrationError(
-          .attackNeeds, "\(name) is no matter of a file", expected: "--matrix, which shows it")
+          .attackNeeds, "\(name) cannot be made as a file", expected: "--matrix, which shows it")
       }
       try attack.make(from: materials, mended: consistent, to: file)
       console.detail(attack.summary)

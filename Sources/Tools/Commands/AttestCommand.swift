@@ -12,7 +12,7 @@ package struct AttestCommand: ParsableCommand {
     commandName: "svsm-mig-attest",
     abstract: "Show or verify an SEV-SNP attestation report.",
     discussion: """
-      A report is a file of 1184 bytes, the firmware's answer it came in (MSG_REPORT_RSP), either \
+      A report is a file of 1184 bytes, the firmware's response with it (MSG_REPORT_RSP), either \
       with a certificate table after it or without, the report of a vTPM on Azure, or an offer made \
       by svsm-mig-prepare. Reports may be written in hex, Base64 or JSON.
       """,
@@ -57,7 +57,7 @@ package struct AttestVerifyCommand: ToolCommand {
       Without --for-migration any guest on a genuine processor is accepted, with warnings for what \
       weakens it. With it, the report must be what a migration demands of its peer: requested at \
       VMPL 0, signed for one chip that is named, no debugging, no migration agent; the options \
-      --allow-… take single demands back. --policy adds demands to either.
+      --allow-… lift single demands. --policy adds demands in both cases.
       """)
 
   @Argument(help: "Report to read; - is standard input.", completion: .file())
@@ -68,7 +68,7 @@ package struct AttestVerifyCommand: ToolCommand {
     help: ArgumentHelp(
       "Certificates of the signing key and its issuers: DER, PEM, a GHCB certificate table or "
         + "Azure's THIM JSON, or hex or Base64 of one (may be repeated).",
-      discussion: "AMD's own issuers are built in. What comes with the report is taken too.",
+      discussion: "AMD's own issuers are built in. Certificates in the report's file are used too.",
       valueName: "file"), completion: .file())
   package var certificateFiles: [String] = []
 
@@ -95,19 +95,19 @@ package struct AttestVerifyCommand: ToolCommand {
   @Option(help: ArgumentHelp("Demand this VMPL, 0 to 3, or \"any\".", valueName: "level"))
   var vmpl: String?
 
-  @Flag(help: "Demand what a migration demands of its peer.")
+  @Flag(help: "Apply the demands of a migration on its peer.")
   package var forMigration = false
 
-  @Flag(help: "With --for-migration: take a guest that the host may debug.")
+  @Flag(help: "With --for-migration: accept a guest that the host may debug.")
   package var allowDebug = false
 
-  @Flag(name: .customLong("allow-vlek"), help: "With --for-migration: take a VLEK's signature.")
+  @Flag(name: .customLong("allow-vlek"), help: "With --for-migration: accept a VLEK's signature.")
   package var allowVLEK = false
 
-  @Flag(help: "With --for-migration: take a guest that firmware may migrate.")
+  @Flag(help: "With --for-migration: accept a guest that firmware may migrate.")
   package var allowMigrationAgent = false
 
-  @Flag(help: "With --for-migration: take a report that does not name its chip.")
+  @Flag(help: "With --for-migration: accept a report that does not name its chip.")
   package var allowMaskedChip = false
 
   @Flag(help: "Print JSON instead of text.")
@@ -170,7 +170,7 @@ package struct AttestVerifyCommand: ToolCommand {
         throw Self.wrongCount("--measurement", 48)
       }
       guard requirements.policy.measurements?.contains(measurement) ?? true else {
-        throw ValidationError("--measurement is none that the policy takes.")
+        throw ValidationError("The policy does not accept this --measurement.")
       }
       requirements.policy.measurements = [measurement]
     }
@@ -185,7 +185,7 @@ package struct AttestVerifyCommand: ToolCommand {
     guard let given = try reportData.read(64) else { throw Self.wrongCount("--report-data", 64) }
     guard bound ?? given == given else {
       throw MigrationError(
-        .reportData, "what is demanded is not what the report has to bind", in: .report,
+        .reportData, "--report-data differs from the data that the report has to bind", in: .report,
         at: 0x050, expected: Hex.encode(given), got: bound.map { Hex.encode($0) })
     }
     return given

@@ -24,7 +24,8 @@ package struct GuestCreateCommand: ToolCommand {
   @Option(help: ArgumentHelp("Number of vCPUs.", valueName: "count"))
   var vcpus = 1
 
-  @Option(help: ArgumentHelp("Part of all pages that is private, 0 to 1.", valueName: "fraction"))
+  @Option(
+    help: ArgumentHelp("Fraction of all pages that are private, 0 to 1.", valueName: "fraction"))
   var privateFraction = 0.5
 
   @Option(help: ArgumentHelp("Seed of all content.", valueName: "hex"))
@@ -47,23 +48,25 @@ package struct GuestCreateCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "How long it has run: each round some pages, vCPUs and the vTPM have changed.",
+      "Number of rounds it has run: in each, some pages, vCPUs and the vTPM change.",
       valueName: "number"))
   var round = 0
 
   @Option(
-    help: ArgumentHelp("Part of the pages that changes in a round, 0 to 1.", valueName: "fraction"))
+    help: ArgumentHelp(
+      "Fraction of the pages that change in a round, 0 to 1.", valueName: "fraction"))
   var changedFraction = 0.05
 
   @Option(
     help: ArgumentHelp(
-      "Part of the pages that the guest shares, frees or accepts in a round, 0 to 1.",
+      "Fraction of the pages that the guest shares, frees or accepts in a round, 0 to 1.",
       valueName: "fraction"))
   var convertedFraction = 0.0
 
   @Option(
     help: ArgumentHelp(
-      "Address of the secrets page; left out where it is no private memory.", valueName: "gpa"))
+      "Address of the secrets page; there is none if this is not private memory.", valueName: "gpa")
+  )
   var secretsPage = Number(SyntheticGuest.usualSecretsPage)
 
   @OptionGroup var outputs: OutputOptions

@@ -30,12 +30,12 @@ package struct GuestExportCommand: ToolCommand {
     completion: .file())
   var output: String
 
-  @Option(help: "What to write.")
+  @Option(help: "Format of the file.")
   var format = Format.raw
 
   @Option(
     help: ArgumentHelp(
-      "Guest-physical bytes: FIRST-LAST or FIRST+LENGTH. A core holds what of them is mapped.",
+      "Guest-physical bytes: FIRST-LAST or FIRST+LENGTH. A core holds those that are mapped.",
       valueName: "range"))
   var range: ByteRange?
 
@@ -100,7 +100,8 @@ package struct GuestExportCommand: ToolCommand {
       return
     }
     for vcpu in description.vcpus where try VMSA(vcpu.vmsa).features.vmsaRegProt {
-      console.note("registers of the vCPU with APIC id \(vcpu.apicID) are protected: not its own")
+      console.note(
+        "registers of the vCPU with APIC id \(vcpu.apicID) are not in the core: protected")
     }
   }
 

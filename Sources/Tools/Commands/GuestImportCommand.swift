@@ -19,7 +19,7 @@ package struct GuestImportCommand: ToolCommand {
     abstract: "Make a guest bundle of a raw memory image or a plain QEMU stream.",
     discussion: """
       A QEMU stream gives all RAM blocks, the machine with its devices and the registers of its vCPUs. \
-      What it cannot say is given here: what is private, and the SVSM's state.
+      Options give what it lacks: which memory is private, and the SVSM's state.
       """)
 
   @Argument(
@@ -33,7 +33,7 @@ package struct GuestImportCommand: ToolCommand {
     completion: .directory)
   var output: String
 
-  @Option(help: "What the input is; auto looks at its first bytes.")
+  @Option(help: "Format of the input; auto detects it by its first bytes.")
   var format = Format.auto
 
   @Option(

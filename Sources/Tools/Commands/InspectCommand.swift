@@ -20,8 +20,8 @@ package struct InspectCommand: ToolCommand {
       be seen without keys. With the instance file of its destination, the stream is rehearsed as \
       a load would go, nothing is restored, and vCPUs, services and page states are shown too.
 
-      It judges nothing beyond what keeps it from reading on: svsm-mig-verify does. A stream that \
-      is damaged half way is shown up to there; exit status 65.
+      It checks only what it needs to read on; svsm-mig-verify checks the rest. A damaged stream \
+      is shown up to the damage; exit status 65.
       """,
     version: Toolkit.version)
 
@@ -44,8 +44,9 @@ package struct InspectCommand: ToolCommand {
     help: ArgumentHelp(
       "Show the SHA-256 of the content of each RAM block of a plain QEMU stream.",
       discussion: """
-        Memory that comes twice or out of order, as that of a guest that ran, or from a pipe, is put \
-        together in a file without a name, in the folder TMPDIR names, else in /var/tmp. Zeros that nothing stores are hashed up to 64 GiB; a block that has more is not hashed.
+        RAM from a pipe, or whose pages are repeated or out of order, is assembled in a file without a name, \
+        in the folder TMPDIR names, else in /var/tmp. Zeros that are not stored are hashed up to 64 GiB; a \
+        block with more is not hashed.
         """))
   package var ramHashes = false
 
@@ -57,7 +58,7 @@ package struct InspectCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Show all that is known of the page at this guest-physical address.",
+      "Show all details of the page at this guest-physical address.",
       discussion: "Content of a private page is shown only with --instance.", valueName: "gpa"))
   package var page: ByteCount?
 

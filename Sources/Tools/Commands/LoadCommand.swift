@@ -18,15 +18,15 @@ package struct LoadCommand: ToolCommand {
     discussion: """
       Checks the whole stream with the keys of the instance it is for, and restores the guest. The \
       guest appears whole or not at all; an instance loads one stream. A load that was interrupted \
-      when all was checked is ended by the same call.
+      after all checks is completed by the same call.
 
-      --abort makes the instance refuse every stream from now on, and writes its signed promise of \
-      that: what svsm-mig-save --resume-after takes.
+      --abort makes the instance refuse every stream from now on, and writes its signed promise for \
+      svsm-mig-save --resume-after.
       """,
     version: Toolkit.version)
 
   @Argument(
-    help: "Stream to load; - is standard input. With --abort: the one given up, if it is at hand.",
+    help: "Stream to load; - is standard input. With --abort: the one given up, if you have it.",
     completion: .file())
   var stream: String?
 
@@ -42,12 +42,12 @@ package struct LoadCommand: ToolCommand {
     completion: .file())
   var output: String
 
-  @Flag(help: "Load nothing, ever; write a signed abort, by which the source gets its guest back.")
+  @Flag(help: "Give this migration up for good and write a signed abort for the source.")
   var abort = false
 
   @Option(
     help: ArgumentHelp(
-      "What the guest is written as.",
+      "Format of the guest.",
       discussion: """
         A bundle unless told otherwise. A raw image holds memory alone. qemu is a plain QEMU stream, which a stock QEMU resumes when \
         the guest came from one.
@@ -77,10 +77,10 @@ package struct LoadCommand: ToolCommand {
   package func validate() throws {
     guard output != "-" || (abort || outputFormat == .qemu) && !json else {
       throw ValidationError(
-        "Only a QEMU stream or an abort is written to standard output, and no JSON beside it.")
+        "Only a QEMU stream or an abort can go to standard output, and then without --json.")
     }
     guard instance != "-" else {
-      throw ValidationError("The instance is rewritten; name its file.")
+      throw ValidationError("The instance file is rewritten: give its name, not -.")
     }
     guard policy.path == nil && revocation.listFiles.isEmpty || !oneWay && !abort else {
       throw ValidationError(
@@ -168,7 +168,7 @@ package struct LoadCommand: ToolCommand {
   /// - Throws: `ValidationError` for options that demand another form or standard output.
   private func requireFit(of guest: UnnamedOutput?) throws {
     guard output != "-" else {
-      throw ValidationError("The guest waits for a name, and standard output is none.")
+      throw ValidationError("To complete this load, give --output a file name, not -.")
     }
     guard let outputFormat, let guest, guest.isThere else { return }
     let isStream = guest.begins(with: Array("QEVM".utf8))
@@ -181,7 +181,7 @@ package struct LoadCommand: ToolCommand {
         case .qemu: "a QEMU stream"
         }
       throw ValidationError(
-        "The guest that waits for its name is \(kind): it only gets a name, and no other format.")
+        "The restored guest is \(kind): completing its load cannot change the format.")
     }
   }
 

@@ -17,7 +17,7 @@ package struct PrepareCommand: ToolCommand {
       private; the offer goes to whoever saves a guest for this instance. An instance serves one \
       migration.
 
-      --existing makes no instance: it writes the offer of one that has served none once more.
+      --existing makes no instance: it writes the offer of an unused instance once more.
       """,
     version: Toolkit.version)
 
@@ -132,7 +132,7 @@ package struct PrepareCommand: ToolCommand {
   }
 
   private func say(_ made: SVSMInstance, _ console: Console) {
-    if made.isSeeded { console.note("keys come from a seed: they are no secret") }
+    if made.isSeeded { console.note("keys come from a seed: they are not secret") }
     console.note("instance \(instance), offer \(output)")
     console.noteLeftovers(of: [instance, output] + [rootOut].compactMap { $0 })
     console.noteModel()

@@ -66,10 +66,10 @@ package struct SaveCommand: ToolCommand {
   @Flag(help: "With --resume-after: accept a destination whose key comes from a seed.")
   var acceptSeeded = false
 
-  @Option(help: "What the guest is given as.")
+  @Option(help: "Format of the guest.")
   var inputFormat = GuestFormat.auto
 
-  @Flag(help: "Do not prove the source to the destination, as in the original flow.")
+  @Flag(help: "Send no attestation of the source, as in the original flow.")
   var oneWay = false
 
   @OptionGroup(title: "Raw images and QEMU streams") var raw: RawImageArguments
@@ -178,7 +178,7 @@ package struct SaveCommand: ToolCommand {
     console.noteShared(reader.description)
     console.noteLeftovers(of: [output, from].compactMap { $0 })
     if transferData.flags.contains(.seeded) {
-      console.note("keys come from a seed: they are no secret")
+      console.note("keys come from a seed: they are not secret")
     }
     console.noteModel()
   }

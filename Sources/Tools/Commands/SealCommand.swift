@@ -13,9 +13,9 @@ package struct SealCommand: ToolCommand {
     commandName: "svsm-mig-seal",
     abstract: "Seal a plain QEMU stream, so that damage can be found.",
     discussion: """
-      Copies the stream, unchanged, and puts a hash tree over all of it behind the end of its \
-      sections, where QEMU passes it by: a sealed stream loads in QEMU as before. svsm-mig-verify \
-      holds it against the seal. The sealed stream appears whole or not at all.
+      Copies the stream, unchanged, and adds a hash tree over all of it after the end of its \
+      sections, where QEMU ignores it: a sealed stream loads in QEMU as before. svsm-mig-verify \
+      checks it against the seal. The sealed stream appears whole or not at all.
       """,
     version: Toolkit.version)
 
@@ -31,7 +31,7 @@ package struct SealCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Instance that signs the seal, used or not; it is left as it is. Without it nothing is signed.",
+      "Instance that signs the seal, used or not; it is not changed. Without it the seal is unsigned.",
       valueName: "instance"),
     completion: .file())
   var instance: String?
@@ -60,7 +60,7 @@ package struct SealCommand: ToolCommand {
     let input = try QEMUInput(file, at: part.place())
     guard input.image == nil else {
       throw MigrationError(
-        .streamKind, "an image of libvirt is not sealed", at: 0,
+        .streamKind, "an image of libvirt cannot be sealed", at: 0,
         expected: "the QEMU stream in it, in a file of its own")
     }
     // The output holds a guest's memory in the clear.
@@ -82,14 +82,14 @@ package struct SealCommand: ToolCommand {
     console.note(padding: sealer.padding, rest: input.rest)
     if sealer.missingPages > 0 {
       console.note(
-        "\(Spelled.count(sealer.missingPages, "page")) of the guest are not in this stream: what "
-          + "other channels or files hold is not sealed")
+        "\(Spelled.count(sealer.missingPages, "page")) of the guest are not in this stream: data "
+          + "in other channels or files is not sealed")
     }
     guard let signer else {
       return console.note(
-        "the seal is not signed: it finds damage, and stops nobody who can write the file")
+        "unsigned seal: it detects damage, not deliberate changes; --instance signs it")
     }
-    if signer.isSeeded { console.note("keys come from a seed: they are no secret") }
+    if signer.isSeeded { console.note("keys come from a seed: they are not secret") }
     console.noteModel()
   }
 }

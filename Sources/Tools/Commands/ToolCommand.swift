@@ -4,7 +4,7 @@ internal import JSON
 
 /// Facts that all tools share.
 package enum Toolkit {
-  /// What `--version` prints.
+  /// The output of `--version`.
   package static let version = "0.1.0"
 }
 
@@ -32,10 +32,10 @@ extension ToolCommand {
 
 /// The options that every tool has.
 package struct CommonOptions: ParsableArguments {
-  @Flag(name: .shortAndLong, help: "Say nothing but refusals and failures.")
+  @Flag(name: .shortAndLong, help: "Print errors only.")
   package var quiet = false
 
-  @Flag(name: .shortAndLong, help: "Say more of what is done.")
+  @Flag(name: .shortAndLong, help: "Print more details.")
   package var verbose = false
 
   package init() {}

@@ -15,26 +15,26 @@ package struct VerifyCommand: ToolCommand {
     commandName: "svsm-mig-verify",
     abstract: "Verify a stream, restoring nothing; or explain a code.",
     discussion: """
-      Prints a ledger: one line for each property, proven, refuted or not checkable here. Below stands \
-      what refutes it, and the rule that is broken; or what would be needed. It names all that it can, \
-      not only the first. Without keys it checks structure, order, counts, seal and attestation; with \
-      the destination's instance also every tag and all that is encrypted. Exit status 65 when a \
-      property is refuted.
+      Prints a ledger: one line for each property, proven, refuted or not checkable here. The lines \
+      below it name each finding and the broken rule, or what the check needs. All findings are \
+      listed, not only the first. Without keys it checks structure, order, counts, seal and \
+      attestation; with the destination's instance also every tag and all that is encrypted. Exit \
+      status 65 when a property is refuted.
 
-      Of a plain QEMU stream it checks the structure, that all RAM came, and the seal of \
+      Of a plain QEMU stream it checks the structure, that all RAM is present, and the seal of \
       svsm-mig-seal if there is one; with --instance that it is sealed, and by that instance.
 
-      --policy holds each report that is checked against a policy: the source's, and with --offer or \
+      --policy checks each report against a policy: the source's, and with --offer or \
       --instance the destination's.
 
-      --explain CODE tells of a refusal's code what it means, where it comes from and what to do.
+      --explain CODE explains the code of a refusal: its meaning, its causes and the remedy.
 
-      --target DUMP asks another question: whether a QEMU would load the stream, as far as the file tells \
-      that it wrote with -dump-vmstate. There is one row for the machine type, each RAM block and each \
+      --target DUMP checks instead whether a QEMU can load the stream, as far as the file that it \
+      wrote with -dump-vmstate shows. There is one row for the machine type, each RAM block and each \
       section, with every reason. With --source DUMP in place of a stream two QEMUs are compared.
 
-      With --vectors it checks verifiers instead: a folder of streams and other files, each wrong in \
-      one way, and what must be said of it.
+      With --vectors it checks verifiers instead: a folder has streams and other files, each with \
+      one fault, and the result expected for each.
       """,
     version: Toolkit.version)
 
@@ -43,8 +43,8 @@ package struct VerifyCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Instance the stream is for, or of a plain QEMU stream the one that sealed it; it is left as "
-        + "it is.", valueName: "instance"),
+      "Instance the stream is for, or of a plain QEMU stream the one that sealed it; it is not "
+        + "changed.", valueName: "instance"),
     completion: .file())
   var instance: String?
 
@@ -90,8 +90,8 @@ package struct VerifyCommand: ToolCommand {
       && revocation.listFiles.isEmpty && qemu.channel.isEmpty
     guard isUntrusting || target.target == nil else {
       throw ValidationError(
-        "--target asks for no ledger: --instance, --offer, --policy, --trust, --crl and --channel "
-          + "say nothing then.")
+        "--target prints no ledger: --instance, --offer, --policy, --trust, --crl and --channel "
+          + "cannot be used with it.")
     }
     guard (target.files + [stream ?? ""]).count(where: { $0 == "-" }) < 2 else {
       throw ValidationError("Only one input can come from standard input.")

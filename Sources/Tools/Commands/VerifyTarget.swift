@@ -3,7 +3,8 @@ internal import Errors
 internal import FileIO
 internal import Import
 
-// Whether a destination would load a stream, or what a source writes (`Formats/target.md`).
+// Checks whether a destination would load a stream, or the streams of a source
+// (`Formats/target.md`).
 extension VerifyCommand {
   func run(against path: String, _ console: Console) throws {
     let report: TargetReport
@@ -20,7 +21,8 @@ extension VerifyCommand {
     if let refusal = report.refusal { throw refusal }
   }
 
-  /// - Throws: what a stream is refused with; `STREAM-KIND` for an SNP stream, which no QEMU loads.
+  /// - Throws: the errors of reading a stream; `STREAM-KIND` for an SNP stream, which no QEMU
+  ///   loads.
   private func arrivingStream(_ path: String) throws(MigrationError) -> ArrivingStream {
     let input = try QEMUInput(try InputFile(path), qemu)
     guard try StreamKind(detecting: input.stream) != .snp else {

@@ -1,17 +1,17 @@
 package import Errors
 
 extension Wording {
-  /// The text with needs as the tools' options.
+  /// The text, with each need spelled as an option of the tools.
   package var spelled: String { spelled(\.option) }
 }
 
 extension MigrationError {
-  /// The error's line with needs as the tools' options.
+  /// The error's line, with each need spelled as an option of the tools.
   package var spelled: String { line.spelled }
 }
 
 extension Need {
-  /// The option that gives or allows it.
+  /// The option that supplies or permits the need.
   fileprivate var option: String {
     switch self {
     case .abort: "--abort"

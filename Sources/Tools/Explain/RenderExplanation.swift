@@ -2,7 +2,7 @@ internal import Errors
 internal import JSON
 
 extension ErrorCode {
-  /// What `svsm-mig-verify --explain` prints.
+  /// The output of `svsm-mig-verify --explain`.
   func explained(_ style: Style) -> String {
     let row = row
     var text = "\(style.strong(rawValue))  (exit status \(exitStatus))\n"
@@ -34,7 +34,8 @@ extension ErrorCode {
     return ranked.sorted { ($0.1, $0.0.rawValue) < ($1.1, $1.0.rawValue) }.prefix(3).map(\.0)
   }
 
-  /// Letters to change, add or drop to get from one text to the other.
+  /// Edit distance: the number of letters to change, insert or delete to turn one text into the
+  /// other.
   private static func distance(_ one: [UInt8], _ other: [UInt8]) -> Int {
     var row = Array(0...other.count)
     for (index, letter) in one.enumerated() {

@@ -6,11 +6,11 @@ package import Guest
 package import Threads
 internal import Wire
 
-/// Where a tool's keys come from: `--seed`.
+/// The option `--seed`: the source of a tool's keys.
 package struct SeedOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Take all keys from this seed, for reproducible tests: then they are no secret.",
+      "Derive all keys from this seed, for reproducible tests; they are then not secret.",
       valueName: "hex"))
   package var seed: HexBytes?
 
@@ -21,11 +21,11 @@ package struct SeedOption: ParsableArguments {
   }
 }
 
-/// How many threads a tool works with: `--jobs`.
+/// The option `--jobs`: the number of threads a tool uses.
 package struct JobsOption: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Threads to work with; by default as many as there are processors for this process. "
+      "Number of threads; by default the number of processors that this process may use. "
         + "The result does not depend on it.",
       valueName: "number"))
   package var jobs: Int?
@@ -38,16 +38,16 @@ package struct JobsOption: ParsableArguments {
     }
   }
 
-  /// More processors than this are not taken unasked: each takes a few mebibytes.
+  /// Default limit of the number of threads: each thread takes several mebibytes of memory.
   private static let defaultLimit = 8
 
-  /// The threads.
+  /// The threads that work for the tool.
   package var crew: WorkCrew {
     WorkCrew(jobs: jobs ?? min(Processors.available, Self.defaultLimit))
   }
 }
 
-/// Bytes in hex on the command line, `0x` before them or not.
+/// Bytes in hex on the command line, with or without `0x`.
 package struct HexBytes: ExpressibleByArgument, Sendable {
   package var bytes: [UInt8]
 
@@ -58,7 +58,7 @@ package struct HexBytes: ExpressibleByArgument, Sendable {
 }
 
 /// Bytes of a known count on the command line: in hex, in Base64, or `@` and the path of a file
-/// that holds them, as they are or written so.
+/// that holds them in binary or in one of these encodings.
 package enum BytesArgument: ExpressibleByArgument, Sendable {
   case bytes([UInt8])
   case file(String)
@@ -73,12 +73,12 @@ package enum BytesArgument: ExpressibleByArgument, Sendable {
     }
   }
 
-  /// Whether these may be `count` bytes; what is in a file is not known yet.
+  /// Whether the argument can hold `count` bytes. The contents of a file are not checked here.
   func mayBe(_ count: Int) -> Bool {
     if case .bytes(let bytes) = self { bytes.count == count } else { true }
   }
 
-  /// The bytes; nil when they are not `count`.
+  /// The bytes; nil when their number is not `count`.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ` for a file.
   func read(_ count: Int) throws(MigrationError) -> [UInt8]? {
     let bytes: [UInt8]
@@ -92,7 +92,8 @@ package enum BytesArgument: ExpressibleByArgument, Sendable {
   }
 }
 
-/// A number of bytes on the command line: decimal or 0x digits, then K, M, G or T at will.
+/// A number of bytes on the command line: decimal or 0x digits, optionally followed by K, M, G or
+/// T.
 package struct ByteCount: ExpressibleByArgument, Sendable {
   package var value: UInt64
 

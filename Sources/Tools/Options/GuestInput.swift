@@ -8,16 +8,16 @@ internal import SEVSNP
 internal import Threads
 internal import Wire
 
-/// What a guest is given as.
+/// The format of a guest input.
 package enum GuestFormat: String, ExpressibleByArgument, CaseIterable, Sendable {
-  /// A folder is a bundle; a file is a QEMU stream when it begins as one, else a raw image.
+  /// A folder is a bundle; a file is a QEMU stream if it begins like one, else a raw image.
   case auto
   case bundle
   case raw
   case qemu
 }
 
-/// What a raw memory image or a QEMU stream does not say of itself.
+/// Facts that a raw memory image or a QEMU stream does not contain.
 package struct RawImageArguments: ParsableArguments {
   @Option(
     name: .customLong("private"),
@@ -42,7 +42,7 @@ package struct RawImageArguments: ParsableArguments {
 
   package init() {}
 
-  /// Whether anything is given.
+  /// Whether any of these options is given.
   var isGiven: Bool { privateRanges != nil || machine != nil || below4G != nil }
 
   var options: RawImageOptions {
@@ -54,7 +54,7 @@ package struct RawImageArguments: ParsableArguments {
   }
 }
 
-/// VMSA pages in place of what an input says of its vCPUs: `--vmsa`.
+/// The option `--vmsa`: VMSA pages that replace the vCPU states of an input.
 struct VMSAOption: ParsableArguments {
   @Option(
     name: .customLong("vmsa"),
@@ -64,8 +64,8 @@ struct VMSAOption: ParsableArguments {
     completion: .file())
   var files: [String] = []
 
-  /// The vCPUs, in order; nil when none is given.
-  /// - Throws: what reading a file throws; `VCPU-SYNTAX`, naming the file.
+  /// The vCPUs, in order; nil when the option is not given.
+  /// - Throws: the errors of reading a file; `VCPU-SYNTAX`, naming the file.
   func vcpus() throws(MigrationError) -> [VCPUState]? {
     var given: [VCPUState] = []
     for (index, path) in files.enumerated() {
@@ -83,10 +83,10 @@ struct VMSAOption: ParsableArguments {
 }
 
 extension GuestReader {
-  /// Opens a guest of any kind. A QEMU stream is read to its end here, and its memory put into a file
-  /// without a name.
-  /// - Throws: what opening a bundle, a raw image or a QEMU stream throws; ArgumentParser's
-  ///   `ValidationError` for options of another kind.
+  /// Opens a guest of any kind. A QEMU stream is read to its end, and its memory is written to a
+  /// temporary file without a name.
+  /// - Throws: the errors of opening a bundle, a raw image or a QEMU stream; ArgumentParser's
+  ///   `ValidationError` for options that belong to another kind.
   static func open(
     _ path: String, as format: GuestFormat, _ raw: RawImageArguments, _ qemu: QEMUInputOptions,
     _ ram: RAMOptions, vcpus: [VCPUState]?, crew: WorkCrew,
@@ -98,7 +98,7 @@ extension GuestReader {
         "--private, --machine, --below-4g and --vmsa describe a raw image or a QEMU stream; a "
           + "bundle has them itself.")
     }
-    // Opened once: what a pipe has given it does not give again.
+    // The file is opened only once, since bytes that were read from a pipe cannot be read again.
     let file = try isBundle ? nil : InputFile(path, format == .raw ? .regular : .anyKind)
     var isStream = format == .qemu
     if format == .auto, let file {
@@ -136,8 +136,8 @@ extension GuestReader {
     return try memory.guest(guest)
   }
 
-  /// A stream taken for an image would be migrated as the memory it is not.
-  /// - Throws: `INPUT-KIND` for what its first bytes show to be no raw memory.
+  /// Refuses a stream as a raw image: its bytes would be migrated as if they were guest memory.
+  /// - Throws: `INPUT-KIND` for a file whose first bytes show that it is not raw memory.
   static func refuseStream(_ path: String) throws(MigrationError) {
     let file = try InputFile(path, .regular)
     guard let kind = try file.kind() else { return }
@@ -149,15 +149,15 @@ extension GuestReader {
   }
 }
 
-/// Refuses an output that is one of the inputs, a folder one of them is in, or a file of a guest that is
-/// read.
+/// Refuses an output that is one of the inputs, a folder that holds an input, or a file of a guest
+/// that is read.
 /// - Throws: `OUTPUT-SAME`.
 func refuseSame(
   inputs: [String], guest: GuestReader? = nil, at folder: String? = nil, as output: String
 ) throws(MigrationError) {
   for input in inputs where input != "-" {
     try refuseSame(FileIdentity.ofOutput(input), as: output)
-    // A bundle that is replaced takes all that is in it along.
+    // Replacing a bundle deletes all files in its folder.
     try refuseSame(FileIdentity.ofFolder(of: input), as: output)
   }
   guard let guest else { return }

@@ -3,7 +3,7 @@ package import Errors
 internal import FileIO
 package import SEVSNP
 
-/// The machine whose model security processor vouches for an instance.
+/// The platform whose model security processor signs the report of an instance.
 package struct PlatformOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -27,14 +27,14 @@ package struct PlatformOptions: ParsableArguments {
     }
   }
 
-  /// Paths of the files of a platform of one's own.
+  /// Paths of the files that describe a platform of the user's own.
   var files: [String] {
     guard let platform else { return [] }
     return ["ark.der", "ask.der", "vcek.der", "vcek.key"].map { "\(platform)/\($0)" }
   }
 
-  /// - Parameter defaultChip: the model chip when nothing is named.
-  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; what `Platform` refuses.
+  /// - Parameter defaultChip: number of the model chip to use when no platform is named.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; the errors of `Platform`.
   package func load(defaultChip: Int) throws(MigrationError) -> Platform {
     guard let platform else { return try .model(chip: chip ?? defaultChip) }
     func file(_ name: String) throws(MigrationError) -> [UInt8] {

@@ -5,12 +5,12 @@ internal import Import
 internal import JSON
 package import SEVSNP
 
-/// What a tool demands of an attestation report beyond what a migration demands anyway: `--policy`.
+/// The option `--policy`: demands on an attestation report beyond those of every migration.
 package struct PolicyOption: ParsableArguments {
   @Option(
     name: .customLong("policy"),
     help: ArgumentHelp(
-      "Demand what this policy (JSON) says of each attestation report that is checked.",
+      "Apply this policy (JSON) to each attestation report that is checked.",
       discussion: "Formats/policy.md lists its keys. - is standard input, where no other input is.",
       valueName: "policy"),
     completion: .file(extensions: ["json"]))
@@ -18,13 +18,13 @@ package struct PolicyOption: ParsableArguments {
 
   package init() {}
 
-  /// The policy; without one, one that demands nothing.
+  /// The policy. Without the option it demands nothing.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`; `POLICY-SYNTAX`.
   package func load() throws(MigrationError) -> AttestationPolicy {
     try AttestationPolicy(inFile: path)
   }
 
-  /// Refuses a policy from standard input beside another input from there.
+  /// Refuses a policy from standard input when another input is read from there.
   func validate(beside inputs: [String?]) throws {
     guard path != "-" || !inputs.contains("-") else {
       throw ValidationError("Only one input can come from standard input.")

@@ -3,11 +3,11 @@ internal import Errors
 internal import FileIO
 internal import Import
 
-/// Which part of a file a QEMU stream is.
+/// The options that select the part of a file that is a QEMU stream.
 struct StreamPlaceOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Bytes of the file that are the stream, from its first one on; what follows is not looked at.",
+      "Length of the stream in the file, in bytes; what follows it is not read.",
       valueName: "n"))
   var length: ByteCount?
 
@@ -18,12 +18,12 @@ struct StreamPlaceOptions: ParsableArguments {
       valueName: "snapshot"))
   var snapshot: String?
 
-  /// What `--snapshot` takes in place of a name, to show the snapshots there are.
+  /// The value of `--snapshot` that lists the snapshots instead of selecting one.
   static let list = "list"
 
   var isGiven: Bool { length != nil || snapshot != nil }
 
-  /// - Parameter lists: whether the tool shows snapshots.
+  /// - Parameter lists: whether the tool can list snapshots.
   func validate(lists: Bool) throws {
     guard length == nil || snapshot == nil else {
       throw ValidationError(
@@ -34,13 +34,13 @@ struct StreamPlaceOptions: ParsableArguments {
     }
   }
 
-  /// The place, of a stream that begins at a byte of the file.
+  /// The position of a stream that begins at byte `offset` of the file.
   func place(from offset: UInt64 = 0) -> StreamPlace {
     StreamPlace(offset: offset, length: length?.value, snapshot: snapshot)
   }
 }
 
-/// Where a QEMU stream lies, and what comes beside it.
+/// The position of a QEMU stream in its file, and the files that accompany it.
 struct QEMUInputOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -57,15 +57,15 @@ struct QEMUInputOptions: ParsableArguments {
 
   @OptionGroup var part: StreamPlaceOptions
 
-  /// Whether any of these is given, all of which are for QEMU streams.
+  /// Whether any of these options is given. All of them apply to QEMU streams only.
   var isGiven: Bool { !channel.isEmpty || isPlaced }
 
-  /// Whether it is said where the stream lies.
+  /// Whether an option gives the position of the stream.
   var isPlaced: Bool { offset != nil || part.isGiven }
 
   /// - Parameters:
-  ///   - stream: the main input.
-  ///   - lists: whether the tool shows snapshots.
+  ///   - stream: path of the main input.
+  ///   - lists: whether the tool can list snapshots.
   func validate(with stream: String, lists: Bool = false) throws {
     guard ([stream] + channel).count(where: { $0 == "-" }) < 2 else {
       throw ValidationError("Standard input can be one input only.")
@@ -79,7 +79,7 @@ struct QEMUInputOptions: ParsableArguments {
 
 extension QEMUInput {
   /// The stream that the options name in `file`.
-  /// - Throws: as the same with paths.
+  /// - Throws: the errors of the initialiser that takes paths.
   init(_ file: InputFile, _ options: QEMUInputOptions) throws(MigrationError) {
     try self.init(
       file, at: options.part.place(from: options.offset?.value ?? 0), channels: options.channel)

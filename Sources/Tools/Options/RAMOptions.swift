@@ -6,8 +6,8 @@ internal import Migration
 internal import QEMUStream
 internal import Wire
 
-/// Where the RAM blocks of a QEMU stream lie, which the stream does not always say: `--ram`,
-/// `--not-ram`.
+/// The options `--ram` and `--not-ram`: the positions of a QEMU stream's RAM blocks in
+/// guest-physical memory, which the stream does not always contain.
 struct RAMOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -18,7 +18,7 @@ struct RAMOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "RAM block that is no memory of the guest: it has no address and is shared (may be "
+      "RAM block that is not guest memory: it has no address and is shared (may be "
         + "repeated).", valueName: "block"))
   var notRAM: [String] = []
 

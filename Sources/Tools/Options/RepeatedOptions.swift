@@ -2,13 +2,12 @@ internal import ArgumentParser
 internal import Errors
 internal import JSON
 
-/// Refuses a call that gives an option of one value twice. ArgumentParser takes the last value, and the
-/// others would not be heard.
+/// Refuses a command line that gives an option with one value twice. ArgumentParser would use the
+/// last value and silently ignore the others.
 ///
-/// A flag that is repeated says nothing else than before.
+/// A repeated flag is allowed, since the repetition does not change its meaning.
 enum RepeatedOptions {
-  /// - Parameters:
-  ///   - arguments: of the call, which `command` has taken.
+  /// - Parameter arguments: the arguments of the call, which `command` has parsed.
   /// - Throws: `ValidationError`.
   static func refuse(_ arguments: [String], of command: any ParsableCommand.Type) throws {
     let given = arguments.prefix { $0 != "--" }.filter { $0.hasPrefix("-") }
@@ -18,13 +17,13 @@ enum RepeatedOptions {
       let found = given.filter(names.contains)
       if found.count > 1 {
         let each = found[0] == found[1] ? found[0] : "\(found[0]) and \(found[1])"
-        throw ValidationError("\(each): the option comes twice, and takes one value.")
+        throw ValidationError("\(each): give this option only once.")
       }
     }
   }
 
-  /// False where no name comes twice, nor one of a letter beside one that begins with it: what the
-  /// names mean need not be asked then.
+  /// A quick test: false when no name occurs twice, and no one-letter option occurs beside an
+  /// argument that begins with its letter. The options of the command need not be examined then.
   private static func mayRepeat(_ given: [String]) -> Bool {
     let isShort = { (name: String) in !name.hasPrefix("--") }
     return Set(given).count < given.count
@@ -33,8 +32,8 @@ enum RepeatedOptions {
       }
   }
 
-  /// The names of each option of `command` that takes one value and may not be repeated, after
-  /// ArgumentParser's own description of it.
+  /// The names of each option of `command` that takes one value and may not be repeated, from
+  /// ArgumentParser's own description of the command.
   private static func singleValued(
     of command: any ParsableCommand.Type
   ) throws(MigrationError) -> [[String]] {

@@ -4,7 +4,7 @@ package import Errors
 internal import FileIO
 internal import Import
 
-/// Revocation lists that chains of certificates are held against: `--crl`.
+/// The option `--crl`: revocation lists that certificate chains are checked against.
 package struct RevocationOptions: ParsableArguments {
   @Option(
     name: .customLong("crl"),

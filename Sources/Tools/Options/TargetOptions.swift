@@ -4,11 +4,11 @@ internal import Errors
 internal import FileIO
 internal import QEMUStream
 
-/// What `svsm-mig-verify` is told of a destination (`Formats/target.md`).
+/// The options that describe a destination to `svsm-mig-verify` (`Formats/target.md`).
 struct TargetOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Say instead whether a QEMU would load the stream: this is what it wrote with -dump-vmstate.",
+      "Check instead whether a QEMU can load the stream; give its -dump-vmstate file.",
       discussion: "On the destination: qemu-system-x86_64 -M MACHINE -dump-vmstate FILE.",
       valueName: "dump"),
     completion: .file(extensions: ["json"]))
@@ -16,7 +16,7 @@ struct TargetOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Dump of a source, in place of a stream: hold all that its QEMU writes against --target.",
+      "Dump of a source, in place of a stream: compare all that its QEMU writes with --target.",
       valueName: "dump"),
     completion: .file(extensions: ["json"]))
   var source: String?
@@ -55,11 +55,11 @@ struct TargetOptions: ParsableArguments {
     }
   }
 
-  /// Files that are read.
+  /// Paths of the files to read.
   var files: [String] { [target, source, targetMachines, targetDevices].compactMap { $0 } }
 
-  /// What is known of the destination.
-  /// - Throws: what reading files throws; `TARGET-SYNTAX`.
+  /// The description of the destination, read from the files.
+  /// - Throws: the errors of reading files; `TARGET-SYNTAX`.
   func load(_ target: String) throws(MigrationError) -> Target {
     Target(
       try MachineDump(file: target),
@@ -73,7 +73,7 @@ struct TargetOptions: ParsableArguments {
 }
 
 extension MachineDump {
-  /// - Throws: what reading a file throws; `TARGET-SYNTAX`.
+  /// - Throws: the errors of reading a file; `TARGET-SYNTAX`.
   init(file path: String) throws(MigrationError) {
     try self.init(parsing: readSmallFile(path, limit: Self.sizeLimit), name: path)
   }
@@ -82,7 +82,7 @@ extension MachineDump {
 /// The size of a RAM block on the command line: `pc.ram=2G`.
 struct RAMSize: ExpressibleByArgument {
   var name: SectionName
-  /// Bytes.
+  /// Size in bytes.
   var size: UInt64
 
   init?(argument: String) {

@@ -6,7 +6,7 @@ internal import Import
 package import SEVSNP
 package import SVSM
 
-/// Whom a tool believes when it checks an attestation report.
+/// The trust anchors with which a tool checks an attestation report.
 package struct TrustOptions: ParsableArguments {
   @Option(
     name: .customLong("trust"),
@@ -19,16 +19,16 @@ package struct TrustOptions: ParsableArguments {
 
   package init() {}
 
-  /// AMD's roots and those named.
+  /// AMD's root certificates and the named ones.
   /// - Throws: see `TrustAnchor.anchors`.
   package func anchors() throws(MigrationError) -> [TrustAnchor] {
     try TrustAnchor.anchors(namedIn: trustedFiles)
   }
 
-  /// The same, for certificates that are valid now.
+  /// The trust settings for verification at the present time.
   /// - Parameters:
-  ///   - policy: demands beside those of every migration.
-  ///   - revocation: lists that chains are held against.
+  ///   - policy: demands in addition to those of every migration.
+  ///   - revocation: lists that certificate chains are checked against.
   /// - Throws: see `anchors`, and `RevocationOptions.lists`.
   package func load(
     demanding policy: AttestationPolicy = AttestationPolicy(),

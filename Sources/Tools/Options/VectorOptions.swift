@@ -5,14 +5,14 @@ package import Attacks
 struct VectorOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Run every vector in this folder, and see that each is refused or accepted as it must be.",
+      "Run every vector in this folder, and check that each is refused or accepted as it states.",
       discussion: "Exit status 1 when one is not.", valueName: "folder"),
     completion: .directory)
   var vectors: String?
 
   @Option(
     help: ArgumentHelp(
-      "Run the vectors against another program: a line for the shell, with {} for the file.",
+      "Run the vectors against another program: a shell command, with {} for the file.",
       discussion: """
         Also {instance}, {offer}, {trust} and others of Formats/vectors.md. A status other than 0 is \
         a refusal.
@@ -26,7 +26,7 @@ struct VectorOptions: ParsableArguments {
       valueName: "subject"))
   var subject: [Vector.Subject] = []
 
-  @Flag(help: "Run the calls of tools, too, that vectors hold: they are lines for the shell.")
+  @Flag(help: "Run also the tool calls in vectors: they are shell commands.")
   var commands = false
 
   func validate() throws {

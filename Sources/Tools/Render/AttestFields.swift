@@ -7,11 +7,11 @@ struct ReportField {
   var name: String
   /// Bytes from the start of the report.
   var offset: Int
-  /// What it says; more than one line where there is more to say.
+  /// The value as text, on one line or more.
   var lines: [String]
   var json: JSON
 
-  /// Every field but the reserved ones, in the order of the report.
+  /// All fields except the reserved ones, in the order of the report.
   static func all(of report: AttestationReport) -> [ReportField] {
     AttestationReport.Layout.fields.compactMap { field in
       guard !field.name.hasPrefix("reserved"), let value = value(of: field.name, in: report) else {
@@ -85,7 +85,7 @@ struct ReportField {
 
   private static func text(_ value: String) -> Value { ([value], .string(value)) }
 
-  /// Thirty-two bytes a line.
+  /// The bytes in hex, 32 bytes on each line.
   private static func bytes(_ value: [UInt8]) -> Value {
     let lines = stride(from: 0, to: value.count, by: 32).map { start in
       Hex.encode(value[start..<min(start + 32, value.count)])

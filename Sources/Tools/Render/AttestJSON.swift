@@ -5,9 +5,10 @@ internal import JSON
 internal import SEVSNP
 internal import SVSM
 
-/// A report, and what a verifier made of it, as JSON.
+/// A report and its verification as JSON.
 ///
-/// Bit fields and bytes are hex text, small numbers integers; keys come in one order.
+/// Bit fields and bytes are hex text, small numbers are integers, and the order of the keys is
+/// fixed.
 enum AttestationJSON {
   static let reportSchema = "svsm-migration/report/1"
   static let verdictSchema = "svsm-migration/attestation/1"
@@ -39,7 +40,7 @@ enum AttestationJSON {
     return .object(members)
   }
 
-  /// The form the report came in, and what came with it.
+  /// The format of the file that holds the report, and the other contents of that file.
   private static func source(
     of file: ReportFile, _ supplied: SuppliedCertificates
   ) -> [JSON.Member] {
@@ -66,7 +67,7 @@ enum AttestationJSON {
 
   /// - Parameters:
   ///   - supplied: the certificates that the report was verified with.
-  ///   - refusal: how a refusal is written.
+  ///   - refusal: converts a refusal to JSON.
   static func verdict(
     of result: AttestationResult, _ file: ReportFile, _ supplied: SuppliedCertificates,
     refusal: (MigrationError) -> JSON
@@ -103,7 +104,7 @@ enum AttestationJSON {
     case .notReached:
       members += [
         .init("outcome", "not-checked"),
-        .init("reason", "an earlier failure left nothing to check"),
+        .init("reason", "skipped after an earlier failure"),
       ]
     }
     return .object(members)

@@ -5,7 +5,7 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// A report and what a verifier made of it, as text.
+/// A report and its verification as text.
 enum AttestationText {
   /// All fields of a report.
   static func show(_ file: ReportFile, _ report: AttestationReport) throws(MigrationError)
@@ -18,7 +18,7 @@ enum AttestationText {
       out.field(
         "public key", "P-384, SHA-256 \(Hex.encode(try SHA256.hash(offer.publicKey)))", indent: 2)
       if offer.flags.contains(.seeded) {
-        out.field("keys", "made from a seed: secret to nobody", indent: 2)
+        out.field("keys", "made from a seed: not secret", indent: 2)
       }
       let isBound = try offer.expectedReportData() == report.reportData
       out.field(
@@ -41,7 +41,7 @@ enum AttestationText {
     return out.text
   }
 
-  /// What is to be known of a report before a field of it is believed.
+  /// Remarks that the reader needs before relying on any field of the report.
   private static func remarks(on report: AttestationReport) -> [String] {
     var remarks: [String] = []
     do throws(MigrationError) {
@@ -49,11 +49,11 @@ enum AttestationText {
       do throws(MigrationError) {
         try report.checkForm()
       } catch {
-        // Firmware writes reports that it does not sign, where it is told to.
+        // Firmware writes unsigned reports when it is configured to.
         let isUnsigned = error.code == .reportSigningKey && report.keyInfo.isUnsigned
         remarks.append(
           isUnsigned
-            ? "warning: \(error.what.spelled). Nobody vouches for what it says"
+            ? "warning: \(error.what.spelled). Its content is not authenticated"
             : "No firmware writes such a report: \(error.spelled)")
       }
     } catch {
@@ -69,7 +69,8 @@ enum AttestationText {
     return remarks
   }
 
-  /// What the report came in, unless it came alone; and what was passed over.
+  /// The format of the file that holds the report, unless it is a bare report, and the parts of the
+  /// file that were not used.
   private static func source(
     of file: ReportFile, _ supplied: SuppliedCertificates, into out: inout RenderedText
   ) {
@@ -139,13 +140,13 @@ enum AttestationText {
       case .failed(let error): out.line("  FAILED       \(name)\(error.spelled)", as: style.bad)
       case .notAsked(let why): out.line("  not checked  \(name)\(why)", as: style.dim)
       case .notReached:
-        out.line("  not checked  \(name)an earlier failure left nothing to check", as: style.dim)
+        out.line("  not checked  \(name)skipped after an earlier failure", as: style.dim)
       }
     }
     out.line()
     if result.checks.contains(where: { $0.outcome == .passed && !result.isVouched($0) }) {
       out.line(
-        "not vouched: it says so, and no good signature under a trusted root does.",
+        "not vouched: claimed by the report, not covered by a valid signature under a trusted root.",
         as: style.doubtful)
     }
     for warning in Self.warnings(of: result) {
@@ -160,7 +161,8 @@ enum AttestationText {
     return out.text
   }
 
-  /// Where the certificate is that belongs to the report, when none or another was supplied.
+  /// Where to get the certificate that belongs to the report, when none or another one was
+  /// supplied.
   private static func wanted(by result: AttestationResult) -> [String] {
     let about: [AttestationCheck.Name] = [.certificate, .chip, .tcb]
     guard result.checks.contains(where: { $0.isFailure && about.contains($0.name) }) else {
@@ -177,11 +179,11 @@ enum AttestationText {
     let root = result.anchor?.description ?? "?"
     return result.isGenuine
       ? "GENUINE: signed on a real processor, under the root of \(root)"
-      : "ACCEPTED UNDER \(root), which is NOT AMD'S: "
-        + "this shows the mechanics and proves nothing about any hardware"
+      : "ACCEPTED UNDER \(root), which is NOT AMD'S root: "
+        + "it proves nothing about hardware"
   }
 
-  /// What is genuine and still matters to whoever relies on the guest.
+  /// Facts about a genuine report that matter to a relying party.
   static func warnings(of result: AttestationResult) -> [String] {
     guard result.isAccepted, let report = result.report else { return [] }
     var warnings: [String] = []

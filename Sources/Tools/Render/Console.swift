@@ -3,11 +3,12 @@ internal import FileIO
 package import JSON
 internal import Wire
 
-/// What a tool says and shows: results on standard output, everything else on standard error.
+/// The output of a tool: results on standard output, everything else on standard error.
 ///
-/// What it says may quote its input, and a terminal obeys control characters: they are made visible.
+/// Messages may quote the input, and a terminal obeys control characters, so control characters are
+/// escaped.
 package final class Console {
-  /// The tool's name, at the head of each message: "svsm-mig-load".
+  /// The tool's name, which begins each message: "svsm-mig-load".
   package let tool: String
   package let isQuiet: Bool
   package let isVerbose: Bool
@@ -27,7 +28,7 @@ package final class Console {
   /// Colours for text on standard output.
   package var style: Style { Style(for: .output) }
 
-  /// Writes a result as it is to standard output.
+  /// Writes a result, unchanged, to standard output.
   /// - Throws: `IO-WRITE`.
   package func write(_ text: String) throws(MigrationError) {
     endProgress()
@@ -43,39 +44,41 @@ package final class Console {
 
   // MARK: Messages
 
-  /// Says a line on standard error, unless quiet.
+  /// Prints a line on standard error, unless `--quiet` is given.
   package func note(_ line: String) {
     if !isQuiet { say(RenderedText.printable(line)) }
   }
 
-  /// Says a line on standard error when the user wants to know more.
+  /// Prints a line on standard error if `--verbose` is given.
   package func detail(_ line: String) {
     if isVerbose { say(RenderedText.printable(line)) }
   }
 
-  /// Says what killed runs left beside outputs: it may hold keys or a guest's memory.
+  /// Prints which temporary files of killed runs lie beside the outputs: they may hold keys or a
+  /// guest's memory.
   package func noteLeftovers(of outputs: [String]) {
     for output in outputs where output != "-" {
       for name in leftovers(of: output) {
-        note("\(name) is left of a run that was killed; remove it unless a load is to name it")
+        note("\(name) is left over from a killed run; remove it unless a load has to complete it")
       }
     }
   }
 
-  /// Says what of a file is not the stream: zero bytes after it, and what its length left out.
+  /// Prints which bytes of a file are not part of the stream: zero bytes after it, and bytes after
+  /// its given length.
   func note(padding: UInt64, rest: UInt64?) {
     if padding > 0 { note("\(Spelled.count(padding, "zero byte")) after the stream left out") }
     if let rest, rest > 0 { note("\(Spelled.count(rest, "byte")) after --length not looked at") }
   }
 
-  /// Says, when it is called, that the lock of the file at `path` has to be waited for.
+  /// Returns a function that prints that the tool waits for the lock of the file at `path`.
   func waiting(for path: String) -> () -> Void {
     { self.note("waiting for the lock of \(path)") }
   }
 
-  /// The one line that every tool with model keys in hand says.
+  /// Prints the warning that model keys are in use, which every tool that uses them gives.
   package func noteModel() {
-    note("model keys: shows the mechanics, protects nothing")
+    note("model keys: for testing only, they protect nothing")
   }
 
   private func say(_ line: String) {
@@ -83,10 +86,10 @@ package final class Console {
     StandardStream.error.say("\(tool): \(line)\n")
   }
 
-  /// Starts a progress line. There is one at a time, and only on a terminal.
+  /// Starts a progress line. Only one exists at a time, and only on a terminal.
   /// - Parameters:
-  ///   - total: how much there is in all, when that is known.
-  ///   - unit: what it is counted in.
+  ///   - total: the amount in all, when it is known.
+  ///   - unit: the unit in which progress is counted.
   package func startProgress(
     _ verb: String, total: UInt64?, unit: Progress.Unit = .bytes
   ) -> Progress {
@@ -97,7 +100,7 @@ package final class Console {
     return progress
   }
 
-  /// Takes the progress line away.
+  /// Removes the progress line.
   package func endProgress() {
     progress?.end()
     progress = nil
@@ -105,20 +108,20 @@ package final class Console {
 
   // MARK: The end
 
-  /// Says why the tool stops: one line on standard error, and under `--json` the same as fields on
-  /// standard output when no result stands there yet.
+  /// Prints why the tool stops: one line on standard error and, with `--json`, the same facts as
+  /// JSON on standard output unless a result was written there before.
   /// - Returns: the exit status.
   package func report(_ error: MigrationError) -> Int32 {
     let status = error.code.exitStatus
     let style = Style(for: .error)
     let verdict = Console.verdict(of: error)
-    // It quotes names of files and certificates: it stays one line, whatever they hold.
+    // The line quotes names of files and certificates. Escaping keeps it on one line.
     say("\(style.bad(verdict)) \(RenderedText.printable(error.spelled))")
     if wantsJSON, !hasWritten { try? write(refusal(error)) }
     return status
   }
 
-  /// "refused" when it is the input's fault, else "failed".
+  /// "refused" when the input is at fault, else "failed".
   static func verdict(of error: MigrationError) -> String {
     error.code.isRefusal ? "refused" : "failed"
   }
@@ -135,8 +138,8 @@ package final class Console {
 }
 
 extension MigrationError {
-  /// The fields of the error, those that are there: `code`, `what`, `section`, `offset`,
-  /// `expected`, `got`. The offset is a number of bytes in decimal digits, as a string.
+  /// The fields of the error that are set: `code`, `what`, `section`, `offset`, `expected`, `got`.
+  /// The offset is a number of bytes in decimal digits, as a string.
   package var jsonMembers: [JSON.Member] {
     var members: [JSON.Member] = [
       .init("code", .string(code.rawValue)), .init("what", .string(what.spelled)),

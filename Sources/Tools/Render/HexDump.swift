@@ -1,9 +1,9 @@
 internal import Wire
 
-/// Bytes as `hexdump -C` shows them, equal lines left out.
+/// Bytes in the format of `hexdump -C`, with repeated lines left out.
 package enum HexDump {
   /// - Parameters:
-  ///   - bytes: what is shown.
+  ///   - bytes: the bytes to show.
   ///   - base: address of the first byte.
   package static func lines(_ bytes: [UInt8], at base: UInt64) -> [String] {
     var lines: [String] = []

@@ -2,9 +2,9 @@ internal import JSON
 internal import QEMUStream
 internal import Wire
 
-/// What a stream of a fork of QEMU has of a confidential guest, as text and as JSON.
+/// The facts about a confidential guest in a stream of a fork of QEMU, as text and as JSON.
 extension ConfidentialFacts {
-  /// Rows shown of each table.
+  /// Most rows shown of each table.
   private static let rows = 16
 
   func show(_ out: inout RenderedText, _ style: Style) {
@@ -64,7 +64,7 @@ extension ConfidentialFacts {
     if cpuStates.count > Self.rows { out.line("  … \(cpuStates.count - Self.rows) more") }
   }
 
-  /// Nil of a stream without a confidential guest.
+  /// Nil for a stream without a confidential guest.
   var json: JSON? {
     guard let dialect else { return nil }
     return [
@@ -109,7 +109,7 @@ extension ConfidentialFacts.Session {
 extension ConfidentialFacts.Pages {
   fileprivate var text: String {
     var text = "\(Spelled.count(distinct, "page")), \(Spelled.count(records, "record"))"
-    if again > 0 { text += ", \(again) of pages that had come before" }
+    if again > 0 { text += ", \(again) of pages sent before" }
     if batches > 0 { text += batches == 1 ? ", in 1 batch" : ", in \(batches) batches" }
     if shared > 0 { text += ", \(shared) in clear" }
     if cancelled > 0 { text += ", \(cancelled) withdrawn" }

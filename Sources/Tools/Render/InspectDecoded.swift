@@ -5,16 +5,16 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// What the destination's keys opened, field by field.
+/// The final state decrypted with the destination's keys, field by field.
 enum DecodedState {
-  /// One fact of a secrets page that may travel. Its keys and counters are never shown.
+  /// One fact of a secrets page that may be shown. The page's keys and counters are never shown.
   struct Fact {
     var name: String
     var text: String
     var json: JSON
   }
 
-  /// - Parameter page: the rebuilt page.
+  /// - Parameter page: the restored secrets page.
   static func facts(_ page: [UInt8]) throws(MigrationError) -> [Fact] {
     let facts = try SecretsPage(page).facts
     func address(_ name: String, _ value: UInt64) -> Fact {
@@ -35,7 +35,7 @@ enum DecodedState {
     ]
   }
 
-  /// Shows every register of a vCPU that is more than zero, numbers first.
+  /// Shows every register of a vCPU that is not zero, numeric registers first.
   static func registers(of vcpu: VCPUState, _ out: inout RenderedText) throws(MigrationError) {
     let page = try VMSA(vcpu.vmsa)
     out.field(
@@ -71,7 +71,7 @@ enum DecodedState {
     }
   }
 
-  /// Every field of a vCPU's page but the reserved ones: numbers and bytes as hex text, segments
+  /// Every field of a VMSA page except the reserved ones: numbers and bytes as hex text, segments
   /// as objects.
   static func json(of vcpu: VCPUState) throws(MigrationError) -> JSON {
     let page = try VMSA(vcpu.vmsa)

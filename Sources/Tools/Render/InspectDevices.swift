@@ -11,7 +11,7 @@ extension DecodedDevice {
   func json() throws(MigrationError) -> JSON {
     var members: [JSON.Member] = [
       .init("name", .string(name)), .init("instanceID", JSON(instance)),
-      // What `instanceID` was called first.
+      // `instance` is the first name of `instanceID` and is kept for existing readers.
       .init("instance", JSON(instance)), .init("offset", JSON(offset)),
       .init("size", JSON(body.count)), .init("sha256", .hex(bytes: try SHA256.hash(body))),
     ]
@@ -32,10 +32,10 @@ extension DecodedDevice {
 
   // MARK: Text
 
-  /// Text of a value that is longer is cut: what a person wants of a kilobyte of hex is its start.
+  /// Longer values are cut in text: a person needs only the start of a long hex value.
   private static let textLimit = 96
 
-  /// Shows the values, one field a line, nested ones further in.
+  /// Shows the values, one field on each line, nested fields indented.
   func show(_ out: inout RenderedText) throws(MigrationError) {
     switch state {
     case .success(let state):

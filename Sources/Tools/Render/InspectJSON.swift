@@ -13,16 +13,16 @@ internal import Wire
 /// An inspection as JSON, schema `svsm-migration/inspect/1`.
 ///
 /// Guest-physical addresses, offsets in RAM blocks, lengths of blocks and bit fields are hex text;
-/// counts, sizes and stream offsets are integers. Keys come in one order; the same stream gives the
-/// same bytes.
+/// counts, sizes and stream offsets are integers. The order of the keys is fixed, and the same
+/// stream gives the same bytes.
 struct InspectionJSON {
   static let schema = "svsm-migration/inspect/1"
 
   private let found: InspectedStream
 
   /// - Parameters:
-  ///   - refusal: how a refusal is written.
-  ///   - write: takes the text, piece by piece.
+  ///   - refusal: converts a refusal to JSON.
+  ///   - write: receives the text, piece by piece.
   static func render(
     _ found: InspectedStream, _ parts: InspectionParts, refusal: (MigrationError) -> JSON,
     write: @escaping JSONStream.Write
@@ -82,7 +82,7 @@ struct InspectionJSON {
     return members
   }
 
-  /// What a plain QEMU stream lies in, and how it is built.
+  /// The containers around a plain QEMU stream, and the form of the stream.
   private var container: [JSON.Member] {
     var members: [JSON.Member] = [
       .init("streamOffset", JSON(found.streamStart)),

@@ -3,7 +3,7 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-// Names that text and JSON both show. They are stable.
+// Stable names that text and JSON both use.
 
 extension ProtocolSuite {
   /// The registered names of the algorithms (RFC 9180, section 7).

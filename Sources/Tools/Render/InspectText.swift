@@ -9,7 +9,7 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// Which parts of an inspection are shown beside the overview.
+/// The parts of an inspection to show in addition to the overview.
 struct InspectionParts {
   var sections = false
   var pages = false
@@ -18,14 +18,14 @@ struct InspectionParts {
 
 /// An inspection as text.
 struct InspectionText {
-  /// Runs an overview shows of each list.
+  /// Most runs of each list that an overview shows.
   private static let overviewRuns = 16
 
   let found: InspectedStream
   let style: Style
   var out = RenderedText()
 
-  /// - Parameter write: takes the text, piece by piece.
+  /// - Parameter write: receives the text, piece by piece.
   static func render(
     _ found: InspectedStream, _ parts: InspectionParts, style: Style,
     write: (String) throws(MigrationError) -> Void
@@ -39,7 +39,7 @@ struct InspectionText {
     if parts.devices { try renderer.devices(write) }
     if found.refusal != nil {
       renderer.out.line()
-      renderer.out.line("The stream is refused here; nothing behind this place was read.")
+      renderer.out.line("Reading stopped here; the rest of the file was not read.")
     }
     try write(renderer.out.takeText())
   }
@@ -72,7 +72,7 @@ struct InspectionText {
       out.field("Padding", Spelled.count(found.padding, "zero byte") + " after it")
     }
     if let rest = found.rest, rest > 0 {
-      out.field("Rest", Spelled.count(rest, "byte") + " after --length, not looked at")
+      out.field("Rest", Spelled.count(rest, "byte") + " after --length, not read")
     }
     if let image = found.image {
       out.field(
@@ -103,10 +103,11 @@ struct InspectionText {
     out.field("protocol", "version \(data.suite.version), \(data.suite.names)", indent: 2)
     let proof =
       data.flags.contains(.mutual)
-      ? "mutual: the source shows an attestation report" : "one-way: the source proves nothing"
+      ? "mutual: the source shows an attestation report"
+      : "one-way: the source has no attestation report"
     out.field("direction", proof, indent: 2)
     if data.flags.contains(.seeded) {
-      out.field("keys", "made from a seed: secret to nobody", indent: 2)
+      out.field("keys", "made from a seed: not secret", indent: 2)
     }
     out.field("answers offer", "SHA-384 \(Spelled.short(data.offerDigest))", indent: 2)
     out.field(
@@ -124,7 +125,7 @@ struct InspectionText {
     out.field("", "policy \(report.policy.text)", indent: 2)
     let tcb = product.map { "\(report.reportedTCB.components(for: $0))" } ?? report.reportedTCB.hex
     out.field("", "TCB \(tcb)", indent: 2)
-    out.field("", "not judged here: svsm-mig-verify checks it", indent: 2)
+    out.field("", "not checked here: svsm-mig-verify checks it", indent: 2)
   }
 
   private mutating func blocks() {
@@ -139,8 +140,8 @@ struct InspectionText {
   private func content(of memory: BlockMemory) -> String {
     if let hash = memory.hash { return "SHA-256 \(Hex.encode(hash))" }
     return memory.missingPages > 0
-      ? "\(Spelled.count(memory.missingPages, "page")) never came"
-      : "not hashed: \(Spelled.bytes(memory.unhashedZeros)) are zeros that nothing stores"
+      ? "\(Spelled.count(memory.missingPages, "page")) missing"
+      : "not hashed: \(Spelled.bytes(memory.unhashedZeros)) are zeros that are not stored"
   }
 
   private mutating func map() {
@@ -253,8 +254,8 @@ struct InspectionText {
       title("Not read")
       out.field(
         "from",
-        "section \(header.name) at byte \(Hex.number(header.offset)): without footers and "
-          + "description nothing tells where it ends", indent: 2)
+        "section \(header.name) at byte \(Hex.number(header.offset)): its end is unknown, as the "
+          + "stream has no footers and no description", indent: 2)
     }
     if !found.commands.isEmpty {
       title("Commands")
@@ -277,7 +278,7 @@ struct InspectionText {
     found.blocks.indices.contains(index) ? found.blocks[index].name : "block \(index)"
   }
 
-  /// The first rows of a list, and a row that counts the others.
+  /// The first rows of a list, and one row with the number of the others.
   private func limited<Element>(
     _ elements: [Element], omitted: UInt64, _ row: (Element) -> [String]
   ) -> [[String]] {

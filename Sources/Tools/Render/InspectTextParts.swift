@@ -9,7 +9,7 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// The parts of an inspection that are shown on request, beside the overview.
+/// The parts of an inspection that are shown on request, after the overview.
 extension InspectionText {
   // MARK: Sections and pages
 
@@ -68,7 +68,7 @@ extension InspectionText {
     out.field(
       "backed by", "\(blockName(place.block)) from \(Hex.number(place.offset))", indent: 2)
     if page.privateRecords.isEmpty, page.sharedRecords.isEmpty {
-      out.line("  no record for it came: the guest never accepted it, or it is the secrets page")
+      out.line("  no record of it in the stream: not accepted by the guest, or the secrets page")
     }
     for record in page.privateRecords {
       let metadata = record.metadata

@@ -1,15 +1,15 @@
 internal import FileIO
 
-/// A line on the terminal that says how far a tool is: amount, rate and time left.
+/// A line on the terminal that shows the progress of a tool: amount, rate and time left.
 ///
-/// It is overwritten in place about five times a second. In a pipe or under `--quiet` nothing is
-/// ever written.
+/// The line is overwritten in place about five times a second. Nothing is written to a pipe, or
+/// with `--quiet`.
 package final class Progress {
-  /// What is counted.
+  /// The unit in which progress is counted.
   package enum Unit: Sendable {
     /// Bytes, spelled as sizes.
     case bytes
-    /// Things of this name, in the plural.
+    /// Things of this name, a plural noun.
     case each(String)
 
     /// An amount in words: "412.0 MiB", "183 attacks".
@@ -36,11 +36,11 @@ package final class Progress {
     self.total = total
     self.unit = unit
     self.isShown = isShown
-    // A tool that is done at once shows no line at all.
+    // A tool that ends before the first interval shows no line.
     next = start + Progress.interval
   }
 
-  /// Says that `done` of the unit are done.
+  /// Shows that the amount `done` is done.
   package func update(_ done: UInt64) {
     guard isShown else { return }
     let now = ContinuousClock.now
@@ -82,7 +82,7 @@ package final class Progress {
   }
 }
 
-/// Seconds for people: "5 s", "2 min 05 s", "3 h 20 min".
+/// A duration for people: "5 s", "2 min 05 s", "3 h 20 min".
 func durationText(_ seconds: Double) -> String {
   let whole = UInt64(min(max(seconds, 0), 1e9).rounded(.up))
   func two(_ value: UInt64) -> String { value < 10 ? "0\(value)" : "\(value)" }

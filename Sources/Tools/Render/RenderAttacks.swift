@@ -5,7 +5,7 @@ internal import Trials
 internal import Wire
 
 extension Attack {
-  /// The catalogue for people.
+  /// The catalogue of attacks as text.
   static func listText(_ style: Style) -> String {
     var rows: [[String]] = []
     for attack in all {
@@ -20,7 +20,7 @@ extension Attack {
     return text.text
   }
 
-  /// The catalogue, schema `svsm-migration/attacks/1` (`Formats/json.md`).
+  /// The catalogue of attacks as JSON, schema `svsm-migration/attacks/1` (`Formats/json.md`).
   static var listJSON: JSON {
     let attacks = all.map { attack -> JSON in
       [
@@ -34,7 +34,7 @@ extension Attack {
   }
 }
 
-/// The outcomes of a matrix, put together for people and for scripts.
+/// The outcomes of an attack matrix, as text and as JSON.
 struct AttackTable {
   private let outcomes: [AttackMatrix.Outcome]
 
@@ -45,7 +45,7 @@ struct AttackTable {
   private var exceptions: [AttackMatrix.Outcome] { made.filter(\.isException) }
   private var unexpected: [AttackMatrix.Outcome] { outcomes.filter { !$0.isAsExpected } }
 
-  /// Whether nothing was accepted and every code is the expected one.
+  /// Whether no attack was accepted and every code is the expected one.
   var isGood: Bool { accepted.isEmpty && unexpected.isEmpty && !made.isEmpty }
 
   private static func mode(_ outcome: AttackMatrix.Outcome) -> String {
@@ -114,7 +114,7 @@ struct AttackTable {
     return words.joined(separator: ", ") + left
   }
 
-  /// Schema `svsm-migration/attack-matrix/1` (`Formats/json.md`).
+  /// The outcomes as JSON, schema `svsm-migration/attack-matrix/1` (`Formats/json.md`).
   var json: JSON {
     let rows = outcomes.map { outcome -> JSON in
       var members: [JSON.Member] = [

@@ -1,15 +1,15 @@
 internal import Errors
 internal import JSON
 
-// A finding of a ledger, and the rule it breaks.
+// Text and JSON for a finding and the rule it breaks.
 extension MigrationError {
-  /// Lines of text.
+  /// The finding as lines of text.
   func lines(breaking clause: Clause) -> String {
     RenderedText.wrapped(RenderedText.printable(spelled), indent: 4, hanging: 6)
       + "      \(clause)\n"
   }
 
-  /// The keys of an error, and `clause`.
+  /// The members of the error's JSON, and `clause`.
   func json(breaking clause: Clause) -> JSON {
     var place: [JSON.Member] = [
       .init("document", .string("Formats/\(clause.document)")),
@@ -21,10 +21,10 @@ extension MigrationError {
 }
 
 extension RenderedText {
-  /// Columns that a line has at most, unless one word is longer.
+  /// Most columns of a line, unless a single word is longer.
   private static let columns = 98
 
-  /// Text in lines that fit, all but the first further in.
+  /// Text wrapped into lines, all but the first with a hanging indent.
   static func wrapped(_ text: String, indent: Int, hanging: Int? = nil) -> String {
     let start = String(repeating: " ", count: indent)
     let next = String(repeating: " ", count: hanging ?? indent)

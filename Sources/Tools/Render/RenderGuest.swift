@@ -21,7 +21,7 @@ extension GuestDescription {
     }
   }
 
-  /// The guest for people.
+  /// The guest as text.
   var text: String {
     var lines = ["machine   \(machine)"]
     for (index, block) in ramBlocks.enumerated() {
@@ -99,7 +99,8 @@ extension GuestDescription {
 }
 
 extension Console {
-  /// Says which memory of a guest that has private memory is shared, by block.
+  /// Prints which memory of a guest is shared, for each block. Prints nothing for a guest without
+  /// private memory.
   func noteShared(_ guest: GuestDescription) {
     guard !isQuiet, guest.pageStates.runs.contains(where: { $0.state.isPrivate }) else { return }
     let shared = guest.sharedMemory
@@ -110,8 +111,9 @@ extension Console {
 }
 
 extension GuestDescription {
-  /// Bytes of each RAM block that are not private, where there are any: those of shared pages, and those
-  /// that no guest address reaches. What travels sealed is none of it.
+  /// Bytes of each RAM block that are not private, for blocks that have any: those of shared pages,
+  /// and those that no guest-physical address maps. Memory that a stream carries sealed is not
+  /// counted.
   var sharedMemory: [(block: RAMBlock, size: UInt64)] {
     var isHidden = [UInt64](repeating: 0, count: ramBlocks.count)
     for block in map.sealedBlocks(of: ramBlocks) { isHidden[block] = ramBlocks[block].size }

@@ -15,17 +15,17 @@ extension TargetReport {
     return counts
   }
 
-  /// The sum, which never says more than the dump does.
+  /// The conclusion, which claims no more than the dump shows.
   var verdict: String {
     let counts = counts
     var sum = "\(counts.fitting) of \(rows.count) fit"
     if counts.refused > 0 { sum += ", \(counts.refused) refused" }
     if counts.notCheckable > 0 { sum += ", \(counts.notCheckable) not checkable" }
-    guard let refusal else { return "loads as far as the dump says: \(sum)" }
+    guard let refusal else { return "loads as far as the dump shows: \(sum)" }
     return "refused [\(refusal.code.rawValue)]: \(sum)"
   }
 
-  /// One line for each row, what is found below, then the verdict.
+  /// One line for each row, its findings below it, then the verdict.
   func text(_ style: Style) -> String {
     var text = ""
     for row in rows {
@@ -52,7 +52,9 @@ extension TargetReport {
 
   /// The report as JSON, schema `svsm-migration/target/1` (`Formats/json.md`).
   /// - Parameters:
-  ///   - stream, source: the path of what was held against the dump, whichever it was.
+  ///   - stream: path of the stream that was compared with the dump; nil for a source's dump.
+  ///   - source: path of the source's dump that was compared; nil for a stream.
+  ///   - target: path of the destination's dump.
   func json(of stream: String?, or source: String?, against target: String) -> JSON {
     let counts = counts
     var members: [JSON.Member] = [.init("schema", "svsm-migration/target/1")]
@@ -83,7 +85,7 @@ extension TargetReport.Row {
     }
   }
 
-  /// The types whose names say more than the section's.
+  /// The types whose names add to the section's name.
   fileprivate var fittingTypes: String {
     guard subject == .section, !types.isEmpty else { return "" }
     let shown = types.prefix(3).joined(separator: ", ")

@@ -1,38 +1,38 @@
-/// Text for people, line by line.
+/// Text for people, built line by line.
 ///
-/// Everything a tool prints of its input goes through here: names in certificates and descriptions
-/// are a stranger's, and a terminal obeys control characters.
+/// Everything a tool prints from its input passes through this type: names in certificates and
+/// descriptions come from untrusted sources, and a terminal obeys control characters.
 package struct RenderedText {
   private(set) var text = ""
-  /// Bytes of `text`.
+  /// Size of the text in bytes of UTF-8.
   var size: Int { text.utf8.count }
 
-  /// The text so far, which is forgotten here.
+  /// Returns the text so far and clears it.
   mutating func takeText() -> String {
     defer { text = "" }
     return text
   }
 
-  /// Appends one line, control characters made visible.
+  /// Appends one line, with control characters escaped.
   mutating func line(_ content: String = "") {
     let shown = RenderedText.printable(content)
     text += shown.prefix(shown.count - shown.reversed().prefix { $0 == " " }.count)
     text += "\n"
   }
 
-  /// Appends one line in a style of our own.
+  /// Appends one line in a style, which adds control characters of the tool's own.
   mutating func line(_ content: String, as style: (String) -> String) {
     text += style(RenderedText.printable(content))
     text += "\n"
   }
 
-  /// Appends a line with a label in a column of its own.
+  /// Appends a line with a label in a column of fixed width.
   mutating func field(_ label: String, _ content: String, width: Int = 18, indent: Int = 0) {
     let label = String(repeating: " ", count: indent) + label
     line(label.padded(to: width) + (label.count < width ? "" : " ") + content)
   }
 
-  /// Appends rows under a title, each column as wide as its widest cell.
+  /// Appends rows of cells, each column as wide as its widest cell.
   mutating func table(_ rows: [[String]], indent: Int = 2) {
     var widths: [Int] = []
     for row in rows {
@@ -50,8 +50,8 @@ package struct RenderedText {
     }
   }
 
-  /// `text` with everything that is not plainly printable as `\u{…}`: control characters, and
-  /// those that change the direction of what stands around them.
+  /// `text` with each character that is not safely printable as `\u{…}`: control characters, and
+  /// characters that change the direction of the text around them.
   package static func printable(_ text: String) -> String {
     func isPlain(_ scalar: Unicode.Scalar) -> Bool {
       switch scalar.properties.generalCategory {
@@ -75,7 +75,7 @@ package struct RenderedText {
 }
 
 extension String {
-  /// The text with spaces behind it, `width` characters at least.
+  /// The text followed by spaces, at least `width` characters long.
   func padded(to width: Int) -> String {
     self + String(repeating: " ", count: Swift.max(0, width - count))
   }

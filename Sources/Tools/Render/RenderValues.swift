@@ -3,9 +3,9 @@ internal import QEMUStream
 internal import SEVSNP
 internal import Wire
 
-/// How values are spelled in text and JSON.
+/// The spelling of values in text and JSON.
 package enum Spelled {
-  /// A number of bytes with the exact number where the short form says less.
+  /// A number of bytes in short form, followed by the exact number when the short form is rounded.
   package static func bytes(_ count: UInt64) -> String {
     let (text, isExact) = shortened(count)
     return isExact ? text : "\(text) (\(count) bytes)"
@@ -33,13 +33,13 @@ package enum Spelled {
     number == 1 ? "1 \(noun)" : "\(number) \(noun)s"
   }
 
-  /// The first bytes of a digest or identifier.
+  /// The first bytes of a digest or identifier, in hex.
   static func short(_ bytes: some Collection<UInt8>, _ count: Int = 8) -> String {
     Hex.encode(bytes.prefix(count)) + (bytes.count > count ? "…" : "")
   }
 
-  /// An address range, last address included.
-  /// - Parameter size: bytes of a page.
+  /// A range of addresses, with its last address included.
+  /// - Parameter size: size of a page in bytes.
   static func range(_ start: UInt64, pages: UInt64, of size: UInt64 = Page.size64) -> String {
     let last = start &+ pages &* size &- 1
     return "\(Hex.number(start, digits: 16))-\(Hex.number(last, digits: 16))"
@@ -56,7 +56,7 @@ package enum Spelled {
     }.joined(separator: "/")
   }
 
-  /// A name from a stream or guest, as QEMU's names are shown.
+  /// A name from a stream or guest, escaped like QEMU's names.
   static func name(_ text: String) -> String { SectionName(text)?.description ?? "" }
 
   static func list(_ names: [String]) -> String {
@@ -65,7 +65,8 @@ package enum Spelled {
 }
 
 extension JSON {
-  /// A 64-bit address or bit field: hex text, since readers in other languages lose bits.
+  /// A 64-bit address or bit field as hex text, since readers in other languages lose bits of large
+  /// numbers.
   static func hex(_ value: some BinaryInteger) -> JSON { .string(Hex.number(value)) }
 
   /// Bytes as hex digits.

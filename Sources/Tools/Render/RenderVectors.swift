@@ -3,7 +3,7 @@ internal import Errors
 internal import JSON
 internal import Trials
 
-/// How vectors came out, for people and for scripts.
+/// The outcomes of a run of vectors, as text and as JSON.
 struct VectorTable {
   private let trials: [VectorTrial]
 
@@ -11,7 +11,7 @@ struct VectorTable {
 
   private func count(_ status: String) -> Int { trials.count { Self.status(of: $0) == status } }
 
-  /// Whether something was run, and all of it came out as it must.
+  /// Whether at least one vector was run, and every outcome is the expected one.
   var isGood: Bool { count("agrees") > 0 && count("differs") == 0 }
 
   private static func status(of trial: VectorTrial) -> String {
@@ -47,7 +47,7 @@ struct VectorTable {
     return text.text
   }
 
-  /// Schema `svsm-migration/vectors/1` (`Formats/json.md`).
+  /// The outcomes as JSON, schema `svsm-migration/vectors/1` (`Formats/json.md`).
   var json: JSON {
     let vectors = trials.map { trial -> JSON in
       var members: [JSON.Member] = [

@@ -4,7 +4,7 @@ internal import Migration
 internal import QEMUStream
 
 extension VerificationReport {
-  /// How many properties have come out how.
+  /// Number of properties with each outcome.
   private var counts: (proven: Int, refuted: Int, notCheckable: Int) {
     var counts = (proven: 0, refuted: 0, notCheckable: 0)
     for entry in outcomes {
@@ -17,20 +17,20 @@ extension VerificationReport {
     return counts
   }
 
-  /// The sum, which never hides what was not checked.
+  /// The conclusion, which always includes the properties that were not checked.
   var verdict: String {
     let counts = counts
     var sum = "\(counts.proven) of \(outcomes.count) properties proven"
     if counts.refuted > 0 { sum += ", \(counts.refuted) refuted" }
     if counts.notCheckable > 0 { sum += ", \(counts.notCheckable) not checkable here" }
     if let refusal {
-      // What a load refuses because it cannot know it refutes nothing.
+      // A load also refuses when it lacks information, and such a refusal refutes no property.
       return "\(counts.refuted > 0 ? "refuted" : "refused") [\(refusal.code.rawValue)]: \(sum)"
     }
     return "nothing refuted: \(sum)"
   }
 
-  /// One line for each property, what refutes it below, then the verdict.
+  /// One line for each property, the findings that refute it below, then the verdict.
   func text(_ style: Style) -> String {
     let width = outcomes.map { $0.property.rawValue.count }.max() ?? 0
     var text = ""
@@ -54,7 +54,7 @@ extension VerificationReport {
     let unchecked: String? =
       switch revocation {
       case .noList: "no --crl is given"
-      case .noChain: "a chain of certificates was held against no list of its root"
+      case .noChain: "no revocation list of a chain's root is given: add it with --crl"
       case .checked, nil: nil
       }
     if let unchecked {

@@ -2,13 +2,13 @@ internal import Cryptography
 internal import JSON
 internal import QEMUStream
 
-/// The internal snapshots of a qcow2 image, to be shown.
+/// The internal snapshots of a qcow2 image, as text and as JSON.
 struct SnapshotList {
   private let snapshots: [QCow2Snapshot]
 
   init(_ snapshots: [QCow2Snapshot]) { self.snapshots = snapshots }
 
-  /// A line for each, under the names of the columns.
+  /// One line for each snapshot, below the names of the columns.
   var text: String {
     var rows = [["ID", "NAME", "DATE", "VM CLOCK", "VM STATE"]]
     rows += snapshots.map { snapshot in
@@ -38,12 +38,12 @@ struct SnapshotList {
     ]
   }
 
-  /// In UTC.
+  /// The date of the snapshot, in UTC.
   private static func date(_ snapshot: QCow2Snapshot) -> String {
     CivilDate.text(Int64(snapshot.date))
   }
 
-  /// Hours, minutes, seconds and milliseconds.
+  /// The VM clock in hours, minutes, seconds and milliseconds.
   private static func clock(_ snapshot: QCow2Snapshot) -> String {
     func digits(_ value: UInt64, _ count: Int) -> String {
       let text = "\(value)"

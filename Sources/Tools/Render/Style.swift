@@ -1,8 +1,8 @@
 package import FileIO
 internal import Glibc
 
-/// Colours for text, when a person reads it: on a terminal, and not under `NO_COLOR`
-/// (no-color.org) or a terminal that knows none.
+/// Colours for text that a person reads: used on a terminal, but not if `NO_COLOR` is set
+/// (no-color.org) or the terminal has no colours.
 package struct Style: Sendable {
   private let isOn: Bool
 
@@ -25,6 +25,7 @@ package struct Style: Sendable {
 
 /// A variable of the process's environment.
 private func environment(_ name: String) -> String? {
-  // The C string is copied before anything could change the environment: tools never do.
+  // The C string is copied at once. The tools never change the environment, so the string stays
+  // valid for the copy.
   unsafe getenv(name).map { unsafe String(cString: $0) }
 }

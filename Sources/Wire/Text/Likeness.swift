@@ -63,7 +63,7 @@ extension Likeness: CustomStringConvertible {
     switch self {
     case .empty: "an empty file"
     case .utf16: "text in UTF-16: write it as UTF-8"
-    case .html: "an HTML page, as a server sends that has nothing else"
+    case .html: "an HTML page, such as a server's error page"
     case .json(let start): "JSON: \(printable(start))"
     case .dump: "a hex dump: xxd -r makes a file of it"
     case .hex: "hex digits: xxd -r -p makes bytes of them"

@@ -1,18 +1,19 @@
 internal import Errors
 
-/// Reads bits of an input, the highest of each byte first. Consumes no byte before a bit of it is wanted.
+/// Reads bits of an input, beginning with the highest of each byte. A byte is consumed only when
+/// one of its bits is needed.
 struct BitReader {
   private let input: StreamInput
-  /// The lowest `count` bits are those that were read and not given.
+  /// The lowest `count` bits have been read but not returned.
   private var bits: UInt64 = 0
   private var count = 0
 
   init(_ input: StreamInput) { self.input = input }
 
-  /// Offset of the byte that the next bits are read from.
+  /// Offset of the byte that holds the next bits to be read.
   var offset: UInt64 { input.offset }
 
-  /// - Parameter wanted: at most 32.
+  /// - Parameter wanted: number of bits, at most 32.
   /// - Throws: `STREAM-TRUNCATED`.
   mutating func read(_ wanted: Int) throws(MigrationError) -> Int {
     while count < wanted {
@@ -27,9 +28,9 @@ struct BitReader {
 
   mutating func readBit() throws(MigrationError) -> Bool { try read(1) == 1 }
 
-  /// Gives up the bits that are left of a byte.
+  /// Skips the remaining bits of a byte.
   mutating func align() { count -= count % 8 }
 
-  /// Whether nothing is left to read, on a border of two bytes.
+  /// Whether nothing is left to read, and the position is a byte boundary.
   func isAtEnd() throws(MigrationError) -> Bool { count == 0 ? try input.isAtEnd() : false }
 }

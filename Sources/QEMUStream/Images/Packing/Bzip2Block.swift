@@ -1,7 +1,7 @@
 internal import Errors
 internal import Wire
 
-/// One block of bzip2, whose content is given away as it is asked for.
+/// One block of bzip2. Its content is produced piece by piece.
 struct Bzip2Block {
   private static let groupSize = 50
   private static let checksumTable: [UInt32] = (0..<256).map { byte in
@@ -10,28 +10,30 @@ struct Bzip2Block {
     }
   }
 
-  /// What the block says of its content.
+  /// The checksum of the content, from the block.
   let checksum: UInt32
   private var found: UInt32 = .max
-  /// Of each place of the transform: the byte there, and from bit 8 on the place that follows it.
+  /// For each position of the transform: the byte there and, from bit 8 on, the position that
+  /// follows.
   private var chain: [UInt32] = []
   private var place = 0
-  /// Bytes of the chain that are not followed yet.
+  /// Number of entries of the chain that have not been followed.
   private var left = 0
-  /// The byte that was given last, and how often in a row.
+  /// The last byte produced, and the length of its run.
   private var last: UInt8 = 0
   private var run = 0
-  /// How often it is still to be given.
+  /// Number of repetitions of that byte still to be produced.
   private var repeats = 0
 
-  /// Reads a block after its mark.
-  /// - Throws: `IMAGE-DATA`, `STREAM-TRUNCATED`; `IMAGE-FORMAT` for a block of a version before 0.9.5.
+  /// Reads a block whose magic has been consumed.
+  /// - Throws: `IMAGE-DATA`, `STREAM-TRUNCATED`; `IMAGE-FORMAT` for a randomised block, as written
+  ///   by versions before 0.9.5.
   init(_ bits: inout BitReader, limit: Int) throws(MigrationError) {
     let start = bits.offset
     checksum = UInt32(try bits.read(32))
     guard try !bits.readBit() else {
       throw MigrationError(
-        .imageFormat, "bzip2 is not unpacked here with randomised blocks", at: start)
+        .imageFormat, "bzip2 with randomised blocks is not supported", at: start)
     }
     let origin = try bits.read(24)
     let symbols = try Self.symbols(&bits)
@@ -59,10 +61,10 @@ struct Bzip2Block {
     place = Int(chain[origin] >> 8)
   }
 
-  /// Whether all was given, and has the checksum it should have.
+  /// Whether the whole content has been produced and has the right checksum.
   var isRight: Bool { left == 0 && repeats == 0 && ~found == checksum }
 
-  /// - Returns: bytes given away; 0 at the end.
+  /// - Returns: number of bytes produced; 0 at the end.
   mutating func give(to output: inout MutableSpan<UInt8>) -> Int {
     var count = 0
     while count < output.count {
@@ -77,7 +79,7 @@ struct Bzip2Block {
       left -= 1
       let byte = UInt8(truncatingIfNeeded: entry)
       if run == 4 {
-        // After four of a kind comes how many more there are.
+        // After four equal bytes, the next byte is the number of further repetitions.
         repeats = Int(byte)
         run = 0
         continue
@@ -98,9 +100,9 @@ struct Bzip2Block {
   }
 }
 
-// Reading the parts of a block.
+// Parsing of the parts of a block.
 extension Bzip2Block {
-  /// The bytes that occur.
+  /// Reads the set of bytes that occur in the block.
   private static func symbols(_ bits: inout BitReader) throws(MigrationError) -> [UInt8] {
     let groups = try bits.read(16)
     var symbols: [UInt8] = []
@@ -113,7 +115,7 @@ extension Bzip2Block {
     return symbols
   }
 
-  /// The code of each group of symbols.
+  /// Reads the Huffman tables, and the selectors that give the table of each group of symbols.
   private static func tables(
     _ bits: inout BitReader, symbolCount: Int
   ) throws(MigrationError) -> (tables: [HuffmanTable], selectors: [UInt8]) {
@@ -170,7 +172,7 @@ extension Bzip2Block {
       for _ in 0..<groupSize {
         guard let symbol = try table.next(&bits) else { throw Bzip2Reader.refused(at: start) }
         if symbol < 2 {
-          // Digits 1 and 2 of a number to the base 2, the lowest first.
+          // The symbols are digits 1 and 2 of a number in bijective base 2, the lowest digit first.
           guard weight <= limit else { throw Bzip2Reader.refused(at: start) }
           run += weight << symbol
           weight <<= 1

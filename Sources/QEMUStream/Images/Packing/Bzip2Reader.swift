@@ -1,17 +1,18 @@
 internal import Errors
 internal import Wire
 
-/// Reads streams of bzip2, one after the other. Its format has no specification but the program.
+/// Reads consecutive bzip2 streams. The format has no specification other than the program itself.
 ///
-/// A stream is "BZh", a digit for its largest block in units of 100,000 bytes, blocks, and an end: six
-/// bytes and a checksum over those of the blocks. A block is a Burrows-Wheeler transform of runs; what
-/// it unpacks to may be fifty times as long, and is never held.
+/// A stream consists of "BZh", a digit for the size of its largest block in units of 100,000 bytes,
+/// the blocks, and an end: six bytes and a checksum over the checksums of the blocks. A block is a
+/// Burrows-Wheeler transform of runs. Its content may be fifty times as long, and is never held in
+/// memory as a whole.
 struct Bzip2Reader: ContentReader {
   private static let blockMark = 0x3141_5926_5359
   private static let endMark = 0x1772_4538_5090
 
   private var bits: BitReader?
-  /// Bytes of a block at most; nil between streams.
+  /// Largest size of a block in bytes; nil between streams.
   private var blockSize: Int?
   private var streamChecksum: UInt32 = 0
   private var block: Bzip2Block?
@@ -39,7 +40,7 @@ struct Bzip2Reader: ContentReader {
   }
 
   static func refused(at offset: UInt64) -> MigrationError {
-    MigrationError(.imageData, "packed bytes are no bzip2", at: offset)
+    MigrationError(.imageData, "packed bytes are not bzip2", at: offset)
   }
 
   private mutating func begin(_ bits: inout BitReader) throws(MigrationError) {

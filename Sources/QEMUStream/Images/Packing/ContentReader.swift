@@ -1,13 +1,13 @@
 internal import Errors
 internal import Wire
 
-/// Unpacks a format that no library is linked for.
+/// Unpacks a format for which no library is linked.
 protocol ContentReader {
-  /// Unpacks what comes next. Memory follows the largest block of the format, whatever comes of it.
+  /// Unpacks the next bytes. The memory used depends on the largest block of the format only.
   /// - Parameters:
-  ///   - packed: where the last call left it.
+  ///   - packed: positioned where the last call left it.
   ///   - output: never empty.
-  /// - Returns: bytes written; 0 at the end only.
+  /// - Returns: number of bytes written; 0 only at the end.
   /// - Throws: `IMAGE-DATA`, `IMAGE-FORMAT`, `STREAM-TRUNCATED`.
   mutating func read(
     _ packed: StreamInput, into output: inout MutableSpan<UInt8>
@@ -24,20 +24,20 @@ final class ContentSource<Reader: ContentReader>: ByteSource {
   @unsafe func read(
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(MigrationError) -> Int {
-    // The buffer is the caller's to fill for the length of this call.
+    // `buffer` may be filled for the length of this call.
     var output = unsafe MutableSpan<UInt8>(_unsafeBytes: buffer)
     return try reader.read(packed, into: &output)
   }
 }
 
-/// The block that was unpacked last, and how much of it was given away.
+/// The block that was unpacked last, and the part of it that has not been returned.
 struct UnpackedBlock {
-  /// Of what is kept from before, for blocks that refer to it, and the block.
+  /// Earlier content, for blocks that refer to it, followed by the block.
   var bytes: [UInt8] = []
-  /// Bytes of the block that are not given away yet.
+  /// The range of the block's bytes that have not been returned.
   var rest = 0..<0
 
-  /// - Returns: bytes given away; 0 when none is left.
+  /// - Returns: number of bytes copied to `output`; 0 when none is left.
   mutating func give(to output: inout MutableSpan<UInt8>) -> Int {
     let count = min(rest.count, output.count)
     output.copy(bytes.span.extracting(rest.lowerBound..<rest.lowerBound + count), to: 0)
@@ -45,8 +45,9 @@ struct UnpackedBlock {
     return count
   }
 
-  /// Makes room for a block of at most `count` bytes, with up to `history` bytes of what came before.
-  /// - Returns: where the block begins.
+  /// Makes room for a block of at most `count` bytes, and keeps up to `history` bytes of earlier
+  /// content before it.
+  /// - Returns: index in `bytes` at which the block begins.
   mutating func makeRoom(for count: Int, history: Int = 0) -> Int {
     let kept = min(rest.upperBound, history)
     if kept > 0 {
@@ -61,9 +62,9 @@ struct UnpackedBlock {
 }
 
 extension MutableSpan<UInt8> {
-  /// Repeats bytes that were written before: `count` bytes from `distance` before `place` on, which may
-  /// reach into what is written by that.
-  /// - Returns: whether there are such bytes, and room.
+  /// Copies `count` bytes from `distance` bytes before `place` to `place`. The source may overlap
+  /// the bytes that this call writes.
+  /// - Returns: false when the source begins before the first byte, or the room is too small.
   mutating func repeatBytes(_ count: Int, from distance: Int, to place: Int) -> Bool {
     guard 1...Swift.max(place, 1) ~= distance, distance <= place, count <= self.count - place else {
       return false
@@ -73,7 +74,7 @@ extension MutableSpan<UInt8> {
   }
 
   /// Copies `count` bytes of `source`, from `start` on.
-  /// - Returns: whether they are there, and room.
+  /// - Returns: false when the bytes do not exist, or the room is too small.
   mutating func take(_ count: Int, of source: Span<UInt8>, from start: Int, to place: Int) -> Bool {
     guard count <= source.count - start, count <= self.count - place else { return false }
     copy(source.extracting(start..<start + count), to: place)

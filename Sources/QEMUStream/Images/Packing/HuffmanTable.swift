@@ -1,17 +1,18 @@
 internal import Errors
 
-/// A prefix code whose codes follow from their lengths, as bzip2 has it.
+/// A canonical prefix code, as bzip2 uses it: the codes follow from their lengths.
 struct HuffmanTable {
-  /// Bits of a code at most.
+  /// Largest length of a code in bits.
   static let lengthLimit = 20
 
   /// Symbols in the order of their codes.
   private var symbols: [UInt16] = []
-  /// By length: the first code that is longer, and what is added to a code for its place in `symbols`.
+  /// For each length: the first longer code, and the number to add to a code to get its index in
+  /// `symbols`.
   private var limits: [Int] = []
   private var bases: [Int] = []
 
-  /// - Parameter lengths: bits of the code of each symbol, 1 to `lengthLimit`.
+  /// - Parameter lengths: length in bits of the code of each symbol, 1 to `lengthLimit`.
   init(_ lengths: [UInt8]) {
     var code = 0
     for length in 0...Self.lengthLimit {
@@ -26,7 +27,7 @@ struct HuffmanTable {
     }
   }
 
-  /// - Returns: nil where no code is.
+  /// - Returns: nil when the bits are not a code.
   /// - Throws: `STREAM-TRUNCATED`.
   func next(_ bits: inout BitReader) throws(MigrationError) -> Int? {
     var code = 0

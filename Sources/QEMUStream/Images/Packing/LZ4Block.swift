@@ -4,10 +4,9 @@ internal import Wire
 enum LZ4Block {
   /// Unpacks a block.
   /// - Parameters:
-  ///   - packed: all of the block.
-  ///   - output: what came before, and room for the block.
-  ///   - start: where in `output` the block begins.
-  /// - Returns: where the block ends; nil when the bytes are none.
+  ///   - packed: the whole block.
+  ///   - output: the earlier content, and room for the block.
+  ///   - start: index in `output` at which the block begins.
   static func unpack(
     _ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>, at start: Int
   ) -> Int? {
@@ -33,7 +32,8 @@ enum LZ4Block {
     return nil
   }
 
-  /// A length of which four bits are known: 15 goes on in the bytes that follow.
+  /// A length whose first four bits are `bits`. If they are 15, the length continues in the next
+  /// bytes.
   private static func length(_ bits: Int, in packed: Span<UInt8>, _ next: inout Int) -> Int? {
     var length = bits
     guard bits == 15 else { return length }

@@ -1,9 +1,9 @@
 internal import Errors
 internal import Wire
 
-/// Reads frames of LZ4 (`lz4_Frame_format.md`), the old ones too, one after the other.
+/// Reads consecutive frames of LZ4 (`lz4_Frame_format.md`), including legacy frames.
 ///
-/// A frame is
+/// A frame consists of these fields:
 ///
 ///     size  field
 ///        4  magic          04 22 4d 18
@@ -11,13 +11,13 @@ internal import Wire
 ///                          3 content size, 2 content checksum, 0 dictionary
 ///        1  block size     bits 6-4: 4 to 7, for 64 KiB, 256 KiB, 1 MiB, 4 MiB
 ///        8  content size   where the flag is set
-///        1  checksum       second byte of XXH32 of what is between magic and it
+///        1  checksum       second byte of XXH32 of the fields after the magic
 ///           blocks: size (4; bit 31: not packed), bytes, checksum where the flag is set
 ///        4  0
 ///        4  XXH32 of the content, where the flag is set
 ///
-/// An old one is the magic 02 21 4c 18 and blocks of at most 8 MiB unpacked, each after its size, to the end
-/// or the next magic. Integers are little-endian.
+/// A legacy frame consists of the magic 02 21 4c 18 and blocks of at most 8 MiB unpacked, each
+/// preceded by its size, up to the end or the next magic. Integers are little-endian.
 struct LZ4Reader: ContentReader {
   private enum State {
     case between
@@ -25,20 +25,20 @@ struct LZ4Reader: ContentReader {
     case old
   }
 
-  /// What the head of a frame says.
+  /// The fields of a frame's header.
   private struct Frame {
     var isIndependent: Bool
     var hasBlockChecksums: Bool
     var blockSize: Int
     var contentSize: UInt64?
     var checksum: XXH32?
-    /// Bytes of content so far.
+    /// Number of bytes of content so far.
     var done: UInt64 = 0
   }
 
   private static let magic: UInt32 = 0x184d_2204
   private static let oldMagic: UInt32 = 0x184c_2102
-  /// Magics of frames that are to be skipped.
+  /// Magics of frames that are skipped.
   private static let skipped: ClosedRange<UInt32> = 0x184d_2a50...0x184d_2a5f
   private static let history = 64 << 10
   private static let oldBlockSize = 8 << 20
@@ -62,14 +62,14 @@ struct LZ4Reader: ContentReader {
   }
 
   private static func refused(at offset: UInt64) -> MigrationError {
-    MigrationError(.imageData, "packed bytes are no lz4", at: offset)
+    MigrationError(.imageData, "packed bytes are not lz4", at: offset)
   }
 
   private static func number(_ packed: StreamInput) throws(MigrationError) -> UInt32 {
     try packed.read(UInt32.self).byteSwapped
   }
 
-  /// Reads the head of a frame.
+  /// Reads the header of a frame.
   /// - Returns: false at the end.
   private mutating func begin(_ packed: StreamInput) throws(MigrationError) -> Bool {
     let start = packed.offset
@@ -92,7 +92,7 @@ struct LZ4Reader: ContentReader {
     }
     guard flags & 1 == 0 else {
       throw MigrationError(
-        .imageFormat, "lz4 is not unpacked here with a dictionary", at: start)
+        .imageFormat, "lz4 with a dictionary is not supported", at: start)
     }
     let hasSize = flags & 8 != 0
     let head = try packed.readArray(hasSize ? 10 : 2)
@@ -153,7 +153,7 @@ struct LZ4Reader: ContentReader {
     return true
   }
 
-  /// Reads a block of an old frame.
+  /// Reads a block of a legacy frame.
   /// - Returns: false at its end.
   private mutating func nextOld(_ packed: StreamInput) throws(MigrationError) -> Bool {
     let start = packed.offset
@@ -161,7 +161,7 @@ struct LZ4Reader: ContentReader {
     try packed.require(4)
     let word = UInt32(
       truncatingIfNeeded: UInt64(bigEndianBytes: (0..<4).map { packed.bytes[3 - $0] }))
-    // No block is so long.
+    // No block is as long as these magics, read as a size.
     if word == Self.magic || word == Self.oldMagic || Self.skipped ~= word { return false }
     packed.consume(4)
     guard word <= Self.oldBlockSize + Self.oldBlockSize / 255 + 16 else {

@@ -2,7 +2,7 @@ internal import Wire
 
 /// A block of LZO1X (Linux `Documentation/staging/lzo.rst`), as lzop packs it.
 ///
-///     first byte          what follows, what it does
+///     first byte          further bytes and meaning
 ///     0000 LLLL           after a match without literals: a run of L + 3 literals
 ///     0000 DDSS H         after a match with literals: 2 bytes, from H * 4 + D + 1 back
 ///     0000 DDSS H         after a run of literals: 3 bytes, from H * 4 + D + 2049 back
@@ -11,16 +11,17 @@ internal import Wire
 ///     01LD DDSS H         L + 3 bytes, from H * 8 + D + 1 back
 ///     1LLD DDSS H         L + 5 bytes, from H * 8 + D + 1 back
 ///
-/// H is a byte, W two, little-endian. L of 0 goes on in the bytes that follow, but in the last two. S, in
-/// W the lowest two bits, are literals after the match.
+/// H is one byte; W is two bytes, little-endian. If L is 0, the length continues in the next bytes,
+/// except in the last two forms. S (the lowest two bits of W where there is a W) is the number of
+/// literals after the match.
 enum LZO1X {
   private enum Last { case literals, matchWithLiterals, match }
 
   /// Unpacks a block.
   /// - Parameters:
-  ///   - packed: all of the block.
-  ///   - output: room for all that it may unpack to.
-  /// - Returns: how many bytes it unpacks to; nil when the bytes are no such block.
+  ///   - packed: the whole block.
+  ///   - output: room for the largest content allowed.
+  /// - Returns: number of bytes of the content; nil when the bytes are not an LZO1X block.
   static func unpack(_ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>) -> Int? {
     var reader = Reader(packed)
     var place = 0
@@ -77,7 +78,8 @@ enum LZO1X {
       return Int(packed[next]) | Int(packed[next + 1]) << 8
     }
 
-    /// A length whose lowest bits are in the first byte: 0 goes on.
+    /// A length whose lowest bits are in the first byte. If they are 0, the length continues in the
+    /// next bytes.
     mutating func length(_ bits: Int, over most: Int) -> Int? {
       if bits != 0 { return bits }
       var length = most

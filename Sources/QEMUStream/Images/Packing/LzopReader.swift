@@ -2,9 +2,9 @@ internal import CZlib
 internal import Errors
 internal import Wire
 
-/// Reads files of lzop, one after the other.
+/// Reads consecutive lzop files.
 ///
-/// A file is, all integers big-endian,
+/// A file consists of these fields, with all integers big-endian:
 ///
 ///     size  field
 ///        9  magic               89 4c 5a 4f 00 0d 0a 1a 0a
@@ -17,18 +17,18 @@ internal import Wire
 ///        4  filter              where flag 0x800 is set
 ///        4  mode, 4 or 8 time   8 from version 0x940 on
 ///        1  length of the name, and the name
-///        4  Adler-32, or with flag 0x1000 CRC-32, of what is between magic and it
+///        4  Adler-32, or with flag 0x1000 CRC-32, of the fields after the magic
 ///           with flag 0x40: length (4), that many bytes, a checksum (4)
 ///           blocks: bytes unpacked (4; 0 ends the file), bytes packed (4), Adler-32 (flag 1) and
-///           CRC-32 (flag 0x100) of the block unpacked; of one that is packed, the same packed (flags 2
-///           and 0x200); the bytes, which are not packed when packed they are as many
+///           CRC-32 (flag 0x100) of the content; for a packed block also those of the packed bytes
+///           (flags 2 and 0x200); the bytes, which are not packed if both sizes are equal
 struct LzopReader: ContentReader {
   private static let magic: [UInt8] = FileKind.lzop.magic
-  /// Bytes of a block that are unpacked at most; lzop makes them of 256 KiB.
+  /// Largest content of a block in bytes; lzop writes blocks of 256 KiB.
   private static let blockLimit: UInt32 = 16 << 20
 
   private var block = UnpackedBlock()
-  /// Of the file that is being read; nil between files.
+  /// Flags of the file that is being read; nil between files.
   private var flags: UInt32?
 
   mutating func read(
@@ -47,10 +47,10 @@ struct LzopReader: ContentReader {
   }
 
   private static func refused(at offset: UInt64) -> MigrationError {
-    MigrationError(.imageData, "packed bytes are no lzop", at: offset)
+    MigrationError(.imageData, "packed bytes are not lzop", at: offset)
   }
 
-  /// Reads the head of a file.
+  /// Reads the header of a file.
   /// - Returns: its flags.
   private static func head(_ packed: StreamInput) throws(MigrationError) -> UInt32 {
     let start = packed.offset
@@ -68,7 +68,7 @@ struct LzopReader: ContentReader {
     let flags = try number(4)
     guard 1...3 ~= method, flags & 0xc00 == 0 else {
       throw MigrationError(
-        .imageFormat, "lzop is not unpacked here with this method or filter", at: start,
+        .imageFormat, "lzop with this method or filter is not supported", at: start,
         expected: "LZO1X without filter")
     }
     _ = try number(isNew ? 12 : 8)
@@ -123,7 +123,7 @@ struct LzopReader: ContentReader {
   }
 
   private static func checksum(_ bytes: Span<UInt8>, isCRC: Bool) -> UInt32 {
-    // zlib reads the bytes that are lent for the call, as many as there are.
+    // zlib reads only the bytes lent for this call, whose number it is given.
     unsafe bytes.withUnsafeBufferPointer { bytes in
       let count = UInt32(truncatingIfNeeded: bytes.count)
       return UInt32(

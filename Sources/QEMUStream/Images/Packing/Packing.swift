@@ -1,6 +1,6 @@
 package import Errors
 
-/// How a stream is packed, by the program that unpacks it.
+/// The format in which a stream is packed, named after the program that unpacks it.
 package enum Packing: String, Sendable, CaseIterable {
   case gzip
   case xz
@@ -23,10 +23,11 @@ package enum Packing: String, Sendable, CaseIterable {
     }
   }
 
-  /// What was packed, unpacked as it is read, with offsets of its own from 0 on.
-  /// - Parameter packed: at the first packed byte.
-  /// - Throws: `INTERNAL` when a library cannot be set up; reading then throws `IMAGE-DATA` for bytes that
-  ///   do not unpack, `IMAGE-FORMAT` for those that are not unpacked here, `STREAM-TRUNCATED`.
+  /// The content of packed bytes, unpacked as it is read. Its offsets are counted from 0.
+  /// - Parameter packed: positioned at the first packed byte.
+  /// - Throws: `INTERNAL` when a library cannot be set up. Later, reading throws `IMAGE-DATA` for
+  ///   bytes that do not unpack, `IMAGE-FORMAT` for a variant that is not supported,
+  ///   `STREAM-TRUNCATED`.
   package func content(of packed: StreamInput) throws(MigrationError) -> StreamInput {
     StreamInput(try source(of: packed))
   }

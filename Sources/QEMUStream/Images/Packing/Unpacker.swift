@@ -1,38 +1,39 @@
-/// How far one call of an unpacker went.
+/// The progress of one call of an unpacker.
 struct UnpackedPiece {
-  /// Packed bytes that were read.
+  /// Number of packed bytes that were read.
   var consumed: Int
-  /// Bytes that were written.
+  /// Number of bytes that were written.
   var produced: Int
   /// Whether the packed stream has ended.
   var isEnd: Bool
 }
 
-/// Unpacks one packed stream piece by piece, its state kept in between. One thread at a time.
+/// Unpacks one packed stream piece by piece and keeps its state between calls. One thread at a
+/// time.
 protocol Unpacker: AnyObject {
   /// Unpacks as much of `packed` as `output` has room for.
-  /// - Returns: nil when the bytes are not of such a stream.
+  /// - Returns: nil when the bytes are not well formed.
   @unsafe func step(
     _ packed: UnsafeBufferPointer<UInt8>, into output: UnsafeMutableBufferPointer<UInt8>
   ) -> UnpackedPiece?
 
-  /// Begins another stream behind one that has ended.
-  /// - Returns: whether there can be one.
+  /// Begins another packed stream after one that has ended.
+  /// - Returns: whether the format allows another one.
   func restart() -> Bool
 
-  /// The limit that the last step ended at, where the bytes were not at fault.
+  /// The limit that ended the last step, if the bytes were well formed but passed a limit.
   var exceededLimit: String? { get }
 
-  /// Zero bytes that may stand behind a packed stream.
+  /// The zero bytes that may follow a packed stream.
   var padding: Padding { get }
 }
 
-/// Zero bytes behind a packed stream.
+/// The zero bytes that may follow a packed stream.
 enum Padding {
   case none
-  /// Any number of them, and nothing behind them: what gzip passes over, a tape's.
+  /// Any number of them up to the end of the file. gzip skips them because tapes are padded so.
   case toTheEnd
-  /// A multiple of four, also between two streams (the .xz file format, section 2.2).
+  /// A multiple of four, also between two packed streams (the .xz file format, section 2.2).
   case inFours
 }
 
@@ -41,9 +42,9 @@ extension Unpacker {
 
   var padding: Padding { .none }
 
-  /// Unpacks as `step` does.
+  /// Unpacks like the function `step` on buffers.
   func step(_ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>) -> UnpackedPiece? {
-    // Both regions are borrowed for the call, and their lengths go with them.
+    // Both regions are borrowed for the call and passed with their lengths.
     unsafe packed.withUnsafeBufferPointer { packed in
       unsafe output.withUnsafeMutableBufferPointer { output in
         unsafe step(packed, into: output)
@@ -52,11 +53,11 @@ extension Unpacker {
   }
 
   /// Unpacks a piece that its writer flushed.
-  /// - Returns: whether all of `packed` gives all of `output`, and nothing more.
+  /// - Returns: whether `packed` unpacks to exactly `output`.
   func unpack(_ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>) -> Bool {
     var consumed = 0
     var produced = 0
-    // One byte more shows whether the piece holds more than it should.
+    // One byte of room more shows whether the piece holds more than it should.
     var excess: [UInt8] = [0]
     while consumed < packed.count || produced < output.count {
       let rest = packed.extracting(consumed..<packed.count)

@@ -4,7 +4,7 @@ package import Errors
 final class UnpackingSource: ByteSource {
   private let packed: StreamInput
   private let unpacker: any Unpacker
-  /// What the bytes are called in messages: "gzip".
+  /// The name of the format in messages: "gzip".
   private let name: String
   private var isEnded = false
 
@@ -17,12 +17,12 @@ final class UnpackingSource: ByteSource {
   @unsafe func read(
     into buffer: UnsafeMutableRawBufferPointer
   ) throws(MigrationError) -> Int {
-    // The buffer is the caller's to fill for the length of this call.
+    // `buffer` may be filled for the length of this call.
     var output = unsafe MutableSpan<UInt8>(_unsafeBytes: buffer)
     return try read(into: &output)
   }
 
-  /// - Returns: 0 at the end only.
+  /// - Returns: 0 only at the end.
   private func read(into output: inout MutableSpan<UInt8>) throws(MigrationError) -> Int {
     let packed = self.packed
     while true {
@@ -39,10 +39,10 @@ final class UnpackingSource: ByteSource {
       guard let piece = unpacker.step(packed.bytes, into: &output) else {
         if let limit = unpacker.exceededLimit {
           throw MigrationError(
-            .imageFormat, "\(name) is not unpacked here with so much memory", at: packed.offset,
+            .imageFormat, "\(name) needs more memory to unpack than is allowed", at: packed.offset,
             expected: limit)
         }
-        throw MigrationError(.imageData, "packed bytes are no \(name)", at: packed.offset)
+        throw MigrationError(.imageData, "packed bytes are not \(name)", at: packed.offset)
       }
       packed.consume(piece.consumed)
       isEnded = piece.isEnd
@@ -52,22 +52,22 @@ final class UnpackingSource: ByteSource {
           .streamTruncated, "\(name) ends early", at: packed.offset, expected: "more bytes")
       }
       guard piece.consumed > 0 || isEnded else {
-        throw MigrationError(.imageData, "packed bytes are no \(name)", at: packed.offset)
+        throw MigrationError(.imageData, "packed bytes are not \(name)", at: packed.offset)
       }
     }
   }
 }
 
 extension UnpackingSource {
-  /// Bytes from the first one on that are zero.
+  /// Number of zero bytes at the front of `bytes`.
   private static func zeros(at bytes: Span<UInt8>) -> Int {
     var count = 0
     while count < bytes.count, bytes[count] == 0 { count += 1 }
     return count
   }
 
-  /// Passes over zero bytes behind a stream that has ended.
-  /// - Throws: `IMAGE-DATA` when they are not as many as may be, or something else follows them.
+  /// Skips zero bytes after a packed stream that has ended.
+  /// - Throws: `IMAGE-DATA` when their number is not allowed, or other bytes follow them.
   private func skipPadding() throws(MigrationError) {
     guard unpacker.padding != .none else { return }
     let packed = self.packed
@@ -86,7 +86,7 @@ extension UnpackingSource {
     }
     guard fits else {
       throw MigrationError(
-        .imageData, "zero bytes behind \(name) are not as they may be", at: start,
+        .imageData, "number of zero bytes after \(name) is not allowed", at: start,
         expected: unpacker.padding == .inFours ? "a multiple of 4" : "zero bytes to the end",
         got: "\(count)")
     }
@@ -94,8 +94,8 @@ extension UnpackingSource {
 }
 
 extension StreamInput {
-  /// The content of what xz packed.
-  /// - Throws: `INTERNAL` when liblzma cannot be set up; reading then throws `IMAGE-DATA`.
+  /// The content of bytes packed by xz.
+  /// - Throws: `INTERNAL` when liblzma cannot be set up. Later, reading throws `IMAGE-DATA`.
   package static func unpackingXZ(_ packed: StreamInput) throws(MigrationError) -> StreamInput {
     StreamInput(UnpackingSource(packed, try XZUnpacker(), name: "xz"))
   }

@@ -1,15 +1,15 @@
 internal import Wire
 
-/// The checksum XXH32 with seed 0 (`xxhash_spec.md`), of bytes that come piece by piece.
+/// The checksum XXH32 with seed 0 (`xxhash_spec.md`) over bytes that are supplied piece by piece.
 struct XXH32 {
   private static let primes: (UInt32, UInt32, UInt32, UInt32, UInt32) = (
     0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d, 0x27d4_eb2f, 0x1656_67b1
   )
-  /// Bytes that are taken in at once.
+  /// Number of bytes that are processed at once.
   private static let stripe = 16
 
   private var lanes: (UInt32, UInt32, UInt32, UInt32)
-  /// Bytes that are less than a stripe.
+  /// The last bytes, fewer than a stripe.
   private var rest: [UInt8] = []
   private var count: UInt32 = 0
 

@@ -1,7 +1,7 @@
 internal import CLZMA
 internal import Errors
 
-/// Unpacks streams of xz, with at most 256 MiB for its dictionary.
+/// Unpacks xz streams whose dictionary needs at most 256 MiB.
 @safe final class XZUnpacker: Unpacker {
   private static let memoryLimit: UInt64 = 256 << 20
 
@@ -12,7 +12,7 @@ internal import Errors
   /// - Throws: `INTERNAL` when liblzma cannot be set up.
   init() throws(MigrationError) {
     unsafe stream = UnsafeMutablePointer<lzma_stream>.allocate(capacity: 1)
-    // All zero and nil, as LZMA_STREAM_INIT.
+    // All fields are zero or nil, as in LZMA_STREAM_INIT.
     unsafe stream.initialize(to: lzma_stream())
     guard restart() else { throw MigrationError(.internal, "liblzma refused lzma_stream_decoder") }
   }

@@ -1,9 +1,9 @@
 internal import CZlib
 internal import Errors
 
-/// Unpacks a stream of zlib (RFC 1950), gzip (RFC 1952), or what is in either (RFC 1951).
+/// Unpacks zlib (RFC 1950), gzip (RFC 1952) or raw deflate (RFC 1951) streams.
 @safe final class ZlibUnpacker: Unpacker {
-  /// What stands around the packed bytes.
+  /// The format of the wrapper around the deflate stream.
   enum Wrapper: Int32 {
     case none = -15
     case zlib = 15

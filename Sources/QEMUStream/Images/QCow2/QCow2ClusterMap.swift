@@ -1,30 +1,30 @@
 internal import Errors
 internal import Wire
 
-/// Where the VM state of a snapshot lies in its image, by the snapshot's L1 table and the L2 tables
-/// that it names.
+/// The positions of a snapshot's VM state in its image, from the snapshot's L1 table and the L2
+/// tables that it names.
 ///
-/// VM state is kept like the disk, after its end: it begins with the first L2 table that tells nothing
-/// of the disk. Nothing here believes a table: each is held against the file's size before it is
-/// read, one L2 table is in memory, and no cluster serves twice.
+/// VM state is stored like disk data after the end of the disk: it begins with the first L2 table
+/// that maps no part of the disk. No table is trusted: each is checked against the file's size
+/// before it is read, only one L2 table is in memory, and no cluster may be used twice.
 final class QCow2ClusterMap {
-  /// Where bytes of the state lie.
+  /// The position of bytes of the state.
   enum Place: Equatable {
-    /// Nowhere: they are zero.
+    /// Not stored: the bytes are zero.
     case hole
-    /// From this byte of the file on.
+    /// Stored from this byte of the file on.
     case stored(UInt64)
-    /// In a cluster that is packed into these bytes of the file.
+    /// In a compressed cluster, which is stored in these bytes of the file.
     case packed(Range<UInt64>)
   }
 
-  /// Bytes of the state that lie alike: where the first of them lies, and how many there are.
+  /// Consecutive bytes of the state: the position of the first, and their number.
   struct Extent: Equatable {
     var place: Place
     var count: UInt64
   }
 
-  /// Entries of an L1 table that are read at once.
+  /// Number of entries of an L1 table that are read at once.
   private static let l1PieceEntries: UInt64 = 512
   private static let l1Limit: UInt64 = 32 << 20
   private static let offsetMask: UInt64 = 0x00ff_ffff_ffff_fe00
@@ -33,22 +33,23 @@ final class QCow2ClusterMap {
   let header: QCow2Header
   private let file: any PositionedSource
   private let stateSize: UInt64
-  /// Where the L1 table lies, and its first entry for the state.
+  /// File offset of the L1 table, and the index of its first entry for the state.
   private let l1Offset: UInt64
   private let firstTable: UInt64
-  /// Tables that tell of the state.
+  /// Number of L2 tables that map the state.
   private let tables: UInt64
-  /// Entries of the L1 table that were read last, and the number of the first among those of the state.
+  /// The entries of the L1 table that were read last, and the index of the first of them among the
+  /// entries for the state.
   private var l1Piece: [UInt8] = []
   private var l1PieceStart: UInt64 = 0
-  /// The L2 table read last, and the number of it among those of the state.
+  /// The L2 table that was read last, and its number among the tables for the state.
   private var table: [UInt8] = []
   private var tableNumber: UInt64?
-  /// Where that table lies; 0 for one that is not there.
+  /// File offset of that table; 0 for a table that is not stored.
   private var tableOffset: UInt64 = 0
 
-  /// - Throws: `IMAGE-HEADER` when the L1 table is too short for the state, or cannot lie where it is
-  ///   said to.
+  /// - Throws: `IMAGE-HEADER` when the L1 table is too short for the state, or its position is not
+  ///   within the file.
   init(
     _ header: QCow2Header, _ snapshot: QCow2Snapshot, in file: any PositionedSource
   ) throws(MigrationError) {
@@ -71,7 +72,7 @@ final class QCow2ClusterMap {
     guard l1Offset % header.clusterSize == 0, l1Offset <= file.size,
       entries * 8 <= file.size - l1Offset
     else {
-      throw refused("cannot lie there", expected: "a place in the file", got: l1Offset)
+      throw refused("has an invalid position", expected: "a place in the file", got: l1Offset)
     }
     guard firstTable <= entries, tables <= entries - firstTable else {
       throw refused(
@@ -81,15 +82,16 @@ final class QCow2ClusterMap {
     }
     guard file.size / header.clusterSize <= ClusterSet.limit else {
       throw MigrationError(
-        .imageFormat, "image has more clusters than are read here", at: 0,
+        .imageFormat, "image has more clusters than are supported", at: 0,
         expected: "at most \(ClusterSet.limit)", got: "\(file.size / header.clusterSize)")
     }
   }
 
   // MARK: The tables
 
-  /// Reads all tables once, and refuses those that could be read more often than they are long.
-  /// - Throws: `IMAGE-DATA` for an entry that cannot be, or a cluster that serves twice; `IO-READ`.
+  /// Reads all tables once, and refuses tables by which parts of the file would be read several
+  /// times.
+  /// - Throws: `IMAGE-DATA` for an entry out of range, or a cluster that is used twice; `IO-READ`.
   func survey() throws(MigrationError) {
     var met = ClusterSet(count: file.size / header.clusterSize + 1)
     func meet(_ offset: UInt64, at entry: UInt64) throws(MigrationError) {
@@ -99,7 +101,7 @@ final class QCow2ClusterMap {
           got: Hex.number(offset))
       }
     }
-    // Ranges that do not overlap cross each border of two sectors once.
+    // Ranges that do not overlap cross each boundary between two sectors at most once.
     var borders = file.size / 512 + 1
     for number in 0..<tables {
       try load(number)
@@ -123,10 +125,11 @@ final class QCow2ClusterMap {
     tableNumber = nil
   }
 
-  /// Where bytes lie from `offset` on, and how many of them so, up to the end of a table's reach.
+  /// The position of the bytes from `offset` on, and the number of bytes stored contiguously there,
+  /// up to the last byte that the L2 table maps.
   /// - Parameters:
   ///   - offset: less than the state's size.
-  ///   - wanted: with so many it is not looked for more.
+  ///   - wanted: number of bytes at which the search for further contiguous bytes ends.
   func extent(at offset: UInt64, wanted: UInt64 = .max) throws(MigrationError) -> Extent {
     let number = offset / header.coverage
     try load(number)
@@ -145,7 +148,7 @@ final class QCow2ClusterMap {
     return found
   }
 
-  /// Makes an L2 table the one in memory.
+  /// Reads an L2 table into memory, unless it is there.
   private func load(_ number: UInt64) throws(MigrationError) {
     guard number != tableNumber else { return }
     tableNumber = nil
@@ -156,14 +159,14 @@ final class QCow2ClusterMap {
         tableOffset < file.size, header.clusterSize <= file.size - tableOffset
       else {
         throw MigrationError(
-          .imageData, "an L2 table of the qcow2 image cannot lie there", at: place,
+          .imageData, "an L2 table of the qcow2 image has an invalid position", at: place,
           expected: "a cluster of the file", got: Hex.number(tableOffset))
       }
       let end = tableOffset + header.clusterSize
       if let data = try file.nextData(from: tableOffset), data.lowerBound < end {
         table = try bytes(Int(header.clusterSize), at: tableOffset)
       } else {
-        // A hole: all of its entries are zero.
+        // The table is in a hole of the file: all of its entries are zero.
         tableOffset = 0
       }
     }
@@ -202,7 +205,7 @@ final class QCow2ClusterMap {
 
   private func isPacked(_ index: Int) -> Bool { number(index) & Self.compressedFlag != 0 }
 
-  /// Where a cluster lies that is stored as it is; nil for any other.
+  /// File offset of a cluster that is stored uncompressed; nil for any other cluster.
   private func stored(_ index: Int) throws(MigrationError) -> UInt64? {
     if isPacked(index) { return nil }
     let entry = number(index)
@@ -211,7 +214,7 @@ final class QCow2ClusterMap {
     if header.hasSubclusters {
       let bits = number(index, 1)
       guard bits & bits >> 32 & 0xffff_ffff == 0, offset != 0 || bits & 0xffff_ffff == 0 else {
-        throw refused("tells two things of one part", index, got: bits)
+        throw refused("contradicts itself about one part", index, got: bits)
       }
     }
     guard offset != 0, !isZero else { return nil }
@@ -221,7 +224,8 @@ final class QCow2ClusterMap {
     return offset
   }
 
-  /// The bytes that a cluster is packed into; at most as many as such an entry can tell.
+  /// The bytes of the file that hold a compressed cluster. An entry gives whole sectors, so the
+  /// cluster may end before them.
   private func packed(_ index: Int) throws(MigrationError) -> Range<UInt64> {
     let entry = number(index)
     let bits = UInt64(62 - (header.clusterBits - 8))
@@ -230,12 +234,12 @@ final class QCow2ClusterMap {
     guard start < file.size else {
       throw refused("names no byte of the file", index, got: entry)
     }
-    // The last sector may go on where the file does not.
+    // The last sector may extend beyond the end of the file.
     return start..<min((start / 512 + sectors + 1) * 512, file.size)
   }
 
-  /// Where the byte at `offset` of a table's reach lies, and those that follow it in its cluster, or part
-  /// of one.
+  /// The position of the byte at `offset` in the range that the table maps, and of the bytes after
+  /// it in the same cluster or subcluster.
   private func part(at offset: UInt64) throws(MigrationError) -> Extent {
     let index = Int(offset / header.clusterSize)
     let inside = offset % header.clusterSize
@@ -255,7 +259,7 @@ final class QCow2ClusterMap {
 }
 
 extension QCow2ClusterMap.Extent {
-  /// Whether `next` lies as the bytes of this extent do, right after them.
+  /// Whether `next` continues this extent contiguously.
   fileprivate func isFollowed(by next: Self) -> Bool {
     switch (place, next.place) {
     case (.hole, .hole): true

@@ -1,33 +1,33 @@
 internal import Errors
 internal import Wire
 
-/// The header of a qcow2 image (QEMU `docs/interop/qcow2.rst`): what is needed to read its internal
-/// snapshots.
+/// The header of a qcow2 image (QEMU `docs/interop/qcow2.rst`), as far as reading its internal
+/// snapshots requires.
 ///
 ///     offset  size  field
 ///          0     4  magic             51 46 49 fb
 ///          4     4  version           2 or 3
-///          8    12  backing file      where its name lies, and bytes of that
+///          8    12  backing file      offset and length of its name
 ///         20     4  cluster_bits      a cluster has 2^cluster_bits bytes
 ///         24     8  size              bytes of the disk
 ///         32     4  crypt_method      0: not encrypted
-///         36    12  L1 table          entries and place of that of the disk as it is
-///         48    12  refcount table    where it lies, and clusters of it
+///         36    12  L1 table          entries and offset of the active disk's table
+///         48    12  refcount table    its offset, and its number of clusters
 ///         60     4  nb_snapshots
-///         64     8  snapshots_offset  where their table lies
+///         64     8  snapshots_offset  offset of the snapshot table
 ///
-/// and in version 3
+/// Version 3 adds these fields:
 ///
 ///         72     8  incompatible features
 ///         80    16  other features
 ///         96     4  refcount_order
 ///        100     4  header_length     bytes of the header
-///        104     1  compression_type  0 zlib, 1 zstd; where header_length goes so far
+///        104     1  compression_type  0 zlib, 1 zstd; present if header_length includes it
 ///
 /// Integers are big-endian.
 struct QCow2Header: Equatable {
   static let magic: [UInt8] = [0x51, 0x46, 0x49, 0xfb]
-  /// Internal snapshots that QEMU makes at most.
+  /// Most internal snapshots that QEMU makes.
   static let snapshotLimit: UInt32 = 65536
 
   private struct Layout: WireRecord {
@@ -44,7 +44,7 @@ struct QCow2Header: Equatable {
     var later = Later()
   }
 
-  /// What version 3 added.
+  /// The fields that version 3 added.
   private struct Later: WireRecord {
     var incompatible: BE64
     var otherFeatures: WireBytes<16>
@@ -67,18 +67,18 @@ struct QCow2Header: Equatable {
 
   var version: UInt32
   var clusterBits: Int
-  /// Bytes of the disk.
+  /// Size of the disk in bytes.
   var diskSize: UInt64
   var isEncrypted: Bool
   var snapshotCount: UInt32
   var snapshotsOffset: UInt64
-  /// Whether entries of L2 tables have 16 bytes and tell of 32 parts of a cluster.
+  /// Whether entries of L2 tables have 16 bytes and map 32 subclusters each.
   var hasSubclusters: Bool
   var hasExternalData: Bool
-  /// How compressed clusters are packed.
+  /// The method by which clusters are compressed.
   var compression: Compression
 
-  /// - Throws: `IMAGE-HEADER` for an image that is not read; `STREAM-TRUNCATED`; `IO-READ`.
+  /// - Throws: `IMAGE-HEADER` for an image that is not supported; `STREAM-TRUNCATED`; `IO-READ`.
   init(_ file: any PositionedSource) throws(MigrationError) {
     let count = Int(min(file.size, UInt64(Layout.size)))
     var bytes = [UInt8](repeating: 0, count: count)
@@ -148,13 +148,13 @@ struct QCow2Header: Equatable {
       expected: "\(needed) bytes")
   }
 
-  // MARK: What follows of it
+  // MARK: Derived sizes
 
   var clusterSize: UInt64 { 1 << UInt64(clusterBits) }
-  /// Bytes of an entry of an L2 table.
+  /// Size of an entry of an L2 table in bytes.
   var entrySize: Int { hasSubclusters ? 16 : 8 }
-  /// Entries of an L2 table, which is one cluster.
+  /// Number of entries of an L2 table, which is one cluster long.
   var entries: Int { Int(clusterSize) / entrySize }
-  /// Bytes of the disk that one L2 table tells of.
+  /// Number of bytes of the disk that one L2 table maps.
   var coverage: UInt64 { clusterSize * UInt64(entries) }
 }

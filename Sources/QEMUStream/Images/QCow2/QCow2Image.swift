@@ -1,15 +1,15 @@
 package import Errors
 internal import Wire
 
-/// A qcow2 image, as far as its internal snapshots go. The disk in it is not read.
+/// The internal snapshots of a qcow2 image. The disk in the image is not read.
 package struct QCow2Image {
   private let file: any PositionedSource
   private let header: QCow2Header
   /// In the order of the image's table.
   package let snapshots: [QCow2Snapshot]
 
-  /// Reads header and table of snapshots.
-  /// - Throws: `IMAGE-HEADER` when they are not well formed or not read here; `STREAM-TRUNCATED`;
+  /// Reads the header and the table of snapshots.
+  /// - Throws: `IMAGE-HEADER` when they are not well formed or not supported; `STREAM-TRUNCATED`;
   ///   `IO-READ`.
   package init(_ file: any PositionedSource) throws(MigrationError) {
     self.file = file
@@ -17,7 +17,7 @@ package struct QCow2Image {
     snapshots = try QCow2Snapshot.table(of: header, in: file)
   }
 
-  /// Names shown of an image's snapshots.
+  /// Most names of snapshots that a message shows.
   private static let nameLimit = 8
 
   /// The snapshots with VM state, for a message.
@@ -30,8 +30,9 @@ package struct QCow2Image {
       : names.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
   }
 
-  /// The snapshot of this name, or else of this id, as QEMU's `loadvm` finds it.
-  /// - Throws: `IMAGE-SNAPSHOT` when there is none, or more than one of the name.
+  /// The snapshot with the given name or, if there is none, with the given id. QEMU's `loadvm` uses
+  /// the same order.
+  /// - Throws: `IMAGE-SNAPSHOT` when there is none, or when several have the name.
   package func snapshot(_ wanted: String) throws(MigrationError) -> QCow2Snapshot {
     var found = snapshots.filter { $0.name == wanted }
     if found.isEmpty { found = snapshots.filter { $0.id == wanted } }
@@ -42,7 +43,7 @@ package struct QCow2Image {
     }
     guard found.count == 1 else {
       throw MigrationError(
-        .imageSnapshot, "several snapshots of the image are called so", at: snapshot.offset,
+        .imageSnapshot, "several snapshots of the image have this name", at: snapshot.offset,
         expected: "the id of one: "
           + found.prefix(Self.nameLimit).map(\.id).joined(separator: ", "),
         got: wanted)
@@ -52,16 +53,16 @@ package struct QCow2Image {
 
   /// The VM state of a snapshot: the migration stream that `savevm` wrote.
   ///
-  /// Reads all tables that tell where it lies, once.
-  /// - Throws: `IMAGE-SNAPSHOT` for a snapshot of the disk alone; `IMAGE-FORMAT` for an image that is
-  ///   encrypted or has its data elsewhere; `IMAGE-HEADER`, `IMAGE-DATA` for tables that cannot be;
-  ///   `IO-READ`.
+  /// All tables that map the VM state are read once.
+  /// - Throws: `IMAGE-SNAPSHOT` for a snapshot of the disk alone; `IMAGE-FORMAT` for an image that
+  ///   is encrypted or has an external data file; `IMAGE-HEADER`, `IMAGE-DATA` for tables that are
+  ///   not well formed; `IO-READ`.
   package func state(
     of snapshot: QCow2Snapshot
   ) throws(MigrationError) -> any PositionedSource {
     guard snapshot.stateSize > 0 else {
       throw MigrationError(
-        .imageSnapshot, "the snapshot is of the disk alone", at: snapshot.offset,
+        .imageSnapshot, "the snapshot has no VM state", at: snapshot.offset,
         expected: "one with VM state: \(summary)", got: "\(snapshot.id) (\(snapshot.name))")
     }
     guard !header.isEncrypted, !header.hasExternalData else {

@@ -1,38 +1,39 @@
 internal import Errors
 internal import Wire
 
-/// An internal snapshot of a qcow2 image, as `savevm` makes it: an entry of the image's snapshot table
-/// (QEMU `docs/interop/qcow2.rst`).
+/// An internal snapshot of a qcow2 image, as `savevm` makes it: one entry of the image's snapshot
+/// table (QEMU `docs/interop/qcow2.rst`).
 ///
 ///     offset  size  field
-///          0     8  L1 table         where it lies
+///          0     8  L1 table         file offset
 ///          8     4  L1 size          entries
 ///         12     2  id size          bytes
 ///         14     2  name size        bytes
 ///         16     8  date             seconds since 1970, nanoseconds
 ///         24     8  VM clock         nanoseconds
-///         32     4  VM state size    bytes, where the extra data do not say it
+///         32     4  VM state size    bytes, if the extra data do not give it
 ///         36     4  extra data size  bytes
 ///         40        extra data: VM state size (8), disk size (8), instruction count (8), or fewer
 ///                   id, name, zeros up to a multiple of 8
 ///
 /// Integers are big-endian.
 package struct QCow2Snapshot: Equatable, Sendable {
-  /// As QEMU gives it, a number in digits.
+  /// Id of the snapshot, which QEMU makes of decimal digits.
   package var id: String
   package var name: String
-  /// Seconds since 1970.
+  /// Date in seconds since 1970.
   package var date: UInt32
-  /// Nanoseconds that the guest has run.
+  /// Time that the guest has run, in nanoseconds.
   package var clock: UInt64
-  /// Bytes of the VM state; 0 for a snapshot of the disk alone.
+  /// Size of the VM state in bytes; 0 for a snapshot of the disk alone.
   package var stateSize: UInt64
-  /// Bytes that the disk had; nil where the entry does not say it, and the disk has them still.
+  /// Size that the disk had, in bytes; nil when the entry does not give it, and the disk still has
+  /// that size.
   package var diskSize: UInt64?
-  /// Entries of its L1 table, and where that lies.
+  /// Number of entries of the snapshot's L1 table, and the table's file offset.
   var l1Size: UInt32
   var l1Offset: UInt64
-  /// Where in the file the entry begins.
+  /// File offset of the entry.
   package var offset: UInt64
 
   private struct Layout: WireRecord {
@@ -47,12 +48,12 @@ package struct QCow2Snapshot: Equatable, Sendable {
     var extraSize: BE32
   }
 
-  /// Bytes of extra data that QEMU takes at most.
+  /// Most bytes of extra data that QEMU accepts.
   private static let extraLimit: UInt32 = 1024
-  /// Bytes of a table that QEMU takes at most.
+  /// Largest table that QEMU accepts, in bytes.
   private static let tableLimit: UInt64 = 64 << 20
 
-  /// Reads the entry at the front of `input`.
+  /// Reads the entry at the front of `input`, with its padding.
   /// - Throws: `IMAGE-HEADER`, `STREAM-TRUNCATED`.
   private init(_ input: StreamInput) throws(MigrationError) {
     let start = input.offset
@@ -79,11 +80,11 @@ package struct QCow2Snapshot: Equatable, Sendable {
     (l1Size, l1Offset) = (layout.l1Size.value, layout.l1Offset.value)
     offset = start
     let padding = (start &- input.offset) & 7
-    // The last entry may end with the file.
+    // The file may end with the last entry, before its padding.
     input.consume(min(try input.available(atLeast: Int(padding)), Int(padding)))
   }
 
-  /// Reads the table of an image.
+  /// Reads the snapshot table of an image.
   /// - Throws: `IMAGE-HEADER`, `STREAM-TRUNCATED`; `IO-READ`.
   static func table(
     of header: QCow2Header, in file: any PositionedSource

@@ -1,14 +1,14 @@
 internal import Errors
 internal import Wire
 
-/// The VM state of a snapshot, read at any position. One thread at a time.
+/// The VM state of a snapshot, which can be read at any position. One thread at a time.
 final class QCow2State: PositionedSource {
   let size: UInt64
   private let map: QCow2ClusterMap
   private let file: any PositionedSource
   private let clusterSize: UInt64
   private var unpacker: (any Unpacker)?
-  /// The cluster that was unpacked last, and the bytes of the file that it came from.
+  /// The cluster that was unpacked last, and the bytes of the file that hold it.
   private var cluster: [UInt8] = []
   private var clusterPlace: Range<UInt64>?
 
@@ -54,7 +54,7 @@ final class QCow2State: PositionedSource {
       case .hole: place = end
       case .packed: return place..<end
       case .stored(let start):
-        // The image may have holes of its own.
+        // The image file may have holes of its own.
         let stop = start + extent.count
         guard let data = try file.nextData(from: start), data.lowerBound < stop else {
           place = end
@@ -66,7 +66,7 @@ final class QCow2State: PositionedSource {
     return nil
   }
 
-  /// Unpacks a cluster, unless it is the last one that was.
+  /// Unpacks a cluster, unless it is the one that was unpacked last.
   private func unpack(_ place: Range<UInt64>) throws(MigrationError) {
     guard place != clusterPlace else { return }
     clusterPlace = nil
@@ -96,8 +96,8 @@ final class QCow2State: PositionedSource {
 }
 
 extension Unpacker {
-  /// Unpacks until `output` is full; what follows in `packed` is not looked at.
-  /// - Returns: whether there were as many bytes.
+  /// Unpacks until `output` is full; further bytes of `packed` are ignored.
+  /// - Returns: whether `output` was filled.
   fileprivate func fill(_ output: inout MutableSpan<UInt8>, from packed: Span<UInt8>) -> Bool {
     var (consumed, produced) = (0, 0)
     while produced < output.count {
