@@ -19,15 +19,25 @@ def private_ranges(shop, size, percent):
     return shop.ranges(range(0, size, 2 * stretch), stretch)
 
 
-def speeds(size, seconds, names):
-    """Cases of `openssl speed`, as the time of `size` bytes; keys are like "encrypt-2"."""
-    what = {"encrypt": openssl.ENCRYPT, "decrypt": openssl.DECRYPT, "hash": openssl.HASH}
+def processes(count):
+    return f"{count} process" + ("es" if count > 1 else "")
+
+
+def speeds(shop, size, seconds, names):
+    """Cases that say how fast the work is, as the time of `size` bytes; keys are like "encrypt-2".
+    "hash" is what the tools hash with; "libcrypto", always with it, is the hash of `openssl
+    speed`."""
+    what = {"encrypt": openssl.ENCRYPT, "decrypt": openssl.DECRYPT, "libcrypto": openssl.HASH}
     text = {"encrypt": "AES-256-GCM, encrypt", "decrypt": "AES-256-GCM, decrypt",
-            "hash": "SHA-256"}
-    return {f"{name}-{jobs}": Case(
-        f"openssl speed, {text[name]}, {jobs} process" + ("es" if jobs > 1 else ""),
+            "libcrypto": "SHA-256"}
+    cases = {f"{name}-{jobs}": Case(
+        f"openssl speed, {text[name]}, {processes(jobs)}",
         lambda name=name, jobs=jobs: openssl.measure(what[name], jobs, seconds, size))
-        for name in names for jobs in JOBS}
+        for name in (*names, "libcrypto") for jobs in JOBS}
+    cases |= {f"hash-{jobs}": Case(
+        f"{shop.engine.text}, {processes(jobs)}",
+        lambda jobs=jobs: shop.engine.measure(jobs, seconds, size)) for jobs in JOBS}
+    return cases
 
 
 def write_case(shop, size):
@@ -36,16 +46,16 @@ def write_case(shop, size):
                 before=lambda: shop.warm(size), after=lambda: shop.remove("out"))
 
 
-def qemu_case(shop, size, name, target, notes):
+def qemu_case(shop, size, name, target, notes, way=qemu.CAT):
     """QEMU's plain migration; a process for each run, since it migrates once."""
     state = {}
 
     def before():
-        state["qemu"] = qemu.Machine(shop.path("memory"), size, shop.scratch)
+        state["qemu"] = qemu.Machine(shop.path("memory"), size, shop.scratch, way)
         shop.warm(size)
 
     def act():
-        measured = state["qemu"].migrate(f"cat > {target}")
+        measured = state["qemu"].migrate(target)
         notes.append(state["qemu"].total_time() - measured.wall)
         # Who wrote less than the memory did not do the work.
         if target != "/dev/null" and target.stat().st_size < size:
@@ -86,7 +96,7 @@ def measure_save(shop, size, sizes, runs, seconds, say):
     for jobs in JOBS:
         cases[f"save-null-{jobs}"] = tool(100, jobs, "/dev/null")
     cases["write"] = write_case(shop, size)
-    cases |= speeds(size, seconds, ("encrypt", "hash"))
+    cases |= speeds(shop, size, seconds, ("encrypt",))
     group = Group("save", f"Save {size_text(size)} of random memory", cases,
                   {"cp": "/ cp", "qemu": "/ QEMU"})
     alternate(cases, runs, say)
@@ -114,7 +124,7 @@ def measure_load(shop, size, runs, seconds, say):
             jobs, before=before, after=lambda: shop.remove("out"), limit=limit,
             limit_writing=limit + ((1 / jobs, "write"),))
     cases["write"] = write_case(shop, size)
-    cases |= speeds(size, seconds, ("decrypt", "hash"))
+    cases |= speeds(shop, size, seconds, ("decrypt",))
     group = Group("load", f"Load {size_text(size)} of random memory, all private", cases,
                   {"cp": "/ cp"})
     alternate(cases, runs, say)
@@ -133,7 +143,7 @@ def measure_verify(shop, size, runs, seconds, say):
                 "verify, with keys" if keyed else "verify, without keys",
                 lambda keyed=keyed, jobs=jobs: child.measure(shop.verify(stream, jobs, keyed)),
                 jobs, limit=limit)
-    cases |= speeds(size, seconds, ("decrypt", "hash"))
+    cases |= speeds(shop, size, seconds, ("decrypt",))
     group = Group("verify", f"Verify the stream of {size_text(size)} of random memory, all private",
                   cases, {"digest": "/ dgst"})
     alternate(cases, runs, say)

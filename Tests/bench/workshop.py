@@ -1,10 +1,12 @@
 """What is measured: the tools and how they are called, guests' memory, keys."""
 
+import functools
 import os
 import pathlib
 import shutil
 
 import child
+from hashing import Engine
 from machine import GIB, MIB
 from rounds import warm
 
@@ -33,6 +35,11 @@ class Workshop:
         self.offer, self.root = self.path("offer"), self.path("root.pem")
         child.run([self.tools / "svsm-mig-prepare", "--instance", self.pristine, "--output",
                    self.offer, "--root-out", self.root])
+
+    @functools.cached_property
+    def engine(self):
+        """What the tools hash with, built by itself."""
+        return Engine(self.scratch)
 
     def path(self, name):
         return self.scratch / name
@@ -96,5 +103,13 @@ class Workshop:
         return [self.tools / "svsm-mig-verify", stream, "--trust", self.root, *keys,
                 "--jobs", jobs]
 
+    def seal(self, plain, output, jobs):
+        return [self.tools / "svsm-mig-seal", plain, "--output", output, "--force", "--jobs", jobs]
+
     def inspect(self, stream):
         return [self.tools / "svsm-mig-inspect", stream]
+
+    def ram_hashes(self, plain):
+        """The memory is put together in a file beside the others."""
+        return ["env", f"TMPDIR={self.scratch}", self.tools / "svsm-mig-inspect", "--ram-hashes",
+                plain]
