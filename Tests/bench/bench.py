@@ -67,6 +67,8 @@ def arguments():
     options.runs = options.runs or (3 if options.quick else 5)
     if options.size < 32 * MIB or options.size % (32 * MIB):
         parser.error("--size takes a multiple of 32M")
+    if options.before and not os.path.isdir(options.before):
+        parser.error(f"no folder {options.before}")
     if options.json and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
         parser.error(f"no folder for {options.json}")
     return options
@@ -151,7 +153,8 @@ def main():
         f"age {child.output(['age', '--version']).strip()}",
         os.path.basename(os.environ["SVSM_ANALYZE_MIGRATION"])]
     settings = {"size_bytes": options.size, "inspected_bytes": options.walked,
-                "runs": options.runs, "quick": options.quick, "groups": options.only}
+                "runs": options.runs, "quick": options.quick, "groups": options.only,
+                "before": options.before}
     warnings = warnings_of(options, facts)
     show(table.show_facts(facts, settings, warnings))
     if options.strict and facts["in_use"] > BUSY:

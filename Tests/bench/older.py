@@ -9,7 +9,7 @@ def measure(shop, folder, size, runs, say):
     """`folder`: the older tools. They make an instance and a stream of their own."""
     scratch = shop.path("older")
     scratch.mkdir()
-    memory, cases = shop.random_memory("memory", size), {}
+    memory, found = shop.random_memory("memory", size), {}
     try:
         for key, name, own in (("now", "", shop),
                                ("older", ", older", Workshop(folder, scratch))):
@@ -19,8 +19,11 @@ def measure(shop, folder, size, runs, say):
                     ("save", "save to /dev/null", own.save(memory, "all", "/dev/null", 1)),
                     ("keyless", "verify, without keys", own.verify(stream, 1, keyed=False)),
                     ("keyed", "verify, with keys", own.verify(stream, 1, keyed=True))):
-                cases[f"{work}-{key}"] = Case(
+                found[f"{work}-{key}"] = Case(
                     text + name, lambda command=command: child.measure(command), 1)
+        # What is compared runs one directly after the other.
+        cases = {key: found[key] for work in ("save", "keyless", "keyed")
+                 for key in (f"{work}-now", f"{work}-older")}
         alternate(cases, runs, say)
     finally:
         shop.remove("memory", "stream", "older")

@@ -1,4 +1,4 @@
-"""What others need for the same memory: copying, hashing, encrypting, compressing, QEMU's migrations.
+"""What others need for the same memory: to copy, hash, encrypt, compress it; QEMU's migrations.
 
 Once with outputs where all other files lie, and once with outputs on a disk.
 """
@@ -11,8 +11,8 @@ import child
 import qemu
 from machine import file_system
 from rounds import Case, Group, alternate, measure_write
-from transfer import JOBS, speeds
-from workshop import size_text
+from transfer import JOBS, qemu_case, speeds
+from workshop import remove, size_text
 
 
 class Place:
@@ -25,7 +25,7 @@ class Place:
         self.kind = file_system(folder)
 
     def remove(self):
-        self.out.unlink(missing_ok=True)
+        remove(self.out)
 
     def permits_direct(self):
         """Whether a file here can be written past the kernel's cache."""
@@ -59,7 +59,11 @@ class Place:
         last, act, after = [], case.act, case.after
 
         def first():
-            last[:] = [act()]
+            try:
+                last[:] = [act()]
+            except BaseException:
+                after()
+                raise
             return last[0]
 
         def then():
@@ -90,27 +94,6 @@ def encrypting(shop, memory, out):
 def cat(memory, out):
     with open(out, "wb") as file:
         return child.measure(["cat", memory], stdout=file)
-
-
-def qemu_case(shop, place, size, way):
-    """A process for each run, since it migrates once."""
-    state = {}
-
-    def before():
-        state["qemu"] = qemu.Machine(shop.path("memory"), size, shop.scratch, way)
-        shop.warm(size)
-
-    def act():
-        try:
-            measured = state["qemu"].migrate(place.out)
-        finally:
-            state.pop("qemu").stop()
-        # Who wrote less than the memory did not do the work.
-        if place.out.stat().st_size < size:
-            raise child.Failed(f"{place.out} is smaller than the memory")
-        return measured
-
-    return Case(way.name, act, before=before, after=place.remove)
 
 
 def tool_cases(shop, place, size, stream):
@@ -152,11 +135,11 @@ def other_cases(shop, place, size):
         writing[key] = Case(name, lambda command=command: child.measure(command))
     for case in writing.values():
         case.before, case.after = lambda: shop.warm(size), place.remove
-    writing["qemu"] = qemu_case(shop, place, size, qemu.CAT)
+    writing["qemu"] = qemu_case(shop, size, out, qemu.CAT)
     ways = qemu.TEN if place.permits_direct() else {
         key: way for key, way in qemu.TEN.items() if not way.parameters}
     for key, way in ways.items():
-        writing[f"qemu-{key}"] = qemu_case(shop, place, size, way)
+        writing[f"qemu-{key}"] = qemu_case(shop, size, out, way)
     for key, case in writing.items():
         cases |= place.cases(key, case)
     return cases

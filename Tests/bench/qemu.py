@@ -27,9 +27,9 @@ class Way:
     parameters: dict = dataclasses.field(default_factory=dict)
 
 
-CAT = Way("QEMU, migrate exec:cat > FILE", PROGRAM, "exec:cat > {}")
+CAT = Way("QEMU, migrate exec:cat > file", PROGRAM, "exec:cat > {}")
 TEN = {
-    "file": Way("QEMU 10, migrate file:FILE", PROGRAM_10, "file:{}"),
+    "file": Way("QEMU 10, migrate file:", PROGRAM_10, "file:{}"),
     "mapped": Way("QEMU 10, mapped-ram", PROGRAM_10, "file:{}", ("mapped-ram",)),
     # QEMU writes past the cache from its multifd channels only.
     "direct": Way("QEMU 10, mapped-ram, direct-io", PROGRAM_10, "file:{}",
@@ -117,7 +117,7 @@ class Machine:
         return sum(map(int, fields[11:15])) / HERTZ
 
     def migrate(self, target):
-        """Migrates to the file `target`. Measures from the command to QEMU's word that all is done."""
+        """Measures from the command to QEMU's word that all is done. `target`: the file."""
         before = self.processor()
         clock = Clock()
         self.call("migrate", {"uri": self.way.uri.format(target)})

@@ -165,10 +165,10 @@ REQUIREMENTS = (
     ("--version under 20 ms", start_up),
     ("one job: keyless verify at least 1.3 times as fast as openssl dgst -sha256, seal of a plain "
      "stream and inspect --ram-hashes at least 1.2 times", hashing_one_job),
-    ("one job: save to /dev/null, and verify with keys, at least 1.25 times as fast as the tools of "
-     "--before", faster_than_before),
-    ("save, in memory and on disk: at least 2 times as fast as QEMU 7.2's exec:cat, not slower than "
-     "QEMU 10's file:", beside_both_qemus),
+    ("one job: save to /dev/null, and verify with keys, at least 1.25 times as fast as the tools "
+     "of --before", faster_than_before),
+    ("save, in memory and on disk: at least 2 times as fast as QEMU 7.2's exec:cat, not slower "
+     "than QEMU 10's file:", beside_both_qemus),
     ("one job: at 95 % or more of the limit with writing; two jobs: at least 0.9 of what openssl "
      "speed gains by -multi 2", one_job_near_the_limit),
 )

@@ -5,7 +5,7 @@ import openssl
 import qemu
 from machine import MIB
 from rounds import Case, Group, alternate, measure_write
-from workshop import size_text
+from workshop import remove, size_text
 
 JOBS = (1, 2)
 # Private and shared memory of the guest that is half private alternate in stretches of this size.
@@ -46,8 +46,9 @@ def write_case(shop, size):
                 before=lambda: shop.warm(size), after=lambda: shop.remove("out"))
 
 
-def qemu_case(shop, size, name, target, notes, way=qemu.CAT):
-    """QEMU's plain migration; a process for each run, since it migrates once."""
+def qemu_case(shop, size, target, way, notes=None):
+    """QEMU's migration of `memory`; a process for each run, since it migrates once. `notes`: takes
+    how much longer each was by QEMU's own clock."""
     state = {}
 
     def before():
@@ -56,7 +57,8 @@ def qemu_case(shop, size, name, target, notes, way=qemu.CAT):
 
     def act():
         measured = state["qemu"].migrate(target)
-        notes.append(state["qemu"].total_time() - measured.wall)
+        if notes is not None:
+            notes.append(state["qemu"].total_time() - measured.wall)
         # Who wrote less than the memory did not do the work.
         if target != "/dev/null" and target.stat().st_size < size:
             raise child.Failed(f"{target} is smaller than the memory")
@@ -65,8 +67,10 @@ def qemu_case(shop, size, name, target, notes, way=qemu.CAT):
     def after():
         if "qemu" in state:
             state.pop("qemu").stop()
-        shop.remove("out")
+        if target != "/dev/null":
+            remove(target)
 
+    name = way.name if target != "/dev/null" else f"{way.name.removesuffix('file')}/dev/null"
     return Case(name, act, before=before, after=after)
 
 
@@ -87,9 +91,8 @@ def measure_save(shop, size, sizes, runs, seconds, say):
 
     cases = {"cp": Case("cp of the memory", lambda: child.measure(["cp", memory, out]),
                         before=lambda: shop.warm(size), after=lambda: shop.remove("out")),
-             "qemu": qemu_case(shop, size, "QEMU, migrate exec:cat > file", out, differences),
-             "qemu-null": qemu_case(shop, size, "QEMU, migrate exec:cat > /dev/null", "/dev/null",
-                                    [])}
+             "qemu": qemu_case(shop, size, out, qemu.CAT, differences),
+             "qemu-null": qemu_case(shop, size, "/dev/null", qemu.CAT)}
     for percent in (100, 50, 0):
         for jobs in JOBS:
             cases[f"save-{percent}-{jobs}"] = tool(percent, jobs, out)

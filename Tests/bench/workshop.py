@@ -26,6 +26,14 @@ def size_text(count):
     return f"{count // GIB} GiB" if count % GIB == 0 else f"{count // MIB} MiB"
 
 
+def remove(path):
+    """A file or, as load makes one, a folder; if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 class Workshop:
     """Makes inputs in a scratch folder and writes the tools' command lines."""
 
@@ -46,11 +54,7 @@ class Workshop:
 
     def remove(self, *names):
         for name in names:
-            path = self.path(name)
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            remove(self.path(name))
 
     def warm(self, count):
         warm(self.scratch, count)
