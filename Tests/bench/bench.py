@@ -13,6 +13,8 @@ import sys
 
 import child
 import machine
+import older
+import peers
 import qemu
 import requirements
 import scaling
@@ -23,15 +25,15 @@ import walk
 from machine import GIB, MIB
 from workshop import Workshop, bytes_of, size_text
 
-GROUPS = ("save", "load", "verify", "inspect", "scaling", "start")
+GROUPS = ("save", "load", "verify", "inspect", "scaling", "start", "peers")
 # Beyond this part of the processors in use, figures mean little.
 BUSY = 0.1
 
 
 def arguments():
     parser = argparse.ArgumentParser(prog="Tests/bench/run", description=(
-        "Measures save, load, verify and inspect beside cp, OpenSSL, QEMU's migrate and QEMU's "
-        "walker, in alternation, and prints ratios of medians."))
+        "Measures save, load, verify and inspect beside cp, OpenSSL, age, zstd, QEMU's migrate and "
+        "QEMU's walker, in alternation, and prints ratios of medians."))
     parser.add_argument("--size", type=bytes_of, help="memory of the guest (default 1G)")
     parser.add_argument("--runs", type=int, help="runs that count, of each (default 5)")
     parser.add_argument("--quick", action="store_true",
@@ -40,6 +42,11 @@ def arguments():
                         help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--folder", metavar="DIR",
                         help="where the files lie (default /dev/shm, if it is a tmpfs)")
+    parser.add_argument("--disk", metavar="DIR",
+                        help="a folder on a disk, for outputs of the group peers (default: that of "
+                             "the repository)")
+    parser.add_argument("--before", metavar="DIR",
+                        help="tools of an older commit, to be measured in turn with these")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
     parser.add_argument("--static", action="store_true",
                         help="also build the tools for shipping, and measure their start-up")
@@ -49,6 +56,7 @@ def arguments():
     parser.add_argument("--tools", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--static-tools", help=argparse.SUPPRESS)
     parser.add_argument("--scratch", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--disk-scratch", required=True, help=argparse.SUPPRESS)
     options = parser.parse_args()
     options.only = options.only.split(",")
     for name in options.only:
@@ -59,6 +67,8 @@ def arguments():
     options.runs = options.runs or (3 if options.quick else 5)
     if options.size < 32 * MIB or options.size % (32 * MIB):
         parser.error("--size takes a multiple of 32M")
+    if options.before and not os.path.isdir(options.before):
+        parser.error(f"no folder {options.before}")
     if options.json and not os.path.isdir(os.path.dirname(os.path.abspath(options.json))):
         parser.error(f"no folder for {options.json}")
     return options
@@ -99,6 +109,15 @@ def measure(options, shop):
         need_room(options.scratch, GIB, "sparse guests")
         yield scaling.measure_sparse(shop, sizes, min(options.runs, 3), say)
         yield scaling.measure_dense(shop, sizes, say)
+    if "peers" in wanted:
+        # Memory, a stream, and an output or the copy in QEMU and its stream.
+        for folder, times in ((options.scratch, 43), (options.disk_scratch, 11)):
+            need_room(folder, options.size * times // 10 + GIB // 2, size_text(options.size))
+        yield from peers.measure(shop, options.disk_scratch, options.size, options.runs, seconds,
+                                 say)
+    if options.before:
+        need_room(options.scratch, options.size * 33 // 10 + GIB // 2, size_text(options.size))
+        yield older.measure(shop, options.before, options.size, options.runs, say)
     if "start" in wanted:
         yield startup.measure(options.tools, options.static_tools, say)
 
@@ -108,6 +127,8 @@ def warnings_of(options, facts):
     if facts["file_system"] != "tmpfs":
         found.append(f"the files are on {facts['file_system']}, not on tmpfs: a disk and its "
                      "cache are measured too")
+    if "peers" in options.only and facts["disk_file_system"] == "tmpfs":
+        found.append("the folder of --disk is on tmpfs: no disk is measured")
     if facts["in_use"] > BUSY:
         found.append(f"others use {facts['in_use']:.0%} of the processors: the figures are not to "
                      "be trusted")
@@ -123,13 +144,17 @@ def main():
     # A process that is told to end does so by way of its clean-up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by a signal"))
     facts = machine.facts(options.scratch)
+    facts["disk_file_system"] = machine.file_system(options.disk_scratch)
     facts["in_use"] = machine.await_quiet(say, BUSY)
     facts["peers"] = [
-        qemu.version(), child.output(["openssl", "version"]).strip(),
-        child.output(["cp", "--version"]).splitlines()[0],
+        qemu.version(qemu.PROGRAM), qemu.version(qemu.PROGRAM_10),
+        *(child.output(command).splitlines()[0].strip(" *") for command in (
+            ["openssl", "version"], ["cp", "--version"], ["zstd", "--version"])),
+        f"age {child.output(['age', '--version']).strip()}",
         os.path.basename(os.environ["SVSM_ANALYZE_MIGRATION"])]
     settings = {"size_bytes": options.size, "inspected_bytes": options.walked,
-                "runs": options.runs, "quick": options.quick, "groups": options.only}
+                "runs": options.runs, "quick": options.quick, "groups": options.only,
+                "before": options.before}
     warnings = warnings_of(options, facts)
     show(table.show_facts(facts, settings, warnings))
     if options.strict and facts["in_use"] > BUSY:

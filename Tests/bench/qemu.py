@@ -1,5 +1,6 @@
 """QEMU, stopped before its first instruction, migrates the same memory to a file or to nowhere."""
 
+import dataclasses
 import json
 import os
 import socket
@@ -10,24 +11,49 @@ from child import Clock, Failed
 from machine import HERTZ, MIB
 
 PROGRAM = "qemu-system-x86_64"
+# The program of a QEMU 10 that Tests/bench/run gets.
+PROGRAM_10 = os.environ.get("SVSM_QEMU_10")
 PATIENCE = 600
+CHANNELS = 2
 
 
-def version():
-    said = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True)
+@dataclasses.dataclass
+class Way:
+    """How a QEMU migrates to a file; `uri` has a place for its path."""
+    name: str
+    program: str
+    uri: str
+    capabilities: tuple = ()
+    parameters: dict = dataclasses.field(default_factory=dict)
+
+
+CAT = Way("QEMU, migrate exec:cat > file", PROGRAM, "exec:cat > {}")
+TEN = {
+    "file": Way("QEMU 10, migrate file:", PROGRAM_10, "file:{}"),
+    "mapped": Way("QEMU 10, mapped-ram", PROGRAM_10, "file:{}", ("mapped-ram",)),
+    # QEMU writes past the cache from its multifd channels only.
+    "direct": Way("QEMU 10, mapped-ram, direct-io", PROGRAM_10, "file:{}",
+                  ("mapped-ram", "multifd"),
+                  {"direct-io": True, "multifd-channels": CHANNELS}),
+}
+
+
+def version(program):
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
     return said.stdout.splitlines()[0]
 
 
 class Machine:
     """One QEMU process. It can migrate once: QEMU refuses a second time."""
 
-    def __init__(self, ram, size, folder):
+    def __init__(self, ram, size, folder, way=CAT):
         """Memory has the content of the file `ram`. It is anonymous memory, as a guest's usually
         is, all there before any clock runs; the file is not changed."""
+        self.way = way
         self.path = os.path.join(folder, "qmp")
         self.messages = open(os.path.join(folder, "qemu.log"), "w+b")
         self.process = subprocess.Popen(
-            [PROGRAM, "-machine", "pc,memory-backend=ram", "-m", f"{size // MIB}M",
+            [way.program, "-machine", "pc,memory-backend=ram", "-m", f"{size // MIB}M",
              "-object", f"memory-backend-file,id=ram,size={size},mem-path={ram},share=off,"
                         "prealloc=on",
              "-accel", "tcg", "-S", "-nodefaults", "-display", "none",
@@ -50,7 +76,7 @@ class Machine:
                 break
             except OSError as error:
                 if self.process.poll() is not None or time.monotonic() > end:
-                    raise Failed(f"{PROGRAM} did not start: {self.said()}") from error
+                    raise Failed(f"{self.way.program} did not start: {self.said()}") from error
                 time.sleep(0.02)
         self.lines = self.socket.makefile("rb")
         self.receive()  # the greeting
@@ -58,8 +84,10 @@ class Machine:
         # Without a limit: both of its own are far above what any machine can do.
         self.call("migrate-set-parameters", {"max-bandwidth": 1 << 44})
         # It tells when it is done, and need not be asked.
-        self.call("migrate-set-capabilities",
-                  {"capabilities": [{"capability": "events", "state": True}]})
+        self.call("migrate-set-capabilities", {"capabilities": [
+            {"capability": name, "state": True} for name in ("events", *self.way.capabilities)]})
+        if self.way.parameters:
+            self.call("migrate-set-parameters", self.way.parameters)
 
     def said(self):
         self.messages.seek(0)
@@ -68,7 +96,7 @@ class Machine:
     def receive(self):
         line = self.lines.readline()
         if not line:
-            raise Failed(f"{PROGRAM} went away: {self.said()}")
+            raise Failed(f"{self.way.program} went away: {self.said()}")
         return json.loads(line)
 
     def call(self, command, arguments=None):
@@ -88,11 +116,11 @@ class Machine:
             fields = stat.read().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / HERTZ
 
-    def migrate(self, shell):
-        """Measures from the command to QEMU's word that all is done."""
+    def migrate(self, target):
+        """Measures from the command to QEMU's word that all is done. `target`: the file."""
         before = self.processor()
         clock = Clock()
-        self.call("migrate", {"uri": f"exec:{shell}"})
+        self.call("migrate", {"uri": self.way.uri.format(target)})
         status = None
         while status not in ("completed", "failed", "cancelled"):
             event = self.events.pop(0) if self.events else self.receive()

@@ -115,13 +115,28 @@ class Group:
     references: dict = dataclasses.field(default_factory=dict)
     notes: list = dataclasses.field(default_factory=list)
 
+    def terms(self, case, writing=False):
+        """Seconds of each kind of work that bounds a case, by "encrypt", "decrypt", "hash" and
+        "write"."""
+        parts = case.limit_writing if writing else case.limit
+        return {key.partition("-")[0]: factor * self.cases[key].median for factor, key in parts}
+
     def limit(self, case, writing=False):
         """Seconds that nothing can beat that does the same work, or None."""
-        parts = case.limit_writing if writing else case.limit
+        terms = self.terms(case, writing)
+        return sum(terms.values()) if terms else None
+
+    def limit_of_openssl(self, case):
+        """The limit, without writing, of who would hash with libcrypto, or None."""
+        parts = [(factor, key.replace("hash-", "libcrypto-")) for factor, key in case.limit]
         return sum(factor * self.cases[key].median for factor, key in parts) if parts else None
 
     def of_limit(self, case, writing=False):
         limit = self.limit(case, writing)
+        return limit / case.median if limit else None
+
+    def of_limit_of_openssl(self, case):
+        limit = self.limit_of_openssl(case)
         return limit / case.median if limit else None
 
     def ratio(self, one, other):

@@ -20,7 +20,7 @@ def percent(value):
 def columns(group):
     """Headings and rows of a group; a column without any entry is left out."""
     heads = ["", "jobs", "time", "spread", "peak", *group.references.values(), "of limit",
-             "with writing", "others"]
+             "with writing", "of openssl's", "others"]
     rows = []
     for key, case in group.cases.items():
         ratios = ["" if key == other else f"{group.ratio(key, other):.2f}"
@@ -31,7 +31,7 @@ def columns(group):
                      percent(case.spread) if len(case.runs) > 1 else "",
                      f"{peak / MIB:.1f} MiB" if peak else "", *ratios,
                      percent(group.of_limit(case)), percent(group.of_limit(case, writing=True)),
-                     percent(others)])
+                     percent(group.of_limit_of_openssl(case)), percent(others)])
     used = [index for index in range(len(heads)) if any(row[index] for row in rows)]
     return [[row[index] for index in used] for row in [heads, *rows]]
 
@@ -57,7 +57,7 @@ def show_facts(facts, settings, warnings):
                f"{', virtual' if facts['virtual'] else ''}, "
                f"{facts['memory_bytes'] / GIB:.0f} GiB, Linux {facts['kernel']}")
     lines = [f"Machine   {machine}",
-             f"Files     {facts['file_system']}",
+             f"Files     {facts['file_system']}, of the disk {facts['disk_file_system']}",
              f"Load      {' '.join(map(str, facts['load']))}, processors in use by others "
              f"{facts['in_use']:.0%}",
              *(f"{'Peers' if not index else '':<9} {peer}"
@@ -71,7 +71,7 @@ def show_verdicts(verdicts, sizes):
     words = {True: "met", False: "NOT MET", None: "not measured"}
     lines = [f"== What it must show; measured with {sizes}"]
     for verdict in verdicts:
-        lines.append(f"  {verdict.number}  {words[verdict.met]:<12}  {verdict.requirement}")
+        lines.append(f" {verdict.number:>2}  {words[verdict.met]:<12}  {verdict.requirement}")
         if verdict.met is not None:
             lines.append(f"  {'':<15}  measured: {verdict.measured}")
     return "\n".join(lines) + "\n"
@@ -88,6 +88,7 @@ def document(facts, settings, warnings, groups, verdicts):
                        if other != key},
             "of_limit": group.of_limit(case),
             "of_limit_with_writing": group.of_limit(case, writing=True),
+            "of_limit_of_openssl": group.of_limit_of_openssl(case),
             "runs": [dataclasses.asdict(run) for run in case.runs],
         }
     return {

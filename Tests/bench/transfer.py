@@ -5,7 +5,7 @@ import openssl
 import qemu
 from machine import MIB
 from rounds import Case, Group, alternate, measure_write
-from workshop import size_text
+from workshop import remove, size_text
 
 JOBS = (1, 2)
 # Private and shared memory of the guest that is half private alternate in stretches of this size.
@@ -19,15 +19,25 @@ def private_ranges(shop, size, percent):
     return shop.ranges(range(0, size, 2 * stretch), stretch)
 
 
-def speeds(size, seconds, names):
-    """Cases of `openssl speed`, as the time of `size` bytes; keys are like "encrypt-2"."""
-    what = {"encrypt": openssl.ENCRYPT, "decrypt": openssl.DECRYPT, "hash": openssl.HASH}
+def processes(count):
+    return f"{count} process" + ("es" if count > 1 else "")
+
+
+def speeds(shop, size, seconds, names):
+    """Cases that say how fast the work is, as the time of `size` bytes; keys are like "encrypt-2".
+    "hash" is what the tools hash with; "libcrypto", always with it, is the hash of `openssl
+    speed`."""
+    what = {"encrypt": openssl.ENCRYPT, "decrypt": openssl.DECRYPT, "libcrypto": openssl.HASH}
     text = {"encrypt": "AES-256-GCM, encrypt", "decrypt": "AES-256-GCM, decrypt",
-            "hash": "SHA-256"}
-    return {f"{name}-{jobs}": Case(
-        f"openssl speed, {text[name]}, {jobs} process" + ("es" if jobs > 1 else ""),
+            "libcrypto": "SHA-256"}
+    cases = {f"{name}-{jobs}": Case(
+        f"openssl speed, {text[name]}, {processes(jobs)}",
         lambda name=name, jobs=jobs: openssl.measure(what[name], jobs, seconds, size))
-        for name in names for jobs in JOBS}
+        for name in (*names, "libcrypto") for jobs in JOBS}
+    cases |= {f"hash-{jobs}": Case(
+        f"{shop.engine.text}, {processes(jobs)}",
+        lambda jobs=jobs: shop.engine.measure(jobs, seconds, size)) for jobs in JOBS}
+    return cases
 
 
 def write_case(shop, size):
@@ -36,17 +46,19 @@ def write_case(shop, size):
                 before=lambda: shop.warm(size), after=lambda: shop.remove("out"))
 
 
-def qemu_case(shop, size, name, target, notes):
-    """QEMU's plain migration; a process for each run, since it migrates once."""
+def qemu_case(shop, size, target, way, notes=None):
+    """QEMU's migration of `memory`; a process for each run, since it migrates once. `notes`: takes
+    how much longer each was by QEMU's own clock."""
     state = {}
 
     def before():
-        state["qemu"] = qemu.Machine(shop.path("memory"), size, shop.scratch)
+        state["qemu"] = qemu.Machine(shop.path("memory"), size, shop.scratch, way)
         shop.warm(size)
 
     def act():
-        measured = state["qemu"].migrate(f"cat > {target}")
-        notes.append(state["qemu"].total_time() - measured.wall)
+        measured = state["qemu"].migrate(target)
+        if notes is not None:
+            notes.append(state["qemu"].total_time() - measured.wall)
         # Who wrote less than the memory did not do the work.
         if target != "/dev/null" and target.stat().st_size < size:
             raise child.Failed(f"{target} is smaller than the memory")
@@ -55,8 +67,10 @@ def qemu_case(shop, size, name, target, notes):
     def after():
         if "qemu" in state:
             state.pop("qemu").stop()
-        shop.remove("out")
+        if target != "/dev/null":
+            remove(target)
 
+    name = way.name if target != "/dev/null" else f"{way.name.removesuffix('file')}/dev/null"
     return Case(name, act, before=before, after=after)
 
 
@@ -77,16 +91,15 @@ def measure_save(shop, size, sizes, runs, seconds, say):
 
     cases = {"cp": Case("cp of the memory", lambda: child.measure(["cp", memory, out]),
                         before=lambda: shop.warm(size), after=lambda: shop.remove("out")),
-             "qemu": qemu_case(shop, size, "QEMU, migrate exec:cat > file", out, differences),
-             "qemu-null": qemu_case(shop, size, "QEMU, migrate exec:cat > /dev/null", "/dev/null",
-                                    [])}
+             "qemu": qemu_case(shop, size, out, qemu.CAT, differences),
+             "qemu-null": qemu_case(shop, size, "/dev/null", qemu.CAT)}
     for percent in (100, 50, 0):
         for jobs in JOBS:
             cases[f"save-{percent}-{jobs}"] = tool(percent, jobs, out)
     for jobs in JOBS:
         cases[f"save-null-{jobs}"] = tool(100, jobs, "/dev/null")
     cases["write"] = write_case(shop, size)
-    cases |= speeds(size, seconds, ("encrypt", "hash"))
+    cases |= speeds(shop, size, seconds, ("encrypt",))
     group = Group("save", f"Save {size_text(size)} of random memory", cases,
                   {"cp": "/ cp", "qemu": "/ QEMU"})
     alternate(cases, runs, say)
@@ -114,7 +127,7 @@ def measure_load(shop, size, runs, seconds, say):
             jobs, before=before, after=lambda: shop.remove("out"), limit=limit,
             limit_writing=limit + ((1 / jobs, "write"),))
     cases["write"] = write_case(shop, size)
-    cases |= speeds(size, seconds, ("decrypt", "hash"))
+    cases |= speeds(shop, size, seconds, ("decrypt",))
     group = Group("load", f"Load {size_text(size)} of random memory, all private", cases,
                   {"cp": "/ cp"})
     alternate(cases, runs, say)
@@ -133,7 +146,7 @@ def measure_verify(shop, size, runs, seconds, say):
                 "verify, with keys" if keyed else "verify, without keys",
                 lambda keyed=keyed, jobs=jobs: child.measure(shop.verify(stream, jobs, keyed)),
                 jobs, limit=limit)
-    cases |= speeds(size, seconds, ("decrypt", "hash"))
+    cases |= speeds(shop, size, seconds, ("decrypt",))
     group = Group("verify", f"Verify the stream of {size_text(size)} of random memory, all private",
                   cases, {"digest": "/ dgst"})
     alternate(cases, runs, say)

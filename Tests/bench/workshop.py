@@ -1,10 +1,12 @@
 """What is measured: the tools and how they are called, guests' memory, keys."""
 
+import functools
 import os
 import pathlib
 import shutil
 
 import child
+from hashing import Engine
 from machine import GIB, MIB
 from rounds import warm
 
@@ -24,6 +26,14 @@ def size_text(count):
     return f"{count // GIB} GiB" if count % GIB == 0 else f"{count // MIB} MiB"
 
 
+def remove(path):
+    """A file or, as load makes one, a folder; if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 class Workshop:
     """Makes inputs in a scratch folder and writes the tools' command lines."""
 
@@ -34,16 +44,17 @@ class Workshop:
         child.run([self.tools / "svsm-mig-prepare", "--instance", self.pristine, "--output",
                    self.offer, "--root-out", self.root])
 
+    @functools.cached_property
+    def engine(self):
+        """What the tools hash with, built by itself."""
+        return Engine(self.scratch)
+
     def path(self, name):
         return self.scratch / name
 
     def remove(self, *names):
         for name in names:
-            path = self.path(name)
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            remove(self.path(name))
 
     def warm(self, count):
         warm(self.scratch, count)
@@ -96,5 +107,13 @@ class Workshop:
         return [self.tools / "svsm-mig-verify", stream, "--trust", self.root, *keys,
                 "--jobs", jobs]
 
+    def seal(self, plain, output, jobs):
+        return [self.tools / "svsm-mig-seal", plain, "--output", output, "--force", "--jobs", jobs]
+
     def inspect(self, stream):
         return [self.tools / "svsm-mig-inspect", stream]
+
+    def ram_hashes(self, plain):
+        """The memory is put together in a file beside the others."""
+        return ["env", f"TMPDIR={self.scratch}", self.tools / "svsm-mig-inspect", "--ram-hashes",
+                plain]
