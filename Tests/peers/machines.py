@@ -10,6 +10,7 @@ memory are read by QEMU's own pmemsave and compared. Takes long, and is no part 
 
 import argparse
 import collections
+import contextlib
 import glob
 import hashlib
 import json
@@ -24,12 +25,17 @@ import tempfile
 import machine
 from check import Refused
 
-# Seconds a machine may take to save.
-LIMIT = 20
 # Of a block whose memory is compared.
 LARGEST = 512 << 20
 # What shows guest-physical memory; microcontrollers have theirs in the CPU's space only.
 SPACES = [("memory", "pmemsave"), ("cpu-memory-0", "memsave")]
+# What a machine may want that has no firmware or program of its own; it is not executed. Each is
+# tried where what stands before is not enough.
+WANTS = [[], ["-bios", "zeros"], ["-kernel", "zeros"],
+         ["-drive", "if=pflash,format=raw,file=zeros"], ["-bios", "zeros", "-kernel", "zeros"]]
+# Bytes of that file; QEMU says which size it wants of a flash device.
+SIZE = 64 << 10
+FLASH = re.compile(r"device requires (\d+) bytes")
 # Machines that are no machine of their own.
 LEFT_OUT = {"none", "x-remote"}
 RANGE = re.compile(r"^  ([0-9a-f]{16})-([0-9a-f]{16}) \(prio \d+, (?:ram|rom|romd|nv)\): "
@@ -117,16 +123,35 @@ def compare(shown, memory):
     return same
 
 
-def one(program, name, tools, folder, keep):
+def start(program, name, folder):
+    """A machine that waits, with as little as it starts with."""
     arguments = ["-M", name, "-S", "-display", "none", "-serial", "null", "-monitor", "none",
                  "-nic", "none"]
+    waiting, said = [(wants, SIZE) for wants in WANTS], []
+    while waiting:
+        wants, size = waiting.pop(0)
+        with open(folder / "zeros", "wb") as file:
+            file.truncate(size)
+        try:
+            return machine.Machine(folder, arguments + wants, program=program).__enter__()
+        except Refused as problem:
+            if not str(problem).startswith("QEMU ends"):
+                raise
+            errors = (folder / "errors").read_text(errors="replace").strip().splitlines()
+            said.append((errors or [str(problem)])[-1])
+        wanted = FLASH.search(said[-1])
+        if wanted and size == SIZE:
+            waiting.insert(0, (wants, int(wanted[1])))
+    raise Refused(said[0])
+
+
+def one(program, name, tools, folder, keep):
     try:
-        with machine.Machine(folder, arguments, program=program) as running:
+        with contextlib.closing(start(program, name, folder)) as running:
             memory_first = truth(running)
             running.save(folder / "stream")
     except (Refused, OSError) as problem:
-        errors = (folder / "errors").read_text(errors="replace").strip().splitlines()
-        return "not saved", (errors or [str(problem)])[-1]
+        return "not saved", str(problem)
     try:
         shown, _ = read(tools, folder / "stream")
         same = compare(shown, memory_first)
@@ -146,8 +171,11 @@ def main():
     parser.add_argument("--tools", type=pathlib.Path, default=pathlib.Path(".build/release"))
     parser.add_argument("--first", type=int, help="machines of each architecture")
     parser.add_argument("--keep", type=pathlib.Path, help="folder for streams that are refused")
+    parser.add_argument("--patience", type=int, default=20,
+                        help="seconds a machine may take for one step")
     options = parser.parse_args()
-    machine.PATIENCE = LIMIT
+    machine.PATIENCE = options.patience
+    os.environ.setdefault("QEMU_AUDIO_DRV", "none")
     total, sizes, compared, blocks = collections.Counter(), collections.Counter(), 0, 0
     for architecture, program in architectures(options.architecture).items():
         counts = collections.Counter()
