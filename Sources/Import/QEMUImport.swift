@@ -25,7 +25,7 @@ package final class QEMUImport {
   package init(_ input: QEMUInput, _ additions: ImportAdditions) {
     self.input = input
     self.additions = additions
-    assembly = RAMAssembly(channels: input.channels, file: input.positions)
+    assembly = input.assembly()
   }
 
   /// Makes the guest's memory, all zero, of blocks of these sizes.

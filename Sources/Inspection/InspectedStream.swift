@@ -62,6 +62,8 @@ package struct InspectedStream {
   package var refusal: MigrationError?
   /// In place of a refusal: why the stream is not whole, where that was allowed.
   package var shortfall: MigrationError?
+  /// Whether nothing was refused or found missing.
+  package var isWhole: Bool { refusal == nil && shortfall == nil && leftOut.isEmpty }
 
   // Of plain QEMU streams.
 
@@ -84,6 +86,8 @@ package struct InspectedStream {
   /// What was put together of each block; empty unless it was asked for.
   package var memory: [BlockMemory] = []
   package var channels: [MultifdChannel] = []
+  /// RAM blocks of which the stream has nothing, since x-ignore-shared leaves them to other files.
+  package var leftOut: [SectionName] = []
   /// Sections but `ram` that the VM description does not describe.
   package var undescribed: [SectionKey] = []
   /// The first section whose end nothing tells: from there on nothing was read.

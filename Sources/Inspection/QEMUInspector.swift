@@ -28,7 +28,7 @@ package final class QEMUInspector {
     // Nothing is judged here.
     reader.readDialects { _ in }
     let pages = pages
-    assembly = RAMAssembly(channels: input.channels, file: input.positions) { page, count, isZero in
+    assembly = input.assembly { page, count, isZero in
       pages.found.note(page, count: count, isZero: isZero)
     }
   }
@@ -52,6 +52,7 @@ package final class QEMUInspector {
     } catch {
       if found.refusal == nil { found.refusal = error }
     }
+    if found.refusal == nil { found.leftOut = assembly.leftOut }
     found.sharedPages = pages.found
     found.channels = input.channels
     found.streamStart = input.start

@@ -16,6 +16,7 @@ package struct QEMUInput {
   /// The snapshot of a qcow2 image that the stream is the VM state of.
   package let snapshot: QCow2Snapshot?
   package let channels: [MultifdChannel]
+  private let supplied: [SuppliedBlock]
   /// Stream offset of the first byte.
   package let start: UInt64
   /// Bytes of the file that are not looked at, since its length was given; nil where nobody knows how many.
@@ -29,10 +30,12 @@ package struct QEMUInput {
   /// - Parameters:
   ///   - place: where in the file the stream lies.
   ///   - channels: paths of multifd channels.
+  ///   - memory: RAM blocks that are left to other files, and the paths of these.
   /// - Throws: `STREAM-EMPTY` when nothing is there; `STREAM-TRUNCATED` when the file ends before the length
-  ///   that was given; codes of images and channels.
+  ///   that was given; codes of images and channels; `INPUT-KIND` for memory in no regular file.
   package init(
-    _ file: InputFile, at place: StreamPlace = StreamPlace(), channels: [String] = []
+    _ file: InputFile, at place: StreamPlace = StreamPlace(), channels: [String] = [],
+    memory: [(block: SectionName, path: String)] = []
   ) throws(MigrationError) {
     self.place = place
     var found = try FoundStream(file, place)
@@ -60,6 +63,18 @@ package struct QEMUInput {
     }
     stream = found.input
     self.channels = try Self.channels(channels)
+    supplied = try memory.map { (block, path) throws(MigrationError) in
+      let file = try InputFile(path, .regular)
+      return SuppliedBlock(
+        name: block, file: try FilePositions(regular: file), fileName: file.name)
+    }
+  }
+
+  /// Puts the memory of the stream together, with what comes beside it.
+  package func assembly(
+    observe: @escaping RAMAssembly.Observer = { _, _, _ in }
+  ) -> RAMAssembly {
+    RAMAssembly(channels: channels, file: positions, supplied: supplied, observe: observe)
   }
 
   /// The internal snapshots of a qcow2 image.
@@ -71,10 +86,14 @@ package struct QEMUInput {
   /// Refuses what only a plain QEMU stream can have: channels, something around it.
   /// - Throws: `STREAM-KIND`.
   package func requireAlone() throws(MigrationError) {
-    guard channels.isEmpty, place == StreamPlace(), start == 0, image == nil, packing == nil else {
+    guard channels.isEmpty, supplied.isEmpty, place == StreamPlace(), start == 0, image == nil,
+      packing == nil
+    else {
       throw MigrationError(
         .streamKind, "an SNP stream stands alone in its file",
-        expected: "a plain QEMU stream for \(.channel), \(.offset), \(.length) and packed files")
+        expected: """
+          a plain QEMU stream for \(.channel), \(.memory), \(.offset), \(.length) and packed files
+          """)
     }
   }
 

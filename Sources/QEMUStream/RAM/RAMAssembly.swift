@@ -19,12 +19,15 @@ package final class RAMAssembly {
     var written = PageSet()
     /// Pages, in order, that are not plugged in and never come.
     var unplugged: [Range<UInt64>] = []
-    /// Whether the stream gives every page at once (mapped-ram).
+    /// Whether every page came at once: by mapped-ram, or by a file of its own.
     var isWhole = false
+    /// Whether a file of its own has its memory.
+    var isSupplied = false
   }
 
   private let channels: [MultifdChannel]
   private let file: (any PositionedSource)?
+  private let supplied: [SuppliedBlock]
   private let observe: Observer
   private var decoder = RAMDecoder()
   private var arrivals: [Arrival] = []
@@ -43,12 +46,15 @@ package final class RAMAssembly {
   /// - Parameters:
   ///   - channels: multifd channels, beside the main stream.
   ///   - file: what a mapped-ram stream lies in.
+  ///   - supplied: blocks that the stream leaves to other files.
   package init(
     channels: [MultifdChannel] = [], file: (any PositionedSource)? = nil,
+    supplied: [SuppliedBlock] = [],
     observe: @escaping Observer = { _, _, _ in }
   ) {
     self.channels = channels
     self.file = file
+    self.supplied = supplied
     self.observe = observe
   }
 
@@ -58,7 +64,8 @@ package final class RAMAssembly {
   ///   - configuration: the stream's, if it has one.
   ///   - store: all zero; nil when nobody wants the memory.
   /// - Throws: `RAM-LIST` for a second list; `CHANNEL-MACHINE` for channels of different machines;
-  ///   `STREAM-TRUNCATED`; what reading and writing throw.
+  ///   `STREAM-TRUNCATED`; `RAM-BLOCK` for memory that is supplied and not wanted; what reading and writing
+  ///   throw.
   package func begin(
     _ decoder: RAMDecoder, of configuration: Configuration?, into store: (any RAMStore)?
   ) throws(MigrationError) {
@@ -72,7 +79,7 @@ package final class RAMAssembly {
     page = decoder.page
     arrivals = decoder.blocks.map { Arrival(length: $0.length) }
     writer = store.map(PageWriter.init)
-    for (index, mapped) in decoder.mapped.enumerated() {
+    for (index, mapped) in decoder.mapped.enumerated() where !mapped.isAbsent {
       guard let file, mapped.end <= file.size else {
         throw MigrationError(
           .streamTruncated, "stream ends within the pages of a block",
@@ -82,6 +89,36 @@ package final class RAMAssembly {
       try pages.read(into: &writer, observe)
       arrivals[index].isWhole = true
     }
+    for block in supplied { try take(block) }
+  }
+
+  /// Refuses pages of a block whose memory is a file.
+  private func requireNoneOfSupplied() throws(MigrationError) {
+    for (index, arrival) in arrivals.enumerated() where arrival.isSupplied {
+      guard arrival.seen.count == 0 else {
+        throw MigrationError(
+          .ramBlock, "stream has pages of a block whose memory is given as a file", in: .ram,
+          got: "\(blocks[index].name)")
+      }
+    }
+  }
+
+  private func take(_ block: SuppliedBlock) throws(MigrationError) {
+    guard let index = decoder.index(of: block.name) else {
+      throw block.refused("block is not in the list", got: "\(block.name)")
+    }
+    guard listForm.hasAddresses, !arrivals[index].isWhole else {
+      throw block.refused(
+        "block is not left to a file of its own", expected: "x-ignore-shared, and each block once",
+        got: "\(block.name)")
+    }
+    guard block.file.size == arrivals[index].length else {
+      throw block.refused(
+        "file has another size than RAM block \(block.name)",
+        expected: "\(arrivals[index].length) bytes", got: "\(block.file.size)")
+    }
+    (arrivals[index].isWhole, arrivals[index].isSupplied) = (true, true)
+    try block.write(as: index, to: &writer)
   }
 
   /// Takes in a record.
@@ -166,6 +203,7 @@ package final class RAMAssembly {
     for channel in channels {
       while try readToMeetingPoint(channel) {}
     }
+    try requireNoneOfSupplied()
     for (index, block) in blocks.enumerated() {
       let memory = plugged.memory(ofBlock: "\(block.name)", length: block.length)
       arrivals[index].unplugged = (memory?.unplugged ?? []).map {
@@ -190,6 +228,11 @@ package final class RAMAssembly {
       $0 + UInt64($1.count) - arrival.seen.count(in: $1)
     }
     return page.number(arrival.length) - arrival.seen.count - left
+  }
+
+  /// Whether nothing of a block came, though there are pages to come.
+  func isAbsent(_ block: Int) -> Bool {
+    arrivals[block].seen.count == 0 && missingPages(of: block) > 0
   }
 
   /// Where the first page lies in its block that never came; nil when all did.
