@@ -12,6 +12,7 @@ public enum Need: String, Sendable, CaseIterable {
   case instance = "an instance"
   case length = "the stream's length"
   case machine = "the machine type"
+  case memory = "the memory of a block"
   case notRAM = "a block that is not guest memory"
   case offer = "an offer"
   case offset = "the stream's offset"

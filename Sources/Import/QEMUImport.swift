@@ -29,7 +29,7 @@ package final class QEMUImport {
     self.input = input
     self.additions = additions
     self.crew = crew
-    assembly = RAMAssembly(channels: input.channels, file: input.positions)
+    assembly = input.assembly()
   }
 
   /// Makes the guest's memory, filled with zeros, with RAM blocks of these sizes in bytes.

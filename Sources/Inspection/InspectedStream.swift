@@ -64,6 +64,8 @@ package struct InspectedStream {
   /// The reason why the stream is incomplete, where an incomplete stream was allowed. Replaces
   /// `refusal`.
   package var shortfall: MigrationError?
+  /// Whether nothing was refused or found missing.
+  package var isWhole: Bool { refusal == nil && shortfall == nil && leftOut.isEmpty }
 
   // Of plain QEMU streams:
 
@@ -86,6 +88,8 @@ package struct InspectedStream {
   /// The restored content of each block; empty unless it was requested.
   package var memory: [BlockMemory] = []
   package var channels: [MultifdChannel] = []
+  /// RAM blocks without any page in the stream, because x-ignore-shared leaves them to other files.
+  package var leftOut: [SectionName] = []
   /// Sections other than `ram` that the VM description does not describe.
   package var undescribed: [SectionKey] = []
   /// The first section whose end cannot be determined. Nothing after its header was read.

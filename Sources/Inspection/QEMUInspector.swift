@@ -56,7 +56,7 @@ package final class QEMUInspector {
     // Broken rules are ignored: an inspection does not judge.
     reader.readDialects { _ in }
     let pages = pages
-    assembly = RAMAssembly(channels: input.channels, file: input.positions) { page, count, isZero in
+    assembly = input.assembly { page, count, isZero in
       pages.found.note(page, count: count, isZero: isZero)
     }
   }
@@ -79,6 +79,7 @@ package final class QEMUInspector {
     } catch {
       if found.refusal == nil { found.refusal = error }
     }
+    if found.refusal == nil { found.leftOut = assembly.leftOut }
     found.sharedPages = pages.found
     found.channels = input.channels
     found.streamStart = input.start

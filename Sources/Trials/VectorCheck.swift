@@ -138,7 +138,7 @@ struct VectorCheck {
     let input = try QEMUInput(try InputFile(path), channels: channels)
     try input.requireWholeImage()
     var verifier = PlainStreamVerifier(
-      try input.reader(), RAMAssembly(channels: input.channels, file: input.positions),
+      try input.reader(), input.assembly(),
       sealedBy: nil, crew: crew)
     if let refusal = try verifier.verify(explain: { input.explain($0) }).refusal { throw refusal }
   }

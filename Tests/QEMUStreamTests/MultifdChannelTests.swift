@@ -73,6 +73,53 @@ enum SmallChannel {
     #expect(refusal.map { "\($0)".contains("postcopy-preempt") } == true)
   }
 
+  /// Tables of lengths that do not fit their pages, and gzip members that do not.
+  @Test(
+    arguments: [
+      (8, [0, 0, 0x10, 0]), (8, [0, 0, 0x10, 1] + [UInt8](repeating: 1, count: 4097)),
+      (8, [0, 0, 0, 0]), (8, [0, 0, 0]), (8, [0xFF, 0xFF, 0xFF, 0xFF]), (16, [0, 0, 0, 1, 0x78]),
+      (8, [0, 0, 0x10, 0] + [UInt8](repeating: 1, count: 4097)), (32, []),
+      (32, [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ] as [(UInt32, [UInt8])])
+  func aPayloadThatGivesNoPageIsRefused(flags: UInt32, payload: [UInt8]) {
+    for stores in [false, true] {
+      let refusal = #expect(throws: MigrationError.self) {
+        try read(
+          start + SmallChannel.packet([(0, 1)], flags: flags, payload: payload), stores: stores)
+      }
+      #expect(refusal?.code == .channelData)
+    }
+  }
+
+  /// A page of a length of its own is not packed, whatever the method.
+  @Test(arguments: [8, 16] as [UInt32])
+  func aRawPageStaysAsItIs(flags: UInt32) throws {
+    let payload = [0, 0, 0x10, 0] + [UInt8](repeating: 9, count: 4096)
+    let (_, store) = try read(
+      start + SmallChannel.packet([(2, 9)], flags: flags, payload: payload))
+    #expect(store.fills() == [0, 0, 9, 0])
+  }
+
+  @Test func deviceStateIsKeptUpToALimit() throws {
+    let state = { (name: String, size: Int) in
+      var bytes: [UInt8] = [0x11, 0x22, 0x33, 0x44, 0, 0, 0, 1, 0, 0, 0, 0x40]
+      bytes += Array(name.utf8) + [UInt8](repeating: 0, count: 256 - name.utf8.count)
+      bytes.append(bigEndian: UInt32(5))
+      bytes.append(bigEndian: UInt32(size))
+      return bytes
+    }
+    let many = Array(repeating: state("d", 0), count: 4098).flatMap(\.self)
+    let (channel, _) = try read(start + many)
+    #expect(channel.deviceState.count == 4096 && channel.deviceStateOmitted == 2)
+    #expect(channel.deviceState.first?.instance == 5 && channel.deviceState.first?.vfio == nil)
+    // A length that is not there, of a name that nothing ends.
+    for size in [1, 11, 12, Int(UInt32.max)] {
+      let name = size == 1 ? String(repeating: "n", count: 256) : "a/vfio"
+      let refusal = #expect(throws: MigrationError.self) { try read(start + state(name, size)) }
+      #expect(refusal?.code == .streamTruncated)
+    }
+  }
+
   @Test func deviceStateIsPassedOver() throws {
     var state: [UInt8] = [0x11, 0x22, 0x33, 0x44, 0, 0, 0, 1, 0, 0, 0, 0x40]
     state += [UInt8](repeating: 0x61, count: 256) + [0, 0, 0, 0, 0, 0, 0, 5, 1, 2, 3, 4, 5]
@@ -84,8 +131,9 @@ enum SmallChannel {
   /// A byte of the first packet that is changed, to what, and what is said at which byte of it.
   @Test(arguments: [
     (0, 0, ErrorCode.channelSyntax, 0), (7, 2, .channelSyntax, 0), (8, 1, .channelSyntax, 8),
-    (11, 6, .channelSyntax, 8), (11, 8, .channelMethod, 8), (11, 0x10, .channelMethod, 8),
-    (11, 0x20, .channelMethod, 8), (11, 2, .channelData, 1344), (11, 4, .channelData, 1344),
+    (11, 6, .channelMethod, 8), (11, 0x18, .channelMethod, 8), (11, 8, .channelData, 1344),
+    (11, 0x10, .channelData, 1344), (11, 0x20, .channelData, 1344), (11, 2, .channelData, 1344),
+    (11, 4, .channelData, 1344),
     (19, 129, .channelSyntax, 16), (35, 127, .channelSyntax, 16), (23, 1, .channelSyntax, 20),
     (64, 0, .ramBlock, 64), (64, 0x41, .ramBlock, 64), (320, 1, .ramOffset, 320),
     (335, 1, .ramOffset, 328), (334, 0x40, .ramOffset, 328),

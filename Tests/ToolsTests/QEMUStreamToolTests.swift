@@ -88,18 +88,6 @@ import Wire
     #expect(uuid["uuid"]?.string?.count == 32)
   }
 
-  @Test func aBlockThatIsLeftToAnotherFileHasNoHash() throws {
-    let guest = QEMUCase(name: "pc72-boot-ignore-shared")
-    let call = try guest.unpack(into: shop)
-    let shown = try inspect(call + " --ram-hashes")
-    #expect(shown["capabilities"] == ["x-ignore-shared"])
-    let main = try #require(shown["ramBlocks"]?.array?.first { $0["name"] == "pc.shared" })
-    #expect(main["sha256"]?.isNull == true && main["missingPages"] == 2048)
-    let others = QEMUCase.blocks(in: shown).filter { $0[0] != "pc.shared" }
-    #expect(others == (try guest.blocks).filter { $0[0] != "pc.shared" })
-    try shop.run("guest", "import \(call) -o @guest").requireRefusal(.ramMissing)
-  }
-
   // MARK: Incomplete
 
   @Test func aCancelledMigrationIsRefusedWhereItEnds() throws {

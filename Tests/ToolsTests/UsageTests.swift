@@ -47,6 +47,8 @@ import Testing
     ("load", "s --instance i -o o --output-format png"), ("verify", ""), ("verify", "s --loud"),
     ("verify", "s --source d"), ("verify", "s --source d --target e"), ("verify", "--target e"),
     ("verify", "s --target e --instance i"), ("verify", "s --target e --channel c"),
+    ("verify", "s --target e --memory b=m"), ("verify", "--explain SEAL-CHUNK --memory b=m"),
+    ("save", "g --round h -o s --to o --memory b=m"), ("inspect", "s --memory b"),
     ("verify", "- --target -"), ("verify", "--source d --target e --offset 3"),
     ("verify", "--source d --target e --target-ram a=1M"), ("verify", "s --target-ram a=1M"),
     ("verify", "s --target e --target-ram a=1M --target-ram a=2M"),

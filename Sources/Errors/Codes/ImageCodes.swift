@@ -53,9 +53,10 @@ extension CodeRow {
       causes: ["captures of two guests given together", "damage in the first bytes of a capture"],
       remedy: "give the channels that were captured with the stream"),
     CodeRow(
-      .channelMethod, .tools("4"), meaning: "pages of a channel are packed by qpl, uadk or qatzip",
-      causes: ["multifd-compression names a method that needs hardware"],
-      remedy: "save without that method"),
+      .channelMethod, .tools("4"),
+      meaning: "pages of a channel are packed by a method that is not known",
+      causes: ["a QEMU with a newer method", "damage in the flags of a packet"],
+      remedy: "save without that method; else the channel is damaged"),
     CodeRow(
       .channelData, .tools("4"), meaning: "a packet of a channel does not unpack to its pages",
       causes: [

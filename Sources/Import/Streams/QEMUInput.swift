@@ -17,6 +17,7 @@ package struct QEMUInput {
   /// The snapshot of a qcow2 image whose VM state is the stream.
   package let snapshot: QCow2Snapshot?
   package let channels: [MultifdChannel]
+  private let supplied: [SuppliedBlock]
   /// Stream offset of the first byte.
   package let start: UInt64
   /// Bytes of the file after the given length, which are not read; nil when their number is
@@ -31,10 +32,12 @@ package struct QEMUInput {
   /// - Parameters:
   ///   - place: position and length of the stream in the file.
   ///   - channels: paths of multifd channels.
+  ///   - memory: RAM blocks that are left to other files, and the paths of these files.
   /// - Throws: `STREAM-EMPTY` when there are no bytes; `STREAM-TRUNCATED` when the file ends before
-  ///   the given length; codes of images and channels.
+  ///   the given length; codes of images and channels; `INPUT-KIND` for memory that is not in a regular file.
   package init(
-    _ file: InputFile, at place: StreamPlace = StreamPlace(), channels: [String] = []
+    _ file: InputFile, at place: StreamPlace = StreamPlace(), channels: [String] = [],
+    memory: [(block: SectionName, path: String)] = []
   ) throws(MigrationError) {
     self.place = place
     var found = try FoundStream(file, place)
@@ -63,6 +66,18 @@ package struct QEMUInput {
     }
     stream = found.input
     self.channels = try Self.channels(channels)
+    supplied = try memory.map { (block, path) throws(MigrationError) in
+      let file = try InputFile(path, .regular)
+      return SuppliedBlock(
+        name: block, file: try FilePositions(regular: file), fileName: file.name)
+    }
+  }
+
+  /// Puts the memory of the stream together, with what comes beside it.
+  package func assembly(
+    observe: @escaping RAMAssembly.Observer = { _, _, _ in }
+  ) -> RAMAssembly {
+    RAMAssembly(channels: channels, file: positions, supplied: supplied, observe: observe)
   }
 
   /// The internal snapshots of a qcow2 image.
@@ -76,10 +91,14 @@ package struct QEMUInput {
   /// stream.
   /// - Throws: `STREAM-KIND`.
   package func requireAlone() throws(MigrationError) {
-    guard channels.isEmpty, place == StreamPlace(), start == 0, image == nil, packing == nil else {
+    guard channels.isEmpty, supplied.isEmpty, place == StreamPlace(), start == 0, image == nil,
+      packing == nil
+    else {
       throw MigrationError(
         .streamKind, "an SNP stream must be alone in its file",
-        expected: "a plain QEMU stream for \(.channel), \(.offset), \(.length) and packed files")
+        expected: """
+          a plain QEMU stream for \(.channel), \(.memory), \(.offset), \(.length) and packed files
+          """)
     }
   }
 

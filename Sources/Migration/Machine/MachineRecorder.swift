@@ -47,7 +47,7 @@ package struct MachineRecorder {
     state.hasFooters = reader.hasFooters ?? true
     // RAM is in plain records when the state is written to a stream again.
     if var capabilities = state.configuration?.capabilities {
-      capabilities.removeAll { $0 == "mapped-ram" }
+      capabilities.removeAll { $0 == "mapped-ram" || $0 == "x-ignore-shared" }
       state.configuration?.capabilities = capabilities.isEmpty ? nil : capabilities
     }
     if isPostcopy {

@@ -69,7 +69,7 @@ package struct PlainStreamVerifier {
       if unread == nil { lookAtRecords() }
       try assembly.finish()
       if dialect?.placesPages != false { try assembly.requireWhole(at: reader.input.offset) }
-      if unread == nil { findings.look(at: .structure) }
+      if unread == nil { lookAtStructure() }
     } catch {
       if findings.hasStopped { throw error }
       let isWalked = hasEnded
@@ -84,6 +84,21 @@ package struct PlainStreamVerifier {
         try findings.note(error)
       }
     }
+  }
+
+  /// Of blocks that are left to other files nobody knows whether they are whole.
+  private func lookAtStructure() {
+    findings.look(at: .structure)
+    let blocks = assembly.leftOut
+    guard let first = blocks.first else { return }
+    let names = blocks.prefix(8).map { "\($0)" }.joined(separator: ", ")
+    findings.obstruct(
+      .structure,
+      reason: """
+        the stream has nothing of \(names)\(blocks.count > 8 ? " and \(blocks.count - 8) more" : ""): \
+        x-ignore-shared leaves blocks to other files
+        """,
+      needs: "\(.memory) \(first)=FILE, and so for each of them")
   }
 
   /// Sections of one name and instance are told apart by their order alone: whether it is right nobody knows.

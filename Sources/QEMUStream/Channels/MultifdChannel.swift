@@ -2,34 +2,9 @@ package import Errors
 internal import Wire
 
 /// One channel of a multifd migration, as its connection carried it (QEMU `migration/multifd.c`).
-/// All integers are big-endian.
 ///
-/// It begins with a message:
-///
-///     offset  size  field
-///          0     4  magic        11223344
-///          4     4  version      1
-///          8    16  UUID         of the machine, zero without one
-///         24     1  id           of the channel
-///         25    39  reserved
-///
-/// then packets, each followed by its payload:
-///
-///     offset  size  field
-///          0     4  magic        11223344
-///          4     4  version      1
-///          8     4  flags        bit 0: flush; bits 1 to 5: method; bit 6: device state
-///         12     4  slots        pages a packet has room for: 512 KiB of them
-///         16     4  normal       pages with content
-///         20     4  payload      bytes that follow, unless there is no normal page
-///         24     8  number       over all channels; ignored, as QEMU 7.2 may repeat it
-///         32     4  zero         zero pages
-///         36    28  reserved
-///         64   256  block        name, padded with zero bytes
-///        320     n  offsets      8 bytes a slot: in the block, normal pages, then zero pages
-///
-/// With method 0 the payload is the pages. With zlib and zstd it is a piece of one packed stream
-/// that continues through all packets of the channel.
+/// It begins with an `Opening`; then packets follow. A packet of pages is a `Header` with its offsets, and
+/// its payload, packed by a `Method`; one of device state is a `DeviceStateHeader` and the state.
 package final class MultifdChannel {
   /// The method by which pages are packed.
   package enum Method: UInt32, Sendable, CaseIterable {
@@ -55,13 +30,9 @@ package final class MultifdChannel {
     var isMeetingPoint = false
   }
 
-  private static let magic: UInt32 = 0x1122_3344
-  /// Size in bytes of the part of a packet before the offsets.
-  private static let fixedSize = 320
-  /// Size in bytes of the pages of a full packet.
+  /// Bytes of the pages of a full packet.
   private static let room = 512 << 10
-  private static let deviceState: UInt32 = 0x40
-  /// QEMU allows the payload of a packed packet twice the size of its pages.
+  /// QEMU gives a packed packet twice the room of its pages.
   private static let payloadLimit = UInt32(2 * room)
 
   /// Name of the file from which the channel is read.
@@ -78,10 +49,16 @@ package final class MultifdChannel {
   package private(set) var method: Method?
   /// Number of bytes of device state, which is skipped.
   package private(set) var deviceStateBytes: UInt64 = 0
+  /// Packets of device state, the first `deviceStateLimit`.
+  package private(set) var deviceState: [ChannelDeviceState] = []
+  /// Packets of device state after those.
+  package private(set) var deviceStateOmitted: UInt64 = 0
+  /// Packets of device state that are kept.
+  package static let deviceStateLimit = 4096
 
   private let input: StreamInput
-  private var unpacker: (method: Method, unpacker: any Unpacker)?
-  /// Content of the normal pages of the last packet.
+  private var unpacker: PayloadUnpacker?
+  /// Content of the normal pages of the packet read last.
   let pages = PageBuffer(count: room)
 
   /// Reads the initial message of the channel.
@@ -91,10 +68,10 @@ package final class MultifdChannel {
     self.name = name
     do throws(MigrationError) {
       try Self.refusePreempt(input)
-      try Self.readMagic(input, or: "not a multifd channel")
-      uuid = try input.readArray(16)
-      id = try input.read()
-      _ = try input.readArray(39)
+      try Self.requireMark(input, or: "not a multifd channel")
+      let opening = try input.readRecord(Opening.self)
+      uuid = opening.uuid.array
+      id = opening.id.value
     } catch {
       throw error.within(.file(name))
     }
@@ -105,10 +82,9 @@ package final class MultifdChannel {
   /// the end of a body.
   /// - Throws: `CHANNEL-SYNTAX`.
   private static func refusePreempt(_ input: StreamInput) throws(MigrationError) {
-    guard try input.available(atLeast: 8) >= 8 else { return }
-    let window = input.bytes
-    var word: UInt64 = 0
-    for index in 0..<8 { word = word << 8 | UInt64(window[index]) }
+    guard try input.available(atLeast: BE64.size) >= BE64.size else { return }
+    var cursor = ByteCursor(input.bytes)
+    let word = try cursor.read(UInt64.self)
     let type = word & TargetPage.x86.mask
     guard
       word == RAMFlags.end || (type == RAMFlags.page || type == RAMFlags.zero) && word >> 48 == 0
@@ -126,7 +102,8 @@ package final class MultifdChannel {
   func require(machine uuid: [UInt8]) throws(MigrationError) {
     guard self.uuid == uuid else {
       throw MigrationError(
-        .channelMachine, "channel is of another machine", in: .file(name), at: 8,
+        .channelMachine, "channel is of another machine", in: .file(name),
+        at: UInt64(Opening.offset(of: \.uuid)),
         expected: "UUID \(Hex.encode(uuid))", got: Hex.encode(self.uuid))
     }
   }
@@ -138,8 +115,8 @@ package final class MultifdChannel {
   /// - Parameter copies: whether `pages` receives content that is not packed. Packed content is
   ///   always unpacked, since that is the only check of it.
   /// - Returns: nil at the end of the channel.
-  /// - Throws: `CHANNEL-SYNTAX`; `CHANNEL-METHOD` for a method that is not supported;
-  ///   `CHANNEL-DATA` for a payload that does not unpack to its pages; `RAM-BLOCK`, `RAM-OFFSET`;
+  /// - Throws: `CHANNEL-SYNTAX`; `CHANNEL-METHOD` for an unknown method; `CHANNEL-DATA` for a payload that
+  ///   does not unpack to its pages; `RAM-BLOCK`, `RAM-OFFSET`;
   ///   `STREAM-TRUNCATED`.
   func next(blocks: RAMDecoder, copies: Bool) throws(MigrationError) -> Packet? {
     do throws(MigrationError) {
@@ -155,139 +132,152 @@ package final class MultifdChannel {
   /// - Returns: nil for a packet without pages, such as one of device state.
   private func packet(_ blocks: RAMDecoder, _ copies: Bool) throws(MigrationError) -> Packet? {
     let start = input.offset
-    try Self.readMagic(input, or: "no packet begins here")
-    let flags = try input.read(UInt32.self)
+    try Self.requireMark(input, or: "no packet begins here")
+    let prefix = try input.peekRecord(Prefix.self)
     packets += 1
-    if flags & Self.deviceState != 0 {
-      // 256 bytes of name and a 4-byte instance precede the size.
-      _ = try input.readArray(260)
-      let size = UInt64(try input.read(UInt32.self))
-      try input.skip(size)
-      deviceStateBytes += size
+    if prefix.flags.value & Prefix.deviceState != 0 {
+      let state = try ChannelDeviceState(input)
+      deviceStateBytes += UInt64(state.size)
+      if deviceState.count < Self.deviceStateLimit {
+        deviceState.append(state)
+      } else {
+        deviceStateOmitted += 1
+      }
       return nil
     }
-    guard flags & ~0x3F == 0, let method = Method(rawValue: flags >> 1 & 0x1F) else {
-      throw MigrationError(
-        .channelSyntax, "packet has unknown flags", at: start &+ 8, got: "0x" + Self.hex(flags))
-    }
-    let slots = Self.room / blocks.page.size
-    let header = try input.readArray(Self.fixedSize + 8 * slots - 12)
-    var (packet, payload) = try parse(header.span, at: start, blocks)
-    packet.isMeetingPoint = flags & 1 != 0
+    let method = try Self.method(of: prefix, at: start)
+    let (packet, payload) = try readHead(blocks)
     if !packet.normal.isEmpty {
       self.method = method
-      let page = blocks.page.size
-      try read(payload, method, size: packet.normal.count * page, of: page, copies, at: start)
+      try read(payload, method, of: packet, blocks.page.size, copies, at: start)
     }
     normalPages += UInt64(packet.normal.count)
     zeroPages += UInt64(packet.zero.count)
     return packet
   }
 
-  private func parse(
-    _ header: Span<UInt8>, at start: UInt64, _ blocks: RAMDecoder
-  ) throws(MigrationError) -> (Packet, payload: UInt32) {
-    var cursor = ByteCursor(header, at: start &+ 12)
-    _ = try cursor.read(UInt32.self)
-    let normal = try cursor.read(UInt32.self)
-    let payload = try cursor.read(UInt32.self)
-    _ = try cursor.read(UInt64.self)
-    let zero = try cursor.read(UInt32.self)
-    _ = try cursor.take(28)
+  private static func method(
+    of prefix: Prefix, at start: UInt64
+  ) throws(MigrationError) -> Method {
+    let place = Prefix.offset(of: \.flags, from: start)
+    guard prefix.flags.value & ~Prefix.ofPages == 0 else {
+      throw MigrationError(
+        .channelSyntax, "packet has unknown flags", at: place,
+        got: "0x" + hex(prefix.flags.value))
+    }
+    guard let method = Method(rawValue: prefix.method) else {
+      let known = Method.allCases.map { "\($0.name) \($0.rawValue)" }.joined(separator: ", ")
+      throw MigrationError(
+        .channelMethod, "pages are packed by a method that is not known", at: place,
+        expected: known, got: "\(prefix.method)")
+    }
+    return method
+  }
+
+  private func readHead(_ blocks: RAMDecoder) throws(MigrationError) -> (Packet, payload: UInt32) {
+    let start = input.offset
     let slots = UInt32(Self.room / blocks.page.size)
+    try input.require(Header.size + Int(slots) * BE64.size)
+    let header = try input.readRecord(Header.self)
+    let (normal, zero) = (header.normal.value, header.zero.value)
     guard normal <= slots, zero <= slots - normal else {
       throw MigrationError(
-        .channelSyntax, "packet has more pages than room", at: start &+ 16,
-        expected: "at most \(slots)", got: "\(normal) and \(zero)")
+        .channelSyntax, "packet has more pages than room",
+        at: Header.offset(of: \.normal, from: start), expected: "at most \(slots)",
+        got: "\(normal) and \(zero)")
     }
     var packet = Packet()
-    let padded = try cursor.takeArray(256)
-    guard normal + zero > 0 else { return (packet, payload) }
-    let name = SectionName(Array(padded.prefix { $0 != 0 }))
-    guard let name, let block = blocks.index(of: name) else {
-      throw MigrationError(
-        .ramBlock, "block is not in the list", at: start &+ 64, got: name?.description)
+    packet.isMeetingPoint = header.prefix.record.flags.value & Prefix.meets != 0
+    if normal + zero > 0 {
+      let name = header.block.name
+      guard let name, let block = blocks.index(of: name) else {
+        throw MigrationError(
+          .ramBlock, "block is not in the list", at: Header.offset(of: \.block, from: start),
+          got: name?.description)
+      }
+      packet.block = block
+      let found = try offsets(Int(normal + zero), in: blocks.blocks[block], blocks.page)
+      packet.normal = Array(found.prefix(Int(normal)))
+      packet.zero = Array(found.dropFirst(Int(normal)))
     }
-    packet.block = block
-    for index in 0..<normal + zero {
+    input.consume(Int(slots) * BE64.size)
+    return (packet, header.payload.value)
+  }
+
+  /// The offsets that are next in the input, left in place.
+  private func offsets(
+    _ count: Int, in block: RAMBlock, _ page: TargetPage
+  ) throws(MigrationError) -> [UInt64] {
+    let input = self.input
+    var cursor = ByteCursor(input.bytes, at: input.offset)
+    var offsets: [UInt64] = []
+    for _ in 0..<count {
       let place = cursor.offset
       let offset = try cursor.read(UInt64.self)
-      guard offset & blocks.page.mask == 0, offset < blocks.blocks[block].length else {
+      guard offset & page.mask == 0, offset < block.length else {
         throw MigrationError(
-          .ramOffset, "page lies beyond its block \(name)", at: place,
-          expected: "less than 0x" + String(blocks.blocks[block].length, radix: 16),
-          got: Hex.number(offset))
+          .ramOffset, "page lies beyond its block \(block.name)", at: place,
+          expected: "less than 0x" + String(block.length, radix: 16), got: Hex.number(offset))
       }
-      if index < normal { packet.normal.append(offset) } else { packet.zero.append(offset) }
+      offsets.append(offset)
     }
-    return (packet, payload)
+    return offsets
   }
 
   // MARK: Payload
 
   private func read(
-    _ size: UInt32, _ method: Method, size needed: Int, of page: Int, _ copies: Bool,
+    _ size: UInt32, _ method: Method, of packet: Packet, _ page: Int, _ copies: Bool,
     at start: UInt64
   ) throws(MigrationError) {
+    let needed = packet.normal.count * page
     guard size <= Self.payloadLimit, method != .none || Int(size) == needed else {
       throw MigrationError(
-        .channelSyntax, "packet has a wrong length of payload", at: start &+ 20,
+        .channelSyntax, "packet has a wrong length of payload",
+        at: Header.offset(of: \.payload, from: start),
         expected: method == .none ? "\(needed)" : "at most \(Self.payloadLimit)", got: "\(size)")
     }
     let input = self.input
+    let unpacker = try unpacker(for: method, at: start)
     guard copies || method != .none else { return try input.skip(UInt64(size)) }
     try input.require(Int(size))
     let pages = self.pages
     var target = pages.mutableSpan(0..<needed)
-    if method == .none {
-      target.copy(input.bytes.extracting(first: needed), to: 0)
-    } else {
-      let isWhole = try unpacker(for: method, at: start)
-        .unpack(input.bytes.extracting(first: Int(size)), into: &target)
-      guard isWhole else {
-        throw MigrationError(
-          .channelData, "packet does not unpack to its pages", at: input.offset,
-          expected: "\(needed / page) pages of \(method.name)")
-      }
+    let payload = input.bytes.extracting(first: Int(size))
+    guard unpacker.unpack(payload, into: &target, size: page) else {
+      throw MigrationError(
+        .channelData, "packet does not unpack to its pages", at: input.offset,
+        expected: "\(packet.normal.count) pages of \(method.name)")
     }
     input.consume(Int(size))
   }
 
   private func unpacker(
     for method: Method, at start: UInt64
-  ) throws(MigrationError) -> any Unpacker {
+  ) throws(MigrationError) -> PayloadUnpacker {
     if let unpacker {
       guard unpacker.method == method else {
         throw MigrationError(
-          .channelSyntax, "packets of one channel are packed in two ways", at: start &+ 8,
-          got: method.name)
+          .channelSyntax, "packets of one channel are packed in two ways",
+          at: Prefix.offset(of: \.flags, from: start), got: method.name)
       }
-      return unpacker.unpacker
+      return unpacker
     }
-    let made: any Unpacker
-    switch method {
-    case .zlib: made = try ZlibUnpacker(.zlib)
-    case .zstd: made = try ZstdUnpacker()
-    case .none, .qpl, .uadk, .qatzip:
-      throw MigrationError(
-        .channelMethod, "pages packed by this method are not unpacked", at: start &+ 8,
-        expected: "none, zlib or zstd", got: method.name)
-    }
-    unpacker = (method, made)
+    let made = try PayloadUnpacker(method)
+    unpacker = made
     return made
   }
 
-  /// Reads the magic and version with which the channel and each packet begin.
-  private static func readMagic(
+  /// Checks the magic and version with which the channel and each packet begin. Consumes nothing.
+  private static func requireMark(
     _ input: StreamInput, or what: String
   ) throws(MigrationError) {
-    let start = input.offset
-    let magic = try input.read(UInt32.self)
-    let version = try input.read(UInt32.self)
-    guard magic == Self.magic, version == 1 else {
+    let mark = try input.peekRecord(Mark.self)
+    guard mark.isValid else {
       throw MigrationError(
-        .channelSyntax, what, at: start, expected: "11223344 00000001",
-        got: hex(magic) + " " + hex(version))
+        .channelSyntax, what, at: input.offset,
+        expected: hex(Mark.magic) + " " + hex(Mark.version),
+        got: hex(mark.magic.value) + " " + hex(mark.version.value))
     }
   }
 

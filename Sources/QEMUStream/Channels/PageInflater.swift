@@ -16,10 +16,7 @@ package final class PageInflater {
   package func inflate(
     _ payload: Span<UInt8>, into page: inout MutableSpan<UInt8>, at offset: UInt64
   ) throws(MigrationError) {
-    guard unpacker.restart() else { throw MigrationError(.internal, "zlib refused inflateReset") }
-    guard let piece = unpacker.step(payload, into: &page), piece.isEnd,
-      piece.consumed == payload.count, piece.produced == page.count
-    else {
+    guard unpacker.unpackStream(payload, into: &page) else {
       throw MigrationError(
         .ramData, "compressed page does not unpack to one page", in: .ram, at: offset)
     }

@@ -327,10 +327,6 @@ package struct QEMUStreamReader {
       ram.expect(page)
     }
     guard ram.listForm.isMapped else { return }
-    guard !ram.listForm.hasAddresses else {
-      throw MigrationError(
-        .configuration, "mapped-ram is not read together with x-ignore-shared", at: input.offset)
-    }
     guard file != nil else {
       throw MigrationError(
         .inputKind, "a mapped-ram stream is not read in order", at: input.offset,

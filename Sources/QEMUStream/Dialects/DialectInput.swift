@@ -22,17 +22,6 @@ package struct ForeignWord: Equatable, Sendable {
 }
 
 extension StreamInput {
-  /// Reads and consumes the fixed part of a record.
-  /// - Throws: `STREAM-TRUNCATED`.
-  func readRecord<Record: WireRecord>(
-    _: Record.Type = Record.self
-  ) throws(MigrationError) -> Record {
-    try require(Record.size)
-    let record = Record(at: 0, of: bytes)
-    consume(Record.size)
-    return record
-  }
-
   /// Reads a length of 4 bytes, big-endian, and checks that it is in range.
   /// - Throws: `SECTION-LENGTH`.
   func readLength(

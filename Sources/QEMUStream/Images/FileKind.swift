@@ -6,6 +6,7 @@ package enum FileKind: Sendable, CaseIterable {
   case libvirtImage
   case qcow2Image
   case channel
+  case cprState
   case gzip
   case xz
   case zstd
@@ -25,6 +26,7 @@ package enum FileKind: Sendable, CaseIterable {
     case .libvirtImage: LibvirtImage.magicStart
     case .qcow2Image: QCow2Header.magic
     case .channel: [0x11, 0x22, 0x33, 0x44]
+    case .cprState: CPRState.Header.magic
     case .gzip: [0x1f, 0x8b]
     case .xz: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]
     case .zstd: [0x28, 0xb5, 0x2f, 0xfd]
@@ -46,6 +48,7 @@ package enum FileKind: Sendable, CaseIterable {
     case .libvirtImage: "an image of libvirt"
     case .qcow2Image: "a qcow2 image"
     case .channel: "a multifd channel; the main channel comes first"
+    case .cprState: "the state of a CPR migration: descriptors; its stream is another file"
     case .gzip: "packed with gzip"
     case .xz: "packed with xz"
     case .zstd: "packed with zstd"
@@ -62,7 +65,7 @@ package enum FileKind: Sendable, CaseIterable {
   package var holdsStream: Bool {
     switch self {
     case .stream, .libvirtImage, .qcow2Image: true
-    case .channel, .elf, .kdump, .flattenedKdump, .lime: false
+    case .channel, .cprState, .elf, .kdump, .flattenedKdump, .lime: false
     case .gzip, .xz, .zstd, .lz4, .oldLZ4, .bzip2, .lzop: true
     }
   }

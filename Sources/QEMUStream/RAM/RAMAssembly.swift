@@ -22,12 +22,15 @@ package final class RAMAssembly {
     var written = PageSet()
     /// Ranges of pages, in order, that are not plugged in and therefore not sent.
     var unplugged: [Range<UInt64>] = []
-    /// Whether the stream has all pages of the block at once (mapped-ram).
+    /// Whether all pages of the block come at once: from mapped-ram, or from a file of their own.
     var isWhole = false
+    /// Whether a file of its own has its memory.
+    var isSupplied = false
   }
 
   private let channels: [MultifdChannel]
   private let file: (any PositionedSource)?
+  private let supplied: [SuppliedBlock]
   private let observe: Observer
   private var decoder = RAMDecoder()
   private var arrivals: [Arrival] = []
@@ -46,12 +49,15 @@ package final class RAMAssembly {
   /// - Parameters:
   ///   - channels: multifd channels that accompany the main stream.
   ///   - file: file that holds a mapped-ram stream.
+  ///   - supplied: blocks that the stream leaves to other files.
   package init(
     channels: [MultifdChannel] = [], file: (any PositionedSource)? = nil,
+    supplied: [SuppliedBlock] = [],
     observe: @escaping Observer = { _, _, _ in }
   ) {
     self.channels = channels
     self.file = file
+    self.supplied = supplied
     self.observe = observe
   }
 
@@ -62,7 +68,8 @@ package final class RAMAssembly {
   ///   - store: the memory, all zero; nil when the memory is not needed.
   ///   - crew: with more than one job, one of its threads writes while the next pages are read.
   /// - Throws: `RAM-LIST` for a second list; `CHANNEL-MACHINE` for channels of different machines;
-  ///   `STREAM-TRUNCATED`; the errors of reading and writing.
+  ///   `STREAM-TRUNCATED`; `RAM-BLOCK` for supplied memory that the stream does not lack; the errors of
+  ///   reading and writing.
   package func begin(
     _ decoder: RAMDecoder, of configuration: Configuration?, into store: (any RAMStore)?,
     crew: WorkCrew = WorkCrew(jobs: 1)
@@ -77,7 +84,7 @@ package final class RAMAssembly {
     page = decoder.page
     arrivals = decoder.blocks.map { Arrival(length: $0.length) }
     writer = store.map { PageWriter($0, crew: crew) }
-    for (index, mapped) in decoder.mapped.enumerated() {
+    for (index, mapped) in decoder.mapped.enumerated() where !mapped.isAbsent {
       guard let file, mapped.end <= file.size else {
         throw MigrationError(
           .streamTruncated, "stream ends within the pages of a block",
@@ -87,6 +94,36 @@ package final class RAMAssembly {
       try pages.read(into: writer, observe)
       arrivals[index].isWhole = true
     }
+    for block in supplied { try take(block) }
+  }
+
+  /// Refuses pages of a block whose memory is a file.
+  private func requireNoneOfSupplied() throws(MigrationError) {
+    for (index, arrival) in arrivals.enumerated() where arrival.isSupplied {
+      guard arrival.seen.count == 0 else {
+        throw MigrationError(
+          .ramBlock, "stream has pages of a block whose memory is given as a file", in: .ram,
+          got: "\(blocks[index].name)")
+      }
+    }
+  }
+
+  private func take(_ block: SuppliedBlock) throws(MigrationError) {
+    guard let index = decoder.index(of: block.name) else {
+      throw block.refused("block is not in the list", got: "\(block.name)")
+    }
+    guard listForm.hasAddresses, !arrivals[index].isWhole else {
+      throw block.refused(
+        "block is not left to a file of its own", expected: "x-ignore-shared, and each block once",
+        got: "\(block.name)")
+    }
+    guard block.file.size == arrivals[index].length else {
+      throw block.refused(
+        "file has another size than RAM block \(block.name)",
+        expected: "\(arrivals[index].length) bytes", got: "\(block.file.size)")
+    }
+    (arrivals[index].isWhole, arrivals[index].isSupplied) = (true, true)
+    try block.write(as: index, to: writer)
   }
 
   /// Applies a record.
@@ -173,6 +210,7 @@ package final class RAMAssembly {
     for channel in channels {
       while try readToMeetingPoint(channel) {}
     }
+    try requireNoneOfSupplied()
     for (index, block) in blocks.enumerated() {
       let memory = plugged.memory(ofBlock: "\(block.name)", length: block.length)
       arrivals[index].unplugged = (memory?.unplugged ?? []).map {
@@ -201,6 +239,11 @@ package final class RAMAssembly {
       $0 + UInt64($1.count) - arrival.seen.count(in: $1)
     }
     return page.number(arrival.length) - arrival.seen.count - left
+  }
+
+  /// Whether no page of a block was sent although it has pages.
+  func isAbsent(_ block: Int) -> Bool {
+    arrivals[block].seen.count == 0 && missingPages(of: block) > 0
   }
 
   /// Offset in its block of the first page that was not sent; nil when all were sent.

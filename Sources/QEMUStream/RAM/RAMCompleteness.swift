@@ -8,6 +8,12 @@ extension RAMAssembly {
   package func requireWhole(_ block: Int, at offset: UInt64) throws(MigrationError) {
     guard let place = firstMissing(of: block) else { return }
     let known = blocks[block]
+    if isLeftOut(block) {
+      throw MigrationError(
+        .ramMissing, "stream has nothing of RAM block \(known.name)", in: .ram, at: offset,
+        expected:
+          "\(.memory) \(known.name)=FILE, since x-ignore-shared leaves blocks to other files")
+    }
     let pages = page.number(known.length)
     throw MigrationError(
       .ramMissing, "stream does not hold all of RAM block \(known.name)", in: .ram,
@@ -18,14 +24,17 @@ extension RAMAssembly {
         """)
   }
 
-  /// Checks all blocks. A block without any page is accepted if the stream leaves it to an external
-  /// file (x-ignore-shared).
+  /// Checks all blocks except those that are left to other files.
   /// - Throws: `RAM-MISSING`.
   package func requireWhole(at offset: UInt64) throws(MigrationError) {
-    for (index, block) in blocks.enumerated() {
-      let pages = page.number(block.length)
-      if listForm.hasAddresses, missingPages(of: index) == pages { continue }
-      try requireWhole(index, at: offset)
-    }
+    for index in blocks.indices where !isLeftOut(index) { try requireWhole(index, at: offset) }
   }
+
+  /// Names of the blocks of which nothing came, in a stream that leaves blocks to other files
+  /// (x-ignore-shared).
+  package var leftOut: [SectionName] {
+    blocks.indices.filter { isLeftOut($0) }.map { blocks[$0].name }
+  }
+
+  private func isLeftOut(_ block: Int) -> Bool { listForm.hasAddresses && isAbsent(block) }
 }

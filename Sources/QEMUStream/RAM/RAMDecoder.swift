@@ -226,9 +226,11 @@ package struct RAMDecoder: Sendable {
       left -= block.length
       blocks.append(block)
       if listForm.isMapped {
-        let found = try input.readMappedBlock(length: block.length, isPageKnown ? page : nil)
+        let found = try input.readMappedBlock(
+          length: block.length, isPageKnown ? page : nil, mayBeAbsent: listForm.hasAddresses)
         expect(found.page)
         mapped.append(found)
+        if found.isAbsent { continue }
         listLeft = left
         return nil
       }

@@ -90,7 +90,7 @@ package struct GuestImportCommand: ToolCommand {
     let file = try InputFile(input, format == .raw ? .regular : .anyKind)
     try refuseSame(file.identity, as: output)
     try refuseSame(
-      inputs: [input] + qemu.channel + vmsa.files + [vtpm].compactMap { $0 }, as: output)
+      inputs: [input] + qemu.files + vmsa.files + [vtpm].compactMap { $0 }, as: output)
     let isStream =
       try format == .qemu
       || format == .auto && (qemu.isPlaced || file.holdsStream())
@@ -99,8 +99,8 @@ package struct GuestImportCommand: ToolCommand {
     }
     guard isStream || !qemu.isGiven && !ram.isGiven else {
       throw ValidationError(
-        "--channel, --offset, --length, --snapshot, --ram and --not-ram are for QEMU streams, not for "
-          + "raw images.")
+        "--channel, --memory, --offset, --length, --snapshot, --ram and --not-ram are for QEMU streams, "
+          + "not for raw images.")
     }
     var additions = ImportAdditions()
     additions.machine = machine

@@ -84,6 +84,9 @@ package struct InspectCommand: ToolCommand {
     if qemu.part.snapshot == StreamPlaceOptions.list { return try listSnapshots(of: file, console) }
     let keys = try self.keys()
     let input = try QEMUInput(file, qemu)
+    if try FileKind(detecting: input.stream) == .cprState {
+      return try show(cpr: input, console)
+    }
     let progress = console.startProgress("inspecting", total: input.end)
     var found = try inspect(input, of: file, keys) { progress.update($0) }
     if allowIncomplete, let refusal = found.refusal, refusal.code.saysIncomplete {
@@ -146,6 +149,22 @@ package struct InspectCommand: ToolCommand {
       return try QEMUInspector.inspect(
         input, again: file.kind == .regular && qemu.channel.isEmpty ? again : nil,
         options: options, crew: jobs.crew, progress: progress)
+    }
+  }
+
+  /// Shows what a QEMU hands to its successor beside the stream.
+  private func show(cpr input: QEMUInput, _ console: Console) throws(MigrationError) {
+    guard qemu.files.isEmpty, instance == nil, page == nil, !ramHashes else {
+      throw MigrationError(
+        .streamKind, "the state of a CPR migration is no stream",
+        expected: "a stream for \(.channel), \(.memory), \(.instance), --page and --ram-hashes")
+    }
+    let state = try CPRState(input.stream)
+    let size = input.stream.offset - input.start
+    if json {
+      try console.write(state.json(size: size))
+    } else {
+      try console.write(state.text(size: size, console.style))
     }
   }
 

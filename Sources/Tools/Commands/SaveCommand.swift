@@ -111,12 +111,12 @@ package struct SaveCommand: ToolCommand {
       throw ValidationError("Only one of guests and offer can come from standard input.")
     }
     try policy.validate(
-      beside: [to, guest, from] + round + qemu.channel + trust.trustedFiles
+      beside: [to, guest, from] + round + qemu.files + trust.trustedFiles
         + revocation.listFiles)
     guard round.isEmpty || !qemu.isGiven else {
       throw ValidationError(
-        "--channel, --offset, --length and --snapshot belong to one stream; with --round, import the "
-          + "guests first.")
+        "--channel, --memory, --offset, --length and --snapshot belong to one stream; with --round, import "
+          + "the guests first.")
     }
   }
 
@@ -149,7 +149,7 @@ package struct SaveCommand: ToolCommand {
     let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
     let trust = try trust.load(demanding: policy.load(), revocation)
     try refuseSame(
-      inputs: [guest] + round + qemu.channel + vmsa.files + platform.files, as: output)
+      inputs: [guest] + round + qemu.files + vmsa.files + platform.files, as: output)
     var guests = try openGuests(guest, output, to, console)
     // A guest that a destination could not write as a bundle is not handed over.
     try guests.last?.description.requireManifest()

@@ -66,7 +66,7 @@ package struct SealCommand: ToolCommand {
     // The output holds a guest's memory in the clear.
     let sealed = try OutputFile(output, force: outputs.force, permissions: .private)
     var sealer = PlainSealer(
-      try input.reader(), RAMAssembly(file: input.positions), to: sealed, crew: jobs.crew)
+      try input.reader(), input.assembly(), to: sealed, crew: jobs.crew)
     let progress = console.startProgress("sealing", total: input.end)
     let seal: Seal
     do throws(MigrationError) {

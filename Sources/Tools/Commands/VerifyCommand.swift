@@ -87,11 +87,11 @@ package struct VerifyCommand: ToolCommand {
     }
     let isUntrusting =
       [instance, offer, policy.path].allSatisfy { $0 == nil } && trust.trustedFiles.isEmpty
-      && revocation.listFiles.isEmpty && qemu.channel.isEmpty
+      && revocation.listFiles.isEmpty && qemu.files.isEmpty
     guard isUntrusting || target.target == nil else {
       throw ValidationError(
-        "--target prints no ledger: --instance, --offer, --policy, --trust, --crl and --channel "
-          + "cannot be used with it.")
+        "--target prints no ledger: --instance, --offer, --policy, --trust, --crl, --channel and "
+          + "--memory cannot be used with it.")
     }
     guard (target.files + [stream ?? ""]).count(where: { $0 == "-" }) < 2 else {
       throw ValidationError("Only one input can come from standard input.")
@@ -99,8 +99,8 @@ package struct VerifyCommand: ToolCommand {
     guard let stream else {
       guard isUntrusting, !qemu.isGiven, target.target == nil || target.source != nil else {
         throw ValidationError(
-          "--instance, --offer, --policy, --trust, --crl, --channel, --offset, --length, --snapshot "
-            + "and --target are for a stream.")
+          "--instance, --offer, --policy, --trust, --crl, --channel, --memory, --offset, --length, "
+            + "--snapshot and --target are for a stream.")
       }
       return
     }
@@ -176,8 +176,7 @@ package struct VerifyCommand: ToolCommand {
     try input.requireWholeImage()
     var verifier = PlainStreamVerifier(
       try input.reader(),
-      RAMAssembly(channels: input.channels, file: input.positions), sealedBy: signer,
-      crew: jobs.crew)
+      input.assembly(), sealedBy: signer, crew: jobs.crew)
     var report = try verifier.verify { input.explain($0) }
     report.rest = input.rest
     // These options do not apply to a plain QEMU stream. A damaged stream is reported as damaged

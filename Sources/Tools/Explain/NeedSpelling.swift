@@ -23,6 +23,7 @@ extension Need {
     case .instance: "--instance"
     case .length: "--length"
     case .machine: "--machine"
+    case .memory: "--memory"
     case .notRAM: "--not-ram"
     case .offer: "--offer"
     case .offset: "--offset"

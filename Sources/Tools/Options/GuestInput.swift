@@ -106,7 +106,8 @@ extension GuestReader {
     }
     guard isStream || !qemu.isGiven && !ram.isGiven else {
       throw ValidationError(
-        "--channel, --offset, --length, --snapshot, --ram and --not-ram are for QEMU streams.")
+        "--channel, --memory, --offset, --length, --snapshot, --ram and --not-ram are for QEMU streams."
+      )
     }
     guard let file else { return try GuestReader(bundle: path) }
     if !isStream {

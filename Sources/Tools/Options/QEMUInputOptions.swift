@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Errors
 internal import FileIO
 internal import Import
+internal import QEMUStream
 
 /// The options that select the part of a file that is a QEMU stream.
 struct StreamPlaceOptions: ParsableArguments {
@@ -57,11 +58,21 @@ struct QEMUInputOptions: ParsableArguments {
 
   @OptionGroup var part: StreamPlaceOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "RAM block that x-ignore-shared left out of the stream, and the file that backs it (may be "
+        + "repeated).",
+      valueName: "block=file"))
+  var memory: [BlockMemoryFile] = []
+
   /// Whether any of these options is given. All of them apply to QEMU streams only.
-  var isGiven: Bool { !channel.isEmpty || isPlaced }
+  var isGiven: Bool { !files.isEmpty || isPlaced }
 
   /// Whether an option gives the position of the stream.
   var isPlaced: Bool { offset != nil || part.isGiven }
+
+  /// Paths of all that comes beside the stream.
+  var files: [String] { channel + memory.map(\.path) }
 
   /// - Parameters:
   ///   - stream: path of the main input.
@@ -77,11 +88,25 @@ struct QEMUInputOptions: ParsableArguments {
   }
 }
 
+/// `BLOCK=FILE`: a RAM block, and where its memory is.
+struct BlockMemoryFile: ExpressibleByArgument {
+  let block: SectionName
+  let path: String
+
+  init?(argument: String) {
+    guard let mark = argument.firstIndex(of: "="),
+      let block = SectionName(String(argument[..<mark])), mark != argument.indices.last
+    else { return nil }
+    (self.block, path) = (block, String(argument[argument.index(after: mark)...]))
+  }
+}
+
 extension QEMUInput {
   /// The stream that the options name in `file`.
   /// - Throws: the errors of the initialiser that takes paths.
   init(_ file: InputFile, _ options: QEMUInputOptions) throws(MigrationError) {
     try self.init(
-      file, at: options.part.place(from: options.offset?.value ?? 0), channels: options.channel)
+      file, at: options.part.place(from: options.offset?.value ?? 0), channels: options.channel,
+      memory: options.memory.map { ($0.block, $0.path) })
   }
 }

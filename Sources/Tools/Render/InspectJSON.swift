@@ -51,7 +51,7 @@ struct InspectionJSON {
       .init("schema", .string(Self.schema)), .init("kind", .string(found.kind.rawValue)),
       .init("machine", .string(found.configuration?.machineText ?? "")),
       .init("size", JSON(found.size)),
-      .init("complete", .bool(found.refusal == nil && found.shortfall == nil)),
+      .init("complete", .bool(found.isWhole)),
     ]
     if let error = found.shortfall {
       members.append(.init("shortfall", .object(error.jsonMembers)))
@@ -65,6 +65,9 @@ struct InspectionJSON {
     }
     if let data = found.transferData { members.append(.init("session", try session(data))) }
     members.append(.init("ramBlocks", ramBlocks))
+    if !found.leftOut.isEmpty {
+      members.append(.init("leftOut", .text(found.leftOut.map(\.description))))
+    }
     if !found.channels.isEmpty { members.append(.init("channels", channels)) }
     if found.kind == .snp {
       members += privateMembers
@@ -141,8 +144,19 @@ struct InspectionJSON {
           "id": JSON(channel.id), "method": channel.method.map { .string($0.name) } ?? .null,
           "packets": JSON(channel.packets), "content": JSON(channel.normalPages),
           "zero": JSON(channel.zeroPages), "deviceStateSize": JSON(channel.deviceStateBytes),
+          "deviceState": .array(channel.deviceState.map(deviceState)),
+          "deviceStateOmitted": JSON(channel.deviceStateOmitted),
         ]
       })
+  }
+
+  private func deviceState(_ state: ChannelDeviceState) -> JSON {
+    [
+      "device": state.device.map { .string($0.description) } ?? .null,
+      "instance": JSON(state.instance), "size": JSON(state.size),
+      "index": state.vfio.map { JSON($0.index) } ?? .null,
+      "kind": state.vfio.map { .string($0.kind.rawValue) } ?? .null,
+    ]
   }
 
   private func session(_ data: TransferData) throws(MigrationError) -> JSON {

@@ -61,8 +61,14 @@ struct InspectionText {
     out.field(
       "Stream",
       "\(kind), \(Spelled.bytes(found.size)) read"
-        + (found.refusal != nil ? ", refused" : found.shortfall != nil ? ", not whole" : ", whole")
+        + (found.refusal != nil ? ", refused" : found.isWhole ? ", whole" : ", not whole")
     )
+    if let first = found.leftOut.first {
+      out.field(
+        "Left out",
+        "\(Spelled.list(found.leftOut.map(\.description), atMost: 8)): x-ignore-shared leaves blocks "
+          + "to other files, --memory \(first)=FILE gives one")
+    }
     if found.streamStart > 0 { out.field("Begins", "at byte \(Hex.number(found.streamStart))") }
     if let packing = found.packing { out.field("Packed", "with \(packing.rawValue)") }
     if let snapshot = found.snapshot {
@@ -193,14 +199,7 @@ struct InspectionText {
     let size = Spelled.bytes(shared.content &<< shared.page.bits)
     out.field("with content", "\(Spelled.count(shared.content, "page")), \(size)", indent: 2)
     out.field("zero", Spelled.count(shared.zero, "page"), indent: 2)
-    for channel in found.channels {
-      out.field(
-        "channel \(channel.id)",
-        "\(Spelled.count(channel.packets, "packet")), "
-          + "\(Spelled.count(channel.normalPages, "page")) with content, "
-          + "\(Spelled.count(channel.zeroPages, "zero page")), "
-          + (channel.method?.name ?? "no method"), indent: 2)
-    }
+    for channel in found.channels { show(channel) }
   }
 
   private mutating func finalState() {
@@ -279,7 +278,7 @@ struct InspectionText {
   }
 
   /// The first rows of a list, and one row with the number of the others.
-  private func limited<Element>(
+  func limited<Element>(
     _ elements: [Element], omitted: UInt64, _ row: (Element) -> [String]
   ) -> [[String]] {
     var rows = elements.prefix(Self.overviewRuns).map(row)

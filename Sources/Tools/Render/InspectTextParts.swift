@@ -124,6 +124,27 @@ extension InspectionText {
     }
   }
 
+  // MARK: Channels
+
+  mutating func show(_ channel: MultifdChannel) {
+    out.field(
+      "channel \(channel.id)",
+      "\(Spelled.count(channel.packets, "packet")), "
+        + "\(Spelled.count(channel.normalPages, "page")) with content, "
+        + "\(Spelled.count(channel.zeroPages, "zero page")), "
+        + (channel.method?.name ?? "no method"), indent: 2)
+    guard !channel.deviceState.isEmpty else { return }
+    out.field("", "\(Spelled.bytes(channel.deviceStateBytes)) of device state", indent: 2)
+    out.table(
+      limited(channel.deviceState, omitted: channel.deviceStateOmitted) { state in
+        [
+          "\(state.device?.description ?? "no name") \(state.instance)",
+          state.vfio.map { "\($0.kind.rawValue) \($0.index)" } ?? "unknown",
+          Spelled.bytes(UInt64(state.size)),
+        ]
+      }, indent: 20)
+  }
+
   // MARK: Devices
 
   mutating func devices(

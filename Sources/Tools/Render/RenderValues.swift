@@ -59,8 +59,10 @@ package enum Spelled {
   /// A name from a stream or guest, escaped like QEMU's names.
   static func name(_ text: String) -> String { SectionName(text)?.description ?? "" }
 
-  static func list(_ names: [String]) -> String {
-    names.isEmpty ? "none" : names.joined(separator: ", ")
+  static func list(_ names: [String], atMost limit: Int = .max) -> String {
+    let left = names.count - min(names.count, limit)
+    let shown = names.prefix(limit).joined(separator: ", ")
+    return names.isEmpty ? "none" : shown + (left > 0 ? " and \(left) more" : "")
   }
 }
 

@@ -18,7 +18,8 @@ package enum Packing: String, Sendable, CaseIterable {
     case .lz4, .oldLZ4: self = .lz4
     case .bzip2: self = .bzip2
     case .lzop: self = .lzop
-    case .stream, .libvirtImage, .qcow2Image, .channel, .elf, .kdump, .flattenedKdump, .lime:
+    case .stream, .libvirtImage, .qcow2Image, .channel, .cprState, .elf, .kdump, .flattenedKdump,
+      .lime:
       return nil
     }
   }

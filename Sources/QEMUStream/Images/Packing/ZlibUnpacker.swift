@@ -51,4 +51,38 @@ internal import Errors
   }
 
   func restart() -> Bool { unsafe inflateReset(stream) == Z_OK }
+
+  /// Unpacks one complete stream.
+  /// - Returns: whether all of `packed` is one, and gives all of `output` and nothing more.
+  func unpackStream(_ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>) -> Bool {
+    guard restart(), let piece = step(packed, into: &output) else { return false }
+    return piece.isEnd && piece.consumed == packed.count && piece.produced == output.count
+  }
+
+  /// Unpacks complete streams, one after the other.
+  /// - Returns: whether all of `packed` is at least one, and together they give all of `output` and nothing
+  ///   more.
+  func unpackStreams(_ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>) -> Bool {
+    var consumed = 0
+    var produced = 0
+    // One byte more shows whether a stream holds more than it should.
+    var excess: [UInt8] = [0]
+    while consumed < packed.count {
+      guard restart() else { return false }
+      let rest = packed.extracting(consumed..<packed.count)
+      let piece: UnpackedPiece?
+      if produced < output.count {
+        var room = output._mutatingExtracting(produced..<output.count)
+        piece = step(rest, into: &room)
+      } else {
+        var room = excess.mutableSpan
+        piece = step(rest, into: &room)
+        if piece?.produced != 0 { return false }
+      }
+      guard let piece, piece.isEnd else { return false }
+      consumed += piece.consumed
+      produced += piece.produced
+    }
+    return produced == output.count
+  }
 }
