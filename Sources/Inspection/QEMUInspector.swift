@@ -144,11 +144,11 @@ package final class QEMUInspector {
   private func hash() throws(MigrationError) {
     guard let memory, reader.confidential?.facts.dialect == nil else { return }
     try assembly.flush()
-    var hasher = BlockHasher(memory)
+    var hasher = BlockHasher()
     for (index, block) in reader.ram.blocks.enumerated() {
       var content = BlockMemory(missingPages: assembly.missingPages(of: index))
       if content.missingPages == 0 {
-        switch try hasher.hash(block: index, length: block.length) {
+        switch try hasher.hash(block: index, of: memory.blocks, length: block.length) {
         case .hash(let hash): content.hash = hash
         case .zeros(let count): content.unhashedZeros = count
         }

@@ -42,6 +42,9 @@ extension CodeRow {
         "a migration that was cancelled",
         "a page record that was changed into another's",
       ],
-      remedy: "give all channels with \(.channel); else the source did not finish"),
+      remedy: """
+        give all channels with \(.channel); else the source did not finish, and an export with \
+        \(.incomplete) takes what is there
+        """),
   ]
 }

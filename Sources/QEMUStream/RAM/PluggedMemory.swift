@@ -114,6 +114,9 @@ extension PluggedMemory {
       (self.path, self.isEarly, self.body) = (path, isEarly, body)
     }
 
+    /// Whether a section is one of a virtio-mem device.
+    package static func isDevice(_ header: SectionHeader) -> Bool { device(header) != nil }
+
     /// The path of the device that a section is of, and whether it is the early one.
     static func device(_ header: SectionHeader) -> (path: String, isEarly: Bool)? {
       guard header.kind == .full else { return nil }

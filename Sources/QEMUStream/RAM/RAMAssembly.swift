@@ -32,7 +32,7 @@ package final class RAMAssembly {
   private var inflater: PageInflater?
   private var plugged = PluggedSections()
   /// Of the stream, once the first page has come.
-  private(set) var page = TargetPage.x86
+  package private(set) var page = TargetPage.x86
   /// Room for a page of any stream.
   private let content = PageBuffer(count: TargetPage.largest.size)
   private static let zeroPage = [UInt8](repeating: 0, count: TargetPage.largest.size)
@@ -122,7 +122,7 @@ package final class RAMAssembly {
   package func take(
     _ header: SectionHeader, from reader: inout QEMUStreamReader
   ) throws(MigrationError) {
-    guard PluggedMemory.Section.device(header) != nil else { return }
+    guard PluggedMemory.Section.isDevice(header) else { return }
     let size = try reader.requireBody()
     let input = reader.input
     let body = Array(copying: input.bytes.extracting(first: size))
@@ -184,12 +184,25 @@ package final class RAMAssembly {
 
   /// Pages of a block that never came; of those that are not plugged in none is missed once all came.
   package func missingPages(of block: Int) -> UInt64 {
-    guard arrivals.indices.contains(block), !arrivals[block].isWhole else { return 0 }
-    let arrival = arrivals[block]
-    let left = arrival.unplugged.reduce(0) {
-      $0 + UInt64($1.count) - arrival.seen.count(in: $1)
+    guard arrivals.indices.contains(block) else { return 0 }
+    return missingPages(of: block, in: 0..<arrivals[block].length)
+  }
+
+  /// The same of the pages that a range of bytes of the block touches.
+  package func missingPages(of block: Int, in bytes: Range<UInt64>) -> UInt64 {
+    guard arrivals.indices.contains(block), !arrivals[block].isWhole, let last = bytes.last else {
+      return 0
     }
-    return page.number(arrival.length) - arrival.seen.count - left
+    let arrival = arrivals[block]
+    let pages = page.number(bytes.lowerBound)..<page.number(last) + 1
+    let left = arrival.unplugged.reduce(UInt64(0)) {
+      let range = $1.clamped(to: pages)
+      return $0 + UInt64(range.count) - arrival.seen.count(in: range)
+    }
+    let seen =
+      pages.upperBound == page.number(arrival.length) && pages.lowerBound == 0
+      ? arrival.seen.count : arrival.seen.count(in: pages)
+    return UInt64(pages.count) - seen - left
   }
 
   /// Where the first page lies in its block that never came; nil when all did.
