@@ -38,20 +38,22 @@ package final class BlockExport {
     block name: String, _ range: Range<UInt64>?,
     to file: (UInt64) throws(MigrationError) -> any PositionedFile, progress: (UInt64) -> Void
   ) throws(MigrationError) -> Range<UInt64> {
-    var found: (block: Int, range: Range<UInt64>)?
+    var found: (block: Int, range: Range<UInt64>, store: BlockStore)?
     try walk.run { (reader) throws(MigrationError) in
       let blocks = reader.ram.blocks.map { BlockName($0.name, size: $0.length) }
       let place = try BlockName.find(name, range, among: blocks)
-      found = place
       let size = place.range.upperBound - place.range.lowerBound
       try RAMDecoder.requireMemory([size], at: reader.input.offset)
-      return BlockStore([place.block: BlockStore.Part(place.range, to: try file(size))])
+      let store = BlockStore([place.block: BlockStore.Part(place.range, to: try file(size))])
+      found = (place.block, place.range, store)
+      return store
     } progress: {
       progress($0)
     }
     guard let found else {
       throw MigrationError(.internal, "a stream was read without its block list")
     }
+    try found.store.finish()
     if !allowsIncomplete {
       try walk.assembly.requireWhole(found.block, at: walk.reader.input.offset)
     }
@@ -71,15 +73,19 @@ package final class BlockExport {
     to folder: BlockFolder, progress: (UInt64) -> Void
   ) throws(MigrationError) -> BlockList {
     var clues = PlacementClues()
+    var store: BlockStore?
     try walk.run { (reader) throws(MigrationError) in
       let sizes = reader.ram.blocks.map(\.length)
       try RAMDecoder.requireMemory(sizes, at: reader.input.offset)
-      return try folder.begin(sizes)
+      let made = try folder.begin(sizes)
+      store = made
+      return made
     } taking: { (event, reader) throws(MigrationError) in
       try clues.take(event, from: &reader)
     } progress: {
       progress($0)
     }
+    try store?.finish()
     let blocks = walk.assembly.blocks
     if !allowsIncomplete {
       for block in blocks.indices {
