@@ -100,7 +100,7 @@ let package = Package(
       "Import",
       [
         "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream",
-        "SEVSNP", "SVSM",
+        "SEVSNP", "SVSM", "Threads",
       ]),
     library(
       "Instances",

@@ -11,6 +11,9 @@ int sched_getaffinity(int pid, unsigned long size, void *mask);
 // See statx(2); result is a struct statx of 256 bytes.
 int statx(int dirfd, const char *path, int flags, unsigned int mask, void *result);
 
+// See fallocate(2).
+int fallocate(int fd, int mode, long offset, long length);
+
 // See prctl(2), which takes variable arguments: Swift cannot call it.
 #include <sys/prctl.h>
 static inline int forbid_core_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }

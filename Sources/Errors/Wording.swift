@@ -5,6 +5,7 @@
 public enum Need: String, Sendable, CaseIterable {
   case abort = "an abort"
   case below4G = "the memory below 4 GiB"
+  case block = "a RAM block by name"
   case channel = "a multifd channel"
   case commands = "permission to run commands"
   case features = "SEV features"

@@ -1,11 +1,12 @@
 internal import Cryptography
 internal import Errors
+internal import Guest
 internal import QEMUStream
 internal import Wire
 
 /// Hashes blocks while their pages are written, and keeps no page. The pages of each block must be written
 /// in order and only once, as in the stream of a guest that is paused.
-final class OrderedBlocks: BlockHasher {
+final class OrderedBlocks: RAMHasher {
   /// The part of a block that has been hashed.
   private final class Progress {
     private var digest: SHA256

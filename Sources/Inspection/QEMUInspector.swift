@@ -20,7 +20,7 @@ package final class QEMUInspector {
   private let crew: WorkCrew
   /// Whether RAM is hashed while it is read.
   private let hashesInOrder: Bool
-  private var hasher: (any BlockHasher)?
+  private var hasher: (any RAMHasher)?
 
   /// Inspects a stream to its end, or to the place where it is refused.
   ///
@@ -177,7 +177,7 @@ package final class QEMUInspector {
     for (index, block) in reader.ram.blocks.enumerated() {
       var content = BlockMemory(missingPages: assembly.missingPages(of: index))
       if content.missingPages == 0 {
-        switch try hasher.hash(block: index, length: block.length) {
+        switch try hasher.hash(block: index, of: memory.blocks, length: block.length) {
         case .hash(let hash): content.hash = hash
         case .zeros(let count): content.unhashedZeros = count
         }

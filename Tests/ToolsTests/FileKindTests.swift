@@ -44,8 +44,7 @@ import Testing
   @Test(
     "A fifo where a regular file must be is not waited for",
     arguments: [
-      ("guest export fifo -o out", ErrorCode.inputKind),
-      ("guest import fifo -o out --format raw", .inputKind),
+      ("guest import fifo -o out --format raw", ErrorCode.inputKind),
       ("save fifo -o out --input-format raw --to there.offer --trust root.pem", .inputKind),
       ("attack --name truncate-all fifo -o out", .inputKind),
       ("load stream --instance fifo -o out", .inputKind),

@@ -61,6 +61,11 @@ import Testing
     "export @guest", "export @guest -o @x --page 0 --range 0+1", "export @guest -o @x --range 1",
     "export @guest -o @x --page 0x10000000000000", "export @guest -o @x --format png",
     "export @guest -o @x --machine pc", "export @guest -o @x --below-4g 1M",
+    "export @guest -o @x --block a --all-blocks", "export @guest -o - --all-blocks",
+    "export @guest -o @x --all-blocks --range 0+1", "export @guest -o @x --block a --format elf",
+    "export @guest -o @x --block a --page 0", "export @guest -o @x --block a --machine pc",
+    "export @guest -o @x --allow-incomplete", "export @guest -o @x --offset 1",
+    "export @guest -o @x --ram a", "export - -o @x --channel -",
   ])
   func aWrongCallIsSixtyFour(call: String) throws {
     let shop = try Workshop()

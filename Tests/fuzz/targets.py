@@ -189,6 +189,10 @@ class QEMUStream(Target):
             self.tool("verify", stream), self.tool("seal", stream, "-o", folder / "sealed"),
             self.tool("guest", "import", stream, "-o", folder / "out", "--format", "qemu",
                       "--private", "all"),
+            self.tool("guest", "export", stream, "-o", folder / "blocks", "--all-blocks",
+                      "--allow-incomplete"),
+            self.tool("guest", "export", stream, "-o", folder / "core", "--format", "elf",
+                      "--allow-incomplete"),
         ]
         return rng.sample(calls, 3)
 

@@ -119,6 +119,23 @@ def named_pages(blocks, pages):
             + section(3, 2, body=END) + b"\0")
 
 
+def claimed(size):
+    """A block of many bytes, of which two pages came: the first and the last."""
+    pages = be(8, 8) + name("pc.ram") + b"\x5a" * 4096 + be(8, (size - 4096) | 0x28) + b"\xa5" * 4096
+    return (HEADER + ram([("pc.ram", size)]) + section(2, 2, body=pages + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def pages_in_turn(blocks, pages):
+    """A page of each of many blocks, then zero pages that name them in turn, so that none follows
+    another."""
+    listed = [(f"b{i}", 4096) for i in range(blocks)]
+    content = b"".join(be(8, 8) + name(block) + b"\x5a" * 4096 for block, _ in listed)
+    zeros = b"".join(be(8, 2) + name(block) + b"\0" for block, _ in listed) * (pages // blocks)
+    return (HEADER + ram(listed) + section(2, 2, body=content + zeros + END)
+            + section(3, 2, body=END) + b"\0")
+
+
 def machine(count):
     """A golden stream whose machine has many sections, in front of its seal."""
     whole = (REPOSITORY / "Fixtures/golden/tiny/stream.mig").read_bytes()
@@ -187,6 +204,9 @@ def main():
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         folder = pathlib.Path(scratch)
         golden = REPOSITORY / "Fixtures/golden"
+        blocks = ["guest export", "--all-blocks", "-o", folder / "blocks", "--force"]
+        block = ["guest export", "--block", "pc.ram", "-o", folder / "block", "--force"]
+        partly = ["guest export", "--allow-incomplete", "-o", folder / "block", "--force"]
         shown = [["inspect", "--devices"], ["inspect", "--devices", "--json"]]
         load = ["load", "--instance", folder / "instance", "--trust", golden / "root.pem",
                 "--accept-seeded", "-o", folder / "guest", "--force"]
@@ -200,6 +220,13 @@ def main():
             ("discards", lambda: discards(100_000, 4090),
              [["verify"], ["inspect", "--ram-hashes"]]),
             ("named pages", lambda: named_pages(4096, 1_000_000), [["verify"]]),
+            ("pages in turn", lambda: pages_in_turn(4096, 1_000_000),
+             [block[:2] + ["b4095"] + block[3:]]),
+            # Fewer: each file of a folder waits for the disk.
+            ("blocks in turn", lambda: pages_in_turn(512, 1_000_000), [blocks]),
+            ("claimed block", lambda: claimed(1 << 40),
+             [block, block + ["--allow-incomplete"], blocks + ["--allow-incomplete"],
+              partly + ["--machine", "none"], partly + ["--format", "elf", "--machine", "none"]]),
             ("machine", lambda: machine(60000), [load, ["verify"]]),
         ]
         there = folder / "dump.json"
@@ -221,7 +248,8 @@ def main():
         vmsa = folder / "small/vcpu-0.vmsa"
         for tool, *arguments in [
                 ["inspect"], ["inspect", "--ram-hashes"], ["verify"],
-                ["guest import", "--private", "none", "--vmsa", vmsa, "-o", folder / "guest", "-f"]]:
+                ["guest import", "--private", "none", "--vmsa", vmsa, "-o", folder / "guest", "-f"],
+                block, blocks, partly]:
             sparse(folder / "input", 4 << 40)
             failed += report("sparse", options.tools, tool, arguments, folder, 4096)
         sparse(folder / "input", 256 << 30)

@@ -2,8 +2,8 @@
 """Every machine of every QEMU that is installed: is what it saves read whole, and is its memory the same?
 
 A machine that starts under -S and saves in time gives a stream; svsm-mig-inspect must read it to its end,
-from a file and from a pipe, and svsm-mig-verify refuse nothing. Blocks that lie whole in guest-physical
-memory are read by QEMU's own pmemsave and compared. Takes long, and is no part of Tests/run:
+from a file and from a pipe, svsm-mig-guest export the same memory, and svsm-mig-verify refuse nothing. Blocks
+that lie whole in guest-physical memory are read by QEMU's own pmemsave and compared. Takes long, and is no part of Tests/run:
 
     Tests/peers/machines.py [--tools FOLDER] [--first N] [--keep FOLDER] [ARCHITECTURE ...]
 """
@@ -105,6 +105,16 @@ def read(tools, path):
     piped = call("inspect", "-", "--ram-hashes", "--json", stream=path)
     if shown["ramBlocks"] != piped["ramBlocks"]:
         raise Refused("a pipe gives other memory than a file")
+    blocks = path.parent / "blocks"
+    done = subprocess.run([str(tools / "svsm-mig-guest"), "export", str(path), "--all-blocks", "-f",
+                           "-o", str(blocks)], capture_output=True, text=True)
+    if done.returncode:
+        raise Refused(f"export: {done.stderr.strip().splitlines()[:1]}")
+    exported = json.loads((blocks / "blocks.json").read_text())["blocks"]
+    shutil.rmtree(blocks)
+    if [(block["name"], block["size"], block["sha256"]) for block in exported] != [
+            (block["name"], block["usedLength"], block["sha256"]) for block in shown["ramBlocks"]]:
+        raise Refused("an export gives other memory than an inspection")
     ledger = call("verify", str(path), "--json")
     return shown, ledger
 

@@ -13,10 +13,11 @@ extension CodeRow {
         "a machine type whose layout is not known",
         "a QEMU stream with memory that was plugged in, which does not say where",
         "a private range without memory",
+        "a name that no RAM block has, or a range beyond the block",
       ],
       remedy: """
-        say where blocks lie (\(.ram), \(.notRAM), \(.below4G)), or fix the bundle; in a stream: \
-        damaged or forged
+        say where blocks lie (\(.ram), \(.notRAM), \(.below4G)), export one as it is (\(.block)), or \
+        fix the bundle; in a stream: damaged or forged
         """),
     CodeRow(
       .mapSyntax, .stream("13"),

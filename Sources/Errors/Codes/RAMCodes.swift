@@ -43,8 +43,9 @@ extension CodeRow {
         "a page record that was changed into another's",
       ],
       remedy: """
-        give all channels with \(.channel), and with \(.memory) what x-ignore-shared leaves to other \
-        files; else the source did not finish
+        give all channels with \(.channel), and with \(.memory) the blocks that x-ignore-shared leaves to \
+        other files; else the source did not finish, and an export with \(.incomplete) takes the pages \
+        that are present
         """),
   ]
 }

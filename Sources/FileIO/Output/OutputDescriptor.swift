@@ -62,6 +62,20 @@ final class OutputDescriptor: Sendable {
     }
   }
 
+  /// Makes `count` bytes at `offset` zero: a hole, where the file system has holes.
+  func clear(at offset: UInt64, count: Int) throws(MigrationError) {
+    do {
+      guard let position = Int64(exactly: offset) else { throw Errno.fileTooLarge }
+      try SystemCall.punchHole(raw, at: position, count: Int64(count))
+    } catch Errno.notSupported {
+      try write([UInt8](repeating: 0, count: count).span, at: offset)
+    } catch let failure as Errno {
+      throw MigrationError(.writeFailed, "cannot write", name, failure, at: offset)
+    } catch {
+      throw MigrationError(.writeFailed, "cannot write", name, .ioError, at: offset)
+    }
+  }
+
   /// Writes the pieces of `bytes` one after the other without gaps, beginning at `offset`.
   func write(
     _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64

@@ -9,7 +9,7 @@ package import Wire
 /// target. Without `commit()`, the temporary file is removed by `discard()`, at the end of this
 /// object's life or by a termination signal, and the target is unchanged. Standard output, devices
 /// and fifos are written directly: bytes that were written to them cannot be taken back.
-package final class OutputFile: SparseOutput, Sendable {
+package final class OutputFile: SparseOutput, PositionedFile {
   /// The kind of data to be written. Binary data is not written to a terminal.
   package enum Content: Sendable { case binary, text }
 
@@ -128,6 +128,18 @@ package final class OutputFile: SparseOutput, Sendable {
     at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(MigrationError) {
     try descriptor.read(at: offset, into: &buffer)
+  }
+
+  /// Makes `count` bytes at `offset` zero again, a hole where that is possible.
+  /// - Throws: `IO-WRITE`.
+  package func clear(at offset: UInt64, count: Int) throws(MigrationError) {
+    try descriptor.clear(at: offset, count: count)
+  }
+
+  /// The file, opened for reading, with the size that it has now.
+  /// - Throws: `INPUT-OPEN`.
+  package func input() throws(MigrationError) -> InputFile {
+    try InputFile(duplicating: descriptor)
   }
 
   /// Sets the size of the file in bytes. Bytes that are never written read as zero and take no

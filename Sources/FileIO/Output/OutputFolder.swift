@@ -10,7 +10,7 @@ package import Wire
 /// it.
 package final class OutputFolder: Sendable {
   /// One file of the folder. It becomes part of the output when the folder is committed.
-  package final class File: ByteOutput, Sendable {
+  package final class File: ByteOutput, PositionedFile {
     let descriptor: OutputDescriptor
 
     init(_ descriptor: OutputDescriptor) { self.descriptor = descriptor }
@@ -42,6 +42,18 @@ package final class OutputFolder: Sendable {
       at offset: UInt64, into buffer: inout MutableSpan<UInt8>
     ) throws(MigrationError) {
       try descriptor.read(at: offset, into: &buffer)
+    }
+
+    /// Makes `count` bytes at `offset` zero again, a hole where that is possible.
+    /// - Throws: `IO-WRITE`.
+    package func clear(at offset: UInt64, count: Int) throws(MigrationError) {
+      try descriptor.clear(at: offset, count: count)
+    }
+
+    /// The file, opened for reading, with the size that it has now.
+    /// - Throws: `INPUT-OPEN`.
+    package func input() throws(MigrationError) -> InputFile {
+      try InputFile(duplicating: descriptor)
     }
 
     /// Sets the size of the file in bytes. Bytes that are never written read as zero and take no

@@ -6,7 +6,7 @@ package import Wire
 /// object is freed or the process ends, however it ends.
 ///
 /// It lies in the folder that `TMPDIR` names, else in `/var/tmp`: `/tmp` is memory on many systems.
-package final class TemporaryFile: Sendable {
+package final class TemporaryFile: PositionedFile {
   private let descriptor: OutputDescriptor
 
   /// - Parameter size: size in bytes. Bytes that are never written read as zero and take no space.
@@ -49,6 +49,12 @@ package final class TemporaryFile: Sendable {
   /// - Throws: `IO-WRITE`.
   package func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
     try descriptor.write(bytes, at: offset)
+  }
+
+  /// Makes `count` bytes at `offset` zero again, a hole where that is possible.
+  /// - Throws: `IO-WRITE`.
+  package func clear(at offset: UInt64, count: Int) throws(MigrationError) {
+    try descriptor.clear(at: offset, count: count)
   }
 
   /// Fills `buffer` with the bytes of the file that begin at `offset`.

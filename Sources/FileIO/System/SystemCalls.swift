@@ -60,6 +60,14 @@ enum SystemCall {
     try retrying { fsync(descriptor.rawValue) }
   }
 
+  /// fallocate(2) with FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE (3), which Swift does not import:
+  /// makes a range of the file a hole.
+  static func punchHole(
+    _ descriptor: FileDescriptor, at offset: Int64, count: Int64
+  ) throws(Errno) {
+    try retrying { fallocate(descriptor.rawValue, 3, Int(offset), Int(count)) }
+  }
+
   /// posix_fadvise(2): announces that the file will be read from start to end. Errors are ignored,
   /// since this is only advice.
   static func adviseSequential(_ descriptor: FileDescriptor) {

@@ -12,16 +12,10 @@ package final class GuestReader: Sendable {
   /// Identity of the file or folder that the guest is read from, to detect an output that is the
   /// same.
   package let identity: FileIdentity?
-  /// The place of a RAM block's memory in a file.
-  struct Memory {
-    var file: InputFile
-    /// Offset in the file at which the block begins.
-    var start: UInt64 = 0
-  }
-  /// The place of each RAM block, by index.
-  private let memory: [Memory]
+  /// Memory of all RAM blocks, by index.
+  package let memory: BlockFiles
 
-  init(_ description: GuestDescription, memory: [Memory], identity: FileIdentity?) {
+  init(_ description: GuestDescription, memory: BlockFiles, identity: FileIdentity?) {
     self.description = description
     self.memory = memory
     self.identity = identity
@@ -56,7 +50,8 @@ package final class GuestReader: Sendable {
         .readAll(limit: size)
     }
     try description.validate()
-    self.init(description, memory: files.map { Memory(file: $0) }, identity: .ofOutput(path))
+    self.init(
+      description, memory: BlockFiles(files.map { .init(file: $0) }), identity: .ofOutput(path))
   }
 
   /// Fills `buffer` with the memory of a RAM block that begins at `offset`.
@@ -64,8 +59,8 @@ package final class GuestReader: Sendable {
   package func read(
     block: Int, at offset: UInt64, into buffer: UnsafeMutableRawBufferPointer
   ) throws(MigrationError) {
-    let memory = try memory(of: block)
-    try unsafe memory.file.read(at: memory.start + offset, into: buffer)
+    let place = try memory.place(of: block)
+    try unsafe place.file.read(at: place.start + offset, into: buffer)
   }
 
   /// Fills `buffer` with the memory of a RAM block that begins at `offset`.
@@ -73,8 +68,7 @@ package final class GuestReader: Sendable {
   package func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(MigrationError) {
-    let memory = try memory(of: block)
-    try memory.file.read(at: memory.start + offset, into: &buffer)
+    try memory.read(block: block, at: offset, into: &buffer)
   }
 
   /// Fills `buffer` with the memory that begins at guest-physical address `gpa`.
@@ -105,51 +99,21 @@ package final class GuestReader: Sendable {
   package func read(
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>, _ pieces: SpacedPieces
   ) throws(MigrationError) {
-    let memory = try memory(of: block)
-    try memory.file.read(at: memory.start + offset, into: &buffer, pieces)
+    let place = try memory.place(of: block)
+    try place.file.read(at: place.start + offset, into: &buffer, pieces)
   }
 
-  /// Smallest hole that is skipped, in bytes: reading a smaller one costs less than asking the
-  /// system where it ends.
-  private static let smallestHole: UInt64 = 256 << 10
-
-  /// The next range of a RAM block that begins at `offset`, at most up to `end`: either a range to
-  /// be read, or a hole, which its file does not store and which is all zero.
-  ///
-  /// `offset`, `end` and the end that is returned are multiples of 4096.
+  /// The next range of a RAM block that begins at `offset`, as `BlockFiles.stretch` finds it.
   /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
   package func stretch(
     block: Int, from offset: UInt64, to end: UInt64
   ) throws(MigrationError) -> (end: UInt64, isHole: Bool) {
-    let memory = try memory(of: block)
-    let (file, limit) = (memory.file, memory.start + end)
-    guard let data = try file.nextData(from: memory.start + offset), data.lowerBound < limit else {
-      return (end, true)
-    }
-    let first = data.lowerBound - memory.start
-    if first - offset >= Self.smallestHole { return (first / Page.size64 * Page.size64, true) }
-    var last = data.upperBound
-    while last < limit, let next = try file.nextData(from: last),
-      next.lowerBound - last < Self.smallestHole
-    {
-      last = next.upperBound
-    }
-    let pages = (last - memory.start + Page.size64 - 1) / Page.size64
-    return (min(pages * Page.size64, end), false)
+    try memory.stretch(block: block, from: offset, to: end)
   }
 
   /// Checks that no file of memory has become shorter since it was opened.
   /// - Throws: `IO-READ`.
-  package func requireSizes() throws(MigrationError) {
-    for memory in memory { try memory.file.requireSize() }
-  }
-
-  private func memory(of block: Int) throws(MigrationError) -> Memory {
-    guard memory.indices.contains(block) else {
-      throw MigrationError(.internal, "guest has no RAM block \(block)")
-    }
-    return memory[block]
-  }
+  package func requireSizes() throws(MigrationError) { try memory.requireSizes() }
 }
 
 extension GuestReader {

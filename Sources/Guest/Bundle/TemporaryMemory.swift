@@ -53,19 +53,8 @@ package final class TemporaryMemory: GuestMemoryOutput {
     try file.read(at: place(block, offset, buffer.count), into: &buffer)
   }
 
-  /// The next range of a block, at or after `offset`, that has been written; nil when there is
-  /// none. All bytes outside such ranges are zero.
-  /// - Throws: `IO-READ`; `INTERNAL` when there is no such place.
-  package func nextWritten(
-    block: Int, from offset: UInt64
-  ) throws(MigrationError) -> Range<UInt64>? {
-    let place = try place(block, offset, 0)
-    let (start, size) = (starts[block], sizes[block])
-    guard let found = try input.nextData(from: place), found.lowerBound < start + size else {
-      return nil
-    }
-    return found.lowerBound - start..<min(found.upperBound - start, size)
-  }
+  /// The same memory, for reading.
+  package var blocks: BlockFiles { BlockFiles(starts.map { .init(file: input, start: $0) }) }
 
   /// A reader of the guest with this memory.
   /// - Throws: `GUEST-SHAPE` when the sizes of the RAM blocks differ from those of this memory;
@@ -75,8 +64,7 @@ package final class TemporaryMemory: GuestMemoryOutput {
     guard description.ramBlocks.map(\.size) == sizes else {
       throw MigrationError(.guestShape, "RAM blocks differ from those whose memory was written")
     }
-    return GuestReader(
-      description, memory: starts.map { .init(file: input, start: $0) }, identity: nil)
+    return GuestReader(description, memory: blocks, identity: nil)
   }
 
   private func place(

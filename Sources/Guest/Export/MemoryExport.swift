@@ -19,7 +19,7 @@ package struct MemoryExport {
     var target: UInt64
   }
 
-  let guest: GuestReader
+  private let files: BlockFiles
   let head: [UInt8]
   let pieces: [Piece]
   /// Bytes of the file.
@@ -27,8 +27,20 @@ package struct MemoryExport {
   /// Bytes of guest memory in the file.
   package var memorySize: UInt64 { pieces.reduce(0) { $0 + $1.size } }
 
-  private init(_ guest: GuestReader, head: [UInt8] = [], _ pieces: [Piece], size: UInt64) {
-    (self.guest, self.head, self.pieces, self.size) = (guest, head, pieces, size)
+  private init(_ files: BlockFiles, head: [UInt8] = [], _ pieces: [Piece], size: UInt64) {
+    (self.files, self.head, self.pieces, self.size) = (files, head, pieces, size)
+  }
+
+  /// A part of one RAM block.
+  /// - Parameters:
+  ///   - block: index of the block.
+  ///   - range: offsets in the block.
+  package static func block(
+    _ block: Int, _ range: Range<UInt64>, in files: BlockFiles
+  ) -> MemoryExport {
+    let size = range.upperBound - range.lowerBound
+    return MemoryExport(
+      files, [Piece(block: block, offset: range.lowerBound, size: size, target: 0)], size: size)
   }
 
   /// The main RAM block, from its first byte to its last: the one that backs the lowest address.
@@ -38,8 +50,7 @@ package struct MemoryExport {
       throw MigrationError(.guestMap, "guest has no mapped memory")
     }
     let size = guest.description.ramBlocks[first.block].size
-    return MemoryExport(
-      guest, [Piece(block: first.block, offset: 0, size: size, target: 0)], size: size)
+    return block(first.block, 0..<size, in: guest.memory)
   }
 
   /// A range of guest-physical memory, without gaps.
@@ -57,7 +68,7 @@ package struct MemoryExport {
       pieces.append(Piece(block: place.block, offset: place.offset, size: size, target: done))
       done += size
     }
-    return MemoryExport(guest, pieces, size: done)
+    return MemoryExport(guest.memory, pieces, size: done)
   }
 
   /// An ELF core: every mapped range is a segment, at its guest-physical address.
@@ -85,7 +96,7 @@ package struct MemoryExport {
     let pieces = zip(segments, core.offsets).map { segment, target in
       Piece(block: segment.block, offset: segment.offset, size: segment.size, target: target)
     }
-    return MemoryExport(guest, head: core.head, pieces, size: core.size)
+    return MemoryExport(guest.memory, head: core.head, pieces, size: core.size)
   }
 
   /// Writes the file; the caller commits it.
@@ -105,11 +116,11 @@ package struct MemoryExport {
       let end = piece.offset + piece.size
       var next = piece.offset
       while next < end {
-        let stretch = try guest.stretch(block: piece.block, from: next, to: end)
+        let stretch = try files.stretch(block: piece.block, from: next, to: end)
         while !stretch.isHole, next < stretch.end {
           let count = Int(min(UInt64(Self.batchSize), stretch.end - next))
           var span = buffer.mutableSpan(0..<count)
-          try guest.read(block: piece.block, at: next, into: &span)
+          try files.read(block: piece.block, at: next, into: &span)
           try sink.writeData(
             buffer.span.extracting(first: count), at: piece.target + (next - piece.offset))
           next += UInt64(count)

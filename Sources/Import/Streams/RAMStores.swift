@@ -8,8 +8,13 @@ extension RAMDecoder {
   /// - Parameter offset: stream offset of the end of the block list.
   /// - Throws: `RAM-LIST`.
   package func requireMemory(at offset: UInt64) throws(MigrationError) {
-    let total = blocks.reduce((sum: UInt64(0), isLess: true)) { total, block in
-      let (sum, overflow) = total.sum.addingReportingOverflow(block.length)
+    try Self.requireMemory(blocks.map(\.length), at: offset)
+  }
+
+  /// The same of parts of so many bytes.
+  static func requireMemory(_ sizes: [UInt64], at offset: UInt64) throws(MigrationError) {
+    let total = sizes.reduce((sum: UInt64(0), isLess: true)) { total, size in
+      let (sum, overflow) = total.sum.addingReportingOverflow(size)
       return (sum, total.isLess && !overflow)
     }
     guard total.isLess, total.sum <= TemporaryMemory.limit else {

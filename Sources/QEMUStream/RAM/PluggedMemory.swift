@@ -117,6 +117,9 @@ extension PluggedMemory {
       (self.path, self.isEarly, self.body) = (path, isEarly, body)
     }
 
+    /// Whether the section is one of a virtio-mem device.
+    package static func isDevice(_ header: SectionHeader) -> Bool { device(header) != nil }
+
     /// The path of the device whose section has this header, and whether it is the early section.
     static func device(_ header: SectionHeader) -> (path: String, isEarly: Bool)? {
       guard header.kind == .full else { return nil }

@@ -38,7 +38,7 @@ package final class RAMAssembly {
   private var inflater: PageInflater?
   private var plugged = PluggedSections()
   /// Page size of the stream, once the first page has been read.
-  private(set) var page = TargetPage.x86
+  package private(set) var page = TargetPage.x86
   /// Buffer for one page of any stream.
   private let content = PageBuffer(count: TargetPage.largest.size)
   private static let zeroPage = [UInt8](repeating: 0, count: TargetPage.largest.size)
@@ -165,7 +165,7 @@ package final class RAMAssembly {
   package func take(
     _ header: SectionHeader, from reader: inout QEMUStreamReader
   ) throws(MigrationError) {
-    guard PluggedMemory.Section.device(header) != nil else { return }
+    guard PluggedMemory.Section.isDevice(header) else { return }
     let size = try reader.requireBody()
     let input = reader.input
     let body = Array(copying: input.bytes.extracting(first: size))
@@ -233,12 +233,25 @@ package final class RAMAssembly {
 
   /// Number of pages of a block that were not sent. Pages that are not plugged in are not counted.
   package func missingPages(of block: Int) -> UInt64 {
-    guard arrivals.indices.contains(block), !arrivals[block].isWhole else { return 0 }
-    let arrival = arrivals[block]
-    let left = arrival.unplugged.reduce(0) {
-      $0 + UInt64($1.count) - arrival.seen.count(in: $1)
+    guard arrivals.indices.contains(block) else { return 0 }
+    return missingPages(of: block, in: 0..<arrivals[block].length)
+  }
+
+  /// The same of the pages that a range of bytes of the block touches.
+  package func missingPages(of block: Int, in bytes: Range<UInt64>) -> UInt64 {
+    guard arrivals.indices.contains(block), !arrivals[block].isWhole, let last = bytes.last else {
+      return 0
     }
-    return page.number(arrival.length) - arrival.seen.count - left
+    let arrival = arrivals[block]
+    let pages = page.number(bytes.lowerBound)..<page.number(last) + 1
+    let left = arrival.unplugged.reduce(UInt64(0)) {
+      let range = $1.clamped(to: pages)
+      return $0 + UInt64(range.count) - arrival.seen.count(in: range)
+    }
+    let seen =
+      pages.upperBound == page.number(arrival.length) && pages.lowerBound == 0
+      ? arrival.seen.count : arrival.seen.count(in: pages)
+    return UInt64(pages.count) - seen - left
   }
 
   /// Whether no page of a block was sent although it has pages.

@@ -1,6 +1,9 @@
 package import ArgumentParser
+internal import Errors
 internal import FileIO
 package import Guest
+internal import Import
+internal import QEMUStream
 internal import SEVSNP
 
 /// `svsm-mig-guest export`: writes the memory of a guest to a file for other programs.
@@ -18,15 +21,22 @@ package struct GuestExportCommand: ToolCommand {
       guest-physical bytes. elf: a vmcore as QEMU's dump-guest-memory writes it, which crash, gdb \
       and volatility open: all memory at its guest-physical address, and the registers of the \
       vCPUs. Zero memory becomes holes.
+
+      --block and --all-blocks write RAM blocks as they are, of a QEMU stream of any machine: where \
+      memory lies need not be known.
       """)
 
   @Argument(
-    help: "Guest: a bundle (a folder) or a raw memory image (a file).", completion: .file())
+    help: ArgumentHelp(
+      "Guest: a bundle (a folder), a plain QEMU stream, or a raw memory image (a file); - is standard "
+        + "input, for a stream."),
+    completion: .file())
   var guest: String
 
   @Option(
     name: [.short, .long],
-    help: ArgumentHelp("File to make; - is standard output.", valueName: "file"),
+    help: ArgumentHelp(
+      "File to make, with --all-blocks a folder; - is standard output.", valueName: "file"),
     completion: .file())
   var output: String
 
@@ -35,7 +45,8 @@ package struct GuestExportCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Guest-physical bytes: FIRST-LAST or FIRST+LENGTH. A core holds those that are mapped.",
+      "Guest-physical bytes: FIRST-LAST or FIRST+LENGTH. A core holds those that are mapped. With "
+        + "--block: offsets in the block.",
       valueName: "range"))
   var range: ByteRange?
 
@@ -44,28 +55,56 @@ package struct GuestExportCommand: ToolCommand {
       "The 4096 bytes of the page that holds this guest-physical address.", valueName: "gpa"))
   var page: ByteCount?
 
+  @OptionGroup var blocks: BlockOptions
+
   @Option(
     help: ArgumentHelp(
-      "Machine type of a raw image, which decides where memory lies.", valueName: "name"))
+      "Machine type, which decides where memory lies; a QEMU stream names its own.",
+      valueName: "name"))
   var machine: String?
 
   @Option(
     name: .customLong("below-4g"),
     help: ArgumentHelp(
-      "QEMU's max-ram-below-4g of a raw image, where it was given.", valueName: "size"))
+      "QEMU's max-ram-below-4g, where it was given: most memory below the hole at 4 GiB.",
+      valueName: "size"))
   var below4G: ByteCount?
 
+  @Flag(
+    help: """
+      Take what there is of a stream that ends early, or lacks pages: what is missing is zero, and \
+      the tool says how much that is.
+      """)
+  var allowIncomplete = false
+
+  @OptionGroup var qemu: QEMUInputOptions
+  @OptionGroup var ram: RAMOptions
+  @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
   @OptionGroup package var common: CommonOptions
 
   package init() {}
 
   package func validate() throws {
+    try qemu.validate(with: guest)
     guard range == nil || page == nil else {
       throw ValidationError("--range and --page exclude each other.")
     }
     guard page == nil || wanted != nil else {
       throw ValidationError("--page takes an address below 2^52.")
+    }
+    guard blocks.isGiven else { return }
+    guard format == .raw, page == nil else {
+      throw ValidationError(
+        "--block and --all-blocks write blocks as they are, without --format elf and --page.")
+    }
+    guard machine == nil, below4G == nil, !ram.isGiven else {
+      throw ValidationError(
+        "--machine, --below-4g, --ram and --not-ram say where memory lies; --block and --all-blocks "
+          + "do not ask.")
+    }
+    guard !blocks.allBlocks || range == nil && output != "-" else {
+      throw ValidationError("--all-blocks makes a folder of whole blocks.")
     }
   }
 
@@ -76,8 +115,90 @@ package struct GuestExportCommand: ToolCommand {
   }
 
   package func execute(_ console: Console) throws {
-    let reader = try self.reader()
-    try refuseSame(inputs: [guest], guest: reader, at: guest, as: output)
+    let file = try streamFile()
+    guard file != nil || !(qemu.isGiven || ram.isGiven || allowIncomplete) else {
+      throw ValidationError(
+        "--channel, --memory, --offset, --length, --snapshot, --ram, --not-ram and --allow-incomplete "
+          + "are for QEMU streams.")
+    }
+    guard let file else {
+      let reader = try self.reader()
+      try refuseSame(inputs: [guest], guest: reader, at: guest, as: output)
+      return blocks.isGiven
+        ? try blocks.export(reader, range, to: output, force: outputs.force, console)
+        : try export(reader, console)
+    }
+    try refuseSame(file.identity, as: output)
+    try refuseSame(inputs: [guest] + qemu.files, as: output)
+    let input = try QEMUInput(file, qemu)
+    try refuseSNP(input)
+    guard !blocks.isGiven else {
+      return try blocks.export(
+        input, range, to: output, force: outputs.force, allowIncomplete: allowIncomplete,
+        jobs.crew, console)
+    }
+    try export(read(input, console), console)
+  }
+
+  // MARK: Inputs
+
+  /// The file of a QEMU stream; nil for a bundle and a raw image.
+  private func streamFile() throws(MigrationError) -> InputFile? {
+    if GuestReader.isBundle(guest) { return nil }
+    let file = try InputFile(guest)
+    if qemu.isPlaced || file.size == nil { return file }
+    return try file.kind()?.holdsStream == true ? file : nil
+  }
+
+  /// - Throws: `INPUT-KIND`: the memory of such a stream is encrypted.
+  private func refuseSNP(_ input: QEMUInput) throws(MigrationError) {
+    guard try StreamKind(detecting: input.stream) == .snp else { return }
+    throw MigrationError(
+      .inputKind, "the memory of an SNP stream is encrypted", at: input.start,
+      expected: "the guest that svsm-mig-load makes of it, or a plain QEMU stream")
+  }
+
+  private func reader() throws -> GuestReader {
+    if GuestReader.isBundle(guest) {
+      guard machine == nil, below4G == nil else {
+        throw ValidationError(
+          "--machine and --below-4g describe a raw image or a stream; a bundle has them itself.")
+      }
+      return try GuestReader(bundle: guest)
+    }
+    try GuestReader.refuseForeign(guest)
+    var options = RawImageOptions()
+    if let machine { options.machine = machine }
+    options.below4G = below4G?.value
+    // A raw image has no vCPU state, so the guest gets no vCPUs.
+    options.vcpus = []
+    return try GuestReader(rawImage: guest, options)
+  }
+
+  /// Reads a stream to its end, its memory into a file without a name: only then it is known where the
+  /// memory lies.
+  private func read(_ input: QEMUInput, _ console: Console) throws -> GuestReader {
+    var additions = ImportAdditions()
+    additions.machine = machine
+    additions.below4G = below4G?.value
+    ram.add(to: &additions)
+    // The registers are for a core.
+    if format == .raw { additions.vcpus = [] }
+    let importer = QEMUImport(
+      input, additions, for: .reading(allowsIncomplete: allowIncomplete), crew: jobs.crew)
+    let progress = console.startProgress("reading", total: input.end)
+    let reader = try importer.read { progress.update($0) }
+    console.note(padding: importer.padding, rest: input.rest)
+    console.note(shortfall: importer.shortfall, missing: importer.missing)
+    if format == .elf, reader.description.vcpus.isEmpty {
+      console.note("the stream ends before its vCPUs: no registers")
+    }
+    return reader
+  }
+
+  // MARK: Output
+
+  private func export(_ reader: GuestReader, _ console: Console) throws {
     let export: MemoryExport
     switch (format, wanted) {
     case (.raw, nil): export = try .mainBlock(of: reader)
@@ -112,23 +233,6 @@ package struct GuestExportCommand: ToolCommand {
     guard !others.isEmpty else { return }
     let names = others.map { guest.ramBlocks[$0].name }.joined(separator: ", ")
     console.note("a raw image is one RAM block; not in it: \(names)")
-  }
-
-  private func reader() throws -> GuestReader {
-    if GuestReader.isBundle(guest) {
-      guard machine == nil, below4G == nil else {
-        throw ValidationError(
-          "--machine and --below-4g describe a raw image; a bundle has them itself.")
-      }
-      return try GuestReader(bundle: guest)
-    }
-    try GuestReader.refuseStream(guest)
-    var options = RawImageOptions()
-    if let machine { options.machine = machine }
-    options.below4G = below4G?.value
-    // A raw image has no vCPU state, so the guest gets no vCPUs.
-    options.vcpus = []
-    return try GuestReader(rawImage: guest, options)
   }
 }
 

@@ -176,13 +176,3 @@ package struct InspectCommand: ToolCommand {
       anchors: try trust.anchors() + TrustAnchor.model)
   }
 }
-
-extension ErrorCode {
-  /// Whether the code means only that a stream is incomplete.
-  fileprivate var saysIncomplete: Bool {
-    switch self {
-    case .streamTruncated, .imagePartial, .ramMissing: true
-    default: false
-    }
-  }
-}

@@ -16,6 +16,7 @@ extension Need {
     switch self {
     case .abort: "--abort"
     case .below4G: "--below-4g"
+    case .block: "--block"
     case .channel: "--channel"
     case .commands: "--commands"
     case .features: "--sev-features"

@@ -121,32 +121,22 @@ extension GuestReader {
     ram.add(to: &additions)
     additions.privateRanges = raw.privateRanges ?? GPARangeSet()
     additions.vcpus = vcpus
-    var memory: TemporaryMemory?
     let input = try QEMUInput(file, qemu)
     let importer = QEMUImport(input, additions, crew: crew)
-    let guest = try importer.run(
-      memory: { (sizes) throws(MigrationError) in
-        let made = try TemporaryMemory(blockSizes: sizes)
-        memory = made
-        return made
-      }, progress: progress)
+    let guest = try importer.read(progress: progress)
     noting(importer.padding, input.rest)
-    guard let memory else {
-      throw MigrationError(.internal, "a stream was imported without memory")
-    }
-    return try memory.guest(guest)
+    return guest
   }
 
-  /// Refuses a stream as a raw image: its bytes would be migrated as if they were guest memory.
+  /// Refuses a stream or any other file of a known kind as a raw image: its bytes would be taken for guest
+  /// memory.
   /// - Throws: `INPUT-KIND` for a file whose first bytes show that it is not raw memory.
-  static func refuseStream(_ path: String) throws(MigrationError) {
+  static func refuseForeign(_ path: String) throws(MigrationError) {
     let file = try InputFile(path, .regular)
     guard let kind = try file.kind() else { return }
     throw MigrationError(
       .inputKind, "\(file.name) is not raw memory by its first bytes", at: 0,
-      expected: "a guest bundle or a raw image"
-        + (kind.holdsStream ? "; svsm-mig-guest import makes a bundle of a stream" : ""),
-      got: kind.name)
+      expected: "a guest bundle, a QEMU stream or a raw image", got: kind.name)
   }
 }
 
