@@ -79,15 +79,22 @@ package final class MultifdChannel {
   /// Bytes of device state, which is not read.
   package private(set) var deviceStateBytes: UInt64 = 0
 
+  /// Bytes of the windows of all channels together, where each has more than QEMU's default level needs.
+  private static let windowRoom = 64 << 20
+  private static let leastWindowBits = 19
+  private let windowBits: Int
   private let input: StreamInput
   private var unpacker: (method: Method, unpacker: any Unpacker)?
   /// Content of the normal pages of the packet read last.
   let pages = PageBuffer(count: room)
 
   /// Reads how the channel begins.
+  /// - Parameter channels: how many there are, which share the room for windows of zstd.
   /// - Throws: `CHANNEL-SYNTAX` when it does not begin as one; `STREAM-TRUNCATED`.
-  package init(_ input: StreamInput, name: String) throws(MigrationError) {
+  package init(_ input: StreamInput, name: String, of channels: Int = 1) throws(MigrationError) {
     self.input = input
+    let room = Self.windowRoom / max(channels, 1)
+    windowBits = max(Self.leastWindowBits, Int.bitWidth - 1 - room.leadingZeroBitCount)
     self.name = name
     do throws(MigrationError) {
       try Self.refusePreempt(input)
@@ -240,12 +247,12 @@ package final class MultifdChannel {
     if method == .none {
       target.copy(input.bytes.extracting(first: needed), to: 0)
     } else {
-      let isWhole = try unpacker(for: method, at: start)
-        .unpack(input.bytes.extracting(first: Int(size)), into: &target)
+      let unpacker = try self.unpacker(for: method, at: start)
+      let isWhole = unpacker.unpack(input.bytes.extracting(first: Int(size)), into: &target)
       guard isWhole else {
         throw MigrationError(
           .channelData, "packet does not unpack to its pages", at: input.offset,
-          expected: "\(needed / page) pages of \(method.name)")
+          expected: unpacker.exceededLimit ?? "\(needed / page) pages of \(method.name)")
       }
     }
     input.consume(Int(size))
@@ -265,7 +272,7 @@ package final class MultifdChannel {
     let made: any Unpacker
     switch method {
     case .zlib: made = try ZlibUnpacker(.zlib)
-    case .zstd: made = try ZstdUnpacker()
+    case .zstd: made = try ZstdUnpacker(windowBits: windowBits)
     case .none, .qpl, .uadk, .qatzip:
       throw MigrationError(
         .channelMethod, "pages packed by this method are not unpacked", at: start &+ 8,
