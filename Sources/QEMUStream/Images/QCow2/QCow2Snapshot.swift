@@ -49,8 +49,8 @@ package struct QCow2Snapshot: Equatable, Sendable {
 
   /// Bytes of extra data that QEMU takes at most.
   private static let extraLimit: UInt32 = 1024
-  /// Bytes of a table that QEMU takes at most.
-  private static let tableLimit: UInt64 = 64 << 20
+  /// Bytes of a table, all of whose names are in memory and may be shown. QEMU takes more.
+  private static let tableLimit: UInt64 = 4 << 20
 
   /// Reads the entry at the front of `input`.
   /// - Throws: `IMAGE-HEADER`, `STREAM-TRUNCATED`.
