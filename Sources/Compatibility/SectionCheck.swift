@@ -3,10 +3,16 @@ internal import QEMUStream
 
 /// Holds the sections of a stream against the device types of a dump.
 struct SectionCheck {
+  /// Device types that a row names.
+  static let typeLimit = 16
+  /// Findings that all rows together keep in full; after that each keeps its first.
+  private static let findingLimit = 4096
+
   private let target: Target
   private let dumped: DumpedSections
   private let described: DescribedSections?
   private var budget = ComparisonBudget()
+  private var findingsLeft = findingLimit
 
   init(_ target: Target, _ stream: ArrivingStream) {
     self.target = target
@@ -40,11 +46,15 @@ struct SectionCheck {
       return row
     }
     var best: (type: String, findings: StateFindings)?
+    var fitting = 0
     let saved = body.flatMap { $0.name == nil ? nil : StateLayout($0) }
     for index in types {
       let type = dumped.type(index)
       guard let findings = compare(header, saved, type) else { break }
-      if findings.count == 0 { row.types.append(printable(type.name)) }
+      if findings.count == 0 {
+        fitting += 1
+        if fitting <= Self.typeLimit { row.types.append(printable(type.name)) }
+      }
       if best.map({ findings.rank < $0.findings.rank }) ?? true {
         best = (printable(type.name), findings)
       }
@@ -54,12 +64,23 @@ struct SectionCheck {
       return row
     }
     if row.types.isEmpty { row.types = [best.type] }
-    row.outcome = .init(best.findings)
+    row.outcome = outcome(of: best.findings)
     (row.notes, row.opaque) = (best.findings.notes, best.findings.opaque)
+    if fitting > Self.typeLimit {
+      row.notes.append("\(fitting - Self.typeLimit) more device types fit")
+    }
     if row.outcome == .fits, body?.name == nil {
       row.outcome = .notCheckable("version \(header.version) is read; no field is described")
     }
     return row
+  }
+
+  private mutating func outcome(of findings: StateFindings) -> TargetReport.Outcome {
+    let kept = findings.kept.prefix(max(findingsLeft, 1))
+    findingsLeft -= kept.count
+    return kept.isEmpty
+      ? .fits
+      : .refused(Array(kept), more: findings.more + UInt64(findings.kept.count - kept.count))
   }
 
   /// - Returns: nil when there is no room left for it.

@@ -11,6 +11,8 @@ package struct JSONStream: ~Copyable {
 
   private var text: [UInt8] = [UInt8(ascii: "{")]
   private var hasMembers = false
+  /// Bytes that members of the object being written are indented by.
+  private var indent = 2
   private let write: Write
 
   package init(_ write: @escaping Write) { self.write = write }
@@ -19,7 +21,7 @@ package struct JSONStream: ~Copyable {
   /// - Throws: what writing throws.
   package mutating func append(_ member: JSON.Member) throws(MigrationError) {
     begin(member.key)
-    member.value.write(to: &text, indent: 2)
+    member.value.write(to: &text, indent: indent)
     try flush(over: Self.pieceSize)
   }
 
@@ -33,12 +35,39 @@ package struct JSONStream: ~Copyable {
     text.append(UInt8(ascii: "["))
     var isEmpty = true
     while let element = try next() {
-      text += Array((isEmpty ? "\n    " : ",\n    ").utf8)
+      beginLine(isFirst: isEmpty, indent: indent + 2)
       isEmpty = false
-      element.write(to: &text, indent: 4)
+      element.write(to: &text, indent: indent + 2)
       try flush(over: Self.pieceSize)
     }
-    text += Array((isEmpty ? "]" : "\n  ]").utf8)
+    if !isEmpty { beginLine(isFirst: true, indent: indent) }
+    text.append(UInt8(ascii: "]"))
+  }
+
+  /// Writes a member with the key `key` whose value is an array of what `json` makes of `elements`.
+  /// - Throws: what writing throws.
+  package mutating func append<Element>(
+    _ key: String, of elements: [Element], _ json: (Element) -> JSON
+  ) throws(MigrationError) {
+    var rest = elements[...]
+    try append(key) { rest.popFirst().map(json) }
+  }
+
+  /// Writes a member with the key `key` whose value is an object, as `body` writes its members.
+  /// - Throws: what `body` and writing throw.
+  package mutating func append(
+    _ key: String, object body: (inout JSONStream) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    begin(key)
+    text.append(UInt8(ascii: "{"))
+    hasMembers = false
+    indent += 2
+    try body(&self)
+    indent -= 2
+    if hasMembers { beginLine(isFirst: true, indent: indent) }
+    text.append(UInt8(ascii: "}"))
+    hasMembers = true
+    try flush(over: Self.pieceSize)
   }
 
   /// Ends the object, and writes a line feed.
@@ -49,10 +78,16 @@ package struct JSONStream: ~Copyable {
   }
 
   private mutating func begin(_ key: String) {
-    text += Array((hasMembers ? ",\n  " : "\n  ").utf8)
+    beginLine(isFirst: !hasMembers, indent: indent)
     hasMembers = true
     JSON.write(key, to: &text)
     text += Array(": ".utf8)
+  }
+
+  private mutating func beginLine(isFirst: Bool, indent: Int) {
+    if !isFirst { text.append(UInt8(ascii: ",")) }
+    text.append(0x0A)
+    text.append(contentsOf: repeatElement(0x20, count: indent))
   }
 
   private mutating func flush(over size: Int) throws(MigrationError) {

@@ -53,6 +53,17 @@ import Testing
     }
   }
 
+  @Test("Of many device types that fit a section the first are named and the rest counted")
+  func fittingTypesAreCounted() throws {
+    let state = Small.description("nic", [Small.field("mac", 6)])
+    let dump = try Small.dump((0..<20).map { ("type-\($0)", state) })
+    let stream = Small.stream("nic", [Field("mac", type: "buffer", size: 6)])
+    let row = try #require(Target(dump).report(on: stream).devices.first)
+    #expect(row.outcome == .fits)
+    #expect(row.types == (0..<16).map { "type-\($0)" })
+    #expect(row.notes == ["4 more device types fit"])
+  }
+
   @Test("A device that the destination can make, without a state in its dump, is not checkable")
   func listedDevicesAreNotCheckable() throws {
     let list = #"name "odd-nic", bus PCI, alias "odder", desc "name "quoted"""#

@@ -111,6 +111,25 @@ import Testing
     #expect(String(decoding: value.pretty, as: UTF8.self) == text)
   }
 
+  @Test func anObjectWrittenInPartsIsThePrettyText() throws {
+    let value: JSON = [
+      "a": 1, "o": ["r": [["x": 1], 2], "e": [], "n": [:], "z": 3], "l": [4], "e": [:],
+    ]
+    var text = ""
+    var stream = JSONStream { text += $0 }
+    try stream.append(.init("a", 1))
+    try stream.append("o") { (object: inout JSONStream) throws(MigrationError) in
+      try object.append("r", of: [["x": 1], 2] as [JSON]) { $0 }
+      try object.append("e", of: [] as [JSON]) { $0 }
+      try object.append("n") { (_: inout JSONStream) throws(MigrationError) in }
+      try object.append(.init("z", 3))
+    }
+    try stream.append("l", of: [4] as [JSON]) { $0 }
+    try stream.append("e") { (_: inout JSONStream) throws(MigrationError) in }
+    try stream.end()
+    #expect(text == String(decoding: value.pretty, as: UTF8.self) + "\n")
+  }
+
   @Test func jsonSpellsBytes() throws {
     #expect(try JSON(parsing: "[251, 239, 255, 0, 26]").bytes == [251, 239, 255, 0, 26])
     #expect(try JSON(parsing: #""--__ABo""#).bytes == [251, 239, 255, 0, 26])

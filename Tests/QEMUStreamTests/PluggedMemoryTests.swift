@@ -44,6 +44,21 @@ import Wire
     #expect(memory.unplugged == bytes(row.rest))
   }
 
+  @Test func aDeviceOfMoreRangesThanAreKeptSaysNothing() throws {
+    let found = try section(body(0b0101, isEarly: true), isEarly: true)
+    #expect(PluggedMemory(found, length: length, ranges: 2)?.plugged.count == 2)
+    #expect(PluggedMemory(found, length: length, ranges: 1) == nil)
+  }
+
+  @Test func aBodyMadeOfRecordsIsNotReadForEachOfThem() throws {
+    // At each third word the length and size of a block of 2^20 parts: 2^35 bits if each is counted.
+    var bytes: [UInt8] = []
+    for _ in 0..<1 << 15 {
+      for value: UInt64 in [0, 1 << 32, 4096] { bytes.append(bigEndian: value) }
+    }
+    #expect(PluggedMemory(try section(bytes, isEarly: false), length: 1 << 32) == nil)
+  }
+
   @Test(arguments: [false, true]) func whatCannotBeSaysNothing(isEarly: Bool) throws {
     let good = try section(body(0b0101, isEarly: isEarly), isEarly: isEarly)
     #expect(PluggedMemory(good, length: length / 2) == nil)

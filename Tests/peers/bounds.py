@@ -83,20 +83,85 @@ def deep(size, depth):
     return plain(section(4, 10, "d", body=b"\x5a" * size), [device("d", [field])])
 
 
+def long_names(count):
+    """Sections of the longest names, which nothing describes."""
+    sections = b"".join(section(4, 10 + i, f"d{i}".ljust(255, "n"), body=b"x") for i in range(count))
+    whole = plain(sections, b"{}")
+    return whole[:whole.rfind(b"\x06")]
+
+
+def blocks_in_turn(blocks, pages):
+    """Page records that name many blocks with long names in turn: no two are of one run."""
+    listed = [(f"b{i}".ljust(250, "n"), 4096) for i in range(blocks)]
+    turn = b"".join(be(8, 2) + name(block) + b"\0" for block, _ in listed)
+    return (HEADER + ram(listed) + section(2, 2, body=turn * (pages // blocks) + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def plugged(body, length, early):
+    """A RAM block of a virtio-mem device, of whose memory a section says what is plugged in."""
+    path = "0000:00:02.0/"
+    device_name = path + ("virtio-mem-device-early" if early else "virtio-mem")
+    said = section(4, 10, device_name, body=body)
+    page = be(8, 2) + name("pc.ram") + b"\0" + END
+    field = {"name": "a", "type": "buffer", "size": len(body)}
+    listed = ram([("pc.ram", 4096), (path + "vm0", length)])
+    return (HEADER + (said + listed if early else listed + said) + section(3, 2, body=page) + b"\0"
+            + described([device(device_name, [field])]))
+
+
+def every_second_block(size):
+    """A bitmap of a virtio-mem device that has as many ranges as it can."""
+    blocks = 8 * size
+    head = be(8, 0) + be(8, blocks << 12) + be(8, 4096) + be(4, 0) + be(8, blocks << 11)
+    return plugged(head + b"\xaa" * size, blocks << 12, True)
+
+
+def record_upon_record(count):
+    """A section of a virtio-mem device that is a record at each third word."""
+    return plugged((be(8, 0) + be(8, 1 << 32) + be(8, 4096)) * count, 1 << 32, False)
+
+
+def snapshots(count, name_size):
+    """A qcow2 image of snapshots with long names that are no text."""
+    entry = be(8, 0) + be(4, 0) + be(2, 5) + be(2, name_size) + be(8, 0) * 2 + be(4, 0) + be(4, 24)
+    entry += be(8, 100) + be(8, 0) * 2
+    header = (b"QFI\xfb" + be(4, 3) + be(8, 0) + be(4, 0) + be(4, 16) + be(8, 0) + be(4, 0) * 2
+              + be(8, 0) * 2 + be(4, 0) + be(4, count) + be(8, 65536) + be(8, 0) * 3 + be(4, 4)
+              + be(4, 104))
+    filled = b"\x01" * name_size + bytes(-(len(entry) + 5 + name_size) % 8)
+    return header.ljust(65536, b"\0") + b"".join(
+        entry + b"%05d" % i + filled for i in range(count))
+
+
+def zstd_channel(number):
+    """A multifd channel of packets that unpack to 128 MiB of one byte, all within one window."""
+    start = be(4, 0x11223344) + be(4, 1)
+    block = ((128 << 10) << 3 | 2).to_bytes(3, "little") + b"\x5a"
+    made = start + bytes(16) + bytes([number]) + bytes(39)
+    for packet in range(256):
+        # The frame's header says a window of 128 MiB.
+        payload = (b"" if packet else b"\x28\xb5\x2f\xfd\0\x88") + block * 4
+        made += (start + be(4, 4) + be(4, 128) * 2 + be(4, len(payload)) + bytes(40)
+                 + b"pc.ram".ljust(256, b"\0") + b"".join(be(8, 4096 * i) for i in range(128))
+                 + payload)
+    return made
+
+
 def description(element, size):
     """A description that is one array of small values."""
     text = b'{"devices": [], "x": [' + b",".join([element] * (size // (len(element) + 1))) + b"]}"
     return plain(b"", text)
 
 
-def dump(types, fields):
+def dump(types, fields, name_size=0, prefix="f{}"):
     """A dump of types whose sections all have one name, with so many fields each."""
-    listed = [{"field": f"f{i}", "version_id": 0, "field_exists": False, "size": 1}
+    listed = [{"field": prefix.format(i), "version_id": 0, "field_exists": False, "size": 1}
               for i in range(fields)]
     state = {"version_id": 1, "minimum_version_id": 1}
     state["Description"] = {"name": "x", **state, "Fields": listed}
     return json.dumps({"vmschkmachine": {"Name": "pc-i440fx-7.2"},
-                       **{f"t{i}": state for i in range(types)}}).encode()
+                       **{f"t{i}".ljust(name_size, "t"): state for i in range(types)}}).encode()
 
 
 def discards(regions, ranges):
@@ -210,9 +275,25 @@ def main():
         shown = [["inspect", "--devices"], ["inspect", "--devices", "--json"]]
         load = ["load", "--instance", folder / "instance", "--trust", golden / "root.pem",
                 "--accept-seeded", "-o", folder / "guest", "--force"]
+        subprocess.run([options.tools / "svsm-mig-guest", "create", "--quiet", "--memory", "64K",
+                        "-o", folder / "small"], check=True)
+        vmsa = folder / "small/vcpu-0.vmsa"
+        kept = ["guest import", "--private", "none", "--vmsa", vmsa, "-o", folder / "guest", "-f"]
         cases = [
             ("empty arrays", lambda: empty_arrays(2000), shown),
-            ("many sections", lambda: many_sections(60000), shown + [["verify"]]),
+            ("many sections", lambda: many_sections(32000),
+             shown + [["inspect", "--sections", "--json"], ["verify"]]),
+            ("long names", lambda: long_names(32000),
+             shown + [["inspect", "--sections", "--json"], ["verify"]]),
+            ("kept sections", lambda: long_names(24000), [kept]),
+            ("blocks in turn", lambda: blocks_in_turn(4096, 200_000), [["inspect", "--json"]]),
+            ("plugged ranges", lambda: every_second_block(15 << 20), [["inspect"], ["verify"]]),
+            ("plugged records", lambda: record_upon_record(40_000), [["verify"]]),
+            ("snapshots", lambda: snapshots(38000, 35),
+             [["inspect", "--snapshot", "list"], ["inspect", "--snapshot", "list", "--json"],
+              ["verify", "--snapshot", "x"]]),
+            ("longer snapshots", lambda: snapshots(65000, 900),
+             [["inspect", "--snapshot", "list", "--json"], ["verify", "--snapshot", "x"]]),
             ("parts in parts", lambda: deep(2 << 20, 28), shown),
             ("small arrays", lambda: description(b"[0]", 4 << 20), [["inspect"], ["verify"]]),
             ("more small arrays", lambda: description(b"[0]", 16_000_000),
@@ -227,8 +308,16 @@ def main():
             ("claimed block", lambda: claimed(1 << 40),
              [block, block + ["--allow-incomplete"], blocks + ["--allow-incomplete"],
               partly + ["--machine", "none"], partly + ["--format", "elf", "--machine", "none"]]),
-            ("machine", lambda: machine(60000), [load, ["verify"]]),
+            ("machine", lambda: machine(24000), [load, ["verify"]]),
         ]
+        channels = ["verify"]
+        for number in range(8):
+            write(folder / f"channel-{number}", lambda: zstd_channel(number))
+            channels += ["--channel", folder / f"channel-{number}"]
+        write(folder / "input", lambda: HEADER + ram([("pc.ram", 512 << 10)])
+              + section(3, 2, body=END) + b"\0")
+        failed += report("zstd channels", options.tools, channels[0], channels[1:],
+                         folder, 8 * (folder / "channel-0").stat().st_size)
         there = folder / "dump.json"
         compare = ["verify", "--source", there, "--target", there]
         for title, content, calls in cases:
@@ -243,13 +332,12 @@ def main():
             write(folder / "input", lambda: many_sections(30000))
             failed += report(title, options.tools, call[0], call[1:], folder,
                              there.stat().st_size)
-        subprocess.run([options.tools / "svsm-mig-guest", "create", "--quiet", "--memory", "64K",
-                        "-o", folder / "small"], check=True)
-        vmsa = folder / "small/vcpu-0.vmsa"
+        write(there, lambda: dump(5000, 1, 200, "a"))
+        write(folder / "input", lambda: many_sections(100))
+        failed += report("types that fit", options.tools, "verify", ["--target", there, "--json"],
+                         folder, there.stat().st_size)
         for tool, *arguments in [
-                ["inspect"], ["inspect", "--ram-hashes"], ["verify"],
-                ["guest import", "--private", "none", "--vmsa", vmsa, "-o", folder / "guest", "-f"],
-                block, blocks, partly]:
+                ["inspect"], ["inspect", "--ram-hashes"], ["verify"], kept, block, blocks, partly]:
             sparse(folder / "input", 4 << 40)
             failed += report("sparse", options.tools, tool, arguments, folder, 4096)
         sparse(folder / "input", 256 << 30)

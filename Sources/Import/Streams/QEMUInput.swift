@@ -125,7 +125,8 @@ package struct QEMUInput {
     for path in paths {
       let file = try InputFile(path)
       let channel = try MultifdChannel(
-        StreamInput(FileSource(file), capacity: 256 << 10, limit: 2 << 20), name: file.name)
+        StreamInput(FileSource(file), capacity: 256 << 10, limit: 2 << 20), name: file.name,
+        of: paths.count)
       if let other = channels.first(where: { $0.id == channel.id }) {
         throw MigrationError(
           .channelSyntax, "\(other.name) and \(file.name) are the same channel",

@@ -56,15 +56,22 @@ package final class MultifdChannel {
   /// Packets of device state that are kept.
   package static let deviceStateLimit = 4096
 
+  /// Bytes of the windows of all channels together, where each has more than QEMU's default level needs.
+  private static let windowRoom = 64 << 20
+  private static let leastWindowBits = 19
+  private let windowBits: Int
   private let input: StreamInput
   private var unpacker: PayloadUnpacker?
   /// Content of the normal pages of the packet read last.
   let pages = PageBuffer(count: room)
 
   /// Reads the initial message of the channel.
+  /// - Parameter channels: number of all channels, which share the room for zstd windows.
   /// - Throws: `CHANNEL-SYNTAX` when the message is not well formed; `STREAM-TRUNCATED`.
-  package init(_ input: StreamInput, name: String) throws(MigrationError) {
+  package init(_ input: StreamInput, name: String, of channels: Int = 1) throws(MigrationError) {
     self.input = input
+    let room = Self.windowRoom / max(channels, 1)
+    windowBits = max(Self.leastWindowBits, Int.bitWidth - 1 - room.leadingZeroBitCount)
     self.name = name
     do throws(MigrationError) {
       try Self.refusePreempt(input)
@@ -247,7 +254,7 @@ package final class MultifdChannel {
     guard unpacker.unpack(payload, into: &target, size: page) else {
       throw MigrationError(
         .channelData, "packet does not unpack to its pages", at: input.offset,
-        expected: "\(packet.normal.count) pages of \(method.name)")
+        expected: unpacker.exceededLimit ?? "\(packet.normal.count) pages of \(method.name)")
     }
     input.consume(Int(size))
   }
@@ -263,7 +270,7 @@ package final class MultifdChannel {
       }
       return unpacker
     }
-    let made = try PayloadUnpacker(method)
+    let made = try PayloadUnpacker(method, windowBits: windowBits)
     unpacker = made
     return made
   }

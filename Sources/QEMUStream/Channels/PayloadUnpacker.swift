@@ -19,18 +19,24 @@ final class PayloadUnpacker {
     case members(ZlibUnpacker)
   }
 
+  /// - Parameter windowBits: a window of zstd has at most 2 to this power bytes.
   /// - Throws: `INTERNAL` when a library cannot be set up.
-  init(_ method: MultifdChannel.Method) throws(MigrationError) {
+  init(_ method: MultifdChannel.Method, windowBits: Int) throws(MigrationError) {
     self.method = method
     form =
       switch method {
       case .none: .none
       case .zlib: .flushed(try ZlibUnpacker(.zlib))
-      case .zstd: .flushed(try ZstdUnpacker())
+      case .zstd: .flushed(try ZstdUnpacker(windowBits: windowBits))
       case .qpl: .pageByPage(try ZlibUnpacker(.none))
       case .uadk: .pageByPage(try ZlibUnpacker(.zlib))
       case .qatzip: .members(try ZlibUnpacker(.gzip))
       }
+  }
+
+  /// The limit that the last payload exceeds, in words; nil when it exceeds none.
+  var exceededLimit: String? {
+    if case .flushed(let unpacker) = form { unpacker.exceededLimit } else { nil }
   }
 
   /// Unpacks a payload into `pages`, whole pages of `size` bytes.

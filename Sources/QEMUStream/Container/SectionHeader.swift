@@ -81,8 +81,8 @@ extension SectionHeader {
 
 /// The sections a stream has opened so far, by id.
 package struct SectionTable: Sendable {
-  /// Most sections that a stream may open; real machines have fewer than a hundred.
-  package static let defaultLimit = 65536
+  /// Most sections that a stream may open: eight for each of 4096 vCPUs. Real machines have about a hundred.
+  package static let defaultLimit = 32768
 
   private struct Entry {
     var header: SectionHeader

@@ -23,6 +23,11 @@ package struct PluggedMemory: Equatable, Sendable {
   /// Limit of guest-physical addresses.
   private static let addressLimit: UInt64 = 1 << 52
 
+  /// Ranges of all devices of a stream that are kept; of a device with more nothing is known.
+  static let rangeLimit = 1 << 18
+  /// Places of a section that may be the record, by the length there.
+  private static let placeLimit = 64
+
   /// Guest-physical address of the RAM block's first byte.
   package let gpa: UInt64
   /// Size of the RAM block in bytes.
@@ -31,22 +36,30 @@ package struct PluggedMemory: Equatable, Sendable {
   package private(set) var plugged: [Range<UInt64>] = []
 
   /// Finds the fields of a device whose RAM block has `length` bytes.
-  /// - Returns: nil when the section has no such fields, or they are out of range.
-  package init?(_ section: Section, length: UInt64) {
+  /// - Parameter ranges: most plugged ranges that are kept.
+  /// - Returns: nil when the section has no such fields, when they are out of range, or when there are more
+  ///   ranges than are kept.
+  package init?(_ section: Section, length: UInt64, ranges: Int = Self.rangeLimit) {
     let body = section.body.span
     if section.isEarly {
-      self.init(body, at: 0, sizeAt: 28, bitmapAt: 36, length: length)
+      self.init(body, at: 0, sizeAt: 28, bitmapAt: 36, length: length, ranges: ranges)
       return
     }
     var found: PluggedMemory?
     var place = 0
+    var places = 0
     while place + 60 <= body.count {
-      // The length rules out most positions before the other fields are read.
-      if Self.number(body, place + 8) == length,
-        let memory = PluggedMemory(body, at: place, sizeAt: 36, bitmapAt: 52, length: length)
-      {
-        if found != nil { return nil }
-        found = memory
+      // The length rules out most positions before the other fields are read. The number of positions that
+      // it does not rule out is limited: a body that consists of such records could be read many times.
+      if Self.number(body, place + 8) == length {
+        places += 1
+        guard places <= Self.placeLimit else { return nil }
+        if let memory = PluggedMemory(
+          body, at: place, sizeAt: 36, bitmapAt: 52, length: length, ranges: ranges)
+        {
+          if found != nil { return nil }
+          found = memory
+        }
       }
       place += 1
     }
@@ -55,7 +68,7 @@ package struct PluggedMemory: Equatable, Sendable {
   }
 
   private init?(
-    _ body: Span<UInt8>, at start: Int, sizeAt: Int, bitmapAt: Int, length: UInt64
+    _ body: Span<UInt8>, at start: Int, sizeAt: Int, bitmapAt: Int, length: UInt64, ranges: Int
   ) {
     guard body.count - start >= bitmapAt else { return nil }
     let blockSize = Self.number(body, start + 16)
@@ -69,19 +82,46 @@ package struct PluggedMemory: Equatable, Sendable {
     else { return nil }
     let (blocks, room) = (length / blockSize, UInt64(body.count - start - bitmapAt) / 8)
     guard (blocks + 63) / 64 <= room else { return nil }
+    let bitmap = start + bitmapAt
+    guard Self.count(body, at: bitmap, blocks) * blockSize == size,
+      takeRanges(body, at: bitmap, blocks, of: blockSize, limit: ranges)
+    else { return nil }
+  }
+
+  /// Blocks that are plugged in.
+  private static func count(_ body: Span<UInt8>, at bitmap: Int, _ blocks: UInt64) -> UInt64 {
     var count: UInt64 = 0
-    for block in 0..<blocks {
-      let word = Self.number(body, start + bitmapAt + Int(block / 64) * 8)
-      guard word >> (block % 64) & 1 == 1 else { continue }
-      count += 1
-      let range = block * blockSize..<(block + 1) * blockSize
-      if let last = plugged.last, last.upperBound == range.lowerBound {
-        plugged[plugged.count - 1] = last.lowerBound..<range.upperBound
-      } else {
-        plugged.append(range)
+    for index in 0..<Int(blocks / 64) {
+      count += UInt64(number(body, bitmap + 8 * index).nonzeroBitCount)
+    }
+    guard blocks % 64 > 0 else { return count }
+    let last = number(body, bitmap + 8 * Int(blocks / 64))
+    return count + UInt64((last & (1 << (blocks % 64) - 1)).nonzeroBitCount)
+  }
+
+  /// - Returns: false when there are more than `limit`.
+  private mutating func takeRanges(
+    _ body: Span<UInt8>, at bitmap: Int, _ blocks: UInt64, of size: UInt64, limit: Int
+  ) -> Bool {
+    // The first block of the range that goes on.
+    var first: UInt64?
+    for index in 0..<(blocks + 63) / 64 {
+      let word = Self.number(body, bitmap + Int(8 * index))
+      if word == (first == nil ? 0 : .max) { continue }
+      for block in index * 64..<min(index * 64 + 64, blocks)
+      where (word >> (block % 64) & 1 == 1) != (first != nil) {
+        guard let start = first else {
+          first = block
+          continue
+        }
+        guard plugged.count < limit else { return false }
+        plugged.append(start * size..<block * size)
+        first = nil
       }
     }
-    guard count * blockSize == size else { return nil }
+    guard let first else { return true }
+    plugged.append(first * size..<blocks * size)
+    return plugged.count <= limit
   }
 
   private static func number(_ bytes: Span<UInt8>, _ place: Int) -> UInt64 {
@@ -160,6 +200,7 @@ package struct PluggedSections: Sendable {
     guard let end = name.lastIndex(of: "/"), let section = sections[String(name[..<end])] else {
       return nil
     }
-    return PluggedMemory(section, length: length)
+    return PluggedMemory(
+      section, length: length, ranges: PluggedMemory.rangeLimit / sections.count)
   }
 }

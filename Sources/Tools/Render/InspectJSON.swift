@@ -30,7 +30,11 @@ struct InspectionJSON {
     let renderer = InspectionJSON(found: found)
     var output = JSONStream(write)
     for member in try renderer.overview() { try output.append(member) }
-    if parts.sections { try output.append(.init("sections", renderer.sections())) }
+    try renderer.writePages(to: &output)
+    for member in renderer.rest { try output.append(member) }
+    if parts.sections {
+      try output.append("sections", of: found.sections.lines.elements, renderer.section)
+    }
     if let page = found.page { try output.append(.init("page", renderer.page(page))) }
     if let state = found.state {
       for member in try renderer.state(state) { try output.append(member) }
@@ -72,7 +76,42 @@ struct InspectionJSON {
     if found.kind == .snp {
       members += privateMembers
     }
-    members.append(.init("sharedPages", sharedPages))
+    return members
+  }
+
+  /// Runs of pages, one by one: there may be more than should be in memory as JSON.
+  private func writePages(to output: inout JSONStream) throws(MigrationError) {
+    if found.kind == .snp { try writePrivatePages(to: &output) }
+    let shared = found.sharedPages
+    try output.append("sharedPages") { (output: inout JSONStream) throws(MigrationError) in
+      try output.append(.init("content", JSON(shared.content)))
+      try output.append(.init("zero", JSON(shared.zero)))
+      try output.append("runs", of: shared.runs.elements) { run in
+        [
+          "block": .string(blockName(run.block)), "offset": .hex(run.offset),
+          "pages": JSON(run.pages), "content": JSON(run.content), "zero": JSON(run.zero),
+        ]
+      }
+      try output.append(.init("runsOmitted", JSON(shared.runs.omitted)))
+    }
+  }
+
+  private func writePrivatePages(to output: inout JSONStream) throws(MigrationError) {
+    let pages = found.privatePages
+    try output.append("privatePages") { (output: inout JSONStream) throws(MigrationError) in
+      try output.append(.init("count", JSON(pages.pages)))
+      try output.append(.init("records", JSON(pages.counts.total ?? 0)))
+      try output.append(.init("migrated", JSON(pages.counts.migrated)))
+      try output.append(.init("migratedAgain", JSON(pages.counts.migratedAgain)))
+      try output.append(.init("cancelled", JSON(pages.counts.cancelled)))
+      try output.append("runs", of: pages.runs.elements, run)
+      try output.append(.init("runsOmitted", JSON(pages.runs.omitted)))
+    }
+  }
+
+  /// What comes after the pages.
+  private var rest: [JSON.Member] {
+    var members: [JSON.Member] = []
     if let json = found.confidential?.json { members.append(.init("confidential", json)) }
     if found.kind == .qemu {
       members.append(.init("commands", .text(found.commands.map(\.code.name))))
@@ -184,8 +223,7 @@ struct InspectionJSON {
   }
 
   private var privateMembers: [JSON.Member] {
-    let pages = found.privatePages
-    return [
+    [
       .init(
         "guestMap",
         .array(
@@ -196,15 +234,6 @@ struct InspectionJSON {
             ]
           })),
       .init("epochs", .array(found.epochs.elements.map(epoch))),
-      .init(
-        "privatePages",
-        [
-          "count": JSON(pages.pages), "records": JSON(pages.counts.total ?? 0),
-          "migrated": JSON(pages.counts.migrated),
-          "migratedAgain": JSON(pages.counts.migratedAgain),
-          "cancelled": JSON(pages.counts.cancelled),
-          "runs": .array(pages.runs.elements.map(run)), "runsOmitted": JSON(pages.runs.omitted),
-        ]),
     ]
   }
 
@@ -222,20 +251,6 @@ struct InspectionJSON {
       "gpa": .hex(run.gpa), "pages": JSON(run.pages), "epoch": JSON(run.epoch),
       "operation": .string(run.operation.text), "rmpSize": .string(run.size.text),
       "permissions": .string(Hex.number(UInt64(run.permissions.rawValue), digits: 8)),
-    ]
-  }
-
-  private var sharedPages: JSON {
-    let shared = found.sharedPages
-    return [
-      "content": JSON(shared.content), "zero": JSON(shared.zero),
-      "runs": .array(
-        shared.runs.elements.map { run in
-          [
-            "block": .string(blockName(run.block)), "offset": .hex(run.offset),
-            "pages": JSON(run.pages), "content": JSON(run.content), "zero": JSON(run.zero),
-          ]
-        }), "runsOmitted": JSON(shared.runs.omitted),
     ]
   }
 
@@ -278,19 +293,16 @@ struct InspectionJSON {
 
   // MARK: On request
 
-  private func sections() -> JSON {
-    .array(
-      found.sections.lines.elements.map { line in
-        let header = line.header
-        return [
-          "offset": JSON(header.offset), "type": .string(header.kind.text), "id": JSON(header.id),
-          "name": .string(header.name.description), "instance": JSON(header.instance),
-          "version": JSON(header.version & ~SNPSection.optionalBit),
-          "optional": .bool(header.version & SNPSection.optionalBit != 0),
-          "bodyOffset": JSON(line.bodyOffset), "size": JSON(line.size), "count": JSON(line.count),
-          "cut": .bool(line.isCut),
-        ]
-      })
+  private func section(_ line: SectionLine) -> JSON {
+    let header = line.header
+    return [
+      "offset": JSON(header.offset), "type": .string(header.kind.text), "id": JSON(header.id),
+      "name": .string(header.name.description), "instance": JSON(header.instance),
+      "version": JSON(header.version & ~SNPSection.optionalBit),
+      "optional": .bool(header.version & SNPSection.optionalBit != 0),
+      "bodyOffset": JSON(line.bodyOffset), "size": JSON(line.size), "count": JSON(line.count),
+      "cut": .bool(line.isCut),
+    ]
   }
 
   private func page(_ page: PageFacts) -> JSON {

@@ -1,17 +1,28 @@
 internal import CZstd
 internal import Errors
 
-/// Unpacks frames of zstd (RFC 8878), with windows up to 128 MiB.
+/// Unpacks frames of zstd (RFC 8878), with windows up to 128 MiB or a smaller limit.
 @safe final class ZstdUnpacker: Unpacker {
+  /// Largest window: 2 to this power. What zstd itself takes by default.
+  static let usualWindowBits = 27
+
   private let stream: OpaquePointer
+  private let windowBits: Int
   private(set) var exceededLimit: String?
 
+  /// - Parameter windowBits: a window has at most 2 to this power bytes.
   /// - Throws: `INTERNAL` when zstd cannot be set up.
-  init() throws(MigrationError) {
+  init(windowBits: Int = ZstdUnpacker.usualWindowBits) throws(MigrationError) {
     guard let stream = unsafe ZSTD_createDStream() else {
       throw MigrationError(.internal, "zstd refused ZSTD_createDStream")
     }
+    let status = unsafe ZSTD_DCtx_setParameter(stream, ZSTD_d_windowLogMax, Int32(windowBits))
+    guard ZSTD_isError(status) == 0 else {
+      unsafe ZSTD_freeDStream(stream)
+      throw MigrationError(.internal, "zstd refused a limit of its window")
+    }
     unsafe self.stream = stream
+    self.windowBits = windowBits
   }
 
   deinit { unsafe ZSTD_freeDStream(stream) }
@@ -25,7 +36,9 @@ internal import Errors
     let status = unsafe ZSTD_decompressStream(stream, &target, &input)
     guard ZSTD_isError(status) == 0 else {
       if ZSTD_getErrorCode(status) == ZSTD_error_frameParameter_windowTooLarge {
-        exceededLimit = "a window of at most 128 MiB"
+        let size =
+          windowBits < 20 ? "\(1 << (windowBits - 10)) KiB" : "\(1 << (windowBits - 20)) MiB"
+        exceededLimit = "a window of at most \(size)"
       }
       return nil
     }

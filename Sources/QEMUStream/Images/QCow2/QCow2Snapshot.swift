@@ -50,8 +50,9 @@ package struct QCow2Snapshot: Equatable, Sendable {
 
   /// Most bytes of extra data that QEMU accepts.
   private static let extraLimit: UInt32 = 1024
-  /// Largest table that QEMU accepts, in bytes.
-  private static let tableLimit: UInt64 = 64 << 20
+  /// Largest size of the table in bytes: all names are in memory, and may be printed. QEMU accepts a larger
+  /// table.
+  private static let tableLimit: UInt64 = 4 << 20
 
   /// Reads the entry at the front of `input`, with its padding.
   /// - Throws: `IMAGE-HEADER`, `STREAM-TRUNCATED`.
