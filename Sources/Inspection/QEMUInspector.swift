@@ -1,4 +1,5 @@
 package import Errors
+internal import Guest
 package import Import
 internal import Migration
 internal import QEMUStream
@@ -177,7 +178,7 @@ package final class QEMUInspector {
     for (index, block) in reader.ram.blocks.enumerated() {
       var content = BlockMemory(missingPages: assembly.missingPages(of: index))
       if content.missingPages == 0 {
-        switch try hasher.hash(block: index, of: memory.blocks, length: block.length) {
+        switch try hasher.hash(block: index, length: block.length) {
         case .hash(let hash): content.hash = hash
         case .zeros(let count): content.unhashedZeros = count
         }
