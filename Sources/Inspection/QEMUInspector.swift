@@ -107,7 +107,7 @@ package final class QEMUInspector {
       try assembly.take(header, from: &reader)
     case .unreadable(let header):
       found.sections.end(at: header.offset, footer: footer)
-      found.unread = header
+      (found.unread, assembly.unreadable) = (header, header)
     case .ram(.blockList): try begin()
     case .ram(let record):
       pages.found.page = reader.ram.page

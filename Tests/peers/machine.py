@@ -82,7 +82,7 @@ class Machine:
             received = os.read(self.process.stdout.fileno(), 65536)
             if not received:
                 said = self.errors.read_text(errors="replace").strip().splitlines()
-                raise Refused(f"QEMU ends: {said[0] if said else 'without a word'}")
+                raise Refused(f"QEMU ends: {said[0] if said else f'status {self.process.wait(PATIENCE)}'}")
             self.buffer += received
         line, self.buffer = self.buffer.split(b"\n", 1)
         return json.loads(line)

@@ -71,8 +71,9 @@ class Stream:
             return {}
 
     def call(self, tools, tool, *words):
-        done = subprocess.run([str(tools / f"svsm-mig-{tool}"), str(self.file), *self.words, *words],
-                              capture_output=True, text=True, timeout=LIMIT)
+        program = str(tools / f"svsm-mig-{tool}")
+        done = subprocess.run([program, str(self.file), *self.words, *words], capture_output=True,
+                              text=True, timeout=LIMIT)
         code = CODE.search(done.stderr)
         said = f"{done.returncode}" + (f" {code[1]}" if done.returncode and code else "")
         try:
@@ -98,6 +99,8 @@ class Stream:
 
     def compare(self, shown):
         """Devices whose fields are all as QEMU's script shows them."""
+        if not self.devices:
+            return "not compared"
         sections = {part["bodyOffset"]: part["id"] for part in shown.get("sections") or []
                     if part.get("bodyOffset") is not None}
         ours = {f"{device['name']} ({sections.get(device['offset'])})": device.get("fields")

@@ -34,7 +34,7 @@ enum CipherContext: ~Copyable, Sendable {
     _ algorithm: AEADAlgorithm, key: [UInt8], encrypting: Bool, _ engine: AEADEngine
   ) throws(MigrationError) {
     guard key.count == algorithm.keySize else {
-      throw MigrationError(.cryptography, "key has another length")
+      throw MigrationError(.cryptography, "key has a wrong length")
     }
     if engine == .libgcrypt, algorithm != .chacha20Poly1305 {
       self = .libgcrypt(try LibgcryptCipher(algorithm, key: key))

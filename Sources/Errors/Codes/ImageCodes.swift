@@ -26,7 +26,7 @@ extension CodeRow {
     CodeRow(
       .imagePartial, .tools("4"), meaning: "libvirt did not finish the image",
       causes: ["virsh save was interrupted", "the disk was full"],
-      remedy: "save the guest again; \(.incomplete) shows or exports what is there"),
+      remedy: "save the guest again; \(.incomplete) shows or exports the part that is present"),
     CodeRow(
       .imageSnapshot, .tools("4"),
       meaning: """

@@ -109,7 +109,8 @@ package final class MemoryWalk {
     case .description: _ = try reader.requireDescription()
     case .endOfSections:
       _ = try Seal.readIfPresent(from: reader.input, streamStart: input.start)
-    case .configuration, .command, .confidential, .mappedPages, .unreadable: break
+    case .unreadable(let header): assembly.unreadable = header
+    case .configuration, .command, .confidential, .mappedPages: break
     case .end: return false
     }
     return true

@@ -160,7 +160,7 @@ package struct PlainStreamVerifier {
     case .command(let command):
       if command.code == .postcopyRAMDiscard { try assembly.discard(command) }
     case .unreadable(let header):
-      unread = header
+      (unread, assembly.unreadable) = (header, header)
       check.giveUp()
       guard signer == nil else {
         throw MigrationError(

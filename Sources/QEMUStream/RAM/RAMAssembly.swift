@@ -37,6 +37,8 @@ package final class RAMAssembly {
   private var writer: PageWriter?
   private var inflater: PageInflater?
   private var plugged = PluggedSections()
+  /// The section whose end is not known: the stream cannot be read beyond it.
+  package var unreadable: SectionHeader?
   /// Page size of the stream, once the first page has been read.
   package private(set) var page = TargetPage.x86
   /// Buffer for one page of any stream.

@@ -14,6 +14,12 @@ extension RAMAssembly {
         expected:
           "\(.memory) \(known.name)=FILE, since x-ignore-shared leaves blocks to other files")
     }
+    if let unreadable {
+      throw MigrationError(
+        .ramMissing, "stream does not hold all of RAM block \(known.name) in its readable part",
+        in: .section(unreadable.name), at: unreadable.offset,
+        expected: "footers or a description, which give the end of this section", got: "neither")
+    }
     let pages = page.number(known.length)
     throw MigrationError(
       .ramMissing, "stream does not hold all of RAM block \(known.name)", in: .ram,
