@@ -143,7 +143,7 @@ let package = Package(
     tests("Threads"),
     tests("FileIO", ["Errors", "JSON", "Wire", "TestSupport"]),
     tests("Cryptography", ["Errors", "JSON", "Wire", "TestSupport"]),
-    tests("QEMUStream", ["Errors", "JSON", "Wire", "TestSupport"]),
+    tests("QEMUStream", ["Errors", "JSON", "Wire", "TestSupport", "Threads"]),
     tests("SEVSNP", ["Errors", "JSON", "Wire", "Cryptography", "TestSupport"]),
     tests("Compatibility", ["Errors", "QEMUStream", "TestSupport"]),
     tests(

@@ -160,6 +160,10 @@ package struct PageFacts {
     package var offset: UInt64
     /// Nil for a zero page.
     package var content: [UInt8]?
+
+    package init(offset: UInt64, content: [UInt8]?) {
+      (self.offset, self.content) = (offset, content)
+    }
   }
 
   package let gpa: UInt64

@@ -50,10 +50,29 @@ import Wire
   }
 
   @Test func aFileThatBecameShorterHasNoHoleThere() throws {
-    let file = try InputFile(try scratch.write("file", [UInt8](repeating: 1, count: 20000)))
+    let path = try scratch.write("file", [UInt8](repeating: 1, count: 20000))
+    try scratch.truncate("file", to: 1 << 20)
+    let file = try InputFile(path)
     try file.requireSize()
+    #expect(try file.nextData(from: 0) == 0..<20480)
+    #expect(try file.nextData(from: 32768) == nil)
     try scratch.truncate("file", to: 8192)
     #expect(refusalCode { try file.requireSize() } == .readFailed)
     #expect(refusalCode { _ = try file.nextData(from: 12288) } == .readFailed)
+  }
+
+  @Test("A file with all bytes allocated has no holes, and one that became shorter cannot be read")
+  func aDenseFileHasNoHoles() throws {
+    let file = try InputFile(try scratch.write("file", [UInt8](repeating: 0, count: 20480)))
+    #expect(try file.nextData(from: 8192) == 8192..<20480)
+    #expect(try file.nextData(from: 20480) == nil)
+    try scratch.truncate("file", to: 8192)
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let pieces = SpacedPieces(start: 0, size: 4096, stride: 4096, count: 1)
+    let code = refusalCode {
+      var span = buffer.mutableSpan
+      try file.read(at: 12288, into: &span, pieces)
+    }
+    #expect(code == .readFailed)
   }
 }

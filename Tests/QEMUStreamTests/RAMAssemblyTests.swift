@@ -1,6 +1,7 @@
 import Errors
 import QEMUStream
 import Testing
+import Threads
 import Wire
 
 /// Memory of two blocks, `pc.ram` of four pages and `pc.bios` of one.
@@ -69,28 +70,40 @@ final class MemoryStore: RAMStore {
   @discardableResult
   private func assemble(
     _ pieces: [Piece], channels: [MultifdChannel] = [], of configuration: Configuration? = nil,
-    finishes: Bool = true
+    finishes: Bool = true, crew: WorkCrew = WorkCrew(jobs: 1)
   ) throws(MigrationError) -> RAMAssembly {
     let input = StreamInput(ArraySource(body(pieces)), capacity: 16384)
     var decoder = RAMDecoder()
     let assembly = RAMAssembly(channels: channels)
     for _ in 0...pieces.count {
       let record = try decoder.next(from: input)
-      if record == .blockList { try assembly.begin(decoder, of: configuration, into: store) }
+      if record == .blockList {
+        try assembly.begin(decoder, of: configuration, into: store, crew: crew)
+      }
       try assembly.take(record, from: input, page: decoder.page)
     }
     if finishes { try assembly.finish() }
     return assembly
   }
 
-  @Test func theLastContentOfAPageWins() throws {
-    let assembly = try assemble([
-      .page(0, 1), .page(1, 2), .zero(2), .page(0, 3), .page(2, 4), .zero(1), .end,
-    ])
+  @Test("The last content of a page wins, also where a thread of its own writes", arguments: 1...2)
+  func theLastContentOfAPageWins(jobs: Int) throws {
+    let assembly = try assemble(
+      [.page(0, 1), .page(1, 2), .zero(2), .page(0, 3), .page(2, 4), .zero(1), .end],
+      crew: WorkCrew(jobs: jobs))
     #expect(store.fills() == [3, 0, 4, 0])
     #expect(assembly.missingPages(of: 0) == 1)
     #expect(assembly.firstMissing(of: 0) == 0x3000)
     #expect(assembly.missingPages(of: 1) == 1)
+  }
+
+  @Test("Where RAM is missing after a section whose end is not known, the section is named")
+  func missingPagesAreExplained() throws {
+    let assembly = try assemble([.page(0, 1), .end])
+    assembly.unreadable = SectionHeader(.part, id: 7, name: "spapr/htab", version: 1, offset: 99)
+    let refusal = #expect(throws: MigrationError.self) { try assembly.requireWhole(0, at: 200) }
+    #expect(refusal?.code == .ramMissing && refusal?.offset == 99)
+    #expect(refusal?.place == .section("spapr/htab"))
   }
 
   /// Deltas, and the first bytes of the page they make of one full of 0x11.

@@ -289,7 +289,7 @@ extension GenuinePair {
     for name in ["report-form", "root-trusted", "certificate-names"] {
       #expect(text.contains("  passed       \(name) "))
     }
-    #expect(text.contains("\nnot vouched: it says so, and no good signature"))
+    #expect(text.contains("\nnot vouched: claimed by the report, not covered by a valid signature"))
     for (json, vouched) in [
       (try verdict([pair.reportPath] + call, status: 0), true),
       (try verdict([path] + call, status: 65), false),

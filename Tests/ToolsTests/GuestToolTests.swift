@@ -171,8 +171,8 @@ import Wire
     try shop.run("guest", "import @whole -o @guest --machine virt").requireRefusal(.guestMap)
     try shop.write("snp", Fixture.read("golden/tiny/stream.mig"))
     try shop.run("guest", "import @snp -o @guest").requireRefusal(.streamKind)
-    // A stream taken for a memory image would be exported as the memory it is not.
-    try shop.run("guest", "export @whole -o @s --format raw").requireRefusal(.inputKind)
+    // An SNP stream taken for a memory image would be exported as the memory it is not.
+    try shop.run("guest", "export @snp -o @s --format raw").requireRefusal(.inputKind)
     #expect(!shop.exists("guest") && !shop.exists("s"))
   }
 

@@ -19,9 +19,9 @@ package struct MachineState: Sendable, Equatable {
     case rest([UInt8])
   }
 
-  /// Largest number of entries in a state: the sections of a stream, less those of 4096 vCPUs and of
-  /// all else that an SNP stream adds.
-  package static let maximumCount = 24576
+  /// Largest number of entries in a state. A guest with dirty bitmaps has tens of thousands: each part of a
+  /// section is one.
+  package static let maximumCount = 65536
   /// Largest size in bytes of all bodies of a state together.
   package static let maximumBodies = 32 << 20
 

@@ -96,7 +96,7 @@ extension MachineState {
     package var version: BE16
     /// Bit 0 footers, 1 description, 2 configuration.
     package var flags: BE16
-    /// Entries, at most 24576.
+    /// Entries, at most 65536.
     package var count: BE32
     package var configurationLength: BE32
     package var descriptionLength: BE32
