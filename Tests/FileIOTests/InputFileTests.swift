@@ -23,7 +23,7 @@ import Testing
 
   @Test func controlCharactersOfANameStayOnOneLine() {
     let error = #expect(throws: MigrationError.self) { try InputFile(scratch["a\nb\u{1b}[1m"]) }
-    #expect(error?.what.description.contains("a\\xab\\x1b[1m") == true)
+    #expect(error?.what.description.contains("a\\x0ab\\x1b[1m") == true)
     #expect(error?.what.description.contains("\n") == false)
   }
 

@@ -117,6 +117,34 @@ import Wire
     }
   }
 
+  @Test(
+    "The pages of an x86 machine have 4 KiB, also where the second record is not of the second page",
+    arguments: ["pc-i440fx-7.2", "pc-q35-10.0", "pc-q35-rhel9.2.0", "microvm", "isapc"])
+  func pagesOfX86AreNotGuessed(machine: String) throws {
+    var bytes: [UInt8] = []
+    bytes.appendFileHeader()
+    bytes.append(Configuration(machine: machine, targetPageBits: nil))
+    bytes.append(SectionHeader(.start, id: 3, name: RAMSection.name, version: RAMSection.version))
+    bytes.append(bigEndian: 0x6000 | RAMFlags.memorySize)
+    bytes.append(name: "ram")
+    bytes.append(bigEndian: 0x6000 as UInt64)
+    bytes.append(bigEndian: RAMFlags.end)
+    bytes.append(StreamGrammar.Footer(id: 3))
+    bytes.append(StreamGrammar.PartHeader(.part, id: 3))
+    // The pages between them are on a channel.
+    for number: UInt64 in [0, 2, 4] {
+      append(number << 12 | RAMFlags.zero, named: number == 0, to: &bytes)
+      bytes.append(0)
+    }
+    bytes.append(bigEndian: RAMFlags.end)
+    var reader = QEMUStreamReader(StreamInput(ArraySource(bytes)))
+    var places: [UInt64] = []
+    while places.count < 3 {
+      if case .ram(.zero(let place)) = try reader.next() { places.append(place.offset) }
+    }
+    #expect(places == [0, 0x2000, 0x4000] && reader.ram.page == .x86)
+  }
+
   @Test func aDescriptionOfOtherPagesIsRefused() throws {
     var bytes = stream(try #require(TargetPage(bits: 13)), .configuration)
     let text = Array("\"page_size\": 8192".utf8)

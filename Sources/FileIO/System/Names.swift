@@ -6,7 +6,7 @@ func displayName(_ path: String) -> String {
   var shown = ""
   for scalar in path.unicodeScalars {
     if scalar.value < 0x20 || (0x7f...0x9f).contains(scalar.value) {
-      shown += "\\x\(String(scalar.value, radix: 16))"
+      shown += (scalar.value < 0x10 ? "\\x0" : "\\x") + String(scalar.value, radix: 16)
     } else {
       shown.unicodeScalars.append(scalar)
     }

@@ -12,7 +12,8 @@ package struct BlockList {
     package var size: UInt64
     /// Where it lies; empty when that is not known, or nowhere.
     package var ranges: [MappedRange] = []
-    /// Bytes that never came and are zero in the file.
+    /// Number of bytes that are not in the stream. They are zero in the file, or older content that a
+    /// postcopy source discarded.
     package var missing: UInt64 = 0
     package var hash: BlockHash
 

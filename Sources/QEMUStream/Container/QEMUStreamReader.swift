@@ -325,6 +325,8 @@ package struct QEMUStreamReader {
           in: .targetPageBits, at: input.offset, expected: "8 to 16 bits", got: "\(bits)")
       }
       ram.expect(page)
+    } else if let page = TargetPage(machine: configuration.machine) {
+      ram.expect(page)
     }
     guard ram.listForm.isMapped else { return }
     guard file != nil else {

@@ -44,6 +44,16 @@ package struct TargetPage: Equatable, Sendable {
 }
 
 extension TargetPage {
+  /// The page size of a machine whose name is one of QEMU's x86 machines, or of a vendor's version of one.
+  /// - Returns: nil for any other name.
+  init?(machine name: [UInt8]) {
+    let machine = String(decoding: name, as: UTF8.self)
+    guard ["pc", "q35", "isapc", "microvm"].contains(machine) || machine.hasPrefix("pc-") else {
+      return nil
+    }
+    self = .x86
+  }
+
   /// The assumption from a block list when no other data give the page size: at most that of x86,
   /// and a divisor of every length.
   init(fitting blocks: [RAMBlock]) {

@@ -127,6 +127,6 @@ extension Console {
     if let shortfall { note("not whole: \(shortfall.spelled)") }
     guard !missing.isEmpty else { return }
     let blocks = missing.map { "\($0.name) \(Spelled.count($0.bytes, "byte"))" }
-    note("missing, and zero in the export: \(blocks.joined(separator: ", "))")
+    note("missing in the export: \(blocks.joined(separator: ", "))")
   }
 }
