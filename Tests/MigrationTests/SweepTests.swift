@@ -139,8 +139,8 @@ private struct SweptPlaces {
     try #require(try refusal(of: VariantSource(golden)) == nil)
     var unseen: [Int] = []
     for place in try places(name, part) {
-      let bit = 1 << UInt8(place & 7)
-      for mask in swept.sampled.contains(place) ? [bit] : [bit, 0xFF] as [UInt8] {
+      let bit: UInt8 = 1 << UInt8(place & 7)
+      for mask in swept.sampled.contains(place) ? [bit] : [bit, 0xFF] {
         let refusal = try refusal(of: VariantSource(golden, change: (place, mask)))
         if refusal?.offset == nil { unseen.append(place) }
       }
