@@ -17,3 +17,24 @@ int fallocate(int fd, int mode, long offset, long length);
 // See prctl(2), which takes variable arguments: Swift cannot call it.
 #include <sys/prctl.h>
 static inline int forbid_core_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+// Makes a child that goes on, and lets the caller wait for it and end as it ends. Returns 0 in the
+// child, and -1 with errno where there can be none. To be called before the process has threads:
+// Swift cannot call fork.
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static inline int go_on_in_child(void) {
+  int status;
+  pid_t child = fork();
+  if (child <= 0) return child;
+  close(0);
+  close(1);
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
+  if (WIFSIGNALED(status)) {
+    signal(WTERMSIG(status), SIG_DFL);
+    kill(getpid(), WTERMSIG(status));
+  }
+  _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 70);
+}

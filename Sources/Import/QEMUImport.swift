@@ -35,12 +35,9 @@ package final class QEMUImport {
   }
 
   private let input: QEMUInput
-  private let additions: ImportAdditions
   private let purpose: Purpose
   private let crew: WorkCrew
-  private var blocks: [Guest.RAMBlock] = []
-  private var machine = MachineRecorder()
-  private var clues = PlacementClues()
+  private var parts: StreamGuest
   /// Zero bytes after the stream; set by `run`.
   package private(set) var padding: UInt64 = 0
   /// Bytes of RAM blocks that never came, where that is allowed; known after `run`.
@@ -54,7 +51,7 @@ package final class QEMUImport {
     crew: WorkCrew
   ) {
     self.input = input
-    self.additions = additions
+    parts = StreamGuest(additions)
     self.purpose = purpose
     self.crew = crew
   }
@@ -77,22 +74,21 @@ package final class QEMUImport {
     try walk.run { (reader) throws(MigrationError) in
       try begin(reader, memory)
     } taking: { (event, reader) throws(MigrationError) in
-      if purpose.needs(event) { try machine.take(event, from: &reader) }
-      try clues.take(event, from: &reader)
+      try parts.take(event, keepsMachine: purpose.needs(event), from: &reader)
     } progress: {
       progress($0)
     }
     let reader = walk.reader
     let end = reader.input.offset
     (padding, missing, shortfall) = (reader.padding, walk.missing, walk.shortfall)
-    if shortfall != nil { clues.endEarly() }
+    if shortfall != nil { parts.endEarly() }
     try requirePages(of: reader.ram, at: end)
     if !purpose.allowsIncomplete {
-      for block in blocks.indices { try walk.assembly.requireWhole(block, at: end) }
+      for block in parts.blocks.indices { try walk.assembly.requireWhole(block, at: end) }
     }
-    var guest = try describe(reader, at: end)
+    var guest = try describe(reader)
     guard case .running = purpose else { return guest }
-    let state = try machine.finish(reader)
+    let state = try parts.machine.finish(reader)
     try state.requireRegisters(of: guest.vcpus)
     guest.machineState = state.encoded
     return guest
@@ -120,17 +116,15 @@ package final class QEMUImport {
     let end = reader.input.offset
     try requirePages(of: reader.ram, at: end)
     try reader.ram.requireMemory(at: end)
-    blocks = try Guest.RAMBlock.blocks(of: reader.ram, at: end)
-    return GuestRAM(try memory(blocks.map(\.size)))
+    parts.blocks = try Guest.RAMBlock.blocks(of: reader.ram, at: end)
+    return GuestRAM(try memory(parts.blocks.map(\.size)))
   }
 
-  /// Refuses a machine whose page size is not that of a guest (4096 bytes).
   private func requirePages(of ram: RAMDecoder, at offset: UInt64) throws(MigrationError) {
-    guard ram.page == .x86 else {
-      throw unmapped(
-        MigrationError(
-          .configuration, "no guest has pages of this size", in: .ram, at: offset,
-          expected: "4096", got: "\(ram.page.size)"))
+    do throws(MigrationError) {
+      try parts.requirePages(of: ram, at: offset)
+    } catch {
+      throw unmapped(error)
     }
   }
 
@@ -145,86 +139,33 @@ package final class QEMUImport {
 
   // MARK: The rest
 
+  private func describe(_ reader: QEMUStreamReader) throws(MigrationError) -> GuestDescription {
+    let (machine, map) = try place(reader)
+    return try parts.describe(machine, map, vcpus: readableVCPUs(reader.description))
+  }
+
+  /// The machine's name and the map of its memory.
+  private func place(
+    _ reader: QEMUStreamReader
+  ) throws(MigrationError) -> (machine: String, map: GuestMap) {
+    do throws(MigrationError) {
+      let machine = try parts.machineName(reader)
+      return (machine, try parts.map(on: machine))
+    } catch {
+      let isUnknown = error.code == .guestMap || error.code == .configuration
+      throw isUnknown ? unmapped(error) : error
+    }
+  }
+
   /// The vCPUs; of a stream that ends early, none where it does not tell them.
   private func readableVCPUs(
     _ description: VMDescription?
   ) throws(MigrationError) -> [VCPUState] {
     do {
-      return try vcpus(description)
+      return try parts.vcpus(description)
     } catch {
       guard shortfall != nil else { throw error }
       return []
-    }
-  }
-
-  private func vcpus(_ description: VMDescription?) throws(MigrationError) -> [VCPUState] {
-    if let given = additions.vcpus { return given }
-    let processors = machine.sections.filter { $0.header.name == "cpu" }
-    let described = description.map(DescribedSections.init)
-    var budget = ElementBudget(bytes: processors.reduce(0) { $0 + $1.body.count })
-    var found: [VCPUState] = []
-    for (index, section) in processors.enumerated() {
-      do {
-        let state = try decode(
-          section.header, section.body.span, at: section.offset, by: described, &budget)
-        found.append(try VCPUState(apicID: UInt32(index), qemu: state))
-      } catch {
-        throw error.within(.cpu)
-      }
-    }
-    guard !found.isEmpty else {
-      throw MigrationError(
-        .vmdescriptionMissing, "the vCPUs of this stream cannot be read", expected: "\(.vmsa)")
-    }
-    return found
-  }
-
-  /// The fields of a `cpu` section.
-  private func decode(
-    _ header: SectionHeader, _ body: Span<UInt8>, at offset: UInt64,
-    by described: DescribedSections?, _ budget: inout ElementBudget
-  ) throws(MigrationError) -> JSON {
-    if let described {
-      guard let device = described[header] else {
-        throw MigrationError(
-          .vmdescriptionMismatch, "VM description lacks a section", at: header.offset)
-      }
-      return try device.body.decode(body, at: offset, &budget)
-    }
-    let fixed = VMDescription.Body.x86CPU
-    guard header.version == VMDescription.Body.x86CPUVersion, let size = fixed.size,
-      body.count >= size
-    else {
-      throw MigrationError(
-        .vmdescriptionMissing, "a vCPU of this version is read by a VM description only",
-        at: header.offset, expected: "a description, or \(.vmsa)", got: "version \(header.version)")
-    }
-    return try fixed.decode(body.extracting(first: size), at: offset, &budget)
-  }
-
-  private func describe(
-    _ reader: QEMUStreamReader, at offset: UInt64
-  ) throws(MigrationError) -> GuestDescription {
-    let machine = additions.machine ?? reader.configuration?.machineText ?? ""
-    guard !machine.isEmpty else {
-      throw unmapped(
-        MigrationError(
-          .configuration, "stream does not name its machine", at: 8, expected: "\(.machine)"))
-    }
-    let map = try self.map(on: machine)
-    let isPrivate = try map.memory(in: additions.privateRanges)
-    return GuestDescription(
-      machine: machine, ramBlocks: blocks, map: map, attributes: isPrivate,
-      pageStates: try PageStateMap(map.addresses, private: isPrivate),
-      vcpus: try readableVCPUs(reader.description),
-      services: additions.services)
-  }
-
-  private func map(on machine: String) throws(MigrationError) -> GuestMap {
-    do {
-      return try clues.placement(of: blocks, on: machine, additions).map(blocks)
-    } catch {
-      throw error.code == .guestMap ? unmapped(error) : error
     }
   }
 }

@@ -1,7 +1,7 @@
 package import Errors
 package import FileIO
 internal import Guest
-internal import Import
+package import Import
 package import Migration
 internal import QEMUStream
 package import SVSM
@@ -47,20 +47,25 @@ package struct GuestLoad {
   /// Restores the guest of a stream, whole or not at all.
   /// - Parameters:
   ///   - file: the stream.
+  ///   - isLive: whether the guest's pages are passed on as they come, to a QEMU that reads a stream and
+  ///     cannot run the guest before its end.
+  ///   - recording: takes a copy of the stream.
   ///   - progress: called with the number of bytes of the stream that have been read.
   /// - Throws: the first rule that the stream breaks; `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-READ`,
   ///   `IO-WRITE`; `INSTANCE-CHANGED`.
   package func load(
-    _ file: InputFile, as format: Format, trusting trust: Trust,
-    _ options: DestinationSVSM.Options, _ crew: WorkCrew, progress: (UInt64) -> Void
+    _ file: InputFile, as format: Format, isLive: Bool = false, recording: Recording? = nil,
+    trusting trust: Trust, _ options: DestinationSVSM.Options, _ crew: WorkCrew,
+    progress: (UInt64) -> Void
   ) throws(MigrationError) -> LoadSummary {
-    let target = try LoadTarget(output, as: format, force: force)
-    var vmm = DestinationVMM(try StreamInput(opening: file), crew: crew)
+    let target = try LoadTarget(output, as: isLive ? nil : format, force: force)
+    var vmm = DestinationVMM(try StreamInput(opening: file, recording: recording), crew: crew)
     let summary = try vmm.receive(
       begin: { (data, offset) throws(MigrationError) in
         try DestinationSVSM(
           instance: opened, transferData: data, trust: trust, options: options, at: offset)
       }, memory: target.begin, progress: progress)
+    try recording?.requireWhole()
     try target.complete(summary.guest, crew)
     try name(target, of: summary.transferData)
     return summary

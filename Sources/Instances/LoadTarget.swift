@@ -17,33 +17,45 @@ final class LoadTarget {
     case streamMemory(OutputFile, TemporaryMemory)
     /// Ready to be written. A direct output, such as a pipe, is written only in `commit`.
     case streamWriter(OutputFile, PlainStreamWriter)
+    /// Passed on page by page; the guest is known at the end.
+    case live(OutputFile)
+    case liveMemory(OutputFile, LivePlainOutput)
+    case liveEnd(OutputFile, LivePlainOutput, GuestDescription)
   }
   private var state: State
 
-  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`.
+  /// - Parameter format: nil for a live output.
+  /// - Throws: `OUTPUT-EXISTS`, `OUTPUT-CREATE`, also for a live output that is no pipe or device.
   init(
-    _ path: String, as format: GuestLoad.Format, force: Bool
+    _ path: String, as format: GuestLoad.Format?, force: Bool
   ) throws(MigrationError) {
     switch format {
     case .bundle: state = .bundle(try GuestWriter(path, force: force))
     case .raw: state = .raw(path: path, force: force)
     case .qemu: state = .stream(try OutputFile(path, force: force, permissions: .private))
+    case nil:
+      let output = try OutputFile(path, force: force, permissions: .private)
+      guard output.isDirect else {
+        throw MigrationError(
+          .outputCreate, "a live load writes to a QEMU that waits for it", expected: "a pipe, or -",
+          got: output.name)
+      }
+      state = .live(output)
     }
   }
 
   /// Creates the output for the guest's memory.
   /// - Throws: `GUEST-SHAPE` when a raw image cannot hold this guest's memory; `OUTPUT-EXISTS`,
   ///   `OUTPUT-CREATE`, `IO-WRITE`.
-  func begin(
-    _ blocks: [RAMBlock], _ map: GuestMap
-  ) throws(MigrationError) -> any GuestMemoryOutput {
+  func begin(_ incoming: IncomingMemory) throws(MigrationError) -> any GuestMemoryOutput {
+    let blocks = incoming.blocks
     switch state {
     case .bundle(let writer):
       let memory = try writer.begin(blockSizes: blocks.map(\.size))
       state = .bundleMemory(memory)
       return memory
     case .raw(let path, let force):
-      let mapped = Set(map.ranges.map(\.block))
+      let mapped = Set(incoming.map.ranges.map(\.block))
       guard mapped.count == 1, let block = mapped.first else {
         throw MigrationError(
           .guestShape, "a raw image holds one RAM block", expected: "one block that is mapped",
@@ -57,7 +69,11 @@ final class LoadTarget {
       let memory = try TemporaryMemory(blockSizes: blocks.map(\.size))
       state = .streamMemory(output, memory)
       return memory
-    case .bundleMemory, .rawMemory, .streamMemory, .streamWriter:
+    case .live(let output):
+      let memory = try LivePlainOutput(incoming, to: output)
+      state = .liveMemory(output, memory)
+      return memory
+    case .bundleMemory, .rawMemory, .streamMemory, .streamWriter, .liveMemory, .liveEnd:
       throw MigrationError(.internal, "memory of the guest is made already")
     }
   }
@@ -76,7 +92,10 @@ final class LoadTarget {
         try output.synchronize()
       }
       state = .streamWriter(output, writer)
-    case .bundle, .raw, .stream, .streamWriter:
+    case .liveMemory(let output, let memory):
+      try memory.endMemory()
+      state = .liveEnd(output, memory, guest)
+    case .bundle, .raw, .stream, .streamWriter, .live, .liveEnd:
       throw MigrationError(.internal, "guest has no memory yet")
     }
   }
@@ -89,7 +108,8 @@ final class LoadTarget {
     case .bundleMemory(let memory): return try memory.unnamed()
     case .rawMemory(let memory): return try memory.image.unnamed()
     case .streamWriter(let output, _): return output.isDirect ? nil : try output.unnamed()
-    case .bundle, .raw, .stream, .streamMemory:
+    case .liveEnd: return nil
+    case .bundle, .raw, .stream, .streamMemory, .live, .liveMemory:
       throw MigrationError(.internal, "guest has no memory yet")
     }
   }
@@ -100,7 +120,7 @@ final class LoadTarget {
     case .bundleMemory(let memory): memory.keep()
     case .rawMemory(let memory): memory.image.keep()
     case .streamWriter(let output, _): output.keep()
-    case .bundle, .raw, .stream, .streamMemory: break
+    case .bundle, .raw, .stream, .streamMemory, .live, .liveMemory, .liveEnd: break
     }
   }
 
@@ -113,7 +133,10 @@ final class LoadTarget {
     case .streamWriter(let output, let writer):
       if output.isDirect { try writer.write(to: output) { _ in } }
       try output.commit()
-    case .bundle, .raw, .stream, .streamMemory:
+    case .liveEnd(let output, let memory, let guest):
+      try memory.complete(guest)
+      try output.commit()
+    case .bundle, .raw, .stream, .streamMemory, .live, .liveMemory:
       throw MigrationError(.internal, "guest has no memory yet")
     }
   }

@@ -127,8 +127,8 @@ public struct MigrationDestination: ~Copyable {
         try DestinationSVSM(
           instance: instance, transferData: data, trust: trust.trust, options: .init(), at: offset)
       },
-      memory: { (blocks, _) throws(MigrationError) in
-        let made = try TemporaryMemory(blockSizes: blocks.map(\.size))
+      memory: { (incoming) throws(MigrationError) in
+        let made = try TemporaryMemory(blockSizes: incoming.blocks.map(\.size))
         memory = made
         return made
       }, progress: { _ in })

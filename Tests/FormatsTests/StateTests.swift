@@ -41,7 +41,7 @@ import Wire
     },
     "a token that is not the last in a session of one epoch; the next epoch before the token": {
       var single = try source()
-      var live = try source(isLive: true)
+      var live = try source(freshness: .compared)
       try export(from: &live)
       return [
         refusalCode { _ = try single.closeEpoch(isLast: false) },
@@ -49,7 +49,7 @@ import Wire
       ]
     },
     "validate attributes, check pages or begin the next epoch after the last token": {
-      var svsm = try source(isLive: true)
+      var svsm = try source(freshness: .compared)
       try export(from: &svsm)
       let check = try svsm.makeCheck()
       try compare(check, with: &svsm)
@@ -250,11 +250,11 @@ import Wire
   }
 
   private static func source(
-    _ instance: SVSMInstance? = nil, isLive: Bool = false
+    _ instance: SVSMInstance? = nil, freshness: SourceSVSM.Freshness = .atRest
   ) throws -> SourceSVSM {
     try SourceSVSM(
       instance: instance ?? Lab.instance(2, chip: 1), guest: guest().trustedState(),
-      validating: Lab.instance(1).offer, trust: Lab.trust, isMutual: true, isLive: isLive,
+      validating: Lab.instance(1).offer, trust: Lab.trust, isMutual: true, freshness: freshness,
       random: .seeded([3]))
   }
 

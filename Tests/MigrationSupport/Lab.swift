@@ -31,7 +31,7 @@ package enum Lab {
     let output = CollectedOutput()
     let svsm = try SourceSVSM(
       instance: instance(2, chip: 1), guest: state ?? guest.trustedState(),
-      validating: destination.offer, trust: trust, isMutual: isMutual, isLive: !rounds.isEmpty,
+      validating: destination.offer, trust: trust, isMutual: isMutual, freshness: rounds.isEmpty ? .atRest : .compared,
       random: random(seed))
     var vmm = try SourceVMM(
       guest: guest, rounds: rounds, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))
@@ -54,8 +54,8 @@ package enum Lab {
         try DestinationSVSM(
           instance: destination, transferData: data, trust: trust, options: options, at: offset)
       },
-      memory: { (blocks, _) throws(MigrationError) in
-        let made = try writer.begin(blockSizes: blocks.map(\.size))
+      memory: { (incoming) throws(MigrationError) in
+        let made = try writer.begin(blockSizes: incoming.blocks.map(\.size))
         memory = made
         return made
       }, progress: { _ in })

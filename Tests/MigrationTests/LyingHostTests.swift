@@ -13,10 +13,10 @@ private struct Host: ~Copyable {
   var svsm: SourceSVSM
   private var record = [UInt8](repeating: 0, count: PageMetadata.recordSize)
 
-  init(_ states: [PageState], isLive: Bool = true) throws {
+  init(_ states: [PageState], freshness: SourceSVSM.Freshness = .compared) throws {
     svsm = try SourceSVSM(
       instance: Lab.instance(2, chip: 1), guest: Self.state(states),
-      validating: Lab.instance(1).offer, trust: Lab.trust, isMutual: true, isLive: isLive,
+      validating: Lab.instance(1).offer, trust: Lab.trust, isMutual: true, freshness: freshness,
       random: .seeded([3]))
   }
 
@@ -154,7 +154,7 @@ private struct Host: ~Copyable {
 
   @Test("a session of one epoch has one")
   func aSessionOfOneEpochHasOne() throws {
-    var host = try Host([.validated], isLive: false)
+    var host = try Host([.validated], freshness: .atRest)
     try host.export(0, 1)
     #expect(refusalCode { try host.closeEpoch(isLast: false) } == .sessionState)
     #expect(refusalCode { _ = try host.svsm.makeCheck() } == .sessionState)

@@ -22,4 +22,11 @@ package enum ProcessLimits {
   /// Disables core dumps of the process, and prevents other processes of the user from reading its
   /// memory: it contains private keys and a guest's plaintext.
   package static func forbidCoreDumps() { _ = forbid_core_dumps() }
+
+  /// Goes on in a child process, while this one waits for it and ends as it ends.
+  ///
+  /// A QEMU that is done with the command of `exec:` kills its process within some milliseconds,
+  /// although the command may have the last step of a migration still to make. To be called before
+  /// the process has threads. Where there can be no child, the process goes on as it is.
+  package static func goOnInChild() { _ = go_on_in_child() }
 }

@@ -19,16 +19,32 @@ package struct BlockFiles: Sendable {
   /// system where it ends.
   private static let smallestHole: UInt64 = 256 << 10
 
-  private let places: [Place]
+  /// Nil for a block whose memory is not read here.
+  private let places: [Place?]
 
   package init(_ places: [Place]) { self.places = places }
 
+  /// The memory of a guest that runs, in files of which some blocks have none.
+  /// - Parameter files: one for each block, of the block's size.
+  /// - Throws: `RAM-BLOCK` when private memory of the guest is in a block without a file.
+  package init(live files: [InputFile?], of guest: GuestDescription) throws(MigrationError) {
+    places = files.map { $0.map { Place(file: $0) } }
+    for range in guest.map.ranges where places[range.block] == nil {
+      let addresses = GPARangeSet([try GPARange(start: range.gpa, end: range.end)])
+      guard guest.attributes.intersection(addresses).isEmpty else {
+        throw MigrationError(
+          .ramBlock, "private memory is in a RAM block without a file", in: .ram,
+          expected: "\(Need.memory) for each of them", got: guest.ramBlocks[range.block].name)
+      }
+    }
+  }
+
   /// - Throws: `INTERNAL` when there is no such block.
   func place(of block: Int) throws(MigrationError) -> Place {
-    guard places.indices.contains(block) else {
+    guard places.indices.contains(block), let place = places[block] else {
       throw MigrationError(.internal, "guest has no RAM block \(block)")
     }
-    return places[block]
+    return place
   }
 
   /// Fills `buffer` with the memory of a RAM block that begins at `offset`.
@@ -81,6 +97,6 @@ package struct BlockFiles: Sendable {
   /// Checks that no file has become shorter since it was opened.
   /// - Throws: `IO-READ`.
   package func requireSizes() throws(MigrationError) {
-    for place in places { try place.file.requireSize() }
+    for place in places { try place?.file.requireSize() }
   }
 }

@@ -6,6 +6,9 @@ package import Wire
 /// Receives the memory of a guest that is being written, by RAM block and offset. Bytes that are
 /// never written are zero. Several threads may write at once.
 package protocol GuestMemoryOutput: AnyObject, Sendable {
+  /// Whether memory that was not written is zero, so that zero pages need not be written.
+  var isZeroed: Bool { get }
+
   /// Writes `bytes` to a RAM block, beginning at `offset`.
   /// - Throws: `IO-WRITE`; `INTERNAL` when the block has no such bytes.
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError)
@@ -25,6 +28,8 @@ package protocol GuestMemoryOutput: AnyObject, Sendable {
 }
 
 extension GuestMemoryOutput {
+  package var isZeroed: Bool { true }
+
   /// Writes `bytes` to a RAM block, beginning at `offset`; `bytes` is borrowed for the call.
   /// - Throws: `IO-WRITE`; `INTERNAL` when the block has no such bytes.
   package func write(

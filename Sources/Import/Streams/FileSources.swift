@@ -18,9 +18,13 @@ package final class FileSource: ByteSource {
 
 extension StreamInput {
   /// A window over a file or pipe, at its start; "-" is standard input.
+  /// - Parameter recording: takes a copy of what is read.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`; `STREAM-EMPTY` for a file of no bytes.
-  package convenience init(opening file: InputFile) throws(MigrationError) {
-    self.init(FileSource(file))
+  package convenience init(
+    opening file: InputFile, recording: Recording? = nil
+  ) throws(MigrationError) {
+    let source: any ByteSource = recording.map { RecordedSource(file, $0) } ?? FileSource(file)
+    self.init(source)
     guard try !isAtEnd() else {
       throw MigrationError(.streamEmpty, "\(file.name) is empty", at: 0)
     }

@@ -22,6 +22,14 @@ package struct LoadSummary: Sendable {
   package var transferData: TransferData
 }
 
+/// What a destination knows of a guest before its first page comes.
+package struct IncomingMemory: Sendable {
+  /// QEMU's name of the machine type.
+  package var machine: String
+  package var blocks: [Guest.RAMBlock]
+  package var map: GuestMap
+}
+
 /// The destination side of a migration, as the VMM sees it: it reads the stream, passes to the SVSM
 /// what the SVSM must process, and writes memory. Source: the source document's VMM table
 /// (`Formats/api.md`).
@@ -50,12 +58,12 @@ package struct DestinationVMM: ~Copyable {
   ///
   /// - Parameters:
   ///   - begin: passes the transfer data, and its offset in the stream, to the destination SVSM.
-  ///   - memory: creates the memory of these RAM blocks under this map.
+  ///   - memory: creates the memory.
   ///   - progress: called from time to time.
   /// - Throws: any refusal, with section and offset.
   package mutating func receive(
     begin: (TransferData, UInt64) throws(MigrationError) -> DestinationSVSM,
-    memory: ([Guest.RAMBlock], GuestMap) throws(MigrationError) -> any GuestMemoryOutput,
+    memory: (IncomingMemory) throws(MigrationError) -> any GuestMemoryOutput,
     progress: Progress
   ) throws(MigrationError) -> LoadSummary {
     guard case .configuration(let configuration) = try stream.reader.next() else {
@@ -70,7 +78,8 @@ package struct DestinationVMM: ~Copyable {
     while stream.reader.guestBlocks.isEmpty { _ = try stream.reader.next() }
     host.take(stream.reader.guestBlocks)
     host.take(try receiveGuestMap())
-    self.memory = try memory(host.blocks, host.map)
+    self.memory = try memory(
+      IncomingMemory(machine: host.machine ?? "", blocks: host.blocks, map: host.map))
     let restored = try receiveRecords(&svsm, progress)
     let output = self.memory
     let guest = try host.describe(restored) { (block, content) throws(MigrationError) in
@@ -161,14 +170,15 @@ package struct DestinationVMM: ~Copyable {
     guard let pages = batch.pages else {
       throw MigrationError(.internal, "page records were not opened")
     }
+    let isZeroed = memory.isZeroed
     // Pages that are consecutive in the batch and in the block, and so are written by one call.
     var run = (first: 0, place: BlockExtent(block: 0, offset: 0, size: 0))
     for index in 0..<batch.count {
       let offset = batch.offset(index)
       let metadata = try svsm.processPage(index, of: pages, at: offset)
       guard let place = try host.take(metadata, at: offset, MigrationError.refuse) else { continue }
-      // New memory is zero, so a zero page that comes first for its address is left as a hole.
-      let isWritten = place.wasTouched || !pages.isZero(index)
+      // In new memory a zero page that comes first for its address is left as a hole.
+      let isWritten = place.wasTouched || !isZeroed || !pages.isZero(index)
       if run.place.size > 0,
         !isWritten || place.block != run.place.block || place.offset != run.place.end
       {
@@ -204,7 +214,7 @@ package struct DestinationVMM: ~Copyable {
     if let address = gpa, !svsm.holdsPrivatePage(at: address) { gpa = nil }
     let wasTouched = try host.take(page, privateAt: gpa, at: offset, MigrationError.refuse)
     if record.payloadSize(page: Page.size) == 0 {
-      guard wasTouched else { return }
+      guard wasTouched || !memory.isZeroed else { return }
       try writeRun()
       return try memory.write(block: page.block, at: page.offset, Self.zeroPage.span)
     }

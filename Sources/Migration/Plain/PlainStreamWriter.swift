@@ -33,14 +33,14 @@ package struct PlainStreamWriter {
     bytes.appendFileHeader()
     if let configuration = machine.configuration { bytes.append(configuration) }
     try output.write(bytes)
-    var ram = RAMEncoder(blocks: try guest.sectionBlocks())
+    var ram = RAMEncoder(blocks: try guest.description.ramBlocks.inStream())
     for entry in machine.entries {
       switch entry {
       case .command(let command):
         var bytes: [UInt8] = []
         bytes.append(command)
         try output.write(bytes)
-      case .section(let header, let body): try write(header, body, to: output)
+      case .section(let header, let body): try machine.write(header, body, to: output)
       case .rest(let bytes):
         try guest.requireSizes()
         return try output.write(bytes)
@@ -50,31 +50,11 @@ package struct PlainStreamWriter {
         var body: [UInt8] = []
         if header.kind == .start { ram.appendBlockList(to: &body) }
         ram.appendEnd(to: &body)
-        try write(header, body, to: output)
+        try machine.write(header, body, to: output)
       }
     }
     try guest.requireSizes()
-    var end: [UInt8] = []
-    end.appendEOF()
-    if let description = machine.description {
-      end.append(StreamGrammar.TextHeader(.vmdescription, length: description.count))
-      end += description
-    }
-    try output.write(end)
-  }
-
-  private func write(
-    _ header: SectionHeader, _ body: [UInt8], to output: any ByteOutput
-  ) throws(MigrationError) {
-    var head: [UInt8] = []
-    head.append(header)
-    try output.write(head)
-    try output.write(body)
-    if machine.hasFooters {
-      var foot: [UInt8] = []
-      foot.append(StreamGrammar.Footer(id: header.id))
-      try output.write(foot)
-    }
+    try machine.writeEnd(to: output)
   }
 
   private func writePages(
@@ -96,12 +76,40 @@ package struct PlainStreamWriter {
   }
 }
 
-extension GuestReader {
+extension MachineState {
+  /// Writes a section of the machine's own stream.
+  func write(
+    _ header: SectionHeader, _ body: [UInt8], to output: any ByteOutput
+  ) throws(MigrationError) {
+    var head: [UInt8] = []
+    head.append(header)
+    try output.write(head)
+    try output.write(body)
+    if hasFooters {
+      var foot: [UInt8] = []
+      foot.append(StreamGrammar.Footer(id: header.id))
+      try output.write(foot)
+    }
+  }
+
+  /// Writes the end of the machine's own stream.
+  func writeEnd(to output: any ByteOutput) throws(MigrationError) {
+    var end: [UInt8] = []
+    end.appendEOF()
+    if let description {
+      end.append(StreamGrammar.TextHeader(.vmdescription, length: description.count))
+      end += description
+    }
+    try output.write(end)
+  }
+}
+
+extension [Guest.RAMBlock] {
   /// The RAM blocks as a QEMU stream lists them.
   /// - Throws: `RAM-BLOCK` when a name is not valid as a section name.
-  func sectionBlocks() throws(MigrationError) -> [QEMUStream.RAMBlock] {
+  func inStream() throws(MigrationError) -> [QEMUStream.RAMBlock] {
     var blocks: [QEMUStream.RAMBlock] = []
-    for block in description.ramBlocks {
+    for block in self {
       guard let name = SectionName(block.name) else {
         throw MigrationError(.ramBlock, "RAM block has no usable name")
       }

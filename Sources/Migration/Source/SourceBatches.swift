@@ -25,11 +25,11 @@ struct BatchCursor {
   ///   - pages: largest number of pages in a batch that is read.
   ///   - holePages: largest number of pages in a batch that is a hole.
   mutating func next(
-    of guest: GuestReader, pages: Int, holePages: Int
+    of memory: any PageMemory, pages: Int, holePages: Int
   ) throws(MigrationError) -> (place: BlockExtent, isHole: Bool)? {
     if rest.size == 0 { return nil }
     if rest.offset == known {
-      (known, isHole) = try guest.stretch(block: rest.block, from: rest.offset, to: rest.end)
+      (known, isHole) = try memory.stretch(block: rest.block, from: rest.offset, to: rest.end)
     }
     let limit = UInt64(isHole ? holePages : pages) * Page.size64
     let size = min(known - rest.offset, limit)
@@ -41,28 +41,60 @@ struct BatchCursor {
   }
 }
 
-/// A batch of private pages that are read, packaged and framed, or withdrawn: one part of the
-/// section for each page.
+/// Memory of a guest that a source reads: of a guest at rest, or behind one that runs.
+protocol PageMemory: Sendable {
+  /// Fills `buffer` with the memory of a RAM block that begins at `offset`.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
+  func read(
+    block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError)
+
+  /// The next range of a RAM block that begins at `offset`, as `BlockFiles.stretch` finds it.
+  /// - Throws: `IO-READ`; `INTERNAL` when there is no such block.
+  func stretch(
+    block: Int, from offset: UInt64, to end: UInt64
+  ) throws(MigrationError) -> (end: UInt64, isHole: Bool)
+
+  /// Checks that no file of memory has become shorter since it was opened.
+  /// - Throws: `IO-READ`.
+  func requireSizes() throws(MigrationError)
+}
+
+extension GuestReader: PageMemory {}
+extension BlockFiles: PageMemory {}
+
+/// A batch of private pages that are packaged and framed, or withdrawn: one part of the section for
+/// each page.
 final class PrivateBatch: WorkItem, @unchecked Sendable {
   static let pageStride = SNPStreamReader.pageStride
 
+  /// Where the content of the pages is.
+  enum Content {
+    /// In the guest's memory, from which the worker reads it.
+    case memory
+    /// In `plaintext`.
+    case held
+    /// The pages are zero.
+    case zero
+    /// The pages are withdrawn: their records have no content.
+    case withdrawn
+  }
+
   let export: PageExport
-  private let plaintext = PageBuffer(count: pagesPerBatch * PageMetadata.pageSize)
-  private let guest: GuestReader
+  let plaintext = PageBuffer(count: pagesPerBatch * PageMetadata.pageSize)
+  private let memory: (any PageMemory)?
   /// The buffer that takes the parts, from `position` on.
   private let ring: PageBuffer
   var position = 0
   /// Place of the pages in a RAM block.
   var place = BlockExtent(block: 0, offset: 0, size: 0)
-  /// Whether the pages are a hole: they are zero and are not read.
-  var isHole = false
-  /// Whether the pages are withdrawn.
-  var isCancel = false
+  var content = Content.memory
   private(set) var error: MigrationError?
 
-  init(_ export: PageExport, from guest: GuestReader, into ring: PageBuffer) {
+  /// - Parameter memory: the guest's memory; nil when all content is held.
+  init(_ export: PageExport, from memory: (any PageMemory)?, into ring: PageBuffer) {
     self.export = export
-    self.guest = guest
+    self.memory = memory
     self.ring = ring
   }
 
@@ -72,13 +104,14 @@ final class PrivateBatch: WorkItem, @unchecked Sendable {
 
   override func perform() {
     do throws(MigrationError) {
-      let bytes = 0..<(isCancel ? 0 : Int(place.size))
+      let bytes = 0..<(content == .withdrawn ? 0 : Int(place.size))
       let (plaintext, ring) = (plaintext, ring)
-      if isHole {
-        plaintext.zero(bytes)
-      } else {
+      switch content {
+      case .zero: plaintext.zero(bytes)
+      case .memory:
         var pages = plaintext.mutableSpan(bytes)
-        try guest.read(block: place.block, at: place.offset, into: &pages)
+        try memory?.read(block: place.block, at: place.offset, into: &pages)
+      case .held, .withdrawn: break
       }
       var parts = ring.mutableSpan(position..<position + size)
       let id = SNPSection.pages.id
@@ -103,14 +136,16 @@ final class PrivateBatch: WorkItem, @unchecked Sendable {
 final class CheckBatch: WorkItem, @unchecked Sendable {
   let check: PageCheck
   private let plaintext = PageBuffer(count: pagesPerBatch * PageMetadata.pageSize)
-  private let guest: GuestReader
+  private let memory: any PageMemory
   /// Place of the pages in a RAM block.
   var place = BlockExtent(block: 0, offset: 0, size: 0)
   /// Whether the pages are a hole: they are zero and are not read.
   var isHole = false
   private(set) var error: MigrationError?
 
-  init(_ check: PageCheck, of guest: GuestReader) { (self.check, self.guest) = (check, guest) }
+  init(_ check: PageCheck, of memory: any PageMemory) {
+    (self.check, self.memory) = (check, memory)
+  }
 
   override func perform() {
     do throws(MigrationError) {
@@ -120,7 +155,7 @@ final class CheckBatch: WorkItem, @unchecked Sendable {
         plaintext.zero(bytes)
       } else {
         var pages = plaintext.mutableSpan(bytes)
-        try guest.read(block: place.block, at: place.offset, into: &pages)
+        try memory.read(block: place.block, at: place.offset, into: &pages)
       }
       try check.compare(plaintext.span.extracting(bytes))
     } catch {

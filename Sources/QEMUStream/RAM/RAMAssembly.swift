@@ -35,14 +35,12 @@ package final class RAMAssembly {
   private var decoder = RAMDecoder()
   private var arrivals: [Arrival] = []
   private var writer: PageWriter?
-  private var inflater: PageInflater?
+  private let packed = PackedRecords()
   private var plugged = PluggedSections()
   /// The section whose end is not known: the stream cannot be read beyond it.
   package var unreadable: SectionHeader?
   /// Page size of the stream, once the first page has been read.
   package private(set) var page = TargetPage.x86
-  /// Buffer for one page of any stream.
-  private let content = PageBuffer(count: TargetPage.largest.size)
   private static let zeroPage = [UInt8](repeating: 0, count: TargetPage.largest.size)
   /// Whether the main stream meets the channels at flush records (QEMU 8.1 and later) or at the end
   /// of each body; nil before the first body shows which.
@@ -142,13 +140,12 @@ package final class RAMAssembly {
     switch record {
     case .page(let place): try put(place, input.bytes.extracting(first: page.size))
     case .zero(let place): try wipe(place)
-    case .xbzrle(let place, let length):
-      try patch(place, input.bytes.extracting(first: length), at: input.offset)
-    case .compressed(let place, let length):
-      if inflater == nil { inflater = try PageInflater() }
-      let content = self.content
-      var span = content.mutableSpan(0..<page.size)
-      try inflater?.inflate(input.bytes.extracting(first: length), into: &span, at: input.offset)
+    case .xbzrle(let place, _), .compressed(let place, _):
+      try packed.restore(record, from: input, size: page.size) {
+        (place, content) throws(MigrationError) in
+        try readEarlier(place, into: &content)
+      }
+      let content = packed.content
       try put(place, content.span.extracting(first: page.size))
     case .multifdFlush:
       if meetsAtFlush == nil { meetsAtFlush = true }
@@ -300,23 +297,18 @@ package final class RAMAssembly {
     try writer?.write(place, Self.zeroPage.span.extracting(first: page.size))
   }
 
-  private func patch(
-    _ place: RAMPage, _ delta: Span<UInt8>, at offset: UInt64
+  /// Fills `content` with what a page held before. Whether a delta fits a page does not depend on
+  /// that, so without a store it is left as it is.
+  private func readEarlier(
+    _ place: RAMPage, into content: inout MutableSpan<UInt8>
   ) throws(MigrationError) {
-    let content = self.content
-    var span = content.mutableSpan(0..<page.size)
+    guard writer != nil else { return }
     let number = page.number(place.offset)
-    // Whether a delta fits a page does not depend on the page's content.
-    if writer != nil {
-      if arrivals[place.block].seen.contains(number), arrivals[place.block].written.contains(number)
-      {
-        try writer?.read(place, into: &span)
-      } else {
-        span.copy(Self.zeroPage.span.extracting(first: page.size), to: 0)
-      }
+    if arrivals[place.block].seen.contains(number), arrivals[place.block].written.contains(number) {
+      try writer?.read(place, into: &content)
+    } else {
+      content.copy(Self.zeroPage.span.extracting(first: page.size), to: 0)
     }
-    try XBZRLE.apply(delta, to: &span, at: offset)
-    try put(place, content.span.extracting(first: page.size))
   }
 
   // MARK: Channels

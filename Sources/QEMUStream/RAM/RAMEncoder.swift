@@ -70,6 +70,25 @@ package struct RAMEncoder: Sendable {
     return (next - start, zeros)
   }
 
+  /// Writes the record of one page.
+  /// - Parameters:
+  ///   - content: 4096 bytes; nil for a page of zeros.
+  ///   - start: index in the buffer at which the record begins; it takes at most `maximumPrefix`
+  ///     bytes and a page.
+  /// - Returns: size of the record in bytes, and whether the page is zero.
+  package mutating func encode(
+    _ page: RAMPage, _ content: Span<UInt8>?, into buffer: inout MutableSpan<UInt8>, at start: Int
+  ) -> (size: Int, isZero: Bool) {
+    guard let content, !content.isAllZero else {
+      let next = put(page, RAMFlags.zero, &buffer, at: start)
+      buffer[next] = 0
+      return (next + 1 - start, true)
+    }
+    let next = put(page, RAMFlags.page, &buffer, at: start)
+    buffer.copy(content, to: next)
+    return (next + Page.size - start, false)
+  }
+
   private mutating func put(
     _ page: RAMPage, _ type: UInt64, _ buffer: inout MutableSpan<UInt8>, at start: Int
   ) -> Int {

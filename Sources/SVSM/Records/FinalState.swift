@@ -21,9 +21,7 @@ package struct TrustedGuestState: Sendable, Hashable {
   ///   `SERVICE-SYNTAX`, `SERVICE-UNKNOWN`, `MAP-SYNTAX`.
   func validateForExport(features: SEVFeatures) throws(MigrationError) {
     guard !vcpus.isEmpty else { throw MigrationError(.vcpuCount, "guest has no vCPU") }
-    guard !pageStates.runs.isEmpty else {
-      throw MigrationError(.mapSyntax, "guest has no memory", in: .pageStates)
-    }
+    try validateMemory()
     var apicIDs: Set<UInt32> = []
     for vcpu in vcpus {
       try VMSA(vcpu.vmsa).validateForImport(
@@ -42,6 +40,13 @@ package struct TrustedGuestState: Sendable, Hashable {
       guard kinds.insert(service.kind).inserted else {
         throw MigrationError(.serviceSyntax, "a service occurs twice", got: service.kind.name)
       }
+    }
+  }
+
+  /// - Throws: `MAP-SYNTAX` for a guest without memory.
+  func validateMemory() throws(MigrationError) {
+    guard !pageStates.runs.isEmpty else {
+      throw MigrationError(.mapSyntax, "guest has no memory", in: .pageStates)
     }
   }
 

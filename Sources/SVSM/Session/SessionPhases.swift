@@ -16,6 +16,18 @@ extension SourceSVSM {
   }
 }
 
+extension SourceSVSM {
+  /// How the SVSM of a source knows at the end that each page left as it is then.
+  package enum Freshness: Sendable {
+    /// The guest is at rest: each page is exported once, in the only epoch.
+    case atRest
+    /// The guest may run: at the end all pages are compared with what was exported.
+    case compared
+    /// The guest may run: the SVSM relies on the host's log of the pages that have changed.
+    case hostLog
+  }
+}
+
 extension DestinationSVSM {
   /// The phase of a session on the destination side.
   package enum Phase: Sendable, CaseIterable {

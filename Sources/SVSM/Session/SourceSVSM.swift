@@ -20,7 +20,8 @@ package struct SourceSVSM: ~Copyable {
   private let instance: SVSMInstance
   private var guest: TrustedGuestState
   private let keys: SessionKeys
-  /// Key of the page digests in a session of several epochs; nil in a session of one.
+  private let freshness: Freshness
+  /// Key of the page digests; nil where no page is compared with its export.
   private let digestKey: SecretBytes?
   private var digests = PageDigests()
   /// Number of validated pages below `end` that were checked in this epoch to be as they were
@@ -37,18 +38,23 @@ package struct SourceSVSM: ~Copyable {
   ///   - trust: root certificates, time and policy to check the destination's report with. The
   ///     POLICY of its guest must also be at least as strict as that of this instance.
   ///   - isMutual: whether the source proves itself too.
-  ///   - isLive: whether the guest may continue to run while its pages are exported in several
-  ///     epochs.
+  ///   - freshness: whether the guest may run while its pages are exported, and how the SVSM then
+  ///     knows that the pages are exported as they are. A guest that runs may have no vCPU states
+  ///     yet: `pause` brings them.
   ///   - random: the source of the transport key.
   /// - Throws: what is wrong with the offer, the report or its certificates; `INSTANCE-USED`,
   ///   `INSTANCE-RESTORING` or `INSTANCE-ABORTED` when this instance cannot save; `OFFER-USED`.
   package init(
     instance: SVSMInstance, guest: TrustedGuestState, validating offer: MigrationData,
-    trust: Trust, isMutual: Bool, isLive: Bool = false, random: RandomSource
+    trust: Trust, isMutual: Bool, freshness: Freshness = .atRest, random: RandomSource
   ) throws(MigrationError) {
     try instance.requireReady(as: .source)
     try instance.requireUseful(offer)
-    try guest.validateForExport(features: instance.features)
+    if freshness == .atRest || !guest.vcpus.isEmpty {
+      try guest.validateForExport(features: instance.features)
+    } else {
+      try guest.validateMemory()
+    }
     try trust.verify(
       report: offer.report, certificates: offer.certificates,
       reportData: offer.expectedReportData(), asStrictAs: instance.guestPolicy(), of: .offer,
@@ -80,11 +86,14 @@ package struct SourceSVSM: ~Copyable {
 
     let ledger = try RecordLedger(transferData: transferData.encoded)
     var digestKey: SecretBytes?
-    if isLive { digestKey = SecretBytes(try random.bytes(32, for: "page digests")) }
+    if freshness == .compared {
+      digestKey = SecretBytes(try random.bytes(32, for: "page digests"))
+    }
     self.transferData = transferData
     self.instance = instance
     self.guest = guest
     self.keys = keys
+    self.freshness = freshness
     self.digestKey = digestKey
     self.ledger = ledger
     states = PageStateCursor(guest.pageStates)
@@ -224,20 +233,45 @@ package struct SourceSVSM: ~Copyable {
   ///   is wrong with the guest, as when the session began.
   package mutating func beginEpoch(with guest: TrustedGuestState) throws(MigrationError) {
     try require(.exporting)
-    guard digestKey != nil, ledger.position.counts == PageCounts() else {
-      throw MigrationError(.sessionState, "no epoch can begin here")
-    }
+    try requireStart()
     try guest.validateForExport(features: instance.features)
     self.guest = guest
     states = PageStateCursor(guest.pageStates)
     fresh = (0, 0)
   }
 
+  /// Begins an epoch of a guest that runs: its page states are as they were.
+  /// - Throws: `SESSION-STATE` when pages of the epoch have already left, or none may leave.
+  package mutating func beginEpoch() throws(MigrationError) {
+    try require(.exporting)
+    try requireStart()
+    states = PageStateCursor(guest.pageStates)
+    fresh = (0, 0)
+  }
+
+  private func requireStart() throws(MigrationError) {
+    guard freshness != .atRest, ledger.position.counts == PageCounts() else {
+      throw MigrationError(.sessionState, "no epoch can begin here")
+    }
+  }
+
+  /// Takes the state of a guest that ran and is paused now: its vCPUs and services.
+  /// - Throws: `SESSION-STATE` for a guest at rest, or when page states are not those of this epoch;
+  ///   what is wrong with the guest.
+  package mutating func pause(with guest: TrustedGuestState) throws(MigrationError) {
+    try require(.exporting)
+    guard freshness != .atRest, guest.pageStates == self.guest.pageStates else {
+      throw MigrationError(.sessionState, "state is not that of the guest whose pages left")
+    }
+    try guest.validateForExport(features: instance.features)
+    self.guest = guest
+  }
+
   /// Makes a check that compares pages of this session.
-  /// - Throws: `SESSION-STATE` in a session of one epoch.
+  /// - Throws: `SESSION-STATE` in a session whose freshness is not `compared`.
   package func makeCheck() throws(MigrationError) -> PageCheck {
     guard let digestKey else {
-      throw MigrationError(.sessionState, "in a session of one epoch no page is exported twice")
+      throw MigrationError(.sessionState, "pages of this session are not compared")
     }
     return try PageCheck(digestKey: digestKey)
   }
@@ -295,13 +329,14 @@ package struct SourceSVSM: ~Copyable {
   /// - Parameter isLast: whether the guest is paused and every validated page is exported as it is
   ///   now.
   /// - Throws: `PAGE-STALE` when `isLast` is set and the exported pages are not the validated ones,
-  ///   or, in a session of several epochs, not all of them were checked in this epoch;
-  ///   `SESSION-STATE` when `isLast` is not set in a session of one epoch.
+  ///   or, where pages are compared, not all of them were checked in this epoch; `VCPU-COUNT` when it
+  ///   is set and the guest was not paused; `SESSION-STATE` when `isLast` is not set in a session of
+  ///   one epoch.
   package mutating func closeEpoch(isLast: Bool) throws(MigrationError) -> [UInt8] {
     try require(.exporting, or: .epochOrder)
     if isLast {
       try requireFreshness()
-    } else if digestKey == nil {
+    } else if freshness == .atRest {
       throw MigrationError(.sessionState, "session has one epoch")
     }
     let token = try ledger.token(isLast: isLast)
@@ -313,6 +348,9 @@ package struct SourceSVSM: ~Copyable {
   }
 
   private func requireFreshness() throws(MigrationError) {
+    guard !guest.vcpus.isEmpty else {
+      throw MigrationError(.vcpuCount, "the guest runs: its vCPUs are not known")
+    }
     let validated = guest.pageStates.pages(in: .validated)
     guard ledger.presentPages == validated else {
       throw MigrationError(

@@ -2,6 +2,7 @@ package import ArgumentParser
 internal import Errors
 internal import FileIO
 internal import Guest
+internal import Import
 internal import Instances
 internal import JSON
 internal import Migration
@@ -54,6 +55,19 @@ package struct LoadCommand: ToolCommand {
         """))
   var outputFormat: GuestLoad.Format?
 
+  @Flag(
+    help: ArgumentHelp(
+      "Pass pages on as they come, to a QEMU that waits for them (-incoming exec:).",
+      discussion: """
+        With --output-format qemu, to a pipe. QEMU gets the end of the stream, without which it cannot run the guest, only \
+        after all checks.
+        """))
+  var live = false
+
+  @Option(
+    help: ArgumentHelp("Keep a copy of the stream.", valueName: "file"), completion: .file())
+  var record: String?
+
   @Flag(help: "Accept a source that does not prove itself.")
   var oneWay = false
 
@@ -82,6 +96,12 @@ package struct LoadCommand: ToolCommand {
     guard instance != "-" else {
       throw ValidationError("The instance file is rewritten: give its name, not -.")
     }
+    guard !live || outputFormat == .qemu && !abort else {
+      throw ValidationError("--live is for --output-format qemu.")
+    }
+    guard record == nil || !abort else {
+      throw ValidationError("--record keeps the stream that is loaded; --abort loads none.")
+    }
     guard policy.path == nil && revocation.listFiles.isEmpty || !oneWay && !abort else {
       throw ValidationError(
         "--policy and --crl demand a report: neither --one-way nor --abort looks at one.")
@@ -107,14 +127,17 @@ package struct LoadCommand: ToolCommand {
     try refuseSame(
       inputs: [stream, instance] + [policy.path].compactMap { $0 } + self.trust.trustedFiles
         + revocation.listFiles, as: output)
+    let recording = try Recording(record, force: outputs.force, beside: [stream, instance, output])
     var options = DestinationSVSM.Options()
     options.acceptsOneWay = oneWay
     options.acceptsSeeded = acceptSeeded
     let progress = console.startProgress("loading", total: file.size)
     let summary = try load.load(
-      file, as: outputFormat ?? .bundle, trusting: trust, options, jobs.crew
+      file, as: outputFormat ?? .bundle, isLive: live, recording: recording, trusting: trust,
+      options, jobs.crew
     ) { progress.update($0) }
     do throws(MigrationError) {
+      try recording?.commit()
       try report(summary, console)
     } catch {
       throw error.adding("the guest is restored all the same: \(output)")

@@ -3,6 +3,7 @@ internal import Cryptography
 internal import Errors
 internal import FileIO
 internal import Guest
+internal import Import
 internal import Instances
 internal import Migration
 internal import SEVSNP
@@ -69,6 +70,19 @@ package struct SaveCommand: ToolCommand {
   @Option(help: "Format of the guest.")
   var inputFormat = GuestFormat.auto
 
+  @Flag(
+    help: ArgumentHelp(
+      "Pass pages on as they come from a QEMU whose guest runs (migrate exec:).",
+      discussion: """
+        The guest is QEMU's stream, on standard input. With --memory, which names the files behind the guest's RAM, the SVSM \
+        reads private pages itself, and at the end compares all of them with what was sent.
+        """))
+  var live = false
+
+  @Option(
+    help: ArgumentHelp("Keep a copy of the stream.", valueName: "file"), completion: .file())
+  var record: String?
+
   @Flag(help: "Send no attestation of the source, as in the original flow.")
   var oneWay = false
 
@@ -100,6 +114,7 @@ package struct SaveCommand: ToolCommand {
     guard let guest, output != nil, to != nil else {
       throw ValidationError("A save takes a guest, --output and --to.")
     }
+    try validateLive(guest)
     guard !acceptSeeded else {
       throw ValidationError("--accept-seeded is for --resume-after.")
     }
@@ -137,9 +152,14 @@ package struct SaveCommand: ToolCommand {
     console.noteModel()
   }
 
-  private func save(
-    _ guest: String, _ output: String, _ to: String, _ console: Console
-  ) throws {
+  /// What a save needs beside the guest.
+  struct Parties {
+    var source: InstanceFile?
+    var offer: MigrationData
+    var trust: Trust
+  }
+
+  private func parties(_ to: String) throws -> Parties {
     let source = try from.map { (path) throws(MigrationError) in
       try InstanceFile(reading: path, .regular)
     }
@@ -147,89 +167,83 @@ package struct SaveCommand: ToolCommand {
     // stream.
     try source?.instance.requireReady(as: .source)
     let offer = try MigrationData(readSmallFile(to, limit: MigrationData.maximumSize))
-    let trust = try trust.load(demanding: policy.load(), revocation)
+    return Parties(
+      source: source, offer: offer, trust: try trust.load(demanding: policy.load(), revocation))
+  }
+
+  private func save(
+    _ guest: String, _ output: String, _ to: String, _ console: Console
+  ) throws {
+    let parties = try parties(to)
     try refuseSame(
       inputs: [guest] + round + qemu.files + vmsa.files + platform.files, as: output)
+    if live { return try saveLive(guest, output, parties, console) }
     var guests = try openGuests(guest, output, to, console)
     // A guest that a destination could not write as a bundle is not handed over.
     try guests.last?.description.requireManifest()
     let reader = guests.removeFirst()
-    // The stream holds the guest's shared memory in the clear.
-    let stream = try OutputFile(output, force: outputs.force, permissions: .private)
-
-    let svsm = try SourceSVSM(
-      instance: try source?.instance ?? newInstance(for: reader.description),
-      guest: reader.trustedState(),
-      validating: offer, trust: trust, isMutual: !oneWay, isLive: !guests.isEmpty,
-      random: seed.source)
+    let outputs = try openOutputs(output, beside: [guest, to])
+    let svsm = try svsm(
+      parties, of: reader.description, reader.trustedState(),
+      guests.isEmpty ? .atRest : .compared)
     let transferData = svsm.transferData
     var vmm = try SourceVMM(
-      guest: reader, rounds: guests, svsm: svsm, output: stream, crew: jobs.crew)
+      guest: reader, rounds: guests, svsm: svsm, output: outputs.all, crew: jobs.crew)
     let memory = reader.description.ramBlocks.reduce(0) { $0 + $1.size }
     let total = memory.multipliedReportingOverflow(by: UInt64(guests.count + 1)).partialValue
     let progress = console.startProgress("saving", total: total)
-    let summary = try send(&vmm, to: stream, from: source, console) {
-      (instance) throws(MigrationError) in
-      try instance.exported(by: transferData, to: offer)
-    } progress: {
+    let summary = try send(&vmm, to: outputs, of: transferData, parties, console) {
       progress.update($0)
     }
-    say(summary, stream.name, console)
-    console.noteShared(reader.description)
-    console.noteLeftovers(of: [output, from].compactMap { $0 })
+    say(summary, outputs.stream.name, console)
+    try end(outputs, reader.description, transferData, console)
+  }
+
+  /// What a save writes.
+  struct Outputs {
+    var stream: OutputFile
+    var recording: Recording?
+
+    /// Both of them.
+    var all: any ByteOutput { recording.map { RecordedOutput(stream, $0) } ?? stream }
+  }
+
+  func openOutputs(
+    _ output: String, beside inputs: [String]
+  ) throws(MigrationError) -> Outputs {
+    // The stream holds the guest's shared memory in the clear.
+    Outputs(
+      stream: try OutputFile(output, force: outputs.force, permissions: .private),
+      recording: try Recording(record, force: outputs.force, beside: inputs + [output]))
+  }
+
+  func svsm(
+    _ parties: Parties, of guest: GuestDescription, _ state: TrustedGuestState,
+    _ freshness: SourceSVSM.Freshness
+  ) throws(MigrationError) -> SourceSVSM {
+    let instance =
+      if let source = parties.source { source.instance } else { try newInstance(for: guest) }
+    return try SourceSVSM(
+      instance: instance, guest: state,
+      validating: parties.offer, trust: parties.trust, isMutual: !oneWay, freshness: freshness,
+      random: seed.source)
+  }
+
+  /// Gives the recording its name, and says what there is to say after a save.
+  func end(
+    _ outputs: Outputs, _ guest: GuestDescription, _ transferData: TransferData, _ console: Console
+  ) throws(MigrationError) {
+    do throws(MigrationError) {
+      try outputs.recording?.commit()
+    } catch {
+      throw error.adding("the guest is handed over all the same")
+    }
+    console.noteShared(guest)
+    console.noteLeftovers(of: [output, from, record].compactMap { $0 })
     if transferData.flags.contains(.seeded) {
       console.note("keys come from a seed: they are not secret")
     }
     console.noteModel()
-  }
-
-  /// Sends the guest and hands it over. The source is exported once the commit is issued, even if
-  /// writing the stream then fails.
-  /// - Parameters:
-  ///   - source: the source's instance file; nil for an instance that was made for this save.
-  ///   - exported: returns the instance in stage exported.
-  private func send(
-    _ vmm: inout SourceVMM, to stream: OutputFile, from source: InstanceFile?, _ console: Console,
-    exported: (SVSMInstance) throws(MigrationError) -> SVSMInstance, progress: (UInt64) -> Void
-  ) throws(MigrationError) -> SaveSummary {
-    var handedOver = false
-    do throws(MigrationError) {
-      try vmm.sendGuest(progress: progress)
-      // Synchronizing takes long, so most of it is done before the guest is handed over.
-      try stream.synchronize()
-      func handOver() throws(MigrationError) -> SaveSummary {
-        let summary = try vmm.commit()
-        try stream.commit()
-        return summary
-      }
-      if let source {
-        return try LockedInstance.with(
-          source.path, waiting: console.waiting(for: source.path), still: source.instance
-        ) {
-          (file) throws(MigrationError) in
-          let next = try exported(file.instance)
-          func step() throws(MigrationError) -> SaveSummary {
-            // From here on the guest may run at the destination and must not be saved a second
-            // time.
-            defer { handedOver = file.instance.state == next.state }
-            try file.store(next)
-            return try handOver()
-          }
-          // For a direct output signals are not delayed: the reader of a pipe could block it for
-          // ever, and there is no file that could be lost.
-          return stream.isDirect ? try step() : try TerminationCleanup.delayed(step)
-        }
-      } else {
-        return try handOver()
-      }
-    } catch {
-      guard handedOver, let from = source?.path else { throw error }
-      // A stream that has its name can be loaded.
-      guard !stream.isNamed else { throw error.adding("\(from) is exported all the same") }
-      throw error.adding(
-        "\(from) may have issued its commit and will not save again: ask the destination for an "
-          + "abort, and resume after it")
-    }
   }
 
   /// Opens the guest, and the same guest at the later times of `--round`.
@@ -261,7 +275,7 @@ package struct SaveCommand: ToolCommand {
     return guests
   }
 
-  private func say(_ summary: SaveSummary, _ stream: String, _ console: Console) {
+  func say(_ summary: SaveSummary, _ stream: String, _ console: Console) {
     let epochs =
       summary.epochs == 1
       ? ""

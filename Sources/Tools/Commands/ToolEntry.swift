@@ -15,6 +15,8 @@ package enum ToolEntry {
     StandardStream.occupyClosed()
     ProcessLimits.forbidCoreDumps()
     ProcessLimits.allowManyFiles()
+    // Later there would be threads, which a child does not inherit.
+    if CommandLine.arguments.contains("--live") { ProcessLimits.goOnInChild() }
     TerminationCleanup.install()
     do {
       exit(run(root, arguments: try arguments()))

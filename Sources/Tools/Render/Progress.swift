@@ -42,11 +42,19 @@ package final class Progress {
 
   /// Shows that the amount `done` is done.
   package func update(_ done: UInt64) {
+    update {
+      Progress.line(
+        verb, done: done, total: total, unit, after: start.duration(to: ContinuousClock.now))
+    }
+  }
+
+  /// Shows a line of the caller's own, which is made only when it is due.
+  package func update(_ line: () -> String) {
     guard isShown else { return }
     let now = ContinuousClock.now
     guard now >= next else { return }
     next = now + Progress.interval
-    show(Progress.line(verb, done: done, total: total, unit, after: start.duration(to: now)))
+    show(line())
   }
 
   /// Removes the line.

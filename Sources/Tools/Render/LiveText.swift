@@ -1,0 +1,45 @@
+internal import Migration
+internal import Wire
+
+/// What a live migration shows of itself.
+enum LiveText {
+  /// The line while it runs: `round 3  51200 pages  1022 again  118.0 MiB/s  40.0 MiB left  339 ms downtime`.
+  /// - Parameters:
+  ///   - rounds: the rounds so far; the last is open.
+  ///   - memory: bytes of the guest's memory.
+  static func line(_ rounds: [LiveRound], memory: UInt64, after time: Duration) -> String {
+    let sent = rounds.reduce(0) { $0 + $1.pages }
+    let again = rounds.reduce(0) { $0 + $1.again }
+    let rate = Double(sent * Page.size64) / max(seconds(time), 0.001)
+    var parts = ["round \(rounds.count)", "\(sent) pages", "\(again) again"]
+    parts.append("\(Spelled.size(UInt64(rate)))/s")
+    // A round after the first is about as long as what changed while the one before it was sent.
+    let due = rounds.count == 1 ? memory / Page.size64 : rounds[rounds.count - 2].pages
+    let now = rounds[rounds.count - 1].pages
+    let left = (due > now ? due - now : 0) * Page.size64
+    parts.append("\(Spelled.size(left)) left")
+    if rate > 0 { parts.append("\(Int(1000 * Double(left) / rate)) ms downtime if paused now") }
+    return parts.joined(separator: "  ")
+  }
+
+  /// The rounds as lines of a table.
+  static func table(_ rounds: [LiveRound]) -> [String] {
+    var rows = [["round", "private", "shared", "zero", "again", "bytes"]]
+    for (index, round) in rounds.enumerated() {
+      rows.append(
+        [UInt64(index + 1), round.privatePages, round.sharedPages, round.zeroPages, round.again]
+          .map { "\($0)" } + [Spelled.size(round.bytes)])
+    }
+    let widths = rows[0].indices.map { column in rows.map(\.[column].count).max() ?? 0 }
+    return rows.map { row in
+      zip(row, widths).map { String(repeating: " ", count: $1 - $0.count) + $0 }
+        .joined(separator: "  ")
+    }
+  }
+
+  static func milliseconds(_ time: Duration) -> Int { Int((1000 * seconds(time)).rounded(.up)) }
+
+  private static func seconds(_ time: Duration) -> Double {
+    Double(time.components.seconds) + Double(time.components.attoseconds) / 1e18
+  }
+}
