@@ -48,7 +48,18 @@ import Wire
         refusalCode { try live.beginEpoch(with: guest().trustedState()) },
       ]
     },
-    "validate attributes, check pages or begin the next epoch after the last token": {
+    "take the paused guest's state in a session of one epoch": {
+      var svsm = try source()
+      return [refusalCode { try svsm.pause(with: guest().trustedState()) }]
+    },
+    "last token of a guest that ran and was not paused": {
+      var state = try guest().trustedState()
+      (state.vcpus, state.services) = ([], [])
+      var svsm = try source(freshness: .hostLog, state: state)
+      try export(from: &svsm)
+      return [refusalCode { _ = try svsm.closeEpoch(isLast: true) }]
+    },
+    "validate attributes, check pages, take the paused guest's state or begin the next epoch after the last token": {
       var svsm = try source(freshness: .compared)
       try export(from: &svsm)
       let check = try svsm.makeCheck()
@@ -58,6 +69,8 @@ import Wire
         refusalCode { try svsm.validateAttributes([0..<0x1000]) },
         refusalCode { try svsm.beginCheck(check, at: 0, count: 1) },
         refusalCode { try svsm.beginEpoch(with: guest().trustedState()) },
+        refusalCode { try svsm.beginEpoch() },
+        refusalCode { try svsm.pause(with: guest().trustedState()) },
       ]
     },
     "package final state before the last token": {
@@ -250,10 +263,11 @@ import Wire
   }
 
   private static func source(
-    _ instance: SVSMInstance? = nil, freshness: SourceSVSM.Freshness = .atRest
+    _ instance: SVSMInstance? = nil, freshness: SourceSVSM.Freshness = .atRest,
+    state: TrustedGuestState? = nil
   ) throws -> SourceSVSM {
     try SourceSVSM(
-      instance: instance ?? Lab.instance(2, chip: 1), guest: guest().trustedState(),
+      instance: instance ?? Lab.instance(2, chip: 1), guest: state ?? guest().trustedState(),
       validating: Lab.instance(1).offer, trust: Lab.trust, isMutual: true, freshness: freshness,
       random: .seeded([3]))
   }

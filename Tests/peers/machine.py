@@ -42,7 +42,7 @@ class Machine:
     then, if `incoming`; else it boots."""
 
     def __init__(self, folder, arguments, incoming=False, program=STOCK):
-        self.folder, self.buffer = folder, b""
+        self.folder, self.buffer, self.events = folder, b"", []
         self.errors = folder / "errors"
         command = [*BOUND, program, *arguments, "-qmp", "stdio"]
         if incoming:
@@ -99,6 +99,12 @@ class Machine:
                 raise Refused(f"{name}: {reply['error']['desc']}")
             if "return" in reply:
                 return reply["return"]
+            self.events.append(reply)
+
+    def moment(self, event):
+        """When an event last came, in seconds, by QEMU's clock; None before it came."""
+        times = [found["timestamp"] for found in self.events if found.get("event") == event]
+        return times[-1]["seconds"] + times[-1]["microseconds"] / 1e6 if times else None
 
     def monitor(self, line):
         return self.command("human-monitor-command", **{"command-line": line})

@@ -1,0 +1,162 @@
+import Errors
+import Foundation
+import JSON
+import TestSupport
+import Testing
+
+/// Streams that pass through both tools page by page, as between two QEMUs (`--live`).
+@Suite struct LiveToolTests {
+  private let shop: Workshop
+
+  init() throws {
+    shop = try Workshop()
+    try shop.prepare("there")
+  }
+
+  private let save = "--input-format qemu --live --to @there.offer --trust @root.pem"
+  private let load = "- --instance @there.svsm --trust @root.pem --live --output-format qemu -o -"
+
+  /// Unpacks the stream of a case.
+  private func stream(_ name: String) throws -> String {
+    try QEMUCase.named(name).unpack(into: shop)
+  }
+
+  /// Passes a stream through both tools, and keeps the SNP stream as `snp` and what comes out as
+  /// `again`.
+  private func pass(_ call: String, _ options: String) throws {
+    try shop.must("save", "\(call) \(save) \(options) -o @snp --record @recording")
+    let outcome = try shop.run("load", load, input: shop["snp"])
+    try #require(outcome.status == 0, "\(outcome.errors)")
+    try shop.write("again", outcome.output)
+  }
+
+  @Test(
+    "A guest arrives as it was, with all, some and none of its memory private",
+    arguments: [
+      ("pc100-boot", "all"), ("pc72-boot-devices", "all"), ("pc72-boot-live", "none"),
+      ("pc72-boot-live-xbzrle", "0x100000-0x3fffff"), ("pc72-boot-live-xbzrle", "all"),
+      ("pc72-boot-dirty-bitmaps", "all"), ("pc72-tiny-compress", "none"),
+      ("q35-72-tiny-smp2", "0x200000-0x1ffffff"),
+    ])
+  func aGuestArrives(name: String, private ranges: String) throws {
+    let call = try stream(name)
+    try pass(call, "--private \(ranges)")
+    func inspect(_ call: String) throws -> JSON {
+      try shop.must("inspect", call + " --ram-hashes --devices --json").json
+    }
+    let (before, after) = (try inspect(call), try inspect("@again"))
+    #expect(QEMUCase.blocks(in: after) == (try QEMUCase.named(name).blocks))
+    #expect(after["devices"] == before["devices"])
+    #expect(after["complete"]?.bool == true)
+    #expect(try shop.read("recording") == shop.read("snp"))
+  }
+
+  @Test("What was carried live is a stream as any other, with an epoch for each round")
+  func aRecordingIsAStream() throws {
+    let call = try stream("pc72-boot-live")
+    try shop.must("guest", "import \(call) -o @source --private all")
+    try shop.must("save", "\(call) \(save) --private all -o @snp")
+    try shop.must("verify", "@snp --instance @there.svsm --trust @root.pem")
+    let epochs = try shop.must("inspect", "@snp --json").json["epochs"]?.array?.count ?? 0
+    #expect(epochs >= 3)
+    try shop.must("load", "@snp --instance @there.svsm --trust @root.pem -o @loaded")
+    try shop.requireSame("source", "loaded")
+  }
+
+  @Test("The bytes do not depend on the number of threads")
+  func jobsChangeNothing() throws {
+    let call = try stream("pc72-boot-live-xbzrle")
+    for jobs in [1, 2] {
+      try shop.must(
+        "save",
+        "\(call) \(save) --private 0x100000-0x3fffff --seed 0102 --jobs \(jobs) -o @jobs\(jobs)")
+    }
+    #expect(try shop.read("jobs1") == shop.read("jobs2"))
+  }
+
+  @Test("An SVSM that reads the memory itself sends what it holds, whatever the VMM says")
+  func memoryIsWhatCounts() throws {
+    let call = try stream("pc72-boot")
+    try shop.must("guest", "import \(call) -o @source --private all")
+    var memory = try shop.read("source/ram-0.bin")
+    memory[0x200123] ^= 0xFF
+    try shop.write("memory", memory)
+    let outcome = try shop.must(
+      "save", "\(call) \(save) --private all --memory pc.ram=\(shop["memory"]) -o @snp")
+    #expect(outcome.errors.contains("memory compared"))
+    try shop.must("load", "@snp --instance @there.svsm --trust @root.pem -o @loaded")
+    #expect(try shop.read("loaded/ram-0.bin") == memory)
+  }
+
+  @Test("Private memory in a block without a file is refused, and so is a file of another size")
+  func memoryMustBeThere() throws {
+    let call = try stream("pc72-boot")
+    try shop.write("small", [UInt8](repeating: 0, count: 4096))
+    let small = "--memory pc.ram=\(shop["small"])"
+    try shop.run("save", "\(call) \(save) --private all \(small) -o @snp").requireRefusal(.ramBlock)
+    let other = "--memory pc.bios=\(shop["small"])"
+    try shop.run("save", "\(call) \(save) --private all \(other) -o @snp").requireRefusal(.ramBlock)
+    #expect(!FileManager.default.fileExists(atPath: shop["snp"]))
+  }
+
+  @Test(
+    "What cannot be carried live is refused by name",
+    arguments: [
+      ("pc100-boot-postcopy", ErrorCode.inputKind, "postcopy"),
+      ("pc72-boot-ignore-shared", .inputKind, "x-ignore-shared"),
+      ("pc2.0-boot", .inputKind, "configuration"), ("pc72-boot-cancelled", .streamTruncated, ""),
+    ])
+  func whatCannotBeLiveIsRefused(name: String, code: ErrorCode, word: String) throws {
+    let call = try stream(name)
+    let outcome = try shop.run("save", "\(call) \(save) --private none -o @snp")
+    outcome.requireRefusal(code)
+    #expect(outcome.errors.contains(word))
+    #expect(outcome.errors.contains("in its QEMU") || word != "")
+  }
+
+  @Test("Without the commit and the seal QEMU gets memory, and neither a device nor an end")
+  func theEndIsHeldBack() throws {
+    let call = try stream("pc100-boot")
+    try shop.must("save", "\(call) \(save) --private all -o @snp")
+    let whole = try shop.read("snp")
+    var flipped = whole
+    flipped[whole.count - 40] ^= 1
+    for (name, bytes) in [("cut", Array(whole.dropLast(300_000))), ("flipped", flipped)] {
+      try shop.write(name, bytes)
+      let outcome = try shop.run("load", load, input: shop[name])
+      #expect(outcome.status == 65, "\(name): \(outcome.errors)")
+      #expect(outcome.output.count > 1 << 20)
+      #expect(outcome.output.firstRange(of: Array("\u{3}cpu".utf8)) == nil)
+      try shop.write("partial", outcome.output)
+      try shop.run("inspect", "@partial").requireRefusal(.streamTruncated)
+    }
+    // The instance is as it was: the whole stream can still be loaded.
+    #expect(try shop.run("load", load, input: shop["snp"]).status == 0)
+    try shop.run("load", load, input: shop["snp"]).requireRefusal(.instanceUsed)
+  }
+
+  @Test("A full disk behind a recording ends the migration before the guest is handed over")
+  func aRecordingThatFailsIsNoticed() throws {
+    let call = try stream("pc100-boot")
+    try shop.must("prepare", "--instance @here.svsm --output @here.offer")
+    let before = try shop.read("here.svsm")
+    let outcome = try shop.run(
+      "save", "\(call) \(save) --private all --from @here.svsm -o @snp --record /dev/full --force")
+    outcome.requireRefusal(.ioWrite)
+    #expect(outcome.errors.contains("runs on"))
+    #expect(try shop.read("here.svsm") == before)
+  }
+
+  @Test(
+    "Options that belong to a guest at rest are wrong usage",
+    arguments: [
+      "save @none --live --round @other --to @there.offer -o @snp",
+      "save @none --live --input-format raw --to @there.offer -o @snp",
+      "load @none --live --instance @there.svsm -o @guest",
+      "load @none --live --output-format bundle --instance @there.svsm -o @guest",
+    ])
+  func optionsMustFit(line: String) throws {
+    let words = line.split(separator: " ", maxSplits: 1)
+    #expect(try shop.run(String(words[0]), String(words[1])).status == 64)
+  }
+}
