@@ -28,6 +28,9 @@ struct SharedPageBooks {
     current = [PageTracker](repeating: PageTracker(), count: blocks.count)
   }
 
+  /// For each block: the pages that hold shared content, as ranges of offsets.
+  var present: [[Range<UInt64>]] { trackers.map(\.presentRanges) }
+
   /// Notes that shared content of a page came.
   /// - Returns: whether any record came for the page before.
   mutating func noteShared(_ block: Int, _ offset: UInt64) -> Bool {

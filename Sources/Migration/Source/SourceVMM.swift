@@ -180,6 +180,7 @@ package struct SourceVMM: ~Copyable {
         } else {
           try svsm.beginExport(batch.export, at: gpa, count: batch.pages)
         }
+        batch.offset = output.offset
         batch.position = try output.reserve(batch.size)
         underWay.submit(batch, to: crew)
       }
@@ -198,6 +199,7 @@ package struct SourceVMM: ~Copyable {
   ) throws(MigrationError) -> Bool {
     guard let batch = underWay.finishOldest(with: crew) else { return false }
     if let error = batch.error { throw error }
+    svsm.trace?.place(ofPart: batch.offset, stride: UInt64(PrivateBatch.pageStride))
     try svsm.finishExport(batch.export)
     try output.finish(batch.size)
     if batch.isCancel {
@@ -304,6 +306,7 @@ package struct SourceVMM: ~Copyable {
     let id = SNPSection.epochs.id
     var bytes: [UInt8] = []
     bytes.append(StreamGrammar.PartHeader(.part, id: id))
+    svsm.trace?.place(ofPart: output.offset)
     bytes += try svsm.closeEpoch(isLast: isLast)
     bytes.append(StreamGrammar.Footer(id: id))
     summary.epochs += 1
@@ -345,11 +348,13 @@ package struct SourceVMM: ~Copyable {
   package mutating func sendFinalState() throws(MigrationError) {
     try require(.drained)
     let output = self.output
+    let trace = svsm.trace
     var description = self.description
     var id = finalIDs
     try svsm.packageFinalState(secretsPage: guest.secretsPage()) {
       (record, bytes) throws(MigrationError) in
       let section = SNPSection.final(record.kind)
+      trace?.place(of: SectionHeader(section, id: id), at: output.offset)
       try output.append(SectionHeader(section, id: id, instance: record.index), bytes)
       description.add(
         section, instance: record.index,
@@ -363,7 +368,9 @@ package struct SourceVMM: ~Copyable {
   }
 
   private mutating func sendCommit() throws(MigrationError) {
-    try output.append(SectionHeader(.commit, id: finalIDs), svsm.commit())
+    let header = SectionHeader(.commit, id: finalIDs)
+    svsm.trace?.place(of: header, at: output.offset)
+    try output.append(header, svsm.commit())
     description.add(.commit, fields: StreamDescription.fields(CommitRecord.Layout.self))
     try output.append([RecordType.eof.rawValue])
   }
@@ -376,6 +383,7 @@ package struct SourceVMM: ~Copyable {
     let seal = try Seal(
       coveredLength: length, root: HashTree.root(of: leaves), trailer: trailer,
       signer: svsm.transferData.sourceKey)
+    svsm.trace?.place = (length, 0)
     try output.appendUnhashed(seal.encoded + leaves.encoded + svsm.sign(seal))
     try output.appendUnhashed(trailer)
   }

@@ -79,6 +79,7 @@ package struct SaveCommand: ToolCommand {
   @OptionGroup var trust: TrustOptions
   @OptionGroup var revocation: RevocationOptions
   @OptionGroup var policy: PolicyOption
+  @OptionGroup var trace: TraceOption
   @OptionGroup var seed: SeedOption
   @OptionGroup var jobs: JobsOption
   @OptionGroup(title: "Platform of the new source instance") var platform: PlatformOptions
@@ -90,10 +91,11 @@ package struct SaveCommand: ToolCommand {
   package func validate() throws {
     guard resumeAfter == nil else {
       guard from != nil, guest == nil, output == nil, to == nil, policy.path == nil,
-        revocation.listFiles.isEmpty
+        revocation.listFiles.isEmpty, trace.path == nil
       else {
         throw ValidationError(
-          "--resume-after takes --from, and neither a guest nor --output, --to, --policy or --crl.")
+          "--resume-after takes --from, and neither a guest nor --output, --to, --policy, --crl or "
+            + "--trace.")
       }
       return
     }
@@ -123,7 +125,12 @@ package struct SaveCommand: ToolCommand {
   package func execute(_ console: Console) throws {
     if let resumeAfter, let from { return try resume(from, after: resumeAfter, console) }
     guard let guest, let output, let to else { return }
-    try save(guest, output, to, console)
+    try trace.refuseSame(
+      inputs: [guest, to] + [from, policy.path].compactMap { $0 } + round + qemu.files
+        + trust.trustedFiles + revocation.listFiles, output: output)
+    try trace.run(
+      of: .source, force: outputs.force, done: "the stream is complete all the same: \(output)"
+    ) { trace in try save(guest, output, to, trace, console) }
   }
 
   /// Stores a source as resumed after an abort, so that it can save again.
@@ -138,7 +145,7 @@ package struct SaveCommand: ToolCommand {
   }
 
   private func save(
-    _ guest: String, _ output: String, _ to: String, _ console: Console
+    _ guest: String, _ output: String, _ to: String, _ trace: SessionTrace?, _ console: Console
   ) throws {
     let source = try from.map { (path) throws(MigrationError) in
       try InstanceFile(reading: path, .regular)
@@ -161,7 +168,7 @@ package struct SaveCommand: ToolCommand {
       instance: try source?.instance ?? newInstance(for: reader.description),
       guest: reader.trustedState(),
       validating: offer, trust: trust, isMutual: !oneWay, isLive: !guests.isEmpty,
-      random: seed.source)
+      random: seed.source, trace: trace)
     let transferData = svsm.transferData
     var vmm = try SourceVMM(
       guest: reader, rounds: guests, svsm: svsm, output: stream, crew: jobs.crew)

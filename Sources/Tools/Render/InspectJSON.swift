@@ -35,6 +35,7 @@ struct InspectionJSON {
     if parts.sections {
       try output.append("sections", of: found.sections.lines.elements, renderer.section)
     }
+    for member in found.roundMembers { try output.append(member) }
     if let page = found.page { try output.append(.init("page", renderer.page(page))) }
     if let state = found.state {
       for member in try renderer.state(state) { try output.append(member) }
