@@ -3,6 +3,7 @@ import Import
 import Inspection
 import MigrationSupport
 import QEMUStream
+import SEVSNP
 import SVSM
 import TestSupport
 import Testing

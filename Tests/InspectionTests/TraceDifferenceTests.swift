@@ -43,8 +43,9 @@ import Testing
   func aMissingMemberDiffers() throws {
     let difference = try firstDifference(
       of: trace([#"{"step": 1}"#]), and: trace([#"{"step": 1, "refused": "PAGE-TAG"}"#]))
-    #expect(
-      difference?.fields == [.init(name: "refused", first: nil, second: "PAGE-TAG")])
+    #expect(difference?.fields.map(\.name) == ["refused"])
+    #expect(difference?.fields.first?.first == nil)
+    #expect(difference?.fields.first?.second == "PAGE-TAG")
   }
 
   @Test("a trace that ends earlier differs in the step that it lacks")

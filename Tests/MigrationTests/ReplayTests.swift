@@ -36,6 +36,8 @@ import Testing
       let state: PageState = isForgotten ? .shared : expected.state
       #expect(summary.guest.pageStates.run(at: UInt64(page * 4096))?.state == state)
     }
+    #expect(
+      summary.bytes == (try Lab.replay(stream, until: moment, for: destination).summary.bytes))
     #expect(summary.privatePages == UInt64(now.count { $0.state == .validated }))
     #expect(summary.guest.moment == moment)
     #expect(summary.guest.vcpus.isEmpty && summary.guest.services.isEmpty)
@@ -88,9 +90,9 @@ import Testing
     #expect(
       refusalCode { _ = try Lab.replay(Array(cut.dropLast(8)), until: moment, for: destination) }
         == .streamTruncated)
-    // The tag of the token is the last part of it.
+    // The end of the token is its tag.
     var damaged = cut
-    damaged[end - 6] ^= 1
+    damaged[end - 1] ^= 1
     #expect(
       refusalCode { _ = try Lab.replay(damaged, until: moment, for: destination) } == .epochTag)
   }

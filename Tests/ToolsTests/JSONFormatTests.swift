@@ -16,7 +16,8 @@ import Wire
   /// Copied into the folder under the names the calls below use.
   private static let inputs = [
     "stream": "golden/mixed/stream.mig", "secrets": "golden/secrets-page/stream.mig",
-    "one-way": "golden/one-way/stream.mig", "rounds": "golden/rounds/stream.mig", "destination.svsm": "golden/destination.svsm",
+    "one-way": "golden/one-way/stream.mig", "rounds": "golden/rounds/stream.mig",
+    "destination.svsm": "golden/destination.svsm",
     "destination.offer": "golden/destination.offer", "root.pem": "golden/root.pem",
     "qemu": "qemu/pc100-boot/stream.xz", "old-qemu": "qemu/pc2.0-boot/stream.xz",
     "cancelled": "qemu/pc72-boot-cancelled/stream.xz",

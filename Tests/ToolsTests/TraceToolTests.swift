@@ -84,6 +84,31 @@ import Tools
     #expect(seen.count > 25)
   }
 
+  @Test("every line of a trace is as its schema says, and the schema lets nothing else pass")
+  func everyLineIsAsTheSchemaSays() throws {
+    let schema = try JSONSchema("Formats/trace.schema.json")
+    for name in ["save", "load", "verify"] {
+      for line in try Fixture.text("golden/rounds/\(name).jsonl").split(separator: "\n") {
+        #expect(try schema.problems(of: JSON(parsing: Array(line.utf8))) == [], "\(name)")
+      }
+    }
+    let text = try Fixture.text("golden/rounds/save.jsonl")
+    let calls = try Set(
+      text.split(separator: "\n").compactMap { try JSON(parsing: Array($0.utf8))["call"]?.string })
+    #expect(calls.count == 9)
+    let step = try #require(text.split(separator: "\n").first { $0.contains("migrate-again") })
+    for (part, other) in [
+      ("migrate-again", "migrate-twice"), ("0x", "0X"), ("\"counts\"", "\"count\""),
+      ("\"step\": ", "\"step\": -"), ("\"package-pages\"", "\"package\""),
+      ("\"exporting\"", "\"running\""), ("\"epoch\": 2", "\"epoch\": 0"),
+      ("\"pages\": 1", "\"pages\": 1, \"key\": 1"),
+    ] {
+      let changed = step.replacing(part, with: other)
+      #expect(changed != step, "\(part)")
+      #expect(try schema.problems(of: JSON(parsing: Array(changed.utf8))) != [], "\(part)")
+    }
+  }
+
   @Test("the trace of a refused load remains, and ends with the refusal")
   func theTraceOfARefusedLoadRemains() throws {
     var stream = try shop.read("stream")

@@ -6,7 +6,7 @@ internal import Wire
 
 /// The result of a replay: memory as it was at a moment within the stream.
 package struct ReplaySummary: Sendable {
-  /// Bytes of the stream that were read.
+  /// Bytes of the stream up to the moment: the end of the last record that counts.
   package var bytes: UInt64
   /// Number of private and of shared pages that are present.
   package var privatePages: UInt64
@@ -35,20 +35,23 @@ extension DestinationVMM {
     progress: Progress
   ) throws(MigrationError) -> ReplaySummary {
     var svsm = try receiveHead(begin: begin, memory: memory)
-    try receiveMemory(until: moment, &svsm, progress)
+    let end = try receiveMemory(until: moment, &svsm, progress)
     guard let session else { throw MigrationError(.internal, "stream had no session") }
     let (validated, shared) = (svsm.privatePages, host.shared.present)
     return ReplaySummary(
-      bytes: stream.reader.offset, privatePages: validated.reduce(0) { $0 + $1.pages },
+      bytes: end, privatePages: validated.reduce(0) { $0 + $1.pages },
       sharedPages: shared.joined().reduce(0) { $0 + $1.pages },
       guest: try GuestDescription(
         at: moment, machine: host.machine ?? "", blocks: host.blocks, map: host.map,
         validated: validated, shared: shared), transferData: session)
   }
 
+  /// - Returns: stream offset after the last record before the moment.
   private mutating func receiveMemory(
     until moment: GuestMoment, _ svsm: inout DestinationSVSM, _ progress: Progress
-  ) throws(MigrationError) {
+  ) throws(MigrationError) -> UInt64 {
+    // The reader may be further: it reads ahead.
+    var end: UInt64 = 0
     // Page records of the open epoch.
     var records: UInt64 = 0
     var restored: RestoredState?
@@ -66,11 +69,13 @@ extension DestinationVMM {
           throw error.within(.pages)
         }
         records += UInt64(count)
+        end = batch.offset(count - 1) + UInt64(PageMetadata.recordSize)
       case .record(.end): throw missing(moment, records)
       case .record(let record):
         let closed = epochs
         try receiveNamed(record, &svsm, &restored)
         guard epochs > closed else { break }
+        end = stream.reader.payloadOffset + UInt64(EpochToken.Layout.size)
         if isEpoch && moment.pageRecords != nil || !isEpoch && svsm.phase != .importing {
           throw missing(moment, records)
         }
@@ -81,6 +86,7 @@ extension DestinationVMM {
       if isEpoch, records == moment.pageRecords { break }
     }
     try writeRun()
+    return end
   }
 
   /// The refusal of a moment that the stream does not reach: its last epoch, or the epoch of the
