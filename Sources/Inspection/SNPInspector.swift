@@ -124,6 +124,7 @@ private final class Collector {
       try rehearsal?.open(token: payload, at: offset)
       let token = try EpochToken(from: &cursor)
       found.epochs.append(token)
+      if !token.isLast { found.sharedPages.begin(epoch: token.epoch &+ 1) }
       found.rounds?.close(
         token, at: offset &+ UInt64(payload.count + StreamGrammar.Footer.size))
     case .final(let place):
