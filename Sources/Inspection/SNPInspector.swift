@@ -81,7 +81,7 @@ private final class Collector {
     guard !found.sections.isCurrent(header.offset) else { return }
     found.sections.end(at: header.offset)
     found.sections.begin(header)
-    if header.kind == .part { found.rounds?.beginPart(at: header.offset) }
+    if options.countsEpochs, header.kind == .part { found.rounds?.beginPart(at: header.offset) }
   }
 
   func take(_ blocks: [Guest.RAMBlock]) {
@@ -153,7 +153,7 @@ private final class Collector {
     guard let page = record.page else { return }
     let isZero = record.payloadSize(page: Page.size) == 0
     found.sharedPages.note(page, isZero: isZero)
-    found.rounds?.note(shared: page, isZero: isZero)
+    if options.countsEpochs { found.rounds?.note(shared: page, isZero: isZero) }
     guard let place = found.page?.place, place.block == page.block, place.offset == page.offset
     else { return }
     found.page?.note(
@@ -165,7 +165,8 @@ private final class Collector {
     var cursor = ByteCursor(record, at: offset)
     let page = try PageMetadata(from: &cursor)
     found.privatePages.note(page)
-    if found.rounds != nil {
+    // The option is asked, which costs less for each page than the table.
+    if options.countsEpochs {
       let place = found.map.locate(page.gpa).map { (block: $0.block, offset: $0.offset) }
       found.rounds?.note(page.operation, at: place, isZero: rehearsal?.isZero)
     }
