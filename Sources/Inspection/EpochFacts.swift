@@ -34,9 +34,16 @@ package struct HotRange: Sendable, Equatable {
 /// The epochs of a stream, collected record by record.
 ///
 /// For each 2 MiB of memory from which a page came it holds 128 bytes, and 1 KiB more when one of
-/// the pages was sent again.
+/// the pages was sent again, up to `regionLimit` times.
 package struct EpochTable {
+  /// Most regions of 2 MiB in which it is counted how often each page was sent again.
+  private static let regionLimit = 1 << 15
+
   package private(set) var epochs = BoundedList<EpochFacts>()
+  /// Number of times a page was sent again that are in no range, because there were too many
+  /// regions.
+  package private(set) var uncounted: UInt64 = 0
+  private var regions = 0
   private var open = EpochFacts(epoch: 1)
   /// Stream offset of the first part of the open epoch; nil before there is a part.
   private var start: UInt64?
@@ -81,9 +88,16 @@ package struct EpochTable {
     open.sentAgain += 1
     let region = offset / PageTracker.regionSize
     let page = Int(offset % PageTracker.regionSize / Page.size64)
-    let count = again[block][region]?[page] ?? 0
-    guard count < .max else { return }
-    again[block][region, default: Self.none][page] = count + 1
+    if again[block][region] == nil {
+      guard regions < Self.regionLimit else {
+        uncounted += 1
+        return
+      }
+      regions += 1
+      again[block][region] = Self.none
+    }
+    let count = again[block][region]?[page] ?? .max
+    if count < .max { again[block][region]?[page] = count + 1 }
   }
 
   private static let none = [UInt16](

@@ -166,6 +166,11 @@ struct Manifest {
 }
 
 extension GuestDescription {
+  /// The refusal of a guest whose tables would be longer than a reader accepts.
+  package static let alternates = MigrationError(
+    .guestShape, "private and shared memory of the guest alternate too often for a bundle",
+    expected: "a manifest of at most \(GuestBundle.maximumManifestSize) bytes")
+
   /// The contents of the bundle's manifest and of its file of page states.
   /// - Throws: `GUEST-SHAPE` when either is longer than a reader accepts.
   func tables() throws(MigrationError) -> (manifest: [UInt8], pageStates: [UInt8]) {
@@ -174,10 +179,7 @@ extension GuestDescription {
     guard manifest.count <= GuestBundle.maximumManifestSize,
       states.count <= GuestBundle.maximumPageStatesSize
     else {
-      throw MigrationError(
-        .guestShape, "private and shared memory of the guest alternate too often for a bundle",
-        expected: "a manifest of at most \(GuestBundle.maximumManifestSize) bytes",
-        got: "\(manifest.count)")
+      throw Self.alternates
     }
     return (manifest, states)
   }

@@ -37,7 +37,9 @@ extension DestinationVMM {
     var svsm = try receiveHead(begin: begin, memory: memory)
     let end = try receiveMemory(until: moment, &svsm, progress)
     guard let session else { throw MigrationError(.internal, "stream had no session") }
-    let (validated, shared) = (svsm.privatePages, host.shared.present)
+    guard let validated = svsm.privatePages(limit: Self.rangeLimit),
+      let shared = host.shared.present(limit: Self.rangeLimit)
+    else { throw GuestDescription.alternates }
     return ReplaySummary(
       bytes: end, privatePages: validated.reduce(0) { $0 + $1.pages },
       sharedPages: shared.joined().reduce(0) { $0 + $1.pages },
@@ -45,6 +47,9 @@ extension DestinationVMM {
         at: moment, machine: host.machine ?? "", blocks: host.blocks, map: host.map,
         validated: validated, shared: shared), transferData: session)
   }
+
+  /// Largest number of ranges of private or of shared pages: a manifest could not hold more.
+  private static let rangeLimit = GuestBundle.maximumManifestSize / 32
 
   /// - Returns: stream offset after the last record before the moment.
   private mutating func receiveMemory(

@@ -74,7 +74,9 @@ package struct PageTracker: Sendable {
   package var regions: [UInt64] { indexOfRegion.keys.sorted().map { $0 * Self.regionSize } }
 
   /// The pages present now, as ranges of addresses that are ascending and not adjacent.
-  package var presentRanges: [Range<UInt64>] {
+  /// - Parameter limit: largest number of ranges.
+  /// - Returns: nil when there are more.
+  package func presentRanges(limit: Int) -> [Range<UInt64>]? {
     var found: [Range<UInt64>] = []
     for (number, index) in indexOfRegion.sorted(by: { $0.key < $1.key }) {
       for page in 0..<UInt64(Self.regionWords * 64) {
@@ -82,8 +84,10 @@ package struct PageTracker: Sendable {
         guard bits(of: address, in: index).isPresent else { continue }
         if let last = found.last, last.upperBound == address {
           found[found.count - 1] = last.lowerBound..<address + 4096
-        } else {
+        } else if found.count < limit {
           found.append(address..<address + 4096)
+        } else {
+          return nil
         }
       }
     }

@@ -90,8 +90,11 @@ package struct DestinationSVSM: ~Copyable {
   /// Whether a private page is held at `gpa`. The host must not write data of its own there.
   package mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { judge.books.isPresent(gpa) }
 
-  /// The private pages that are held, as ranges of guest-physical addresses.
-  package var privatePages: [Range<UInt64>] { judge.books.tracker.presentRanges }
+  /// The private pages that are held, as ranges of guest-physical addresses; nil when there are
+  /// more than `limit` ranges.
+  package func privatePages(limit: Int) -> [Range<UInt64>]? {
+    judge.books.tracker.presentRanges(limit: limit)
+  }
 
   /// Processes one page record that was opened, by its metadata. Afterwards its content is
   /// available from `pages`.

@@ -43,6 +43,9 @@ extension InspectionText {
           Spelled.count(range.pages, "page"), Spelled.count(range.times, "time"),
         ]
       })
+    if table.uncounted > 0 {
+      out.line("  not among them: \(Spelled.count(table.uncounted, "page")) sent again elsewhere")
+    }
   }
 }
 
@@ -54,6 +57,7 @@ extension InspectedStream {
       .init("rounds", .array(rounds.epochs.elements.map(\.json))),
       .init("roundsOmitted", JSON(rounds.epochs.omitted)),
       .init("hottest", .array(rounds.hottest(hottestLimit).map(json))),
+      .init("hottestUncounted", JSON(rounds.uncounted)),
     ]
   }
 

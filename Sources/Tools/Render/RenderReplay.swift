@@ -29,7 +29,7 @@ extension LoadCommand {
     guard let moment = summary.guest.moment else { return }
     console.note(
       "replayed to \(moment.text): \(summary.privatePages) private and \(summary.sharedPages) shared "
-        + "pages to \(output)")
+        + "pages to \(output); what follows was not read")
     console.note(
       outputFormat == .raw
         ? "this is memory at that moment, without vCPUs; nothing in a raw image says so"
