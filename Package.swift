@@ -177,15 +177,16 @@ let package = Package(
     tests(
       "Inspection",
       [
-        "Errors", "FileIO", "Guest", "Import", "Migration", "QEMUStream", "SEVSNP", "SVSM",
-        "TestSupport",
+        "Errors", "FileIO", "Guest", "Import", "JSON", "Migration", "MigrationSupport",
+        "QEMUStream", "SEVSNP", "SVSM", "TestSupport",
       ]),
     tests("Trials", ["Attacks", "TestSupport", "Threads"]),
     tests(
       "Tools",
       [
         "Attacks", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Import",
-        "Instances", "Migration", "MigrationSupport", "QEMUStream", "SEVSNP", "SVSM", "TestSupport",
+        "Inspection", "Instances", "Migration", "MigrationSupport", "QEMUStream", "SEVSNP", "SVSM",
+        "TestSupport",
         "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
         "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest", "svsm-mig-seal",
         "svsm-mig-attack",

@@ -127,6 +127,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case epochOrder = "EPOCH-ORDER"
   case epochCount = "EPOCH-COUNT"
   case epochTranscript = "EPOCH-TRANSCRIPT"
+  case epochMissing = "EPOCH-MISSING"
 
   // Guest-physical map and page states.
   case guestMap = "MAP-LAYOUT"
@@ -168,6 +169,7 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case guestManifest = "GUEST-MANIFEST"
   case guestFile = "GUEST-FILE"
   case guestShape = "GUEST-SHAPE"
+  case guestIncomplete = "GUEST-INCOMPLETE"
 
   // Attacks and their recipes.
   case recipeSyntax = "RECIPE-SYNTAX"

@@ -33,6 +33,7 @@ public enum Need: String, Sendable, CaseIterable {
   case targetRAM = "the destination's size of a RAM block"
   case time = "a time"
   case trust = "a trusted root"
+  case until = "a moment of the stream"
   case vmsa = "a VMSA page"
 }
 

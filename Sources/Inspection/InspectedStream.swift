@@ -17,6 +17,8 @@ package struct InspectionOptions {
   package var page: UInt64?
   /// Restores the RAM of a plain QEMU stream and hashes it.
   package var hashesRAM = false
+  /// Counts what came in each epoch, and how often each page was sent again.
+  package var countsEpochs = false
 
   package init() {}
 }
@@ -57,6 +59,8 @@ package struct InspectedStream {
   package var bodies = KeptBodies()
   package var commands: [StreamCommand] = []
   package var page: PageFacts?
+  /// What came in each epoch; nil unless it was requested.
+  package var rounds: EpochTable?
   /// The state decrypted with the destination's keys; set only after the commit has authenticated.
   package var state: RestoredState?
   /// Why the inspection ended early; nil when the stream was read to its end.
@@ -109,6 +113,7 @@ package struct InspectedStream {
     sections.close()
     privatePages.close()
     sharedPages.close()
+    rounds?.finish(at: offset)
   }
 }
 

@@ -58,6 +58,9 @@ package final class Rehearsal {
     return Array(copying: pages.contents)
   }
 
+  /// Whether the content of the page that was opened last is all zero.
+  package var isZero: Bool { pages.isZero(0) }
+
   package func open(token record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
     try svsm.processEpochToken(record, at: offset)
   }

@@ -73,8 +73,9 @@ package struct PrivatePages {
   }
 }
 
-/// Consecutive records of shared memory in one block.
+/// Consecutive records of shared memory in one block and one epoch.
 package struct SharedRun: Equatable {
+  package var epoch: UInt32
   package var block: Int
   package var offset: UInt64
   /// Pages with content, in any encoding.
@@ -92,6 +93,8 @@ package struct SharedPages {
   package private(set) var zero: UInt64 = 0
   /// Size of the pages that are counted.
   package var page = TargetPage.x86
+  /// The epoch of the pages that come next; 1 in a stream without epochs.
+  package private(set) var epoch: UInt32 = 1
   private var open: SharedRun?
 
   /// Notes `count` consecutive pages, of which `place` is the first.
@@ -102,9 +105,15 @@ package struct SharedPages {
     }
     if follows != true {
       close()
-      open = SharedRun(block: place.block, offset: place.offset)
+      open = SharedRun(epoch: epoch, block: place.block, offset: place.offset)
     }
     if isZero { open?.zero += count } else { open?.content += count }
+  }
+
+  /// Begins an epoch.
+  package mutating func begin(epoch: UInt32) {
+    close()
+    self.epoch = epoch
   }
 
   /// Appends the open run to the list.

@@ -69,6 +69,7 @@ private final class Collector {
     self.options = options
     self.keys = keys
     found = InspectedStream(.snp, options: options)
+    if options.countsEpochs { found.rounds = EpochTable(hasKeys: keys != nil) }
   }
 
   func finish(at offset: UInt64) -> InspectedStream {
@@ -80,10 +81,12 @@ private final class Collector {
     guard !found.sections.isCurrent(header.offset) else { return }
     found.sections.end(at: header.offset)
     found.sections.begin(header)
+    if options.countsEpochs, header.kind == .part { found.rounds?.beginPart(at: header.offset) }
   }
 
   func take(_ blocks: [Guest.RAMBlock]) {
     found.blocks = blocks.map { (SectionName($0.name)?.description ?? "", $0.size) }
+    found.rounds?.take(blocks: blocks.count)
   }
 
   func take(
@@ -119,7 +122,11 @@ private final class Collector {
       // With keys, a record that does not authenticate is not shown, just as a load does not use
       // it.
       try rehearsal?.open(token: payload, at: offset)
-      found.epochs.append(try EpochToken(from: &cursor))
+      let token = try EpochToken(from: &cursor)
+      found.epochs.append(token)
+      if !token.isLast { found.sharedPages.begin(epoch: token.epoch &+ 1) }
+      found.rounds?.close(
+        token, at: offset &+ UInt64(payload.count + StreamGrammar.Footer.size))
     case .final(let place):
       try rehearsal?.open(final: payload, in: place, at: offset)
       found.finals.append((try FinalRecord(from: &cursor, in: place), offset))
@@ -146,6 +153,7 @@ private final class Collector {
     guard let page = record.page else { return }
     let isZero = record.payloadSize(page: Page.size) == 0
     found.sharedPages.note(page, isZero: isZero)
+    if options.countsEpochs { found.rounds?.note(shared: page, isZero: isZero) }
     guard let place = found.page?.place, place.block == page.block, place.offset == page.offset
     else { return }
     found.page?.note(
@@ -157,6 +165,11 @@ private final class Collector {
     var cursor = ByteCursor(record, at: offset)
     let page = try PageMetadata(from: &cursor)
     found.privatePages.note(page)
+    // The option is asked, which costs less for each page than the table.
+    if options.countsEpochs {
+      let place = found.map.locate(page.gpa).map { (block: $0.block, offset: $0.offset) }
+      found.rounds?.note(page.operation, at: place, isZero: rehearsal?.isZero)
+    }
     guard page.gpa == options.page else { return }
     found.page?.plaintext = page.operation == .cancel ? nil : rehearsal?.page
     let content = record.extracting(droppingFirst: PageMetadata.contentOffset)

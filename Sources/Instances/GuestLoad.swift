@@ -24,10 +24,10 @@ package struct GuestLoad {
   /// Path of the instance's file.
   private let instance: String
   /// The instance as it was read at the beginning.
-  private let opened: SVSMInstance
+  let opened: SVSMInstance
   /// Path of the guest; "-" is standard output.
-  private let output: String
-  private let force: Bool
+  let output: String
+  let force: Bool
   private let waiting: () -> Void
 
   /// - Parameters:
@@ -50,12 +50,14 @@ package struct GuestLoad {
   ///   - isLive: whether the guest's pages are passed on as they come, to a QEMU that reads a stream and
   ///     cannot run the guest before its end.
   ///   - recording: takes a copy of the stream.
+  ///   - trace: observes the calls of the trusted side.
   ///   - progress: called with the number of bytes of the stream that have been read.
   /// - Throws: the first rule that the stream breaks; `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-READ`,
   ///   `IO-WRITE`; `INSTANCE-CHANGED`.
   package func load(
     _ file: InputFile, as format: Format, isLive: Bool = false, recording: Recording? = nil,
     trusting trust: Trust, _ options: DestinationSVSM.Options, _ crew: WorkCrew,
+    trace: SessionTrace? = nil,
     progress: (UInt64) -> Void
   ) throws(MigrationError) -> LoadSummary {
     let target = try LoadTarget(output, as: isLive ? nil : format, force: force)
@@ -63,7 +65,8 @@ package struct GuestLoad {
     let summary = try vmm.receive(
       begin: { (data, offset) throws(MigrationError) in
         try DestinationSVSM(
-          instance: opened, transferData: data, trust: trust, options: options, at: offset)
+          instance: opened, transferData: data, trust: trust, options: options, at: offset,
+          trace: trace)
       }, memory: target.begin, progress: progress)
     try recording?.requireWhole()
     try target.complete(summary.guest, crew)

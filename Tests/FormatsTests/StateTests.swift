@@ -59,20 +59,21 @@ import Wire
       try export(from: &svsm)
       return [refusalCode { _ = try svsm.closeEpoch(isLast: true) }]
     },
-    "validate attributes, check pages, take the paused guest's state or begin the next epoch after the last token": {
-      var svsm = try source(freshness: .compared)
-      try export(from: &svsm)
-      let check = try svsm.makeCheck()
-      try compare(check, with: &svsm)
-      _ = try svsm.closeEpoch(isLast: true)
-      return [
-        refusalCode { try svsm.validateAttributes([0..<0x1000]) },
-        refusalCode { try svsm.beginCheck(check, at: 0, count: 1) },
-        refusalCode { try svsm.beginEpoch(with: guest().trustedState()) },
-        refusalCode { try svsm.beginEpoch() },
-        refusalCode { try svsm.pause(with: guest().trustedState()) },
-      ]
-    },
+    "validate attributes, check pages, take the paused guest's state or begin the next epoch after the last token":
+      {
+        var svsm = try source(freshness: .compared)
+        try export(from: &svsm)
+        let check = try svsm.makeCheck()
+        try compare(check, with: &svsm)
+        _ = try svsm.closeEpoch(isLast: true)
+        return [
+          refusalCode { try svsm.validateAttributes([0..<0x1000]) },
+          refusalCode { try svsm.beginCheck(check, at: 0, count: 1) },
+          refusalCode { try svsm.beginEpoch(with: guest().trustedState()) },
+          refusalCode { try svsm.beginEpoch() },
+          refusalCode { try svsm.pause(with: guest().trustedState()) },
+        ]
+      },
     "package final state before the last token": {
       var svsm = try source()
       return [refusalCode { try svsm.packageFinalState(secretsPage: nil) { _, _ in } }]

@@ -26,13 +26,13 @@ package enum Lab {
   package static func save(
     _ guest: GuestReader, rounds: [GuestReader] = [], holding state: TrustedGuestState? = nil,
     to destination: SVSMInstance,
-    isMutual: Bool = true, seed: UInt8 = 9, jobs: Int = 2
+    isMutual: Bool = true, seed: UInt8 = 9, jobs: Int = 2, trace: SessionTrace? = nil
   ) throws -> [UInt8] {
     let output = CollectedOutput()
     let svsm = try SourceSVSM(
       instance: instance(2, chip: 1), guest: state ?? guest.trustedState(),
-      validating: destination.offer, trust: trust, isMutual: isMutual, freshness: rounds.isEmpty ? .atRest : .compared,
-      random: random(seed))
+      validating: destination.offer, trust: trust, isMutual: isMutual,
+      freshness: rounds.isEmpty ? .atRest : .compared, random: random(seed), trace: trace)
     var vmm = try SourceVMM(
       guest: guest, rounds: rounds, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))
     try vmm.sendGuest { _ in }
@@ -44,7 +44,7 @@ package enum Lab {
   @discardableResult
   package static func load(
     _ stream: [UInt8], for destination: SVSMInstance, to path: String,
-    options: DestinationSVSM.Options = .test, jobs: Int = 2
+    options: DestinationSVSM.Options = .test, jobs: Int = 2, trace: SessionTrace? = nil
   ) throws -> LoadSummary {
     var vmm = DestinationVMM(StreamInput(ArraySource(stream)), crew: WorkCrew(jobs: jobs))
     let writer = try GuestWriter(path)
@@ -52,7 +52,8 @@ package enum Lab {
     let summary = try vmm.receive(
       begin: { (data, offset) throws(MigrationError) in
         try DestinationSVSM(
-          instance: destination, transferData: data, trust: trust, options: options, at: offset)
+          instance: destination, transferData: data, trust: trust, options: options, at: offset,
+          trace: trace)
       },
       memory: { (incoming) throws(MigrationError) in
         let made = try writer.begin(blockSizes: incoming.blocks.map(\.size))
@@ -61,6 +62,31 @@ package enum Lab {
       }, progress: { _ in })
     try memory?.finish(summary.guest)
     return summary
+  }
+
+  /// Replays `stream` up to a moment, into memory.
+  package static func replay(
+    _ stream: [UInt8], until moment: GuestMoment, for destination: SVSMInstance, jobs: Int = 2,
+    trace: SessionTrace? = nil
+  ) throws -> (summary: ReplaySummary, guest: GuestReader) {
+    var vmm = DestinationVMM(StreamInput(ArraySource(stream)), crew: WorkCrew(jobs: jobs))
+    var memory: TemporaryMemory?
+    let summary = try vmm.replay(
+      until: moment,
+      begin: { (data, offset) throws(MigrationError) in
+        try DestinationSVSM(
+          instance: destination, transferData: data, trust: trust, options: .test, at: offset,
+          trace: trace)
+      },
+      memory: { (blocks, _) throws(MigrationError) in
+        let made = try TemporaryMemory(blockSizes: blocks.map(\.size))
+        memory = made
+        return made
+      }, progress: { _ in })
+    guard let guest = try memory?.guest(summary.guest) else {
+      throw MigrationError(.internal, "replay has no memory")
+    }
+    return (summary, guest)
   }
 
   /// Verifies with the laboratory's trust, or another.

@@ -16,7 +16,8 @@ import Wire
   /// Copied into the folder under the names the calls below use.
   private static let inputs = [
     "stream": "golden/mixed/stream.mig", "secrets": "golden/secrets-page/stream.mig",
-    "one-way": "golden/one-way/stream.mig", "destination.svsm": "golden/destination.svsm",
+    "one-way": "golden/one-way/stream.mig", "rounds": "golden/rounds/stream.mig",
+    "destination.svsm": "golden/destination.svsm",
     "destination.offer": "golden/destination.offer", "root.pem": "golden/root.pem",
     "qemu": "qemu/pc100-boot/stream.xz", "old-qemu": "qemu/pc2.0-boot/stream.xz",
     "cancelled": "qemu/pc72-boot-cancelled/stream.xz",
@@ -62,6 +63,10 @@ import Wire
       inspect, "inspect",
       "@secrets --json --page 0x1000 --instance @destination.svsm --trust @root.pem", 0
     ),
+    (
+      inspect, "inspect",
+      "@rounds --json --epochs --instance @destination.svsm --trust @root.pem", 0
+    ),
     (verify, "verify", "@stream --json --trust @root.pem", 0),
     (verify, "verify", "@stream --json --trust @root.pem --instance @destination.svsm", 0),
     (verify, "verify", "@cut --json --trust @root.pem", 65),
@@ -86,6 +91,12 @@ import Wire
       "svsm-migration/load/1", "load",
       "@stream --json -o @out --instance @destination.svsm --trust @root.pem --accept-seeded", 0
     ),
+    (
+      "svsm-migration/replay/1", "load",
+      "@rounds --json --until epoch:2,pages:3 -o @at --instance @destination.svsm "
+        + "--trust @root.pem --accept-seeded", 0
+    ),
+    ("svsm-migration/guest/1", "guest", "show @at --json", 0),
     (
       "svsm-migration/named/1", "load", "@stream --json -o @named --instance @interrupted.svsm", 0
     ),

@@ -24,5 +24,10 @@ extension CodeRow {
         "too many blocks, vCPUs or services",
       ],
       remedy: "fix the bundle or the option"),
+    CodeRow(
+      .guestIncomplete, .bundle("2.1"),
+      meaning: "a guest is the memory of a moment within a stream, and cannot run",
+      causes: ["a bundle that svsm-mig-load made with \(.until), given as a guest to save"],
+      remedy: "load the whole stream; svsm-mig-guest shows and exports an incomplete guest"),
   ]
 }

@@ -94,5 +94,13 @@ extension CodeRow {
       ],
       remedy:
         "get the stream again: the change lies between this token and the one before it"),
+    CodeRow(
+      .epochMissing, .replay("1"),
+      meaning: "the stream does not reach the moment that was asked for",
+      causes: [
+        "\(.until) with a later epoch than the stream has, or more page records than the epoch has",
+        "a stream that was cut off",
+      ],
+      remedy: "svsm-mig-inspect shows the epochs and their page records"),
   ]
 }

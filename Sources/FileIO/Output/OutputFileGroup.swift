@@ -33,10 +33,8 @@ extension OutputFile {
   private static func refuseSame(_ outputs: [OutputFile]) throws(MigrationError) {
     var places: Set<[FilePath]> = []
     for output in outputs {
-      guard let path = output.place?.path, let last = path.lastComponent else { continue }
-      let folder = path.removingLastComponent()
-      let found = (try? SystemCall.realPath(folder.isEmpty ? "." : folder)) ?? folder
-      guard places.insert([found, FilePath(root: nil, [last])]).inserted else {
+      guard let path = output.place?.path, let key = path.placeInFolder else { continue }
+      guard places.insert(key).inserted else {
         throw MigrationError(.outputSame, "two outputs are the same file: \(output.name)")
       }
     }
@@ -67,5 +65,27 @@ extension OutputFile {
       Registry.shared.forget(key)
       if let old { try? SystemCall.unlink(old) }
     }
+  }
+}
+
+/// Refuses two outputs that would be one file or folder, whether or not it exists. "-" is no file.
+/// - Throws: `OUTPUT-SAME`.
+package func refuseSame(outputs: String, _ other: String) throws(MigrationError) {
+  guard outputs != "-", other != "-" else { return }
+  try refuseSame(FileIdentity.ofOutput(outputs), as: other)
+  guard let place = FilePath(outputs).placeInFolder, place == FilePath(other).placeInFolder else {
+    return
+  }
+  throw MigrationError(
+    .outputSame, "two outputs are the same file: \(displayName(other))")
+}
+
+extension FilePath {
+  /// The folder without links, and the name in it; nil for a path without a name.
+  fileprivate var placeInFolder: [FilePath]? {
+    guard let last = lastComponent else { return nil }
+    let folder = removingLastComponent()
+    let found = (try? SystemCall.realPath(folder.isEmpty ? "." : folder)) ?? folder
+    return [found, FilePath(root: nil, [last])]
   }
 }

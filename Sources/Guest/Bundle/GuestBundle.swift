@@ -3,6 +3,8 @@
 package enum GuestBundle {
   /// Name of the schema in the manifest. The number after the last slash is the major version.
   package static let schema = "svsm-migration/guest-bundle/1"
+  /// Name of the schema of an incomplete guest, which a reader of whole guests refuses.
+  package static let incompleteSchema = "svsm-migration/incomplete-guest/1"
   /// Name of the manifest.
   package static let manifest = "guest.json"
   /// Name of the file with the page states.

@@ -30,6 +30,9 @@ package struct GuestDescription: Sendable, Hashable {
   /// State of the VMM's devices, as module Migration encodes it (`MachineState`); this module does
   /// not interpret it. Nil when it is not known.
   package var machineState: [UInt8]?
+  /// The moment of a stream whose memory this is; nil for a whole guest. An incomplete guest has
+  /// neither vCPUs nor services, and its page states are those that its page records tell.
+  package var moment: GuestMoment?
 
   package init(
     machine: String, ramBlocks: [RAMBlock], map: GuestMap, attributes: GPARangeSet,
@@ -57,6 +60,11 @@ package struct GuestDescription: Sendable, Hashable {
         .guestShape, "machine state has a wrong length",
         expected: "1 to \(Self.maximumMachineStateSize) bytes",
         got: "\(machineState?.count ?? 0)")
+    }
+    guard moment == nil || vcpus.isEmpty && services.isEmpty && machineState == nil else {
+      throw MigrationError(
+        .guestShape, "an incomplete guest has vCPUs, services or devices",
+        expected: "memory alone")
     }
     if let name = firstRepeated(ramBlocks.map(\.name)) {
       throw MigrationError(

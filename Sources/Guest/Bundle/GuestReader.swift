@@ -25,11 +25,15 @@ package final class GuestReader: Sendable {
   package static func isBundle(_ path: String) -> Bool { isFolder(path) }
 
   /// Opens a bundle. Every file it must have is opened and its size checked.
+  /// - Parameter acceptsIncomplete: whether the guest may be the memory of a moment within a
+  ///   stream, which cannot run.
   /// - Throws: `INPUT-OPEN` when there is no such folder, or the system fails to open a file in it;
-  ///   `GUEST-MANIFEST`; `GUEST-FILE` when a file is missing, is not a regular file or has the
+  ///   `GUEST-MANIFEST`; `GUEST-INCOMPLETE`; `GUEST-FILE` when a file is missing, is not a regular file or has the
   ///   wrong size; what `GuestDescription.validate` and the decoding of page states throw;
   ///   `IO-READ`.
-  package convenience init(bundle path: String) throws(MigrationError) {
+  package convenience init(
+    bundle path: String, acceptsIncomplete: Bool = false
+  ) throws(MigrationError) {
     guard isFolder(path) else {
       // Opening tells the reasons apart: the folder is missing, or the path names something else.
       let file = try InputFile(path, .regular)
@@ -37,6 +41,11 @@ package final class GuestReader: Sendable {
         .guestManifest, "\(file.name) is not a guest bundle", expected: "a folder", got: "a file")
     }
     let manifest = try Manifest(parsing: try Self.manifest(in: path))
+    if let moment = manifest.moment, !acceptsIncomplete {
+      throw MigrationError(
+        .guestIncomplete, "this is the memory of a moment within a stream, which cannot run",
+        in: .file(GuestBundle.manifest), expected: "a whole guest", got: "\(moment)")
+    }
     var files: [InputFile] = []
     for (index, block) in manifest.ramBlocks.enumerated() {
       files.append(try Self.open(path, GuestBundle.ram(index), size: block.size))
@@ -49,6 +58,7 @@ package final class GuestReader: Sendable {
       description.machineState = try Self.open(path, GuestBundle.machineState, size: UInt64(size))
         .readAll(limit: size)
     }
+    description.moment = manifest.moment
     try description.validate()
     self.init(
       description, memory: BlockFiles(files.map { .init(file: $0) }), identity: .ofOutput(path))

@@ -28,6 +28,8 @@ struct Manifest {
   var services: [Service]
   /// Bytes of the machine state; nil when there is none.
   var machineStateSize: Int?
+  /// The moment of a stream whose memory an incomplete guest is; nil for a whole one.
+  var moment: GuestMoment?
 
   private static let kind = DocumentValue.Kind(
     .guestManifest, in: .file(GuestBundle.manifest), name: "manifest")
@@ -45,14 +47,17 @@ struct Manifest {
         generation: $0.generation, size: $0.blob.count)
     }
     machineStateSize = guest.machineState?.count
+    moment = guest.moment
   }
 
   /// - Throws: `GUEST-MANIFEST`; `MAP-LAYOUT` for a map that maps a page twice or out of order.
   init(parsing bytes: [UInt8]) throws(MigrationError) {
     let root = try DocumentValue(document: bytes, of: Self.kind)
     let schema = try root.member("schema")
-    guard try schema.string() == GuestBundle.schema else {
-      throw schema.wrong("\"\(GuestBundle.schema)\"")
+    switch try schema.string() {
+    case GuestBundle.schema: break
+    case GuestBundle.incompleteSchema: moment = try Self.moment(root.member("incomplete"))
+    default: throw schema.wrong("\"\(GuestBundle.schema)\"")
     }
     machine = try root.member("machine").string()
 
@@ -103,6 +108,12 @@ struct Manifest {
       GuestDescription.maximumMachineStateSize)
   }
 
+  private static func moment(_ value: DocumentValue) throws(MigrationError) -> GuestMoment {
+    GuestMoment(
+      epoch: try value.member("epoch").number(atLeast: 1),
+      pageRecords: try value.optional("page_records")?.number(atLeast: 1))
+  }
+
   private static func attributes(_ list: DocumentValue) throws(MigrationError) -> GPARangeSet {
     var attributes = GPARangeSet()
     for element in try list.elements(limit: .max) {
@@ -118,7 +129,7 @@ struct Manifest {
   /// The manifest as JSON text, in UTF-8 with a line feed at the end.
   var bytes: [UInt8] {
     let document: JSON = [
-      "schema": .string(GuestBundle.schema),
+      "schema": .string(moment == nil ? GuestBundle.schema : GuestBundle.incompleteSchema),
       "machine": .string(machine),
       "ram": .array(
         ramBlocks.map { ["name": .string($0.name), "size": .string(Hex.number($0.size))] }),
@@ -145,11 +156,21 @@ struct Manifest {
     if let machineStateSize {
       members.append(.init("machine_state_size", JSON(machineStateSize)))
     }
+    if let moment {
+      var when: [JSON.Member] = [.init("epoch", JSON(moment.epoch))]
+      if let records = moment.pageRecords { when.append(.init("page_records", JSON(records))) }
+      members.append(.init("incomplete", .object(when)))
+    }
     return JSON.object(members).pretty + Array("\n".utf8)
   }
 }
 
 extension GuestDescription {
+  /// The refusal of a guest whose tables would be longer than a reader accepts.
+  package static let alternates = MigrationError(
+    .guestShape, "private and shared memory of the guest alternate too often for a bundle",
+    expected: "a manifest of at most \(GuestBundle.maximumManifestSize) bytes")
+
   /// The contents of the bundle's manifest and of its file of page states.
   /// - Throws: `GUEST-SHAPE` when either is longer than a reader accepts.
   func tables() throws(MigrationError) -> (manifest: [UInt8], pageStates: [UInt8]) {
@@ -158,10 +179,7 @@ extension GuestDescription {
     guard manifest.count <= GuestBundle.maximumManifestSize,
       states.count <= GuestBundle.maximumPageStatesSize
     else {
-      throw MigrationError(
-        .guestShape, "private and shared memory of the guest alternate too often for a bundle",
-        expected: "a manifest of at most \(GuestBundle.maximumManifestSize) bytes",
-        got: "\(manifest.count)")
+      throw Self.alternates
     }
     return (manifest, states)
   }

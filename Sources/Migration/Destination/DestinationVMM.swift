@@ -40,11 +40,14 @@ package struct DestinationVMM: ~Copyable {
   /// Called with the number of stream bytes read so far.
   package typealias Progress = (UInt64) -> Void
 
-  private var stream: RecordPipeline
+  var stream: RecordPipeline
   private var memory: any GuestMemoryOutput = DiscardedMemory()
   private var run = SharedPageRun()
-  private var host = HostBooks()
-  private var epochs: UInt32 = 0
+  var host = HostBooks()
+  /// Number of the last epoch that was closed.
+  private(set) var epochs: UInt32 = 0
+  /// The transfer data of the session.
+  private(set) var session: TransferData?
 
   /// - Parameters:
   ///   - input: the stream, at its first byte.
@@ -66,20 +69,7 @@ package struct DestinationVMM: ~Copyable {
     memory: (IncomingMemory) throws(MigrationError) -> any GuestMemoryOutput,
     progress: Progress
   ) throws(MigrationError) -> LoadSummary {
-    guard case .configuration(let configuration) = try stream.reader.next() else {
-      throw MigrationError(.internal, "reader did not begin with the configuration")
-    }
-    host.machine = String(decoding: configuration.machine, as: UTF8.self)
-    guard case .session(let transferData) = try stream.reader.next() else {
-      throw MigrationError(.internal, "reader did not give the session")
-    }
-    var svsm = try begin(transferData, stream.reader.payloadOffset)
-    stream.makeImport = svsm.makeImport
-    while stream.reader.guestBlocks.isEmpty { _ = try stream.reader.next() }
-    host.take(stream.reader.guestBlocks)
-    host.take(try receiveGuestMap())
-    self.memory = try memory(
-      IncomingMemory(machine: host.machine ?? "", blocks: host.blocks, map: host.map))
+    var svsm = try receiveHead(begin: begin, memory: memory)
     let restored = try receiveRecords(&svsm, progress)
     let output = self.memory
     let guest = try host.describe(restored) { (block, content) throws(MigrationError) in
@@ -89,10 +79,35 @@ package struct DestinationVMM: ~Copyable {
       (page) throws(MigrationError) in
       try output.write(block: page.block, at: page.offset, Self.zeroPage.span)
     }
+    guard let session else { throw MigrationError(.internal, "stream had no session") }
     return LoadSummary(
       bytes: stream.reader.offset, epochs: epochs,
       privatePages: guest.pageStates.pages(in: .validated), sharedPages: sharedPages,
-      guest: guest, transferData: transferData)
+      guest: guest, transferData: session)
+  }
+
+  /// Receives everything that precedes the pages: the session, the RAM blocks and their map.
+  /// - Throws: any refusal, with section and offset.
+  mutating func receiveHead(
+    begin: (TransferData, UInt64) throws(MigrationError) -> DestinationSVSM,
+    memory: (IncomingMemory) throws(MigrationError) -> any GuestMemoryOutput
+  ) throws(MigrationError) -> DestinationSVSM {
+    guard case .configuration(let configuration) = try stream.reader.next() else {
+      throw MigrationError(.internal, "reader did not begin with the configuration")
+    }
+    host.machine = String(decoding: configuration.machine, as: UTF8.self)
+    guard case .session(let transferData) = try stream.reader.next() else {
+      throw MigrationError(.internal, "reader did not give the session")
+    }
+    session = transferData
+    let svsm = try begin(transferData, stream.reader.payloadOffset)
+    stream.makeImport = svsm.makeImport
+    while stream.reader.guestBlocks.isEmpty { _ = try stream.reader.next() }
+    host.take(stream.reader.guestBlocks)
+    host.take(try receiveGuestMap())
+    self.memory = try memory(
+      IncomingMemory(machine: host.machine ?? "", blocks: host.blocks, map: host.map))
+    return svsm
   }
 
   /// Reads up to the guest map, which follows the block list and precedes all pages.
@@ -118,16 +133,30 @@ package struct DestinationVMM: ~Copyable {
         }
         return restored
       case .pages(let batch):
-        do throws(MigrationError) { try place(batch, &svsm) } catch { throw error.within(.pages) }
-      case .record(let record):
         do throws(MigrationError) {
-          try receive(record, &svsm, &restored)
+          try place(batch, batch.count, &svsm)
         } catch {
-          throw stream.reader.section.map { error.within(.section($0.name)) } ?? error
+          throw error.within(.pages)
         }
+      case .record(let record):
+        try receiveNamed(record, &svsm, &restored)
       case .findings: break
       }
       progress(stream.reader.offset)
+    }
+  }
+
+  /// Receives one record; a refusal names its section.
+  // Inlined: most records are shared pages.
+  @inline(__always)
+  mutating func receiveNamed(
+    _ record: SNPStreamReader.Record, _ svsm: inout DestinationSVSM,
+    _ restored: inout RestoredState?
+  ) throws(MigrationError) {
+    do throws(MigrationError) {
+      try receive(record, &svsm, &restored)
+    } catch {
+      throw stream.reader.section.map { error.within(.section($0.name)) } ?? error
     }
   }
 
@@ -163,17 +192,19 @@ package struct DestinationVMM: ~Copyable {
 
   // MARK: Private pages
 
-  private mutating func place(
-    _ batch: PageBatch, _ svsm: inout DestinationSVSM
+  /// Places the first `count` pages of a batch.
+  mutating func place(
+    _ batch: PageBatch, _ count: Int, _ svsm: inout DestinationSVSM
   ) throws(MigrationError) {
     try writeRun()
     guard let pages = batch.pages else {
       throw MigrationError(.internal, "page records were not opened")
     }
     let isZeroed = memory.isZeroed
+    defer { svsm.noteProcessed(pages, at: batch.offset(0)) }
     // Pages that are consecutive in the batch and in the block, and so are written by one call.
     var run = (first: 0, place: BlockExtent(block: 0, offset: 0, size: 0))
-    for index in 0..<batch.count {
+    for index in 0..<count {
       let offset = batch.offset(index)
       let metadata = try svsm.processPage(index, of: pages, at: offset)
       guard let place = try host.take(metadata, at: offset, MigrationError.refuse) else { continue }
@@ -230,7 +261,7 @@ package struct DestinationVMM: ~Copyable {
   private static let zeroPage = [UInt8](repeating: 0, count: Page.size)
 
   /// Writes the run of shared pages that was collected.
-  private mutating func writeRun() throws(MigrationError) {
+  mutating func writeRun() throws(MigrationError) {
     guard let ended = run.end() else { return }
     defer { stream.reader.unpin(ended.content) }
     let buffer = ended.content.buffer

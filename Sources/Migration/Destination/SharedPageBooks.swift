@@ -28,6 +28,19 @@ struct SharedPageBooks {
     current = [PageTracker](repeating: PageTracker(), count: blocks.count)
   }
 
+  /// For each block: the pages that hold shared content, as ranges of offsets; nil when there are
+  /// more than `limit` ranges.
+  func present(limit: Int) -> [[Range<UInt64>]]? {
+    var left = limit
+    var found: [[Range<UInt64>]] = []
+    for tracker in trackers {
+      guard let ranges = tracker.presentRanges(limit: left) else { return nil }
+      left -= ranges.count
+      found.append(ranges)
+    }
+    return found
+  }
+
   /// Notes that shared content of a page came.
   /// - Returns: whether any record came for the page before.
   mutating func noteShared(_ block: Int, _ offset: UInt64) -> Bool {

@@ -10,6 +10,7 @@ internal import Wire
 /// notes everything that is wrong. With keys, all worker threads check tags. Nothing is restored.
 struct StreamAudit: ~Copyable {
   let findings: FindingLedger
+  let trace: SessionTrace?
   let trust: Trust
   let offer: MigrationData?
   let instance: SVSMInstance?
@@ -37,9 +38,9 @@ struct StreamAudit: ~Copyable {
 
   init(
     _ input: StreamInput, offer: MigrationData?, instance: SVSMInstance?, trust: Trust,
-    crew: WorkCrew, noting findings: FindingLedger
+    crew: WorkCrew, noting findings: FindingLedger, trace: SessionTrace?
   ) {
-    self.findings = findings
+    (self.findings, self.trace) = (findings, trace)
     (self.trust, self.offer, self.instance) = (trust, offer, instance)
     stream = RecordPipeline(
       SNPStreamReader(input, checkingSealWith: crew, noting: findings), crew: crew)
@@ -120,14 +121,24 @@ struct StreamAudit: ~Copyable {
     switch record {
     case .configuration(let configuration):
       host.machine = String(validating: configuration.machine, as: UTF8.self)
-    case .session(let data): try begin(data)
+    case .session(let data):
+      try traced(.processTransferData) { (audit) throws(MigrationError) in
+        try audit.begin(data)
+        return nil
+      }
     case .ram(let record): try take(record)
     case .guestMap(let map): host.take(map)
     case .machine(let frame): host.frame = frame
     case .device(let entry): try takeDevice(entry)
-    case .token: try takeToken()
-    case .final(let place): try take(place)
-    case .commit: try takeCommit()
+    case .token:
+      try traced(.processEpochToken) { (audit) throws(MigrationError) in try audit.takeToken() }
+    case .final(let place):
+      try traced(.processFinalState) { (audit) throws(MigrationError) in try audit.take(place) }
+    case .commit:
+      try traced(.processCommit) { (audit) throws(MigrationError) in
+        try audit.takeCommit()
+        return nil
+      }
     case .eof: endRecords()
     case .seal:
       hasSeal = true

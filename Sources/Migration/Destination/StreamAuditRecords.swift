@@ -15,7 +15,8 @@ extension StreamAudit {
         .pageStates, reason: "a page that does not authenticate may be any page",
         needs: "the page at byte 0x\(String(error.offset ?? 0, radix: 16)) as the source made it")
     }
-    records?.report(to: refuse)
+    let refused = trace.map { _ in RefusedPages(of: batch) }
+    records?.report(to: refused?.noting(refuse) ?? refuse)
     for index in 0..<batch.count {
       let offset = batch.offset(index)
       let start = index * SNPStreamReader.pageStride
@@ -30,16 +31,18 @@ extension StreamAudit {
       }
       _ = try host.take(page, at: offset, refuse)
     }
+    if let refused { note(batch, pinned.bytes, without: refused) }
   }
 
-  mutating func takeToken() throws(MigrationError) {
+  mutating func takeToken() throws(MigrationError) -> Judged? {
     let (payload, refuse, offset) = (payload, refuse, stream.reader.payloadOffset)
     records?.report(to: refuse)
     let token = try records?.judge(token: payload.span, at: offset)
     if token?.isLast == false { host.beginEpoch() }
+    return token.map(Judged.token)
   }
 
-  mutating func take(_ place: FinalRecord.Place) throws(MigrationError) {
+  mutating func take(_ place: FinalRecord.Place) throws(MigrationError) -> Judged? {
     let (findings, section) = (findings, stream.reader.section.map { Place.section($0.name) })
     let about = VerificationReport.Property(of: named(MigrationError(.finalTag, "")))
     records?.report { error throws(MigrationError) in
@@ -50,7 +53,8 @@ extension StreamAudit {
         section.map { error.within($0) } ?? error, about: isOfPlace ? nil : about)
     }
     let (payload, offset) = (payload, stream.reader.payloadOffset)
-    try records?.judge(final: payload.span, in: place, at: offset)
+    let final = try records?.judge(final: payload.span, in: place, at: offset)
+    return final.map(Judged.final)
   }
 
   mutating func takeCommit() throws(MigrationError) {

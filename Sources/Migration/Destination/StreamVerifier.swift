@@ -25,28 +25,35 @@ package struct StreamVerifier {
   ///   - offer: the destination's offer, if it is available.
   ///   - stopsAtFirst: whether the pass ends at the first refusal, for a caller that asks only
   ///     whether there is one. What follows in the stream is then not checked.
+  ///   - trace: observes the calls that a destination would make.
   /// - Throws: only errors that are not refusals: `IO-READ`, `INTERNAL`.
   package func verify(
-    _ input: StreamInput, offer: MigrationData? = nil, stopsAtFirst: Bool = false
+    _ input: StreamInput, offer: MigrationData? = nil, stopsAtFirst: Bool = false,
+    trace: SessionTrace? = nil
   ) throws(MigrationError) -> VerificationReport {
-    try audit(input, offer: offer, instance: nil, stopsAtFirst)
+    try audit(input, offer: offer, instance: nil, stopsAtFirst, trace)
   }
 
   /// Makes all checks of a destination, with its keys, and restores nothing.
-  /// - Parameter stopsAtFirst: whether the pass ends at the first refusal.
+  /// - Parameters:
+  ///   - stopsAtFirst: whether the pass ends at the first refusal.
+  ///   - trace: observes the calls that a destination would make.
   /// - Throws: only errors that are not refusals: `IO-READ`, `INTERNAL`.
   package func verify(
-    _ input: StreamInput, for instance: SVSMInstance, stopsAtFirst: Bool = false
+    _ input: StreamInput, for instance: SVSMInstance, stopsAtFirst: Bool = false,
+    trace: SessionTrace? = nil
   ) throws(MigrationError) -> VerificationReport {
-    try audit(input, offer: instance.offer, instance: instance, stopsAtFirst)
+    try audit(input, offer: instance.offer, instance: instance, stopsAtFirst, trace)
   }
 
   private func audit(
-    _ input: StreamInput, offer: MigrationData?, instance: SVSMInstance?, _ stopsAtFirst: Bool
+    _ input: StreamInput, offer: MigrationData?, instance: SVSMInstance?, _ stopsAtFirst: Bool,
+    _ trace: SessionTrace?
   ) throws(MigrationError) -> VerificationReport {
     let findings = FindingLedger(.snp, stopsAtFirst: stopsAtFirst)
     var audit = StreamAudit(
-      input, offer: offer, instance: instance, trust: trust, crew: crew, noting: findings)
+      input, offer: offer, instance: instance, trust: trust, crew: crew, noting: findings,
+      trace: trace)
     do throws(MigrationError) {
       try audit.run()
     } catch {

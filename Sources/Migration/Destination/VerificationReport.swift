@@ -72,6 +72,8 @@ final class FindingLedger {
   let stopsAtFirst: Bool
   /// The first finding.
   private(set) var first: MigrationError?
+  /// The first finding since this was last set to nil.
+  var recent: MigrationError?
   private var found: [Property: (kept: [VerificationReport.Refutation], more: UInt64)] = [:]
   private var obstructions: [Property: (reason: Wording, needs: Wording)] = [:]
   private var looked: Set<Property> = []
@@ -91,6 +93,7 @@ final class FindingLedger {
   func note(_ error: MigrationError, about property: Property? = nil) throws(MigrationError) {
     guard error.code.isRefusal, !hasStopped else { throw error }
     if first == nil { first = error }
+    if recent == nil { recent = error }
     let property = property ?? Property(of: error)
     var entry = found[property] ?? ([], 0)
     if entry.kept.count < VerificationReport.limit {
@@ -111,6 +114,7 @@ final class FindingLedger {
     _ error: MigrationError, unknownTo property: Property, reason: Wording, needs: Wording
   ) throws(MigrationError) {
     if first == nil { first = error }
+    if recent == nil { recent = error }
     obstruct(property, reason: reason, needs: needs)
     if stopsAtFirst { throw error }
   }

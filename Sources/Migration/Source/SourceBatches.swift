@@ -86,6 +86,8 @@ final class PrivateBatch: WorkItem, @unchecked Sendable {
   /// The buffer that takes the parts, from `position` on.
   private let ring: PageBuffer
   var position = 0
+  /// Stream offset of the first part.
+  var offset: UInt64 = 0
   /// Place of the pages in a RAM block.
   var place = BlockExtent(block: 0, offset: 0, size: 0)
   var content = Content.memory

@@ -112,12 +112,14 @@ struct SourceStream: ~Copyable {
     } else {
       try svsm.beginExport(batch.export, at: gpa, count: batch.pages)
     }
+    batch.offset = output.offset
     batch.position = try output.reserve(batch.size)
   }
 
   /// Releases a batch that a worker has packaged: it is part of the transcript from now on.
   mutating func finish(_ batch: PrivateBatch) throws(MigrationError) {
     if let error = batch.error { throw error }
+    svsm.trace?.place(ofPart: batch.offset, stride: UInt64(PrivateBatch.pageStride))
     try svsm.finishExport(batch.export)
     try output.finish(batch.size)
     if batch.content == .withdrawn {
@@ -137,6 +139,7 @@ struct SourceStream: ~Copyable {
     let id = SNPSection.epochs.id
     var bytes: [UInt8] = []
     bytes.append(StreamGrammar.PartHeader(.part, id: id))
+    svsm.trace?.place(ofPart: output.offset)
     bytes += try svsm.closeEpoch(isLast: isLast)
     bytes.append(StreamGrammar.Footer(id: id))
     summary.epochs += 1
@@ -219,11 +222,13 @@ struct SourceStream: ~Copyable {
   mutating func sendFinalState(secretsPage: [UInt8]?) throws(MigrationError) {
     try require(.drained)
     let output = self.output
+    let trace = svsm.trace
     var description = self.description
     var id = finalIDs
     try svsm.packageFinalState(secretsPage: secretsPage) {
       (record, bytes) throws(MigrationError) in
       let section = SNPSection.final(record.kind)
+      trace?.place(of: SectionHeader(section, id: id), at: output.offset)
       try output.append(SectionHeader(section, id: id, instance: record.index), bytes)
       description.add(
         section, instance: record.index,
@@ -241,7 +246,9 @@ struct SourceStream: ~Copyable {
   mutating func commit() throws(MigrationError) -> SaveSummary {
     try require(.described)
     phase = .committed
-    try output.append(SectionHeader(.commit, id: finalIDs), svsm.commit())
+    let header = SectionHeader(.commit, id: finalIDs)
+    svsm.trace?.place(of: header, at: output.offset)
+    try output.append(header, svsm.commit())
     description.add(.commit, fields: StreamDescription.fields(CommitRecord.Layout.self))
     try output.append([RecordType.eof.rawValue])
     try sealStream()
@@ -257,6 +264,7 @@ struct SourceStream: ~Copyable {
     let seal = try Seal(
       coveredLength: length, root: HashTree.root(of: leaves), trailer: trailer,
       signer: svsm.transferData.sourceKey)
+    svsm.trace?.place = (length, 0)
     try output.appendUnhashed(seal.encoded + leaves.encoded + svsm.sign(seal))
     try output.appendUnhashed(trailer)
   }

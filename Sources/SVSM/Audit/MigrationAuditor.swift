@@ -29,6 +29,14 @@ extension RecordJudge where Books == LedgerRecovery {
   /// Number of final records that came, by kind.
   package var final: FinalCounts { books.ledger.position.final }
 
+  /// The open epoch.
+  package var epoch: UInt32 { books.epoch }
+
+  /// The phase in which a destination would be that had refused nothing.
+  package var phase: DestinationSVSM.Phase {
+    DestinationSVSM.Phase(books.ledger.position.phase)
+  }
+
   /// Whether a private page is held at `gpa`.
   package mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { books.isPresent(gpa) }
 

@@ -81,11 +81,12 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
   /// too and added to the final state.
   ///
   /// - Parameter place: the section of the stream that holds the record.
+  /// - Returns: the fixed part of the record.
   /// - Throws: `SECTION-LENGTH`, `FINAL-TAG`; then what `FinalRecord`, `RecordPosition` and
   ///   `ImportedState` refuse, the last at the record's offset.
   package mutating func judge(
     final record: Span<UInt8>, in place: FinalRecord.Place, at offset: UInt64
-  ) throws(MigrationError) {
+  ) throws(MigrationError) -> FinalRecord {
     let refuse = books.refuse
     var cursor = ByteCursor(record, at: offset)
     guard try FinalRecord.size(at: cursor) == record.count else {
@@ -113,6 +114,7 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
       error.offset = offset
       try refuse(error)
     }
+    return header
   }
 
   /// Judges a commit of 144 bytes. With keys it also judges whether the pages that came are those

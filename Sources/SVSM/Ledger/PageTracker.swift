@@ -73,6 +73,27 @@ package struct PageTracker: Sendable {
   /// Addresses of the regions that pages came from, ascending.
   package var regions: [UInt64] { indexOfRegion.keys.sorted().map { $0 * Self.regionSize } }
 
+  /// The pages present now, as ranges of addresses that are ascending and not adjacent.
+  /// - Parameter limit: largest number of ranges.
+  /// - Returns: nil when there are more.
+  package func presentRanges(limit: Int) -> [Range<UInt64>]? {
+    var found: [Range<UInt64>] = []
+    for (number, index) in indexOfRegion.sorted(by: { $0.key < $1.key }) {
+      for page in 0..<UInt64(Self.regionWords * 64) {
+        let address = number << 21 + page << 12
+        guard bits(of: address, in: index).isPresent else { continue }
+        if let last = found.last, last.upperBound == address {
+          found[found.count - 1] = last.lowerBound..<address + 4096
+        } else if found.count < limit {
+          found.append(address..<address + 4096)
+        } else {
+          return nil
+        }
+      }
+    }
+    return found
+  }
+
   /// Begins a new round: no page has been touched in it yet.
   package mutating func beginRound() { round &+= 1 }
 

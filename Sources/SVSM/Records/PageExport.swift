@@ -51,6 +51,15 @@ package final class PageExport: @unchecked Sendable {
     }
   }
 
+  /// The metadata of page `index` of those that were begun.
+  func metadata(_ index: Int) -> PageMetadata? {
+    guard var page = first else { return nil }
+    page.sequence += UInt64(index)
+    page.gpa += UInt64(index * PageMetadata.pageSize)
+    if again >> UInt64(index) & 1 != 0 { page.operation = .migrateAgain }
+    return page
+  }
+
   func requireIdle() throws(MigrationError) {
     guard stage == .idle else {
       throw MigrationError(.sessionState, "pages of this export are not finished")

@@ -15,8 +15,12 @@ package final class PageImport: @unchecked Sendable {
   package private(set) var count = 0
   /// Bit i: page i authenticates.
   private var authentic: UInt64 = 0
+  /// Bytes from one record to the next.
+  private(set) var stride = 0
   /// Number of pages that the SVSM has processed.
   private(set) var processed = 0
+  /// Number of processed pages that a trace has noted.
+  var traced = 0
   /// Bit i: page i is all zero.
   private var zeros: UInt64 = 0
   /// First nonzero content byte of cancel records, by record number.
@@ -46,7 +50,8 @@ package final class PageImport: @unchecked Sendable {
     let size = PageMetadata.recordSize
     precondition(count > 0 && count <= Self.capacity && stride >= size)
     precondition(records.count >= (count - 1) * stride + size)
-    (self.count, authentic, processed, zeros, strays) = (count, 0, 0, 0, [:])
+    (self.count, self.stride) = (count, stride)
+    (authentic, processed, traced, zeros, strays) = (0, 0, 0, 0, [:])
     let pages = pages
     // Content that must not be kept is decrypted to one place, which is wiped.
     defer { if !keepsContent { pages.zero(0..<PageMetadata.pageSize) } }

@@ -24,6 +24,7 @@ package struct DestinationSVSM: ~Copyable {
 
   package private(set) var phase = Phase.importing
   private var judge: RecordJudge<RecordLedger>
+  private var trace: SessionTrace?
   /// Makes imports that open pages of this session, each for one thread at a time.
   package let makeImport: () throws(MigrationError) -> PageImport
 
@@ -32,11 +33,30 @@ package struct DestinationSVSM: ~Copyable {
   /// - Parameters:
   ///   - trust: roots, time and policy to check the source's report with.
   ///   - offset: where the transfer data begins in the stream.
+  ///   - trace: observes the calls, this one included.
   /// - Throws: `SESSION-RECIPIENT`, `SESSION-ONE-WAY`, `SESSION-SEEDED`, `SESSION-KEY`,
   ///   `INSTANCE-USED`, `INSTANCE-RESTORING`, `INSTANCE-ABORTED`; what is wrong with the source's
   ///   report or certificates.
   package init(
     instance: SVSMInstance, transferData: TransferData, trust: Trust, options: Options,
+    at offset: UInt64, trace: SessionTrace? = nil
+  ) throws(MigrationError) {
+    let before = "\(instance.stage)"
+    do throws(MigrationError) {
+      try self.init(
+        opening: transferData, for: instance, trust: trust, options: options, at: offset)
+    } catch {
+      trace?.refuse(
+        .processTransferData, from: before, to: before, with: error.code, in: error.place,
+        at: error.offset ?? offset)
+      throw error
+    }
+    self.trace = trace
+    trace?.note(.processTransferData, from: before, to: "\(phase)", at: offset)
+  }
+
+  private init(
+    opening transferData: TransferData, for instance: SVSMInstance, trust: Trust, options: Options,
     at offset: UInt64
   ) throws(MigrationError) {
     if !options.isRehearsal { try instance.requireReady(as: .destination) }
@@ -70,6 +90,12 @@ package struct DestinationSVSM: ~Copyable {
   /// Whether a private page is held at `gpa`. The host must not write data of its own there.
   package mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { judge.books.isPresent(gpa) }
 
+  /// The private pages that are held, as ranges of guest-physical addresses; nil when there are
+  /// more than `limit` ranges.
+  package func privatePages(limit: Int) -> [Range<UInt64>]? {
+    judge.books.tracker.presentRanges(limit: limit)
+  }
+
   /// Processes one page record that was opened, by its metadata. Afterwards its content is
   /// available from `pages`.
   ///
@@ -81,17 +107,43 @@ package struct DestinationSVSM: ~Copyable {
   package mutating func processPage(
     _ index: Int, of pages: PageImport, at offset: UInt64
   ) throws(MigrationError) -> PageMetadata {
-    try enter()
-    guard index == pages.processed, index < pages.count else {
-      throw MigrationError(.internal, "page was not opened, or not in order")
+    do throws(MigrationError) {
+      try enter()
+      guard index == pages.processed, index < pages.count else {
+        throw MigrationError(.internal, "page was not opened, or not in order")
+      }
+      let page = try judge.judge(
+        page: pages.head(index), isAuthentic: pages.isAuthentic(index), stray: pages.stray(index),
+        at: offset)
+      guard let page else { throw MigrationError(.internal, "page record was not judged") }
+      pages.markProcessed()
+      leave()
+      return page
+    } catch {
+      noteProcessed(pages, at: offset &- UInt64(index * pages.stride))
+      let isDead = error.code == .sessionState
+      throw refused(
+        error, by: .processPages, from: isDead ? .dead : Phase(judge.books.position.phase),
+        at: offset)
     }
-    let page = try judge.judge(
-      page: pages.head(index), isAuthentic: pages.isAuthentic(index), stray: pages.stray(index),
-      at: offset)
-    guard let page else { throw MigrationError(.internal, "page record was not judged") }
-    pages.markProcessed()
-    leave()
-    return page
+  }
+
+  /// Notes the pages of a batch in the trace, if there is one. To be called after the last page of
+  /// the batch was processed: a call for each page would cost those who do not trace.
+  /// - Parameter offset: where the first record of the batch begins in the stream.
+  package func noteProcessed(_ pages: PageImport, at offset: UInt64) {
+    guard let trace else { return }
+    let phase = "\(Phase.importing)"
+    for index in pages.traced..<max(pages.traced, pages.processed) {
+      let place = offset &+ UInt64(index * pages.stride)
+      var cursor = ByteCursor(pages.head(index), at: place)
+      // It has been read before, and was found good.
+      guard let page = try? PageMetadata(from: &cursor) else { continue }
+      trace.note(
+        page, by: .processPages, in: phase, at: place,
+        stride: UInt64(pages.stride))
+    }
+    pages.traced = pages.processed
   }
 
   /// Processes an epoch token of 128 bytes.
@@ -100,10 +152,17 @@ package struct DestinationSVSM: ~Copyable {
   @discardableResult package mutating func processEpochToken(
     _ record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) -> EpochToken {
-    try enter()
-    let token = try judge.judge(token: record, at: offset)
-    leave()
-    return token
+    let before = phase
+    do throws(MigrationError) {
+      try enter()
+      let token = try judge.judge(token: record, at: offset)
+      leave()
+      trace?.note(
+        token, by: .processEpochToken, from: "\(before)", to: "\(phase)", at: offset)
+      return token
+    } catch {
+      throw refused(error, by: .processEpochToken, from: before, at: offset)
+    }
   }
 
   /// Processes one piece of final state: fixed part and ciphertext.
@@ -116,9 +175,16 @@ package struct DestinationSVSM: ~Copyable {
   package mutating func processFinalState(
     _ record: Span<UInt8>, in place: FinalRecord.Place, at offset: UInt64
   ) throws(MigrationError) {
-    try enter()
-    try judge.judge(final: record, in: place, at: offset)
-    leave()
+    let before = phase
+    do throws(MigrationError) {
+      try enter()
+      let final = try judge.judge(final: record, in: place, at: offset)
+      leave()
+      trace?.note(
+        final, by: .processFinalState, from: "\(before)", to: "\(phase)", at: offset)
+    } catch {
+      throw refused(error, by: .processFinalState, from: before, at: offset)
+    }
   }
 
   /// Processes the commit of 144 bytes: the guest becomes runnable.
@@ -127,13 +193,19 @@ package struct DestinationSVSM: ~Copyable {
   package mutating func processCommit(
     _ record: Span<UInt8>, at offset: UInt64
   ) throws(MigrationError) -> RestoredState {
-    try enter()
-    let judged = try judge.judge(commit: record, naming: 1, at: offset)
-    guard let restored = try judge.restored(by: judged) else {
-      throw MigrationError(.internal, "final state was not judged")
+    let before = phase
+    do throws(MigrationError) {
+      try enter()
+      let judged = try judge.judge(commit: record, naming: 1, at: offset)
+      guard let restored = try judge.restored(by: judged) else {
+        throw MigrationError(.internal, "final state was not judged")
+      }
+      leave()
+      trace?.note(.processCommit, from: "\(before)", to: "\(phase)", at: offset)
+      return restored
+    } catch {
+      throw refused(error, by: .processCommit, from: before, at: offset)
     }
-    leave()
-    return restored
   }
 
   /// Begins a call. Unless `leave` is called at its end, the session is over. The ledger judges
@@ -145,12 +217,15 @@ package struct DestinationSVSM: ~Copyable {
     phase = .dead
   }
 
-  private mutating func leave() {
-    phase =
-      switch judge.books.position.phase {
-      case .pages: .importing
-      case .final: .drained
-      case .committed: .committed
-      }
+  private mutating func leave() { phase = Phase(judge.books.position.phase) }
+
+  /// Notes the refusal of a call, which ended the session.
+  private func refused(
+    _ error: MigrationError, by call: TraceCall, from before: Phase, at offset: UInt64
+  ) -> MigrationError {
+    trace?.refuse(
+      call, from: "\(before)", to: "\(phase)", with: error.code, in: error.place,
+      at: error.offset ?? offset)
+    return error
   }
 }

@@ -41,3 +41,15 @@ extension DestinationSVSM {
     case dead
   }
 }
+
+extension DestinationSVSM.Phase {
+  /// The phase of a session whose records have come this far, while none was refused.
+  package init(_ position: RecordPosition.Phase) {
+    self =
+      switch position {
+      case .pages: .importing
+      case .final: .drained
+      case .committed: .committed
+      }
+  }
+}

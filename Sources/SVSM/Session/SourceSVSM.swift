@@ -16,19 +16,21 @@ package struct SourceSVSM: ~Copyable {
   /// source's proof.
   package let transferData: TransferData
 
-  package private(set) var phase = Phase.exporting
+  package internal(set) var phase = Phase.exporting
+  /// Observes the calls; the VMM tells it where it puts the records.
+  package private(set) var trace: SessionTrace?
   private let instance: SVSMInstance
   private var guest: TrustedGuestState
-  private let keys: SessionKeys
+  let keys: SessionKeys
   private let freshness: Freshness
   /// Key of the page digests; nil where no page is compared with its export.
-  private let digestKey: SecretBytes?
-  private var digests = PageDigests()
+  let digestKey: SecretBytes?
+  var digests = PageDigests()
   /// Number of validated pages below `end` that were checked in this epoch to be as they were
   /// exported.
-  private var fresh: (pages: UInt64, end: UInt64) = (0, 0)
-  private var ledger: RecordLedger
-  private var states: PageStateCursor
+  var fresh: (pages: UInt64, end: UInt64) = (0, 0)
+  var ledger: RecordLedger
+  var states: PageStateCursor
 
   /// Validates migration data and creates transfer data.
   ///
@@ -42,11 +44,29 @@ package struct SourceSVSM: ~Copyable {
   ///     knows that the pages are exported as they are. A guest that runs may have no vCPU states
   ///     yet: `pause` brings them.
   ///   - random: the source of the transport key.
+  ///   - trace: observes the calls, this one included.
   /// - Throws: what is wrong with the offer, the report or its certificates; `INSTANCE-USED`,
   ///   `INSTANCE-RESTORING` or `INSTANCE-ABORTED` when this instance cannot save; `OFFER-USED`.
   package init(
     instance: SVSMInstance, guest: TrustedGuestState, validating offer: MigrationData,
-    trust: Trust, isMutual: Bool, freshness: Freshness = .atRest, random: RandomSource
+    trust: Trust, isMutual: Bool, freshness: Freshness = .atRest, random: RandomSource,
+    trace: SessionTrace? = nil
+  ) throws(MigrationError) {
+    let before = "\(instance.stage)"
+    do throws(MigrationError) {
+      try self.init(
+        of: instance, guest, answering: offer, trust, isMutual: isMutual, freshness, random)
+    } catch {
+      trace?.refuse(.createTransferData, from: before, to: before, with: error.code)
+      throw error
+    }
+    self.trace = trace
+    trace?.note(.createTransferData, from: before, to: "\(phase)")
+  }
+
+  private init(
+    of instance: SVSMInstance, _ guest: TrustedGuestState, answering offer: MigrationData,
+    _ trust: Trust, isMutual: Bool, _ freshness: Freshness, _ random: RandomSource
   ) throws(MigrationError) {
     try instance.requireReady(as: .source)
     try instance.requireUseful(offer)
@@ -101,10 +121,23 @@ package struct SourceSVSM: ~Copyable {
 
   /// Requires the phase in which a call may be made.
   /// - Parameter code: code of the refusal in any other phase.
-  private func require(_ due: Phase, or code: ErrorCode = .sessionState) throws(MigrationError) {
+  func require(_ due: Phase, or code: ErrorCode = .sessionState) throws(MigrationError) {
     guard phase == due else {
       throw MigrationError(code, "call out of order", expected: "\(due)", got: "\(phase)")
     }
+  }
+
+  /// Notes a call that succeeded, at the place that the VMM has named.
+  func noted(_ call: TraceCall, from before: Phase) {
+    trace?.note(call, from: "\(before)", to: "\(phase)", at: trace?.place?.offset)
+  }
+
+  /// Notes the refusal of a call.
+  func refused(
+    _ error: MigrationError, by call: TraceCall, from before: Phase
+  ) -> MigrationError {
+    trace?.refuse(call, from: "\(before)", to: "\(phase)", with: error.code)
+    return error
   }
 
   /// Compares the host's private/shared attributes with the page-state map of the SVSM.
@@ -112,6 +145,15 @@ package struct SourceSVSM: ~Copyable {
   ///   merged.
   /// - Throws: `MAP-DISAGREES`, naming the first address; `SESSION-STATE` after the last token.
   package func validateAttributes(_ privateRanges: [Range<UInt64>]) throws(MigrationError) {
+    do throws(MigrationError) {
+      try compareAttributes(privateRanges)
+    } catch {
+      throw refused(error, by: .validateAttributes, from: phase)
+    }
+    trace?.note(.validateAttributes, from: "\(phase)", to: "\(phase)")
+  }
+
+  private func compareAttributes(_ privateRanges: [Range<UInt64>]) throws(MigrationError) {
     try require(.exporting)
     if let gpa = guest.pageStates.firstDisagreement(with: privateRanges) {
       let state = guest.pageStates.run(at: gpa)?.state
@@ -122,119 +164,18 @@ package struct SourceSVSM: ~Copyable {
     }
   }
 
-  /// Makes an export that packages pages of this session.
-  package func makeExport() throws(MigrationError) -> PageExport {
-    try PageExport(keys, digestKey: digestKey)
-  }
-
-  /// Begins to package pages: decides that they may leave and gives them their sequence numbers.
-  ///
-  /// - Parameters:
-  ///   - export: the export that packages them next. Exports are finished in the order in which
-  ///     they were begun.
-  ///   - gpa: guest-physical address of the first page; the others follow it.
-  ///   - count: number of pages, at most `PageExport.capacity`, all in one run of the page-state
-  ///     map.
-  /// - Throws: `PAGE-OPERATION` when not all are validated; `PAGE-REPEATED` when one was already
-  ///   packaged in this epoch; `EPOCH-ORDER`; `SESSION-STATE` when the previous use of the export
-  ///   is not finished.
-  package mutating func beginExport(
-    _ export: PageExport, at gpa: UInt64, count: Int
-  ) throws(MigrationError) {
-    let run = try self.run(
-      at: gpa, count, validated: true, "page is not validated and cannot be exported")
-    let page = PageMetadata(
-      sequence: ledger.position.sequence, gpa: gpa, epoch: ledger.position.epoch,
-      operation: .migrate,
-      size: run.size, permissions: run.permissions)
-    try begin(export, page, count: count)
-  }
-
-  /// Begins to withdraw pages that were exported and are no longer validated.
-  ///
-  /// - Parameters:
-  ///   - export: the export that packages the records next, without content.
-  ///   - gpa: guest-physical address of the first page; the others follow it.
-  ///   - count: number of pages, at most `PageExport.capacity`, all in one run of the page-state
-  ///     map.
-  /// - Throws: `PAGE-OPERATION` when a page is validated or is not present; `PAGE-REPEATED`,
-  ///   `EPOCH-ORDER`; `SESSION-STATE` when the previous use of the export is not finished.
-  package mutating func beginCancel(
-    _ export: PageExport, at gpa: UInt64, count: Int
-  ) throws(MigrationError) {
-    _ = try run(at: gpa, count, validated: false, "page is validated and is not withdrawn")
-    let page = PageMetadata(
-      sequence: ledger.position.sequence, gpa: gpa, epoch: ledger.position.epoch,
-      operation: .cancel,
-      size: .size4K, permissions: .none)
-    try begin(export, page, count: count)
-  }
-
-  /// The run of the page-state map that holds all `count` pages, which must be validated or must
-  /// not be.
-  private mutating func run(
-    at gpa: UInt64, _ count: Int, validated: Bool, _ refusal: String
-  ) throws(MigrationError) -> PageRun {
-    try require(.exporting, or: .epochOrder)
-    precondition(count > 0 && count <= PageExport.capacity)
-    guard let run = states.run(at: gpa), (run.state == .validated) == validated,
-      run.end - gpa >= UInt64(count * PageMetadata.pageSize)
-    else {
-      throw MigrationError(
-        .pageOperation, refusal, in: .pageStates, got: "gpa \(Hex.number(gpa))")
-    }
-    return run
-  }
-
-  private mutating func begin(
-    _ export: PageExport, _ first: PageMetadata, count: Int
-  ) throws(MigrationError) {
-    try export.requireIdle()
-    var page = first
-    var again: UInt64 = 0
-    let mayBeAgain = first.operation != .cancel && ledger.position.epoch > 1
-    // Count the records before anything is encrypted: a sequence number must never be used for two
-    // plaintexts.
-    for index in 0..<count {
-      if mayBeAgain {
-        let isPresent = ledger.isPresent(page.gpa)
-        page.operation = isPresent ? .migrateAgain : .migrate
-        if isPresent { again |= 1 << UInt64(index) }
-      }
-      try ledger.count(page, at: 0)
-      page.sequence += 1
-      page.gpa += UInt64(PageMetadata.pageSize)
-    }
-    export.begin(first, count: count, again: again)
-  }
-
-  /// Adds packaged pages to the transcript. Afterwards their records may be released.
-  /// - Throws: `SESSION-STATE` when the export was not packaged, or is not the first of those
-  ///   begun.
-  package mutating func finishExport(_ export: PageExport) throws(MigrationError) {
-    try require(.exporting)
-    guard export.stage == .packaged, let first = export.first,
-      first.sequence == ledger.transcript.pages + 1
-    else {
-      throw MigrationError(.sessionState, "pages are not the next that were to be packaged")
-    }
-    try ledger.transcript.append(pages: export.transcribed)
-    if digestKey != nil, first.operation != .cancel {
-      for index in 0..<export.count {
-        digests.note(
-          export.digests[index], of: first.gpa + UInt64(index * PageMetadata.pageSize))
-      }
-    }
-    export.finish()
-  }
-
   /// Begins an epoch with the state that this SVSM holds of its guest now.
   /// - Throws: `SESSION-STATE` when pages of the epoch have already left, or none may leave; what
   ///   is wrong with the guest, as when the session began.
   package mutating func beginEpoch(with guest: TrustedGuestState) throws(MigrationError) {
-    try require(.exporting)
-    try requireStart()
-    try guest.validateForExport(features: instance.features)
+    do throws(MigrationError) {
+      try require(.exporting)
+      try requireStart()
+      try guest.validateForExport(features: instance.features)
+    } catch {
+      throw refused(error, by: .beginEpoch, from: phase)
+    }
+    trace?.note(self.guest.pageStates.changes(to: guest.pageStates), in: "\(phase)")
     self.guest = guest
     states = PageStateCursor(guest.pageStates)
     fresh = (0, 0)
@@ -243,8 +184,13 @@ package struct SourceSVSM: ~Copyable {
   /// Begins an epoch of a guest that runs: its page states are as they were.
   /// - Throws: `SESSION-STATE` when pages of the epoch have already left, or none may leave.
   package mutating func beginEpoch() throws(MigrationError) {
-    try require(.exporting)
-    try requireStart()
+    do throws(MigrationError) {
+      try require(.exporting)
+      try requireStart()
+    } catch {
+      throw refused(error, by: .beginEpoch, from: phase)
+    }
+    trace?.note([], in: "\(phase)")
     states = PageStateCursor(guest.pageStates)
     fresh = (0, 0)
   }
@@ -259,70 +205,17 @@ package struct SourceSVSM: ~Copyable {
   /// - Throws: `SESSION-STATE` for a guest at rest, or when page states are not those of this epoch;
   ///   what is wrong with the guest.
   package mutating func pause(with guest: TrustedGuestState) throws(MigrationError) {
-    try require(.exporting)
-    guard freshness != .atRest, guest.pageStates == self.guest.pageStates else {
-      throw MigrationError(.sessionState, "state is not that of the guest whose pages left")
+    do throws(MigrationError) {
+      try require(.exporting)
+      guard freshness != .atRest, guest.pageStates == self.guest.pageStates else {
+        throw MigrationError(.sessionState, "state is not that of the guest whose pages left")
+      }
+      try guest.validateForExport(features: instance.features)
+    } catch {
+      throw refused(error, by: .pause, from: phase)
     }
-    try guest.validateForExport(features: instance.features)
+    trace?.note(.pause, from: "\(phase)", to: "\(phase)")
     self.guest = guest
-  }
-
-  /// Makes a check that compares pages of this session.
-  /// - Throws: `SESSION-STATE` in a session whose freshness is not `compared`.
-  package func makeCheck() throws(MigrationError) -> PageCheck {
-    guard let digestKey else {
-      throw MigrationError(.sessionState, "pages of this session are not compared")
-    }
-    return try PageCheck(digestKey: digestKey)
-  }
-
-  /// Begins to compare validated pages with what was last exported of them.
-  ///
-  /// - Parameters:
-  ///   - check: the check that compares them next. Checks are begun by ascending address.
-  ///   - gpa: guest-physical address of the first page; the others follow it.
-  ///   - count: number of pages, at most `PageCheck.capacity`, all in one run of the page-state
-  ///     map.
-  /// - Throws: `PAGE-STALE` for a page that is not present; `SESSION-STATE` for pages that are not
-  ///   validated, or out of order.
-  package mutating func beginCheck(
-    _ check: PageCheck, at gpa: UInt64, count: Int
-  ) throws(MigrationError) {
-    try require(.exporting)
-    precondition(count > 0 && count <= PageCheck.capacity)
-    try check.requireIdle()
-    let size = UInt64(count * PageMetadata.pageSize)
-    guard let run = states.run(at: gpa), run.state == .validated, run.end - gpa >= size,
-      gpa >= fresh.end
-    else {
-      throw MigrationError(.sessionState, "pages are not checked in the order of their addresses")
-    }
-    for index in 0..<count {
-      let page = gpa + UInt64(index * PageMetadata.pageSize)
-      guard ledger.isPresent(page), let digest = digests[page] else { throw stale(page) }
-      check.expect(digest, ofPage: index)
-    }
-    check.begin(at: gpa, count: count, epoch: ledger.position.epoch)
-    fresh.end = gpa + size
-  }
-
-  /// Takes the result of a check.
-  /// - Throws: `PAGE-STALE`, naming the first page that has changed since it was exported;
-  ///   `SESSION-STATE` when the pages were not compared, or in another epoch.
-  package mutating func finishCheck(_ check: PageCheck) throws(MigrationError) {
-    try require(.exporting)
-    guard check.stage == .compared, check.epoch == ledger.position.epoch else {
-      throw MigrationError(.sessionState, "pages were not compared in this epoch")
-    }
-    if let gpa = check.stale { throw stale(gpa) }
-    fresh.pages += UInt64(check.count)
-    check.finish()
-  }
-
-  private func stale(_ gpa: UInt64) -> MigrationError {
-    MigrationError(
-      .pageStale, "current content of a page is not exported", in: .pageStates,
-      got: "gpa \(Hex.number(gpa))")
   }
 
   /// Closes the epoch with its token: 128 bytes.
@@ -333,18 +226,25 @@ package struct SourceSVSM: ~Copyable {
   ///   is set and the guest was not paused; `SESSION-STATE` when `isLast` is not set in a session of
   ///   one epoch.
   package mutating func closeEpoch(isLast: Bool) throws(MigrationError) -> [UInt8] {
-    try require(.exporting, or: .epochOrder)
-    if isLast {
-      try requireFreshness()
-    } else if freshness == .atRest {
-      throw MigrationError(.sessionState, "session has one epoch")
+    let before = phase
+    do throws(MigrationError) {
+      try require(.exporting, or: .epochOrder)
+      if isLast {
+        try requireFreshness()
+      } else if freshness == .atRest {
+        throw MigrationError(.sessionState, "session has one epoch")
+      }
+      let token = try ledger.token(isLast: isLast)
+      let bytes = token.encoded
+      let record = try bytes + keys.tag(ofToken: bytes, epoch: token.epoch)
+      try ledger.admit(token, record: record.span, at: 0)
+      if isLast { phase = .drained }
+      trace?.note(
+        token, by: .closeEpoch, from: "\(before)", to: "\(phase)", at: trace?.place?.offset)
+      return record
+    } catch {
+      throw refused(error, by: .closeEpoch, from: before)
     }
-    let token = try ledger.token(isLast: isLast)
-    let bytes = token.encoded
-    let record = try bytes + keys.tag(ofToken: bytes, epoch: token.epoch)
-    try ledger.admit(token, record: record.span, at: 0)
-    if isLast { phase = .drained }
-    return record
   }
 
   private func requireFreshness() throws(MigrationError) {
@@ -374,6 +274,18 @@ package struct SourceSVSM: ~Copyable {
   package mutating func packageFinalState(
     secretsPage: [UInt8]?,
     emit: (FinalRecord, [UInt8]) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    let before = phase
+    do throws(MigrationError) {
+      try packageFinal(secretsPage, emit)
+    } catch {
+      throw refused(error, by: .packageFinalState, from: before)
+    }
+    trace?.note(.packageFinalState, from: "\(before)", to: "\(phase)")
+  }
+
+  private mutating func packageFinal(
+    _ secretsPage: [UInt8]?, _ emit: (FinalRecord, [UInt8]) throws(MigrationError) -> Void
   ) throws(MigrationError) {
     try require(.drained, or: phase == .exporting ? .finalOrder : .sessionState)
     let secrets = try guest.secrets(in: secretsPage)
@@ -411,20 +323,33 @@ package struct SourceSVSM: ~Copyable {
   /// - Throws: `SESSION-STATE` when the session has already committed, or final state was not
   ///   packaged.
   package mutating func commit() throws(MigrationError) -> [UInt8] {
-    try require(.described)
-    let commit = try ledger.commit()
-    try ledger.admit(commit, at: 0)
-    phase = .committed
-    let bytes = commit.encoded
-    return try bytes + keys.tag(ofCommit: bytes)
+    let before = phase
+    do throws(MigrationError) {
+      try require(.described)
+      let commit = try ledger.commit()
+      try ledger.admit(commit, at: 0)
+      phase = .committed
+      let bytes = commit.encoded
+      let record = try bytes + keys.tag(ofCommit: bytes)
+      noted(.commit, from: before)
+      return record
+    } catch {
+      throw refused(error, by: .commit, from: before)
+    }
   }
 
   /// Signs the seal of the stream with the attested key. Returns r and the lower of the two values
   /// of s, 48 bytes each.
   /// - Throws: `SESSION-STATE` before the commit.
   package func sign(_ seal: Seal) throws(MigrationError) -> [UInt8] {
-    try require(.committed)
-    return try instance.sign(seal, as: .snp)
+    do throws(MigrationError) {
+      try require(.committed)
+      let signature = try instance.sign(seal, as: .snp)
+      noted(.signSeal, from: phase)
+      return signature
+    } catch {
+      throw refused(error, by: .signSeal, from: phase)
+    }
   }
 
   private mutating func package(
@@ -442,5 +367,8 @@ package struct SourceSVSM: ~Copyable {
     let header = head + sealed.tag
     try ledger.admit(record, header: header.span, at: 0)
     try emit(record, header + sealed.ciphertext)
+    let name = "\(Phase.drained)"
+    trace?.note(
+      record, by: .packageFinalState, from: name, to: name, at: trace?.place?.offset)
   }
 }

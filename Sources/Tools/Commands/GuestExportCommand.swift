@@ -124,6 +124,7 @@ package struct GuestExportCommand: ToolCommand {
     guard let file else {
       let reader = try self.reader()
       try refuseSame(inputs: [guest], guest: reader, at: guest, as: output)
+      console.note(incomplete: reader.description)
       return blocks.isGiven
         ? try blocks.export(reader, range, to: output, force: outputs.force, console)
         : try export(reader, console)
@@ -164,7 +165,7 @@ package struct GuestExportCommand: ToolCommand {
         throw ValidationError(
           "--machine and --below-4g describe a raw image or a stream; a bundle has them itself.")
       }
-      return try GuestReader(bundle: guest)
+      return try GuestReader(bundle: guest, acceptsIncomplete: true)
     }
     try GuestReader.refuseForeign(guest)
     var options = RawImageOptions()

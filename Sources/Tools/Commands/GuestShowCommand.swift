@@ -20,7 +20,7 @@ package struct GuestShowCommand: ToolCommand {
   package var wantsJSON: Bool { json }
 
   package func execute(_ console: Console) throws {
-    let description = try GuestReader(bundle: guest).description
+    let description = try GuestReader(bundle: guest, acceptsIncomplete: true).description
     if json {
       try console.write(description.json)
     } else {

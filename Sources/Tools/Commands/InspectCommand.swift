@@ -40,6 +40,9 @@ package struct InspectCommand: ToolCommand {
   @Flag(help: "List runs of private and shared pages.")
   package var pages = false
 
+  @Flag(help: "Show what came in each epoch, what it cost, and which pages were sent most often.")
+  package var epochs = false
+
   @Flag(
     help: ArgumentHelp(
       "Show the SHA-256 of the content of each RAM block of a plain QEMU stream.",
@@ -128,6 +131,7 @@ package struct InspectCommand: ToolCommand {
     options.keepsBodies = devices
     options.page = page.map { $0.value & ~4095 }
     options.hashesRAM = ramHashes
+    options.countsEpochs = epochs
     let kind = try StreamKind(detecting: input.stream)
     switch kind {
     case .snp:
@@ -144,6 +148,11 @@ package struct InspectCommand: ToolCommand {
         throw MigrationError(
           .streamKind, "a plain QEMU stream has no guest-physical map and no destination",
           expected: "an SNP stream for --page and --instance")
+      }
+      guard kind == nil || !epochs else {
+        throw MigrationError(
+          .streamKind, "a plain QEMU stream does not mark the rounds over its memory",
+          expected: "an SNP stream for --epochs")
       }
       let again = { () throws(MigrationError) in try QEMUInput(file, qemu) }
       return try QEMUInspector.inspect(

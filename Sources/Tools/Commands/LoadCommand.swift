@@ -21,6 +21,9 @@ package struct LoadCommand: ToolCommand {
       guest appears whole or not at all; an instance loads one stream. A load that was interrupted \
       after all checks is completed by the same call.
 
+      --until writes memory as it was at the end of an epoch, or after some of its page records: it \
+      has no vCPUs, is marked as incomplete, and the instance stays as it is.
+
       --abort makes the instance refuse every stream from now on, and writes its signed promise for \
       svsm-mig-save --resume-after.
       """,
@@ -67,6 +70,11 @@ package struct LoadCommand: ToolCommand {
   @Option(
     help: ArgumentHelp("Keep a copy of the stream.", valueName: "file"), completion: .file())
   var record: String?
+  @Option(
+    help: ArgumentHelp(
+      "Write only memory as it was then: epoch:N is the end of that epoch, epoch:N,pages:M the place "
+        + "after M of its page records.", valueName: "moment"))
+  var until: GuestMoment?
 
   @Flag(help: "Accept a source that does not prove itself.")
   var oneWay = false
@@ -80,6 +88,7 @@ package struct LoadCommand: ToolCommand {
   @OptionGroup var trust: TrustOptions
   @OptionGroup var revocation: RevocationOptions
   @OptionGroup var policy: PolicyOption
+  @OptionGroup var trace: TraceOption
   @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
   @OptionGroup package var common: CommonOptions
@@ -99,8 +108,18 @@ package struct LoadCommand: ToolCommand {
     guard !live || outputFormat == .qemu && !abort else {
       throw ValidationError("--live is for --output-format qemu.")
     }
-    guard record == nil || !abort else {
-      throw ValidationError("--record keeps the stream that is loaded; --abort loads none.")
+    guard record == nil || !abort && until == nil else {
+      throw ValidationError(
+        "--record keeps the stream of a load: --abort loads none, and --until leaves it where it is."
+      )
+    }
+    guard until == nil || !abort && outputFormat != .qemu else {
+      throw ValidationError(
+        "--until makes a bundle or a raw image: devices come with the final state, and an abort is "
+          + "of a whole stream.")
+    }
+    guard trace.path == nil || !abort else {
+      throw ValidationError("--abort makes no step of a migration: there is nothing to trace.")
     }
     guard policy.path == nil && revocation.listFiles.isEmpty || !oneWay && !abort else {
       throw ValidationError(
@@ -114,33 +133,50 @@ package struct LoadCommand: ToolCommand {
     if abort { return try giveUp(console) }
     let load = GuestLoad(
       by: destination, to: output, force: outputs.force, waiting: console.waiting(for: instance))
-    if destination.instance.stage == .restoring { return try end(load, console) }
-    // This is checked before an existing output is reported: the output may be this instance's
-    // guest.
-    try destination.instance.requireReady(as: .destination)
+    if until == nil {
+      if destination.instance.stage == .restoring { return try end(load, console) }
+      // This is checked before an existing output is reported: the output may be this instance's
+      // guest.
+      try destination.instance.requireReady(as: .destination)
+    }
     guard let stream else {
       throw ValidationError("Missing the stream to load.")
     }
     let trust = try trust.load(demanding: policy.load(), revocation)
     let file = try InputFile(stream)
     try refuseSame(file.identity, as: output)
-    try refuseSame(
-      inputs: [stream, instance] + [policy.path].compactMap { $0 } + self.trust.trustedFiles
-        + revocation.listFiles, as: output)
-    let recording = try Recording(record, force: outputs.force, beside: [stream, instance, output])
+    let inputs =
+      [stream, instance] + [policy.path].compactMap { $0 } + self.trust.trustedFiles
+      + revocation.listFiles
+    try refuseSame(inputs: inputs, as: output)
+    try self.trace.refuseSame(inputs: inputs, output: output)
+    let recording = try Recording(record, force: outputs.force, beside: inputs + [output])
     var options = DestinationSVSM.Options()
     options.acceptsOneWay = oneWay
     options.acceptsSeeded = acceptSeeded
     let progress = console.startProgress("loading", total: file.size)
-    let summary = try load.load(
-      file, as: outputFormat ?? .bundle, isLive: live, recording: recording, trusting: trust,
-      options, jobs.crew
-    ) { progress.update($0) }
-    do throws(MigrationError) {
-      try recording?.commit()
-      try report(summary, console)
-    } catch {
-      throw error.adding("the guest is restored all the same: \(output)")
+    let (format, crew) = (outputFormat ?? .bundle, jobs.crew)
+    let restored = "the guest is restored all the same: \(output)"
+    try self.trace.run(
+      of: .destination, force: outputs.force,
+      done: until == nil ? restored : "the memory is written: \(output)"
+    ) { trace in
+      if let until {
+        let summary = try load.replay(
+          file, until: until, as: format, trusting: trust, options, crew, trace: trace
+        ) { progress.update($0) }
+        return try report(summary, console)
+      }
+      let summary = try load.load(
+        file, as: format, isLive: live, recording: recording, trusting: trust, options, crew,
+        trace: trace
+      ) { progress.update($0) }
+      do throws(MigrationError) {
+        try recording?.commit()
+        try report(summary, console)
+      } catch {
+        throw error.adding(restored)
+      }
     }
   }
 
@@ -239,3 +275,7 @@ package struct LoadCommand: ToolCommand {
 }
 
 extension GuestLoad.Format: ExpressibleByArgument {}
+
+extension GuestMoment: ExpressibleByArgument {
+  package init?(argument: String) { self.init(parsing: argument) }
+}

@@ -93,6 +93,7 @@ package struct SaveCommand: ToolCommand {
   @OptionGroup var trust: TrustOptions
   @OptionGroup var revocation: RevocationOptions
   @OptionGroup var policy: PolicyOption
+  @OptionGroup var trace: TraceOption
   @OptionGroup var seed: SeedOption
   @OptionGroup var jobs: JobsOption
   @OptionGroup(title: "Platform of the new source instance") var platform: PlatformOptions
@@ -104,10 +105,11 @@ package struct SaveCommand: ToolCommand {
   package func validate() throws {
     guard resumeAfter == nil else {
       guard from != nil, guest == nil, output == nil, to == nil, policy.path == nil,
-        revocation.listFiles.isEmpty
+        revocation.listFiles.isEmpty, trace.path == nil
       else {
         throw ValidationError(
-          "--resume-after takes --from, and neither a guest nor --output, --to, --policy or --crl.")
+          "--resume-after takes --from, and neither a guest nor --output, --to, --policy, --crl or "
+            + "--trace.")
       }
       return
     }
@@ -138,7 +140,12 @@ package struct SaveCommand: ToolCommand {
   package func execute(_ console: Console) throws {
     if let resumeAfter, let from { return try resume(from, after: resumeAfter, console) }
     guard let guest, let output, let to else { return }
-    try save(guest, output, to, console)
+    try trace.refuseSame(
+      inputs: [guest, to] + [from, policy.path].compactMap { $0 } + round + qemu.files
+        + trust.trustedFiles + revocation.listFiles, output: output)
+    try trace.run(
+      of: .source, force: outputs.force, done: "the stream is complete all the same: \(output)"
+    ) { trace in try save(guest, output, to, trace, console) }
   }
 
   /// Stores a source as resumed after an abort, so that it can save again.
@@ -172,12 +179,12 @@ package struct SaveCommand: ToolCommand {
   }
 
   private func save(
-    _ guest: String, _ output: String, _ to: String, _ console: Console
+    _ guest: String, _ output: String, _ to: String, _ trace: SessionTrace?, _ console: Console
   ) throws {
     let parties = try parties(to)
     try refuseSame(
       inputs: [guest] + round + qemu.files + vmsa.files + platform.files, as: output)
-    if live { return try saveLive(guest, output, parties, console) }
+    if live { return try saveLive(guest, output, parties, trace, console) }
     var guests = try openGuests(guest, output, to, console)
     // A guest that a destination could not write as a bundle is not handed over.
     try guests.last?.description.requireManifest()
@@ -185,7 +192,7 @@ package struct SaveCommand: ToolCommand {
     let outputs = try openOutputs(output, beside: [guest, to])
     let svsm = try svsm(
       parties, of: reader.description, reader.trustedState(),
-      guests.isEmpty ? .atRest : .compared)
+      guests.isEmpty ? .atRest : .compared, trace)
     let transferData = svsm.transferData
     var vmm = try SourceVMM(
       guest: reader, rounds: guests, svsm: svsm, output: outputs.all, crew: jobs.crew)
@@ -219,14 +226,14 @@ package struct SaveCommand: ToolCommand {
 
   func svsm(
     _ parties: Parties, of guest: GuestDescription, _ state: TrustedGuestState,
-    _ freshness: SourceSVSM.Freshness
+    _ freshness: SourceSVSM.Freshness, _ trace: SessionTrace?
   ) throws(MigrationError) -> SourceSVSM {
     let instance =
       if let source = parties.source { source.instance } else { try newInstance(for: guest) }
     return try SourceSVSM(
       instance: instance, guest: state,
       validating: parties.offer, trust: parties.trust, isMutual: !oneWay, freshness: freshness,
-      random: seed.source)
+      random: seed.source, trace: trace)
   }
 
   /// Gives the recording its name, and says what there is to say after a save.

@@ -25,7 +25,8 @@ extension SaveCommand {
   }
 
   func saveLive(
-    _ guest: String, _ output: String, _ parties: Parties, _ console: Console
+    _ guest: String, _ output: String, _ parties: Parties, _ trace: SessionTrace?,
+    _ console: Console
   ) throws {
     let outputs = try openOutputs(output, beside: [guest])
     var additions = ImportAdditions()
@@ -37,7 +38,7 @@ extension SaveCommand {
     let begun = try stream.begin()
     let memory = try qemu.liveMemory(of: begun)
     let state = TrustedGuestState(pageStates: begun.pageStates, vcpus: [], services: [])
-    let svsm = try svsm(parties, of: begun, state, memory == nil ? .hostLog : .compared)
+    let svsm = try svsm(parties, of: begun, state, memory == nil ? .hostLog : .compared, trace)
     let session = svsm.transferData
     let source = try LiveSource(
       begun, svsm: svsm, output: outputs.all, memory: memory, crew: jobs.crew)

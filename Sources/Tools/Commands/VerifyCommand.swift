@@ -68,6 +68,7 @@ package struct VerifyCommand: ToolCommand {
   @OptionGroup var trust: TrustOptions
   @OptionGroup var revocation: RevocationOptions
   @OptionGroup var policy: PolicyOption
+  @OptionGroup var trace: TraceOption
   @OptionGroup var jobs: JobsOption
   @OptionGroup package var common: CommonOptions
 
@@ -86,12 +87,12 @@ package struct VerifyCommand: ToolCommand {
       throw ValidationError("There is no code \(RenderedText.printable(explain)); near: \(near).")
     }
     let isUntrusting =
-      [instance, offer, policy.path].allSatisfy { $0 == nil } && trust.trustedFiles.isEmpty
-      && revocation.listFiles.isEmpty && qemu.files.isEmpty
+      [instance, offer, policy.path, trace.path].allSatisfy { $0 == nil }
+      && trust.trustedFiles.isEmpty && revocation.listFiles.isEmpty && qemu.files.isEmpty
     guard isUntrusting || target.target == nil else {
       throw ValidationError(
-        "--target prints no ledger: --instance, --offer, --policy, --trust, --crl, --channel and "
-          + "--memory cannot be used with it.")
+        "--target prints no ledger: --instance, --offer, --policy, --trust, --crl, --trace, --channel "
+          + "and --memory cannot be used with it.")
     }
     guard (target.files + [stream ?? ""]).count(where: { $0 == "-" }) < 2 else {
       throw ValidationError("Only one input can come from standard input.")
@@ -99,8 +100,8 @@ package struct VerifyCommand: ToolCommand {
     guard let stream else {
       guard isUntrusting, !qemu.isGiven, target.target == nil || target.source != nil else {
         throw ValidationError(
-          "--instance, --offer, --policy, --trust, --crl, --channel, --memory, --offset, --length, "
-            + "--snapshot and --target are for a stream.")
+          "--instance, --offer, --policy, --trust, --crl, --trace, --channel, --memory, --offset, "
+            + "--length, --snapshot and --target are for a stream.")
       }
       return
     }
@@ -161,13 +162,18 @@ package struct VerifyCommand: ToolCommand {
 
   private func verifySNP(
     _ input: QEMUInput, _ destination: SVSMInstance?, _ offer: MigrationData?, _ trust: Trust
-  ) throws(MigrationError) -> VerificationReport {
+  ) throws -> VerificationReport {
     try input.requireAlone()
+    try trace.refuseSame(
+      inputs: [stream, instance, self.offer, policy.path].compactMap { $0 }
+        + self.trust.trustedFiles + revocation.listFiles)
     let verifier = StreamVerifier(trust: trust, crew: jobs.crew)
-    guard let destination else {
-      return try verifier.verify(input.stream, offer: offer)
+    return try trace.run(of: .verifier, done: "the stream was verified all the same") { trace in
+      guard let destination else {
+        return try verifier.verify(input.stream, offer: offer, trace: trace)
+      }
+      return try verifier.verify(input.stream, for: destination, trace: trace)
     }
-    return try verifier.verify(input.stream, for: destination)
   }
 
   private func verifyPlain(
@@ -183,13 +189,15 @@ package struct VerifyCommand: ToolCommand {
     // instead, since its kind is not certain.
     let options = [
       (offer != nil, "offer"), (policy.path != nil, "policy"),
-      (!revocation.listFiles.isEmpty, "crl"),
+      (!revocation.listFiles.isEmpty, "crl"), (trace.path != nil, "trace"),
     ]
     if report.refusal == nil, let option = options.first(where: \.0)?.1 {
       throw MigrationError(
         .streamKind,
         option == "offer"
-          ? "a plain QEMU stream answers no offer" : "a plain QEMU stream has no report",
+          ? "a plain QEMU stream answers no offer"
+          : option == "trace"
+            ? "a plain QEMU stream has no trusted side" : "a plain QEMU stream has no report",
         at: input.start, expected: "an SNP stream for --\(option)", got: "a plain QEMU stream")
     }
     return report

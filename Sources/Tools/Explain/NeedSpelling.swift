@@ -44,6 +44,7 @@ extension Need {
     case .targetRAM: "--target-ram"
     case .time: "--at"
     case .trust: "--trust"
+    case .until: "--until"
     case .vmsa: "--vmsa"
     }
   }

@@ -35,6 +35,7 @@ struct InspectionJSON {
     if parts.sections {
       try output.append("sections", of: found.sections.lines.elements, renderer.section)
     }
+    for member in found.roundMembers { try output.append(member) }
     if let page = found.page { try output.append(.init("page", renderer.page(page))) }
     if let state = found.state {
       for member in try renderer.state(state) { try output.append(member) }
@@ -87,10 +88,13 @@ struct InspectionJSON {
       try output.append(.init("content", JSON(shared.content)))
       try output.append(.init("zero", JSON(shared.zero)))
       try output.append("runs", of: shared.runs.elements) { run in
-        [
-          "block": .string(blockName(run.block)), "offset": .hex(run.offset),
-          "pages": JSON(run.pages), "content": JSON(run.content), "zero": JSON(run.zero),
+        var members: [JSON.Member] = [
+          .init("block", .string(blockName(run.block))), .init("offset", .hex(run.offset)),
+          .init("pages", JSON(run.pages)), .init("content", JSON(run.content)),
+          .init("zero", JSON(run.zero)),
         ]
+        if found.kind == .snp { members.append(.init("epoch", JSON(run.epoch))) }
+        return .object(members)
       }
       try output.append(.init("runsOmitted", JSON(shared.runs.omitted)))
     }

@@ -34,6 +34,7 @@ struct InspectionText {
     try renderer.overview()
     if parts.sections { renderer.sections() }
     if parts.pages { renderer.pages() }
+    if let rounds = found.rounds { renderer.rounds(rounds) }
     if let page = found.page { renderer.page(page) }
     if let state = found.state { try renderer.state(state) }
     if parts.devices { try renderer.devices(write) }

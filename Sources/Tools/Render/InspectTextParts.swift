@@ -46,14 +46,17 @@ extension InspectionText {
       more(found.privatePages.runs.omitted)
     }
     title(found.kind == .snp ? "Shared page records" : "RAM page records")
-    var rows = [["block", "offset", "guest-physical", "content", "zero"]]
+    let hasEpochs = found.kind == .snp
+    var rows = [
+      ["block", "offset", "guest-physical"] + (hasEpochs ? ["epoch"] : []) + ["content", "zero"]
+    ]
     let size = UInt64(found.sharedPages.page.size)
     for run in found.sharedPages.runs.elements {
-      rows.append([
-        blockName(run.block), Spelled.range(run.offset, pages: run.pages, of: size),
-        found.map.gpa(block: run.block, offset: run.offset).map { Hex.number($0) } ?? "-",
-        "\(run.content)", "\(run.zero)",
-      ])
+      rows.append(
+        [
+          blockName(run.block), Spelled.range(run.offset, pages: run.pages, of: size),
+          found.map.gpa(block: run.block, offset: run.offset).map { Hex.number($0) } ?? "-",
+        ] + (hasEpochs ? ["\(run.epoch)"] : []) + ["\(run.content)", "\(run.zero)"])
     }
     out.table(rows)
     more(found.sharedPages.runs.omitted)

@@ -24,6 +24,9 @@ extension GuestDescription {
   /// The guest as text.
   var text: String {
     var lines = ["machine   \(machine)"]
+    if let moment {
+      lines.append("moment    \(moment.text): incomplete, cannot run or be saved")
+    }
     for (index, block) in ramBlocks.enumerated() {
       lines.append("block \(index)   \(block.name)  \(Spelled.size(block.size))")
       for range in map.ranges where range.block == index {
@@ -68,11 +71,16 @@ extension GuestDescription {
         "state": .string("\(entry.state)"), "pages": JSON(entry.pages), "runs": JSON(entry.runs),
       ]
     }
-    return [
-      "schema": "svsm-migration/guest/1", "machine": .string(machine), "ram": .array(blocks),
-      "map": .array(ranges), "pageStates": .array(states),
-      "vcpus": .array(vcpus.map(Self.json)), "services": .array(services.map(Self.json)),
+    var members: [JSON.Member] = [
+      .init("schema", "svsm-migration/guest/1"), .init("machine", .string(machine)),
     ]
+    if let moment { members.append(.init("incomplete", moment.json)) }
+    members += [
+      .init("ram", .array(blocks)), .init("map", .array(ranges)),
+      .init("pageStates", .array(states)), .init("vcpus", .array(vcpus.map(Self.json))),
+      .init("services", .array(services.map(Self.json))),
+    ]
+    return .object(members)
   }
 
   private static func json(_ vcpu: VCPUState) -> JSON {
@@ -99,6 +107,12 @@ extension GuestDescription {
 }
 
 extension Console {
+  /// Prints that an exported guest is the memory of a moment within a stream, if it is.
+  func note(incomplete guest: GuestDescription) {
+    guard let moment = guest.moment else { return }
+    note("incomplete: memory as it was at \(moment.text), without vCPUs")
+  }
+
   /// Prints which memory of a guest is shared, for each block. Prints nothing for a guest without
   /// private memory.
   func noteShared(_ guest: GuestDescription) {

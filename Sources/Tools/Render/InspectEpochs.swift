@@ -1,0 +1,94 @@
+internal import Guest
+internal import Inspection
+internal import JSON
+internal import SVSM
+internal import Wire
+
+/// Most ranges of pages that are shown as sent again most often.
+private let hottestLimit = 16
+
+/// The epochs of a stream as a table, and the pages that were sent most often.
+extension InspectionText {
+  mutating func rounds(_ table: EpochTable) {
+    title("Rounds")
+    let hasKeys = table.epochs.elements.first?.privateZero != nil
+    var rows = [
+      ["epoch", "bytes", "share", "private new", "again", "withdrawn"]
+        + (hasKeys ? ["zero"] : []) + ["shared", "shared zero", "sent again", ""]
+    ]
+    for epoch in table.epochs.elements {
+      let records = epoch.records
+      let share = found.size == 0 ? 0 : Double(epoch.bytes) / Double(found.size)
+      let tenths = Int((share * 1000).rounded())
+      rows.append(
+        [
+          "\(epoch.epoch)", "\(epoch.bytes)", "\(tenths / 10).\(tenths % 10)%",
+          "\(records.migrated)", "\(records.migratedAgain)", "\(records.cancelled)",
+        ] + (epoch.privateZero.map { ["\($0)"] } ?? []) + [
+          "\(epoch.sharedContent)", "\(epoch.sharedZero)", "\(epoch.sentAgain)",
+          epoch.isClosed ? "" : "not closed",
+        ])
+    }
+    out.table(rows)
+    more(table.epochs.omitted)
+    let hottest = table.hottest(hottestLimit)
+    guard !hottest.isEmpty else { return }
+    title("Pages sent again most often")
+    out.table(
+      hottest.map { range in
+        [
+          found.map.gpa(block: range.block, offset: range.offset)
+            .map { Spelled.range($0, pages: range.pages) } ?? "not mapped",
+          "\(blockName(range.block)) from \(Hex.number(range.offset))",
+          Spelled.count(range.pages, "page"), Spelled.count(range.times, "time"),
+        ]
+      })
+    if table.uncounted > 0 {
+      out.line("  not among them: \(Spelled.count(table.uncounted, "page")) sent again elsewhere")
+    }
+  }
+}
+
+extension InspectedStream {
+  /// The epochs as members of an inspection; none unless they were requested.
+  var roundMembers: [JSON.Member] {
+    guard let rounds else { return [] }
+    return [
+      .init("rounds", .array(rounds.epochs.elements.map(\.json))),
+      .init("roundsOmitted", JSON(rounds.epochs.omitted)),
+      .init("hottest", .array(rounds.hottest(hottestLimit).map(json))),
+      .init("hottestUncounted", JSON(rounds.uncounted)),
+    ]
+  }
+
+  private func json(_ range: HotRange) -> JSON {
+    var members: [JSON.Member] = [
+      .init(
+        "block",
+        .string(blocks.indices.contains(range.block) ? blocks[range.block].name : "")),
+      .init("offset", .hex(range.offset)),
+    ]
+    if let gpa = map.gpa(block: range.block, offset: range.offset) {
+      members.append(.init("gpa", .hex(gpa)))
+    }
+    return .object(
+      members + [.init("pages", JSON(range.pages)), .init("times", JSON(range.times))])
+  }
+}
+
+extension EpochFacts {
+  fileprivate var json: JSON {
+    var members: [JSON.Member] = [
+      .init("epoch", JSON(epoch)), .init("closed", .bool(isClosed)), .init("bytes", JSON(bytes)),
+      .init("migrated", JSON(records.migrated)),
+      .init("migratedAgain", JSON(records.migratedAgain)),
+      .init("cancelled", JSON(records.cancelled)),
+    ]
+    if let privateZero { members.append(.init("privateZero", JSON(privateZero))) }
+    return .object(
+      members + [
+        .init("sharedContent", JSON(sharedContent)), .init("sharedZero", JSON(sharedZero)),
+        .init("sentAgain", JSON(sentAgain)),
+      ])
+  }
+}
