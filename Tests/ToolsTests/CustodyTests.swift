@@ -203,7 +203,7 @@ import Wire
   @Test("What is no raw memory is refused by its first bytes, and our own files too")
   func foreignFilesAreNotMemory() throws {
     try shop.makeGuest(memory: "64K")
-    try shop.prepare("there")
+    for name in ["there", "destination"] { try shop.prepare(name) }
     try shop.must("guest", "export @guest --format elf -o @core")
     for (file, magic) in [("xz", "fd377a585a00"), ("gzip", "1f8b08"), ("zstd", "28b52ffd")] {
       try shop.write(file, (try #require(Hex.decode(magic))) + [UInt8](repeating: 7, count: 99))
@@ -214,7 +214,7 @@ import Wire
       for call in ["import @\(file) -o @out", "export @\(file) -o @out"] {
         try shop.run("guest", call).requireRefusal(.inputKind)
       }
-      try shop.run("save", "@\(file) -o @out --to @there.offer --trust @root.pem")
+      try shop.run("save", "@\(file) -o @out --to @destination.offer --trust @root.pem")
         .requireRefusal(.inputKind)
     }
     for file in ["xz", "gzip", "zstd"] {

@@ -53,7 +53,7 @@ import Wire
     (verify, "verify", "@padded --json --length 400000", 0),
     ("svsm-migration/cpr/1", "inspect", "@cpr --json", 0),
     (inspect, "inspect", "@main --json --ram-hashes --channel @multifd", 65),
-    (inspect, "inspect", "@bare --json --channel @vfio", 0),
+    (inspect, "inspect", "@bare --json --channel @vfio", 65),
     (inspect, "inspect", "@left-out --json --ram-hashes", 0),
     (inspect, "inspect", "@cancelled --json --allow-incomplete", 0),
     (
