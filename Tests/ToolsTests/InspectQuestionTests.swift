@@ -259,6 +259,9 @@ import Wire
     #expect(refused.errors.contains("--ram"))
     try shop.must(
       "inspect", "\(dimm) --page 0x7c00 --ram d0@0x100000000 --ram d1@0x101000000")
+    try shop.run("inspect", "\(call) --ram no-such-block").requireRefusal(.guestMap)
+    try shop.write("snp", Fixture.read("golden/tiny/stream.mig"))
+    try shop.run("inspect", "@snp --ram pc.ram").requireRefusal(.streamKind)
     let piped = try #require(
       Program.pipe(["cat", shop["pc72-boot-stream"]], into: shop.words("inspect", "- --page 0")))
     piped.second.requireRefusal(.inputKind)

@@ -101,6 +101,7 @@ package struct InspectCommand: ToolCommand {
     options.showsEveryPart = common.verbose || shown.section != nil
     let found = try inspect(input, of: file, keys, options, console)
     if let query = shown.query { try requireSection(query, in: found) }
+    if place.isGiven, found.refusal == nil, let error = found.mapError { throw error }
     var parts = shown.parts
     parts.blocks = ramHashes
     parts.isFull = common.verbose
@@ -167,6 +168,11 @@ package struct InspectCommand: ToolCommand {
         throw MigrationError(
           .streamKind, "the memory of an SNP stream is encrypted",
           expected: "a plain QEMU stream for --ram-hashes")
+      }
+      guard !place.isGiven else {
+        throw MigrationError(
+          .streamKind, "an SNP stream has the map of its guest",
+          expected: "a plain QEMU stream for \(.ram), \(.notRAM), \(.machine) and \(.below4G)")
       }
       return try SNPInspector(input.stream, options: options, keys: keys)
         .inspect(progress: progress)

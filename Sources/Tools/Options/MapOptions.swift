@@ -18,6 +18,8 @@ struct MapOptions: ParsableArguments {
 
   @OptionGroup var ram: RAMOptions
 
+  var isGiven: Bool { machine != nil || below4G != nil || ram.isGiven }
+
   var additions: ImportAdditions {
     var additions = ImportAdditions()
     additions.machine = machine

@@ -93,7 +93,7 @@ struct InspectionText {
       data.flags.contains(.mutual)
       ? "mutual: the source shows an attestation report"
       : "one-way: the source has no attestation report"
-    out.field("direction", proof, indent: 2)
+    out.field("attestation", proof, indent: 2)
     if data.flags.contains(.seeded) {
       out.field("keys", "made from a seed: not secret", indent: 2)
     }
