@@ -26,6 +26,7 @@ public enum Need: String, Sendable, CaseIterable {
   case second = "a second stream"
   case seed = "a seed"
   case seeded = "permission for keys from a seed"
+  case signer = "the signer's offer"
   case snapshot = "a snapshot"
   case source = "the source's instance"
   case target = "a destination's dump"

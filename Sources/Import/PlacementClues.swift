@@ -1,10 +1,10 @@
-internal import Errors
-internal import Guest
-internal import QEMUStream
+package import Errors
+package import Guest
+package import QEMUStream
 internal import Wire
 
 /// What the sections of a stream say of where its memory lies.
-struct PlacementClues {
+package struct PlacementClues {
   /// Names of all sections so far.
   private var names: Set<SectionName> = []
   /// Whether every section was read; false after one whose end cannot be found.
@@ -12,9 +12,11 @@ struct PlacementClues {
   private var clock: (body: [UInt8], offset: UInt64)?
   private var plugged = PluggedSections()
 
+  package init() {}
+
   /// Takes an event. Call it before the next event is requested.
   /// - Throws: what finding the end of a body throws.
-  mutating func take(
+  package mutating func take(
     _ event: StreamEvent, from reader: inout QEMUStreamReader
   ) throws(MigrationError) {
     switch event {
@@ -33,7 +35,7 @@ struct PlacementClues {
   }
 
   /// Tells that the stream ends early: what comes after that is not known.
-  mutating func endEarly() { isRead = false }
+  package mutating func endEarly() { isRead = false }
 
   /// What is known of the addresses of `blocks` by these sections and by the user.
   /// - Throws: `SECTION-LENGTH` when the section of the clock chip is too short to hold the CMOS.
@@ -48,6 +50,28 @@ struct PlacementClues {
     placement.devices = memoryDevices(blocks)
     if isRead { placement.sections = Set(names.map(\.description)) }
     return placement
+  }
+
+  /// The guest-physical map of a stream's RAM blocks, for a reader that needs no guest.
+  /// - Parameter offset: stream offset of what was read last, for errors.
+  /// - Throws: `MAP-LAYOUT` when the addresses of a block are not known; `RAM-BLOCK`, `GUEST-SHAPE`
+  ///   for a block that no guest has; `SECTION-LENGTH`.
+  package func map(
+    of ram: RAMDecoder, _ configuration: Configuration?, _ additions: ImportAdditions,
+    at offset: UInt64
+  ) throws(MigrationError) -> GuestMap {
+    guard ram.page == .x86 else {
+      throw MigrationError(
+        .guestMap, "addresses are known of machines with pages of 4096 bytes only", in: .ram,
+        at: offset, got: "\(ram.page.size)")
+    }
+    let machine = additions.machine ?? configuration?.machineText ?? ""
+    guard !machine.isEmpty else {
+      throw MigrationError(
+        .guestMap, "stream does not name its machine", at: 8, expected: "\(.machine)")
+    }
+    let blocks = try Guest.RAMBlock.blocks(of: ram, at: offset)
+    return try placement(of: blocks, on: machine, additions).map(blocks)
   }
 
   /// What the machine's CMOS says of its memory; nil without a section of its clock chip.

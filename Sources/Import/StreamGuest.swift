@@ -1,6 +1,5 @@
 internal import Errors
 internal import Guest
-internal import JSON
 internal import Migration
 internal import QEMUStream
 internal import SEVSNP
@@ -76,7 +75,7 @@ struct StreamGuest {
     var found: [VCPUState] = []
     for (index, section) in processors.enumerated() {
       do {
-        let state = try decode(
+        let state = try VMDescription.Body.decodeX86CPU(
           section.header, section.body.span, at: section.offset, by: described, &budget)
         found.append(try VCPUState(apicID: UInt32(index), qemu: state))
       } catch {
@@ -88,28 +87,5 @@ struct StreamGuest {
         .vmdescriptionMissing, "the vCPUs of this stream cannot be read", expected: "\(.vmsa)")
     }
     return found
-  }
-
-  /// The fields of a `cpu` section.
-  private func decode(
-    _ header: SectionHeader, _ body: Span<UInt8>, at offset: UInt64,
-    by described: DescribedSections?, _ budget: inout ElementBudget
-  ) throws(MigrationError) -> JSON {
-    if let described {
-      guard let device = described[header] else {
-        throw MigrationError(
-          .vmdescriptionMismatch, "VM description lacks a section", at: header.offset)
-      }
-      return try device.body.decode(body, at: offset, &budget)
-    }
-    let fixed = VMDescription.Body.x86CPU
-    guard header.version == VMDescription.Body.x86CPUVersion, let size = fixed.size,
-      body.count >= size
-    else {
-      throw MigrationError(
-        .vmdescriptionMissing, "a vCPU of this version is read by a VM description only",
-        at: header.offset, expected: "a description, or \(.vmsa)", got: "version \(header.version)")
-    }
-    return try fixed.decode(body.extracting(first: size), at: offset, &budget)
   }
 }

@@ -1,15 +1,33 @@
 package import Errors
+internal import Migration
 package import QEMUStream
+package import SEVSNP
 
 /// A section's body with its fields named by the VM description.
 package struct DecodedDevice {
-  package var name: String
-  package var instance: UInt32
+  package var header: SectionHeader
+  package var name: String { header.name.description }
+  package var instance: UInt32 { header.instance }
   /// Stream offset of the body.
   package var offset: UInt64
   package var body: [UInt8]
   /// The values, or the reason why they cannot be decoded.
   package var state: Result<DeviceState, MigrationError>
+
+  /// The registers of an x86 vCPU as the section has them, in the layout of a VMSA; other fields of it
+  /// are zero.
+  /// - Throws: `VCPU-SYNTAX` for another section; the reason why it cannot be decoded.
+  package func registers() throws(MigrationError) -> VMSA {
+    switch state {
+    case .success(let state): return try VMSA(section: state.fields)
+    case .failure(let error):
+      guard error.code == .vmdescriptionMissing, header.name == "cpu" else { throw error }
+      var budget = ElementBudget(bytes: body.count)
+      return try VMSA(
+        section: VMDescription.Body.decodeX86CPU(
+          header, body.span, at: offset, by: nil, &budget))
+    }
+  }
 
   /// Decodes every body that was kept, in stream order and one at a time, since the decoded values
   /// may take far more memory than the bodies.
@@ -31,8 +49,7 @@ package struct DecodedDevice {
       let entry = entries[index]
       index += 1
       return DecodedDevice(
-        name: entry.header.name.description, instance: entry.header.instance,
-        offset: entry.offset, body: entry.body, state: state(of: entry))
+        header: entry.header, offset: entry.offset, body: entry.body, state: state(of: entry))
     }
 
     private mutating func state(

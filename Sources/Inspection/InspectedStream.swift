@@ -11,14 +11,20 @@ internal import Wire
 package struct InspectionOptions {
   /// Lists each part of a section separately, instead of one line for consecutive parts.
   package var showsEveryPart = false
-  /// Keeps the bodies of sections that the VM description can decode.
-  package var keepsBodies = false
+  /// The sections whose bodies are kept.
+  package var bodies = SectionChoice.none
+  /// Largest body that is kept, in bytes.
+  package var bodyLimit = KeptBodies.bodyLimit
+  /// Keeps the text of the VM description.
+  package var keepsDescription = false
   /// A guest-physical address, page-aligned, of which all records are kept.
   package var page: UInt64?
   /// Restores the RAM of a plain QEMU stream and hashes it.
   package var hashesRAM = false
   /// Counts what came in each epoch, and how often each page was sent again.
   package var countsEpochs = false
+  /// Facts about the addresses of a plain QEMU stream's memory that the stream lacks.
+  package var additions = ImportAdditions()
 
   package init() {}
 }
@@ -45,6 +51,8 @@ package struct InspectedStream {
   package var blocks: [(name: String, length: UInt64)] = []
   package var map = GuestMap()
   package var hasMap = false
+  /// Of a plain QEMU stream: why its map is not known.
+  package var mapError: MigrationError?
   package var epochs = BoundedList<EpochToken>()
   package var privatePages = PrivatePages()
   package var sharedPages = SharedPages()
@@ -56,7 +64,9 @@ package struct InspectedStream {
   /// Bytes of the VM description's text; nil without one.
   package var descriptionSize: Int?
   package var description: VMDescription?
-  package var bodies = KeptBodies()
+  /// The text of the VM description; empty unless it was requested.
+  package var descriptionText: [UInt8] = []
+  package var bodies: KeptBodies
   package var commands: [StreamCommand] = []
   package var page: PageFacts?
   /// What came in each epoch; nil unless it was requested.
@@ -87,6 +97,9 @@ package struct InspectedStream {
   package var rest: UInt64?
   /// Whether sections end with a footer; nil when none has ended.
   package var hasFooters: Bool?
+  /// QEMU's name of the state in which it saved the guest: `paused`, `running`; nil when the stream
+  /// does not tell.
+  package var runState: String?
   /// The facts about a confidential guest, if a fork of QEMU wrote the stream.
   package var confidential: ConfidentialFacts?
   /// The restored content of each block; empty unless it was requested.
@@ -102,6 +115,7 @@ package struct InspectedStream {
   package init(_ kind: StreamKind, options: InspectionOptions) {
     self.kind = kind
     sections = SectionList(joinsParts: !options.showsEveryPart)
+    bodies = KeptBodies(bodyLimit: options.bodyLimit)
     page = options.page.map { PageFacts(gpa: $0) }
   }
 
@@ -128,17 +142,20 @@ package struct KeptBodies {
 
   /// Most bytes kept, over all bodies.
   package static let limit = 32 << 20
-  /// Largest body that is kept, in bytes: its JSON takes three times as many.
+  /// Largest body that is kept to be shown, in bytes: its JSON takes three times as many.
   package static let bodyLimit = 2 << 20
 
+  private let bodyLimit: Int
   package private(set) var entries: [Entry] = []
   /// Number of bodies that were not kept: too long, or found after the limit was reached.
   package private(set) var omitted = 0
   /// Bytes of all bodies that are kept.
   package private(set) var size = 0
 
+  package init(bodyLimit: Int) { self.bodyLimit = bodyLimit }
+
   package mutating func keep(_ header: SectionHeader, at offset: UInt64, _ body: Span<UInt8>) {
-    guard body.count <= Self.bodyLimit, body.count <= Self.limit - size else {
+    guard body.count <= bodyLimit, body.count <= Self.limit - size else {
       omitted += 1
       return
     }
@@ -161,13 +178,24 @@ package struct PageFacts {
 
   /// A record of the `ram` section.
   package struct SharedRecord {
+    /// How the record has the page.
+    package enum Form: String {
+      case content
+      case zero
+      /// As a delta against the content that the page had.
+      case xbzrle
+      /// Compressed by zlib.
+      case compressed
+    }
+
     /// Stream offset of the page's content, or of the first byte after its record.
     package var offset: UInt64
-    /// Nil for a zero page.
+    package var form: Form
+    /// The page; nil unless `form` is `content`.
     package var content: [UInt8]?
 
-    package init(offset: UInt64, content: [UInt8]?) {
-      (self.offset, self.content) = (offset, content)
+    package init(offset: UInt64, form: Form, content: [UInt8]?) {
+      (self.offset, self.form, self.content) = (offset, form, content)
     }
   }
 
@@ -185,6 +213,9 @@ package struct PageFacts {
   /// The last content of the page, decrypted with the destination's keys; nil without the keys, and
   /// after the page was cancelled.
   package var plaintext: [UInt8]?
+  /// The page of a plain QEMU stream as its destination has it, from whatever part of the stream; nil
+  /// when the stream does not have it.
+  package var restored: [UInt8]?
 
   /// Most records kept, of each kind.
   package static let recordLimit = 256

@@ -19,15 +19,26 @@ package final class QEMUInspector {
   private let pages = PageCounter()
   private let assembly: RAMAssembly
   private let crew: WorkCrew
-  /// Whether RAM is hashed while it is read.
-  private let hashesInOrder: Bool
+  /// What of the memory is wanted.
+  private let memory: Memory
   private var hasher: (any RAMHasher)?
+  private var clues = PlacementClues()
+
+  private enum Memory {
+    case counted
+    /// Hashed while it is read, provided that its pages are in order.
+    case hashedInOrder
+    /// Assembled in a file, then hashed.
+    case hashed
+    /// Counted, and one page kept.
+    case page(PageStore, RAMPage)
+  }
 
   /// Inspects a stream to its end, or to the place where it is refused.
   ///
   /// RAM is hashed while it is read, provided that its pages are in order. If they are not, the stream is
   /// read again and its RAM is assembled in a file; a stream that can be read only once is handled that
-  /// way from the start.
+  /// way from the start. For one page the stream is read twice, as its devices tell where memory lies.
   /// - Parameters:
   ///   - again: opens the stream anew; nil when it can be read only once.
   ///   - crew: the threads that read and hash.
@@ -36,21 +47,52 @@ package final class QEMUInspector {
     _ input: QEMUInput, again: (() throws(MigrationError) -> QEMUInput)?,
     options: InspectionOptions, crew: WorkCrew, progress: (UInt64) -> Void
   ) throws(MigrationError) -> InspectedStream {
-    guard let again, options.hashesRAM else {
-      return try QEMUInspector(input, options, crew, inOrder: false).inspect(progress)
+    if let gpa = options.page {
+      return try inspect(input, page: gpa, again: again, options, crew, progress)
     }
-    let first = try QEMUInspector(input, options, crew, inOrder: true)
+    guard options.hashesRAM else {
+      return try QEMUInspector(input, options, crew, .counted).inspect(progress)
+    }
+    guard let again else {
+      return try QEMUInspector(input, options, crew, .hashed).inspect(progress)
+    }
+    let first = try QEMUInspector(input, options, crew, .hashedInOrder)
     let found = first.inspect(progress)
     if (first.hasher as? OrderedBlocks)?.isInOrder ?? true { return found }
-    return try QEMUInspector(again(), options, crew, inOrder: false).inspect(progress)
+    return try QEMUInspector(again(), options, crew, .hashed).inspect(progress)
+  }
+
+  /// Finds the place of a page in a first pass, and its records in a second one.
+  /// - Throws: `INPUT-KIND` for a stream that can be read only once; `MAP-LAYOUT` when its map is not
+  ///   known.
+  private static func inspect(
+    _ input: QEMUInput, page gpa: UInt64, again: (() throws(MigrationError) -> QEMUInput)?,
+    _ options: InspectionOptions, _ crew: WorkCrew, _ progress: (UInt64) -> Void
+  ) throws(MigrationError) -> InspectedStream {
+    guard let again else {
+      throw MigrationError(
+        .inputKind, "a page of a plain QEMU stream is found in two passes", at: input.start,
+        expected: "regular files")
+    }
+    let found = try QEMUInspector(input, options, crew, .counted).inspect(progress)
+    guard found.confidential?.dialect == nil else {
+      throw MigrationError(
+        .streamKind, "the memory of a confidential guest is encrypted",
+        expected: "a plain QEMU stream for --page")
+    }
+    if let error = found.mapError, found.refusal?.code.saysIncomplete ?? true { throw error }
+    guard let place = found.map.locate(gpa) else { return found }
+    let page = RAMPage(block: place.block, offset: place.offset)
+    return try QEMUInspector(again(), options, crew, .page(PageStore(page), page))
+      .inspect(progress)
   }
 
   private init(
-    _ input: QEMUInput, _ options: InspectionOptions, _ crew: WorkCrew, inOrder: Bool
+    _ input: QEMUInput, _ options: InspectionOptions, _ crew: WorkCrew, _ memory: Memory
   ) throws(MigrationError) {
     self.input = input
     reader = try input.reader()
-    (self.options, self.crew, hashesInOrder) = (options, crew, inOrder)
+    (self.options, self.crew, self.memory) = (options, crew, memory)
     found = InspectedStream(.qemu, options: options)
     found.image = input.image
     (found.packing, found.snapshot, found.rest) = (input.packing, input.snapshot, input.rest)
@@ -67,8 +109,8 @@ package final class QEMUInspector {
     do throws(MigrationError) {
       while try step() { progress(reader.input.offset) }
       try assembly.finish()
-      if options.hashesRAM {
-        try requireNoDialect()
+      if options.hashesRAM { try requireNoDialect() }
+      if reader.confidential?.facts.dialect == nil {
         try assembly.requireWhole(at: reader.input.offset)
       }
       try input.requireWholeImage()
@@ -82,6 +124,7 @@ package final class QEMUInspector {
     } catch {
       if found.refusal == nil { found.refusal = error }
     }
+    locate()
     if found.refusal == nil { found.leftOut = assembly.leftOut }
     found.sharedPages = pages.found
     found.channels = input.channels
@@ -106,6 +149,7 @@ package final class QEMUInspector {
       found.sections.end(at: header.offset, footer: footer)
       found.sections.begin(header)
       try keepBody(header)
+      try noteRunState(header)
       try assembly.take(header, from: &reader)
     case .unreadable(let header):
       found.sections.end(at: header.offset, footer: footer)
@@ -113,6 +157,7 @@ package final class QEMUInspector {
     case .ram(.blockList): try begin()
     case .ram(let record):
       pages.found.page = reader.ram.page
+      note(record)
       try assembly.take(record, from: reader.input, page: reader.ram.page)
     case .confidential(let page):
       if let page { assembly.take(encrypted: page) }
@@ -126,17 +171,33 @@ package final class QEMUInspector {
     case .description(let size):
       found.descriptionSize = size
       found.description = try reader.requireDescription()
+      if options.keepsDescription {
+        let input = reader.input
+        found.descriptionText = Array(copying: input.bytes.extracting(first: size))
+      }
     case .end: return false
     case .mappedPages: break
     }
+    try clues.take(event, from: &reader)
     return true
   }
 
   private func keepBody(_ header: SectionHeader) throws(MigrationError) {
-    guard options.keepsBodies, header.kind == .full, header.name != RAMSection.name else { return }
+    guard header.kind == .full, header.name != RAMSection.name, options.bodies.holds(header) else {
+      return
+    }
     let size = try reader.requireBody()
     let input = reader.input
     found.bodies.keep(header, at: input.offset, input.bytes.extracting(first: size))
+  }
+
+  /// Takes QEMU's name of the run state from its section: a number of four bytes, then the name.
+  private func noteRunState(_ header: SectionHeader) throws(MigrationError) {
+    guard header.name == "globalstate", header.kind == .full, found.runState == nil else { return }
+    let size = try reader.requireBody()
+    let input = reader.input
+    let name = Array(copying: input.bytes.extracting(first: size)).dropFirst(4).prefix { $0 != 0 }
+    found.runState = SectionName(Array(name))?.description
   }
 
   /// Sections that nothing describes.
@@ -155,14 +216,54 @@ package final class QEMUInspector {
   private func begin() throws(MigrationError) {
     pages.found.page = reader.ram.page
     found.blocks = reader.ram.blocks.map { ($0.name.description, $0.length) }
-    if options.hashesRAM {
+    let store: (any RAMStore)?
+    switch memory {
+    case .counted: store = nil
+    case .page(let page, _): store = page
+    case .hashed, .hashedInOrder:
       try reader.ram.requireMemory(at: reader.input.offset)
-      hasher =
-        hashesInOrder
-        ? try OrderedBlocks(count: reader.ram.blocks.count)
-        : try StoredBlocks(reader.ram.blocks.map(\.length))
+      hasher = try makeHasher()
+      store = hasher
     }
-    try assembly.begin(reader.ram, of: reader.configuration, into: hasher, crew: crew)
+    try assembly.begin(reader.ram, of: reader.configuration, into: store, crew: crew)
+  }
+
+  private func makeHasher() throws(MigrationError) -> any RAMHasher {
+    if case .hashedInOrder = memory { return try OrderedBlocks(count: reader.ram.blocks.count) }
+    return try StoredBlocks(reader.ram.blocks.map(\.length))
+  }
+
+  /// Notes a record of the page that was asked for. Its bytes are next.
+  private func note(_ record: RAMRecord) {
+    guard case .page(_, let place) = memory, record.page == place else { return }
+    let input = reader.input
+    let (form, content): (PageFacts.SharedRecord.Form, [UInt8]?) =
+      switch record {
+      case .page: (.content, Array(copying: input.bytes.extracting(first: reader.ram.page.size)))
+      case .xbzrle: (.xbzrle, nil)
+      case .compressed: (.compressed, nil)
+      default: (.zero, nil)
+      }
+    found.page?.note(PageFacts.SharedRecord(offset: input.offset, form: form, content: content))
+  }
+
+  /// Finds the addresses of the blocks, as far as they are known, and the page that was asked for.
+  private func locate() {
+    guard !found.blocks.isEmpty, reader.confidential?.facts.dialect == nil else { return }
+    if found.refusal != nil { clues.endEarly() }
+    do throws(MigrationError) {
+      found.map = try clues.map(
+        of: reader.ram, reader.configuration, options.additions, at: reader.input.offset)
+      found.hasMap = true
+    } catch {
+      found.mapError = error
+    }
+    guard case .page(let store, let place) = memory else { return }
+    found.page?.place = (place.block, place.offset)
+    let bytes = place.offset..<place.offset + UInt64(store.page.count)
+    guard assembly.missingPages(of: place.block, in: bytes) == 0 else { return }
+    try? assembly.flush()
+    found.page?.restored = store.page
   }
 
   /// - Throws: `STREAM-KIND` for memory that is encrypted.

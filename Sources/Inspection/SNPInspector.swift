@@ -138,6 +138,7 @@ private final class Collector {
     case .seal(let seal): found.seal = seal
     case .vmdescription:
       found.descriptionSize = payload.count
+      if options.keepsDescription { found.descriptionText = Array(copying: payload) }
       found.description = try VMDescription(
         parsing: Array(copying: payload), at: offset, isOurs: true)
     case .skipped, .eof, .end: break
@@ -145,7 +146,7 @@ private final class Collector {
   }
 
   private func keepBody(_ section: SectionHeader?, _ body: Span<UInt8>, at offset: UInt64) {
-    guard options.keepsBodies, let section else { return }
+    guard let section, options.bodies.holds(section) else { return }
     found.bodies.keep(section, at: offset, body)
   }
 
@@ -157,7 +158,9 @@ private final class Collector {
     guard let place = found.page?.place, place.block == page.block, place.offset == page.offset
     else { return }
     found.page?.note(
-      PageFacts.SharedRecord(offset: offset, content: isZero ? nil : Array(copying: payload)))
+      PageFacts.SharedRecord(
+        offset: offset, form: isZero ? .zero : .content,
+        content: isZero ? nil : Array(copying: payload)))
   }
 
   private func takePage(_ record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {

@@ -7,7 +7,9 @@ import Testing
   func theLastContentIsKept() {
     var page = PageFacts(gpa: 0x1000)
     for number in 0..<PageFacts.recordLimit + 44 {
-      page.note(.init(offset: UInt64(number), content: [UInt8(truncatingIfNeeded: number)]))
+      page.note(
+        .init(
+          offset: UInt64(number), form: .content, content: [UInt8(truncatingIfNeeded: number)]))
     }
     #expect(page.sharedRecords.count == PageFacts.recordLimit && page.omitted == 44)
     #expect(page.lastShared?.content == [UInt8(truncatingIfNeeded: PageFacts.recordLimit + 43)])

@@ -112,7 +112,8 @@ package enum Lab {
   ) throws -> VerificationReport {
     let input = StreamInput(ArraySource(stream), offset: offset)
     var verifier = PlainStreamVerifier(
-      QEMUStreamReader(input), RAMAssembly(), sealedBy: signer, crew: WorkCrew(jobs: jobs))
+      QEMUStreamReader(input), RAMAssembly(), sealedBy: signer?.offer.publicKey,
+      crew: WorkCrew(jobs: jobs))
     return try verifier.verify { $0 }
   }
 

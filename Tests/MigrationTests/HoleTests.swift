@@ -263,7 +263,7 @@ private final class HoleFile: PositionedSource, SparseOutput {
 
   /// RFC 6962, section 2.1, word for word.
   private func root(_ leaves: ArraySlice<[UInt8]>) throws -> [UInt8] {
-    guard leaves.count > 1 else { return leaves.first ?? [] }
+    guard leaves.count > 1 else { return try leaves.first ?? SHA256.hash([] as [UInt8]) }
     var half = 1
     while half * 2 < leaves.count { half *= 2 }
     return try SHA256.hash([1] + root(leaves.prefix(half)) + root(leaves.dropFirst(half)))

@@ -42,6 +42,9 @@ import Wire
     (inspect, "inspect", "@one-way --json --sections --devices", 0),
     (inspect, "inspect", "@cut --json --sections --devices", 65),
     (inspect, "inspect", "@qemu --json --sections --devices", 0),
+    (inspect, "inspect", "@qemu --json --cpus --page 0x7c00", 0),
+    (inspect, "inspect", "@qemu --json --section globalstate", 0),
+    (inspect, "inspect", "@board --json --cpus", 0),
     (inspect, "inspect", "@old-qemu --json --ram-hashes", 0),
     (inspect, "inspect", "@libvirt --json", 0), (inspect, "inspect", "@board --json", 0),
     (inspect, "inspect", "@image --json --snapshot state", 0),
@@ -51,7 +54,7 @@ import Wire
     (verify, "verify", "@padded --json --length 400000", 0),
     ("svsm-migration/cpr/1", "inspect", "@cpr --json", 0),
     (inspect, "inspect", "@main --json --ram-hashes --channel @multifd", 65),
-    (inspect, "inspect", "@bare --json --channel @vfio", 0),
+    (inspect, "inspect", "@bare --json --channel @vfio", 65),
     (inspect, "inspect", "@left-out --json --ram-hashes", 0),
     (inspect, "inspect", "@cancelled --json --allow-incomplete", 0),
     (
@@ -74,6 +77,9 @@ import Wire
     (verify, "verify", "@stream --json --trust @root.pem --offer @destination.offer", 0),
     (verify, "verify", "@qemu --json", 0),
     (verify, "verify", "@sealed --json", 0),
+    (verify, "verify", "@sealed --json --signer @destination.offer", 0),
+    (verify, "verify", "@libvirt --json --seal @libvirt.seal", 0),
+    ("svsm-migration/custody/1", "seal", "@qemu -o @again --report -", 0),
     (verify, "verify", "@csv --json", 0),
     (inspect, "inspect", "@csv --json", 0),
     (inspect, "inspect", "@tdx --json", 0),
@@ -131,6 +137,7 @@ import Wire
     (attestation, "attest", "verify @unknown --json", 65),
     ("refusal", "attest", "verify @root.pem --json", 65),
     ("svsm-migration/guest/1", "guest", "show @out --json", 0),
+    ("svsm-migration/guest/1", "guest", "show @imported --json", 0),
     ("svsm-migration/attacks/1", "attack", "--list --json", 0),
     (
       "svsm-migration/vectors/1", "verify",
@@ -143,7 +150,7 @@ import Wire
   ]
 
   private static let inspect = "svsm-migration/inspect/1"
-  private static let verify = "svsm-migration/verify/2"
+  private static let verify = "svsm-migration/verify/3"
   private static let target = "svsm-migration/target/1"
   private static let report = "svsm-migration/report/1"
   private static let attestation = "svsm-migration/attestation/1"
@@ -165,6 +172,8 @@ import Wire
     try shop.write("destination.svsm", shop.read("once.svsm"))
     try shop.interrupt("once.svsm", loading: "stream", as: "whole", into: "interrupted.svsm")
     try shop.must("seal", "@qemu -o @sealed --instance @destination.svsm")
+    try shop.must("seal", "@libvirt --detached -o @libvirt.seal")
+    try shop.must("guest", "import @qemu -o @imported")
     let stream = try shop.read("stream")
     try shop.write("cut", Array(stream.prefix(100_000)))
     var damaged = stream
@@ -240,7 +249,7 @@ import Wire
 
   /// Rows: what in a ledger is changed, to what a schema must not let pass.
   @Test(arguments: [
-    ("\"svsm-migration/verify/2\"", "\"svsm-migration/verify/1\""), ("\"proven\"", "\"fine\""),
+    ("\"svsm-migration/verify/3\"", "\"svsm-migration/verify/2\""), ("\"proven\"", "\"fine\""),
     ("\"not-checkable\"", "\"proven\""), ("\"needs\"", "\"need\""), ("\"code\"", "\"Code\""),
     ("\"structure\"", "\"form\""), ("\"withOffer\": false", "\"withOffer\": 0"),
   ])

@@ -121,7 +121,7 @@ import Wire
       #expect((hash == nil) == (block["missingPages"] != 0))
       if let hash { #expect(blocks.contains { $0[2] == hash }) }
     }
-    #expect(try inspect(words)["complete"]?.bool == true)
+    #expect(try inspect(words, status: 65)["complete"]?.bool == false)
     let allowed = try inspect(words + " --ram-hashes --allow-incomplete")
     #expect(allowed["shortfall"]?["code"] == "RAM-MISSING")
     try shop.run("guest", "import \(words) -o @guest").requireRefusal(.ramMissing)

@@ -197,7 +197,7 @@ import Testing
     #expect(text.contains("not checkable  page-tags"))
     let json = try JSON(
       parsing: shop.must("verify", "@stream --trust @root.pem --json").output)
-    #expect(json["schema"] == "svsm-migration/verify/2")
+    #expect(json["schema"] == "svsm-migration/verify/3")
     #expect(json["properties"]?.array?.count == 21)
     #expect(json["notCheckable"] == 12)
     // A root that nobody named is refused, and refutes nothing.

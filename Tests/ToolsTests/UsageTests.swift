@@ -1,3 +1,5 @@
+import Errors
+import JSON
 import TestSupport
 import Testing
 
@@ -97,11 +99,37 @@ import Testing
       ("guest", "create -o @guest --memory 64K --quiet"),
       ("prepare", "--instance @a.svsm --output @a.offer --root-out @root.pem -q"),
       ("save", "@guest -o @stream --to @a.offer --trust @root.pem -q"),
+      ("verify", "@stream --trust @root.pem -q"), ("inspect", "@stream -q"),
+      ("attest", "verify @a.offer --trust @root.pem --at issue -q"),
       ("load", "@stream --instance @a.svsm -o @out --trust @root.pem -q"),
     ] {
       let outcome = try shop.must(call.0, call.1)
       #expect(outcome.errors.isEmpty && outcome.output.isEmpty)
     }
+  }
+
+  @Test("With --quiet a refusal is one line, and JSON is what was asked for")
+  func quietRefusesInOneLine() throws {
+    let shop = try Workshop()
+    try shop.write("text", "no stream at all")
+    for tool in ["verify", "inspect"] {
+      let refused = try shop.run(tool, "@text -q")
+      refused.requireRefusal(.streamMagic)
+      #expect(refused.output.isEmpty)
+      #expect(try shop.run(tool, "@text -q --json").json.members?.isEmpty == false)
+    }
+  }
+
+  @Test(
+    "A reader that has gone ends a tool without a message",
+    arguments: ["inspect @stream", "--help"])
+  func aClosedPipeIsNoFailure(call: String) throws {
+    let shop = try Workshop()
+    try shop.write("stream", Fixture.read("golden/tiny/stream.mig"))
+    let words = shop.words("inspect", call.replacing("inspect ", with: "")).joined(separator: " ")
+    let outcome = try #require(
+      Program.run(["bash", "-c", "{ sleep 0.5; \(words); echo $? >&2; } | true"]))
+    #expect(outcome.errors == "141\n")
   }
 
   @Test func everyToolWithKeysSaysTheyAreAModels() throws {

@@ -155,6 +155,10 @@ class SavedGuest:
         run(tools / "svsm-mig-guest", "import", self.stream, "-o", bundle)
         run(tools / "svsm-mig-guest", "export", bundle, "-o", self.core, "--format", "elf")
 
+        self.paged = self.scratch / "exported.paged"
+        run(tools / "svsm-mig-guest", "export", bundle, "-o", self.paged, "--format", "elf",
+            "--paging")
+
     def damaged(self):
         core = bytearray(self.core.read_bytes())
         core[len(core) // 2] ^= 1
@@ -178,6 +182,25 @@ class SavedGuest:
             if int(shown[name], 16) != int(fact.split("=")[1], 16):
                 raise Refused(f"gdb shows {name} {shown[name]}, it was {fact}")
         return f"{len(names)} registers"
+
+    def gdb_stack(self, core):
+        """gdb disassembles at $rip, and finds callers: addresses behind a call of the kernel."""
+        fact = next(word for word in (self.fixture / "registers.txt").read_text().split()
+                    if word.startswith("RIP="))
+        shown = self.gdb(core, "x/i $rip")
+        line = next((line for line in shown.splitlines() if line.startswith("=>")), None)
+        if line is None or int(line.split()[1].rstrip(":"), 16) != int(fact[4:], 16):
+            raise Refused("gdb does not disassemble at RIP")
+        frames = [line.split()[1] for line in self.gdb(core, "bt").splitlines()
+                  if line.startswith("#") and int(line.split()[1], 16) >> 47]
+        callers = list(dict.fromkeys(frames))[1:]
+        for caller in callers:
+            before = self.gdb(core, f"x/i {caller}-5").splitlines()[-1]
+            if "call" not in before:
+                raise Refused(f"{caller} is behind no call: {before}")
+        if not callers:
+            raise Refused("gdb finds no caller")
+        return f"called from {', '.join(callers)}"
 
     def gdb_memory(self, core):
         dump = self.scratch / "gdb.memory"
@@ -264,6 +287,10 @@ def exported_memory(checks, tools, scratch):
     checks.check("gdb reads the registers from its ELF core", guest.gdb_registers)
     checks.check("gdb reads the same memory from it", guest.gdb_memory, guest.core)
     checks.check("gdb reads other memory where one bit was changed", guest.gdb_memory, damaged,
+                 refused=True)
+    checks.check("gdb disassembles at $rip and walks the stack in its core with paging",
+                 guest.gdb_stack, guest.paged)
+    checks.check("gdb does not in its core without paging", guest.gdb_stack, guest.core,
                  refused=True)
 
 

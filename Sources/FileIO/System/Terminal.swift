@@ -1,3 +1,4 @@
+package import Errors
 internal import Glibc
 internal import SystemPackage
 
@@ -28,6 +29,17 @@ package enum StandardStream: Sendable {
 
   /// Whether the stream is a terminal: isatty(3).
   package var isTerminal: Bool { FileIO.isTerminal(descriptor) }
+
+  /// Runs `body`, which writes a result to standard output. When that is a pipe whose reader is gone the
+  /// process ends by SIGPIPE, without a message, as other programs do.
+  /// - Throws: what `body` throws.
+  package static func endingWithReader(
+    _ body: () throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    signal(SIGPIPE, SIG_DFL)
+    defer { signal(SIGPIPE, SIG_IGN) }
+    try body()
+  }
 
   /// Writes a message as far as possible. Errors are ignored: when standard error fails, there is
   /// no other place for the message.

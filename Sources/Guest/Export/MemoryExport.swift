@@ -71,11 +71,15 @@ package struct MemoryExport {
     return MemoryExport(guest.memory, pieces, size: done)
   }
 
-  /// An ELF core: every mapped range is a segment, at its guest-physical address.
-  /// - Parameter range: nil for all memory; otherwise only the mapped memory in this range.
-  /// - Throws: `MAP-LAYOUT` when no memory is mapped, or none in the range.
+  /// An ELF core: every mapped range is a segment, at its guest-physical address or, with page tables, at
+  /// the virtual addresses that they give it.
+  /// - Parameters:
+  ///   - range: nil for all memory; otherwise only the mapped memory in this range.
+  ///   - vcpu: index of the vCPU whose page tables are used; nil for none.
+  /// - Throws: `MAP-LAYOUT` when no memory is mapped, or none in the range, or the page tables cannot be
+  ///   used; `IO-READ`.
   package static func core(
-    _ range: ByteRange? = nil, of guest: GuestReader
+    _ range: ByteRange? = nil, pagingOf vcpu: Int? = nil, of guest: GuestReader
   ) throws(MigrationError) -> MemoryExport {
     var segments: [(gpa: UInt64, block: Int, offset: UInt64, size: UInt64)] = []
     for mapped in guest.description.map.ranges {
@@ -91,12 +95,27 @@ package struct MemoryExport {
     }
     var vmsas: [VMSA] = []
     for vcpu in guest.description.vcpus { vmsas.append(try VMSA(vcpu.vmsa)) }
+    let ranges = segments.map { ELFCore.Segment(gpa: $0.gpa, size: $0.size) }
     let core = ELFCore(
-      notes: ELFCoreNotes.encode(vmsas), segments: segments.map { ($0.gpa, $0.size) })
+      notes: ELFCoreNotes.encode(vmsas), segments: ranges,
+      loads: try loads(pagingOf: vcpu, vmsas, of: guest, in: ranges))
     let pieces = zip(segments, core.offsets).map { segment, target in
       Piece(block: segment.block, offset: segment.offset, size: segment.size, target: target)
     }
     return MemoryExport(guest.memory, head: core.head, pieces, size: core.size)
+  }
+
+  /// The virtual addresses of memory; nil without paging.
+  private static func loads(
+    pagingOf vcpu: Int?, _ vmsas: [VMSA], of guest: GuestReader, in segments: [ELFCore.Segment]
+  ) throws(MigrationError) -> [ELFCore.Load]? {
+    guard let vcpu else { return nil }
+    guard vmsas.indices.contains(vcpu) else {
+      throw MigrationError(
+        .guestMap, "guest has no vCPU of this number, whose page tables are to be used",
+        expected: "below \(vmsas.count)", got: "\(vcpu)")
+    }
+    return try ELFCore.loads(PageTables.mappings(of: vmsas[vcpu], in: guest), in: segments)
   }
 
   /// Writes the file; the caller commits it.

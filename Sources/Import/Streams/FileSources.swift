@@ -17,6 +17,11 @@ package final class FileSource: ByteSource {
 }
 
 extension StreamInput {
+  /// A window over all bytes of a file or pipe, which may be none. Holes of a regular file are not read.
+  package convenience init(wholeOf file: InputFile) {
+    self.init(FilePositions(file)?.source(from: 0) ?? FileSource(file))
+  }
+
   /// A window over a file or pipe, at its start; "-" is standard input.
   /// - Parameter recording: takes a copy of what is read.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`; `STREAM-EMPTY` for a file of no bytes.

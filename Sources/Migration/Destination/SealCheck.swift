@@ -30,6 +30,15 @@ final class SealCheck {
   /// Ends the covered bytes at the current position.
   func streamEnds() throws(MigrationError) { try follower.end() }
 
+  /// Number of bytes that are hashed.
+  var length: UInt64 { follower.length }
+
+  /// Hashes all bytes of an input.
+  /// - Parameter progress: called with the number of bytes that are done.
+  func follow(_ input: StreamInput, _ progress: (UInt64) -> Void) throws(MigrationError) {
+    try follower.follow(input, progress)
+  }
+
   /// Stops hashing, because there is no seal to compare with.
   func giveUp() { follower.stop() }
 
@@ -39,15 +48,17 @@ final class SealCheck {
   ///   - kind: the kind of the stream.
   ///   - signer: the key that must have signed the seal; nil accepts any signer, and none.
   ///   - streamStart: offset of the stream's first byte.
+  ///   - length: bytes that the seal must cover; nil for those from the stream's start to the seal.
   ///   - refuse: called with each check that fails, and with each damaged chunk.
   /// - Throws: `SEAL-MISSING`, `SEAL-SYNTAX`, `SEAL-LENGTH`, `SEAL-ROOT`, `SEAL-CHUNK`,
   ///   `SEAL-SIGNER`, `SEAL-SIGNATURE`.
   static func read(
     from input: StreamInput, of kind: Seal.Kind, check: SealCheck?, signer: [UInt8]?,
-    streamStart: UInt64 = 0,
+    streamStart: UInt64 = 0, covering length: UInt64? = nil,
     refuse: MigrationError.Refusal = MigrationError.refuse
   ) throws(MigrationError) -> Seal {
     let start = input.offset
+    let length = length ?? start - streamStart
     guard try Seal.begins(input) else {
       throw MigrationError(
         .sealMissing, "no seal after the end of the sections", at: start, expected: "SVSMSEAL",
@@ -57,13 +68,13 @@ final class SealCheck {
     let span = fixed.span
     var cursor = ByteCursor(span, at: start)
     let seal = try Seal(from: &cursor)
-    if seal.coveredLength != start - streamStart {
+    if seal.coveredLength != length {
       let error = MigrationError(
         .sealLength, "seal covers a different length", in: .seal,
         at: Seal.Layout.offset(of: \.coveredLength, from: start),
-        expected: "\(start - streamStart)", got: "\(seal.coveredLength)")
-      // The bytes before the seal limit how many leaves are read: at most about twice theirs.
-      guard seal.coveredLength / 2 <= start - streamStart else { throw error }
+        expected: "\(length)", got: "\(seal.coveredLength)")
+      // The bytes that are there limit how many leaves are read: at most about twice theirs.
+      guard seal.coveredLength / 2 <= length else { throw error }
       try refuse(error)
     }
     let leavesOffset = input.offset

@@ -27,6 +27,23 @@ extension VerificationReport {
     case commit
     case freshness
 
+    /// Whether what is verified can have the property.
+    /// - Parameter dialect: of a confidential guest's stream, where it is known.
+    func exists(in kind: Kind, _ dialect: ConfidentialDialect?) -> Bool {
+      switch (kind, self) {
+      case (.snp, _): true
+      case (.file, .seal), (.file, .sealSigner): true
+      case (.file, _): false
+      case (.qemu, .structure), (.qemu, .order), (.qemu, .seal), (.qemu, .sealSigner): true
+      case (.qemu, _): false
+      case (.confidential, .transcript), (.confidential, .svsmState),
+        (.confidential, .machineState), (.confidential, .freshness):
+        false
+      case (.confidential, .epochTags), (.confidential, .commit): dialect ?? .intelTDX == .intelTDX
+      case (.confidential, _): true
+      }
+    }
+
     /// The question that the property answers, whatever the outcome.
     package func question(of kind: Kind) -> String { "whether \(meaning(of: kind))" }
 
@@ -37,8 +54,9 @@ extension VerificationReport {
       case .structure where kind != .snp: "every record is well formed and all RAM is present"
       case .order where kind == .confidential: "sections, pages, lists and states are in order"
       case .order where kind == .qemu: "sections and their parts are in order"
+      case .seal where kind == .file: "every byte of the file matches the seal"
       case .seal where kind != .snp: "every byte of the main stream matches the seal"
-      case .sealSigner where kind != .snp: "the seal is signed by the key of the instance"
+      case .sealSigner where kind != .snp: "the seal is signed by the key of the signer"
       case .counts where kind == .confidential: "the counts in epoch tokens match the bundles"
       case .pageSequence where kind == .confidential: "no bundle is missing, repeated or moved"
       case .structure: "every record is well formed, to the last byte"

@@ -1,5 +1,6 @@
 package import Errors
 package import QEMUStream
+internal import Wire
 
 /// A verifier's result for a stream: one entry for each property, which never claims more than was
 /// checked.
@@ -10,6 +11,8 @@ package struct VerificationReport: Sendable {
     case qemu
     /// A stream of a confidential guest that a fork of QEMU wrote.
     case confidential
+    /// A file of any kind that is held against a detached seal.
+    case file
   }
 
   /// One thing that is wrong, and the rule it breaks.
@@ -32,9 +35,11 @@ package struct VerificationReport: Sendable {
   package static let limit = 16
 
   package let kind: Kind
-  /// For a plain stream: SHA-256 of the public key whose signature on the seal is good.
+  /// For a plain stream or a file: SHA-256 of the public key whose signature on the seal is good.
   package let signerHash: [UInt8]?
-  /// The outcome of each property, in the order of `Property.allCases`.
+  /// The root of the seal's hash tree; nil without a seal, and for an SNP stream.
+  package internal(set) var sealRoot: [UInt8]?
+  /// The outcome of each property that exists, in the order of `Property.allCases`.
   package let outcomes: [(property: Property, outcome: Outcome)]
   /// The first refusal, with which a load refuses the stream.
   package let refusal: MigrationError?
@@ -165,14 +170,32 @@ final class FindingLedger {
     }
   }
 
+  /// Why the signer of a seal is not known.
+  /// - Parameter fingerprint: SHA-256 of the key that signed the seal; nil for an unsigned one.
+  static func whyNoSigner(_ fingerprint: [UInt8]?) -> (reason: Wording, needs: Wording) {
+    guard let fingerprint else {
+      return ("the seal is not signed: anyone can have made it", "a seal that an instance signed")
+    }
+    return (
+      "signed by the key with SHA-256 \(Hex.encode(fingerprint))",
+      "the offer or the instance with that key: \(.signer), \(.instance)"
+    )
+  }
+
   /// Marks properties as completely checked.
   func look(at properties: Property...) { looked.formUnion(properties) }
 
-  /// - Parameter why: tells why a property was not checked, and what its check would need.
+  /// - Parameters:
+  ///   - dialect: of a confidential guest's stream, where it is known.
+  ///   - why: tells why a property was not checked, and what its check would need.
   func report(
-    signerHash: [UInt8]? = nil, why: (Property) -> (reason: Wording, needs: Wording)
+    signerHash: [UInt8]? = nil, dialect: ConfidentialDialect? = nil,
+    why: (Property) -> (reason: Wording, needs: Wording)
   ) -> VerificationReport {
-    let outcomes = Property.allCases.map {
+    let kind = kind
+    let outcomes = Property.allCases.filter {
+      $0.exists(in: kind, dialect) || isRefuted($0)
+    }.map {
       property -> (property: Property, outcome: VerificationReport.Outcome) in
       if let entry = found[property] {
         return (property, .refuted(entry.kept, more: entry.more))
@@ -184,7 +207,9 @@ final class FindingLedger {
       let open = why(property)
       return (property, .notCheckable(reason: open.reason, needs: open.needs))
     }
-    return VerificationReport(
+    var report = VerificationReport(
       kind: kind, signerHash: signerHash, outcomes: outcomes, refusal: first)
+    report.dialect = dialect
+    return report
   }
 }

@@ -1,6 +1,32 @@
+package import Errors
+package import JSON
 package import QEMUStream
 
 extension VMDescription.Body {
+  /// The fields of a `cpu` section, by the description of its stream or else by `x86CPU`.
+  /// - Parameters:
+  ///   - offset: stream offset of the body, for errors.
+  ///   - described: nil for a stream without description.
+  /// - Throws: `VMDESC-MISMATCH`; `VMDESC-MISSING` for a section of a version that is not known.
+  package static func decodeX86CPU(
+    _ header: SectionHeader, _ body: Span<UInt8>, at offset: UInt64,
+    by described: DescribedSections?, _ budget: inout ElementBudget
+  ) throws(MigrationError) -> JSON {
+    if let described {
+      guard let device = described[header] else {
+        throw MigrationError(
+          .vmdescriptionMismatch, "VM description lacks a section", at: header.offset)
+      }
+      return try device.body.decode(body, at: offset, &budget)
+    }
+    guard header.version == x86CPUVersion, let size = x86CPU.size, body.count >= size else {
+      throw MigrationError(
+        .vmdescriptionMissing, "a vCPU of this version is read by a VM description only",
+        at: header.offset, expected: "a description, or \(.vmsa)", got: "version \(header.version)")
+    }
+    return try x86CPU.decode(body.extracting(first: size), at: offset, &budget)
+  }
+
   /// The version of the x86 `cpu` section that `x86CPU` describes, in use since QEMU 1.1.
   package static let x86CPUVersion: UInt32 = 12
 

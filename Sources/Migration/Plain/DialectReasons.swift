@@ -16,9 +16,7 @@ extension ConfidentialDialect {
         ? nil : ("this dialect has no page counts or sequence numbers", "a dialect with both")
     case .pageTags: return ("content and codes are the firmware's", keys)
     case .epochTags, .commit:
-      return isTDX
-        ? ("tokens are authentic to the TDX module only", keys)
-        : ("does not apply to this dialect", "a dialect with these records")
+      return isTDX ? ("tokens are authentic to the TDX module only", keys) : nil
     case .vcpus:
       return encryptsCPUStates
         ? ("states of vCPUs are encrypted; their parts in the clear are correct", keys)
@@ -32,8 +30,7 @@ extension ConfidentialDialect {
       return isTDX
         ? ("the session is made by migration TDs, outside of the stream", "their own reports")
         : ("certificates and session are the firmware's", keys)
-    case .transcript, .svsmState, .machineState, .freshness:
-      return ("does not apply to this dialect", "an SNP stream: svsm-mig-save makes one")
+    case .transcript, .svsmState, .machineState, .freshness: return nil
     }
   }
 

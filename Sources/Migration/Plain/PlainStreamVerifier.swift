@@ -1,7 +1,7 @@
 internal import Cryptography
 package import Errors
 package import QEMUStream
-package import SVSM
+internal import SVSM
 package import Threads
 internal import Wire
 
@@ -27,17 +27,17 @@ package struct PlainStreamVerifier {
   /// - Parameters:
   ///   - reader: the reader of the stream, from which nothing has been read yet.
   ///   - assembly: the assembly for the stream's channels; nothing has been added yet.
-  ///   - signer: the instance that must have sealed the stream; nil when that is not known.
+  ///   - signer: public key that must have signed the seal; nil when that is not known.
   ///   - crew: the worker threads that hash.
   ///   - stopsAtFirst: whether the pass ends at the first refusal, for a caller that asks only
   ///     whether there is one.
   package init(
-    _ reader: QEMUStreamReader, _ assembly: RAMAssembly, sealedBy signer: SVSMInstance?,
+    _ reader: QEMUStreamReader, _ assembly: RAMAssembly, sealedBy signer: [UInt8]?,
     crew: WorkCrew, stopsAtFirst: Bool = false
   ) {
     self.reader = reader
     self.assembly = assembly
-    self.signer = signer?.offer.publicKey
+    self.signer = signer
     start = reader.input.offset
     check = SealCheck(reader.input, crew: crew)
     let findings = FindingLedger(.qemu, stopsAtFirst: stopsAtFirst)
@@ -211,20 +211,11 @@ package struct PlainStreamVerifier {
   private func report() throws(MigrationError) -> VerificationReport {
     let isSigned = !findings.isRefuted(.sealSigner)
     let fingerprint = try seal?.signer.map { (key) throws(MigrationError) in try SHA256.hash(key) }
-    var report = findings.report(signerHash: isSigned ? fingerprint : nil) { property in
-      if let dialect {
-        return dialect.whyNotCheckable(property) ?? why(property, fingerprint: fingerprint)
-      }
-      return switch property {
-      case .structure, .order, .seal, .sealSigner: why(property, fingerprint: fingerprint)
-      default:
-        isPlain
-          ? ("does not apply to a plain QEMU stream", "an SNP stream: svsm-mig-save makes one")
-          : ("the stream was refused first", "a stream")
-      }
+    var report = findings.report(signerHash: isSigned ? fingerprint : nil, dialect: dialect) {
+      dialect?.whyNotCheckable($0) ?? why($0, fingerprint: fingerprint)
     }
+    report.sealRoot = seal?.root
     report.padding = reader.padding
-    report.dialect = dialect
     return report
   }
 
@@ -267,12 +258,6 @@ package struct PlainStreamVerifier {
         ? ("the stream has no seal", "a seal: svsm-mig-seal adds one")
         : ("what follows the seal was refused", "the stream to its end")
     }
-    guard let fingerprint else {
-      return ("the seal is not signed: anyone can have made it", "a seal that an instance signed")
-    }
-    return (
-      "signed by the key with SHA-256 \(Hex.encode(fingerprint))",
-      "the instance with that key: \(.instance)"
-    )
+    return FindingLedger.whyNoSigner(fingerprint)
   }
 }

@@ -61,6 +61,18 @@ final class ChunkFollower {
     }
   }
 
+  /// Consumes and hashes all bytes of an input.
+  /// - Parameter progress: called with the number of bytes that are done.
+  func follow(_ input: StreamInput, _ progress: (UInt64) -> Void) throws(MigrationError) {
+    try passHole()
+    while try !input.isAtEnd() {
+      try consume(upTo: input.offset + UInt64(input.count))
+      progress(input.offset)
+      try passHole()
+    }
+    try end()
+  }
+
   /// Consumes the whole chunks of the hole at the start of the window without reading them, and the
   /// bytes before the first of them. Does nothing when the hole contains no whole chunk.
   func passHole(upTo offset: UInt64 = .max) throws(MigrationError) {

@@ -4,7 +4,7 @@ internal import Wire
 
 /// The hash tree over the leaves (RFC 6962 section 2.1, with SHA-256).
 package enum HashTree {
-  /// The root over `leaves`: 32 bytes, or empty when there are none.
+  /// The root over `leaves`: 32 bytes. When there are none it is the hash of no bytes.
   package static func root(of leaves: LeafList) throws(MigrationError) -> [UInt8] {
     var tree = try Builder()
     for index in 0..<leaves.runCount {
@@ -50,7 +50,7 @@ package enum HashTree {
 
     mutating func root() throws(MigrationError) -> [UInt8] {
       while sizes.count >= 2 { try joinLastTwo() }
-      return roots
+      return sizes.isEmpty ? try SHA256.hash([] as [UInt8]) : roots
     }
 
     private mutating func joinLastTwo() throws(MigrationError) {

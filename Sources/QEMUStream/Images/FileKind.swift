@@ -18,6 +18,10 @@ package enum FileKind: Sendable, CaseIterable {
   case kdump
   case flattenedKdump
   case lime
+  case instance
+  case offer
+  case abort
+  case detachedSeal
 
   /// The first bytes of such a file. None of the kinds begins with the magic of another.
   package var magic: [UInt8] {
@@ -38,6 +42,10 @@ package enum FileKind: Sendable, CaseIterable {
     case .kdump: Array("KDUMP   ".utf8)
     case .flattenedKdump: Array("makedumpfile".utf8)
     case .lime: Array("EMiL".utf8)
+    case .instance: Array("SVSMINST".utf8)
+    case .offer: Array("SVSMOFFR".utf8)
+    case .abort: Array("SVSMABRT".utf8)
+    case .detachedSeal: Array("SVSMSEAL".utf8)
     }
   }
 
@@ -58,6 +66,10 @@ package enum FileKind: Sendable, CaseIterable {
     case .elf: "an ELF file: a core has a guest's memory, and no stream"
     case .kdump, .flattenedKdump: "a kdump file: it has a guest's memory, and no stream"
     case .lime: "a LiME dump: it has a guest's memory, and no stream"
+    case .instance: "an instance file: it has the keys of an SVSM, and no stream"
+    case .offer: "an offer, which svsm-mig-attest shows"
+    case .abort: "an abort, for svsm-mig-save --resume-after"
+    case .detachedSeal: "a detached seal, for svsm-mig-verify --seal"
     }
   }
 
@@ -66,6 +78,7 @@ package enum FileKind: Sendable, CaseIterable {
     switch self {
     case .stream, .libvirtImage, .qcow2Image: true
     case .channel, .cprState, .elf, .kdump, .flattenedKdump, .lime: false
+    case .instance, .offer, .abort, .detachedSeal: false
     case .gzip, .xz, .zstd, .lz4, .oldLZ4, .bzip2, .lzop: true
     }
   }

@@ -47,6 +47,8 @@ package struct LibvirtImage: Equatable, Sendable {
   /// The first bytes of an image, whether finished or not.
   static let magicStart = Array("LibvirtQemud".utf8)
   static let headerSize = 92
+  /// Longest description that is kept, in bytes: libvirt accepts no longer text of a domain.
+  package static let domainLimit = 4 << 20
 
   /// Whether libvirt wrote the image to its end.
   package var isWhole: Bool
@@ -56,8 +58,11 @@ package struct LibvirtImage: Equatable, Sendable {
   package var descriptionSize: UInt32
   package var wasRunning: Bool
   package var format: Format
+  /// The domain's description: XML up to the first zero byte; nil when it is longer than
+  /// `domainLimit`.
+  package var domain: [UInt8]?
 
-  /// Reads the header and skips the description.
+  /// Reads the header and the description.
   /// - Throws: `IMAGE-HEADER`; `STREAM-TRUNCATED`.
   package init(_ input: StreamInput) throws(MigrationError) {
     let start = input.offset
@@ -90,7 +95,23 @@ package struct LibvirtImage: Equatable, Sendable {
         .imageFormat, "image is packed in an unknown way", at: start &+ 28, got: "\(values[3])")
     }
     self.format = format
-    try input.skip(UInt64(descriptionSize))
+    if descriptionSize <= Self.domainLimit {
+      domain = Array(try input.readArray(Int(descriptionSize)).prefix { $0 != 0 })
+    } else {
+      try input.skip(UInt64(descriptionSize))
+    }
+  }
+
+  /// The name of the domain: the content of the first element `name` in its description, which
+  /// libvirt writes before all other elements. Nil when there is none.
+  package var domainName: String? {
+    guard let domain,
+      let start = domain.firstRange(of: Array("<name>".utf8))?.upperBound,
+      let end = domain[start...].firstIndex(of: UInt8(ascii: "<")),
+      let name = String(validating: domain[start..<end], as: UTF8.self)
+    else { return nil }
+    return [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
+      .reduce(name) { $0.replacing($1.0, with: $1.1) }
   }
 
   /// The stream in the image.

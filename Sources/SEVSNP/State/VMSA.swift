@@ -28,7 +28,7 @@ package struct VMSA: Equatable, Sendable {
   }
 
   /// A page of zeros.
-  init() { bytes = [UInt8](repeating: 0, count: Layout.size) }
+  package init() { bytes = [UInt8](repeating: 0, count: Layout.size) }
 
   // There is one subscript for each size, because the compiler cannot handle a key path through a
   // generic one.

@@ -49,18 +49,21 @@ package struct Seal: Sendable, Hashable {
   package static let chunkSize = 256 << 10
   /// Bytes of the signature: r and s, 48 bytes each.
   package static let signatureSize = 96
-  /// What is sealed. A signature under one kind is not valid under the other.
+  /// What is sealed. A signature under one kind is not valid under another.
   package enum Kind: Sendable {
     /// An SNP stream: the signer is the source of its session.
     case snp
     /// A plain QEMU stream: the signer vouches for nothing but its bytes.
     case plain
+    /// Every byte of a file of any kind; the seal is in a file of its own.
+    case detached
 
     /// The first bytes of what the signature covers.
     fileprivate var label: [UInt8] {
       switch self {
       case .snp: Array("svsm-migration v1 seal".utf8) + [0]
       case .plain: Array("svsm-migration v1 plain seal".utf8) + [0]
+      case .detached: Array("svsm-migration v1 detached seal".utf8) + [0]
       }
     }
   }

@@ -20,7 +20,8 @@ package struct GuestExportCommand: ToolCommand {
       raw: the main RAM block from its first byte to its last, or with --range or --page these \
       guest-physical bytes. elf: a vmcore as QEMU's dump-guest-memory writes it, which crash, gdb \
       and volatility open: all memory at its guest-physical address, and the registers of the \
-      vCPUs. Zero memory becomes holes.
+      vCPUs. Zero memory becomes holes. With --paging the memory is at its virtual addresses, as \
+      the page tables of a vCPU have it.
 
       --block and --all-blocks write RAM blocks as they are, of a QEMU stream of any machine: where \
       memory lies need not be known.
@@ -43,6 +44,17 @@ package struct GuestExportCommand: ToolCommand {
   @Option(help: "Format of the file.")
   var format = Format.raw
 
+  @Flag(
+    help: """
+      Give the memory of a core the virtual addresses of a vCPU, so that gdb reads at $rip.
+      """)
+  var paging = false
+
+  @Option(
+    help: ArgumentHelp(
+      "vCPU whose page tables --paging uses; 0 by default.", valueName: "number"))
+  var cpu: Int?
+
   @Option(
     help: ArgumentHelp(
       "Guest-physical bytes: FIRST-LAST or FIRST+LENGTH. A core holds those that are mapped. With "
@@ -57,19 +69,6 @@ package struct GuestExportCommand: ToolCommand {
 
   @OptionGroup var blocks: BlockOptions
 
-  @Option(
-    help: ArgumentHelp(
-      "Machine type, which decides where memory lies; a QEMU stream names its own.",
-      valueName: "name"))
-  var machine: String?
-
-  @Option(
-    name: .customLong("below-4g"),
-    help: ArgumentHelp(
-      "QEMU's max-ram-below-4g, where it was given: most memory below the hole at 4 GiB.",
-      valueName: "size"))
-  var below4G: ByteCount?
-
   @Flag(
     help: """
       Take what there is of a stream that ends early, or lacks pages: what is missing is zero, and \
@@ -78,7 +77,7 @@ package struct GuestExportCommand: ToolCommand {
   var allowIncomplete = false
 
   @OptionGroup var qemu: QEMUInputOptions
-  @OptionGroup var ram: RAMOptions
+  @OptionGroup var place: MapOptions
   @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
   @OptionGroup package var common: CommonOptions
@@ -93,12 +92,18 @@ package struct GuestExportCommand: ToolCommand {
     guard page == nil || wanted != nil else {
       throw ValidationError("--page takes an address below 2^52.")
     }
+    guard format == .elf || !paging, paging || cpu == nil else {
+      throw ValidationError("--paging is for --format elf, and --cpu for --paging.")
+    }
+    guard cpu.map({ 0..<GuestDescription.maximumVCPUs ~= $0 }) ?? true else {
+      throw ValidationError("--cpu takes 0 to \(GuestDescription.maximumVCPUs - 1).")
+    }
     guard blocks.isGiven else { return }
     guard format == .raw, page == nil else {
       throw ValidationError(
         "--block and --all-blocks write blocks as they are, without --format elf and --page.")
     }
-    guard machine == nil, below4G == nil, !ram.isGiven else {
+    guard place.machine == nil, place.below4G == nil, !place.ram.isGiven else {
       throw ValidationError(
         "--machine, --below-4g, --ram and --not-ram say where memory lies; --block and --all-blocks "
           + "do not ask.")
@@ -116,7 +121,7 @@ package struct GuestExportCommand: ToolCommand {
 
   package func execute(_ console: Console) throws {
     let file = try streamFile()
-    guard file != nil || !(qemu.isGiven || ram.isGiven || allowIncomplete) else {
+    guard file != nil || !(qemu.isGiven || place.ram.isGiven || allowIncomplete) else {
       throw ValidationError(
         "--channel, --memory, --offset, --length, --snapshot, --ram, --not-ram and --allow-incomplete "
           + "are for QEMU streams.")
@@ -161,7 +166,7 @@ package struct GuestExportCommand: ToolCommand {
 
   private func reader() throws -> GuestReader {
     if GuestReader.isBundle(guest) {
-      guard machine == nil, below4G == nil else {
+      guard place.machine == nil, place.below4G == nil else {
         throw ValidationError(
           "--machine and --below-4g describe a raw image or a stream; a bundle has them itself.")
       }
@@ -169,8 +174,8 @@ package struct GuestExportCommand: ToolCommand {
     }
     try GuestReader.refuseForeign(guest)
     var options = RawImageOptions()
-    if let machine { options.machine = machine }
-    options.below4G = below4G?.value
+    if let machine = place.machine { options.machine = machine }
+    options.below4G = place.below4G?.value
     // A raw image has no vCPU state, so the guest gets no vCPUs.
     options.vcpus = []
     return try GuestReader(rawImage: guest, options)
@@ -179,10 +184,7 @@ package struct GuestExportCommand: ToolCommand {
   /// Reads a stream to its end, its memory into a file without a name: only then it is known where the
   /// memory lies.
   private func read(_ input: QEMUInput, _ console: Console) throws -> GuestReader {
-    var additions = ImportAdditions()
-    additions.machine = machine
-    additions.below4G = below4G?.value
-    ram.add(to: &additions)
+    var additions = place.additions
     // The registers are for a core.
     if format == .raw { additions.vcpus = [] }
     let importer = QEMUImport(
@@ -204,7 +206,8 @@ package struct GuestExportCommand: ToolCommand {
     switch (format, wanted) {
     case (.raw, nil): export = try .mainBlock(of: reader)
     case (.raw, let range?): export = try .memory(range, of: reader)
-    case (.elf, let range): export = try .core(range, of: reader)
+    case (.elf, let range):
+      export = try .core(range, pagingOf: paging ? cpu ?? 0 : nil, of: reader)
     }
     // The export has private memory in the clear.
     let file = try OutputFile(output, force: outputs.force, permissions: .private)

@@ -55,21 +55,8 @@ package struct GuestImportCommand: ToolCommand {
     completion: .file())
   var vtpm: String?
 
-  @Option(
-    help: ArgumentHelp(
-      "Machine type, which decides where memory lies; a QEMU stream names its own.",
-      valueName: "name"))
-  var machine: String?
-
-  @Option(
-    name: .customLong("below-4g"),
-    help: ArgumentHelp(
-      "QEMU's max-ram-below-4g, where it was given: most memory below the hole at 4 GiB.",
-      valueName: "size"))
-  var below4G: ByteCount?
-
   @OptionGroup var qemu: QEMUInputOptions
-  @OptionGroup var ram: RAMOptions
+  @OptionGroup var place: MapOptions
   @OptionGroup var jobs: JobsOption
   @OptionGroup var outputs: OutputOptions
   @OptionGroup package var common: CommonOptions
@@ -97,15 +84,12 @@ package struct GuestImportCommand: ToolCommand {
     guard !isStream || vcpus == nil else {
       throw ValidationError("--vcpus is for raw images; a QEMU stream has its vCPUs.")
     }
-    guard isStream || !qemu.isGiven && !ram.isGiven else {
+    guard isStream || !qemu.isGiven && !place.ram.isGiven else {
       throw ValidationError(
         "--channel, --memory, --offset, --length, --snapshot, --ram and --not-ram are for QEMU streams, "
           + "not for raw images.")
     }
-    var additions = ImportAdditions()
-    additions.machine = machine
-    additions.below4G = below4G?.value
-    ram.add(to: &additions)
+    var additions = place.additions
     additions.privateRanges = privateRanges
     additions.vcpus = try givenVCPUs(isStream: isStream)
     additions.services = try services()
@@ -128,6 +112,10 @@ package struct GuestImportCommand: ToolCommand {
       guest = try RawImport(input, additions).run(into: writer) { progress.update($0) }
     }
     console.note("imported \(guest.summary) to \(output)")
+    if additions.vcpus == nil { console.noteAdapted(guest) }
+    if !isStream, vcpus == nil, vmsa.files.isEmpty {
+      console.note("a raw image has no vCPU: one in reset state was added")
+    }
     console.noteShared(guest)
     console.noteLeftovers(of: [output])
   }

@@ -17,8 +17,10 @@ package struct InspectCommand: ToolCommand {
     abstract: "Show what a migration stream holds.",
     discussion: """
       Reads an SNP migration stream or a plain QEMU stream and shows what is in it, as far as can \
-      be seen without keys. With the instance file of its destination, the stream is rehearsed as \
-      a load would go, nothing is restored, and vCPUs, services and page states are shown too.
+      be seen without keys. Without further options it shows an overview; an option that asks for \
+      a part, such as --cpus, shows this part alone. With the instance file of its destination, an \
+      SNP stream is rehearsed as a load would go, nothing is restored, and vCPUs, services and page \
+      states are shown too.
 
       It checks only what it needs to read on; svsm-mig-verify checks the rest. A damaged stream \
       is shown up to the damage; exit status 65.
@@ -31,17 +33,7 @@ package struct InspectCommand: ToolCommand {
   @Flag(help: "Print JSON instead of text.")
   package var json = false
 
-  @Flag(help: "List all sections; with --verbose each part of one by itself.")
-  package var sections = false
-
-  @Flag(help: "Show the fields of each device section, named by the VM description.")
-  package var devices = false
-
-  @Flag(help: "List runs of private and shared pages.")
-  package var pages = false
-
-  @Flag(help: "Show what came in each epoch, what it cost, and which pages were sent most often.")
-  package var epochs = false
+  @OptionGroup var shown: ShownParts
 
   @Flag(
     help: ArgumentHelp(
@@ -61,42 +53,58 @@ package struct InspectCommand: ToolCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Show all details of the page at this guest-physical address.",
-      discussion: "Content of a private page is shown only with --instance.", valueName: "gpa"))
-  package var page: ByteCount?
-
-  @Option(
-    help: ArgumentHelp(
       "Instance file of the stream's destination: shows the decoded final state.",
       valueName: "file"), completion: .file())
   package var instance: String?
 
   @OptionGroup var qemu: QEMUInputOptions
+  @OptionGroup var place: MapOptions
   @OptionGroup var jobs: JobsOption
   @OptionGroup package var trust: TrustOptions
+  @OptionGroup var outputs: OutputOptions
   @OptionGroup package var common: CommonOptions
 
   package init() {}
 
-  package func validate() throws { try qemu.validate(with: stream, lists: true) }
+  package func validate() throws {
+    try qemu.validate(with: stream, lists: true)
+    guard shown.page == nil || !ramHashes else {
+      throw ValidationError("--page and --ram-hashes exclude each other.")
+    }
+    guard shown.extract == nil || !json && !ramHashes else {
+      throw ValidationError("--extract writes bytes, without --json and --ram-hashes.")
+    }
+    guard shown.output == nil || shown.extract != nil else {
+      throw ValidationError("--output is for --extract.")
+    }
+  }
 
   package var wantsJSON: Bool { json }
 
   package func execute(_ console: Console) throws {
+    guard !GuestReader.isBundle(stream) else {
+      throw MigrationError(
+        .inputKind, "\(RenderedText.printable(stream)) is a folder",
+        expected: "a stream; svsm-mig-guest show shows the bundle of a guest")
+    }
     let file = try InputFile(stream)
     if qemu.part.snapshot == StreamPlaceOptions.list { return try listSnapshots(of: file, console) }
     let keys = try self.keys()
     let input = try QEMUInput(file, qemu)
+    if let part = shown.extract {
+      return try extract(part, from: input, of: file, console)
+    }
     if try FileKind(detecting: input.stream) == .cprState {
       return try show(cpr: input, console)
     }
-    let progress = console.startProgress("inspecting", total: input.end)
-    var found = try inspect(input, of: file, keys) { progress.update($0) }
-    if allowIncomplete, let refusal = found.refusal, refusal.code.saysIncomplete {
-      found.shortfall = refusal
-      found.refusal = nil
-    }
-    let parts = InspectionParts(sections: sections, pages: pages, devices: devices)
+    var options = shown.options
+    options.showsEveryPart = common.verbose || shown.section != nil
+    let found = try inspect(input, of: file, keys, options, console)
+    if let query = shown.query { try requireSection(query, in: found) }
+    if place.isGiven, found.refusal == nil, let error = found.mapError { throw error }
+    var parts = shown.parts
+    parts.blocks = ramHashes
+    parts.isFull = common.verbose
     if json {
       try InspectionJSON.render(found, parts) {
         console.refusal($0)
@@ -114,6 +122,14 @@ package struct InspectCommand: ToolCommand {
     if let shortfall = found.shortfall { console.note("not whole: \(shortfall.spelled)") }
   }
 
+  /// Refuses a name that no section of a stream has.
+  func requireSection(_ query: SectionQuery, in found: InspectedStream) throws {
+    let lines = found.sections.lines.elements
+    guard found.refusal == nil, !lines.contains(where: { query.matches($0.header) }) else { return }
+    throw ValidationError(
+      "No section is called \(RenderedText.printable(query.text)); --sections lists their names.")
+  }
+
   private func listSnapshots(of file: InputFile, _ console: Console) throws {
     let list = SnapshotList(try QEMUInput.snapshots(in: file))
     if json {
@@ -123,15 +139,27 @@ package struct InspectCommand: ToolCommand {
     }
   }
 
-  private func inspect(
-    _ input: QEMUInput, of file: InputFile, _ keys: Rehearsal.Keys?, _ progress: (UInt64) -> Void
+  /// Reads the stream to its end or its first fault.
+  func inspect(
+    _ input: QEMUInput, of file: InputFile, _ keys: Rehearsal.Keys?, _ options: InspectionOptions,
+    _ console: Console
   ) throws(MigrationError) -> InspectedStream {
-    var options = InspectionOptions()
-    options.showsEveryPart = common.verbose
-    options.keepsBodies = devices
-    options.page = page.map { $0.value & ~4095 }
+    var options = options
     options.hashesRAM = ramHashes
-    options.countsEpochs = epochs
+    options.additions = place.additions
+    let progress = console.startProgress("inspecting", total: input.end)
+    var found = try inspect(input, of: file, keys, options) { progress.update($0) }
+    if allowIncomplete, let refusal = found.refusal, refusal.code.saysIncomplete {
+      found.shortfall = refusal
+      found.refusal = nil
+    }
+    return found
+  }
+
+  private func inspect(
+    _ input: QEMUInput, of file: InputFile, _ keys: Rehearsal.Keys?, _ options: InspectionOptions,
+    _ progress: (UInt64) -> Void
+  ) throws(MigrationError) -> InspectedStream {
     let kind = try StreamKind(detecting: input.stream)
     switch kind {
     case .snp:
@@ -141,29 +169,40 @@ package struct InspectCommand: ToolCommand {
           .streamKind, "the memory of an SNP stream is encrypted",
           expected: "a plain QEMU stream for --ram-hashes")
       }
+      guard !place.isGiven else {
+        throw MigrationError(
+          .streamKind, "an SNP stream has the map of its guest",
+          expected: "a plain QEMU stream for \(.ram), \(.notRAM), \(.machine) and \(.below4G)")
+      }
       return try SNPInspector(input.stream, options: options, keys: keys)
         .inspect(progress: progress)
     case .qemu, nil:
-      guard kind == nil || keys == nil && page == nil else {
+      guard kind == nil || keys == nil else {
         throw MigrationError(
-          .streamKind, "a plain QEMU stream has no guest-physical map and no destination",
-          expected: "an SNP stream for --page and --instance")
+          .streamKind, "a plain QEMU stream has no destination",
+          expected: "an SNP stream for \(.instance)")
       }
-      guard kind == nil || !epochs else {
+      guard kind == nil || !shown.epochs else {
         throw MigrationError(
           .streamKind, "a plain QEMU stream does not mark the rounds over its memory",
           expected: "an SNP stream for --epochs")
       }
       let again = { () throws(MigrationError) in try QEMUInput(file, qemu) }
+      // Pages of channels are never in order, so that hashes need one pass.
+      let isRepeatable =
+        file.kind == .regular
+        && (shown.page == nil
+          ? qemu.channel.isEmpty
+          : qemu.channel.allSatisfy { FileIdentity.ofOutput($0) != nil })
       return try QEMUInspector.inspect(
-        input, again: file.kind == .regular && qemu.channel.isEmpty ? again : nil,
-        options: options, crew: jobs.crew, progress: progress)
+        input, again: isRepeatable ? again : nil, options: options, crew: jobs.crew,
+        progress: progress)
     }
   }
 
   /// Shows what a QEMU hands to its successor beside the stream.
   private func show(cpr input: QEMUInput, _ console: Console) throws(MigrationError) {
-    guard qemu.files.isEmpty, instance == nil, page == nil, !ramHashes else {
+    guard qemu.files.isEmpty, instance == nil, shown.page == nil, !ramHashes else {
       throw MigrationError(
         .streamKind, "the state of a CPR migration is no stream",
         expected: "a stream for \(.channel), \(.memory), \(.instance), --page and --ram-hashes")

@@ -32,7 +32,7 @@ extension ToolCommand {
 
 /// The options that every tool has.
 package struct CommonOptions: ParsableArguments {
-  @Flag(name: .shortAndLong, help: "Print errors only.")
+  @Flag(name: .shortAndLong, help: "Print errors only, and JSON where --json asks for it.")
   package var quiet = false
 
   @Flag(name: .shortAndLong, help: "Print more details.")

@@ -86,7 +86,9 @@ package enum ToolEntry {
       return status
     }
     do {
-      try OutputFile("-", content: .text).write(text: message + "\n")
+      try StandardStream.endingWithReader { () throws(MigrationError) in
+        try OutputFile("-", content: .text).write(text: message + "\n")
+      }
       return 0
     } catch {
       StandardStream.error.say(

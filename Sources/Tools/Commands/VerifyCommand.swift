@@ -22,7 +22,10 @@ package struct VerifyCommand: ToolCommand {
       status 65 when a property is refuted.
 
       Of a plain QEMU stream it checks the structure, that all RAM is present, and the seal of \
-      svsm-mig-seal if there is one; with --instance that it is sealed, and by that instance.
+      svsm-mig-seal if there is one; with --signer or --instance that it is sealed, and by that \
+      instance. Its ledger has the properties that a plain stream can have, and begins with an answer.
+
+      With --seal it compares a file of any kind with its detached seal.
 
       --policy checks each report against a policy: the source's, and with --offer or \
       --instance the destination's.
@@ -62,6 +65,7 @@ package struct VerifyCommand: ToolCommand {
   @Flag(help: "Print JSON instead of text.")
   var json = false
 
+  @OptionGroup var seals: SealOptions
   @OptionGroup var target: TargetOptions
   @OptionGroup var vectors: VectorOptions
   @OptionGroup var qemu: QEMUInputOptions
@@ -87,20 +91,31 @@ package struct VerifyCommand: ToolCommand {
       throw ValidationError("There is no code \(RenderedText.printable(explain)); near: \(near).")
     }
     let isUntrusting =
-      [instance, offer, policy.path, trace.path].allSatisfy { $0 == nil }
-      && trust.trustedFiles.isEmpty && revocation.listFiles.isEmpty && qemu.files.isEmpty
+      [instance, offer, policy.path, seals.signer, trace.path].allSatisfy { $0 == nil }
+      && trust.trustedFiles.isEmpty
+      && revocation.listFiles.isEmpty && qemu.files.isEmpty
     guard isUntrusting || target.target == nil else {
       throw ValidationError(
-        "--target prints no ledger: --instance, --offer, --policy, --trust, --crl, --trace, --channel "
-          + "and --memory cannot be used with it.")
+        "--target prints no ledger: --instance, --offer, --signer, --policy, --trust, --crl, --trace, "
+          + "--channel and --memory cannot be used with it.")
+    }
+    guard seals.seal == nil || isOfSealAlone else {
+      throw ValidationError(
+        "--seal compares bytes: of the other options only --instance, --signer, --json and --jobs can be "
+          + "used with it.")
+    }
+    guard seals.signer == nil || instance == nil && offer == nil else {
+      throw ValidationError("--signer, --instance and --offer exclude each other.")
     }
     guard (target.files + [stream ?? ""]).count(where: { $0 == "-" }) < 2 else {
       throw ValidationError("Only one input can come from standard input.")
     }
     guard let stream else {
-      guard isUntrusting, !qemu.isGiven, target.target == nil || target.source != nil else {
+      guard isUntrusting, !qemu.isGiven, !seals.isGiven,
+        target.target == nil || target.source != nil
+      else {
         throw ValidationError(
-          "--instance, --offer, --policy, --trust, --crl, --trace, --channel, --memory, --offset, "
+          "--instance, --offer, --signer, --seal, --policy, --trust, --crl, --trace, --channel, --memory, --offset, "
             + "--length, --snapshot and --target are for a stream.")
       }
       return
@@ -111,6 +126,12 @@ package struct VerifyCommand: ToolCommand {
     try policy.validate(
       beside: [stream, instance, offer] + trust.trustedFiles + revocation.listFiles)
     try qemu.validate(with: stream)
+  }
+
+  /// Whether no option is given that `--seal` does not obey.
+  private var isOfSealAlone: Bool {
+    [offer, policy.path, target.target, trace.path].allSatisfy { $0 == nil } && trust.trustedFiles.isEmpty
+      && revocation.listFiles.isEmpty && !qemu.isGiven && stream != nil
   }
 
   package var wantsJSON: Bool { json }
@@ -124,6 +145,7 @@ package struct VerifyCommand: ToolCommand {
       return try run(vectorsIn: folder, console)
     }
     if let target = target.target { return try run(against: target, console) }
+    if let seal = seals.seal { return try verify(against: seal, console) }
     let stream = stream ?? "-"
     let keys = try instance.map { (path) throws(MigrationError) in
       try InstanceFile(reading: path).instance
@@ -133,17 +155,27 @@ package struct VerifyCommand: ToolCommand {
     }
     let trust = try trust.load(demanding: policy.load(), revocation)
     let input = try QEMUInput(try InputFile(stream), qemu)
-    let report =
-      try StreamKind(detecting: input.stream) == .snp
-      ? verifySNP(input, keys, offer, trust) : verifyPlain(input, keys)
+    guard try StreamKind(detecting: input.stream) == .snp else {
+      return try print(
+        verifyPlain(input, keys?.offer.publicKey ?? seals.signerKey()), of: stream, console)
+    }
+    try print(verifySNP(input, keys, offer, trust), of: stream, console)
+    if keys != nil { console.noteModel() }
+  }
+
+  /// Prints a ledger, and ends with its first refusal.
+  func print(
+    _ report: VerificationReport, of stream: String, _ console: Console
+  ) throws(MigrationError) {
     if json {
       try console.write(
-        report.json(of: stream, withInstance: keys != nil, withOffer: offer != nil))
+        report.json(
+          of: stream, withInstance: instance != nil, withOffer: offer != nil,
+          withSigner: seals.signer != nil))
     } else {
       try console.write(report.text(console.style))
     }
     if let refusal = report.refusal { throw refusal }
-    if keys != nil { console.noteModel() }
   }
 
   private func run(vectorsIn folder: String, _ console: Console) throws {
@@ -167,6 +199,11 @@ package struct VerifyCommand: ToolCommand {
     try trace.refuseSame(
       inputs: [stream, instance, self.offer, policy.path].compactMap { $0 }
         + self.trust.trustedFiles + revocation.listFiles)
+    guard seals.signer == nil else {
+      throw MigrationError(
+        .streamKind, "an SNP stream is sealed by the source of its session", at: input.start,
+        expected: "a plain QEMU stream for \(.signer)", got: "an SNP stream")
+    }
     let verifier = StreamVerifier(trust: trust, crew: jobs.crew)
     return try trace.run(of: .verifier, done: "the stream was verified all the same") { trace in
       guard let destination else {
@@ -177,7 +214,7 @@ package struct VerifyCommand: ToolCommand {
   }
 
   private func verifyPlain(
-    _ input: QEMUInput, _ signer: SVSMInstance?
+    _ input: QEMUInput, _ signer: [UInt8]?
   ) throws(MigrationError) -> VerificationReport {
     try input.requireWholeImage()
     var verifier = PlainStreamVerifier(

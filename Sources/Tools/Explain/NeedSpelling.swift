@@ -37,6 +37,7 @@ extension Need {
     case .second: "--second"
     case .seed: "--seed"
     case .seeded: "--accept-seeded"
+    case .signer: "--signer"
     case .snapshot: "--snapshot"
     case .source: "--from"
     case .target: "--target"

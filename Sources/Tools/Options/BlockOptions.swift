@@ -67,24 +67,7 @@ struct BlockOptions: ParsableArguments {
     }
     let file = try OutputFile(output, force: force, permissions: .private)
     let progress = console.startProgress("exporting", total: input.end)
-    // Pages come in any order; what is written in order has to wait for the last one.
-    var waiting: TemporaryFile?
-    let written = try export.write(
-      block: block, range?.offsets,
-      to: { (size) throws(MigrationError) in
-        guard file.isDirect else {
-          try file.resize(to: size)
-          return file
-        }
-        let made = try TemporaryFile(size: size)
-        waiting = made
-        return made
-      }, progress: { progress.update($0) })
-    if let waiting {
-      let content = BlockFiles([.init(file: try waiting.input())])
-      let size = written.upperBound - written.lowerBound
-      try MemoryExport.block(0, 0..<size, in: content).write(to: file, isSequential: true)
-    }
+    let written = try export.write(block, range?.offsets, to: file) { progress.update($0) }
     try finish(file, written, to: output, console)
     note(export, input, console)
   }
@@ -113,6 +96,34 @@ struct BlockOptions: ParsableArguments {
       "exported \(Spelled.count(list.entries.count, "RAM block")), \(Spelled.size(list.size)), to \(output)"
     )
     console.noteLeftovers(of: [output])
+  }
+}
+
+extension BlockExport {
+  /// Writes one block, or a part of it, to a file that the caller commits.
+  /// - Returns: the offsets in the block that were written.
+  func write(
+    _ block: String, _ range: Range<UInt64>?, to file: OutputFile, progress: (UInt64) -> Void
+  ) throws(MigrationError) -> Range<UInt64> {
+    // Pages come in any order; what is written in order has to wait for the last one.
+    var waiting: TemporaryFile?
+    let written = try write(
+      block: block, range,
+      to: { (size) throws(MigrationError) in
+        guard file.isDirect else {
+          try file.resize(to: size)
+          return file
+        }
+        let made = try TemporaryFile(size: size)
+        waiting = made
+        return made
+      }, progress: progress)
+    if let waiting {
+      let content = BlockFiles([.init(file: try waiting.input())])
+      let size = written.upperBound - written.lowerBound
+      try MemoryExport.block(0, 0..<size, in: content).write(to: file, isSequential: true)
+    }
+    return written
   }
 }
 

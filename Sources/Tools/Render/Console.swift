@@ -28,12 +28,15 @@ package final class Console {
   /// Colours for text on standard output.
   package var style: Style { Style(for: .output) }
 
-  /// Writes a result, unchanged, to standard output.
+  /// Writes a result, unchanged, to standard output; with `--quiet` only JSON.
   /// - Throws: `IO-WRITE`.
   package func write(_ text: String) throws(MigrationError) {
     endProgress()
     hasWritten = true
-    try OutputFile("-", content: .text).write(text: text)
+    if isQuiet, !wantsJSON { return }
+    try StandardStream.endingWithReader { () throws(MigrationError) in
+      try OutputFile("-", content: .text).write(text: text)
+    }
   }
 
   /// Writes a JSON document and a newline to standard output.

@@ -1,4 +1,5 @@
 internal import Errors
+internal import Inspection
 internal import JSON
 internal import Migration
 internal import SEVSNP
@@ -35,60 +36,43 @@ enum DecodedState {
     ]
   }
 
-  /// Shows every register of a vCPU that is not zero, numeric registers first.
-  static func registers(of vcpu: VCPUState, _ out: inout RenderedText) throws(MigrationError) {
-    let page = try VMSA(vcpu.vmsa)
-    out.field(
-      "SEV features",
-      Hex.number(page.features.rawValue) + ": "
-        + Spelled.list(page.features.setBits), indent: 2)
-    let values = page.values()
-    out.table(
-      values.compactMap { value in
-        value.segment.map { segment in
-          [
-            value.name, "selector \(Hex.number(segment.selector.value, digits: 4))",
-            "attributes \(Hex.number(segment.attributes.value, digits: 4))",
-            "limit \(Hex.number(segment.limit.value, digits: 8))",
-            "base \(Hex.number(segment.base.value, digits: 16))",
-          ]
-        }
-      })
-    let numbers = values.filter { $0.number != nil }.map { value in
-      "\(value.name.padded(to: 18))\(Hex.number(value.number ?? 0, digits: 2 * value.bytes.count))"
-        .padded(to: 40)
-    }
-    for start in stride(from: 0, to: numbers.count, by: 2) {
-      out.line("  " + numbers[start..<min(start + 2, numbers.count)].joined())
-    }
-    for value in values where value.number == nil && value.segment == nil {
-      if value.bytes.allSatisfy({ $0 == 0 }) {
-        out.field(value.name, "\(value.bytes.count) zero bytes", width: 20, indent: 2)
-      } else {
-        out.line("  " + value.name)
-        for line in HexDump.lines(value.bytes, at: 0) { out.line("    " + line) }
-      }
-    }
-  }
-
   /// Every field of a VMSA page except the reserved ones: numbers and bytes as hex text, segments
   /// as objects.
   static func json(of vcpu: VCPUState) throws(MigrationError) -> JSON {
     let page = try VMSA(vcpu.vmsa)
-    let registers = page.values().map { value -> JSON.Member in
-      if let segment = value.segment {
-        return .init(
-          value.name,
-          [
-            "selector": .hex(segment.selector.value), "attributes": .hex(segment.attributes.value),
-            "limit": .hex(segment.limit.value), "base": .hex(segment.base.value),
-          ])
-      }
-      return .init(value.name, value.number.map { .hex($0) } ?? .hex(bytes: value.bytes))
-    }
     return [
       "apicID": JSON(vcpu.apicID), "vmpl": JSON(vcpu.vmpl),
-      "sevFeatures": .text(page.features.setBits), "registers": .object(registers),
+      "sevFeatures": .text(page.features.setBits), "registers": registers(page.values()),
     ]
+  }
+
+  /// The registers of a `cpu` section, named as in a VMSA.
+  static func json(ofCPU section: DecodedDevice) -> JSON {
+    var members: [JSON.Member] = [
+      .init("instance", JSON(section.instance)), .init("offset", JSON(section.offset)),
+    ]
+    do throws(MigrationError) {
+      let page = try section.registers()
+      members.append(.init("registers", registers(RegisterText.shared(by: page))))
+    } catch {
+      members.append(.init("error", .object(error.jsonMembers)))
+    }
+    return .object(members)
+  }
+
+  private static func registers(_ values: [VMSA.Value]) -> JSON {
+    .object(
+      values.map { value -> JSON.Member in
+        if let segment = value.segment {
+          return .init(
+            value.name,
+            [
+              "selector": .hex(segment.selector.value),
+              "attributes": .hex(segment.attributes.value),
+              "limit": .hex(segment.limit.value), "base": .hex(segment.base.value),
+            ])
+        }
+        return .init(value.name, value.number.map { .hex($0) } ?? .hex(bytes: value.bytes))
+      })
   }
 }

@@ -19,6 +19,7 @@ struct InspectionJSON {
   static let schema = "svsm-migration/inspect/1"
 
   private let found: InspectedStream
+  private let parts: InspectionParts
 
   /// - Parameters:
   ///   - refusal: converts a refusal to JSON.
@@ -27,18 +28,28 @@ struct InspectionJSON {
     _ found: InspectedStream, _ parts: InspectionParts, refusal: (MigrationError) -> JSON,
     write: @escaping JSONStream.Write
   ) throws(MigrationError) {
-    let renderer = InspectionJSON(found: found)
+    let renderer = InspectionJSON(found: found, parts: parts)
     var output = JSONStream(write)
     for member in try renderer.overview() { try output.append(member) }
     try renderer.writePages(to: &output)
     for member in renderer.rest { try output.append(member) }
-    if parts.sections {
-      try output.append("sections", of: found.sections.lines.elements, renderer.section)
+    if parts.sections || parts.section != nil {
+      let lines = found.sections.lines.elements.filter { parts.lists($0.header) }
+      try output.append("sections", of: lines, renderer.section)
     }
     for member in found.roundMembers { try output.append(member) }
     if let page = found.page { try output.append(.init("page", renderer.page(page))) }
     if let state = found.state {
       for member in try renderer.state(state) { try output.append(member) }
+    }
+    if parts.cpus, found.kind == .qemu {
+      var sections = DecodedDevice.Decoding(found)
+      try output.append("cpus") { () throws(MigrationError) -> JSON? in
+        while let section = sections.next() {
+          if section.name == "cpu" { return DecodedState.json(ofCPU: section) }
+        }
+        return nil
+      }
     }
     if parts.devices {
       var devices = DecodedDevice.Decoding(found)
@@ -74,9 +85,8 @@ struct InspectionJSON {
       members.append(.init("leftOut", .text(found.leftOut.map(\.description))))
     }
     if !found.channels.isEmpty { members.append(.init("channels", channels)) }
-    if found.kind == .snp {
-      members += privateMembers
-    }
+    if found.hasMap || found.kind == .snp { members.append(guestMap) }
+    if found.kind == .snp { members.append(.init("epochs", epochs)) }
     return members
   }
 
@@ -137,6 +147,8 @@ struct InspectionJSON {
     if found.sharedPages.page != .x86 {
       members.append(.init("pageSize", JSON(found.sharedPages.page.size)))
     }
+    if let count = found.vcpuCount { members.append(.init("vcpuCount", JSON(count))) }
+    if let state = found.runState { members.append(.init("runState", .string(state))) }
     if found.padding > 0 { members.append(.init("padding", JSON(found.padding))) }
     if let rest = found.rest { members.append(.init("rest", JSON(rest))) }
     if let packing = found.packing { members.append(.init("packing", .string(packing.rawValue))) }
@@ -151,6 +163,7 @@ struct InspectionJSON {
             "version": JSON(image.version), "whole": .bool(image.isWhole),
             "running": .bool(image.wasRunning), "format": .string(image.format.name),
             "descriptionSize": JSON(image.descriptionSize),
+            "domain": image.domainName.map { .string($0) } ?? .null,
           ]))
     }
     members.append(
@@ -226,20 +239,19 @@ struct InspectionJSON {
     ]
   }
 
-  private var privateMembers: [JSON.Member] {
-    [
-      .init(
-        "guestMap",
-        .array(
-          found.map.ranges.map { range in
-            [
-              "gpa": .hex(range.gpa), "size": .hex(range.size),
-              "block": .string(blockName(range.block)), "offset": .hex(range.offset),
-            ]
-          })),
-      .init("epochs", .array(found.epochs.elements.map(epoch))),
-    ]
+  private var guestMap: JSON.Member {
+    .init(
+      "guestMap",
+      .array(
+        found.map.ranges.map { range in
+          [
+            "gpa": .hex(range.gpa), "size": .hex(range.size),
+            "block": .string(blockName(range.block)), "offset": .hex(range.offset),
+          ]
+        }))
   }
+
+  private var epochs: JSON { .array(found.epochs.elements.map(epoch)) }
 
   private func epoch(_ token: EpochToken) -> JSON {
     [
@@ -299,14 +311,20 @@ struct InspectionJSON {
 
   private func section(_ line: SectionLine) -> JSON {
     let header = line.header
-    return [
-      "offset": JSON(header.offset), "type": .string(header.kind.text), "id": JSON(header.id),
-      "name": .string(header.name.description), "instance": JSON(header.instance),
-      "version": JSON(header.version & ~SNPSection.optionalBit),
-      "optional": .bool(header.version & SNPSection.optionalBit != 0),
-      "bodyOffset": JSON(line.bodyOffset), "size": JSON(line.size), "count": JSON(line.count),
-      "cut": .bool(line.isCut),
+    var members: [JSON.Member] = [
+      .init("offset", JSON(header.offset)), .init("type", .string(header.kind.text)),
+      .init("id", JSON(header.id)), .init("name", .string(header.name.description)),
+      .init("instance", JSON(header.instance)),
+      .init("version", JSON(header.version & ~SNPSection.optionalBit)),
+      .init("optional", .bool(header.version & SNPSection.optionalBit != 0)),
+      .init("bodyOffset", JSON(line.bodyOffset)), .init("size", JSON(line.size)),
+      .init("count", JSON(line.count)), .init("cut", .bool(line.isCut)),
     ]
+    if parts.section != nil {
+      let body = found.bodies.entries.first { $0.offset == line.bodyOffset }?.body
+      members.append(.init("body", body.map { .hex(bytes: $0) } ?? .null))
+    }
+    return .object(members)
   }
 
   private func page(_ page: PageFacts) -> JSON {
@@ -330,11 +348,13 @@ struct InspectionJSON {
       "sharedRecords": .array(
         page.sharedRecords.map { record in
           [
-            "offset": JSON(record.offset), "zero": .bool(record.content == nil),
+            "offset": JSON(record.offset), "form": .string(record.form.rawValue),
+            "zero": .bool(record.form == .zero),
             "content": record.content.map { .hex(bytes: $0) } ?? .null,
           ]
         }),
       "plaintext": page.plaintext.map { .hex(bytes: $0) } ?? .null,
+      "restored": page.restored.map { .hex(bytes: $0) } ?? .null,
     ]
   }
 

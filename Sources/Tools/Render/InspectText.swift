@@ -9,11 +9,23 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// The parts of an inspection to show in addition to the overview.
+/// The parts of an inspection that were asked for. Without any, text has the overview.
 struct InspectionParts {
   var sections = false
+  /// Lists only these sections, with their bytes.
+  var section: SectionQuery?
   var pages = false
+  var epochs = false
   var devices = false
+  var cpus = false
+  var blocks = false
+  /// Shows long values in full.
+  var isFull = false
+
+  /// Whether a section is to be listed.
+  func lists(_ header: SectionHeader) -> Bool { section?.matches(header) ?? true }
+
+  var hasAny: Bool { sections || section != nil || pages || epochs || devices || cpus || blocks }
 }
 
 /// An inspection as text.
@@ -22,79 +34,49 @@ struct InspectionText {
   private static let overviewRuns = 16
 
   let found: InspectedStream
+  let parts: InspectionParts
   let style: Style
   var out = RenderedText()
+  private(set) var hasTitle = false
 
   /// - Parameter write: receives the text, piece by piece.
   static func render(
     _ found: InspectedStream, _ parts: InspectionParts, style: Style,
     write: (String) throws(MigrationError) -> Void
   ) throws(MigrationError) {
-    var renderer = InspectionText(found: found, style: style)
-    try renderer.overview()
-    if parts.sections { renderer.sections() }
-    if parts.pages { renderer.pages() }
-    if let rounds = found.rounds { renderer.rounds(rounds) }
-    if let page = found.page { renderer.page(page) }
-    if let state = found.state { try renderer.state(state) }
-    if parts.devices { try renderer.devices(write) }
-    if found.refusal != nil {
+    var renderer = InspectionText(found: found, parts: parts, style: style)
+    if parts.hasAny || found.page != nil {
+      try renderer.requested(write)
+    } else {
+      try renderer.overview()
+      if let state = found.state { try renderer.state(state) }
+      renderer.next()
+    }
+    // Missing pages are noticed at the end.
+    if let refusal = found.refusal, refusal.code != .ramMissing {
       renderer.out.line()
       renderer.out.line("Reading stopped here; the rest of the file was not read.")
     }
     try write(renderer.out.takeText())
   }
 
-  private init(found: InspectedStream, style: Style) {
+  private init(found: InspectedStream, parts: InspectionParts, style: Style) {
     self.found = found
+    self.parts = parts
     self.style = style
   }
 
   mutating func title(_ text: String) {
-    out.line()
+    if hasTitle { out.line() }
+    hasTitle = true
     out.line(text, as: style.strong)
   }
 
   // MARK: Overview
 
   private mutating func overview() throws(MigrationError) {
-    let kind = found.kind == .snp ? "SNP migration stream" : "QEMU migration stream"
-    out.field(
-      "Stream",
-      "\(kind), \(Spelled.bytes(found.size)) read"
-        + (found.refusal != nil ? ", refused" : found.isWhole ? ", whole" : ", not whole")
-    )
-    if let first = found.leftOut.first {
-      out.field(
-        "Left out",
-        "\(Spelled.list(found.leftOut.map(\.description), atMost: 8)): x-ignore-shared leaves blocks "
-          + "to other files, --memory \(first)=FILE gives one")
-    }
-    if found.streamStart > 0 { out.field("Begins", "at byte \(Hex.number(found.streamStart))") }
-    if let packing = found.packing { out.field("Packed", "with \(packing.rawValue)") }
-    if let snapshot = found.snapshot {
-      out.field("Snapshot", "\(snapshot.id) (\(snapshot.name)) of a qcow2 image")
-    }
-    if found.padding > 0 {
-      out.field("Padding", Spelled.count(found.padding, "zero byte") + " after it")
-    }
-    if let rest = found.rest, rest > 0 {
-      out.field("Rest", Spelled.count(rest, "byte") + " after --length, not read")
-    }
-    if let image = found.image {
-      out.field(
-        "Image",
-        "libvirt, version \(image.version), \(image.format.name)"
-          + (image.isWhole ? "" : ", not finished"))
-    }
-    if let configuration = found.configuration {
-      let machine = configuration.machineText
-      out.field("Machine", machine.isEmpty ? "not named" : machine)
-      if let uuid = configuration.uuid { out.field("UUID", Hex.encode(uuid)) }
-      if let names = configuration.capabilities {
-        out.field("Capabilities", Spelled.list(names.map(\.description)))
-      }
-    }
+    summary()
+    hasTitle = true
     if let data = found.transferData { try session(data) }
     if !found.blocks.isEmpty { blocks() }
     if found.hasMap { map() }
@@ -112,7 +94,7 @@ struct InspectionText {
       data.flags.contains(.mutual)
       ? "mutual: the source shows an attestation report"
       : "one-way: the source has no attestation report"
-    out.field("direction", proof, indent: 2)
+    out.field("attestation", proof, indent: 2)
     if data.flags.contains(.seeded) {
       out.field("keys", "made from a seed: not secret", indent: 2)
     }
@@ -135,7 +117,7 @@ struct InspectionText {
     out.field("", "not checked here: svsm-mig-verify checks it", indent: 2)
   }
 
-  private mutating func blocks() {
+  mutating func blocks() {
     title("RAM blocks")
     out.table(
       found.blocks.enumerated().map { index, block in
@@ -246,7 +228,7 @@ struct InspectionText {
         "covers",
         "\(Spelled.bytes(seal.coveredLength)) in \(Spelled.count(seal.chunkCount, "chunk"))",
         indent: 2)
-      out.field("root", "SHA-256 \(Spelled.short(seal.root))", indent: 2)
+      out.field("root", "SHA-256 \(Hex.encode(seal.root))", indent: 2)
       out.field("signed", try signature(of: seal), indent: 2)
       out.field("bytes", "not hashed here: svsm-mig-verify checks them", indent: 2)
     }

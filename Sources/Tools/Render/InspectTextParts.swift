@@ -9,14 +9,43 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// The parts of an inspection that are shown on request, after the overview.
+/// The parts of an inspection that are shown on request, in place of the overview.
 extension InspectionText {
+  /// - Parameter write: receives the text, piece by piece.
+  mutating func requested(
+    _ write: (String) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    if parts.blocks { blocks() }
+    if parts.sections || parts.section != nil { sections() }
+    if parts.section != nil { bodies() }
+    if parts.pages { pages() }
+    if let rounds = found.rounds { self.rounds(rounds) }
+    if let page = found.page { self.page(page) }
+    if parts.cpus { try cpus() }
+    if parts.devices { try devices(write) }
+  }
+
   // MARK: Sections and pages
+
+  /// The bytes of sections.
+  private mutating func bodies() {
+    for entry in found.bodies.entries {
+      title("\(entry.header.name) \(entry.header.instance)")
+      for line in HexDump.lines(entry.body, at: entry.offset) { out.line("  " + line) }
+    }
+    omittedBodies()
+  }
+
+  private mutating func omittedBodies() {
+    guard found.bodies.omitted > 0 else { return }
+    out.line()
+    out.line("\(Spelled.count(found.bodies.omitted, "section")) too large to be kept")
+  }
 
   mutating func sections() {
     title("Sections")
     var rows = [["offset", "type", "id", "name", "instance", "version", "body"]]
-    for line in found.sections.lines.elements {
+    for line in found.sections.lines.elements where parts.lists(line.header) {
       let header = line.header
       let optional = header.version & SNPSection.optionalBit != 0
       rows.append([
@@ -71,7 +100,7 @@ extension InspectionText {
     out.field(
       "backed by", "\(blockName(place.block)) from \(Hex.number(place.offset))", indent: 2)
     if page.privateRecords.isEmpty, page.sharedRecords.isEmpty {
-      out.line("  no record of it in the stream: not accepted by the guest, or the secrets page")
+      out.line("  " + withoutRecord(page))
     }
     for record in page.privateRecords {
       let metadata = record.metadata
@@ -85,15 +114,24 @@ extension InspectionText {
       out.field("", "ciphertext SHA-256 \(Hex.encode(record.ciphertextHash))", indent: 2)
     }
     for record in page.sharedRecords {
-      let what = record.content == nil ? "zero" : "content"
-      out.field("shared", "\(what), at byte \(Hex.number(record.offset))", indent: 2)
+      out.field(
+        "shared", "\(record.form.rawValue), at byte \(Hex.number(record.offset))", indent: 2)
     }
     more(UInt64(page.omitted))
-    if let bytes = page.plaintext ?? page.lastShared?.content {
+    if let bytes = page.plaintext ?? page.restored ?? page.lastShared?.content {
       for line in HexDump.lines(bytes, at: page.gpa) { out.line("  " + line) }
     } else if page.lastOperation.map({ $0 != .cancel }) == true {
       out.line("  content is encrypted: name the destination with --instance to see it")
     }
+  }
+
+  /// Why a page has no record.
+  private func withoutRecord(_ page: PageFacts) -> String {
+    if found.kind == .snp {
+      return "no record of it in the stream: not accepted by the guest, or the secrets page"
+    }
+    return page.restored == nil
+      ? "the stream does not have it" : "its content is in a channel, a file or the mapped pages"
   }
 
   // MARK: With keys
@@ -101,7 +139,7 @@ extension InspectionText {
   mutating func state(_ state: RestoredState) throws(MigrationError) {
     for vcpu in state.guest.vcpus {
       title("vCPU with APIC id \(vcpu.apicID), VMPL \(vcpu.vmpl)")
-      try DecodedState.registers(of: vcpu, &out)
+      try RegisterText.show(VMSA(vcpu.vmsa), isWhole: true, &out)
     }
     for service in state.guest.services {
       title("Service \(service.kind.name)")
@@ -156,12 +194,36 @@ extension InspectionText {
     var devices = DecodedDevice.Decoding(found)
     while let device = devices.next() {
       title("\(device.name) \(device.instance)")
-      try device.show(&out)
+      try device.show(&out, isFull: parts.isFull)
       if out.size > 64 << 10 { try write(out.takeText()) }
     }
-    if found.bodies.omitted > 0 {
-      out.line()
-      out.line("\(Spelled.count(found.bodies.omitted, "section")) too large to be kept")
+    omittedBodies()
+  }
+
+  // MARK: CPUs
+
+  /// The registers of each vCPU by name: from the sections of a plain stream, or decrypted.
+  private mutating func cpus() throws(MigrationError) {
+    if found.kind == .snp {
+      for vcpu in found.state?.guest.vcpus ?? [] {
+        title("vCPU with APIC id \(vcpu.apicID), VMPL \(vcpu.vmpl)")
+        try RegisterText.show(VMSA(vcpu.vmsa), isWhole: parts.isFull, &out)
+      }
+      if found.state == nil {
+        out.line("The registers are encrypted: name the destination with --instance to see them.")
+      }
+      return
     }
+    var sections = DecodedDevice.Decoding(found)
+    while let section = sections.next() {
+      guard section.name == "cpu" else { continue }
+      title("CPU \(section.instance)")
+      if let registers = try? section.registers() {
+        RegisterText.show(registers, isWhole: false, &out)
+      } else {
+        try section.show(&out, isFull: parts.isFull)
+      }
+    }
+    if !hasTitle { out.line("The stream has no section of a CPU.") }
   }
 }

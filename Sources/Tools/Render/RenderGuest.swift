@@ -40,11 +40,12 @@ extension GuestDescription {
       lines.append(
         "pages     \(name)  \(Spelled.count(pages, "page")) in \(Spelled.count(runs, "run"))")
     }
-    for vcpu in vcpus {
+    for (vcpu, saved) in zip(vcpus, savedEFERs) {
       guard let vmsa = try? VMSA(vcpu.vmsa) else { continue }
+      let before = saved.map { " (\(Hex.number($0)) before the import)" } ?? ""
       lines.append(
         "vCPU      APIC id \(vcpu.apicID)  VMPL \(vcpu.vmpl)  RIP \(Hex.number(vmsa.rip))  "
-          + "CR3 \(Hex.number(vmsa.cr3))  EFER \(Hex.number(vmsa.efer))  "
+          + "CR3 \(Hex.number(vmsa.cr3))  EFER \(Hex.number(vmsa.efer))\(before)  "
           + "SEV_FEATURES \(Hex.number(vmsa.features.rawValue))")
     }
     for service in services {
@@ -77,13 +78,27 @@ extension GuestDescription {
     if let moment { members.append(.init("incomplete", moment.json)) }
     members += [
       .init("ram", .array(blocks)), .init("map", .array(ranges)),
-      .init("pageStates", .array(states)), .init("vcpus", .array(vcpus.map(Self.json))),
+      .init("pageStates", .array(states)),
+      .init("vcpus", .array(zip(vcpus, savedEFERs).map { Self.json($0, savedEFER: $1) })),
       .init("services", .array(services.map(Self.json))),
     ]
     return .object(members)
   }
 
-  private static func json(_ vcpu: VCPUState) -> JSON {
+  /// EFER of each vCPU as the stream had it from which the guest was imported; nil where the import has
+  /// not changed it.
+  private var savedEFERs: [UInt64?] {
+    let machine = machineState.flatMap { try? MachineState($0) }
+    let saved = (try? machine?.savedRegisters()) ?? []
+    return vcpus.indices.map { index in
+      guard index < saved.count, let efer = saved[index]?.efer,
+        let vmsa = try? VMSA(vcpus[index].vmsa), vmsa.efer != efer
+      else { return nil }
+      return efer
+    }
+  }
+
+  private static func json(_ vcpu: VCPUState, savedEFER: UInt64?) -> JSON {
     var members: [JSON.Member] = [
       .init("apicID", JSON(vcpu.apicID)), .init("vmpl", JSON(vcpu.vmpl)),
     ]
@@ -94,6 +109,7 @@ extension GuestDescription {
         .init("SEV_FEATURES", .hex(vmsa.sevFeatures)),
       ]
     }
+    if let savedEFER { members.append(.init("savedEFER", .hex(savedEFER))) }
     return .object(members)
   }
 
@@ -111,6 +127,14 @@ extension Console {
   func note(incomplete guest: GuestDescription) {
     guard let moment = guest.moment else { return }
     note("incomplete: memory as it was at \(moment.text), without vCPUs")
+  }
+
+  /// Prints what an import added to the vCPUs of a plain guest.
+  func noteAdapted(_ guest: GuestDescription) {
+    guard let vcpu = guest.vcpus.first, let vmsa = try? VMSA(vcpu.vmsa) else { return }
+    note(
+      "vCPUs made fit for SNP: EFER.SVME set, SEV_FEATURES \(Spelled.list(vmsa.features.setBits)), "
+        + "VMPL \(vcpu.vmpl); svsm-mig-guest show has EFER as it was saved")
   }
 
   /// Prints which memory of a guest is shared, for each block. Prints nothing for a guest without

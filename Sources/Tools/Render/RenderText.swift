@@ -32,6 +32,16 @@ package struct RenderedText {
     line(label.padded(to: width) + (label.count < width ? "" : " ") + content)
   }
 
+  /// Appends a line with a label like `field`, continued in the content's column where it is long.
+  mutating func wrappedField(
+    _ label: String, _ content: String, width: Int = 18, indent: Int = 0
+  ) {
+    let lines = RenderedText.wrapped(content, indent: width).split(separator: "\n")
+    for (index, text) in lines.enumerated() {
+      field(index == 0 ? label : "", String(text.dropFirst(width)), width: width, indent: indent)
+    }
+  }
+
   /// Appends rows of cells, each column as wide as its widest cell.
   mutating func table(_ rows: [[String]], indent: Int = 2) {
     var widths: [Int] = []

@@ -1,7 +1,9 @@
 internal import Errors
+internal import Import
 internal import JSON
 internal import Migration
 internal import QEMUStream
+internal import Wire
 
 extension VerificationReport {
   /// Number of properties with each outcome.
@@ -30,10 +32,39 @@ extension VerificationReport {
     return "nothing refuted: \(sum)"
   }
 
+  /// Of a plain stream or a file: the answer to whether it is intact, in one line; nil for an SNP
+  /// stream, of which no answer is that short.
+  var answer: String? {
+    guard kind != .snp else { return nil }
+    if let refusal {
+      let answer = refusal.code.saysIncomplete ? "not whole" : "not intact"
+      return "\(answer): \(refusal.what.spelled) [\(refusal.code.rawValue)]"
+    }
+    if kind == .file { return "intact: \(sealAnswer)" }
+    if case .notCheckable(let reason, _) = outcome(of: .structure) {
+      return "intact as far as it can be checked: \(reason.spelled)"
+    }
+    let memory = kind == .confidential ? "encrypted content is not checked" : "all RAM is there"
+    return "intact: every record is well formed, \(memory); \(sealAnswer)"
+  }
+
+  private var sealAnswer: String {
+    guard case .proven = outcome(of: .seal) else { return "not sealed" }
+    let signer: String
+    if case .proven = outcome(of: .sealSigner) {
+      signer = "signed by the given key"
+    } else if let signerHash {
+      signer = "signed by the key with SHA-256 \(Hex.encode(signerHash))"
+    } else {
+      signer = "not signed"
+    }
+    return "every byte matches its seal, \(signer)"
+  }
+
   /// One line for each property, the findings that refute it below, then the verdict.
   func text(_ style: Style) -> String {
     let width = outcomes.map { $0.property.rawValue.count }.max() ?? 0
-    var text = ""
+    var text = answer.map { style.strong(RenderedText.printable($0)) + "\n" } ?? ""
     for (property, outcome) in outcomes {
       let name = property.rawValue + String(repeating: " ", count: width - property.rawValue.count)
       switch outcome {
@@ -60,6 +91,7 @@ extension VerificationReport {
     if let unchecked {
       text += "\(style.doubtful("not checked  "))  revocation: \(unchecked)\n"
     }
+    if let sealRoot { text += "seal root      SHA-256 \(Hex.encode(sealRoot))\n" }
     if padding > 0 {
       text +=
         "\(style.doubtful("not covered  "))  padding: "
@@ -73,8 +105,10 @@ extension VerificationReport {
     return text + style.strong(verdict) + "\n"
   }
 
-  /// The report as JSON, schema `svsm-migration/verify/2` (`Formats/json.md`).
-  func json(of stream: String, withInstance: Bool, withOffer: Bool) -> JSON {
+  /// The report as JSON, schema `svsm-migration/verify/3` (`Formats/json.md`).
+  func json(
+    of stream: String, withInstance: Bool, withOffer: Bool, withSigner: Bool
+  ) -> JSON {
     let properties = outcomes.map { property, outcome -> JSON in
       var members: [JSON.Member] = [
         .init("name", .string(property.rawValue)),
@@ -95,9 +129,10 @@ extension VerificationReport {
     }
     let counts = counts
     var members: [JSON.Member] = [
-      .init("schema", "svsm-migration/verify/2"), .init("stream", .string(stream)),
+      .init("schema", "svsm-migration/verify/3"), .init("stream", .string(stream)),
       .init("kind", .string(kind.rawValue)), .init("withInstance", .bool(withInstance)),
-      .init("withOffer", .bool(withOffer)), .init("verdict", .string(verdict)),
+      .init("withOffer", .bool(withOffer)), .init("withSigner", .bool(withSigner)),
+      .init("verdict", .string(verdict)),
       .init("proven", JSON(counts.proven)), .init("refuted", JSON(counts.refuted)),
       .init("notCheckable", JSON(counts.notCheckable)), .init("properties", .array(properties)),
       .init("refusal", refusal.map { .object($0.jsonMembers) } ?? .null),
@@ -108,7 +143,9 @@ extension VerificationReport {
     if padding > 0 { members.append(.init("padding", JSON(padding))) }
     if let rest { members.append(.init("rest", JSON(rest))) }
     if let dialect { members.append(.init("dialect", .string(dialect.rawValue))) }
+    if let answer { members.append(.init("answer", .string(answer))) }
     if kind != .snp {
+      members.append(.init("sealRoot", sealRoot.map { .hex(bytes: $0) } ?? .null))
       members.append(.init("signerSHA256", signerHash.map { .hex(bytes: $0) } ?? .null))
     }
     members.append(.init("exitStatus", JSON(refusal?.code.exitStatus ?? 0)))
