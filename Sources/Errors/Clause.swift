@@ -34,6 +34,7 @@ extension Clause {
   static func target(_ section: String, rule: Int? = nil) -> Clause {
     Clause("target.md", section, rule: rule)
   }
+  static func diff(_ section: String) -> Clause { Clause("diff.md", section) }
   static func tools(_ section: String) -> Clause { Clause("tools.md", section) }
 
   /// The clause that replaces a clause about plain QEMU streams when a fork of QEMU wrote the

@@ -1,10 +1,10 @@
-internal import Errors
-internal import Guest
-internal import QEMUStream
+package import Errors
+package import Guest
+package import QEMUStream
 internal import Wire
 
 /// What the sections of a stream say of where its memory lies.
-struct PlacementClues {
+package struct PlacementClues {
   /// Names of all sections so far.
   private var names: Set<SectionName> = []
   /// Whether every section was read; false after one whose end cannot be found.
@@ -12,9 +12,11 @@ struct PlacementClues {
   private var clock: (body: [UInt8], offset: UInt64)?
   private var plugged = PluggedSections()
 
+  package init() {}
+
   /// Takes an event. Call it before the next event is requested.
   /// - Throws: what finding the end of a body throws.
-  mutating func take(
+  package mutating func take(
     _ event: StreamEvent, from reader: inout QEMUStreamReader
   ) throws(MigrationError) {
     switch event {
@@ -48,6 +50,15 @@ struct PlacementClues {
     placement.devices = memoryDevices(blocks)
     if isRead { placement.sections = Set(names.map(\.description)) }
     return placement
+  }
+
+  /// Where the blocks of a stream that was read lie; nil when that is not known.
+  package func map(of reader: QEMUStreamReader) -> GuestMap? {
+    guard let machine = reader.configuration?.machineText, !machine.isEmpty,
+      reader.ram.page == .x86,
+      let blocks = try? Guest.RAMBlock.blocks(of: reader.ram, at: reader.input.offset)
+    else { return nil }
+    return try? placement(of: blocks, on: machine, ImportAdditions()).map(blocks)
   }
 
   /// What the machine's CMOS says of its memory; nil without a section of its clock chip.

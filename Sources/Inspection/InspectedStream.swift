@@ -2,7 +2,7 @@ package import Errors
 package import Guest
 package import Import
 internal import JSON
-internal import Migration
+package import Migration
 package import QEMUStream
 package import SVSM
 internal import Wire
@@ -15,8 +15,13 @@ package struct InspectionOptions {
   package var keepsBodies = false
   /// A guest-physical address, page-aligned, of which all records are kept.
   package var page: UInt64?
-  /// Restores the RAM of a plain QEMU stream and hashes it.
+  /// Restores the RAM and hashes it, that of an SNP stream as far as it is known.
   package var hashesRAM = false
+  /// Hashes each run of pages too.
+  package var hashesPages = false
+  /// Makes what is told the memory, with RAM blocks of these sizes in bytes. Guest-physical addresses of a
+  /// plain stream's blocks are looked for then.
+  package var memory: (([UInt64]) throws(MigrationError) -> any PageSink)?
 
   package init() {}
 }
@@ -25,7 +30,7 @@ package struct InspectionOptions {
 package struct BlockMemory {
   /// SHA-256 of the whole block; nil when pages are missing, or the block is not hashed.
   package var hash: [UInt8]?
-  /// Pages that are not in the stream.
+  /// Pages that are not in the stream, or are encrypted in it.
   package var missingPages: UInt64
   /// Bytes of the block that lie in holes, when they are more than are hashed; else 0.
   package var unhashedZeros: UInt64 = 0
@@ -41,6 +46,7 @@ package struct InspectedStream {
   package var size: UInt64 = 0
   package var transferData: TransferData?
   package var blocks: [(name: String, length: UInt64)] = []
+  /// Where the blocks lie. That of a plain stream is found only for `InspectionOptions.memory`.
   package var map = GuestMap()
   package var hasMap = false
   package var epochs = BoundedList<EpochToken>()
@@ -55,6 +61,8 @@ package struct InspectedStream {
   package var descriptionSize: Int?
   package var description: VMDescription?
   package var bodies = KeptBodies()
+  /// What an SNP stream says of the machine's records; bodies that are elsewhere are empty.
+  package var machine: MachineState?
   package var commands: [StreamCommand] = []
   package var page: PageFacts?
   /// The state decrypted with the destination's keys; set only after the commit has authenticated.
@@ -90,6 +98,8 @@ package struct InspectedStream {
   package var channels: [MultifdChannel] = []
   /// RAM blocks without any page in the stream, because x-ignore-shared leaves them to other files.
   package var leftOut: [SectionName] = []
+  /// Pages of each RAM block of a plain stream that were not sent.
+  package var missingPages: [UInt64] = []
   /// Sections other than `ram` that the VM description does not describe.
   package var undescribed: [SectionKey] = []
   /// The first section whose end cannot be determined. Nothing after its header was read.
@@ -131,6 +141,8 @@ package struct KeptBodies {
   package private(set) var omitted = 0
   /// Bytes of all bodies that are kept.
   package private(set) var size = 0
+
+  package init() {}
 
   package mutating func keep(_ header: SectionHeader, at offset: UInt64, _ body: Span<UInt8>) {
     guard body.count <= Self.bodyLimit, body.count <= Self.limit - size else {

@@ -22,6 +22,8 @@ package final class QEMUInspector {
   /// Whether RAM is hashed while it is read.
   private let hashesInOrder: Bool
   private var hasher: (any RAMHasher)?
+  /// What the sections say of where memory lies.
+  private var clues = PlacementClues()
 
   /// Inspects a stream to its end, or to the place where it is refused.
   ///
@@ -36,7 +38,7 @@ package final class QEMUInspector {
     _ input: QEMUInput, again: (() throws(MigrationError) -> QEMUInput)?,
     options: InspectionOptions, crew: WorkCrew, progress: (UInt64) -> Void
   ) throws(MigrationError) -> InspectedStream {
-    guard let again, options.hashesRAM else {
+    guard let again, options.hashesRAM, !options.hashesPages else {
       return try QEMUInspector(input, options, crew, inOrder: false).inspect(progress)
     }
     let first = try QEMUInspector(input, options, crew, inOrder: true)
@@ -83,6 +85,11 @@ package final class QEMUInspector {
       if found.refusal == nil { found.refusal = error }
     }
     if found.refusal == nil { found.leftOut = assembly.leftOut }
+    if options.memory != nil, let map = clues.map(of: reader) {
+      (found.map, found.hasMap) = (map, true)
+    }
+    let assembly = assembly
+    found.missingPages = assembly.blocks.indices.map { assembly.missingPages(of: $0) }
     found.sharedPages = pages.found
     found.channels = input.channels
     found.streamStart = input.start
@@ -98,6 +105,7 @@ package final class QEMUInspector {
 
   private func step() throws(MigrationError) -> Bool {
     let event = try reader.next()
+    if options.memory != nil { try clues.take(event, from: &reader) }
     // Without footers a section ends where the next record begins.
     let footer: UInt64 = reader.hasFooters == false ? 0 : 5
     switch event {
@@ -162,7 +170,12 @@ package final class QEMUInspector {
         ? try OrderedBlocks(count: reader.ram.blocks.count)
         : try StoredBlocks(reader.ram.blocks.map(\.length))
     }
-    try assembly.begin(reader.ram, of: reader.configuration, into: hasher, crew: crew)
+    var store: (any RAMStore)? = hasher
+    if let memory = options.memory {
+      try reader.ram.requireMemory(at: reader.input.offset)
+      store = try memory(reader.ram.blocks.map(\.length))
+    }
+    try assembly.begin(reader.ram, of: reader.configuration, into: store, crew: crew)
   }
 
   /// - Throws: `STREAM-KIND` for memory that is encrypted.
@@ -177,6 +190,12 @@ package final class QEMUInspector {
   private func hash() throws(MigrationError) {
     guard let hasher, reader.confidential?.facts.dialect == nil else { return }
     try assembly.flush()
+    if options.hashesPages, let stored = hasher as? StoredBlocks {
+      let size = UInt64(reader.ram.page.size)
+      try pages.found.hash { (run) throws(MigrationError) in
+        try stored.hash(block: run.block, run.offset..<run.offset + run.pages * size)
+      }
+    }
     for (index, block) in reader.ram.blocks.enumerated() {
       var content = BlockMemory(missingPages: assembly.missingPages(of: index))
       if content.missingPages == 0 {

@@ -1,4 +1,5 @@
 internal import Errors
+internal import Inspection
 internal import JSON
 internal import Migration
 internal import SEVSNP
@@ -16,23 +17,11 @@ enum DecodedState {
 
   /// - Parameter page: the restored secrets page.
   static func facts(_ page: [UInt8]) throws(MigrationError) -> [Fact] {
-    let facts = try SecretsPage(page).facts
-    func address(_ name: String, _ value: UInt64) -> Fact {
-      Fact(name: name, text: Hex.number(value), json: .hex(value))
+    try SecretsPage(page).members.map { member in
+      Fact(
+        name: member.key, text: member.value.string ?? member.value.description,
+        json: member.value)
     }
-    return [
-      address("svsm_base", facts.svsmBase), address("svsm_size", facts.svsmSize),
-      address("svsm_calling_area", facts.svsmCallingArea),
-      address("ap_jump_table", facts.apJumpTable),
-      Fact(
-        name: "svsm_max_version", text: "\(facts.svsmMaxVersion)", json: JSON(facts.svsmMaxVersion)
-      ),
-      Fact(name: "tsc_factor", text: "\(facts.tscFactor)", json: JSON(facts.tscFactor)),
-      Fact(name: "guest_vmpl", text: "\(facts.guestVMPL)", json: JSON(facts.guestVMPL)),
-      Fact(
-        name: "guest_usage", text: Hex.encode(facts.guestUsage), json: .hex(bytes: facts.guestUsage)
-      ),
-    ]
   }
 
   /// Shows every register of a vCPU that is not zero, numeric registers first.
@@ -71,24 +60,12 @@ enum DecodedState {
     }
   }
 
-  /// Every field of a VMSA page except the reserved ones: numbers and bytes as hex text, segments
-  /// as objects.
+  /// Every field of a VMSA page except the reserved ones.
   static func json(of vcpu: VCPUState) throws(MigrationError) -> JSON {
     let page = try VMSA(vcpu.vmsa)
-    let registers = page.values().map { value -> JSON.Member in
-      if let segment = value.segment {
-        return .init(
-          value.name,
-          [
-            "selector": .hex(segment.selector.value), "attributes": .hex(segment.attributes.value),
-            "limit": .hex(segment.limit.value), "base": .hex(segment.base.value),
-          ])
-      }
-      return .init(value.name, value.number.map { .hex($0) } ?? .hex(bytes: value.bytes))
-    }
     return [
       "apicID": JSON(vcpu.apicID), "vmpl": JSON(vcpu.vmpl),
-      "sevFeatures": .text(page.features.setBits), "registers": .object(registers),
+      "sevFeatures": .text(page.features.setBits), "registers": .object(page.members),
     ]
   }
 }

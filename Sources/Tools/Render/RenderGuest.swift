@@ -52,14 +52,14 @@ extension GuestDescription {
     return lines.map { RenderedText.printable($0) + "\n" }.joined()
   }
 
-  /// The guest as JSON, schema `svsm-migration/guest/1` (`Formats/json.md`).
+  /// The guest as JSON, schema `svsm-migration/guest/2` (`Formats/json.md`).
   var json: JSON {
     let blocks = ramBlocks.map { block -> JSON in
-      ["name": .string(block.name), "size": .hex(block.size)]
+      ["name": .string(block.name), "size": JSON(block.size)]
     }
     let ranges = map.ranges.map { range -> JSON in
       [
-        "gpa": .hex(range.gpa), "size": .hex(range.size),
+        "gpa": .hex(range.gpa), "size": JSON(range.size),
         "block": JSON(range.block), "offset": .hex(range.offset),
       ]
     }
@@ -69,7 +69,7 @@ extension GuestDescription {
       ]
     }
     return [
-      "schema": "svsm-migration/guest/1", "machine": .string(machine), "ram": .array(blocks),
+      "schema": "svsm-migration/guest/2", "machine": .string(machine), "ram": .array(blocks),
       "map": .array(ranges), "pageStates": .array(states),
       "vcpus": .array(vcpus.map(Self.json)), "services": .array(services.map(Self.json)),
     ]
