@@ -97,7 +97,7 @@ package struct Comparison {
     case .service, .secretsPage: reason = .form
     default: return
     }
-    uncompared.append(Uncompared(what: area.rawValue, reason: reason))
+    uncompared.append(Uncompared(area: area, reason: reason))
   }
 
   private mutating func compare(_ one: [Topic], _ other: [Topic]) {
@@ -187,7 +187,7 @@ package struct Comparison {
       compareDevice(key, one, other)
     }
     let omitted = max(before.devices.bodies.omitted, after.devices.bodies.omitted)
-    if omitted > 0 { uncompared.append(Uncompared(what: "device", reason: .tooLarge)) }
+    if omitted > 0 { uncompared.append(Uncompared(area: .device, reason: .tooLarge)) }
   }
 
   /// Bytes of a body that nothing describes.
@@ -225,7 +225,7 @@ package struct Comparison {
   private mutating func compareStates() {
     guard let one = before.states, let other = after.states else {
       for side in [before, after] where side.form == .snp && side.states == nil {
-        uncompared.append(Uncompared(what: Area.pageStates.rawValue, reason: .needsInstance))
+        uncompared.append(Uncompared(area: .pageStates, reason: .needsInstance))
         break
       }
       return
@@ -269,7 +269,7 @@ package struct Comparison {
     ignored += left
     if memory.hiddenPages > 0 {
       uncompared.append(
-        Uncompared(what: "content of \(memory.hiddenPages) private pages", reason: .needsInstance))
+        Uncompared(area: .memory, reason: .needsInstance, pages: memory.hiddenPages))
     }
   }
 }

@@ -95,6 +95,8 @@ package struct Uncompared: Equatable, Sendable {
     case unknown
   }
 
-  package var what: String
+  package var area: Area
   package var reason: Reason
+  /// Number of pages, of memory.
+  package var pages: UInt64?
 }

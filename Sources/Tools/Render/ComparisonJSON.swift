@@ -130,7 +130,9 @@ enum ComparisonJSON {
   }
 
   private static func uncompared(_ part: Uncompared) -> JSON {
-    ["what": .string(part.what), "reason": .string(part.reason.word)]
+    .object(
+      [.init("area", .string(part.area.rawValue)), .init("reason", .string(part.reason.word))]
+        + (part.pages.map { [.init("pages", JSON($0))] } ?? []))
   }
 }
 

@@ -45,6 +45,13 @@ extension Cause {
   }
 }
 
+extension Uncompared {
+  var text: String {
+    pages.map { "content of \(Spelled.count($0, "private page"))" }
+      ?? (area == .vcpu ? "vCPUs" : area == .service ? "services" : area.label(""))
+  }
+}
+
 extension Uncompared.Reason {
   var text: String {
     switch self {

@@ -163,7 +163,7 @@ struct ComparisonText {
   private mutating func uncompared() {
     let reasons: [Uncompared.Reason] = [.needsInstance, .form, .unknown, .tooLarge]
     for reason in reasons {
-      let parts = found.uncompared.filter { $0.reason == reason }.map(\.what)
+      let parts = found.uncompared.filter { $0.reason == reason }.map(\.text)
       guard !parts.isEmpty else { continue }
       out.line("not compared: \(parts.joined(separator: ", ")): \(reason.text)")
     }
