@@ -33,7 +33,7 @@ import Wire
   func anSNPStreamHasHashes() throws {
     try shop.prepare("there")
     try shop.must(
-      "guest", "create -o @guest --memory 512K --private-fraction 0.5 --seed 02 --secrets-page 4G")
+      "guest", "create -o @guest --memory 512K --private-fraction 0.5 --seed 02 --secrets-page 0x100000000")
     try shop.must("save", "@guest -o @stream --to @there.offer --trust @root.pem")
     let memory = try shop.read("guest/ram-0.bin")
     let closed = try shown("@stream")
@@ -69,7 +69,7 @@ import Wire
 
   @Test("Sizes are numbers, and can be added up")
   func sizesAreNumbers() throws {
-    try shop.must("guest", "create -o @guest --memory 64K --second-block 128K --secrets-page 4G")
+    try shop.must("guest", "create -o @guest --memory 64K --second-block 128K --secrets-page 0x100000000")
     let guest = try shop.must("guest", "show @guest --json").json
     let sizes = { (list: JSON?, key: String) in
       (list?.array ?? []).compactMap { $0[key]?.int }.reduce(0, +)
