@@ -186,6 +186,7 @@ let package = Package(
         "Errors", "FileIO", "Guest", "Import", "Migration", "QEMUStream", "SEVSNP", "SVSM",
         "TestSupport",
       ]),
+    tests("Comparison", ["JSON", "Guest", "SEVSNP", "SVSM"]),
     tests("Trials", ["Attacks", "TestSupport", "Threads"]),
     tests(
       "Tools",

@@ -13,22 +13,25 @@ package struct Comparison {
   package private(set) var uncompared: [Uncompared] = []
   /// Pages of 4096 bytes that both sides have; some of them may be encrypted.
   package private(set) var comparedPages: UInt64 = 0
-  /// Pages of `pages`, omitted ones too, by block and kind of change.
+  /// Pages of `pages`, omitted ones too, by kind: the first kinds, in the order in which they were found.
   package private(set) var pageCounts: [PageCount] = []
   /// Differences that a rule left out; runs of pages count once.
   package private(set) var ignored = 0
 
   /// Pages of one block that differ in one way.
   package struct PageCount: Equatable, Sendable {
-    package var block: String
-    package var change: PageDifference.Change
-    package var cause: Cause?
-    package var pages: UInt64
+    package let kind: PageKind
+    package fileprivate(set) var pages: UInt64
   }
+
+  /// Most kinds that are counted: each record can say something else.
+  private static let kindLimit = 4096
 
   package let before: Side
   package let after: Side
   private let rules: [IgnoreRule]
+  /// Names of the vCPUs of which registers differ.
+  private var changedVCPUs: Set<String> = []
 
   /// - Throws: `IO-READ`, `INPUT-OPEN`.
   package init(
@@ -61,6 +64,7 @@ package struct Comparison {
   }
 
   private mutating func note(_ difference: Difference) {
+    if difference.area == .vcpu { changedVCPUs.insert(difference.name) }
     if isIgnored(difference.path, difference.cause) {
       ignored += 1
     } else {
@@ -117,16 +121,16 @@ package struct Comparison {
 
   private mutating func compare(_ one: Topic, _ other: Topic) {
     let isSameSession = before.sessionKey == after.sessionKey
-    for fact in one.facts {
-      let twin = other.facts.first { $0.name == fact.name }
+    for (index, fact) in one.facts.enumerated() {
+      let twin = other.fact(fact.name, near: index)
       // Streams and guests do not tell the same facts; and another key encrypts everything otherwise.
       guard twin != nil || isSameForm else { continue }
       if fact.name == "ciphertext", twin == nil || !isSameSession { continue }
       compare(fact.value, twin?.value, of: one, fact)
     }
     guard isSameForm else { return }
-    for fact in other.facts
-    where fact.name != "ciphertext" && !one.facts.contains(where: { $0.name == fact.name }) {
+    for (index, fact) in other.facts.enumerated()
+    where fact.name != "ciphertext" && one.fact(fact.name, near: index) == nil {
       compare(nil, fact.value, of: one, fact)
     }
   }
@@ -204,7 +208,7 @@ package struct Comparison {
     var found: [(String, JSON?, JSON?)] = []
     ValueComparison { found.append(($0, $1, $2)) }.compare(one.fields, other.fields)
     let section = "\(key.name)"
-    let isCPU = section == "cpu" && hasOtherRegisters(of: key.instance)
+    let isCPU = section == "cpu" && changedVCPUs.contains("\(key.instance)")
     for (path, value, now) in found {
       let cause =
         MovingFields.cause(of: path, in: section)
@@ -213,11 +217,6 @@ package struct Comparison {
         Difference(
           area: .device, name: key.shown, field: path, change: .init(value, now), cause: cause))
     }
-  }
-
-  /// Whether a difference in the registers of a vCPU is listed already.
-  private func hasOtherRegisters(of index: UInt32) -> Bool {
-    differences.elements.contains { $0.area == .vcpu && $0.name == "\(index)" }
   }
 
   // MARK: Memory
@@ -245,6 +244,7 @@ package struct Comparison {
     var counts: [PageCount] = []
     var left = 0
     let rules = rules
+    var indices: [PageKind: Int] = [:]
     try memory.run { difference in
       let path = "\(difference.area.rawValue)/\(difference.block)"
       guard !rules.contains(where: { $0.covers(path, difference.cause) }) else {
@@ -252,17 +252,11 @@ package struct Comparison {
         return
       }
       found.append(difference)
-      let place = counts.firstIndex {
-        $0.block == difference.block && $0.change == difference.change
-          && $0.cause == difference.cause
-      }
-      if let place {
-        counts[place].pages += difference.pages
-      } else if counts.count < 4096 {
-        counts.append(
-          PageCount(
-            block: difference.block, change: difference.change, cause: difference.cause,
-            pages: difference.pages))
+      if let index = indices[difference.kind] {
+        counts[index].pages += difference.pages
+      } else if counts.count < Self.kindLimit {
+        indices[difference.kind] = counts.count
+        counts.append(PageCount(kind: difference.kind, pages: difference.pages))
       }
     }
     (pages, pageCounts, comparedPages) = (found, counts, memory.pages)

@@ -29,7 +29,7 @@ package struct Difference: Equatable, Sendable {
 
 /// Consecutive pages that differ in one way.
 package struct PageDifference: Equatable, Sendable {
-  package enum Change: Equatable, Sendable {
+  package enum Change: Hashable, Sendable {
     case content
     /// The pages are all zero on the first side.
     case filled
@@ -54,6 +54,9 @@ package struct PageDifference: Equatable, Sendable {
   package var change: Change
   package var cause: Cause?
 
+  /// What it has in common with other runs.
+  package var kind: PageKind { PageKind(block: block, change: change, cause: cause) }
+
   /// Extends the run by the next page, if that differs in the same way.
   mutating func join(_ next: PageDifference) -> Bool {
     let size = pages &* 4096
@@ -63,6 +66,15 @@ package struct PageDifference: Equatable, Sendable {
     pages += next.pages
     return true
   }
+
+  package var area: Area { kind.area }
+}
+
+/// Pages of one block that differ in one way.
+package struct PageKind: Hashable, Sendable {
+  package var block: String
+  package var change: PageDifference.Change
+  package var cause: Cause?
 
   package var area: Area {
     switch change {

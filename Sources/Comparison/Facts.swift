@@ -12,6 +12,12 @@ struct Topic {
   init(_ area: Area, _ name: String = "", _ facts: [Fact]) {
     (self.area, self.name, self.facts) = (area, name, facts)
   }
+
+  /// The fact of a name, which is most often at the same place as in another topic.
+  func fact(_ name: String, near index: Int) -> Fact? {
+    if facts.indices.contains(index), facts[index].name == name { return facts[index] }
+    return facts.first { $0.name == name }
+  }
 }
 
 /// One named value.
@@ -30,7 +36,7 @@ struct Fact {
 }
 
 /// What the record of a private page says, apart from its place in the stream.
-package struct PageRecordFacts: Equatable, Sendable {
+package struct PageRecordFacts: Hashable, Sendable {
   package var epoch: UInt32
   package var operation: PageMetadata.Operation
   package var size: RMPPageSize

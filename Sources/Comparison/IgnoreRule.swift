@@ -16,7 +16,7 @@ package struct IgnoreRule: Sendable, Equatable {
   }
 
   /// - Parameter path: `Difference.path`.
-  func covers(_ path: String, _ cause: Cause?) -> Bool {
+  package func covers(_ path: String, _ cause: Cause?) -> Bool {
     if let mine = self.cause { return mine == cause }
     let path = Array(path.utf8)
     return Glob.matches(pattern, path) || Glob.matches(pattern + Array("/*".utf8), path)
@@ -24,9 +24,9 @@ package struct IgnoreRule: Sendable, Equatable {
 }
 
 /// Patterns in which `*` stands for any characters, and every other character for itself.
-enum Glob {
+package enum Glob {
   /// Takes a time proportional to the product of both lengths.
-  static func matches(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
+  package static func matches(_ pattern: [UInt8], _ text: [UInt8]) -> Bool {
     let star = UInt8(ascii: "*")
     var (next, place) = (0, 0)
     // Where to go on when what follows the last star does not match: one more byte for the star.

@@ -1,6 +1,6 @@
 /// Fields of QEMU's devices that change while a guest does nothing, because time passes
 /// (`Formats/diff.md`, section 4).
-enum MovingFields {
+package enum MovingFields {
   /// Patterns of the section's name and of the field's path.
   private static let patterns: [(cause: Cause, section: String, fields: [String])] = [
     (.rtc, "mc146818rtc", ["*"]),
@@ -28,7 +28,7 @@ enum MovingFields {
   }
 
   /// Why a field moves by itself; nil for one that does not.
-  static func cause(of field: String, in section: String) -> Cause? {
+  package static func cause(of field: String, in section: String) -> Cause? {
     let (field, section) = (Array(field.utf8), Array(section.utf8))
     return table.first { row in
       Glob.matches(row.section, section) && row.fields.contains { Glob.matches($0, field) }

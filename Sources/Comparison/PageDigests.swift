@@ -3,7 +3,7 @@ internal import Errors
 internal import Guest
 internal import Inspection
 internal import SEVSNP
-internal import SVSM
+package import SVSM
 internal import Wire
 
 /// A number for the content of each page of one side, and for what the record of a private page says.
@@ -136,19 +136,19 @@ final class PageDigests: PageSink {
 }
 
 extension PageRecordFacts {
-  init(_ page: PageMetadata) {
+  package init(_ page: PageMetadata) {
     (epoch, operation) = (page.epoch, page.operation)
     (size, permissions) = (page.size, page.permissions)
   }
 
   /// All of it in one number, which is never zero: permissions have no bit above the 28th.
-  fileprivate var packed: UInt64 {
+  package var packed: UInt64 {
     UInt64(epoch) << 32 | UInt64(size.rawValue) << 31 | UInt64(operation.rawValue) << 29
       | UInt64(permissions.rawValue & VMPLPermissions.validMask)
   }
 
   /// - Returns: nil for the zero of a page without a record.
-  init?(packed: UInt64) {
+  package init?(packed: UInt64) {
     guard let operation = PageMetadata.Operation(rawValue: UInt8(packed >> 29 & 3)),
       let size = RMPPageSize(rawValue: UInt8(packed >> 31 & 1))
     else { return nil }

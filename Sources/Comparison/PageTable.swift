@@ -1,11 +1,11 @@
-internal import Errors
+package import Errors
 internal import FileIO
-internal import Guest
+package import Guest
 internal import Wire
 
 /// Numbers for each page of a guest's RAM blocks, zero at first, in a file without a name: memory does not grow
 /// with the guest.
-final class PageTable {
+package final class PageTable {
   /// A part of the file that is held in memory.
   private struct Window {
     /// Its number in the file; nil while it holds none.
@@ -20,7 +20,7 @@ final class PageTable {
   /// Bytes for each page.
   let entrySize: Int
   /// Pages of each block.
-  let pages: [UInt64]
+  package let pages: [UInt64]
   private let file: TemporaryFile
   /// Offset in the file of each block.
   private let starts: [UInt64]
@@ -31,7 +31,7 @@ final class PageTable {
   ///   - blockSizes: bytes of each block.
   ///   - words: numbers for each page.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
-  init(blockSizes: [UInt64], words: Int) throws(MigrationError) {
+  package init(blockSizes: [UInt64], words: Int) throws(MigrationError) {
     entrySize = 8 * words
     pages = blockSizes.map { ($0 + Page.size64 - 1) / Page.size64 }
     var (starts, end): ([UInt64], UInt64) = ([], 0)
@@ -46,13 +46,13 @@ final class PageTable {
   }
 
   /// A number of a page.
-  func value(block: Int, page: UInt64, word: Int = 0) throws(MigrationError) -> UInt64 {
+  package func value(block: Int, page: UInt64, word: Int = 0) throws(MigrationError) -> UInt64 {
     let place = try load(block, page, word)
     let buffer = self.buffer
     return Self.number(in: buffer.span, at: place)
   }
 
-  func set(
+  package func set(
     _ value: UInt64, block: Int, page: UInt64, word: Int = 0
   ) throws(MigrationError) {
     let place = try load(block, page, word)
@@ -65,13 +65,13 @@ final class PageTable {
 
   /// Writes what is held in memory. To be called before `files` is read.
   /// - Throws: `IO-WRITE`.
-  func flush() throws(MigrationError) {
+  package func flush() throws(MigrationError) {
     for slot in windows.indices { try store(slot) }
   }
 
   /// The entries of each block, as bytes.
   /// - Throws: `INPUT-OPEN`.
-  func files() throws(MigrationError) -> BlockFiles {
+  package func files() throws(MigrationError) -> BlockFiles {
     let input = try file.input()
     return BlockFiles(starts.map { .init(file: input, start: $0) })
   }

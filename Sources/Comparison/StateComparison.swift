@@ -1,8 +1,8 @@
-internal import SEVSNP
+package import SEVSNP
 
 extension PageStateMap {
   /// The ranges whose facts differ from those in `later`, in ascending order.
-  func differences(to later: PageStateMap) -> [StateDifference] {
+  package func differences(to later: PageStateMap) -> [StateDifference] {
     let borders = Set(
       runs.flatMap { [$0.gpa, $0.end] } + later.runs.flatMap { [$0.gpa, $0.end] }
     ).sorted()

@@ -1,16 +1,16 @@
-internal import JSON
+package import JSON
 internal import Wire
 
 /// Walks two values at once and tells which of their parts differ.
-struct ValueComparison {
+package struct ValueComparison {
   /// Told the path of a part and what it is on each side; nil where a side lacks it.
-  typealias Report = (_ path: String, _ before: JSON?, _ after: JSON?) -> Void
+  package typealias Report = (_ path: String, _ before: JSON?, _ after: JSON?) -> Void
 
   private let report: Report
 
-  init(_ report: @escaping Report) { self.report = report }
+  package init(_ report: @escaping Report) { self.report = report }
 
-  func compare(_ before: JSON, _ after: JSON, at path: String = "") {
+  package func compare(_ before: JSON, _ after: JSON, at path: String = "") {
     if before == after { return }
     switch (before, after) {
     case (.object(let one), .object(let other)): compare(one, other, at: path)
@@ -63,7 +63,7 @@ extension Difference.Change {
   /// Bytes that are kept of longer ones.
   private static let excerpt = 16
 
-  init(_ before: JSON?, _ after: JSON?) {
+  package init(_ before: JSON?, _ after: JSON?) {
     switch (before, after) {
     case (nil, let after?) where after.members == nil && after.array == nil:
       self = .changed(before: .null, after: Self.short(after))

@@ -11,28 +11,30 @@ import Testing
   init() throws {
     shop = try Workshop()
     try shop.folder("golden")
-    for name in ["small", "saved"] { try shop.folder("golden/\(name)") }
-    try shop.write(
-      "golden/small/scenario",
-      """
-      # A guest that a loader must take.
-      run prepare --instance there.svsm --output there.offer --root-out root.pem --seed 01
-      run guest create -o guest --memory 64K --vcpus 2 --seed 02
-      run save guest -o stream.mig --to there.offer --trust root.pem --seed 03
-      open there.svsm
-      keep stream.mig
-      print shown.json inspect stream.mig --json
-      print shown.txt inspect stream.mig
-      print nothing.json 66 inspect nothing --json
-      """)
+    for (path, lines) in try Self.recipe() {
+      try shop.folder("golden/\(path.split(separator: "/")[1])")
+      try shop.write(path, lines.joined(separator: "\n"))
+    }
     try shop.write("golden/saved/saved.stream", Fixture.read("qemu/pc72-boot/stream.xz"))
     try shop.write(
-      "golden/saved/scenario",
-      """
-      input saved.stream
-      print devices.json inspect 'saved.stream' --json --devices
+      "golden/small/scenario",
+      shop.text("golden/small/scenario")
+        + "\nprint shown.txt inspect stream.mig\nprint nothing.json 66 inspect 'not there' --json\n"
+    )
+  }
 
-      """)
+  /// The scenarios of the recipe in `Formats/diff.md`, by path.
+  private static func recipe() throws -> [(path: String, lines: [String])] {
+    var found: [(path: String, lines: [String])] = []
+    for line in try Repository.text("Formats/diff.md").split(separator: "\n").map(String.init) {
+      if line.hasPrefix("    golden/"), line.hasSuffix("/scenario:") {
+        found.append((String(line.dropFirst(4).dropLast()), []))
+      } else if line.hasPrefix("        "), !found.isEmpty {
+        found[found.count - 1].lines.append(String(line.dropFirst(8)))
+      }
+    }
+    try #require(found.map(\.path) == ["golden/small/scenario", "golden/saved/scenario"])
+    return found
   }
 
   private func run(_ options: String = "", status: Int32 = 0) throws -> String {
@@ -53,7 +55,7 @@ import Testing
     let told = try run(status: 1)
     #expect(told.contains("small/stream.mig: differs\n"), "\(told)")
     #expect(told.contains("\n  vcpu 1: ") && told.contains("\n  memory: "), "\(told)")
-    #expect(told.contains("small/shown.json: differs\n  "), "\(told)")
+    #expect(told.contains("small/stream.json: differs\n  "), "\(told)")
     #expect(told.contains("2 scenarios, 5 files, 3 differ\n"), "\(told)")
     let json = try shop.run("diff", "--golden @golden --json").json
     #expect(json["exitStatus"] == 1 && json["scenarios"]?.array?.count == 2)

@@ -125,6 +125,7 @@ import Wire
     (diff, "diff", "@early-states @states --json", 1),
     (diff, "diff", "@early.mig @later.mig --json --instance @destination.svsm", 1),
     (diff, "diff", "@qemu @libvirt --json", 1),
+    (diff, "diff", "@with-secrets @secrets --json --instance @destination.svsm", 1),
     (golden, "diff", "--golden @kit --json", 1),
     ("svsm-migration/attacks/1", "attack", "--list --json", 0),
     (
@@ -192,6 +193,9 @@ import Wire
     try shop.must("guest", "create -o @early-states --memory 256K \(create)")
     try shop.must("guest", "create -o @states --memory 512K --round 1 \(create)")
     try shop.must("guest", "create -o @later --memory 256K --round 2 \(create)")
+    try shop.must(
+      "guest",
+      "create -o @with-secrets --seed 02 --memory 256K --private-fraction 1 --secrets-page 0xd000")
     let save = "--to @destination.offer --trust @root.pem --seed 03"
     try shop.must("save", "@early-states -o @early.mig \(save)")
     try shop.must("save", "@early-states --round @later -o @later.mig \(save)")

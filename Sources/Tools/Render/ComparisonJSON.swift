@@ -125,8 +125,8 @@ enum ComparisonJSON {
 
   private static func count(_ count: Comparison.PageCount) -> JSON {
     .object(
-      [.init("block", .string(count.block)), .init("pages", JSON(count.pages))]
-        + change(count.change) + cause(count.cause))
+      [.init("block", .string(count.kind.block)), .init("pages", JSON(count.pages))]
+        + change(count.kind.change) + cause(count.kind.cause))
   }
 
   private static func uncompared(_ part: Uncompared) -> JSON {

@@ -128,7 +128,7 @@ extension PageStateFacts {
 
 extension PageDifference.Change {
   func sentence(_ count: Comparison.PageCount) -> String {
-    let pages = "\(Spelled.count(count.pages, "page")) of \(count.block)"
+    let pages = "\(Spelled.count(count.pages, "page")) of \(count.kind.block)"
     let isOne = count.pages == 1
     switch self {
     case .content: return "\(pages) \(isOne ? "differs" : "differ")"

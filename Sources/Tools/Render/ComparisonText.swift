@@ -15,9 +15,11 @@ struct ComparisonText {
   private let isLong: Bool
   private let style: Style
   private var out = RenderedText()
+  private let runs: [PageKind: [PageDifference]]
 
   private init(_ found: Comparison, isLong: Bool, style: Style) {
     (self.found, self.isLong, self.style) = (found, isLong, style)
+    runs = Dictionary(grouping: found.pages.elements, by: \.kind)
   }
 
   /// - Parameter isLong: whether everything is listed.
@@ -100,12 +102,14 @@ struct ComparisonText {
   }
 
   private mutating func memory(_ area: Area) {
-    for count in found.pageCounts where count.cause == nil || isLong {
-      let runs = found.pages.elements.filter {
-        $0.block == count.block && $0.change == count.change && $0.cause == count.cause
-      }
-      guard runs.first?.area == area || runs.isEmpty && area == .memory else { continue }
-      let title = "\(area == .memory ? "memory" : "records"): \(count.change.sentence(count))"
+    let counts = found.pageCounts.filter {
+      $0.kind.area == area && (isLong || $0.kind.cause == nil)
+    }
+    let limit = isLong ? counts.count : Self.areaLimit
+    for count in counts.prefix(limit) {
+      let title =
+        "\(area == .memory ? "memory" : "records"): \(count.kind.change.sentence(count))"
+      let runs = runs[count.kind] ?? []
       let lines = runs.map { run -> String in
         let place =
           run.gpa.map { Spelled.addresses($0, pages: run.pages) }
@@ -113,6 +117,11 @@ struct ComparisonText {
         return run.pages == 1 || runs.count == 1 ? place : "\(place)  \(run.pages) pages"
       }
       list(title, lines, omitted: 0)
+    }
+    if counts.count > limit {
+      let pages = counts.dropFirst(limit).reduce(0) { $0 + $1.pages }
+      out.line(
+        "and \(Spelled.count(pages, "page")) that differ in \(counts.count - limit) other ways")
     }
   }
 
@@ -149,8 +158,8 @@ struct ComparisonText {
         return fields.isEmpty ? name.label : "\(name.label) (\(fields))"
       }
     }
-    for count in found.pageCounts where count.cause == cause {
-      parts.append("\(Spelled.count(count.pages, "page")) of \(count.block)")
+    for count in found.pageCounts where count.kind.cause == cause {
+      parts.append("\(Spelled.count(count.pages, "page")) of \(count.kind.block)")
     }
     guard !parts.isEmpty else { return }
     let text =
@@ -174,10 +183,10 @@ struct ComparisonText {
 
   private mutating func verdict() {
     let all = found.differences.elements
-    let follows = all.count { $0.cause != nil } + found.pageCounts.count { $0.cause != nil }
+    let follows = all.count { $0.cause != nil } + found.pageCounts.count { $0.kind.cause != nil }
     let own =
       all.count { $0.cause == nil } + Int(found.states.count)
-      + found.pageCounts.count { $0.cause == nil }
+      + found.pageCounts.count { $0.kind.cause == nil }
     guard !found.isEqual else {
       let isWhole = found.uncompared.isEmpty
       out.line(isWhole ? "equal" : "equal, as far as it was compared", as: style.good)
