@@ -114,6 +114,12 @@ let package = Package(
         "SEVSNP", "SVSM",
       ]),
     library(
+      "Comparison",
+      [
+        "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Import", "Inspection",
+        "Migration", "QEMUStream", "SEVSNP", "SVSM", "Threads",
+      ]),
+    library(
       "Trials",
       [
         "Attacks", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Import", "Instances",
@@ -122,12 +128,12 @@ let package = Package(
     library(
       "Tools",
       [
-        "Attacks", "Compatibility", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest",
-        "Import", "Inspection", "Instances", "Migration", "QEMUStream", "SEVSNP", "SVSM", "Threads",
-        "Trials", arguments,
+        "Attacks", "Comparison", "Compatibility", "Errors", "JSON", "Wire", "Cryptography",
+        "FileIO", "Guest", "Import", "Inspection", "Instances", "Migration", "QEMUStream",
+        "SEVSNP", "SVSM", "Threads", "Trials", arguments,
       ]),
     tool("prepare"), tool("save"), tool("load"), tool("inspect"), tool("verify"), tool("attest"),
-    tool("guest"), tool("seal"), tool("attack"),
+    tool("guest"), tool("seal"), tool("attack"), tool("diff"),
     .target(
       name: "TestSupport", dependencies: ["Errors", "JSON", "Wire"], path: "Tests/TestSupport",
       swiftSettings: checked),
@@ -180,6 +186,7 @@ let package = Package(
         "Errors", "FileIO", "Guest", "Import", "JSON", "Migration", "MigrationSupport",
         "QEMUStream", "SEVSNP", "SVSM", "TestSupport",
       ]),
+    tests("Comparison", ["JSON", "Guest", "SEVSNP", "SVSM"]),
     tests("Trials", ["Attacks", "TestSupport", "Threads"]),
     tests(
       "Tools",
@@ -189,7 +196,7 @@ let package = Package(
         "TestSupport",
         "svsm-mig-prepare", "svsm-mig-save", "svsm-mig-load", "svsm-mig-inspect",
         "svsm-mig-verify", "svsm-mig-attest", "svsm-mig-guest", "svsm-mig-seal",
-        "svsm-mig-attack",
+        "svsm-mig-attack", "svsm-mig-diff",
       ]),
   ]
 )

@@ -14,6 +14,9 @@ int statx(int dirfd, const char *path, int flags, unsigned int mask, void *resul
 // See fallocate(2).
 int fallocate(int fd, int mode, long offset, long length);
 
+// See posix_spawn_file_actions_addchdir_np(3); actions is a posix_spawn_file_actions_t.
+int posix_spawn_file_actions_addchdir_np(void *actions, const char *path);
+
 // See prctl(2), which takes variable arguments: Swift cannot call it.
 #include <sys/prctl.h>
 static inline int forbid_core_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }

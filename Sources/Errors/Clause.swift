@@ -35,6 +35,7 @@ extension Clause {
     Clause("target.md", section, rule: rule)
   }
   static func replay(_ section: String) -> Clause { Clause("replay.md", section) }
+  static func diff(_ section: String) -> Clause { Clause("diff.md", section) }
   static func tools(_ section: String) -> Clause { Clause("tools.md", section) }
 
   /// The clause that replaces a clause about plain QEMU streams when a fork of QEMU wrote the

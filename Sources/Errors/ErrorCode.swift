@@ -177,6 +177,9 @@ public enum ErrorCode: String, Sendable, CaseIterable {
   case attackNeeds = "ATTACK-NEEDS"
   case vectorSyntax = "VECTOR-SYNTAX"
 
+  // Golden files.
+  case goldenSyntax = "GOLDEN-SYNTAX"
+
   // Files, and failures of the program itself.
   case inputOpen = "INPUT-OPEN"
   case inputKind = "INPUT-KIND"

@@ -2,7 +2,7 @@ package import Errors
 package import Guest
 package import Import
 internal import JSON
-internal import Migration
+package import Migration
 package import QEMUStream
 package import SVSM
 internal import Wire
@@ -19,12 +19,16 @@ package struct InspectionOptions {
   package var keepsDescription = false
   /// A guest-physical address, page-aligned, of which all records are kept.
   package var page: UInt64?
-  /// Restores the RAM of a plain QEMU stream and hashes it.
+  /// Restores the RAM and hashes it, that of an SNP stream as far as it is known.
   package var hashesRAM = false
   /// Counts what came in each epoch, and how often each page was sent again.
   package var countsEpochs = false
   /// Facts about the addresses of a plain QEMU stream's memory that the stream lacks.
   package var additions = ImportAdditions()
+  /// Hashes each run of pages too.
+  package var hashesPages = false
+  /// Makes what is told the memory, with RAM blocks of these sizes in bytes.
+  package var memory: (([UInt64]) throws(MigrationError) -> any PageSink)?
 
   package init() {}
 }
@@ -33,7 +37,7 @@ package struct InspectionOptions {
 package struct BlockMemory {
   /// SHA-256 of the whole block; nil when pages are missing, or the block is not hashed.
   package var hash: [UInt8]?
-  /// Pages that are not in the stream.
+  /// Pages that are not in the stream, or are encrypted in it.
   package var missingPages: UInt64
   /// Bytes of the block that lie in holes, when they are more than are hashed; else 0.
   package var unhashedZeros: UInt64 = 0
@@ -49,6 +53,7 @@ package struct InspectedStream {
   package var size: UInt64 = 0
   package var transferData: TransferData?
   package var blocks: [(name: String, length: UInt64)] = []
+  /// Where the blocks lie. That of a plain stream is found only for `InspectionOptions.memory`.
   package var map = GuestMap()
   package var hasMap = false
   /// Of a plain QEMU stream: why its map is not known.
@@ -67,6 +72,8 @@ package struct InspectedStream {
   /// The text of the VM description; empty unless it was requested.
   package var descriptionText: [UInt8] = []
   package var bodies: KeptBodies
+  /// What an SNP stream says of the machine's records; bodies that are elsewhere are empty.
+  package var machine: MachineState?
   package var commands: [StreamCommand] = []
   package var page: PageFacts?
   /// What came in each epoch; nil unless it was requested.
@@ -107,6 +114,8 @@ package struct InspectedStream {
   package var channels: [MultifdChannel] = []
   /// RAM blocks without any page in the stream, because x-ignore-shared leaves them to other files.
   package var leftOut: [SectionName] = []
+  /// Pages of each RAM block of a plain stream that were not sent.
+  package var missingPages: [UInt64] = []
   /// Sections other than `ram` that the VM description does not describe.
   package var undescribed: [SectionKey] = []
   /// The first section whose end cannot be determined. Nothing after its header was read.
@@ -152,7 +161,7 @@ package struct KeptBodies {
   /// Bytes of all bodies that are kept.
   package private(set) var size = 0
 
-  package init(bodyLimit: Int) { self.bodyLimit = bodyLimit }
+  package init(bodyLimit: Int = KeptBodies.bodyLimit) { self.bodyLimit = bodyLimit }
 
   package mutating func keep(_ header: SectionHeader, at offset: UInt64, _ body: Span<UInt8>) {
     guard body.count <= bodyLimit, body.count <= Self.limit - size else {

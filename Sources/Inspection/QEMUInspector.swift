@@ -22,6 +22,7 @@ package final class QEMUInspector {
   /// What of the memory is wanted.
   private let memory: Memory
   private var hasher: (any RAMHasher)?
+  /// What the sections say of where memory lies.
   private var clues = PlacementClues()
 
   private enum Memory {
@@ -53,7 +54,7 @@ package final class QEMUInspector {
     guard options.hashesRAM else {
       return try QEMUInspector(input, options, crew, .counted).inspect(progress)
     }
-    guard let again else {
+    guard let again, !options.hashesPages else {
       return try QEMUInspector(input, options, crew, .hashed).inspect(progress)
     }
     let first = try QEMUInspector(input, options, crew, .hashedInOrder)
@@ -126,6 +127,8 @@ package final class QEMUInspector {
     }
     locate()
     if found.refusal == nil { found.leftOut = assembly.leftOut }
+    let assembly = assembly
+    found.missingPages = assembly.blocks.indices.map { assembly.missingPages(of: $0) }
     found.sharedPages = pages.found
     found.channels = input.channels
     found.streamStart = input.start
@@ -141,6 +144,7 @@ package final class QEMUInspector {
 
   private func step() throws(MigrationError) -> Bool {
     let event = try reader.next()
+    if options.memory != nil { try clues.take(event, from: &reader) }
     // Without footers a section ends where the next record begins.
     let footer: UInt64 = reader.hasFooters == false ? 0 : 5
     switch event {
@@ -218,7 +222,7 @@ package final class QEMUInspector {
     found.blocks = reader.ram.blocks.map { ($0.name.description, $0.length) }
     let store: (any RAMStore)?
     switch memory {
-    case .counted: store = nil
+    case .counted: store = try makeSink()
     case .page(let page, _): store = page
     case .hashed, .hashedInOrder:
       try reader.ram.requireMemory(at: reader.input.offset)
@@ -226,6 +230,13 @@ package final class QEMUInspector {
       store = hasher
     }
     try assembly.begin(reader.ram, of: reader.configuration, into: store, crew: crew)
+  }
+
+  /// What the caller wants to be told the memory; nil when it wants nothing.
+  private func makeSink() throws(MigrationError) -> (any RAMStore)? {
+    guard let memory = options.memory else { return nil }
+    try reader.ram.requireMemory(at: reader.input.offset)
+    return try memory(reader.ram.blocks.map(\.length))
   }
 
   private func makeHasher() throws(MigrationError) -> any RAMHasher {
@@ -278,6 +289,12 @@ package final class QEMUInspector {
   private func hash() throws(MigrationError) {
     guard let hasher, reader.confidential?.facts.dialect == nil else { return }
     try assembly.flush()
+    if options.hashesPages, let stored = hasher as? StoredBlocks {
+      let size = UInt64(reader.ram.page.size)
+      try pages.found.hash { (run) throws(MigrationError) in
+        try stored.hash(block: run.block, run.offset..<run.offset + run.pages * size)
+      }
+    }
     for (index, block) in reader.ram.blocks.enumerated() {
       var content = BlockMemory(missingPages: assembly.missingPages(of: index))
       if content.missingPages == 0 {

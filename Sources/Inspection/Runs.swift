@@ -1,3 +1,5 @@
+internal import Cryptography
+internal import Errors
 package import QEMUStream
 package import SEVSNP
 package import SVSM
@@ -12,11 +14,40 @@ package struct BoundedList<Element> {
   /// Elements that were appended after the list was full.
   package private(set) var omitted: UInt64 = 0
 
+  package init() {}
+
   package mutating func append(_ element: Element) {
     if elements.count < Self.limit { elements.append(element) } else { omitted += 1 }
   }
 
   package var count: UInt64 { UInt64(elements.count) + omitted }
+
+  /// Changes each element that is kept.
+  mutating func update(
+    _ body: (inout Element) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    for index in elements.indices { try body(&elements[index]) }
+  }
+}
+
+/// Hashes the content of runs of pages as they are read.
+final class RunDigest {
+  private var digest: SHA256
+  private var hasContent = false
+
+  init() throws(MigrationError) { digest = try SHA256() }
+
+  func update(_ content: Span<UInt8>) throws(MigrationError) {
+    hasContent = true
+    try digest.update(content)
+  }
+
+  /// The hash of the run that ends here; nil when it has no content.
+  func finish() throws(MigrationError) -> [UInt8]? {
+    guard hasContent else { return nil }
+    hasContent = false
+    return try digest.finish()
+  }
 }
 
 /// Consecutive page records of consecutive pages, equal in all other fields.
@@ -27,6 +58,9 @@ package struct PrivateRun: Equatable {
   package var operation: PageMetadata.Operation
   package var size: RMPPageSize
   package var permissions: VMPLPermissions
+  /// SHA-256 of the pages, decrypted where the keys are known; nil unless it was requested, and of pages that
+  /// are cancelled.
+  package var hash: [UInt8]?
 
   package init(_ page: PageMetadata) {
     gpa = page.gpa
@@ -53,16 +87,23 @@ package struct PrivatePages {
   package private(set) var runs = BoundedList<PrivateRun>()
   package private(set) var counts = PageCounts()
   private var open: PrivateRun?
+  /// Hashes the runs; nil for no hashes.
+  var digest: RunDigest?
 
-  package mutating func note(_ page: PageMetadata) {
+  /// - Parameter content: what is hashed.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
+  mutating func note(_ page: PageMetadata, _ content: Span<UInt8>) throws(MigrationError) {
     counts.add(page.operation)
-    if open?.join(page) == true { return }
-    close()
-    open = PrivateRun(page)
+    if open?.join(page) != true {
+      close()
+      open = PrivateRun(page)
+    }
+    if page.operation != .cancel { try digest?.update(content) }
   }
 
   /// Appends the open run to the list.
   package mutating func close() {
+    open?.hash = try? digest?.finish()
     if let open { runs.append(open) }
     open = nil
   }
@@ -82,6 +123,8 @@ package struct SharedRun: Equatable {
   package var content: UInt64 = 0
   /// Pages that are sent as zero.
   package var zero: UInt64 = 0
+  /// SHA-256 of the pages; nil unless it was requested. That of a plain stream is of their last content.
+  package var hash: [UInt8]?
 
   package var pages: UInt64 { content + zero }
 }
@@ -96,6 +139,8 @@ package struct SharedPages {
   /// The epoch of the pages that come next; 1 in a stream without epochs.
   package private(set) var epoch: UInt32 = 1
   private var open: SharedRun?
+  /// Hashes the runs as they are read; nil for no hashes.
+  var digest: RunDigest?
 
   /// Notes `count` consecutive pages, of which `place` is the first.
   package mutating func note(_ place: RAMPage, count: UInt64 = 1, isZero: Bool) {
@@ -116,8 +161,26 @@ package struct SharedPages {
     self.epoch = epoch
   }
 
+  /// Notes a page, and hashes its content.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
+  mutating func note(
+    _ place: RAMPage, isZero: Bool, _ content: Span<UInt8>
+  ) throws(MigrationError) {
+    note(place, isZero: isZero)
+    try digest?.update(content)
+  }
+
+  /// Hashes the runs that are kept, when all pages have come.
+  mutating func hash(
+    _ content: (SharedRun) throws(MigrationError) -> [UInt8]
+  ) throws(MigrationError) {
+    close()
+    try runs.update { (run) throws(MigrationError) in run.hash = try content(run) }
+  }
+
   /// Appends the open run to the list.
   package mutating func close() {
+    open?.hash = try? digest?.finish()
     if let open { runs.append(open) }
     open = nil
   }

@@ -44,7 +44,7 @@ package struct SNPInspector: ~Copyable {
       // The type byte of the end record has been read already.
       collector.found.sections.end(at: reader.offset - 1)
     }
-    if case .ram(.blockList) = record { collector.take(reader.guestBlocks) }
+    if case .ram(.blockList) = record { try collector.take(reader.guestBlocks) }
     if case .end = record { return false }
     do throws(MigrationError) {
       try collector.take(record, reader.payload, at: reader.payloadOffset, in: reader.section)
@@ -64,6 +64,10 @@ private final class Collector {
   private let options: InspectionOptions
   private let keys: Rehearsal.Keys?
   private var rehearsal: Rehearsal?
+  private var sink: (any PageSink)?
+  /// The memory, for the hashes of blocks.
+  private var stored: StoredPages?
+  private static let zeroPage = [UInt8](repeating: 0, count: Page.size)
 
   init(_ options: InspectionOptions, _ keys: Rehearsal.Keys?) {
     self.options = options
@@ -73,6 +77,11 @@ private final class Collector {
   }
 
   func finish(at offset: UInt64) -> InspectedStream {
+    do throws(MigrationError) {
+      if let stored { found.memory = try stored.hash(found.blocks.map(\.length)) }
+    } catch {
+      if found.refusal == nil { found.refusal = error }
+    }
     found.close(at: offset)
     return found
   }
@@ -84,7 +93,13 @@ private final class Collector {
     if options.countsEpochs, header.kind == .part { found.rounds?.beginPart(at: header.offset) }
   }
 
-  func take(_ blocks: [Guest.RAMBlock]) {
+  func take(_ blocks: [Guest.RAMBlock]) throws(MigrationError) {
+    sink = try options.memory?(blocks.map(\.size))
+    if options.hashesRAM { stored = try StoredPages(blocks.map(\.size)) }
+    if options.hashesPages {
+      found.privatePages.digest = try RunDigest()
+      found.sharedPages.digest = try RunDigest()
+    }
     found.blocks = blocks.map { (SectionName($0.name)?.description ?? "", $0.size) }
     found.rounds?.take(blocks: blocks.count)
   }
@@ -100,7 +115,7 @@ private final class Collector {
       found.transferData = data
       keepBody(section, data.encoded.span, at: offset)
       if let keys { rehearsal = try Rehearsal(keys, data, at: offset) }
-    case .ram(let record): takeShared(record, payload, at: offset)
+    case .ram(let record): try takeShared(record, payload, at: offset)
     case .guestMap(let map):
       found.map = map
       found.hasMap = true
@@ -117,7 +132,10 @@ private final class Collector {
           payload.extracting(start..<start + PageMetadata.recordSize),
           at: offset + UInt64(start))
       }
-    case .machine, .device: keepBody(section, payload, at: offset)
+    case .machine(let frame):
+      found.machine = frame.state
+      keepBody(section, payload, at: offset)
+    case .device: keepBody(section, payload, at: offset)
     case .token:
       // With keys, a record that does not authenticate is not shown, just as a load does not use
       // it.
@@ -150,11 +168,16 @@ private final class Collector {
     found.bodies.keep(section, at: offset, body)
   }
 
-  private func takeShared(_ record: RAMRecord, _ payload: Span<UInt8>, at offset: UInt64) {
+  private func takeShared(
+    _ record: RAMRecord, _ payload: Span<UInt8>, at offset: UInt64
+  ) throws(MigrationError) {
     guard let page = record.page else { return }
     let isZero = record.payloadSize(page: Page.size) == 0
-    found.sharedPages.note(page, isZero: isZero)
     if options.countsEpochs { found.rounds?.note(shared: page, isZero: isZero) }
+    let content = isZero ? Self.zeroPage.span : payload
+    try found.sharedPages.note(page, isZero: isZero, content)
+    try sink?.write(block: page.block, at: page.offset, content)
+    try stored?.write(block: page.block, at: page.offset, content)
     guard let place = found.page?.place, place.block == page.block, place.offset == page.offset
     else { return }
     found.page?.note(
@@ -167,20 +190,29 @@ private final class Collector {
     try rehearsal?.open(page: record, at: offset)
     var cursor = ByteCursor(record, at: offset)
     let page = try PageMetadata(from: &cursor)
-    found.privatePages.note(page)
     // The option is asked, which costs less for each page than the table.
     if options.countsEpochs {
       let place = found.map.locate(page.gpa).map { (block: $0.block, offset: $0.offset) }
       found.rounds?.note(page.operation, at: place, isZero: rehearsal?.isZero)
     }
-    guard page.gpa == options.page else { return }
-    found.page?.plaintext = page.operation == .cancel ? nil : rehearsal?.page
     let content = record.extracting(droppingFirst: PageMetadata.contentOffset)
+    let plaintext = page.operation == .cancel ? nil : rehearsal?.page
+    if let plaintext {
+      try found.privatePages.note(page, plaintext.span)
+    } else {
+      try found.privatePages.note(page, content)
+    }
+    let tag = record.extracting(PageMetadata.encodedSize..<PageMetadata.contentOffset)
+    if sink != nil || stored != nil, let place = found.map.locate(page.gpa) {
+      for sink in [sink, stored] {
+        try sink?.take(page, block: place.block, at: place.offset, tag: tag, content: plaintext)
+      }
+    }
+    guard page.gpa == options.page else { return }
+    found.page?.plaintext = plaintext
     found.page?.note(
       PageFacts.PrivateRecord(
         metadata: page, offset: offset,
-        tag: Array(
-          copying: record.extracting(PageMetadata.encodedSize..<PageMetadata.contentOffset)),
-        ciphertextHash: try SHA256.hash(content)))
+        tag: Array(copying: tag), ciphertextHash: try SHA256.hash(content)))
   }
 }

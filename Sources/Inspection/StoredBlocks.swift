@@ -1,3 +1,4 @@
+internal import Cryptography
 internal import Errors
 internal import Guest
 internal import QEMUStream
@@ -29,6 +30,21 @@ final class StoredBlocks: RAMHasher {
     block: Int, at offset: UInt64, into buffer: inout MutableSpan<UInt8>
   ) throws(MigrationError) {
     try memory.read(block: block, at: offset, into: &buffer)
+  }
+
+  /// The SHA-256 of a part of a block.
+  func hash(block: Int, _ range: Range<UInt64>) throws(MigrationError) -> [UInt8] {
+    var digest = try SHA256()
+    let buffer = PageBuffer(count: 256 << 10)
+    var place = range.lowerBound
+    while place < range.upperBound {
+      let count = Int(min(UInt64(buffer.count), range.upperBound - place))
+      var target = buffer.mutableSpan(0..<count)
+      try memory.read(block: block, at: place, into: &target)
+      try digest.update(buffer.span.extracting(first: count))
+      place += UInt64(count)
+    }
+    return try digest.finish()
   }
 
   func hash(block: Int, length: UInt64) throws(MigrationError) -> BlockHash {

@@ -31,11 +31,10 @@ package struct VectorRun {
     let all = try Vector.all(in: folder)
     let subjects = subjects.isEmpty && command != nil ? [.stream] : subjects
     vectors = subjects.isEmpty ? all : all.filter { subjects.contains($0.subject) }
-    let program = try realPath(of: "/proc/self/exe")
     setting = Setting(
       fixtures: try VectorFixtures("\(folder)/.."), against: command,
       runsCommands: runsCommands,
-      tools: String(program.prefix(upTo: program.lastIndex(of: "/") ?? program.startIndex)))
+      tools: try programFolder())
   }
 
   /// Number of vectors to be run.

@@ -23,8 +23,8 @@ import Testing
 
   /// The golden streams, one of several epochs, and one of a guest with devices.
   private func streams() throws -> [String] {
-    for scenario in GoldenScenario.all {
-      try shop.write(scenario.name, scenario.golden("stream.mig"))
+    for golden in GoldenStream.all {
+      try shop.write(golden.name, golden.golden("stream.mig"))
     }
     try shop.write("recipe", Array(Fixture.rounds.utf8))
     try shop.must(
@@ -33,7 +33,7 @@ import Testing
     try shop.must("guest", "import @qemu -o @imported --private 0x0-0xffff")
     try shop.must(
       "save", "@imported -o @machine --to @destination.offer --trust @root.pem --seed 03")
-    return GoldenScenario.all.map(\.name) + ["made-rounds", "machine"]
+    return GoldenStream.all.map(\.name) + ["made-rounds", "machine"]
   }
 
   @Test("Every attack on every stream is refused, with its code, and leaves nothing behind")

@@ -19,7 +19,7 @@ import Testing
   /// the list says.
   private func blocks(in folder: String) throws -> Set<[String]> {
     let list = try JSON(parsing: shop.read("\(folder)/blocks.json"))
-    #expect(list["schema"] == "svsm-migration/blocks/1")
+    #expect(list["schema"] == "svsm-migration/blocks/2")
     var found: Set<[String]> = []
     var names: [String] = ["blocks.json"]
     for (index, block) in (list["blocks"]?.array ?? []).enumerated() {
@@ -29,7 +29,7 @@ import Testing
       let hash = try hash("\(folder)/\(file)") ?? ""
       #expect(block["sha256"]?.string == hash)
       #expect(try shop.mode("\(folder)/\(file)") == 0o600)
-      found.insert([block["name"]?.string ?? "", block["size"]?.string ?? "", hash])
+      found.insert([block["name"]?.string ?? "", "\(block["size"]?.uint ?? 0)", hash])
     }
     #expect(try shop.names(in: folder) == names.sorted())
     return found

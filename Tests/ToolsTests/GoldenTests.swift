@@ -2,36 +2,40 @@ import Foundation
 import TestSupport
 import Testing
 
-/// One line of `Fixtures/golden/scenarios.txt`.
-struct GoldenScenario: Sendable, CustomTestStringConvertible {
-  var name: String
-  /// Options of `svsm-mig-guest create` and of `svsm-mig-save`.
-  var create: String
-  var save: String
-  /// How long the guest has run when a later epoch begins: `--round` of the guest made for it.
-  var rounds: [String]
+/// A folder of `Fixtures/golden` with a stream, and how its scenario makes the guest.
+struct GoldenStream: Sendable, CustomTestStringConvertible {
+  let name: String
+  /// The options of `svsm-mig-guest create` for the guest as it is when it is paused; nil for one that is a
+  /// fixture.
+  let create: String?
+  /// The options of `svsm-mig-save`.
+  let save: String
 
   var testDescription: String { name }
 
-  static let all: [GoldenScenario] = {
-    // A file that is missing leaves none, and a test asks for some.
-    let text = (try? Fixture.text("golden/scenarios.txt")) ?? ""
-    return text.split(separator: "\n").filter { !$0.hasPrefix("#") }.map { line in
-      let parts = line.split(separator: "|", omittingEmptySubsequences: false)
-        .map { $0.trimmingCharacters(in: .whitespaces) }
-      let rounds = parts.count > 3 ? parts[3].split(separator: " ").map(String.init) : []
-      return GoldenScenario(name: parts[0], create: parts[1], save: parts[2], rounds: rounds)
+  static let all: [GoldenStream] = {
+    // A folder that is missing leaves none, and a test asks for some.
+    let names = try? FileManager.default.contentsOfDirectory(atPath: Fixture.path("golden"))
+    return (names ?? []).sorted().compactMap { name in
+      guard let text = try? Fixture.text("golden/\(name)/scenario") else { return nil }
+      let lines = text.split(separator: "\n").map(String.init)
+      func options(_ call: String) -> String? {
+        lines.last { $0.hasPrefix("run \(call) ") }.map { String($0.dropFirst(5 + call.count)) }
+      }
+      // Every call names its output first.
+      let create = options("guest create -o").map { String($0.drop { $0 != " " }) }
+      return GoldenStream(name: name, create: create, save: options("save guest") ?? "")
     }
   }()
 
-  /// A file of the scenario.
+  /// A file of the folder.
   func golden(_ file: String) throws -> [UInt8] {
     try Fixture.read("golden/\(name)/\(file)")
   }
 }
 
-/// The golden files under `Fixtures/golden`: made by `Fixtures/golden/regenerate`, and by nothing else
-/// ever changed. The tests take the same steps with the same seeds.
+/// The golden files under `Fixtures/golden`: made by `svsm-mig-diff --golden Fixtures/golden --update`, and by
+/// nothing else ever changed.
 @Suite struct GoldenTests {
   private let shop: Workshop
 
@@ -42,70 +46,34 @@ struct GoldenScenario: Sendable, CustomTestStringConvertible {
     }
   }
 
-  @Test func thereAreScenarios() { #expect(GoldenScenario.all.count >= 6) }
+  @Test func thereAreScenarios() { #expect(GoldenStream.all.count >= 10) }
 
-  @Test func aSeedGivesTheInstanceItAlwaysGave() throws {
-    try shop.must(
-      "prepare",
-      "--instance @again.svsm --output @again.offer --root-out @again.pem --seed 01")
-    #expect(try shop.read("again.svsm") == shop.read("destination.svsm"))
-    #expect(try shop.read("again.offer") == shop.read("destination.offer"))
-    #expect(try shop.read("again.pem") == shop.read("root.pem"))
+  @Test("The tools make every golden file again, byte for byte")
+  func theToolsMakeWhatTheyAlwaysMade() throws {
+    let outcome = try shop.run("diff", "--golden \(Fixture.path("golden"))")
+    #expect(outcome.status == 0, "\(outcome.text)\(outcome.errors)")
+    #expect(outcome.text.hasSuffix("33 files, all as expected\n"), "\(outcome.text)")
   }
 
-  /// Makes the scenario's guest, or copies it where it is a fixture.
-  private func makeGuest(_ scenario: GoldenScenario, round: String = "0") throws {
-    guard scenario.create == "guest" else {
-      try shop.must("guest", "create -o @guest --seed 02 \(scenario.create) --round \(round)")
-      return
-    }
-    try FileManager.default.copyItem(
-      atPath: Fixture.path("golden/\(scenario.name)/guest"), toPath: shop["guest"])
-  }
-
-  @Test(arguments: GoldenScenario.all)
-  func aSeedGivesTheStreamItAlwaysGave(scenario: GoldenScenario) throws {
-    try makeGuest(scenario)
-    var later = ""
-    for round in scenario.rounds {
-      try shop.must(
-        "guest", "create -o @guest-\(round) --seed 02 \(scenario.create) --round \(round)")
-      later += " --round @guest-\(round)"
-    }
-    try shop.must(
-      "save",
-      "@guest -o @stream --to @destination.offer --trust @root.pem --seed 03 \(scenario.save)"
-        + later)
-    let made = try shop.read("stream")
-    let golden = try scenario.golden("stream.mig")
-    let place = zip(made, golden).enumerated().first { $0.element.0 != $0.element.1 }?.offset
-    #expect(made.count == golden.count)
-    #expect(place == nil, "the first other byte")
-  }
-
-  @Test(arguments: GoldenScenario.all)
-  func inspectSaysWhatItAlwaysSaid(scenario: GoldenScenario) throws {
-    try shop.write("stream", scenario.golden("stream.mig"))
-    let plain = try shop.must("inspect", "@stream --json --sections")
-    #expect(try plain.output == scenario.golden("inspect.json"))
-    let decoded = try shop.must(
-      "inspect", "@stream --json --instance @destination.svsm --trust @root.pem")
-    #expect(try decoded.output == scenario.golden("decoded.json"))
-  }
-
-  @Test(arguments: GoldenScenario.all)
-  func aGoldenStreamIsVerifiedAndLoads(scenario: GoldenScenario) throws {
-    try shop.write("stream", scenario.golden("stream.mig"))
+  @Test(arguments: GoldenStream.all)
+  func aGoldenStreamIsVerifiedAndLoads(stream: GoldenStream) throws {
+    try shop.write("stream", stream.golden("stream.mig"))
     let keys = "--instance @destination.svsm --trust @root.pem"
     try shop.must("verify", "@stream --trust @root.pem")
     try shop.must("verify", "@stream \(keys)")
-    try shop.must("load", "@stream \(keys) -o @loaded --accept-seeded \(scenario.save)")
-    try makeGuest(scenario, round: scenario.rounds.last ?? "0")
+    let oneWay = stream.save.contains("--one-way") ? "--one-way" : ""
+    try shop.must("load", "@stream \(keys) -o @loaded --accept-seeded \(oneWay)")
+    if let create = stream.create {
+      try shop.must("guest", "create -o @guest \(create)")
+    } else {
+      try FileManager.default.copyItem(
+        atPath: Fixture.path("golden/\(stream.name)/guest"), toPath: shop["guest"])
+    }
     let files = try shop.names(in: "guest")
     #expect(try shop.names(in: "loaded") == files)
     for file in files where file != "guest.json" {
       let (before, after) = (try shop.read("guest/\(file)"), try shop.read("loaded/\(file)"))
-      if let secrets = secretsPage(scenario), file == "ram-0.bin" {
+      if let secrets = secretsPage(stream), file == "ram-0.bin" {
         expectRebuilt(before, after, at: secrets)
       } else {
         #expect(before == after, "\(file)")
@@ -113,9 +81,9 @@ struct GoldenScenario: Sendable, CustomTestStringConvertible {
     }
   }
 
-  /// Where the scenario has its secrets page.
-  private func secretsPage(_ scenario: GoldenScenario) -> Int? {
-    let words = scenario.create.split(separator: " ")
+  /// Where the guest has its secrets page.
+  private func secretsPage(_ stream: GoldenStream) -> Int? {
+    let words = (stream.create ?? "").split(separator: " ")
     guard let index = words.firstIndex(of: "--secrets-page") else { return nil }
     return Int(words[index + 1].dropFirst(2), radix: 16)
   }

@@ -183,7 +183,7 @@ import Wire
     #expect(text.contains("machine   pc-q35-10.0\n"))
     #expect(text.contains("0x0-0x7ffff"))
     let json = try JSON(parsing: shop.must("guest", "show @guest --json").output)
-    #expect(json["schema"] == "svsm-migration/guest/1")
+    #expect(json["schema"] == "svsm-migration/guest/2")
     #expect(json["vcpus"]?.array?.count == 2)
     let pages = json["pageStates"]?.array?.compactMap { $0["pages"]?.int } ?? []
     #expect(pages.reduce(0, +) == 128)

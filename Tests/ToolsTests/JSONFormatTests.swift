@@ -62,6 +62,7 @@ import Wire
       "@stream --json --sections --devices --page 0x1000 --instance @destination.svsm "
         + "--trust @root.pem", 0
     ),
+    (inspect, "inspect", "@stream --json --page-hashes --instance @destination.svsm", 0),
     (
       inspect, "inspect",
       "@secrets --json --page 0x1000 --instance @destination.svsm --trust @root.pem", 0
@@ -136,8 +137,14 @@ import Wire
     ),
     (attestation, "attest", "verify @unknown --json", 65),
     ("refusal", "attest", "verify @root.pem --json", 65),
-    ("svsm-migration/guest/1", "guest", "show @out --json", 0),
-    ("svsm-migration/guest/1", "guest", "show @imported --json", 0),
+    ("svsm-migration/guest/2", "guest", "show @out --json", 0),
+    ("svsm-migration/guest/2", "guest", "show @imported --json", 0),
+    (diff, "diff", "@stream @secrets --json", 1),
+    (diff, "diff", "@early-states @states --json", 1),
+    (diff, "diff", "@early.mig @later.mig --json --instance @destination.svsm", 1),
+    (diff, "diff", "@qemu @libvirt --json", 1),
+    (diff, "diff", "@with-secrets @secrets --json --instance @destination.svsm", 1),
+    (golden, "diff", "--golden @kit --json", 1),
     ("svsm-migration/attacks/1", "attack", "--list --json", 0),
     (
       "svsm-migration/vectors/1", "verify",
@@ -149,9 +156,11 @@ import Wire
     ),
   ]
 
-  private static let inspect = "svsm-migration/inspect/1"
+  private static let inspect = "svsm-migration/inspect/2"
   private static let verify = "svsm-migration/verify/3"
   private static let target = "svsm-migration/target/1"
+  private static let diff = "svsm-migration/diff/1"
+  private static let golden = "svsm-migration/golden/1"
   private static let report = "svsm-migration/report/1"
   private static let attestation = "svsm-migration/attestation/1"
 
@@ -188,12 +197,42 @@ import Wire
     try shop.write("hcl", ReportForms.hcl())
     try shop.truncate("padded", to: 500_000)
     try shop.write("bare.json", Array(#"{"vmschkmachine": {"Name": "none"}}"#.utf8))
+    try makeGuests(in: shop)
     return try calls.map { call in
       let outcome = try shop.run(call.tool, call.line)
       let name = "\(call.tool) \(call.line)"
       try #require(outcome.status == call.status, "\(name): \(outcome.errors)")
       return Printed(call: name, table: call.table, json: try outcome.json)
     }
+  }
+
+  /// Guests that differ in all ways, streams of one guest at two times, and golden files that are not as
+  /// expected.
+  private static func makeGuests(in shop: Workshop) throws {
+    let create = "--seed 02 --private-fraction 0.5 --converted-fraction 0.3"
+    try shop.must("guest", "create -o @early-states --memory 256K \(create)")
+    try shop.must("guest", "create -o @states --memory 512K --round 1 \(create)")
+    try shop.must("guest", "create -o @later --memory 256K --round 2 \(create)")
+    try shop.must(
+      "guest",
+      "create -o @with-secrets --seed 02 --memory 256K --private-fraction 1 --secrets-page 0xd000")
+    let save = "--to @destination.offer --trust @root.pem --seed 03"
+    try shop.must("save", "@early-states -o @early.mig \(save)")
+    try shop.must("save", "@early-states --round @later -o @later.mig \(save)")
+    for name in ["kit", "kit/a", "kit/b"] { try shop.folder(name) }
+    try shop.write(
+      "kit/a/scenario",
+      """
+      run guest create -o guest --memory 64K
+      print shown.json guest show guest --json
+      print shown.txt guest show guest
+      print binary guest export guest -o -
+      print missing guest show guest
+      """)
+    try shop.write("kit/a/shown.json", #"{"schema": "other"}"#)
+    try shop.write("kit/a/shown.txt", "other\n")
+    try shop.write("kit/a/binary", [0, 1, 2])
+    try shop.write("kit/b/scenario", "run guest show nothing\n")
   }
 
   @Test func everyTableIsWellFormed() {
@@ -378,6 +417,12 @@ struct DocumentedJSON {
         checkMembers(members, table, below: key.path + ".")
       } else if let inner = key.types.first(where: { Self.tables[$0] != nil }) {
         checkMembers(members, inner, below: "")
+      }
+    } else if let list = key.types.first(where: { $0.hasPrefix("array of ") }),
+      Self.tables[String(list.dropFirst(9))] != nil
+    {
+      for element in value.array ?? [] {
+        checkMembers(element.members ?? [], String(list.dropFirst(9)), below: "")
       }
     } else if key.types.contains("array") {
       for element in value.array ?? [] {

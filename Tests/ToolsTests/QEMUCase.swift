@@ -47,7 +47,7 @@ struct QEMUCase: Sendable, CustomStringConvertible {
       Set(
         (try facts["ram_blocks"]?.array ?? []).map { block in
           [
-            block["name"]?.string ?? "", "0x" + String(block["used_length"]?.uint ?? 0, radix: 16),
+            block["name"]?.string ?? "", "\(block["used_length"]?.uint ?? 0)",
             block["sha256"]?.string ?? "",
           ]
         })
@@ -74,7 +74,10 @@ struct QEMUCase: Sendable, CustomStringConvertible {
   static func blocks(in json: JSON) -> Set<[String]> {
     Set(
       (json["ramBlocks"]?.array ?? []).map { block in
-        ["name", "usedLength", "sha256"].map { block[$0]?.string ?? "" }
+        [
+          block["name"]?.string ?? "", "\(block["usedLength"]?.uint ?? 0)",
+          block["sha256"]?.string ?? "",
+        ]
       })
   }
 }

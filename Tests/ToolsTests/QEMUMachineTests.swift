@@ -35,7 +35,7 @@ import Testing
     #expect(try truth(row.name).isSubset(of: blocks))
     #expect(shown["ramBlocks"]?.array?.allSatisfy { $0["missingPages"] == 0 } == true)
     let total = (shown["ramBlocks"]?.array ?? []).reduce(0) { sum, block in
-      sum + (Int(block["usedLength"]?.string?.dropFirst(2) ?? "", radix: 16) ?? 0)
+      sum + (block["usedLength"]?.int ?? 0)
     }
     let pages = shown["sharedPages"]
     if !row.name.hasSuffix("virtio-mem") {

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 @Suite struct UsageTests {
-  @Test(arguments: ["prepare", "save", "load", "verify", "guest", "seal"])
+  @Test(arguments: ["prepare", "save", "load", "verify", "guest", "seal", "diff"])
   func everyToolSaysWhatItIs(tool: String) throws {
     let shop = try Workshop()
     let help = try shop.must(tool, "--help")
@@ -63,6 +63,10 @@ import Testing
     ("verify", "--explain SEAL-CHUNK --target e"), ("verify", "s --target e --target f"),
     ("seal", "s"), ("seal", "s -o t --jobs 0"), ("guest", "melt"), ("guest", "create -o g"),
     ("guest", "create -o g --memory lots"),
+    ("diff", ""), ("diff", "a"), ("diff", "- -"), ("diff", "a b --update"),
+    ("diff", "a b --ignore colour"), ("diff", "a b --golden g"),
+    ("diff", "--golden g --ignore rtc"),
+    ("diff", "a b --instance i --instance j --instance k"), ("diff", "a b --jobs 0"),
     ("guest", "import i -o g --vcpus 0"), ("guest", "import i -o g --vcpus 2 --vmsa v"),
   ])
   func aWrongCallIsSixtyFour(tool: String, call: String) throws {

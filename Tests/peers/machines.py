@@ -125,7 +125,7 @@ def compare(shown, memory):
     for name, (size, digest) in memory.items():
         blocks = [block for block in shown["ramBlocks"]
                   if block["name"] == name or block["name"].endswith(f"/{name}")]
-        if len(blocks) != 1 or int(blocks[0]["usedLength"], 16) != size:
+        if len(blocks) != 1 or blocks[0]["usedLength"] != size:
             continue
         if blocks[0]["sha256"] != digest:
             raise Refused(f"block {name} is other memory than pmemsave's")

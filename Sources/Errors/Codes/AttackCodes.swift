@@ -1,4 +1,4 @@
-/// Recipes, attacks and vectors.
+/// Recipes, attacks, vectors and scenarios.
 extension CodeRow {
   static let attacks = [
     CodeRow(
@@ -33,6 +33,11 @@ extension CodeRow {
         missing one, an invalid recipe; or \(.program) names a file that a vector lacks
         """,
       causes: ["a typing error", "a vector for a newer version", "a folder that holds no vectors"],
+      remedy: "the message names file and line"),
+    CodeRow(
+      .goldenSyntax, .diff("5"),
+      meaning: "a scenario of golden files is not in the form of diff.md, or a folder has none",
+      causes: ["a typing error", "a file that lies outside the folder of scenarios"],
       remedy: "the message names file and line"),
   ]
 }

@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 // The same reads for callers that hold spans and arrays: the bytes are borrowed for the call.
 extension InputFile {
@@ -25,6 +26,23 @@ extension InputFile {
   ) throws(MigrationError) {
     try unsafe buffer.withUnsafeMutableBytes { (bytes) throws(MigrationError) in
       try unsafe read(at: offset, into: bytes)
+    }
+  }
+
+  /// Reads a regular file from its first byte to its last, piece by piece.
+  /// - Throws: `INPUT-KIND`, `IO-READ`; what `take` throws.
+  package func readPieces(
+    _ take: (Span<UInt8>) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    let size = try regularSize()
+    let buffer = PageBuffer(count: 256 << 10)
+    var place: UInt64 = 0
+    while place < size {
+      let count = Int(min(UInt64(buffer.count), size - place))
+      var target = buffer.mutableSpan(0..<count)
+      try read(at: place, into: &target)
+      try take(buffer.span.extracting(first: count))
+      place += UInt64(count)
     }
   }
 

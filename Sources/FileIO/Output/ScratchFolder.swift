@@ -33,6 +33,9 @@ package final class ScratchFolder: Sendable {
     Registry.shared.discard(key)
   }
 
+  /// Path of the folder.
+  package var path: String { folder.string }
+
   /// Path of the file `name`, which is a name that the program defines.
   package func path(_ name: String) -> String { folder.appending(name).string }
 
@@ -40,18 +43,45 @@ package final class ScratchFolder: Sendable {
   /// process.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
   package func write(_ name: String, _ bytes: [UInt8]) throws(MigrationError) {
-    let output: OutputDescriptor
+    try Self.create(folder.appending(name), name).write(bytes.span)
+  }
+
+  /// Copies a regular file, or a folder of regular files, into the folder.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`, `OUTPUT-CREATE`, `IO-WRITE`.
+  package func copy(_ path: String, as name: String) throws(MigrationError) {
+    let target = folder.appending(name)
+    guard isFolder(path) else {
+      let output = try Self.create(target, name)
+      return try InputFile(path, .regular).readPieces { (bytes) throws(MigrationError) in
+        try output.write(bytes)
+      }
+    }
     do {
-      output = OutputDescriptor(
+      try SystemCall.makeFolder(target, [.ownerReadWriteExecute])
+    } catch {
+      throw MigrationError(.outputCreate, "cannot create", name, error)
+    }
+    for file in try fileNames(in: path) {
+      let output = try Self.create(target.appending(file), file)
+      try InputFile("\(path)/\(file)", .member).readPieces { (bytes) throws(MigrationError) in
+        try output.write(bytes)
+      }
+    }
+  }
+
+  private static func create(
+    _ path: FilePath, _ name: String
+  ) throws(MigrationError) -> OutputDescriptor {
+    do {
+      return OutputDescriptor(
         try SystemCall.typed {
           try FileDescriptor.open(
-            folder.appending(name), .writeOnly, options: [.create, .truncate, .closeOnExec],
+            path, .writeOnly, options: [.create, .truncate, .closeOnExec],
             permissions: [.ownerReadWrite])
         }, name: name)
     } catch {
       throw MigrationError(.outputCreate, "cannot create", name, error)
     }
-    try output.write(bytes.span)
   }
 
   /// Removes a folder of files that was made in this folder; does nothing when there is no such

@@ -11,6 +11,13 @@ package func fileNames(in folder: String) throws(MigrationError) -> [String] {
   }
 }
 
+/// The folder in which the program of this process lies, and the other tools beside it.
+/// - Throws: `INPUT-OPEN`.
+package func programFolder() throws(MigrationError) -> String {
+  let program = try realPath(of: "/proc/self/exe")
+  return String(program.prefix(upTo: program.lastIndex(of: "/") ?? program.startIndex))
+}
+
 /// The absolute path of `path`, with every symbolic link followed.
 /// - Throws: `INPUT-OPEN` when nothing exists at `path`, or its absolute path is not UTF-8.
 package func realPath(of path: String) throws(MigrationError) -> String {

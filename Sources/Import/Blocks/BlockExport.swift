@@ -1,6 +1,5 @@
 package import Errors
 package import FileIO
-internal import Guest
 package import QEMUStream
 package import Threads
 internal import Wire
@@ -104,16 +103,7 @@ package final class BlockExport {
     list.isRead = walk.shortfall == nil
     list.entries = try folder.entries(named: blocks.map(\.name.description))
     for block in blocks.indices { list.entries[block].missing = walk.missingBytes(of: block) }
-    if let map = map(on: machine, clues) { list.setRanges(of: map) }
+    if let map = clues.map(of: walk.reader) { list.setRanges(of: map) }
     return list
-  }
-
-  /// Where the blocks lie; nil when that is not known.
-  private func map(on machine: String, _ clues: PlacementClues) -> GuestMap? {
-    let reader = walk.reader
-    guard !machine.isEmpty, reader.ram.page == .x86,
-      let blocks = try? Guest.RAMBlock.blocks(of: reader.ram, at: reader.input.offset)
-    else { return nil }
-    return try? clues.placement(of: blocks, on: machine, ImportAdditions()).map(blocks)
   }
 }

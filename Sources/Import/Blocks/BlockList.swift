@@ -34,9 +34,9 @@ package struct BlockList {
   /// Bytes of all blocks.
   package var size: UInt64 { entries.reduce(0) { $0 + $1.size } }
 
-  /// Schema `svsm-migration/blocks/1`.
+  /// Schema `svsm-migration/blocks/2`.
   package var json: JSON {
-    var members: [JSON.Member] = [.init("schema", "svsm-migration/blocks/1")]
+    var members: [JSON.Member] = [.init("schema", "svsm-migration/blocks/2")]
     if let machine { members.append(.init("machine", .string(machine))) }
     let isWhole = isRead && entries.allSatisfy { $0.missing == 0 }
     members.append(.init("complete", .bool(isWhole)))
@@ -50,13 +50,13 @@ package struct BlockList {
   private static func json(_ entry: Entry, file: String) -> JSON {
     var members: [JSON.Member] = [
       .init("name", .string(entry.name)), .init("file", .string(file)),
-      .init("size", .string(Hex.number(entry.size))),
+      .init("size", JSON(entry.size)),
     ]
     if !entry.ranges.isEmpty {
       let ranges = entry.ranges.map { range -> JSON in
         [
           "gpa": .string(Hex.number(range.gpa)), "offset": .string(Hex.number(range.offset)),
-          "size": .string(Hex.number(range.size)),
+          "size": JSON(range.size),
         ]
       }
       members.append(.init("ranges", .array(ranges)))

@@ -3,7 +3,7 @@
 /// The set is sparse: each region of 2 MiB with pages in the set takes 64 bytes and a number, so
 /// memory use depends on the number of records that were read, never on an offset or length in a
 /// record.
-struct PageSet {
+package struct PageSet {
   private static let regionWords: UInt64 = 8
   private static let regionPages = 64 * regionWords
 
@@ -14,13 +14,15 @@ struct PageSet {
   private var free: [Int] = []
   private var recent: (region: UInt64, first: Int)?
   /// Pages in the set.
-  private(set) var count: UInt64 = 0
+  package private(set) var count: UInt64 = 0
+
+  package init() {}
 
   /// Number of regions that take memory.
   var regionCount: Int { regions.count }
 
   /// - Returns: whether the page was not in the set before.
-  mutating func insert(_ page: UInt64) -> Bool {
+  package mutating func insert(_ page: UInt64) -> Bool {
     let first = if let known = self.first(of: page) { known } else { addRegion(of: page) }
     let word = first + Int(page / 64 % Self.regionWords)
     let mask: UInt64 = 1 << (page % 64)
@@ -32,7 +34,7 @@ struct PageSet {
 
   /// Removes all pages of a range of any length. A region is forgotten once it has no pages, so
   /// that ranges without pages cost nothing, and each inserted page pays for one removal.
-  mutating func remove(_ pages: Range<UInt64>) {
+  package mutating func remove(_ pages: Range<UInt64>) {
     guard let last = pages.last else { return }
     let range = pages.lowerBound / Self.regionPages...last / Self.regionPages
     recent = nil

@@ -37,13 +37,20 @@ package struct InspectCommand: ToolCommand {
 
   @Flag(
     help: ArgumentHelp(
-      "Show the SHA-256 of the content of each RAM block of a plain QEMU stream.",
+      "Show the SHA-256 of the content of each RAM block; that of private pages needs --instance.",
       discussion: """
         RAM from a pipe, or whose pages are repeated or out of order, is assembled in a file without a name, \
         in the folder TMPDIR names, else in /var/tmp. Zeros that are not stored are hashed up to 64 GiB; a \
         block with more is not hashed.
         """))
   package var ramHashes = false
+
+  @Flag(
+    help: ArgumentHelp(
+      "With --json: give the SHA-256 of each run of pages, and of each RAM block.",
+      discussion:
+        "Of private pages it is that of the ciphertext, but with --instance of the content."))
+  var pageHashes = false
 
   @Flag(
     help: """
@@ -67,9 +74,10 @@ package struct InspectCommand: ToolCommand {
   package init() {}
 
   package func validate() throws {
+    guard json || !pageHashes else { throw ValidationError("--page-hashes is for --json.") }
     try qemu.validate(with: stream, lists: true)
-    guard shown.page == nil || !ramHashes else {
-      throw ValidationError("--page and --ram-hashes exclude each other.")
+    guard shown.page == nil || !ramHashes && !pageHashes else {
+      throw ValidationError("--page, --ram-hashes and --page-hashes exclude each other.")
     }
     guard shown.extract == nil || !json && !ramHashes else {
       throw ValidationError("--extract writes bytes, without --json and --ram-hashes.")
@@ -145,7 +153,8 @@ package struct InspectCommand: ToolCommand {
     _ console: Console
   ) throws(MigrationError) -> InspectedStream {
     var options = options
-    options.hashesRAM = ramHashes
+    options.hashesRAM = ramHashes || pageHashes
+    options.hashesPages = pageHashes
     options.additions = place.additions
     let progress = console.startProgress("inspecting", total: input.end)
     var found = try inspect(input, of: file, keys, options) { progress.update($0) }
@@ -164,11 +173,6 @@ package struct InspectCommand: ToolCommand {
     switch kind {
     case .snp:
       try input.requireAlone()
-      guard !ramHashes else {
-        throw MigrationError(
-          .streamKind, "the memory of an SNP stream is encrypted",
-          expected: "a plain QEMU stream for --ram-hashes")
-      }
       guard !place.isGiven else {
         throw MigrationError(
           .streamKind, "an SNP stream has the map of its guest",
@@ -202,10 +206,12 @@ package struct InspectCommand: ToolCommand {
 
   /// Shows what a QEMU hands to its successor beside the stream.
   private func show(cpr input: QEMUInput, _ console: Console) throws(MigrationError) {
-    guard qemu.files.isEmpty, instance == nil, shown.page == nil, !ramHashes else {
+    guard qemu.files.isEmpty, instance == nil, shown.page == nil, !ramHashes, !pageHashes else {
       throw MigrationError(
         .streamKind, "the state of a CPR migration is no stream",
-        expected: "a stream for \(.channel), \(.memory), \(.instance), --page and --ram-hashes")
+        expected:
+          "a stream for \(.channel), \(.memory), \(.instance), --page, --ram-hashes and --page-hashes"
+      )
     }
     let state = try CPRState(input.stream)
     let size = input.stream.offset - input.start

@@ -130,7 +130,8 @@ package struct VerifyCommand: ToolCommand {
 
   /// Whether no option is given that `--seal` does not obey.
   private var isOfSealAlone: Bool {
-    [offer, policy.path, target.target, trace.path].allSatisfy { $0 == nil } && trust.trustedFiles.isEmpty
+    [offer, policy.path, target.target, trace.path].allSatisfy { $0 == nil }
+      && trust.trustedFiles.isEmpty
       && revocation.listFiles.isEmpty && !qemu.isGiven && stream != nil
   }
 

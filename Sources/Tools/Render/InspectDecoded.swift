@@ -17,23 +17,11 @@ enum DecodedState {
 
   /// - Parameter page: the restored secrets page.
   static func facts(_ page: [UInt8]) throws(MigrationError) -> [Fact] {
-    let facts = try SecretsPage(page).facts
-    func address(_ name: String, _ value: UInt64) -> Fact {
-      Fact(name: name, text: Hex.number(value), json: .hex(value))
+    try SecretsPage(page).members.map { member in
+      Fact(
+        name: member.key, text: member.value.string ?? member.value.description,
+        json: member.value)
     }
-    return [
-      address("svsm_base", facts.svsmBase), address("svsm_size", facts.svsmSize),
-      address("svsm_calling_area", facts.svsmCallingArea),
-      address("ap_jump_table", facts.apJumpTable),
-      Fact(
-        name: "svsm_max_version", text: "\(facts.svsmMaxVersion)", json: JSON(facts.svsmMaxVersion)
-      ),
-      Fact(name: "tsc_factor", text: "\(facts.tscFactor)", json: JSON(facts.tscFactor)),
-      Fact(name: "guest_vmpl", text: "\(facts.guestVMPL)", json: JSON(facts.guestVMPL)),
-      Fact(
-        name: "guest_usage", text: Hex.encode(facts.guestUsage), json: .hex(bytes: facts.guestUsage)
-      ),
-    ]
   }
 
   /// Every field of a VMSA page except the reserved ones: numbers and bytes as hex text, segments
@@ -42,7 +30,7 @@ enum DecodedState {
     let page = try VMSA(vcpu.vmsa)
     return [
       "apicID": JSON(vcpu.apicID), "vmpl": JSON(vcpu.vmpl),
-      "sevFeatures": .text(page.features.setBits), "registers": registers(page.values()),
+      "sevFeatures": .text(page.features.setBits), "registers": .object(page.members),
     ]
   }
 

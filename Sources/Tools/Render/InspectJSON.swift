@@ -10,13 +10,13 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
-/// An inspection as JSON, schema `svsm-migration/inspect/1`.
+/// An inspection as JSON, schema `svsm-migration/inspect/2`.
 ///
-/// Guest-physical addresses, offsets in RAM blocks, lengths of blocks and bit fields are hex text;
-/// counts, sizes and stream offsets are integers. The order of the keys is fixed, and the same
+/// Guest-physical addresses, offsets in RAM blocks and bit fields are hex text; counts, sizes and
+/// stream offsets are integers. The order of the keys is fixed, and the same
 /// stream gives the same bytes.
 struct InspectionJSON {
-  static let schema = "svsm-migration/inspect/1"
+  static let schema = "svsm-migration/inspect/2"
 
   private let found: InspectedStream
   private let parts: InspectionParts
@@ -104,7 +104,7 @@ struct InspectionJSON {
           .init("zero", JSON(run.zero)),
         ]
         if found.kind == .snp { members.append(.init("epoch", JSON(run.epoch))) }
-        return .object(members)
+        return .object(members + digest(run.hash))
       }
       try output.append(.init("runsOmitted", JSON(shared.runs.omitted)))
     }
@@ -181,7 +181,7 @@ struct InspectionJSON {
     .array(
       found.blocks.enumerated().map { index, block in
         var members: [JSON.Member] = [
-          .init("name", .string(block.name)), .init("usedLength", .hex(block.length)),
+          .init("name", .string(block.name)), .init("usedLength", JSON(block.length)),
         ]
         if found.memory.indices.contains(index) {
           let memory = found.memory[index]
@@ -245,7 +245,7 @@ struct InspectionJSON {
       .array(
         found.map.ranges.map { range in
           [
-            "gpa": .hex(range.gpa), "size": .hex(range.size),
+            "gpa": .hex(range.gpa), "size": JSON(range.size),
             "block": .string(blockName(range.block)), "offset": .hex(range.offset),
           ]
         }))
@@ -263,11 +263,18 @@ struct InspectionJSON {
   }
 
   private func run(_ run: PrivateRun) -> JSON {
-    [
-      "gpa": .hex(run.gpa), "pages": JSON(run.pages), "epoch": JSON(run.epoch),
-      "operation": .string(run.operation.text), "rmpSize": .string(run.size.text),
-      "permissions": .string(Hex.number(UInt64(run.permissions.rawValue), digits: 8)),
-    ]
+    .object(
+      [
+        .init("gpa", .hex(run.gpa)), .init("pages", JSON(run.pages)),
+        .init("epoch", JSON(run.epoch)), .init("operation", .string(run.operation.text)),
+        .init("rmpSize", .string(run.size.text)),
+        .init(
+          "permissions", .string(Hex.number(UInt64(run.permissions.rawValue), digits: 8))),
+      ] + digest(run.hash))
+  }
+
+  private func digest(_ hash: [UInt8]?) -> [JSON.Member] {
+    hash.map { [.init("sha256", .hex(bytes: $0))] } ?? []
   }
 
   private var finals: JSON {

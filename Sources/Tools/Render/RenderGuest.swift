@@ -56,14 +56,14 @@ extension GuestDescription {
     return lines.map { RenderedText.printable($0) + "\n" }.joined()
   }
 
-  /// The guest as JSON, schema `svsm-migration/guest/1` (`Formats/json.md`).
+  /// The guest as JSON, schema `svsm-migration/guest/2` (`Formats/json.md`).
   var json: JSON {
     let blocks = ramBlocks.map { block -> JSON in
-      ["name": .string(block.name), "size": .hex(block.size)]
+      ["name": .string(block.name), "size": JSON(block.size)]
     }
     let ranges = map.ranges.map { range -> JSON in
       [
-        "gpa": .hex(range.gpa), "size": .hex(range.size),
+        "gpa": .hex(range.gpa), "size": JSON(range.size),
         "block": JSON(range.block), "offset": .hex(range.offset),
       ]
     }
@@ -73,7 +73,7 @@ extension GuestDescription {
       ]
     }
     var members: [JSON.Member] = [
-      .init("schema", "svsm-migration/guest/1"), .init("machine", .string(machine)),
+      .init("schema", "svsm-migration/guest/2"), .init("machine", .string(machine)),
     ]
     if let moment { members.append(.init("incomplete", moment.json)) }
     members += [

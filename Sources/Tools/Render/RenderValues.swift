@@ -1,4 +1,3 @@
-internal import JSON
 internal import QEMUStream
 internal import SEVSNP
 internal import Wire
@@ -64,15 +63,4 @@ package enum Spelled {
     let shown = names.prefix(limit).joined(separator: ", ")
     return names.isEmpty ? "none" : shown + (left > 0 ? " and \(left) more" : "")
   }
-}
-
-extension JSON {
-  /// A 64-bit address or bit field as hex text, since readers in other languages lose bits of large
-  /// numbers.
-  static func hex(_ value: some BinaryInteger) -> JSON { .string(Hex.number(value)) }
-
-  /// Bytes as hex digits.
-  static func hex(bytes: some Sequence<UInt8>) -> JSON { .string(Hex.encode(bytes)) }
-
-  static func text(_ names: [String]) -> JSON { .array(names.map { .string($0) }) }
 }

@@ -1,0 +1,36 @@
+internal import Errors
+internal import FileIO
+internal import Wire
+
+/// Two files, read in step.
+enum FileBytes {
+  private static let batchSize = 256 << 10
+
+  /// Offset of the first byte that differs; of two files of which one is longer, at the latest the end of the
+  /// other one. Nil for equal files.
+  /// - Throws: `INPUT-KIND`, `IO-READ`.
+  static func firstDifference(
+    _ one: InputFile, _ other: InputFile
+  ) throws(MigrationError) -> UInt64? {
+    let sizes = (try one.regularSize(), try other.regularSize())
+    let common = min(sizes.0, sizes.1)
+    let (first, second) = (PageBuffer(count: batchSize), PageBuffer(count: batchSize))
+    var place: UInt64 = 0
+    while place < common {
+      let count = Int(min(UInt64(batchSize), common - place))
+      var target = first.mutableSpan(0..<count)
+      try one.read(at: place, into: &target)
+      var twin = second.mutableSpan(0..<count)
+      try other.read(at: place, into: &twin)
+      let (bytes, twins) = (first.span, second.span)
+      let (piece, twinPiece) = (bytes.extracting(first: count), twins.extracting(first: count))
+      if !piece.isEqual(to: twinPiece),
+        let index = piece.indices.first(where: { bytes[$0] != twins[$0] })
+      {
+        return place + UInt64(index)
+      }
+      place += UInt64(count)
+    }
+    return sizes.0 == sizes.1 ? nil : common
+  }
+}

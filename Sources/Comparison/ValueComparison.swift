@@ -1,0 +1,112 @@
+package import JSON
+internal import Wire
+
+/// Walks two values at once and tells which of their parts differ.
+package struct ValueComparison {
+  /// Told the path of a part and what it is on each side; nil where a side lacks it.
+  package typealias Report = (_ path: String, _ before: JSON?, _ after: JSON?) -> Void
+
+  private let report: Report
+
+  package init(_ report: @escaping Report) { self.report = report }
+
+  package func compare(_ before: JSON, _ after: JSON, at path: String = "") {
+    if before == after { return }
+    switch (before, after) {
+    case (.object(let one), .object(let other)): compare(one, other, at: path)
+    case (.array(let one), .array(let other)):
+      if one.count != other.count { report(path + "[]", JSON(one.count), JSON(other.count)) }
+      for (index, pair) in zip(one, other).enumerated() {
+        compare(pair.0, pair.1, at: "\(path)[\(index)]")
+      }
+    default: report(path, before, after)
+    }
+  }
+
+  private func compare(_ before: [JSON.Member], _ after: [JSON.Member], at path: String) {
+    let (one, other) = (Self.numbered(before), Self.numbered(after))
+    let later = Dictionary(uniqueKeysWithValues: other)
+    let known = Set(one.map(\.0))
+    for (key, value) in one {
+      let place = path.isEmpty ? key : "\(path).\(key)"
+      if let now = later[key] {
+        compare(value, now, at: place)
+      } else {
+        report(place, value, nil)
+      }
+    }
+    for (key, value) in other where !known.contains(key) {
+      report(path.isEmpty ? key : "\(path).\(key)", nil, value)
+    }
+  }
+
+  /// The values by key. A key that comes again gets a number: QEMU describes some fields in pieces.
+  private static func numbered(_ members: [JSON.Member]) -> [(String, JSON)] {
+    var counts: [String: Int] = [:]
+    var taken: Set<String> = []
+    return members.map { member in
+      var count = counts[member.key, default: 0]
+      var key = count == 0 ? member.key : "\(member.key)#\(count + 1)"
+      while !taken.insert(key).inserted {
+        count += 1
+        key = "\(member.key)#\(count + 1)"
+      }
+      counts[member.key] = count + 1
+      return (key, member.value)
+    }
+  }
+}
+
+extension Difference.Change {
+  /// Longest text that is kept as it is, in characters.
+  private static let textLimit = 64
+  /// Bytes that are kept of longer ones.
+  private static let excerpt = 16
+
+  package init(_ before: JSON?, _ after: JSON?) {
+    switch (before, after) {
+    case (nil, let after?) where after.members == nil && after.array == nil:
+      self = .changed(before: .null, after: Self.short(after))
+    case (let before?, nil) where before.members == nil && before.array == nil:
+      self = .changed(before: Self.short(before), after: .null)
+    case (nil, _): self = .added
+    case (_, nil): self = .removed
+    case (let before?, let after?):
+      self =
+        Self.longBytes(before.string, after.string)
+        ?? .changed(before: Self.short(before), after: Self.short(after))
+    }
+  }
+
+  /// The change of long byte strings in hex, with or without spaces; nil for anything else.
+  private static func longBytes(_ before: String?, _ after: String?) -> Self? {
+    guard let before, let after, max(before.utf8.count, after.utf8.count) > textLimit,
+      let one = bytes(before), let other = bytes(after)
+    else { return nil }
+    let common = min(one.count, other.count)
+    let first = (0..<common).first { one[$0] != other[$0] } ?? common
+    let count =
+      (first..<common).count { one[$0] != other[$0] } + max(one.count, other.count) - common
+    let last = min((0..<common).last { one[$0] != other[$0] } ?? first, first + excerpt - 1)
+    func part(_ bytes: [UInt8]) -> String {
+      Hex.encode(bytes[min(first, bytes.count)..<min(last + 1, bytes.count)])
+    }
+    return .bytes(count: count, first: first, before: part(one), after: part(other))
+  }
+
+  private static func bytes(_ text: String) -> [UInt8]? {
+    Hex.decode(String(decoding: text.utf8.lazy.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self))
+  }
+
+  /// A value as it is kept: long texts are cut, and of a structure only its kind is kept.
+  private static func short(_ value: JSON) -> JSON {
+    switch value {
+    case .string(let text) where text.utf8.count > textLimit:
+      .string("\(text.prefix(textLimit))…")
+    case .array(let elements) where elements.contains { $0.array != nil || $0.members != nil }:
+      .string("\(elements.count) elements")
+    case .object: .string("a structure")
+    default: value
+    }
+  }
+}

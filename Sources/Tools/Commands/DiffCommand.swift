@@ -1,0 +1,142 @@
+package import ArgumentParser
+package import Comparison
+internal import Errors
+internal import Import
+internal import Inspection
+internal import Instances
+internal import JSON
+internal import SEVSNP
+
+/// `svsm-mig-diff`: tells what differs between two streams or guests.
+package struct DiffCommand: ToolCommand {
+  package static let configuration = CommandConfiguration(
+    commandName: "svsm-mig-diff",
+    abstract: "Tell what differs between two streams or guests.",
+    discussion: """
+      Each side is an SNP migration stream, a plain QEMU stream, an image of libvirt, a packed stream or \
+      the folder of a guest. Everything that is the same is left out, and what follows from one cause is \
+      one line.
+
+      Exit status 0: nothing differs; 1: something does, or a golden file is not as it should be.
+      """,
+    version: Toolkit.version)
+
+  @Argument(help: "First side: a stream, or a guest's folder; - is standard input.")
+  var before: String?
+
+  @Argument(help: "Second side.")
+  var after: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Instance file of the streams' destination; given twice, of the first's and of the second's.",
+      discussion: "Private pages, vCPUs, services and page states are compared in the clear then.",
+      valueName: "file"), completion: .file())
+  var instance: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Leave out what differs for this cause, or fits this pattern (may be repeated).",
+      discussion: """
+        Causes: clock, rtc, session, generation, registers, derived. A pattern is AREA/NAME/FIELD, in which * \
+        stands for any characters: device/hpet/timer*.
+        """,
+      valueName: "rule"))
+  var ignore: [IgnoreRule] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "In place of two sides: make the golden files of this folder again, and tell what differs.",
+      valueName: "folder"), completion: .directory)
+  var golden: String?
+
+  @Flag(help: "With --golden: write the files that differ or are missing to the expected ones.")
+  var update = false
+
+  @Flag(help: "Print JSON instead of text.")
+  var json = false
+
+  @OptionGroup var trust: TrustOptions
+  @OptionGroup var jobs: JobsOption
+  @OptionGroup package var common: CommonOptions
+
+  package init() {}
+
+  package var wantsJSON: Bool { json }
+
+  package func validate() throws {
+    guard golden == nil else {
+      guard before == nil, instance.isEmpty, ignore.isEmpty else {
+        throw ValidationError("--golden takes no other input, no --instance and no --ignore.")
+      }
+      return
+    }
+    guard !update else { throw ValidationError("--update is for --golden.") }
+    guard let before, let after else { throw ValidationError("Name two streams or guests.") }
+    guard before != "-" || after != "-" else {
+      throw ValidationError("Standard input can be one input only.")
+    }
+    guard instance.count <= 2 else {
+      throw ValidationError("--instance: once for both sides, or once for each.")
+    }
+  }
+
+  package func execute(_ console: Console) throws {
+    if let golden { return try run(golden, console) }
+    guard let before, let after else { return }
+    let opening = try Side.Opening(crew: jobs.crew)
+    let one = try side(before, key: instance.first, opening, console)
+    let other = try side(after, key: instance.last, opening, console)
+    let comparison = try Comparison(one, other, ignoring: ignore)
+    if json {
+      try ComparisonJSON.render(comparison) { (text) throws(MigrationError) in
+        try console.write(text)
+      }
+    } else {
+      try console.write(
+        ComparisonText.render(comparison, isLong: common.verbose, style: console.style))
+    }
+    if !instance.isEmpty { console.noteModel() }
+    guard comparison.isEqual else { throw ExitCode(1) }
+  }
+
+  /// Runs the scenarios of a folder.
+  private func run(_ folder: String, _ console: Console) throws {
+    let run = try GoldenRun(folder, update: update, crew: jobs.crew, keys: keys(of:))
+    let progress = console.startProgress(
+      "running", total: UInt64(run.scenarios.count), unit: .each("scenarios"))
+    var outcomes: [GoldenOutcome] = []
+    for scenario in run.scenarios {
+      outcomes.append(try run.run(scenario))
+      progress.update(UInt64(outcomes.count))
+    }
+    if json {
+      try console.write(RenderGolden.json(outcomes))
+    } else {
+      let parts = outcomes.map {
+        RenderGolden.text($0, isLong: common.verbose, style: console.style)
+      }
+      try console.write(parts.joined() + RenderGolden.verdict(outcomes))
+    }
+    guard outcomes.allSatisfy(\.isGood) else { throw ExitCode(1) }
+  }
+
+  private func keys(of path: String) throws(MigrationError) -> Rehearsal.Keys {
+    // The model's root is accepted here without being named, since a comparison makes no decision.
+    Rehearsal.Keys(
+      instance: try InstanceFile(reading: path).instance,
+      anchors: try trust.anchors() + TrustAnchor.model)
+  }
+
+  private func side(
+    _ path: String, key: String?, _ opening: Side.Opening, _ console: Console
+  ) throws(MigrationError) -> Side {
+    let keys = try key.map { (path) throws(MigrationError) in try self.keys(of: path) }
+    let progress = console.startProgress("reading", total: nil)
+    return try opening.side(at: path, keys: keys) { progress.update($0) }
+  }
+}
+
+extension IgnoreRule: ExpressibleByArgument {
+  package init?(argument: String) { self.init(parsing: argument) }
+}

@@ -1,0 +1,4 @@
+import ArgumentParser
+import Tools
+
+ToolEntry.main(DiffCommand.self)
