@@ -21,14 +21,16 @@ package struct EpochFacts: Sendable, Equatable {
   package var isClosed = false
 }
 
-/// Consecutive pages that were sent again equally often.
+/// Consecutive pages each of which was sent again.
 package struct HotRange: Sendable, Equatable {
   package var block: Int
   /// Offset of the first page in the block.
   package var offset: UInt64
   package var pages: UInt64
-  /// How often each page was sent after the first time.
-  package var times: UInt16
+  /// How often pages of the range were sent again, together.
+  package var times: UInt64
+  /// How often the page that was sent again most often was.
+  package var most: UInt16
 }
 
 /// The epochs of a stream, collected record by record.
@@ -123,27 +125,29 @@ package struct EpochTable {
     epochs.append(open)
   }
 
-  /// The ranges that were sent again most often: by how often, by pages, then by place.
+  /// The ranges that were sent again most often: by how often, then by how often one page, then by
+  /// place.
   /// - Parameter limit: largest number of ranges.
   package func hottest(_ limit: Int) -> [HotRange] {
     var found: [HotRange] = []
     func add(_ range: HotRange) {
-      guard range.times > 0 else { return }
-      let place = found.firstIndex { ($0.times, $0.pages) < (range.times, range.pages) }
+      guard range.pages > 0 else { return }
+      let place = found.firstIndex { ($0.times, $0.most) < (range.times, range.most) }
       found.insert(range, at: place ?? found.count)
       if found.count > limit { found.removeLast() }
     }
     for (block, regions) in again.enumerated() {
-      var run = HotRange(block: block, offset: 0, pages: 0, times: 0)
+      var run = HotRange(block: block, offset: 0, pages: 0, times: 0, most: 0)
       for (region, counts) in regions.sorted(by: { $0.key < $1.key }) {
-        for (page, times) in counts.enumerated() {
+        for (page, times) in counts.enumerated() where times > 0 {
           let offset = region * PageTracker.regionSize + UInt64(page) * Page.size64
-          if times == run.times, offset == run.offset + run.pages * Page.size64 {
-            run.pages += 1
-          } else {
+          if offset != run.offset + run.pages * Page.size64 {
             add(run)
-            run = HotRange(block: block, offset: offset, pages: 1, times: times)
+            run = HotRange(block: block, offset: offset, pages: 0, times: 0, most: 0)
           }
+          run.pages += 1
+          run.times += UInt64(times)
+          run.most = max(run.most, times)
         }
       }
       add(run)

@@ -83,4 +83,23 @@ import Testing
     #expect(
       refusalCode { _ = try firstDifference(of: trace([long]), and: trace([step(1)])) } == .json)
   }
+
+  @Test("no damage to a trace traps its reader, and a whole trace differs from each damaged one")
+  func noDamageTraps() throws {
+    let whole = try Fixture.read("golden/rounds/load.jsonl")
+    let named = { (bytes: [UInt8]) in NamedTrace(ArraySource(bytes, pieceSize: 777), named: "t") }
+    for place in stride(from: 0, to: whole.count, by: 61) {
+      for bytes in [
+        Array(whole[..<place]), whole[..<place] + [whole[place] ^ 1] + whole[(place + 1)...],
+      ] {
+        do throws(MigrationError) {
+          let difference = try firstDifference(of: named(whole), and: named(Array(bytes)))
+          // Without its last line feed a trace says the same.
+          #expect(difference != nil || bytes.count >= whole.count - 1)
+        } catch {
+          #expect(error.code == .json || error.code == .inputKind)
+        }
+      }
+    }
+  }
 }

@@ -28,7 +28,7 @@ import Testing
 
       Pages sent again most often
         0x0000000000007000-0x0000000000007fff  pc.ram from 0x7000   1 page   2 times
-        0x0000000000000000-0x0000000000001fff  pc.ram from 0x0      2 pages  1 time
+        0x0000000000000000-0x0000000000001fff  pc.ram from 0x0      2 pages  2 times  at most 1 for one page
 
       """
     #expect(text.contains(table))

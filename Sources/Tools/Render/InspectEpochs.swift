@@ -41,6 +41,7 @@ extension InspectionText {
             .map { Spelled.range($0, pages: range.pages) } ?? "not mapped",
           "\(blockName(range.block)) from \(Hex.number(range.offset))",
           Spelled.count(range.pages, "page"), Spelled.count(range.times, "time"),
+          range.pages == 1 ? "" : "at most \(range.most) for one page",
         ]
       })
     if table.uncounted > 0 {
@@ -72,7 +73,10 @@ extension InspectedStream {
       members.append(.init("gpa", .hex(gpa)))
     }
     return .object(
-      members + [.init("pages", JSON(range.pages)), .init("times", JSON(range.times))])
+      members + [
+        .init("pages", JSON(range.pages)), .init("times", JSON(range.times)),
+        .init("most", JSON(range.most)),
+      ])
   }
 }
 
