@@ -1,6 +1,7 @@
 package import ArgumentParser
 package import Comparison
 internal import Errors
+internal import FileIO
 internal import Import
 internal import Inspection
 internal import Instances
@@ -53,6 +54,12 @@ package struct DiffCommand: ToolCommand {
   @Flag(help: "With --golden: write the files that differ or are missing to the expected ones.")
   var update = false
 
+  @Flag(
+    help: """
+      The two sides are traces (--trace of save, load and verify): tell the first step that differs.
+      """)
+  var trace = false
+
   @Flag(help: "Print JSON instead of text.")
   var json = false
 
@@ -66,8 +73,9 @@ package struct DiffCommand: ToolCommand {
 
   package func validate() throws {
     guard golden == nil else {
-      guard before == nil, instance.isEmpty, ignore.isEmpty else {
-        throw ValidationError("--golden takes no other input, no --instance and no --ignore.")
+      guard before == nil, instance.isEmpty, ignore.isEmpty, !trace else {
+        throw ValidationError(
+          "--golden takes no other input, no --instance, no --ignore and no --trace.")
       }
       return
     }
@@ -75,6 +83,9 @@ package struct DiffCommand: ToolCommand {
     guard let before, let after else { throw ValidationError("Name two streams or guests.") }
     guard before != "-" || after != "-" else {
       throw ValidationError("Standard input can be one input only.")
+    }
+    guard !trace || instance.isEmpty && ignore.isEmpty else {
+      throw ValidationError("--trace compares steps: --instance and --ignore are for streams.")
     }
     guard instance.count <= 2 else {
       throw ValidationError("--instance: once for both sides, or once for each.")
@@ -84,6 +95,7 @@ package struct DiffCommand: ToolCommand {
   package func execute(_ console: Console) throws {
     if let golden { return try run(golden, console) }
     guard let before, let after else { return }
+    if trace { return try compareTraces(before, after, console) }
     let opening = try Side.Opening(crew: jobs.crew)
     let one = try side(before, key: instance.first, opening, console)
     let other = try side(after, key: instance.last, opening, console)
@@ -98,6 +110,21 @@ package struct DiffCommand: ToolCommand {
     }
     if !instance.isEmpty { console.noteModel() }
     guard comparison.isEqual else { throw ExitCode(1) }
+  }
+
+  private func compareTraces(_ before: String, _ after: String, _ console: Console) throws {
+    func open(_ path: String) throws(MigrationError) -> NamedTrace {
+      let file = try InputFile(path)
+      return NamedTrace(FileSource(file), named: file.name)
+    }
+    let (one, other) = (try open(before), try open(after))
+    let difference = try firstDifference(of: one, and: other)
+    if json {
+      try console.write(TraceDifference.json(difference, one.name, other.name))
+    } else if let difference {
+      try console.write(difference.text(one.name, other.name))
+    }
+    guard difference == nil else { throw ExitCode(1) }
   }
 
   /// Runs the scenarios of a folder.
