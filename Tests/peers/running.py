@@ -10,7 +10,8 @@ loads into the memory that the target has. QEMU 7.2 under TCG loses some pages f
 pages, also into `exec:cat`; where it is the source the number of these pages is said, and an SVSM that
 reads the memory itself has to notice. Then moves are made to fail, each kind at several moments: never may two guests run, and the
 one that is left must run on, or be said to be paused. With --failures all of that table is made, else
-a part. With --measure moves of larger guests are timed beside `exec:cat`.
+a part. With --measure
+moves of larger guests are timed beside `exec:cat`.
 """
 
 import argparse
@@ -94,11 +95,11 @@ class Move:
     """One move of the guest, made by shell commands that the two QEMUs start."""
 
     def __init__(self, place, versions=("7.2", "7.2"), rate=2000, private="all", backed=False,
-                 memory=MEMORY, host="", plain=False, offer="d", limit=None):
+                 memory=MEMORY, host="", plain=False, offer="d", limit=None, timed=False):
         self.place, self.versions, self.rate, self.private = place, versions, rate, private
         self.memory, self.host, self.plain, self.offer = memory, host, plain, offer
         # Largest size of a file that the source's tool writes, in KiB.
-        self.limit, self.kill = limit, ""
+        self.limit, self.kill, self.timed = limit, "", timed
         self.folder = place.parties()
         self.backed = place.new("memory") if backed else None
         self.record = self.folder / "recording"
@@ -111,7 +112,10 @@ class Move:
         try:
             self.source = self.place.machine(
                 self.versions[0], self.memory, backed=self.backed).__enter__()
-            self.target = self.place.machine(self.versions[1], self.memory).__enter__()
+            # A target whose arrival is timed runs the guest at once.
+            self.target = self.place.machine(
+                self.versions[1], self.memory, more=["-incoming", "defer"] if self.timed else (),
+                incoming=not self.timed).__enter__()
             self.serials = [console(machine) for machine in (self.source, self.target)]
             self.source.load(stream)
             self.source.command("cont")
@@ -136,10 +140,15 @@ class Move:
         if self.plain:
             return f"cat > {self.pipe}", f"cat < {self.pipe} | cat"
         memory = f"--memory pc.ram={self.backed}" if self.backed else ""
-        save = (f"{tools}/svsm-mig-save - --input-format qemu --live --private {self.private} {memory} "
+        # Each tool's peak of memory, in KiB.
+        peak = (f"{sys.executable} -c 'import resource as r, subprocess as s, sys; "
+                "c = s.call(sys.argv[2:]); open(sys.argv[1], \"w\").write(str("
+                "r.getrusage(r.RUSAGE_CHILDREN).ru_maxrss)); sys.exit(c)' " if self.timed else "")
+        save_peak, load_peak = (f"{peak}{folder}/{tool}.peak " if peak else "" for tool in ("save", "load"))
+        save = (f"{save_peak}{tools}/svsm-mig-save - --input-format qemu --live --private {self.private} {memory} "
                 f"--to {folder}/{self.offer}.offer --trust {folder}/{self.offer}.pem "
-                f"--from {folder}/s.svsm --record {self.record} -o -")
-        load = (f"{tools}/svsm-mig-load - --live --output-format qemu --instance {folder}/d.svsm "
+                f"--from {folder}/s.svsm -o -" + ("" if self.timed else f" --record {self.record}"))
+        load = (f"{load_peak}{tools}/svsm-mig-load - --live --output-format qemu --instance {folder}/d.svsm "
                 f"--trust {folder}/d.pem -o -")
         host = f"KILL={shlex.quote(self.kill)} {sys.executable} {HOST} {self.host}" if self.host else "cat"
         limit = f"ulimit -f {self.limit};" if self.limit else ""
@@ -150,9 +159,9 @@ class Move:
         out, into = self.commands()
         self.target.command("migrate-incoming", uri=f"exec:{into}")
         self.source.command("migrate-set-parameters", **{
-            "max-bandwidth": BANDWIDTH, "downtime-limit": 40})
+            "max-bandwidth": 0 if self.timed else BANDWIDTH, "downtime-limit": 40})
         (self.folder / "replay.svsm").write_bytes((self.folder / "d.svsm").read_bytes())
-        self.started = time.monotonic()
+        self.started, self.start_time = time.monotonic(), time.time()
         self.source.command("migrate", uri=f"exec:{out}")
 
     def complete(self):
@@ -399,11 +408,53 @@ def show(place):
                         move.folder / "d.pem").decode(), 3))
 
 
+def measure(place, repeats):
+    """Downtime and total time beside `exec:cat`, and the tools' peaks of memory."""
+    print("| memory | by way of | downtime, QEMU's | STOP to RESUME | total | save's, load's peak | comparing |")
+    print("|---|---|---|---|---|---|---|")
+    for memory in (256, 1024, 2048):
+        rows = {"`exec:cat`": [], "our tools": [], "our tools, `--memory`": []}
+        for _ in range(repeats):
+            for name, found in rows.items():
+                found.append(timed(place, memory, plain=name == "`exec:cat`",
+                                   backed="--memory" in name))
+        for name, found in rows.items():
+            middle = [sorted(column)[len(found) // 2] if None not in column else "" for column in zip(*found)]
+            times = " | ".join(f"{value} ms" for value in middle[:3])
+            peaks = f"{middle[3]}, {middle[4]} MiB" if middle[3] else ""
+            compared = f"{middle[5]} ms" if middle[5] else ""
+            print(f"| {memory} MiB | {name} | {times} | {peaks} | {compared} |", flush=True)
+
+
+def timed(place, memory, plain, backed):
+    with Move(place, ("10.0", "10.0"), RATES["slow"], memory=memory, plain=plain, backed=backed,
+              timed=True) as move:
+        move.begin()
+        until(lambda: move.source.migration() in ("completed", "failed"), "the guest has left")
+        until(lambda: move.target.command("query-status")["status"] == "running", "the guest has arrived")
+        facts = move.source.command("query-migrate")
+        if facts["status"] != "completed":
+            raise Refused(move.said("save"))
+        until(lambda: move.source.moment("STOP") and move.target.moment("RESUME"), "both events")
+        gap = round(1000 * (move.target.moment("RESUME") - move.source.moment("STOP")))
+        total = round(1000 * (move.target.moment("RESUME") - move.start_time))
+        if plain:
+            return facts["downtime"], gap, total, None, None, None
+        peaks = []
+        for tool in ("save", "load"):
+            path = move.folder / f"{tool}.peak"
+            until(lambda path=path: path.exists() and path.read_text(), "a peak")
+            peaks.append(int(path.read_text()) >> 10)
+        compared = re.search(r"compared with what was sent in (\d+) ms", move.said("save"))
+        return facts["downtime"], gap, total, *peaks, int(compared[1]) if compared else None
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tools", required=True, type=pathlib.Path, help="folder of our tools")
     parser.add_argument("--failures", action="store_true", help="all of the table of failures")
     parser.add_argument("--show", action="store_true", help="make one move, for people")
+    parser.add_argument("--measure", type=int, metavar="N", help="time N moves of each kind")
     parser.add_argument("--only", help="checks whose promise contains this")
     options = parser.parse_args()
     checks = Checks()
@@ -416,6 +467,8 @@ def main():
         place = Place(pathlib.Path(folder), options.tools.absolute())
         if options.show:
             return show(place)
+        if options.measure:
+            return measure(place, options.measure)
         for versions, rate, private, backed in [
                 (("7.2", "7.2"), "slow", "all", False), (("10.0", "10.0"), "medium", "all", True),
                 (("10.0", "10.0"), "slow", "none", False), (("10.0", "10.0"), "fast", "half", True),
