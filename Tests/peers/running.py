@@ -286,6 +286,14 @@ def attacked(place, what, when):
         return note
 
 
+def catalogue(place):
+    """Every attack of the catalogue on a recording of a live migration: none is accepted."""
+    folder = REPOSITORY / "Fixtures/live"
+    rows = run(place.tools / "svsm-mig-attack", "--matrix", folder / "recording.mig", "--instance",
+               folder / "destination.svsm", "--trust", folder / "root.pem", "--quiet")
+    return rows.decode().strip().splitlines()[-1]
+
+
 FAILURES = ([("a bit of the stream is changed", when) for when in ("first", "later", "end")]
             + [(f"the {what} is killed", when) for what in
                ("source's tool", "target's tool", "source's QEMU", "target's QEMU")
@@ -480,6 +488,7 @@ def main():
               staleness_shows, place)
         for what, when in FAILURES if options.failures else SAMPLE:
             check(f"while a guest moves {what}, {when}: one guest is left", fails, place, what, when)
+        check("every attack of the catalogue on a recording is refused", catalogue, place)
         for what, when in ATTACKS:
             check(f"a live stream is changed, {what} {when}: the source's guest is left",
                   attacked, place, what, when)
