@@ -175,5 +175,12 @@ import Tools
     try shop.write("trace", "here")
     try shop.run("verify", "@stream --trust @root.pem --trace @trace").requireRefusal(.outputExists)
     #expect(try shop.text("trace") == "here")
+    try shop.must("guest", "create -o @guest --memory 64K --seed 07")
+    let memory = try shop.read("guest/ram-0.bin")
+    try shop.run(
+      "save",
+      "@guest -o @saved --to @destination.offer --trust @root.pem --trace @guest/ram-0.bin --force"
+    ).requireRefusal(.outputSame)
+    #expect(try shop.read("guest/ram-0.bin") == memory)
   }
 }

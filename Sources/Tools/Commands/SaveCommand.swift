@@ -142,7 +142,7 @@ package struct SaveCommand: ToolCommand {
     guard let guest, let output, let to else { return }
     try trace.refuseSame(
       inputs: [guest, to] + [from, policy.path].compactMap { $0 } + round + qemu.files
-        + trust.trustedFiles + revocation.listFiles, output: output)
+        + vmsa.files + platform.files + trust.trustedFiles + revocation.listFiles, output: output)
     try trace.run(
       of: .source, force: outputs.force, done: "the stream is complete all the same: \(output)"
     ) { trace in try save(guest, output, to, trace, console) }
@@ -277,6 +277,7 @@ package struct SaveCommand: ToolCommand {
         inputs: [to] + [from, policy.path].compactMap { $0 } + self.trust.trustedFiles
           + revocation.listFiles,
         guest: reader, at: path, as: output)
+      if let trace = trace.path { try refuseSame(inputs: [], guest: reader, at: path, as: trace) }
       guests.append(reader)
     }
     return guests
