@@ -24,14 +24,14 @@ extension DestinationVMM {
   /// - Parameters:
   ///   - moment: the place at which the replay ends.
   ///   - begin: passes the transfer data, and its offset in the stream, to the destination SVSM.
-  ///   - memory: creates the memory of these RAM blocks under this map.
+  ///   - memory: creates the memory.
   ///   - progress: called from time to time.
   /// - Throws: any refusal, with section and offset; `EPOCH-MISSING` when the stream does not reach
   ///   the moment.
   package mutating func replay(
     until moment: GuestMoment,
     begin: (TransferData, UInt64) throws(MigrationError) -> DestinationSVSM,
-    memory: ([Guest.RAMBlock], GuestMap) throws(MigrationError) -> any GuestMemoryOutput,
+    memory: (IncomingMemory) throws(MigrationError) -> any GuestMemoryOutput,
     progress: Progress
   ) throws(MigrationError) -> ReplaySummary {
     var svsm = try receiveHead(begin: begin, memory: memory)
