@@ -74,6 +74,12 @@ package struct PlacementClues {
     return try placement(of: blocks, on: machine, additions).map(blocks)
   }
 
+  /// Where the blocks of a stream that was read lie; nil when that is not known.
+  package func map(of reader: QEMUStreamReader) -> GuestMap? {
+    try? map(
+      of: reader.ram, reader.configuration, ImportAdditions(), at: reader.input.offset)
+  }
+
   /// What the machine's CMOS says of its memory; nil without a section of its clock chip.
   private func cmosMemory() throws(MigrationError) -> CMOSMemory? {
     guard let clock else { return nil }

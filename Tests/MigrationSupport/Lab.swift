@@ -78,8 +78,8 @@ package enum Lab {
           instance: destination, transferData: data, trust: trust, options: .test, at: offset,
           trace: trace)
       },
-      memory: { (blocks, _) throws(MigrationError) in
-        let made = try TemporaryMemory(blockSizes: blocks.map(\.size))
+      memory: { (incoming) throws(MigrationError) in
+        let made = try TemporaryMemory(blockSizes: incoming.blocks.map(\.size))
         memory = made
         return made
       }, progress: { _ in })
