@@ -141,7 +141,7 @@ private let real = Result { try Fixture.read("qemu/pc72-bios-reset/stream.xz") }
     #expect(outcome(bare, .structure) == "proven" && outcome(bare, .order) == "proven")
     #expect(outcome(bare, .seal) == "the stream has no seal")
     #expect(outcome(bare, .sealSigner) == "the stream has no seal")
-    #expect(outcome(bare, .pageTags) == "does not apply to a plain QEMU stream")
+    #expect(outcome(bare, .pageTags) == "no such property")
     let unsigned = try Lab.verifyPlain(Lab.seal(stream))
     #expect(outcome(unsigned, .seal) == "proven")
     #expect(outcome(unsigned, .sealSigner).contains("not signed"))

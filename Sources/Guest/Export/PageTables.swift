@@ -43,7 +43,7 @@ struct PageTables {
   }
 
   /// Most mappings that are listed: each takes 56 bytes in a core.
-  static let mappingLimit = 1 << 19
+  static let mappingLimit = 1 << 18
   static let tooMany = MigrationError(
     .guestMap, "page tables map too many ranges", expected: "at most \(mappingLimit)")
   /// Bits 12 to 50 of an entry. Bit 51, the C-bit of Milan and later, is not part of the address.
