@@ -69,7 +69,8 @@ import Wire
 
   @Test("Sizes are numbers, and can be added up")
   func sizesAreNumbers() throws {
-    try shop.must("guest", "create -o @guest --memory 64K --second-block 128K --secrets-page 0x100000000")
+    try shop.must(
+      "guest", "create -o @guest --memory 64K --second-block 128K --secrets-page 0x100000000")
     let guest = try shop.must("guest", "show @guest --json").json
     let sizes = { (list: JSON?, key: String) in
       (list?.array ?? []).compactMap { $0[key]?.int }.reduce(0, +)
