@@ -136,18 +136,14 @@ package struct Comparison {
   }
 
   private mutating func compare(_ value: JSON?, _ now: JSON?, of topic: Topic, _ fact: Fact) {
-    var found: [(String, JSON?, JSON?)] = []
-    if let value, let now {
-      ValueComparison { found.append(($0, $1, $2)) }.compare(value, now, at: fact.name)
-    } else {
-      found.append((fact.name, value, now))
+    func tell(_ path: String, _ change: Difference.Change) -> Difference {
+      Difference(
+        area: topic.area, name: topic.name, field: path, change: change, cause: fact.cause)
     }
-    for (path, value, now) in found {
-      note(
-        Difference(
-          area: topic.area, name: topic.name, field: path, change: .init(value, now),
-          cause: fact.cause))
-    }
+    guard let value, let now else { return note(tell(fact.name, .init(value, now))) }
+    var found: [Difference] = []
+    ValueComparison { found.append(tell($0, $1)) }.compare(value, now, at: fact.name)
+    for difference in found { note(difference) }
   }
 
   // MARK: Sections and devices
@@ -205,17 +201,15 @@ package struct Comparison {
   private mutating func compareDevice(
     _ key: MachineDevices.Key, _ one: DeviceState, _ other: DeviceState
   ) {
-    var found: [(String, JSON?, JSON?)] = []
-    ValueComparison { found.append(($0, $1, $2)) }.compare(one.fields, other.fields)
+    var found: [(String, Difference.Change)] = []
+    ValueComparison { found.append(($0, $1)) }.compare(one.fields, other.fields)
     let section = "\(key.name)"
+    let moving = MovingFields(of: section)
     let isCPU = section == "cpu" && changedVCPUs.contains("\(key.instance)")
-    for (path, value, now) in found {
+    for (path, change) in found {
       let cause =
-        MovingFields.cause(of: path, in: section)
-        ?? (isCPU && CPURegisters.contain(path) ? .registers : nil)
-      note(
-        Difference(
-          area: .device, name: key.shown, field: path, change: .init(value, now), cause: cause))
+        moving.cause(of: path) ?? (isCPU && CPURegisters.contain(path) ? .registers : nil)
+      note(Difference(area: .device, name: key.shown, field: path, change: change, cause: cause))
     }
   }
 

@@ -10,6 +10,8 @@ package struct Difference: Equatable, Sendable {
     case changed(before: JSON, after: JSON)
     /// Long values: how many bytes differ, the first of them, and the bytes from there on, in hex.
     case bytes(count: Int, first: Int, before: String, after: String)
+    /// Many elements of one array: how many differ, the first of them, and what that is.
+    case elements(count: Int, first: Int, before: JSON, after: JSON)
   }
 
   package var area: Area

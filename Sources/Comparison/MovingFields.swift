@@ -1,6 +1,6 @@
 /// Fields of QEMU's devices that change while a guest does nothing, because time passes
 /// (`Formats/diff.md`, section 4).
-package enum MovingFields {
+package struct MovingFields {
   /// Patterns of the section's name and of the field's path.
   private static let patterns: [(cause: Cause, section: String, fields: [String])] = [
     (.rtc, "mc146818rtc", ["*"]),
@@ -27,11 +27,17 @@ package enum MovingFields {
     (cause: row.cause, section: Array(row.section.utf8), fields: row.fields.map { Array($0.utf8) })
   }
 
+  private let rows: [(cause: Cause, section: [UInt8], fields: [[UInt8]])]
+
+  /// The fields of one section.
+  package init(of section: String) {
+    let section = Array(section.utf8)
+    rows = Self.table.filter { Glob.matches($0.section, section) }
+  }
+
   /// Why a field moves by itself; nil for one that does not.
-  package static func cause(of field: String, in section: String) -> Cause? {
-    let (field, section) = (Array(field.utf8), Array(section.utf8))
-    return table.first { row in
-      Glob.matches(row.section, section) && row.fields.contains { Glob.matches($0, field) }
-    }?.cause
+  package func cause(of field: String) -> Cause? {
+    let field = Array(field.utf8)
+    return rows.first { row in row.fields.contains { Glob.matches($0, field) } }?.cause
   }
 }

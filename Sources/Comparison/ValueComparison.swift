@@ -3,8 +3,11 @@ internal import Wire
 
 /// Walks two values at once and tells which of their parts differ.
 package struct ValueComparison {
-  /// Told the path of a part and what it is on each side; nil where a side lacks it.
-  package typealias Report = (_ path: String, _ before: JSON?, _ after: JSON?) -> Void
+  /// Told the path of a part and how it differs.
+  package typealias Report = (_ path: String, _ change: Difference.Change) -> Void
+
+  /// Most elements of one array that are told one by one.
+  private static let elementLimit = 16
 
   private let report: Report
 
@@ -15,12 +18,31 @@ package struct ValueComparison {
     switch (before, after) {
     case (.object(let one), .object(let other)): compare(one, other, at: path)
     case (.array(let one), .array(let other)):
-      if one.count != other.count { report(path + "[]", JSON(one.count), JSON(other.count)) }
+      if one.count != other.count {
+        report(path + "[]", .init(JSON(one.count), JSON(other.count)))
+      }
+      if compareSimple(one, other, at: path) { return }
       for (index, pair) in zip(one, other).enumerated() {
         compare(pair.0, pair.1, at: "\(path)[\(index)]")
       }
-    default: report(path, before, after)
+    default: report(path, .init(before, after))
     }
+  }
+
+  /// Tells in one piece that many elements differ that are no structures themselves.
+  /// - Returns: false when they are to be told one by one.
+  private func compareSimple(_ one: [JSON], _ other: [JSON], at path: String) -> Bool {
+    guard min(one.count, other.count) > Self.elementLimit else { return false }
+    let isSimple = { (value: JSON) in value.members == nil && value.array == nil }
+    guard one.allSatisfy(isSimple), other.allSatisfy(isSimple) else { return false }
+    var (count, first) = (0, 0)
+    for (index, pair) in zip(one, other).enumerated() where pair.0 != pair.1 {
+      if count == 0 { first = index }
+      count += 1
+    }
+    guard count > Self.elementLimit else { return false }
+    report(path, .elements(count: count, first: first, before: one[first], after: other[first]))
+    return true
   }
 
   private func compare(_ before: [JSON.Member], _ after: [JSON.Member], at path: String) {
@@ -32,11 +54,11 @@ package struct ValueComparison {
       if let now = later[key] {
         compare(value, now, at: place)
       } else {
-        report(place, value, nil)
+        report(place, .init(value, nil))
       }
     }
     for (key, value) in other where !known.contains(key) {
-      report(path.isEmpty ? key : "\(path).\(key)", nil, value)
+      report(path.isEmpty ? key : "\(path).\(key)", .init(nil, value))
     }
   }
 

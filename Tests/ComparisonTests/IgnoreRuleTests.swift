@@ -44,6 +44,6 @@ import Testing
     ("0000:00:01.2/uhci", "frame_timer", .clock),
   ])
   func aFieldMovesForACause(section: String, field: String, cause: Cause?) {
-    #expect(MovingFields.cause(of: field, in: section) == cause)
+    #expect(MovingFields(of: section).cause(of: field) == cause)
   }
 }

@@ -5,8 +5,11 @@ import Testing
 @Suite struct ValueComparisonTests {
   private func differences(_ before: JSON, _ after: JSON) -> [String] {
     var found: [String] = []
-    ValueComparison { path, value, now in
-      let texts = [value, now].map { $0.map { String(decoding: $0.compact, as: UTF8.self) } ?? "-" }
+    ValueComparison { path, change in
+      guard case .changed(let value, let now) = change else {
+        return found.append("\(path): \(change)")
+      }
+      let texts = [value, now].map { String(decoding: $0.compact, as: UTF8.self) }
       found.append("\(path): \(texts[0]) \(texts[1])")
     }.compare(before, after)
     return found
@@ -17,9 +20,22 @@ import Testing
     #expect(
       differences(["a": 1, "b": ["c": [1, 2]]], ["a": 1, "b": ["c": [1, 3]]]) == ["b.c[1]: 2 3"])
     #expect(differences([1, 2], [1, 2, 3]) == ["[]: 2 3"])
-    #expect(differences(["a": 1], ["b": 2]) == ["a: 1 -", "b: - 2"])
-    #expect(differences(["a": ["b": 1]], ["a": 1]) == ["a: {\"b\": 1} 1"])
+    #expect(differences(["a": 1], ["b": 2]) == ["a: 1 null", "b: null 2"])
+    #expect(differences(["a": ["b": 1]], ["a": 1]) == ["a: \"a structure\" 1"])
     #expect(differences(["a": 1, "b": 2], ["b": 2, "a": 1]) == [])
+  }
+
+  @Test("Many elements that differ are told in one piece, a few one by one")
+  func manyElementsAreOneDifference() {
+    let zeros = [JSON](repeating: "0x0", count: 40)
+    var few = zeros
+    few.replaceSubrange(3..<5, with: ["0x1", "0x2"])
+    #expect(
+      differences(["a": .array(zeros)], ["a": .array(few)])
+        == ["a[3]: \"0x0\" \"0x1\"", "a[4]: \"0x0\" \"0x2\""])
+    let many = zeros[..<5] + [JSON](repeating: "0x1", count: 35)
+    let told = differences(["a": .array(zeros)], ["a": .array(Array(many))])
+    #expect(told.count == 1 && told[0].hasPrefix("a: elements(count: 35, first: 5"), "\(told)")
   }
 
   @Test("A key that comes again is compared with the one that comes again")

@@ -51,7 +51,7 @@ import Wire
     var blocks: Set<[String]> = []
     for (index, block) in imported.ramBlocks.enumerated() {
       blocks.insert([
-        block.name, "0x" + String(block.size, radix: 16),
+        block.name, "\(block.size)",
         try Program.sha256(of: shop["guest/ram-\(index).bin"]),
       ])
     }

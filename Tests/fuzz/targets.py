@@ -135,6 +135,7 @@ class SNPStream(Target):
             self.tool("load", stream, *keys, "-o", folder / "out", "--one-way", "--accept-seeded"),
             self.tool("verify", stream), self.tool("inspect", stream, "--sections", "--pages"),
             self.tool("inspect", stream, "--json", *keys),
+            self.tool("diff", stream, source, *rng.choice([[], ["--instance", self.instance]])),
         ]
 
     def check(self, folder, results):
@@ -187,6 +188,7 @@ class QEMUStream(Target):
             self.tool("inspect", stream, "--devices", "--sections", "--pages"),
             self.tool("inspect", stream, "--json", "--devices", "--ram-hashes", "--allow-incomplete"),
             self.tool("verify", stream), self.tool("seal", stream, "-o", folder / "sealed"),
+            self.tool("diff", stream, self.scratch / f"seed-{rng.choice(self.walks)[0]}", "--json"),
             self.tool("guest", "import", stream, "-o", folder / "out", "--format", "qemu",
                       "--private", "all"),
             self.tool("guest", "export", stream, "-o", folder / "blocks", "--all-blocks",

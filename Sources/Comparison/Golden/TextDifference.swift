@@ -29,13 +29,13 @@ struct TextDifference {
   private static func values(_ before: JSON, _ after: JSON) -> GoldenDifference {
     var values: [Difference] = []
     var omitted = 0
-    ValueComparison { path, value, now in
+    ValueComparison { path, change in
       guard values.count < valueLimit else {
         omitted += 1
         return
       }
       values.append(
-        Difference(area: .file, name: "", field: path, change: .init(value, now)))
+        Difference(area: .file, name: "", field: path, change: change))
     }.compare(before, after)
     return .values(values, omitted: omitted)
   }

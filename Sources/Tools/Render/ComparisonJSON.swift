@@ -68,6 +68,11 @@ enum ComparisonJSON {
     case .removed: members.append(.init("change", "removed"))
     case .changed(let before, let after):
       members += [.init("change", "changed"), .init("before", before), .init("after", after)]
+    case .elements(let count, let first, let before, let after):
+      members += [
+        .init("change", "elements"), .init("before", before), .init("after", after),
+        .init("elements", JSON(count)), .init("first", JSON(first)),
+      ]
     case .bytes(let count, let first, let before, let after):
       members += [
         .init("change", "bytes"), .init("before", .string(before)), .init("after", .string(after)),

@@ -73,6 +73,9 @@ extension Difference {
     case .removed: return field == nil ? "only in A" : "\(start)only in A"
     case .changed(let before, let after):
       return "\(start)\(before.short) → \(after.short)\(Self.step(before, after))"
+    case .elements(let count, let first, let before, let after):
+      return
+        "\(start)\(Spelled.count(count, "element")) from [\(first)] on  \(before.short) → \(after.short)"
     case .bytes(let count, let first, let before, let after):
       return
         "\(start)\(Spelled.count(count, "byte")) from +\(Hex.number(first)) on  \(before.orNone) → \(after.orNone)"
