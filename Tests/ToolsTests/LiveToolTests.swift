@@ -142,7 +142,7 @@ import Testing
     let before = try shop.read("here.svsm")
     let outcome = try shop.run(
       "save", "\(call) \(save) --private all --from @here.svsm -o @snp --record /dev/full --force")
-    outcome.requireRefusal(.ioWrite)
+    outcome.requireRefusal(.writeFailed)
     #expect(outcome.errors.contains("runs on"))
     #expect(try shop.read("here.svsm") == before)
   }

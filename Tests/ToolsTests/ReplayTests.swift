@@ -9,7 +9,6 @@ import Wire
 /// `svsm-mig-guest create --round` makes.
 @Suite struct ReplayToolTests {
   private let shop: Workshop
-  private static let scenario = GoldenScenario.all.first { $0.name == "rounds" }
   private let keys = "--instance @destination.svsm --trust @root.pem --accept-seeded"
 
   init() throws {
@@ -31,12 +30,12 @@ import Wire
 
   @Test("the end of each epoch of the golden stream is the guest of that round")
   func anEpochIsTheGuestOfItsRound() throws {
-    let scenario = try #require(Self.scenario)
-    let rounds = ["0"] + scenario.rounds
+    let creation = try #require(GoldenStream.rounds).creation
+    let rounds = GoldenStream.roundNumbers
     var history: [(states: [UInt8], memory: [UInt8])] = []
     for (index, round) in rounds.enumerated() {
       try shop.must(
-        "guest", "create -o @guest-\(round) --seed 02 \(scenario.create) --round \(round)")
+        "guest", "create -o @guest-\(round) \(creation) --round \(round)")
       history.append((try states("guest-\(round)"), try shop.read("guest-\(round)/ram-0.bin")))
       try shop.must("load", "@stream --until epoch:\(index + 1) -o @at-\(round) \(keys)")
       try shop.must(

@@ -33,11 +33,11 @@ import Tools
 
   @Test("the traces of the golden rounds are what they always were, with any number of threads")
   func goldenTracesStay() throws {
-    let scenario = try #require(GoldenScenario.all.first { $0.name == "rounds" })
+    let scenario = try #require(GoldenStream.rounds)
     var guests = ""
-    for (index, round) in (["0"] + scenario.rounds).enumerated() {
+    for (index, round) in GoldenStream.roundNumbers.enumerated() {
       try shop.must(
-        "guest", "create -o @guest-\(round) --seed 02 \(scenario.create) --round \(round)")
+        "guest", "create -o @guest-\(round) \(scenario.creation) --round \(round)")
       guests += (index == 0 ? "@" : " --round @") + "guest-\(round)"
     }
     for jobs in [1, 4] {
