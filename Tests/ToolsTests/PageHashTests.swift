@@ -34,7 +34,7 @@ import Wire
     try shop.prepare("there")
     try shop.must(
       "guest",
-      "create -o @guest --memory 512K --private-fraction 0.5 --seed 02 --secrets-page 0x100000000")
+      "create -o @guest --memory 512K --private-fraction 0.5 --seed 02 --secrets-page 0x40000000")
     try shop.must("save", "@guest -o @stream --to @there.offer --trust @root.pem")
     let memory = try shop.read("guest/ram-0.bin")
     let closed = try shown("@stream")
