@@ -108,6 +108,8 @@ package struct LiveImport: ~Copyable {
 
   private func requireLive(_ command: StreamCommand) throws(MigrationError) {
     switch command.code {
+    // Without a payload it announces dirty bitmaps alone.
+    case .postcopyAdvise where command.payload.isEmpty: break
     case .postcopyAdvise, .postcopyListen, .postcopyRun, .postcopyRAMDiscard, .packaged:
       throw unfit("postcopy", "precopy")
     default: break

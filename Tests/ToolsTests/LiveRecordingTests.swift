@@ -42,7 +42,9 @@ import Testing
     for epoch in 1...epochs {
       let guest = "epoch-\(epoch)"
       try shop.must(
-        "load", "\(recording) --instance @there.svsm \(trust) --until epoch:\(epoch) -o @\(guest)")
+        "load",
+        "\(recording) --instance @there.svsm \(trust) --accept-seeded --until epoch:\(epoch) -o @\(guest)"
+      )
       let found = try counters(guest)
       #expect(found.allSatisfy { sums.contains($0) }, "epoch \(epoch): \(found)")
       #expect(zip(found, before).allSatisfy { $0 >= $1 })
