@@ -18,7 +18,7 @@ import Testing
 
   /// Unpacks the stream of a case.
   private func stream(_ name: String) throws -> String {
-    try QEMUCase.named(name).unpack(into: shop)
+    try QEMUCase(name: name).unpack(into: shop)
   }
 
   /// Passes a stream through both tools, and keeps the SNP stream as `snp` and what comes out as
