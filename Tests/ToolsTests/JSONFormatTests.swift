@@ -104,7 +104,7 @@ import Wire
       "@rounds --json --until epoch:2,pages:3 -o @at --instance @destination.svsm "
         + "--trust @root.pem --accept-seeded", 0
     ),
-    ("svsm-migration/guest/1", "guest", "show @at --json", 0),
+    ("svsm-migration/guest/2", "guest", "show @at --json", 0),
     (
       "svsm-migration/named/1", "load", "@stream --json -o @named --instance @interrupted.svsm", 0
     ),

@@ -85,14 +85,16 @@ import Testing
   func memoryIsWhatCounts() throws {
     let call = try stream("pc72-boot")
     try shop.must("guest", "import \(call) -o @source --private all")
-    var memory = try shop.read("source/ram-0.bin")
+    try shop.must("guest", "export @source --block pc.ram -o @was")
+    var memory = try shop.read("was")
     memory[0x200123] ^= 0xFF
     try shop.write("memory", memory)
     let outcome = try shop.must(
       "save", "\(call) \(save) --private all --memory pc.ram=\(shop["memory"]) -o @snp")
     #expect(outcome.errors.contains("memory compared"))
     try shop.must("load", "@snp --instance @there.svsm --trust @root.pem -o @loaded")
-    #expect(try shop.read("loaded/ram-0.bin") == memory)
+    try shop.must("guest", "export @loaded --block pc.ram -o @is")
+    #expect(try shop.read("is") == memory)
   }
 
   @Test("Private memory in a block without a file is refused, and so is a file of another size")
@@ -111,14 +113,13 @@ import Testing
     arguments: [
       ("pc100-boot-postcopy", ErrorCode.inputKind, "postcopy"),
       ("pc72-boot-ignore-shared", .inputKind, "x-ignore-shared"),
-      ("pc2.0-boot", .inputKind, "configuration"), ("pc72-boot-cancelled", .streamTruncated, ""),
+      ("pc2.0-boot", .inputKind, "configuration"), ("pc72-boot-cancelled", .streamTruncated, "runs on"),
     ])
   func whatCannotBeLiveIsRefused(name: String, code: ErrorCode, word: String) throws {
     let call = try stream(name)
     let outcome = try shop.run("save", "\(call) \(save) --private none -o @snp")
     outcome.requireRefusal(code)
     #expect(outcome.errors.contains(word))
-    #expect(outcome.errors.contains("in its QEMU") || word != "")
   }
 
   @Test("Without the commit and the seal QEMU gets memory, and neither a device nor an end")

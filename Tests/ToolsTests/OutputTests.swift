@@ -119,8 +119,9 @@ import Testing
     // What failed before the commit has not given the guest away.
     #expect(try shop.read("here.svsm") == ready)
     try shop.must("save", "\(save) -o @stream")
-    try shop.run("verify", "@stream --trust @root.pem", output: .closedPipe)
-      .requireRefusal(.writeFailed)
+    // Text whose reader has gone is nobody's loss: the tool ends as SIGPIPE ends a program.
+    let shown = try shop.run("verify", "@stream --trust @root.pem", output: .closedPipe)
+    #expect(shown.status == 141 && shown.errors.isEmpty, "\(shown.errors)")
   }
 
   /// Half a stream, then silence, then a signal.
