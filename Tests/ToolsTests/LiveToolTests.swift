@@ -113,7 +113,8 @@ import Testing
     arguments: [
       ("pc100-boot-postcopy", ErrorCode.inputKind, "postcopy"),
       ("pc72-boot-ignore-shared", .inputKind, "x-ignore-shared"),
-      ("pc2.0-boot", .inputKind, "configuration"), ("pc72-boot-cancelled", .streamTruncated, "runs on"),
+      ("pc2.0-boot", .inputKind, "configuration"),
+      ("pc72-boot-cancelled", .streamTruncated, "runs on"),
     ])
   func whatCannotBeLiveIsRefused(name: String, code: ErrorCode, word: String) throws {
     let call = try stream(name)
