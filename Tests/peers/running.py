@@ -160,7 +160,7 @@ class Move:
         out, into = self.commands()
         self.target.command("migrate-incoming", uri=f"exec:{into}")
         self.source.command("migrate-set-parameters", **{
-            "max-bandwidth": 0 if self.timed else BANDWIDTH, "downtime-limit": 40})
+            "max-bandwidth": 0 if self.timed else BANDWIDTH, "downtime-limit": 4 if self.rate < 1000 else 40})
         (self.folder / "replay.svsm").write_bytes((self.folder / "d.svsm").read_bytes())
         self.started, self.start_time = time.monotonic(), time.time()
         self.source.command("migrate", uri=f"exec:{out}")
