@@ -90,14 +90,19 @@ package struct PrivatePages {
   /// Hashes the runs; nil for no hashes.
   var digest: RunDigest?
 
-  /// - Parameter content: what is hashed.
-  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
-  mutating func note(_ page: PageMetadata, _ content: Span<UInt8>) throws(MigrationError) {
+  /// Notes a page record.
+  mutating func note(_ page: PageMetadata) {
     counts.add(page.operation)
     if open?.join(page) != true {
       close()
       open = PrivateRun(page)
     }
+  }
+
+  /// Notes a page record, and hashes its content.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
+  mutating func note(_ page: PageMetadata, _ content: Span<UInt8>) throws(MigrationError) {
+    note(page)
     if page.operation != .cancel { try digest?.update(content) }
   }
 

@@ -186,6 +186,9 @@ private final class Collector {
         content: isZero ? nil : Array(copying: payload)))
   }
 
+  /// Whether the content of every page is hashed or kept.
+  private var needsContent: Bool { options.hashesPages || sink != nil || stored != nil }
+
   private func takePage(_ record: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
     try rehearsal?.open(page: record, at: offset)
     var cursor = ByteCursor(record, at: offset)
@@ -195,6 +198,7 @@ private final class Collector {
       let place = found.map.locate(page.gpa).map { (block: $0.block, offset: $0.offset) }
       found.rounds?.note(page.operation, at: place, isZero: rehearsal?.isZero)
     }
+    guard needsContent || page.gpa == options.page else { return found.privatePages.note(page) }
     let content = record.extracting(droppingFirst: PageMetadata.contentOffset)
     let plaintext = page.operation == .cancel ? nil : rehearsal?.page
     if let plaintext {

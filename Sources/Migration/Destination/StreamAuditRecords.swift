@@ -16,7 +16,12 @@ extension StreamAudit {
         needs: "the page at byte 0x\(String(error.offset ?? 0, radix: 16)) as the source made it")
     }
     let refused = trace.map { _ in RefusedPages(of: batch) }
-    records?.report(to: refused?.noting(refuse) ?? refuse)
+    // Chosen without `??`, which would allocate for each batch.
+    if let refused {
+      records?.report(to: refused.noting(refuse))
+    } else {
+      records?.report(to: refuse)
+    }
     for index in 0..<batch.count {
       let offset = batch.offset(index)
       let start = index * SNPStreamReader.pageStride
