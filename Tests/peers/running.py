@@ -298,7 +298,7 @@ def catalogue(place):
     """Every attack of the catalogue on a recording of a live migration: none is accepted."""
     folder = REPOSITORY / "Fixtures/live"
     rows = run(place.tools / "svsm-mig-attack", "--matrix", folder / "recording.mig", "--instance",
-               folder / "destination.svsm", "--trust", folder / "root.pem", "--quiet")
+               folder / "destination.svsm", "--trust", folder / "root.pem")
     return rows.decode().strip().splitlines()[-1]
 
 
