@@ -109,14 +109,13 @@ class Move:
     """One move of the guest, made by shell commands that the two QEMUs start."""
 
     def __init__(self, place, versions=("7.2", "7.2"), rate=2000, private="all", backed=False,
-                 memory=MEMORY, host="", plain=False, offer="d", limit=None, timed=False):
+                 memory=MEMORY, host="", plain=False, offer="d", record=None, timed=False):
         self.place, self.versions, self.rate, self.private = place, versions, rate, private
         self.memory, self.host, self.plain, self.offer = memory, host, plain, offer
-        # Largest size of a file that the source's tool writes, in KiB.
-        self.limit, self.kill, self.timed = limit, "", timed
+        self.kill, self.timed = "", timed
         self.folder = place.parties()
         self.backed = place.new("memory") if backed else None
-        self.record = self.folder / "recording"
+        self.record = record or self.folder / "recording"
         self.pipe = self.folder / "pipe"
         os.mkfifo(self.pipe)
         self.source = self.target = None
@@ -161,12 +160,11 @@ class Move:
         save_peak, load_peak = (f"{peak}{folder}/{tool}.peak " if peak else "" for tool in ("save", "load"))
         save = (f"{save_peak}{tools}/svsm-mig-save - --input-format qemu --live --private {self.private} {memory} "
                 f"--to {folder}/{self.offer}.offer --trust {folder}/{self.offer}.pem "
-                f"--from {folder}/s.svsm -o -" + ("" if self.timed else f" --record {self.record}"))
+                f"--from {folder}/s.svsm -o -" + ("" if self.timed else f" --record {self.record} --force"))
         load = (f"{load_peak}{tools}/svsm-mig-load - --live --output-format qemu --instance {folder}/d.svsm "
                 f"--trust {folder}/d.pem -o -")
         host = f"KILL={shlex.quote(self.kill)} {sys.executable} {HOST} {self.host}" if self.host else "cat"
-        limit = f"ulimit -f {self.limit};" if self.limit else ""
-        return (f"{limit} {save} 2> {folder}/save.err > {self.pipe}; echo $? > {folder}/save.status",
+        return (f"{save} 2> {folder}/save.err > {self.pipe}; echo $? > {folder}/save.status",
                 f"{host} < {self.pipe} | ({load} 2> {folder}/load.err; echo $? > {folder}/load.status)")
 
     def begin(self):
@@ -309,13 +307,13 @@ FAILURES = ([("a bit of the stream is changed", when) for when in ("first", "lat
             + [("the stream is cut", when) for when in ("first", "later", "end")]
             + [("a page comes from an earlier round", "later"), ("a token is lost", "first"),
                ("a token is lost", "later"), ("shared memory is changed", "first"),
-               ("the offer is another destination's", "start"), ("the disk of the recording is full", "first"),
-               ("the disk of the recording is full", "later")])
+               ("the offer is another destination's", "start"),
+               ("the disk of the recording is full", "first")])
 # Those that Tests/run makes.
 SAMPLE = [("the source's tool is killed", "later"), ("the target's tool is killed", "end"),
           ("the target's QEMU is killed", "first"), ("the source's QEMU is killed", "later"),
           ("the stream is cut", "end"), ("the offer is another destination's", "start"),
-          ("the disk of the recording is full", "later")]
+          ("the disk of the recording is full", "first")]
 HOSTS = {"a bit of the stream is changed": "FlipContent", "the stream is cut": "Cut",
          "a page comes from an earlier round": "Replay", "a token is lost": "DropToken",
          "shared memory is changed": "FlipShared"}
@@ -331,7 +329,7 @@ def fails(place, what, when):
     elif "offer" in what:
         options["offer"] = "other"
     else:
-        options["limit"] = 20 << 10 if when == "first" else 137 << 10
+        options["record"] = "/dev/full"
     with Move(place, **options) as move:
         move.kill = {
             "the source's tool is killed": f"pkill -KILL -f '^{place.tools}/svsm-mig-save .*{move.folder}'",
