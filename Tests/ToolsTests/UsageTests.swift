@@ -4,7 +4,9 @@ import TestSupport
 import Testing
 
 @Suite struct UsageTests {
-  @Test(arguments: ["prepare", "save", "load", "verify", "guest", "seal", "diff"])
+  @Test(arguments: [
+    "prepare", "save", "load", "inspect", "verify", "guest", "seal", "diff", "attest", "attack",
+  ])
   func everyToolSaysWhatItIs(tool: String) throws {
     let shop = try Workshop()
     let help = try shop.must(tool, "--help")

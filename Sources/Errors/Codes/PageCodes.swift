@@ -65,7 +65,8 @@ extension CodeRow {
         validated
         """,
       causes: [
-        "the guest ran on after the last round", "a host that skips pages it should export",
+        "the guest ran on after the last epoch", "a host that skips pages it should export",
+        "a VMM whose log of changed pages lacks some, as that of QEMU 7.2 under TCG does",
       ],
       remedy: "send what is left in one more epoch, with the guest paused"),
     CodeRow(

@@ -28,7 +28,7 @@ package struct GuestCreateCommand: ToolCommand {
     help: ArgumentHelp("Fraction of all pages that are private, 0 to 1.", valueName: "fraction"))
   var privateFraction = 0.5
 
-  @Option(help: ArgumentHelp("Seed of all content.", valueName: "hex"))
+  @Option(help: ArgumentHelp("Seed of all content; empty by default.", valueName: "hex"))
   var seed: HexBytes?
 
   @Option(help: ArgumentHelp("Machine type, which decides where memory lies.", valueName: "name"))

@@ -21,6 +21,10 @@ package struct LoadCommand: ToolCommand {
       guest appears whole or not at all; an instance loads one stream. A load that was interrupted \
       after all checks is completed by the same call.
 
+      With --live a QEMU waits for the guest, and this is the command of its migration: \
+      -incoming "exec:svsm-mig-load - --live --output-format qemu ... -o - < PIPE". Pages pass on as \
+      they come, and QEMU can run the guest only after all checks.
+
       --until writes memory as it was at the end of an epoch, or after some of its page records: it \
       has no vCPUs, is marked as incomplete, and the instance stays as it is.
 
@@ -53,8 +57,8 @@ package struct LoadCommand: ToolCommand {
     help: ArgumentHelp(
       "Format of the guest.",
       discussion: """
-        A bundle unless told otherwise. A raw image holds memory alone. qemu is a plain QEMU stream, which a stock QEMU resumes when \
-        the guest came from one.
+        A bundle unless told otherwise. A raw image holds memory alone. qemu is a plain QEMU stream, \
+        which a stock QEMU resumes when the guest came from one.
         """))
   var outputFormat: GuestLoad.Format?
 
@@ -62,14 +66,15 @@ package struct LoadCommand: ToolCommand {
     help: ArgumentHelp(
       "Pass pages on as they come, to a QEMU that waits for them (-incoming exec:).",
       discussion: """
-        With --output-format qemu, to a pipe. QEMU gets the end of the stream, without which it cannot run the guest, only \
-        after all checks.
+        With --output-format qemu, to a pipe. QEMU gets the end of the stream, without which it cannot \
+        run the guest, only after all checks.
         """))
   var live = false
 
   @Option(
-    help: ArgumentHelp("Keep a copy of the stream.", valueName: "file"), completion: .file())
+    help: ArgumentHelp("Keep a copy of the SNP stream.", valueName: "file"), completion: .file())
   var record: String?
+
   @Option(
     help: ArgumentHelp(
       "Write only memory as it was then: epoch:N is the end of that epoch, epoch:N,pages:M the place "

@@ -19,8 +19,12 @@ package struct SaveCommand: ToolCommand {
       Checks the destination's offer, and with --policy that its report shows what is demanded; \
       wraps a transport key to it, and writes the guest: private pages encrypted one by one, shared \
       pages as QEMU does, vCPUs and SVSM state at the end, sealed as a whole. The stream appears whole \
-      or not at all. With --round it is a live migration: each later guest is the same one at a later \
-      time, and what has changed since is sent in an epoch of its own; the last is the paused guest.
+      or not at all. With --round it saves a guest at several times: each later guest is the same one \
+      at a later time, and what has changed since is sent in an epoch of its own; the last is the \
+      paused guest.
+
+      With --live the guest runs in a QEMU meanwhile, of whose migration this is the command: \
+      migrate "exec:svsm-mig-save - --live ... -o - > PIPE". Pages pass on as they come.
 
       When the guest could not be restored, --resume-after gives it back to its source: the \
       destination's svsm-mig-load --abort makes the file that it takes.
@@ -74,13 +78,15 @@ package struct SaveCommand: ToolCommand {
     help: ArgumentHelp(
       "Pass pages on as they come from a QEMU whose guest runs (migrate exec:).",
       discussion: """
-        The guest is QEMU's stream, on standard input. With --memory, which names the files behind the guest's RAM, the SVSM \
-        reads private pages itself, and at the end compares all of them with what was sent.
+        The guest is QEMU's stream, on standard input. With --memory, which then names the files behind \
+        the guest's RAM (memory-backend-file with share=on), the SVSM reads private pages itself, and at \
+        the end compares all of them with what was sent.
         """))
   var live = false
 
   @Option(
-    help: ArgumentHelp("Keep a copy of the stream.", valueName: "file"), completion: .file())
+    help: ArgumentHelp("Keep a copy of the SNP stream, too.", valueName: "file"),
+    completion: .file())
   var record: String?
 
   @Flag(help: "Send no attestation of the source, as in the original flow.")

@@ -19,7 +19,8 @@ package struct VerifyCommand: ToolCommand {
       below it name each finding and the broken rule, or what the check needs. All findings are \
       listed, not only the first. Without keys it checks structure, order, counts, seal and \
       attestation; with the destination's instance also every tag and all that is encrypted. Exit \
-      status 65 when a property is refuted.
+      status 65 when a property is refuted, or a report's chain does not end in a trusted root: a \
+      load refuses such a stream.
 
       Of a plain QEMU stream it checks the structure, that all RAM is present, and the seal of \
       svsm-mig-seal if there is one; with --signer or --instance that it is sealed, and by that \

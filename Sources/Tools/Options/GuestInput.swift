@@ -23,7 +23,7 @@ package struct RawImageArguments: ParsableArguments {
     name: .customLong("private"),
     help: ArgumentHelp(
       "Guest-physical memory that is private, of a raw image or QEMU stream: all, none, or "
-        + "FIRST-LAST and FIRST+LENGTH, joined by commas.",
+        + "FIRST-LAST and FIRST+LENGTH, joined by commas. None by default.",
       valueName: "ranges"))
   package var privateRanges: GPARangeSet?
 

@@ -60,8 +60,8 @@ struct QEMUInputOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "RAM block that x-ignore-shared left out of the stream, and the file that backs it (may be "
-        + "repeated).",
+      "RAM block that x-ignore-shared left out of the stream, or that a live save reads itself, and "
+        + "the file that backs it (may be repeated).",
       valueName: "block=file"))
   var memory: [BlockMemoryFile] = []
 

@@ -30,7 +30,8 @@ struct ShownParts: ParsableArguments {
   @Flag(help: "List runs of private and shared pages.")
   var pages = false
 
-  @Flag(help: "Show what came in each epoch, what it cost, and which pages were sent most often.")
+  @Flag(
+    help: "Show what came in each epoch, what it cost, and which pages were sent again most often.")
   var epochs = false
 
   @Option(

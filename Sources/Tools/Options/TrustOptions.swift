@@ -12,7 +12,10 @@ package struct TrustOptions: ParsableArguments {
     name: .customLong("trust"),
     help: ArgumentHelp(
       "Trust the root certificates in this file (PEM or DER; may be repeated).",
-      discussion: "AMD's own roots are built in. A model's root must be named.",
+      discussion: """
+        AMD's own roots are built in. A model's root must be named, except where a stream is only shown \
+        or compared.
+        """,
       valueName: "root"),
     completion: .file(extensions: ["pem", "der", "crt"]))
   package var trustedFiles: [String] = []

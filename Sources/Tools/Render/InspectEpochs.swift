@@ -10,7 +10,7 @@ private let hottestLimit = 16
 /// The epochs of a stream as a table, and the pages that were sent most often.
 extension InspectionText {
   mutating func rounds(_ table: EpochTable) {
-    title("Rounds")
+    title("What came in each epoch")
     let hasKeys = table.epochs.elements.first?.privateZero != nil
     var rows = [
       ["epoch", "bytes", "share", "private new", "again", "withdrawn"]

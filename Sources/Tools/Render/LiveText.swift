@@ -3,7 +3,7 @@ internal import Wire
 
 /// What a live migration shows of itself.
 enum LiveText {
-  /// The line while it runs: `round 3  51200 pages  1022 again  118.0 MiB/s  40.0 MiB left  339 ms downtime`.
+  /// The line while it runs: `epoch 3  51200 pages  1022 again  118.0 MiB/s  40.0 MiB left  339 ms downtime`.
   /// - Parameters:
   ///   - rounds: the rounds so far; the last is open.
   ///   - memory: bytes of the guest's memory.
@@ -11,7 +11,7 @@ enum LiveText {
     let sent = rounds.reduce(0) { $0 + $1.pages }
     let again = rounds.reduce(0) { $0 + $1.again }
     let rate = Double(sent * Page.size64) / max(seconds(time), 0.001)
-    var parts = ["round \(rounds.count)", "\(sent) pages", "\(again) again"]
+    var parts = ["epoch \(rounds.count)", "\(sent) pages", "\(again) again"]
     parts.append("\(Spelled.size(UInt64(rate)))/s")
     // A round after the first is about as long as what changed while the one before it was sent.
     let due = rounds.count == 1 ? memory / Page.size64 : rounds[rounds.count - 2].pages
@@ -22,9 +22,9 @@ enum LiveText {
     return parts.joined(separator: "  ")
   }
 
-  /// The rounds as lines of a table.
+  /// The epochs as lines of a table.
   static func table(_ rounds: [LiveRound]) -> [String] {
-    var rows = [["round", "private", "shared", "zero", "again", "bytes"]]
+    var rows = [["epoch", "private", "shared", "zero", "again", "bytes"]]
     for (index, round) in rounds.enumerated() {
       rows.append(
         [UInt64(index + 1), round.privatePages, round.sharedPages, round.zeroPages, round.again]
