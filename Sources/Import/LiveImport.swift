@@ -171,8 +171,11 @@ package struct LiveImport: ~Copyable {
       if case .multifdFlush = record { throw unfit("multifd", "one channel") }
       return
     }
-    if source.readsItself(page) { return try source.send(page, nil) }
     let input = reader.input
+    if source.readsItself(page) {
+      guard case .page = record else { return try source.send(page, nil) }
+      return try source.send(page, input.bytes.extracting(first: Page.size))
+    }
     switch record {
     case .page: try hand(page, input.bytes.extracting(first: Page.size), to: &source)
     case .zero: try hand(page, Self.zeros.span, to: &source)

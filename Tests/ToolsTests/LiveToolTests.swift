@@ -97,6 +97,42 @@ import Testing
     #expect(try shop.read("is") == memory)
   }
 
+  @Test("Memory that is not the guest's is noticed, and a block has one file")
+  func memoryIsTheGuests() throws {
+    let call = try stream("pc72-boot")
+    let size = try #require(
+      QEMUCase.named("pc72-boot").blocks.first { $0[0] == "pc.ram" }.flatMap { Int($0[1]) })
+    try shop.write("other", [UInt8](repeating: 0x5A, count: size))
+    let other = "--memory pc.ram=\(shop["other"])"
+    let outcome = try shop.run("save", "\(call) \(save) --private all \(other) -o @snp")
+    outcome.requireRefusal(.ramBlock)
+    #expect(outcome.errors.contains("the guest was not handed over"))
+    #expect(
+      try shop.run("save", "\(call) \(save) --private all \(other) \(other) -o @snp").status == 64)
+    let none = try shop.must("save", "\(call) \(save) --private none \(other) -o @snp")
+    #expect(!none.errors.contains("compared"))
+  }
+
+  @Test("Pages that the guest has not accepted arrive as zeros, so that the stream is whole")
+  func whatNeverCameIsZero() throws {
+    try shop.must(
+      "guest", "create -o @g0 --memory 4M --machine pc-i440fx-7.2 --seed 01 --private-fraction 1")
+    try shop.must(
+      "guest",
+      "create -o @g1 --memory 4M --machine pc-i440fx-7.2 --seed 01 --private-fraction 1 --round 1 "
+        + "--converted-fraction 0.2")
+    try shop.must("save", "@g0 --round @g1 --to @there.offer --trust @root.pem -o @snp")
+    let outcome = try shop.run("load", load, input: shop["snp"])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    try shop.write("again", outcome.output)
+    try shop.must("prepare", "--instance @rest.svsm --output @rest.offer")
+    try shop.must("load", "@snp --instance @there.svsm --trust @root.pem --until epoch:2 -o @then")
+    let shown = try shop.must("inspect", "@again --ram-hashes --json").json
+    #expect(shown["complete"]?.bool == true)
+    let block = try #require(shown["ramBlocks"]?.array?.first { $0["usedLength"]?.uint == 4 << 20 })
+    #expect(block["sha256"]?.string == (try Program.sha256(of: shop["then/ram-0.bin"])))
+  }
+
   @Test("Private memory in a block without a file is refused, and so is a file of another size")
   func memoryMustBeThere() throws {
     let call = try stream("pc72-boot")

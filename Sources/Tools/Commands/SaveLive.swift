@@ -81,7 +81,8 @@ extension SaveCommand {
     for line in LiveText.table(side.rounds) { console.note(line) }
     if let comparison = side.comparison {
       console.note(
-        "memory compared with what was sent in \(LiveText.milliseconds(comparison)) ms, paused")
+        "private memory compared with what was sent in \(LiveText.milliseconds(comparison)) ms, paused"
+      )
     } else if summary.privatePages > 0 {
       console.note(
         "freshness rests on QEMU's log of changed pages, from which a QEMU 7.2 under TCG loses some: "
