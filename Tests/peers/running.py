@@ -28,7 +28,7 @@ import time
 
 from check import REPOSITORY, Checks, Refused, run
 from guests import Guest
-from machine import STOCK, Machine, connect, until
+from machine import STOCK, Closing, Machine, connect, until
 
 HOST = REPOSITORY / "Tests/peers/between.py"
 MEMORY = 128
@@ -105,7 +105,7 @@ def console(machine):
     return connection
 
 
-class Move:
+class Move(Closing):
     """One move of the guest, made by shell commands that the two QEMUs start."""
 
     def __init__(self, place, versions=("7.2", "7.2"), rate=2000, private="all", backed=False,
@@ -120,27 +120,19 @@ class Move:
         os.mkfifo(self.pipe)
         self.source = self.target = None
 
-    def __enter__(self):
+    def start(self):
         stream, self.console = self.place.base(self.memory)
-        try:
-            self.source = self.place.machine(
-                self.versions[0], self.memory, backed=self.backed).__enter__()
-            # A target whose arrival is timed runs the guest at once.
-            self.target = self.place.machine(
-                self.versions[1], self.memory, more=["-incoming", "defer"] if self.timed else (),
-                incoming=not self.timed).__enter__()
-            self.serials = [console(machine) for machine in (self.source, self.target)]
-            self.source.load(stream)
-            self.source.command("cont")
-            self.serials[0].sendall(f"{self.rate}\n".encode())
-            until(lambda: self.source.serial().count("tick") >= 2, "the guest goes on")
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+        self.source = self.place.machine(
+            self.versions[0], self.memory, backed=self.backed).__enter__()
+        # A target whose arrival is timed runs the guest at once.
+        self.target = self.place.machine(
+            self.versions[1], self.memory, more=["-incoming", "defer"] if self.timed else (),
+            incoming=not self.timed).__enter__()
+        self.serials = [console(machine) for machine in (self.source, self.target)]
+        self.source.load(stream)
+        self.source.command("cont")
+        self.serials[0].sendall(f"{self.rate}\n".encode())
+        until(lambda: self.source.serial().count("tick") >= 2, "the guest goes on")
 
     def close(self):
         for machine in (self.source, self.target):
