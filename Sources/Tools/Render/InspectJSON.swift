@@ -37,7 +37,7 @@ struct InspectionJSON {
       let lines = found.sections.lines.elements.filter { parts.lists($0.header) }
       try output.append("sections", of: lines, renderer.section)
     }
-    for member in found.roundMembers { try output.append(member) }
+    try found.writeRounds(to: &output)
     if let page = found.page { try output.append(.init("page", renderer.page(page))) }
     if let state = found.state {
       for member in try renderer.state(state) { try output.append(member) }
