@@ -25,9 +25,18 @@ struct MemoryExtents {
   let states: PageStateMap
 
   /// The extents in states that `accepts` returns true for, by ascending guest-physical address.
-  /// Each is in one mapped range and in one run of the page-state map.
+  /// Each is in one mapped range, and as long as it can be: a map may have millions of runs that
+  /// differ in the size of their pages or in their permissions only.
   func extents(where accepts: (PageState) -> Bool) -> [GuestExtent] {
-    map.extents(of: states.runs.filter { accepts($0.state) }.lazy.map { $0.gpa..<$0.end })
+    var ranges: [Range<UInt64>] = []
+    for run in states.runs where accepts(run.state) {
+      if let last = ranges.last, last.upperBound == run.gpa {
+        ranges[ranges.count - 1] = last.lowerBound..<run.end
+      } else {
+        ranges.append(run.gpa..<run.end)
+      }
+    }
+    return map.extents(of: ranges)
   }
 
   /// The memory that is shared with the host: all RAM blocks except the private pages and the

@@ -16,7 +16,8 @@ extension InspectionText {
     let heads =
       ["epoch", "bytes", "share", "private new", "again", "withdrawn"]
       + (hasKeys ? ["zero"] : []) + ["shared", "shared zero", "sent again", ""]
-    try self.table(heads, of: table.epochs, write) { [found] epoch in
+    let epochs = table.epochs
+    try self.table(heads, of: epochs.elements, omitted: epochs.omitted, write) { [found] epoch in
       let records = epoch.records
       let share = found.size == 0 ? 0 : Double(epoch.bytes) / Double(found.size)
       let tenths = Int((share * 1000).rounded())

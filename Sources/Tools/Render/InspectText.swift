@@ -50,7 +50,7 @@ struct InspectionText {
       try renderer.requested(write)
     } else {
       try renderer.overview()
-      if let state = found.state { try renderer.state(state) }
+      if let state = found.state { try renderer.state(state, write) }
       renderer.next()
     }
     // Missing pages are noticed at the end.
@@ -273,23 +273,25 @@ struct InspectionText {
 
   /// Shows a whole list. Its rows are made one by one, first for the widths of the columns and then for
   /// the text, since thousands of them should not be in memory.
-  /// - Parameter row: returns nil for an element that is not shown.
+  /// - Parameters:
+  ///   - heads: the first row, if there is one of heads.
+  ///   - row: returns nil for an element that is not shown.
   mutating func table<Element>(
-    _ heads: [String], of list: BoundedList<Element>, _ write: Write,
+    _ heads: [String]?, of elements: [Element], omitted: UInt64 = 0, _ write: Write,
     row: (Element) -> [String]?
   ) throws(MigrationError) {
     var columns = RenderedText.Columns()
-    columns.fit(heads)
-    for element in list.elements {
+    if let heads { columns.fit(heads) }
+    for element in elements {
       if let cells = row(element) { columns.fit(cells) }
     }
-    out.row(heads, in: columns)
-    for element in list.elements {
+    if let heads { out.row(heads, in: columns) }
+    for element in elements {
       guard let cells = row(element) else { continue }
       out.row(cells, in: columns)
       try flush(write)
     }
-    more(list.omitted)
+    more(omitted)
   }
 
   /// Passes text on when there is enough of it.

@@ -42,7 +42,8 @@ extension InspectionText {
   private mutating func sections(_ write: Write) throws(MigrationError) {
     title("Sections")
     let heads = ["offset", "type", "id", "name", "instance", "version", "body"]
-    try table(heads, of: found.sections.lines, write) { [parts] line in
+    let lines = found.sections.lines
+    try table(heads, of: lines.elements, omitted: lines.omitted, write) { [parts] line in
       let header = line.header
       guard parts.lists(header) else { return nil }
       let optional = header.version & SNPSection.optionalBit != 0
@@ -61,7 +62,8 @@ extension InspectionText {
     if found.kind == .snp {
       title("Private page records")
       let heads = ["guest-physical", "pages", "epoch", "operation", "RMP size", "VMPL0/1/2/3"]
-      try table(heads, of: found.privatePages.runs, write) { run in
+      let runs = found.privatePages.runs
+      try table(heads, of: runs.elements, omitted: runs.omitted, write) { run in
         [
           Spelled.range(run.gpa, pages: run.pages), "\(run.pages)", "\(run.epoch)",
           run.operation.text, run.size.text, Spelled.permissions(run.permissions),
@@ -71,9 +73,10 @@ extension InspectionText {
     title(found.kind == .snp ? "Shared page records" : "RAM page records")
     let hasEpochs = found.kind == .snp
     let size = UInt64(found.sharedPages.page.size)
+    let runs = found.sharedPages.runs
     try table(
       ["block", "offset", "guest-physical"] + (hasEpochs ? ["epoch"] : []) + ["content", "zero"],
-      of: found.sharedPages.runs, write
+      of: runs.elements, omitted: runs.omitted, write
     ) { [self] run in
       [
         blockName(run.block), Spelled.range(run.offset, pages: run.pages, of: size),
@@ -127,7 +130,7 @@ extension InspectionText {
 
   // MARK: With keys
 
-  mutating func state(_ state: RestoredState) throws(MigrationError) {
+  mutating func state(_ state: RestoredState, _ write: Write) throws(MigrationError) {
     for vcpu in state.guest.vcpus {
       title("vCPU with APIC id \(vcpu.apicID), VMPL \(vcpu.vmpl)")
       try RegisterText.show(VMSA(vcpu.vmsa), isWhole: true, &out)
@@ -142,13 +145,12 @@ extension InspectionText {
       out.field("SHA-256", Hex.encode(try SHA256.hash(service.blob)), indent: 2)
     }
     title("Page states")
-    out.table(
-      state.guest.pageStates.runs.map { run in
-        [
-          Spelled.range(run.gpa, pages: run.pages), Spelled.count(run.pages, "page"),
-          run.state.text, run.size.text, Spelled.permissions(run.permissions),
-        ]
-      })
+    try table(nil, of: state.guest.pageStates.runs, write) { run in
+      [
+        Spelled.range(run.gpa, pages: run.pages), Spelled.count(run.pages, "page"),
+        run.state.text, run.size.text, Spelled.permissions(run.permissions),
+      ]
+    }
     guard let secrets = state.secretsPage else { return }
     title("Secrets page at \(Hex.number(secrets.gpa)), to be rebuilt")
     for fact in try DecodedState.facts(secrets.page) {
