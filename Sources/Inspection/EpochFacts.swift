@@ -39,7 +39,7 @@ package struct HotRange: Sendable, Equatable {
 /// was sent again, up to `regionLimit` times.
 package struct EpochTable {
   /// Most regions of 2 MiB in which it is counted how often each page was sent again.
-  private static let regionLimit = 1 << 15
+  private static let regionLimit = 3 << 13
   /// Pages of a region.
   private static let regionPages: UInt64 = 512
 
