@@ -72,7 +72,7 @@ struct SharedPageBooks {
     _ extents: MemoryExtents, at offset: UInt64
   ) throws(MigrationError) -> UInt64 {
     let latest = current ?? shared
-    for extent in extents.extents(where: { $0.isPrivate }) {
+    for extent in extents.joinedExtents(where: { $0.isPrivate }) {
       let (place, gpa) = (extent.place, extent.gpa)
       if let page = latest[place.block].first(in: place) {
         throw MigrationError(
@@ -111,7 +111,7 @@ struct SharedPageBooks {
     _ extents: MemoryExtents, _ body: (BlockExtent) throws(MigrationError) -> Void
   ) throws(MigrationError) {
     guard current != nil else { return }
-    for extent in extents.extents(where: { $0 == .unaccepted }) {
+    for extent in extents.joinedExtents(where: { $0 == .unaccepted }) {
       var rest = extent.place
       while let page = shared[rest.block].first(in: rest) {
         try body(BlockExtent(block: rest.block, offset: page, size: Page.size64))

@@ -25,9 +25,14 @@ struct MemoryExtents {
   let states: PageStateMap
 
   /// The extents in states that `accepts` returns true for, by ascending guest-physical address.
-  /// Each is in one mapped range, and as long as it can be: a map may have millions of runs that
-  /// differ in the size of their pages or in their permissions only.
+  /// Each is in one mapped range and in one run of the page-state map.
   func extents(where accepts: (PageState) -> Bool) -> [GuestExtent] {
+    map.extents(of: states.runs.filter { accepts($0.state) }.lazy.map { $0.gpa..<$0.end })
+  }
+
+  /// The same extents, each in one mapped range and as long as it can be: a map may have millions of
+  /// runs that differ in the size of their pages or in their permissions only.
+  func joinedExtents(where accepts: (PageState) -> Bool) -> [GuestExtent] {
     var ranges: [Range<UInt64>] = []
     for run in states.runs where accepts(run.state) {
       if let last = ranges.last, last.upperBound == run.gpa {
@@ -43,7 +48,7 @@ struct MemoryExtents {
   /// sealed blocks, by block and ascending offset. Parts of other blocks that are not mapped belong
   /// to the host and are shared too.
   func shared(_ blocks: [Guest.RAMBlock]) -> [BlockExtent] {
-    map.rest(of: blocks, without: extents(where: { $0.isPrivate }).lazy.map(\.place))
+    map.rest(of: blocks, without: joinedExtents(where: { $0.isPrivate }).lazy.map(\.place))
   }
 }
 
