@@ -104,37 +104,68 @@ def plain_streams(table):
     partly = ["guest export", "--allow-incomplete", "-o", table.folder / "block", "--force"]
     kept = ["guest import", "--private", "none", "--vmsa", table.small / "vcpu-0.vmsa", "-o",
             table.folder / "guest", "-f"]
+    compared = compares(table)
     snapshots = [["inspect", "--snapshot", "list", "--json"], ["verify", "--snapshot", "x"]]
-    table.case("empty arrays", lambda: costly.empty_arrays(2000), *shown)
-    table.case("many sections", lambda: costly.many_sections(32000), *listed)
-    table.case("long names", lambda: costly.long_names(32000), *listed)
+    table.case("empty arrays", lambda: costly.empty_arrays(2000), *shown, *compared)
+    table.case("many sections", lambda: costly.many_sections(32000), *listed, *compared)
+    table.case("long names", lambda: costly.long_names(32000), *listed, *compared)
     table.case("kept sections", lambda: costly.long_names(24000), kept)
     table.case("blocks in turn", lambda: costly.blocks_in_turn(4096, 200_000),
-               ["inspect", "--json"], ["inspect", "--pages"])
-    table.case("plugged ranges", lambda: costly.every_second_block(15 << 20), ["inspect"], ["verify"])
-    table.case("plugged records", lambda: costly.record_upon_record(40_000), ["verify"])
+               ["inspect", "--json"], ["inspect", "--pages"], *compared)
+    table.case("plugged ranges", lambda: costly.every_second_block(15 << 20), ["inspect"], ["verify"],
+               *compared)
+    table.case("plugged records", lambda: costly.record_upon_record(40_000), ["verify"], *compared)
     table.case("snapshots", lambda: costly.snapshots(38000, 35), ["inspect", "--snapshot", "list"],
                *snapshots)
     table.case("longer snapshots", lambda: costly.snapshots(65000, 900), *snapshots)
-    table.case("parts in parts", lambda: costly.deep(2 << 20, 28), *shown)
-    table.case("small arrays", lambda: costly.description(b"[0]", 4 << 20), ["inspect"], ["verify"])
+    table.case("parts in parts", lambda: costly.deep(2 << 20, 28), *shown, *compared)
+    table.case("small arrays", lambda: costly.description(b"[0]", 4 << 20), ["inspect"], ["verify"],
+               *compared)
     table.case("more small arrays", lambda: costly.description(b"[0]", 16_000_000), ["inspect"],
-               ["verify"])
+               ["verify"], *compared)
     table.case("discards", lambda: costly.discards(100_000, 4090), ["verify"],
-               ["inspect", "--ram-hashes"])
-    table.case("named pages", lambda: costly.named_pages(4096, 1_000_000), ["verify"])
+               ["inspect", "--ram-hashes"], *compared)
+    table.case("named pages", lambda: costly.named_pages(4096, 1_000_000), ["verify"], *compared)
     table.case("pages in turn", lambda: costly.pages_in_turn(4096, 1_000_000),
-               block[:2] + ["b4095"] + block[3:])
+               block[:2] + ["b4095"] + block[3:], *compared)
     # Fewer: each file of a folder waits for the disk.
     table.case("blocks in turn", lambda: costly.pages_in_turn(512, 1_000_000), blocks)
     table.case("claimed block", lambda: costly.claimed(1 << 40), block, block + ["--allow-incomplete"],
                blocks + ["--allow-incomplete"], partly + ["--machine", "none"],
-               partly + ["--format", "elf", "--machine", "none"])
+               partly + ["--format", "elf", "--machine", "none"], *compared)
     for count, each in (4_000_000, 1), (600_000, 7):
         table.case(f"{each} page{'s' * (each > 1)} in 2 MiB", lambda: costly.far_plain(count, each),
                    ["verify"], ["inspect", "--pages"], ["inspect", "--json"], partly,
                    limit=FAR_PAGES)
-    sparse(table, kept, block, blocks, partly)
+    sparse(table, kept, block, blocks, partly, *compared)
+
+
+def compares(table):
+    """Calls that compare an input with itself, and with a stream that has nothing in common with it."""
+    return [["diff", table.input], ["diff", GOLDEN / "tiny/stream.mig"]]
+
+
+def comparisons(table):
+    """Pairs of inputs in which everything differs."""
+    other = table.folder / "other"
+    for title, one, two in [
+            ("other values", lambda: costly.many_sections(32000),
+             lambda: costly.many_sections(32000, b"y")),
+            ("other bytes", lambda: costly.long_names(32000),
+             lambda: costly.long_names(32000, body=b"y")),
+            ("other names", lambda: costly.long_names(32000), lambda: costly.long_names(32000, "m")),
+            ("other fields", lambda: costly.fields(b"x"), lambda: costly.fields(b"y")),
+            ("other structures", lambda: costly.structures(b"x"), lambda: costly.structures(b"y")),
+            ("other parts", lambda: costly.deep(2 << 20, 28), lambda: costly.deep(2 << 20, 28, b"y")),
+            ("other bodies", lambda: costly.large_bodies(b"x"), lambda: costly.large_bodies(b"y")),
+            ("other pages", lambda: costly.whole_block(280_000, True),
+             lambda: costly.whole_block(280_000, False)),
+            ("other blocks", lambda: costly.listed_blocks(1, b"x"),
+             lambda: costly.listed_blocks(2, b"y"))]:
+        if table.wants(title):
+            write(other, two)
+            table.case(title, one, ["diff", other], ["diff", other, "--verbose"],
+                       ["diff", other, "--json"])
 
 
 def sparse(table, *calls):
@@ -182,7 +213,7 @@ def snp_streams(table):
     """Streams of a migration, some by a host that adds to them."""
     load = ["load", *table.keys, "--accept-seeded", "-o", table.folder / "guest", "--force"]
     replay = [*load, "--until", "epoch:1"]
-    table.case("machine", lambda: costly.machine(24000), load, ["verify"])
+    table.case("machine", lambda: costly.machine(24000), load, ["verify"], *compares(table))
     table.case("far shared pages", lambda: costly.far_shared(2_000_000), ["verify"],
                ["inspect", "--pages"], ["inspect", "--epochs"], load, replay)
     table.case("fewer of them", lambda: costly.far_shared(500_000), replay)
@@ -258,7 +289,7 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         table = Table(options.tools, pathlib.Path(scratch), options.only)
-        for part in (plain_streams, channels, targets, snp_streams, bundles, traces, evidence, vectors):
+        for part in (plain_streams, comparisons, channels, targets, snp_streams, bundles, traces, evidence, vectors):
             part(table)
     sys.exit(1 if table.failed else 0)
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import pathlib
+import zlib
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 
@@ -53,25 +54,26 @@ def empty_arrays(count):
                  [device(f"d{i}", [field]) for i in range(count)])
 
 
-def many_sections(count):
+def many_sections(count, body=b"x"):
     """Sections of distinct names, each described."""
     field = {"name": "a", "type": "uint8", "size": 1}
-    return plain(b"".join(section(4, 10 + i, f"d{i}", body=b"x") for i in range(count)),
+    return plain(b"".join(section(4, 10 + i, f"d{i}", body=body) for i in range(count)),
                  [device(f"d{i}", [field]) for i in range(count)])
 
 
-def deep(size, depth):
+def deep(size, depth, byte=b"\x5a"):
     """One body, described as a part of a part of a part."""
     field = {"name": "f", "type": "buffer", "size": size}
     for _ in range(depth):
         field = {"name": "f", "type": "tmp", "vmsd_name": "t", "version": 1, "fields": [field],
                  "size": size}
-    return plain(section(4, 10, "d", body=b"\x5a" * size), [device("d", [field])])
+    return plain(section(4, 10, "d", body=byte * size), [device("d", [field])])
 
 
-def long_names(count):
+def long_names(count, fill="n", body=b"x"):
     """Sections of the longest names, which nothing describes."""
-    sections = b"".join(section(4, 10 + i, f"d{i}".ljust(255, "n"), body=b"x") for i in range(count))
+    sections = b"".join(
+        section(4, 10 + i, f"d{i}".ljust(255, fill), body=body) for i in range(count))
     whole = plain(sections, b"{}")
     return whole[:whole.rfind(b"\x06")]
 
@@ -82,6 +84,56 @@ def blocks_in_turn(blocks, pages):
     turn = b"".join(be(8, 2) + name(block) + b"\0" for block, _ in listed)
     return (HEADER + ram(listed) + section(2, 2, body=turn * (pages // blocks) + END)
             + section(3, 2, body=END) + b"\0")
+
+
+def fields(byte):
+    """Sections of many fields with long names and long values; some are too long to be read."""
+    counts = [1 << 16] + [19000] * 2
+    named = [{"name": f"f{i}".ljust(63, "f"), "type": "buffer", "size": 32}
+             for i in range(max(counts))]
+    return plain(
+        b"".join(section(4, 10 + i, f"d{i}", body=byte * (32 * count))
+                 for i, count in enumerate(counts)),
+        [device(f"d{i}", named[:count]) for i, count in enumerate(counts)])
+
+
+def structures(byte):
+    """Sections of as many structures as are read of one, and of more."""
+    inner = {"vmsd_name": "s", "version": 1,
+             "fields": [{"name": "f", "type": "buffer", "size": 16}]}
+    counts = [1 << 17, 32000, 32000]
+    return plain(
+        b"".join(section(4, 10 + i, f"d{i}", body=byte * (16 * count))
+                 for i, count in enumerate(counts)),
+        [device(f"d{i}", [{"name": "s", "array_len": count, "type": "struct", "size": 16,
+                           "struct": inner}]) for i, count in enumerate(counts)])
+
+
+def whole_block(pages, every_second):
+    """A block of zero pages, or one of which each second page was sent packed."""
+    made = zlib.compress(b"\x5a" * 4096)
+    sent = b"".join(
+        be(8, i << 12 | 0x120) + be(4, len(made)) + made if every_second and i % 2
+        else be(8, i << 12 | 0x22) + b"\0" for i in range(1, pages))
+    return (HEADER + ram([("pc.ram", pages << 12)])
+            + section(2, 2, body=be(8, 2) + name("pc.ram") + b"\0" + sent + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def listed_blocks(pages, byte):
+    """As many blocks as there may be, with long names, and pages of each."""
+    listed = [(f"b{i}".ljust(250, "n"), pages << 12) for i in range(4096)]
+    sent = b"".join(
+        be(8, 8) + name(block) + byte * 4096
+        + b"".join(be(8, i << 12 | 0x22) + b"\0" for i in range(1, pages)) for block, _ in listed)
+    return HEADER + ram(listed) + section(2, 2, body=sent + END) + section(3, 2, body=END) + b"\0"
+
+
+def large_bodies(byte):
+    """As many bytes of devices as are kept, which nothing describes."""
+    bodies = b"".join(section(4, 10 + i, f"d{i}", body=byte * (2 << 20)) for i in range(16))
+    whole = plain(bodies, b"{}")
+    return whole[:whole.rfind(b"\x06")]
 
 
 def plugged(body, length, early):

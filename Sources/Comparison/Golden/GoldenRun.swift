@@ -121,7 +121,7 @@ package struct GoldenRun {
   ) throws(MigrationError) -> Comparison {
     let opening = try Side.Opening(crew: crew)
     return try Comparison(
-      opening.side(at: path, keys: keys) { _ in },
-      opening.side(at: madePath, keys: keys) { _ in }, ignoring: [])
+      opening.side(of: .init(path), keys: keys) { _, _ in },
+      opening.side(of: .init(madePath), keys: keys) { _, _ in }, ignoring: [])
   }
 }
