@@ -289,7 +289,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         table = Table(options.tools, pathlib.Path(scratch), options.only)
-        for part in (plain_streams, comparisons, channels, targets, snp_streams, bundles, traces, evidence, vectors):
+        for part in (plain_streams, comparisons, channels, targets, snp_streams, bundles, traces, evidence,
+                     vectors):
             part(table)
     sys.exit(1 if table.failed else 0)
 
