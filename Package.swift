@@ -186,7 +186,7 @@ let package = Package(
         "Errors", "FileIO", "Guest", "Import", "JSON", "Migration", "MigrationSupport",
         "QEMUStream", "SEVSNP", "SVSM", "TestSupport",
       ]),
-    tests("Comparison", ["JSON", "Guest", "SEVSNP", "SVSM"]),
+    tests("Comparison", ["JSON", "Guest", "Inspection", "SEVSNP", "SVSM"]),
     tests("Trials", ["Attacks", "TestSupport", "Threads"]),
     tests(
       "Tools",

@@ -6,7 +6,7 @@ internal import QEMUStream
 /// Compares two sides: what differs, what of that follows from something else, and what could not be compared.
 package struct Comparison {
   /// In the order of areas.
-  package private(set) var differences = BoundedList<Difference>()
+  package var differences: BoundedList<Difference> { notes.differences }
   package private(set) var states = BoundedList<StateDifference>()
   /// In the order of the first side's blocks.
   package private(set) var pages = BoundedList<PageDifference>()
@@ -16,7 +16,7 @@ package struct Comparison {
   /// Pages of `pages`, omitted ones too, by kind: the first kinds, in the order in which they were found.
   package private(set) var pageCounts: [PageCount] = []
   /// Differences that a rule left out; runs of pages count once.
-  package private(set) var ignored = 0
+  package var ignored: Int { notes.ignored }
 
   /// Pages of one block that differ in one way.
   package struct PageCount: Equatable, Sendable {
@@ -29,23 +29,21 @@ package struct Comparison {
 
   package let before: Side
   package let after: Side
-  private let rules: [IgnoreRule]
-  /// Names of the vCPUs of which registers differ.
-  private var changedVCPUs: Set<String> = []
+  private let notes: DifferenceNotes
 
   /// - Throws: `IO-READ`, `INPUT-OPEN`.
   package init(
     _ before: Side, _ after: Side, ignoring rules: [IgnoreRule]
   ) throws(MigrationError) {
-    (self.before, self.after, self.rules) = (before, after, rules)
+    (self.before, self.after, notes) = (before, after, DifferenceNotes(rules))
     for area in Area.allCases {
       switch area {
       case .section: compareSections()
-      case .device: compareDevices()
+      case .device: try compareDevices()
       case .pageStates: compareStates()
       case .memory: try compareMemory()
       case .record: break
-      default: compareTopics(area)
+      default: try compareTopics(area)
       }
     }
   }
@@ -59,20 +57,7 @@ package struct Comparison {
 
   // MARK: Facts
 
-  private func isIgnored(_ path: String, _ cause: Cause?) -> Bool {
-    rules.contains { $0.covers(path, cause) }
-  }
-
-  private mutating func note(_ difference: Difference) {
-    if difference.area == .vcpu { changedVCPUs.insert(difference.name) }
-    if isIgnored(difference.path, difference.cause) {
-      ignored += 1
-    } else {
-      differences.append(difference)
-    }
-  }
-
-  private mutating func compareTopics(_ area: Area) {
+  private mutating func compareTopics(_ area: Area) throws(MigrationError) {
     guard var one = before.topics[area], var other = after.topics[area] else {
       let missing = before.topics[area] == nil ? before : after
       noteUnknown(area, by: missing)
@@ -80,12 +65,11 @@ package struct Comparison {
     }
     if area == .service, !isSameForm {
       // An SNP stream carries parts of the machine as a service; a bundle keeps them with the machine.
-      one.removeAll { $0.name == "machine" }
-      other.removeAll { $0.name == "machine" }
+      (one, other) = (one.without("machine"), other.without("machine"))
     }
     // What a side encrypts is compared in the clear where both are open.
     if area == .final, before.isOpen, after.isOpen { return }
-    compare(one, other)
+    try compare(one, other, in: area)
   }
 
   /// Notes that one side does not tell what the other one does, or that neither can.
@@ -104,22 +88,25 @@ package struct Comparison {
     uncompared.append(Uncompared(area: area, reason: reason))
   }
 
-  private mutating func compare(_ one: [Topic], _ other: [Topic]) {
-    let later = Dictionary(other.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
-    let known = Set(one.map(\.name))
-    for topic in one {
-      if let twin = later[topic.name] {
-        compare(topic, twin)
+  private func compare(
+    _ one: TopicList, _ other: TopicList, in area: Area
+  ) throws(MigrationError) {
+    let later = Dictionary(
+      other.names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
+    for (index, name) in one.names.enumerated() {
+      if let twin = later[name] {
+        compare(try one.topic(index), try other.topic(twin))
       } else {
-        note(Difference(area: topic.area, name: topic.name, change: .removed))
+        notes.note(Difference(area: area, name: name, change: .removed))
       }
     }
-    for topic in other where !known.contains(topic.name) {
-      note(Difference(area: topic.area, name: topic.name, change: .added))
+    let known = Set(one.names)
+    for name in other.names where !known.contains(name) {
+      notes.note(Difference(area: area, name: name, change: .added))
     }
   }
 
-  private mutating func compare(_ one: Topic, _ other: Topic) {
+  private func compare(_ one: Topic, _ other: Topic) {
     let isSameSession = before.sessionKey == after.sessionKey
     for (index, fact) in one.facts.enumerated() {
       let twin = other.fact(fact.name, near: index)
@@ -135,82 +122,90 @@ package struct Comparison {
     }
   }
 
-  private mutating func compare(_ value: JSON?, _ now: JSON?, of topic: Topic, _ fact: Fact) {
+  private func compare(_ value: JSON?, _ now: JSON?, of topic: Topic, _ fact: Fact) {
     func tell(_ path: String, _ change: Difference.Change) -> Difference {
       Difference(
         area: topic.area, name: topic.name, field: path, change: change, cause: fact.cause)
     }
-    guard let value, let now else { return note(tell(fact.name, .init(value, now))) }
-    var found: [Difference] = []
-    ValueComparison { found.append(tell($0, $1)) }.compare(value, now, at: fact.name)
-    for difference in found { note(difference) }
+    guard let value, let now else { return notes.note(tell(fact.name, .init(value, now))) }
+    let notes = notes
+    ValueComparison { notes.note(tell($0, $1)) }.compare(value, now, at: fact.name)
   }
 
   // MARK: Sections and devices
 
-  private mutating func compareSections() {
+  private func compareSections() {
     var (one, other) = (before.machineSections, after.machineSections)
-    if isSameForm, let mine = before.topics[.section], let theirs = after.topics[.section] {
+    if isSameForm, let mine = before.sections, let theirs = after.sections {
       (one, other) = (mine, theirs)
     }
-    compare(one, other)
-    let names = (Set(one.map(\.name)), Set(other.map(\.name)))
-    let order = (
-      one.map(\.name).filter(names.1.contains), other.map(\.name).filter(names.0.contains)
+    let (mine, theirs) = (Self.indices(one), Self.indices(other))
+    for section in one {
+      if let twin = theirs[section.key].map({ other[$0] }) {
+        if section != twin { compare(section.topic, twin.topic) }
+      } else {
+        notes.note(Difference(area: .section, name: section.key.shown, change: .removed))
+      }
+    }
+    for section in other where mine[section.key] == nil {
+      notes.note(Difference(area: .section, name: section.key.shown, change: .added))
+    }
+    let common = (
+      one.lazy.filter { theirs[$0.key] != nil }, other.lazy.filter { mine[$0.key] != nil }
     )
-    if let moved = zip(order.0, order.1).first(where: { $0 != $1 }) {
-      note(
+    if let moved = zip(common.0, common.1).first(where: { $0.key != $1.key }) {
+      notes.note(
         Difference(
           area: .section, name: "", field: "order",
-          change: .changed(before: .string(moved.0), after: .string(moved.1))))
+          change: .changed(before: .string(moved.0.key.shown), after: .string(moved.1.key.shown))))
     }
   }
 
-  private mutating func compareDevices() {
-    var decoding = (before.devices.decoding, after.devices.decoding)
-    for key in before.devices.keys {
-      guard let body = before.devices.body(key), let twin = after.devices.body(key) else {
-        continue
+  private static func indices(_ sections: [SectionFacts]) -> [MachineDevices.Key: Int] {
+    var indices = [MachineDevices.Key: Int](minimumCapacity: sections.count)
+    for (index, section) in sections.enumerated() { indices[section.key] = index }
+    return indices
+  }
+
+  private mutating func compareDevices() throws(MigrationError) {
+    let (one, other) = (before.devices, after.devices)
+    var budgets = (one.budget, other.budget)
+    for key in one.keys {
+      guard let body = try one.body(key), let twin = try other.body(key) else { continue }
+      if body == twin {
+        guard let described = try one.description(key),
+          let otherwise = try other.description(key), described != otherwise
+        else { continue }
       }
-      let described = (
-        before.devices.descriptionOfBody(key), after.devices.descriptionOfBody(key)
-      )
-      if body == twin, described.0 == described.1 || described.0 == nil || described.1 == nil {
-        continue
+      if let values = try one.values(key, &budgets.0), let now = try other.values(key, &budgets.1) {
+        compareDevice(key, values, now)
+      } else if body != twin {
+        noteBytes(of: key, body, twin)
       }
-      guard case .success(let one) = before.devices.state(key, &decoding.0),
-        case .success(let other) = after.devices.state(key, &decoding.1)
-      else {
-        if body != twin { noteBytes(of: key, body, twin) }
-        continue
-      }
-      compareDevice(key, one, other)
     }
-    let omitted = max(before.devices.bodies.omitted, after.devices.bodies.omitted)
-    if omitted > 0 { uncompared.append(Uncompared(area: .device, reason: .tooLarge)) }
+    if max(one.omitted, other.omitted) > 0 {
+      uncompared.append(Uncompared(area: .device, reason: .tooLarge))
+    }
   }
 
   /// Bytes of a body that nothing describes.
-  private mutating func noteBytes(of key: MachineDevices.Key, _ body: [UInt8], _ twin: [UInt8]) {
-    note(
+  private func noteBytes(of key: MachineDevices.Key, _ body: [UInt8], _ twin: [UInt8]) {
+    notes.note(
       Difference(
         area: .device, name: key.shown, field: "bytes",
         change: .init(.hex(bytes: body), .hex(bytes: twin))))
   }
 
-  private mutating func compareDevice(
-    _ key: MachineDevices.Key, _ one: DeviceState, _ other: DeviceState
-  ) {
-    var found: [(String, Difference.Change)] = []
-    ValueComparison { found.append(($0, $1)) }.compare(one.fields, other.fields)
-    let section = "\(key.name)"
+  private func compareDevice(_ key: MachineDevices.Key, _ values: JSON, _ now: JSON) {
+    let (section, shown, notes) = ("\(key.name)", key.shown, notes)
     let moving = MovingFields(of: section)
-    let isCPU = section == "cpu" && changedVCPUs.contains("\(key.instance)")
-    for (path, change) in found {
+    let isCPU = section == "cpu" && notes.changedVCPUs.contains("\(key.instance)")
+    ValueComparison { path, change in
       let cause =
         moving.cause(of: path) ?? (isCPU && CPURegisters.contain(path) ? .registers : nil)
-      note(Difference(area: .device, name: key.shown, field: path, change: change, cause: cause))
-    }
+      notes.note(
+        Difference(area: .device, name: shown, field: path, change: change, cause: cause))
+    }.compare(values, now)
   }
 
   // MARK: Memory
@@ -223,28 +218,22 @@ package struct Comparison {
       }
       return
     }
-    for difference in one.differences(to: other) {
-      if isIgnored(Area.pageStates.rawValue, nil) {
-        ignored += 1
-      } else {
-        states.append(difference)
-      }
+    var found = BoundedList<StateDifference>()
+    one.differences(to: other) {
+      if !notes.leavesOut(Area.pageStates.rawValue, nil) { found.append($0) }
     }
+    states = found
   }
 
   private mutating func compareMemory() throws(MigrationError) {
     var memory = MemoryComparison(before, after)
     var found = BoundedList<PageDifference>()
     var counts: [PageCount] = []
-    var left = 0
-    let rules = rules
+    let notes = notes
     var indices: [PageKind: Int] = [:]
     try memory.run { difference in
       let path = "\(difference.area.rawValue)/\(difference.block)"
-      guard !rules.contains(where: { $0.covers(path, difference.cause) }) else {
-        left += 1
-        return
-      }
+      guard !notes.leavesOut(path, difference.cause) else { return }
       found.append(difference)
       if let index = indices[difference.kind] {
         counts[index].pages += difference.pages
@@ -254,7 +243,9 @@ package struct Comparison {
       }
     }
     (pages, pageCounts, comparedPages) = (found, counts, memory.pages)
-    ignored += left
+    if !before.leftOutBlocks.isEmpty || !after.leftOutBlocks.isEmpty {
+      uncompared.append(Uncompared(area: .block, reason: .unknown))
+    }
     if memory.hiddenPages > 0 {
       uncompared.append(
         Uncompared(area: .memory, reason: .needsInstance, pages: memory.hiddenPages))

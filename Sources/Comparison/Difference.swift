@@ -23,6 +23,13 @@ package struct Difference: Equatable, Sendable {
   /// Nil for a difference that stands for itself.
   package var cause: Cause?
 
+  package init(
+    area: Area, name: String, field: String? = nil, change: Change, cause: Cause? = nil
+  ) {
+    (self.area, self.name, self.field) = (area, name, field)
+    (self.change, self.cause) = (change, cause)
+  }
+
   /// What a rule is held against: area, name and field, those that there are, with slashes between them.
   package var path: String {
     [area.rawValue, name, field ?? ""].filter { !$0.isEmpty }.joined(separator: "/")

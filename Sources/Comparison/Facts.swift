@@ -1,4 +1,7 @@
+internal import Errors
 internal import JSON
+internal import Migration
+internal import QEMUStream
 package import SEVSNP
 package import SVSM
 
@@ -17,6 +20,55 @@ struct Topic {
   func fact(_ name: String, near index: Int) -> Fact? {
     if facts.indices.contains(index), facts[index].name == name { return facts[index] }
     return facts.first { $0.name == name }
+  }
+}
+
+/// The things of one area. Each is made when it is compared, since there may be tens of thousands.
+struct TopicList {
+  /// Names of the things, in order.
+  let names: [String]
+  /// The thing of a number.
+  let topic: (Int) throws(MigrationError) -> Topic
+
+  init(_ names: [String], _ topic: @escaping (Int) throws(MigrationError) -> Topic) {
+    (self.names, self.topic) = (names, topic)
+  }
+
+  init(_ topics: [Topic]) { self.init(topics.map(\.name)) { topics[$0] } }
+
+  /// All but the thing of a name.
+  func without(_ name: String) -> TopicList {
+    let (all, kept) = (topic, names.indices.filter { names[$0] != name })
+    return TopicList(kept.map { names[$0] }) { (index) throws(MigrationError) in
+      try all(kept[index])
+    }
+  }
+}
+
+/// A section, without its body.
+struct SectionFacts: Equatable {
+  let key: MachineDevices.Key
+  private let version: UInt32
+  private let comesInParts: Bool
+  /// Bytes of the body of a full section, where they are known.
+  private let size: UInt64?
+
+  init(_ header: SectionHeader, size: UInt64? = nil) {
+    (key, comesInParts) = (MachineDevices.Key(header), header.kind != .full)
+    version = header.version & ~SNPSection.optionalBit
+    self.size = comesInParts ? nil : size
+  }
+
+  var topic: Topic {
+    var facts = [Fact("version", count: version), Fact("parts", .bool(comesInParts))]
+    if let size { facts.append(Fact("size", count: size, .derived)) }
+    return Topic(.section, key.shown, facts)
+  }
+
+  /// The sections of an order in which each comes once.
+  static func distinct(_ sections: some Sequence<SectionFacts>) -> [SectionFacts] {
+    var seen: Set<MachineDevices.Key> = []
+    return sections.filter { seen.insert($0.key).inserted }
   }
 }
 

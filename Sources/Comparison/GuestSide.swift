@@ -11,7 +11,7 @@ internal import Wire
 
 extension Side {
   /// What is known of a guest at rest.
-  /// - Throws: `MACHINE-SYNTAX`; `VMDESC-SYNTAX`; `INTERNAL-CRYPTOGRAPHY`.
+  /// - Throws: `MACHINE-SYNTAX`; `VMDESC-SYNTAX`; `INTERNAL-CRYPTOGRAPHY`; `OUTPUT-CREATE`, `IO-WRITE`.
   convenience init(
     _ guest: GuestDescription, name: String, memory: PageDigests
   ) throws(MigrationError) {
@@ -21,17 +21,29 @@ extension Side {
     map = guest.map
     self.memory = memory
     states = guest.pageStates
-    topics[.configuration] = [Topic(.configuration, "", [Fact("machine", .string(machine))])]
-    topics[.block] = blocks.map { Topic(.block, $0.name, [Fact("size", count: $0.size)]) }
+    var configuration = Topic(.configuration, "", [Fact("machine", .string(machine))])
+    let blocks = blocks
+    topics[.block] = TopicList(blocks.map(\.name)) {
+      Topic(.block, blocks[$0].name, [Fact("size", count: blocks[$0].size)])
+    }
     topics[.map] = guest.map.topics(blocks.map(\.name))
-    topics[.vcpu] = guest.vcpus.map(\.topic)
+    topics[.vcpu] = TopicList(vcpus: guest.vcpus)
     topics[.service] = try guest.services.topics()
-    guard let bytes = guest.machineState else { return }
-    let state = try MachineState(bytes)
-    machineSections = state.topics
-    let uuid = state.configuration?.uuid
-    topics[.configuration]?[0].facts.append(
-      Fact("uuid", uuid.map { .hex(bytes: $0) } ?? .null))
+    if let bytes = guest.machineState {
+      let state = try MachineState(bytes)
+      let uuid = state.configuration?.uuid
+      configuration.facts.append(Fact("uuid", uuid.map { .hex(bytes: $0) } ?? .null))
+      ofMachine = state.sections
+      devices = try MachineDevices(machine: state)
+    }
+    topics[.configuration] = TopicList([configuration])
+  }
+}
+
+extension MachineDevices {
+  /// The full sections of a guest at rest.
+  /// - Throws: `VMDESC-SYNTAX`; `OUTPUT-CREATE`, `IO-WRITE`.
+  fileprivate init(machine state: MachineState) throws(MigrationError) {
     var bodies = KeptBodies()
     for case .section(let header, let body) in state.entries where header.kind == .full {
       bodies.keep(header, at: 0, body.span)
@@ -39,15 +51,17 @@ extension Side {
     let description = try state.description.map { (text) throws(MigrationError) in
       try VMDescription(parsing: text)
     }
-    devices = MachineDevices(bodies, by: description)
+    try self.init(bodies, by: description)
   }
 }
 
 extension GuestMap {
   /// - Parameter names: of the blocks.
-  func topics(_ names: [String]) -> [Topic] {
-    ranges.map { range in
-      Topic(
+  func topics(_ names: [String]) -> TopicList {
+    let ranges = ranges
+    return TopicList(ranges.map { Hex.number($0.gpa) }) { index in
+      let range = ranges[index]
+      return Topic(
         .map, Hex.number(range.gpa),
         [
           Fact("size", count: range.size),
@@ -58,27 +72,19 @@ extension GuestMap {
   }
 }
 
-extension SectionHeader {
-  var topic: Topic {
-    Topic(
-      .section, MachineDevices.Key(self).shown,
-      [
-        Fact("version", count: version & ~SNPSection.optionalBit),
-        Fact("parts", .bool(kind != .full)),
-      ])
+extension MachineState {
+  /// Its sections, each once.
+  var sections: [SectionFacts] {
+    SectionFacts.distinct(
+      entries.lazy.compactMap { entry in
+        guard case .section(let header, _) = entry else { return nil }
+        return SectionFacts(header)
+      })
   }
 }
 
-extension MachineState {
-  /// Its sections, each once.
-  var topics: [Topic] {
-    var seen: Set<String> = []
-    return entries.compactMap { entry in
-      guard case .section(let header, _) = entry else { return nil }
-      let topic = header.topic
-      return seen.insert(topic.name).inserted ? topic : nil
-    }
-  }
+extension TopicList {
+  init(vcpus: [VCPUState]) { self.init(vcpus.map { "\($0.apicID)" }) { vcpus[$0].topic } }
 }
 
 extension VCPUState {
@@ -91,7 +97,7 @@ extension VCPUState {
 }
 
 extension [ServiceState] {
-  func topics() throws(MigrationError) -> [Topic] {
+  func topics() throws(MigrationError) -> TopicList {
     var topics: [Topic] = []
     for service in self {
       topics.append(
@@ -105,7 +111,7 @@ extension [ServiceState] {
             Fact("sha256", .hex(bytes: try SHA256.hash(service.blob))),
           ]))
     }
-    return topics
+    return TopicList(topics)
   }
 }
 

@@ -32,8 +32,8 @@ struct MemoryComparison {
     let indices = Dictionary(
       after.blocks.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
     for (index, block) in before.blocks.enumerated() {
-      guard let twin = indices[block.name], !before.sealedBlocks.contains(index),
-        !after.sealedBlocks.contains(twin)
+      guard let twin = indices[block.name], before.hasMemory(ofBlock: index),
+        after.hasMemory(ofBlock: twin)
       else { continue }
       let common = min(one.contents.pages[index], other.contents.pages[twin])
       pages += common

@@ -36,13 +36,13 @@ package final class PageTable {
     pages = blockSizes.map { ($0 + Page.size64 - 1) / Page.size64 }
     var (starts, end): ([UInt64], UInt64) = ([], 0)
     for count in pages {
+      // Small blocks share a window, so that pages of many blocks in turn do not change it each time.
       starts.append(end)
-      // Each block has windows of its own, so that two tables can be compared window by window.
-      let size = UInt64(Self.windowSize)
-      end += (count * UInt64(entrySize) + size - 1) / size * size
+      end += count * UInt64(entrySize)
     }
     self.starts = starts
-    file = try TemporaryFile(size: end)
+    let size = UInt64(Self.windowSize)
+    file = try TemporaryFile(size: (end + size - 1) / size * size)
   }
 
   /// A number of a page.

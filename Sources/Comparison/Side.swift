@@ -26,12 +26,14 @@ package final class Side {
   package var memorySize: UInt64 { blocks.reduce(0) { $0 + $1.size } }
   /// Whether what an SNP stream encrypts is known.
   package internal(set) var isOpen = true
-  package var vcpuCount: Int? { topics[.vcpu]?.count }
+  package var vcpuCount: Int? { topics[.vcpu]?.names.count }
 
   /// What is known, by area; nil where nothing can be known.
-  var topics: [Area: [Topic]] = [:]
-  /// Sections of the machine, whatever the form of the side.
-  var machineSections: [Topic] = []
+  var topics: [Area: TopicList] = [:]
+  /// All sections of a stream, each once, those in parts with all of their parts; nil of a guest at rest.
+  var sections: [SectionFacts]?
+  /// Sections of the machine, where they are not those of the stream.
+  var ofMachine: [SectionFacts] = []
   var devices = MachineDevices()
   var states: PageStateMap?
   /// What distinguishes the key of one SNP stream from that of another; nil without one.
@@ -43,65 +45,22 @@ package final class Side {
   var memory: PageDigests?
   /// Blocks whose memory is not in the stream as memory: buffers of a TPM, which travel sealed.
   var sealedBlocks: Set<Int> = []
+  /// Blocks whose memory is left to other files that were not given.
+  var leftOutBlocks: Set<Int> = []
+
+  /// Whether the content of a block is known or encrypted, page by page.
+  func hasMemory(ofBlock index: Int) -> Bool {
+    !sealedBlocks.contains(index) && !leftOutBlocks.contains(index)
+  }
 
   init(_ name: String, _ form: Form) { (self.name, self.form) = (name, form) }
 
+  /// Sections of the machine, whatever the form of the side.
+  var machineSections: [SectionFacts] {
+    guard form == .qemu, let sections else { return ofMachine }
+    return sections.filter { $0.key.name != RAMSection.name }
+  }
+
   /// Address of the page whose content each host makes itself.
   var secretsPage: UInt64? { states?.runs.first { $0.state == .secrets }?.gpa }
-}
-
-/// Sections of devices, with their bodies, and the description by which they can be read.
-struct MachineDevices {
-  struct Key: Hashable {
-    var name: SectionName
-    var instance: UInt32
-    var repetition: Int
-
-    init(_ header: SectionHeader) {
-      (name, instance, repetition) = (header.name, header.instance, header.repetition)
-    }
-
-    /// "hpet", "cpu 1": the instance only where it is not 0.
-    var shown: String {
-      let numbered = instance == 0 ? "\(name)" : "\(name) \(instance)"
-      return repetition == 0 ? numbered : "\(numbered) (again, \(repetition))"
-    }
-  }
-
-  private(set) var bodies = KeptBodies()
-  private var description: VMDescription?
-  private var described: DescribedSections?
-  /// Index among the bodies.
-  private(set) var indices: [Key: Int] = [:]
-  private(set) var keys: [Key] = []
-
-  init() {}
-
-  init(_ bodies: KeptBodies, by description: VMDescription?) {
-    (self.bodies, self.description) = (bodies, description)
-    described = description.map(DescribedSections.init)
-    for (index, entry) in bodies.entries.enumerated()
-    where !entry.header.name.bytes.starts(with: "snp-".utf8) {
-      let key = Key(entry.header)
-      guard indices[key] == nil else { continue }
-      indices[key] = index
-      keys.append(key)
-    }
-  }
-
-  func body(_ key: Key) -> [UInt8]? { indices[key].map { bodies.entries[$0].body } }
-
-  func descriptionOfBody(_ key: Key) -> VMDescription.Body? {
-    indices[key].flatMap { described?[bodies.entries[$0].header] }?.body
-  }
-
-  /// Reads bodies one by one.
-  var decoding: DecodedDevice.Decoding { DecodedDevice.Decoding(bodies, by: description) }
-
-  /// The values of one body; nil where there is none.
-  func state(
-    _ key: Key, _ decoding: inout DecodedDevice.Decoding
-  ) -> Result<DeviceState, MigrationError>? {
-    indices[key].map { decoding.state(of: bodies.entries[$0]) }
-  }
 }

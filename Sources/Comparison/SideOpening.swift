@@ -1,15 +1,44 @@
 package import Errors
 internal import FileIO
 internal import Guest
-internal import Import
+package import Import
 package import Inspection
-internal import QEMUStream
+package import QEMUStream
 package import Threads
 internal import Wire
 
 extension Side {
+  /// Where a side is, and what comes beside it.
+  package struct Source {
+    /// Of a file or folder; "-" is standard input.
+    package let path: String
+    package var place = StreamPlace()
+    /// Paths of the captures of multifd channels.
+    package var channels: [String] = []
+    /// RAM blocks that the stream leaves to other files, and the paths of these.
+    package var memory: [(block: SectionName, path: String)] = []
+
+    package init(_ path: String) { self.path = path }
+
+    /// Whether it is anything else than one whole file or folder.
+    fileprivate var isPart: Bool {
+      place != StreamPlace() || !channels.isEmpty || !memory.isEmpty
+    }
+
+    fileprivate func input(_ file: InputFile) throws(MigrationError) -> QEMUInput {
+      try QEMUInput(file, at: place, channels: channels, memory: memory)
+    }
+
+    /// Whether it can be read again, when that turns out to be needed.
+    fileprivate func isRepeatable(_ file: InputFile) -> Bool {
+      file.kind == .regular && channels.allSatisfy { FileIdentity.ofOutput($0) != nil }
+    }
+  }
+
   /// How the sides of one comparison are opened.
   package struct Opening {
+    package typealias Progress = (_ done: UInt64, _ total: UInt64?) -> Void
+
     private let crew: WorkCrew
     private let key: PageDigests.Key
 
@@ -22,18 +51,25 @@ extension Side {
 
     /// Reads a stream or a guest at rest to its end.
     /// - Parameters:
-    ///   - path: of a file or folder; "-" is standard input.
     ///   - keys: with which an SNP stream is opened; they are not needed for anything else.
-    ///   - progress: told the bytes that have been read.
-    /// - Throws: what is wrong with the stream or the guest, with its name.
+    ///   - progress: told the bytes that have been read, and how many there are, where that is known.
+    /// - Throws: `STREAM-KIND` for a place in a file, or something beside it, that this side cannot have; what is
+    ///   wrong with the stream or the guest, with its name.
     package func side(
-      at path: String, keys: Rehearsal.Keys?, progress: (UInt64) -> Void
+      of source: Source, keys: Rehearsal.Keys?, progress: Progress
     ) throws(MigrationError) -> Side {
+      let path = source.path
       do throws(MigrationError) {
-        if GuestReader.isBundle(path) {
-          return try guest(GuestReader(bundle: path), path, progress)
+        guard GuestReader.isBundle(path) else { return try stream(source, keys, progress) }
+        guard !source.isPart else {
+          throw MigrationError(
+            .streamKind, "a guest at rest is a folder of its own",
+            expected: """
+              a plain QEMU stream for \(.channel), \(.memory), \(.offset), \(.length) and \(.snapshot); A= or B= in \
+              front of a value names its side
+              """)
         }
-        return try stream(InputFile(path), keys, progress)
+        return try guest(GuestReader(bundle: path), path, progress)
       } catch {
         guard error.code.isRefusal else { throw error }
         var named = error
@@ -43,35 +79,37 @@ extension Side {
     }
 
     private func guest(
-      _ guest: GuestReader, _ path: String, _ progress: (UInt64) -> Void
+      _ guest: GuestReader, _ path: String, _ progress: Progress
     ) throws(MigrationError) -> Side {
-      let memory = try PageDigests(
-        guest.description.ramBlocks.map(\.size), key, keepsContent: false)
+      let sizes = guest.description.ramBlocks.map(\.size)
+      let memory = try PageDigests(sizes, key, keepsContent: false)
       var done: UInt64 = 0
       try memory.digest(guest.memory) { count in
         done += count
-        progress(done)
+        progress(done, sizes.reduce(0, +))
       }
       try memory.finish()
       let side = try Side(guest.description, name: path, memory: memory)
-      side.topics[.secretsPage] = []
+      side.topics[.secretsPage] = TopicList([])
       if let gpa = side.secretsPage {
         var page = [UInt8](repeating: 0, count: Page.size)
         var span = page.mutableSpan
         try guest.read(gpa: gpa, into: &span)
         // A guest from elsewhere may have any bytes there.
-        side.topics[.secretsPage] = (try? Topic(secretsPage: page, at: gpa)).map { [$0] }
+        side.topics[.secretsPage] = (try? Topic(secretsPage: page, at: gpa))
+          .map { TopicList([$0]) }
       }
       return side
     }
 
     private func stream(
-      _ file: InputFile, _ keys: Rehearsal.Keys?, _ progress: (UInt64) -> Void
+      _ source: Source, _ keys: Rehearsal.Keys?, _ progress: Progress
     ) throws(MigrationError) -> Side {
-      let isOnce = file.kind != .regular
-      var read = try inspect(QEMUInput(file), keys, keepsContent: isOnce, progress)
+      let file = try InputFile(source.path)
+      let isOnce = !source.isRepeatable(file)
+      var read = try inspect(source.input(file), keys, keepsContent: isOnce, progress)
       if read.memory?.needsContent == true {
-        read = try inspect(QEMUInput(file), keys, keepsContent: true, progress)
+        read = try inspect(source.input(file), keys, keepsContent: true, progress)
       }
       if let refusal = read.found.refusal { throw refusal }
       try read.memory?.finish()
@@ -82,9 +120,10 @@ extension Side {
 
     private func inspect(
       _ input: QEMUInput, _ keys: Rehearsal.Keys?, keepsContent: Bool,
-      _ progress: (UInt64) -> Void
+      _ progress: Progress
     ) throws(MigrationError) -> (found: InspectedStream, memory: PageDigests?) {
       var memory: PageDigests?
+      let tell = { (done: UInt64) in progress(done, input.end) }
       var options = InspectionOptions()
       options.bodies = .all
       options.memory = { (sizes) throws(MigrationError) in
@@ -93,13 +132,18 @@ extension Side {
         return made
       }
       guard try StreamKind(detecting: input.stream) == .snp else {
-        let found = try QEMUInspector.inspect(
-          input, again: nil, options: options, crew: crew, progress: progress)
+        var found = try QEMUInspector.inspect(
+          input, again: nil, options: options, crew: crew, progress: tell)
+        if found.refusal?.code == .streamMagic, input.kind == nil {
+          let expected = found.refusal?.expected ?? "a stream"
+          found.refusal?.expected =
+            "\(expected); or the folder of a guest, which svsm-mig-guest import makes of memory"
+        }
         return (found, memory)
       }
       try input.requireAlone()
       let found = try SNPInspector(input.stream, options: options, keys: keys)
-        .inspect(progress: progress)
+        .inspect(progress: tell)
       return (found, memory)
     }
   }

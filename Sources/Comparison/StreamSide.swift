@@ -23,23 +23,40 @@ struct StreamSide {
     side.isOpen = found.kind == .qemu || hasKeys
   }
 
-  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY`; `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ`.
   func collect() throws(MigrationError) -> Side {
     side.machine = found.configuration?.machineText ?? ""
     side.size = found.size
     side.blocks = found.blocks.map { ($0.name, $0.length) }
     side.map = found.hasMap ? found.map : nil
-    side.devices = MachineDevices(found.bodies, by: found.description)
-    side.topics[.file] = [file]
-    side.topics[.configuration] = [configuration]
+    side.devices = try MachineDevices(bodies(), by: found.description)
+    side.topics[.file] = TopicList([file])
+    side.topics[.configuration] = TopicList([configuration])
+    let leftOut = Set(found.leftOut.map(\.description))
+    side.leftOutBlocks = Set(
+      found.blocks.indices.filter { leftOut.contains(found.blocks[$0].name) })
     side.topics[.block] = blocks
-    if let map = side.map { side.topics[.map] = map.topics(side.blocks.map(\.name)) }
-    side.topics[.section] = sections
-    side.machineSections =
-      found.kind == .snp ? found.machine?.topics ?? [] : sections.filter { $0.name != "ram" }
-    side.topics[.seal] = seal
-    if found.kind == .snp { try collectSNP() } else { collectVCPUs() }
+    side.topics[.map] = side.map?.topics(side.blocks.map(\.name))
+    side.ofMachine = found.machine?.sections ?? []
+    // The machine's sections that an SNP stream does not have as sections come last.
+    side.sections = SectionFacts.distinct(
+      found.sections.lines.elements.map { SectionFacts($0.header, size: $0.size) }
+        + side.ofMachine.filter { $0.key.name != RAMSection.name })
+    side.topics[.seal] = TopicList(seal)
+    if found.kind == .snp { try collectSNP() } else { try collectVCPUs() }
     return side
+  }
+
+  /// Bodies of sections; with keys also of those that the SVSM carries: vCPUs and the TPM.
+  private func bodies() throws(MigrationError) -> KeptBodies {
+    var bodies = found.bodies
+    guard let machine = found.machine, let services = found.state?.guest.services else {
+      return bodies
+    }
+    for (header, body) in try machine.opened(by: services) where header.kind == .full {
+      bodies.keep(header, at: 0, body.span)
+    }
+    return bodies
   }
 
   // MARK: Any stream
@@ -75,35 +92,19 @@ struct StreamSide {
     return Topic(.configuration, "", facts)
   }
 
-  private var blocks: [Topic] {
-    let leftOut = Set(found.leftOut.map(\.description))
-    return found.blocks.enumerated().map { index, block in
+  private var blocks: TopicList {
+    let (blocks, missing) = (found.blocks, found.missingPages)
+    let (isPlain, leftOut) = (found.kind == .qemu, side.leftOutBlocks)
+    return TopicList(blocks.map(\.name)) { index in
+      let block = blocks[index]
       var facts = [Fact("size", count: block.length)]
-      if found.kind == .qemu {
-        let missing = found.missingPages.indices.contains(index) ? found.missingPages[index] : 0
-        facts.append(Fact("missingPages", count: missing))
-        facts.append(Fact("leftOut", .bool(leftOut.contains(block.name))))
+      if isPlain {
+        facts.append(
+          Fact("missingPages", count: missing.indices.contains(index) ? missing[index] : 0))
+        facts.append(Fact("leftOut", .bool(leftOut.contains(index))))
       }
       return Topic(.block, block.name, facts)
     }
-  }
-
-  /// Each section once, those in parts with all of their parts.
-  private var sections: [Topic] {
-    var topics: [Topic] = []
-    var seen: Set<String> = []
-    for line in found.sections.lines.elements {
-      let header = line.header
-      let name = MachineDevices.Key(header).shown
-      guard seen.insert(name).inserted else { continue }
-      var topic = header.topic
-      if header.kind == .full { topic.facts.append(Fact("size", count: line.size, .derived)) }
-      topics.append(topic)
-    }
-    // The machine's sections that an SNP stream does not have as sections.
-    for topic in found.machine?.topics ?? []
-    where topic.name != "ram" && seen.insert(topic.name).inserted { topics.append(topic) }
-    return topics
   }
 
   private var seal: [Topic] {
@@ -125,40 +126,44 @@ struct StreamSide {
   // MARK: A plain stream
 
   /// The registers of the vCPUs, where all of them can be read.
-  private func collectVCPUs() {
-    var decoding = side.devices.decoding
-    var vcpus: [VCPUState] = []
-    for key in side.devices.keys where key.name == "cpu" {
-      guard case .success(let state) = side.devices.state(key, &decoding),
-        let vcpu = try? VCPUState(apicID: UInt32(vcpus.count), qemu: state.fields)
-      else { return }
-      vcpus.append(vcpu)
+  private func collectVCPUs() throws(MigrationError) {
+    let devices = side.devices
+    let keys = devices.keys.filter { $0.name == "cpu" }
+    let read = {
+      (index: Int, budget: inout ElementBudget) throws(MigrationError) -> VCPUState? in
+      guard let values = try devices.values(keys[index], &budget) else { return nil }
+      return try? VCPUState(apicID: UInt32(index), qemu: values)
     }
-    guard !vcpus.isEmpty else { return }
-    side.topics[.vcpu] = vcpus.map(\.topic)
+    var budget = devices.budget
+    for index in keys.indices where try read(index, &budget) == nil { return }
+    guard !keys.isEmpty else { return }
+    side.topics[.vcpu] = TopicList(keys.indices.map { "\($0)" }) { (index) throws(MigrationError) in
+      var budget = devices.budget
+      return try read(index, &budget)?.topic ?? Topic(.vcpu, "\(index)", [])
+    }
   }
 
   // MARK: An SNP stream
 
   private func collectSNP() throws(MigrationError) {
-    side.topics[.session] = try session
+    side.topics[.session] = TopicList(try session)
     side.sessionKey = found.transferData.map { $0.encapsulatedKey + $0.wrappedKey }
-    side.topics[.epoch] = found.epochs.elements.map(epoch)
+    let tokens = found.epochs.elements
+    side.topics[.epoch] = TopicList(tokens.map { "\($0.epoch)" }) { tokens[$0].topic }
     side.topics[.final] = try finals()
-    side.topics[.commit] = found.commit.map { [commit($0)] } ?? []
+    side.topics[.commit] = TopicList(found.commit.map { [commit($0)] } ?? [])
     let blocks = found.blocks.enumerated()
     let mapped = Set(found.map.ranges.map(\.block))
     side.sealedBlocks = Set(
       blocks.filter { $1.name.hasPrefix("tpm-") && !mapped.contains($0) }.map(\.offset))
     guard let state = found.state else { return }
-    side.topics[.vcpu] = state.guest.vcpus.map(\.topic)
+    side.topics[.vcpu] = TopicList(vcpus: state.guest.vcpus)
     side.topics[.service] = try state.guest.services.topics()
     side.states = state.guest.pageStates
-    side.topics[.secretsPage] =
-      try state.secretsPage.map {
-        (secrets) throws(MigrationError) in
-        [try Topic(secretsPage: secrets.page, at: secrets.gpa)]
-      } ?? []
+    let secrets = try state.secretsPage.map { (secrets) throws(MigrationError) in
+      try Topic(secretsPage: secrets.page, at: secrets.gpa)
+    }
+    side.topics[.secretsPage] = TopicList(secrets.map { [$0] } ?? [])
   }
 
   private var session: [Topic] {
@@ -190,35 +195,23 @@ struct StreamSide {
     }
   }
 
-  private func epoch(_ token: EpochToken) -> Topic {
-    Topic(
-      .epoch, "\(token.epoch)",
-      [
-        Fact("last", .bool(token.isLast)), Fact("pages", count: token.counts.total ?? 0),
-        Fact("migrated", count: token.counts.migrated),
-        Fact("migratedAgain", count: token.counts.migratedAgain),
-        Fact("cancelled", count: token.counts.cancelled),
-        Fact("firstSequence", count: token.firstSequence, .derived),
-        Fact("transcript", .hex(bytes: token.transcript), .derived),
-      ])
-  }
-
   /// The final records in the clear: what they are, how long, and a hash of what they encrypt.
-  private func finals() throws(MigrationError) -> [Topic] {
-    var bodies: [UInt64: [UInt8]] = [:]
-    for entry in found.bodies.entries { bodies[entry.offset] = entry.body }
-    var topics: [Topic] = []
-    for (record, offset) in found.finals.elements {
+  private func finals() throws(MigrationError) -> TopicList {
+    var hashes: [UInt64: [UInt8]] = [:]
+    for entry in found.bodies.entries where entry.header.name.bytes.starts(with: "snp-".utf8) {
+      hashes[entry.offset] = try SHA256.hash(entry.body)
+    }
+    let finals = found.finals.elements.map { (record: $0.record, hash: hashes[$0.offset]) }
+    let names = finals.map { "\($0.record.kind.row.name) \($0.record.index)" }
+    return TopicList(names) { index in
+      let (record, hash) = finals[index]
       var facts = [
         Fact("length", count: record.length),
         Fact("sequence", count: record.sequence, .derived),
       ]
-      if let body = bodies[offset] {
-        facts.append(Fact("ciphertext", .hex(bytes: try SHA256.hash(body)), nil))
-      }
-      topics.append(Topic(.final, "\(record.kind.row.name) \(record.index)", facts))
+      if let hash { facts.append(Fact("ciphertext", .hex(bytes: hash))) }
+      return Topic(.final, names[index], facts)
     }
-    return topics
   }
 
   private func commit(_ commit: CommitRecord) -> Topic {
@@ -230,6 +223,21 @@ struct StreamSide {
         Fact("privatePages", count: commit.privatePages, .derived),
         Fact("finalRecords", count: commit.final.total, .derived),
         Fact("transcript", .hex(bytes: commit.transcript), .derived),
+      ])
+  }
+}
+
+extension EpochToken {
+  fileprivate var topic: Topic {
+    Topic(
+      .epoch, "\(epoch)",
+      [
+        Fact("last", .bool(isLast)), Fact("pages", count: counts.total ?? 0),
+        Fact("migrated", count: counts.migrated),
+        Fact("migratedAgain", count: counts.migratedAgain),
+        Fact("cancelled", count: counts.cancelled),
+        Fact("firstSequence", count: firstSequence, .derived),
+        Fact("transcript", .hex(bytes: transcript), .derived),
       ])
   }
 }

@@ -41,29 +41,40 @@ package struct ValueComparison {
       count += 1
     }
     guard count > Self.elementLimit else { return false }
-    report(path, .elements(count: count, first: first, before: one[first], after: other[first]))
+    report(
+      path,
+      .elements(
+        count: count, first: first, before: Difference.Change.short(one[first]),
+        after: Difference.Change.short(other[first])))
     return true
   }
 
   private func compare(_ before: [JSON.Member], _ after: [JSON.Member], at path: String) {
-    let (one, other) = (Self.numbered(before), Self.numbered(after))
-    let later = Dictionary(uniqueKeysWithValues: other)
-    let known = Set(one.map(\.0))
-    for (key, value) in one {
-      let place = path.isEmpty ? key : "\(path).\(key)"
-      if let now = later[key] {
-        compare(value, now, at: place)
+    func place(_ key: String) -> String { path.isEmpty ? key : "\(path).\(key)" }
+    let keys = Self.numbered(before)
+    if zip(before, after).allSatisfy({ $0.key == $1.key }), before.count == after.count {
+      for (index, key) in keys.enumerated() {
+        compare(before[index].value, after[index].value, at: place(key))
+      }
+      return
+    }
+    // Indices of what only the second value has remain.
+    var later = Dictionary(
+      uniqueKeysWithValues: Self.numbered(after).enumerated().map { ($1, $0) })
+    for (key, member) in zip(keys, before) {
+      if let index = later.removeValue(forKey: key) {
+        compare(member.value, after[index].value, at: place(key))
       } else {
-        report(place, .init(value, nil))
+        report(place(key), .init(member.value, nil))
       }
     }
-    for (key, value) in other where !known.contains(key) {
-      report(path.isEmpty ? key : "\(path).\(key)", .init(nil, value))
+    for (key, index) in later.sorted(by: { $0.value < $1.value }) {
+      report(place(key), .init(nil, after[index].value))
     }
   }
 
-  /// The values by key. A key that comes again gets a number: QEMU describes some fields in pieces.
-  private static func numbered(_ members: [JSON.Member]) -> [(String, JSON)] {
+  /// The keys. One that comes again gets a number: QEMU describes some fields in pieces.
+  private static func numbered(_ members: [JSON.Member]) -> [String] {
     var counts: [String: Int] = [:]
     var taken: Set<String> = []
     return members.map { member in
@@ -74,7 +85,7 @@ package struct ValueComparison {
         key = "\(member.key)#\(count + 1)"
       }
       counts[member.key] = count + 1
-      return (key, member.value)
+      return key
     }
   }
 }
@@ -82,6 +93,8 @@ package struct ValueComparison {
 extension Difference.Change {
   /// Longest text that is kept as it is, in characters.
   private static let textLimit = 64
+  /// Most elements of an array that are kept.
+  private static let elementLimit = 16
   /// Bytes that are kept of longer ones.
   private static let excerpt = 16
 
@@ -120,12 +133,14 @@ extension Difference.Change {
     Hex.decode(String(decoding: text.utf8.lazy.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self))
   }
 
-  /// A value as it is kept: long texts are cut, and of a structure only its kind is kept.
-  private static func short(_ value: JSON) -> JSON {
+  /// A value as it is kept: long texts are cut, and of a structure or a long array only its kind is kept.
+  fileprivate static func short(_ value: JSON) -> JSON {
     switch value {
     case .string(let text) where text.utf8.count > textLimit:
       .string("\(text.prefix(textLimit))…")
-    case .array(let elements) where elements.contains { $0.array != nil || $0.members != nil }:
+    case .array(let elements)
+    where elements.count > elementLimit
+      || elements.contains { $0.array != nil || $0.members != nil }:
       .string("\(elements.count) elements")
     case .object: .string("a structure")
     default: value

@@ -38,13 +38,9 @@ package struct DecodedDevice {
     private var index = 0
 
     package init(_ found: InspectedStream) {
-      self.init(found.bodies, by: found.description)
-    }
-
-    package init(_ bodies: KeptBodies, by description: VMDescription?) {
-      entries = bodies.entries
-      described = description.map(DescribedSections.init)
-      budget = ElementBudget(bytes: bodies.size)
+      entries = found.bodies.entries
+      described = found.description.map(DescribedSections.init)
+      budget = ElementBudget(bytes: found.bodies.size)
     }
 
     /// - Returns: nil after the last.
@@ -56,8 +52,7 @@ package struct DecodedDevice {
         header: entry.header, offset: entry.offset, body: entry.body, state: state(of: entry))
     }
 
-    /// The values of one body, out of turn.
-    package mutating func state(
+    private mutating func state(
       of entry: KeptBodies.Entry
     ) -> Result<DeviceState, MigrationError> {
       do throws(MigrationError) {

@@ -5,19 +5,20 @@ internal import Wire
 // Decrypted state, field by field, as it is printed and compared.
 
 extension VMSA {
-  /// Every field of the page except the reserved ones: numbers and bytes as hex text, segments as objects.
-  package var members: [JSON.Member] {
-    values().map { value -> JSON.Member in
-      if let segment = value.segment {
-        return .init(
-          value.name,
-          [
-            "selector": .hex(segment.selector.value), "attributes": .hex(segment.attributes.value),
-            "limit": .hex(segment.limit.value), "base": .hex(segment.base.value),
-          ])
-      }
-      return .init(value.name, value.number.map { .hex($0) } ?? .hex(bytes: value.bytes))
-    }
+  /// Every field of the page except the reserved ones.
+  package var members: [JSON.Member] { values().map(\.member) }
+}
+
+extension VMSA.Value {
+  /// The field by its name: numbers and bytes as hex text, segments as objects.
+  package var member: JSON.Member {
+    guard let segment else { return .init(name, number.map { .hex($0) } ?? .hex(bytes: bytes)) }
+    return .init(
+      name,
+      [
+        "selector": .hex(segment.selector.value), "attributes": .hex(segment.attributes.value),
+        "limit": .hex(segment.limit.value), "base": .hex(segment.base.value),
+      ])
   }
 }
 

@@ -20,6 +20,9 @@ package struct BoundedList<Element> {
     if elements.count < Self.limit { elements.append(element) } else { omitted += 1 }
   }
 
+  /// Counts an element that is not kept, for a limit of the caller's own.
+  package mutating func omit() { omitted += 1 }
+
   package var count: UInt64 { UInt64(elements.count) + omitted }
 
   /// Changes each element that is kept.

@@ -29,4 +29,18 @@ import Testing
       bytes == [UInt8](repeating: 0, count: 16) + [0, 0, 0, 0, 0, 0, 0, 9]
         + [UInt8](repeating: 0, count: 8))
   }
+
+  @Test("Blocks of one page each lie side by side, and each has its own number")
+  func smallBlocksHaveTheirOwnNumbers() throws {
+    let table = try PageTable(blockSizes: [UInt64](repeating: 4096, count: 20_000), words: 1)
+    for block in 0..<20_000 { try table.set(UInt64(block), block: block, page: 0) }
+    try table.flush()
+    for block in [0, 1, 8191, 8192, 19_999] {
+      #expect(try table.value(block: block, page: 0) == UInt64(block))
+      var bytes = [UInt8](repeating: 1, count: 8)
+      var span = bytes.mutableSpan
+      try table.files().read(block: block, at: 0, into: &span)
+      #expect(bytes == [0, 0, 0, 0, 0, 0, UInt8(block >> 8), UInt8(block & 0xFF)])
+    }
+  }
 }

@@ -151,6 +151,27 @@ import Testing
     #expect(try diff("@a @b --ignore device/p*/outport", status: 0).hasSuffix("equal\n"))
   }
 
+  @Test("A field of a section that travels sealed is named where an instance opens it")
+  func aSealedFieldIsNamed() throws {
+    for name in ["a", "b"] {
+      try FileManager.default.copyItem(
+        atPath: Fixture.path("golden/devices/guest"), toPath: shop[name])
+    }
+    let machine = try shop.read("b/machine-state.bin")
+    // A subsection: its name, its version, then the number of eight bytes.
+    let name = Array("cpu/msr_smi_count".utf8) + [0, 0, 0, 1]
+    let place = try #require(
+      machine.indices.first { machine[$0...].starts(with: name) }.map { $0 + name.count + 7 })
+    try flip("b/machine-state.bin", at: place)
+    for side in ["a", "b"] { try save(side) }
+    for sides in ["@a @b", "@a.mig @b.mig \(Self.keys)", "@a @b.mig \(Self.keys)"] {
+      let text = try diff(sides)
+      #expect(text.contains("\ndevice cpu: "), "\(text)")
+      #expect(text.contains("env.msr_smi_count  0x"), "\(text)")
+    }
+    #expect(try !diff("@a.mig @b.mig").contains("device cpu"))
+  }
+
   @Test("Another session is one line, and is left out by its cause")
   func anotherSessionIsOneLine() throws {
     try make("a")

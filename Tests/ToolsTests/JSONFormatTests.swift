@@ -34,7 +34,8 @@ import Wire
     "old": "attestation/milan-v2-virtee.report.bin",
     "genoa": "attestation/genoa-v5-oak.report.bin", "turin": "attestation/turin-v5-ccf.report.bin",
     "milan-policy": "policies/milan.json", "here.json": "target/source.json",
-    "there.json": "target/target.json",
+    "there.json": "target/target.json", "save.jsonl": "golden/rounds/save.jsonl",
+    "load.jsonl": "golden/rounds/load.jsonl",
   ]
 
   /// Rows: table, tool, call, exit status. Together they print every key.
@@ -146,6 +147,10 @@ import Wire
     (diff, "diff", "@qemu @libvirt --json", 1), (diff, "diff", "@q35 @q35-linux --json", 1),
     (diff, "diff", "@with-secrets @secrets --json --instance @destination.svsm", 1),
     (golden, "diff", "--golden @kit --json", 1),
+    (traces, "diff", "--trace @save.jsonl @save.jsonl --json", 0),
+    (traces, "diff", "--trace @save.jsonl @short.jsonl --json", 1),
+    (traces, "diff", "--trace @save.jsonl @changed.jsonl --json", 1),
+    (traces, "diff", "--trace @save.jsonl @load.jsonl --json", 1),
     ("svsm-migration/attacks/1", "attack", "--list --json", 0),
     (
       "svsm-migration/vectors/1", "verify",
@@ -162,6 +167,7 @@ import Wire
   private static let target = "svsm-migration/target/1"
   private static let diff = "svsm-migration/diff/1"
   private static let golden = "svsm-migration/golden/1"
+  private static let traces = "svsm-migration/trace-difference/1"
   private static let report = "svsm-migration/report/1"
   private static let attestation = "svsm-migration/attestation/1"
 
@@ -198,6 +204,10 @@ import Wire
     try shop.write("hcl", ReportForms.hcl())
     try shop.truncate("padded", to: 500_000)
     try shop.write("bare.json", Array(#"{"vmschkmachine": {"Name": "none"}}"#.utf8))
+    let trace = try shop.text("save.jsonl")
+    let lines = trace.split(separator: "\n").dropLast()
+    try shop.write("short.jsonl", lines.joined(separator: "\n"))
+    try shop.write("changed.jsonl", trace.replacing("\"epoch\": 2", with: "\"epoch\": 3"))
     try makeGuests(in: shop)
     return try calls.map { call in
       let outcome = try shop.run(call.tool, call.line)
@@ -347,130 +357,5 @@ import Wire
     var check = DocumentedJSON()
     check.check(try JSON(parsing: Array(text.utf8)), "segment")
     #expect(check.problems.count == 1)
-  }
-}
-
-/// Checks JSON against the tables of `Formats/json.md`.
-struct DocumentedJSON {
-  /// A row.
-  struct Key: Sendable {
-    /// As it is written: `ramBlocks[].name`.
-    var path: String
-    var types: [String]
-    var condition: String
-
-    init?(row: some StringProtocol) {
-      let cells = row.split(separator: "|", omittingEmptySubsequences: false)
-        .dropFirst().dropLast().map { $0.trimmed }
-      guard cells.count == 4, cells[0].hasPrefix("`"), cells[0].hasSuffix("`") else { return nil }
-      path = String(cells[0].dropFirst().dropLast())
-      types = cells[1].split(separator: " or ").map(String.init)
-      condition = cells[3]
-    }
-  }
-
-  /// The rows behind each line `<!-- json: NAME -->`.
-  static let tables: [String: [Key]] = {
-    // A text that is missing has no keys, and every key of an output is looked for.
-    let text = (try? Repository.text("Formats/json.md")) ?? ""
-    var tables: [String: [Key]] = [:]
-    var name: String?
-    for line in text.split(separator: "\n") {
-      if line.hasPrefix("<!-- json: "), line.hasSuffix(" -->") {
-        name = String(line.dropFirst(11).dropLast(4))
-      } else if !line.hasPrefix("|") {
-        name = nil
-      } else if let table = name, let key = Key(row: line) {
-        tables[table, default: []].append(key)
-      }
-    }
-    return tables
-  }()
-
-  static func isKnown(_ type: String) -> Bool {
-    let element = type.hasPrefix("array of ") ? String(type.dropFirst(9)) : type
-    return [
-      "number", "string", "boolean", "null", "bytes", "address", "any", "object",
-      "array",
-    ].contains(element) || tables[element] != nil
-  }
-
-  /// `TABLE PATH` of each key that came.
-  private(set) var seen: Set<String> = []
-  private(set) var problems: [String] = []
-
-  mutating func check(_ value: JSON, _ table: String) {
-    checkMembers(value.members ?? [], table, below: "")
-  }
-
-  private mutating func checkMembers(_ members: [JSON.Member], _ table: String, below: String) {
-    let keys = (Self.tables[table] ?? []).filter { key in
-      key.path.hasPrefix(below) && !key.path.dropFirst(below.count).contains(".")
-    }
-    for member in members {
-      let path = below + member.key
-      guard let key = keys.first(where: { $0.path == path || $0.path == below + "*" }) else {
-        problems.append("\(table): \(path) is not documented")
-        continue
-      }
-      seen.insert("\(table) \(key.path)")
-      if !key.types.contains(where: { matches(member.value, $0) }) {
-        problems.append("\(table): \(path) is \(member.value), not \(key.types)")
-      }
-      descend(member.value, key, table)
-    }
-    for key in keys where key.condition == "always" {
-      if !members.contains(where: { below + $0.key == key.path }) {
-        problems.append("\(table): \(key.path) is missing")
-      }
-    }
-  }
-
-  private mutating func descend(_ value: JSON, _ key: Key, _ table: String) {
-    if let members = value.members {
-      if key.types.contains("object") {
-        checkMembers(members, table, below: key.path + ".")
-      } else if let inner = key.types.first(where: { Self.tables[$0] != nil }) {
-        checkMembers(members, inner, below: "")
-      }
-    } else if let list = key.types.first(where: { $0.hasPrefix("array of ") }),
-      Self.tables[String(list.dropFirst(9))] != nil
-    {
-      for element in value.array ?? [] {
-        checkMembers(element.members ?? [], String(list.dropFirst(9)), below: "")
-      }
-    } else if key.types.contains("array") {
-      for element in value.array ?? [] {
-        checkMembers(element.members ?? [], table, below: key.path + "[].")
-      }
-    }
-  }
-
-  private func matches(_ value: JSON, _ type: String) -> Bool {
-    func isHex(_ text: some StringProtocol) -> Bool {
-      text.utf8.allSatisfy { 0x30...0x39 ~= $0 || 0x61...0x66 ~= $0 }
-    }
-    switch type {
-    case "number": return value.uint != nil
-    case "string": return value.string != nil
-    case "boolean": return value.bool != nil
-    case "null": return value.isNull
-    case "any": return true
-    case "bytes": return value.string.map { isHex($0) && $0.utf8.count % 2 == 0 } ?? false
-    case "address":
-      guard let text = value.string, text.hasPrefix("0x") else { return false }
-      return isHex(text.dropFirst(2)) && 3...18 ~= text.utf8.count
-    case "array": return value.array?.allSatisfy { $0.members != nil } ?? false
-    case _ where type.hasPrefix("array of "):
-      return value.array?.allSatisfy { matches($0, String(type.dropFirst(9))) } ?? false
-    default: return value.members != nil
-    }
-  }
-}
-
-extension StringProtocol {
-  /// Without spaces at either end.
-  fileprivate var trimmed: String {
-    String(drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
   }
 }

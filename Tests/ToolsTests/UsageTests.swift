@@ -69,6 +69,10 @@ import Testing
     ("diff", "a b --ignore colour"), ("diff", "a b --golden g"),
     ("diff", "--golden g --ignore rtc"),
     ("diff", "a b --instance i --instance j --instance k"), ("diff", "a b --jobs 0"),
+    ("diff", "a b --offset 1 --offset A=2"), ("diff", "a b --snapshot list"),
+    ("diff", "a b --snapshot s --length A=5"), ("diff", "a b --offset B=much"),
+    ("diff", "a b --memory A=m"), ("diff", "- b --channel B=-"), ("diff", "--golden g --channel c"),
+    ("diff", "a b --trace --offset 1"),
     ("guest", "import i -o g --vcpus 0"), ("guest", "import i -o g --vcpus 2 --vmsa v"),
   ])
   func aWrongCallIsSixtyFour(tool: String, call: String) throws {

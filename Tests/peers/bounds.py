@@ -15,6 +15,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import zlib
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
 MEMORY = 96 << 20
@@ -67,25 +68,26 @@ def empty_arrays(count):
                  [device(f"d{i}", [field]) for i in range(count)])
 
 
-def many_sections(count):
+def many_sections(count, body=b"x"):
     """Sections of distinct names, each described."""
     field = {"name": "a", "type": "uint8", "size": 1}
-    return plain(b"".join(section(4, 10 + i, f"d{i}", body=b"x") for i in range(count)),
+    return plain(b"".join(section(4, 10 + i, f"d{i}", body=body) for i in range(count)),
                  [device(f"d{i}", [field]) for i in range(count)])
 
 
-def deep(size, depth):
+def deep(size, depth, byte=b"\x5a"):
     """One body, described as a part of a part of a part."""
     field = {"name": "f", "type": "buffer", "size": size}
     for _ in range(depth):
         field = {"name": "f", "type": "tmp", "vmsd_name": "t", "version": 1, "fields": [field],
                  "size": size}
-    return plain(section(4, 10, "d", body=b"\x5a" * size), [device("d", [field])])
+    return plain(section(4, 10, "d", body=byte * size), [device("d", [field])])
 
 
-def long_names(count):
+def long_names(count, fill="n", body=b"x"):
     """Sections of the longest names, which nothing describes."""
-    sections = b"".join(section(4, 10 + i, f"d{i}".ljust(255, "n"), body=b"x") for i in range(count))
+    sections = b"".join(
+        section(4, 10 + i, f"d{i}".ljust(255, fill), body=body) for i in range(count))
     whole = plain(sections, b"{}")
     return whole[:whole.rfind(b"\x06")]
 
@@ -96,6 +98,56 @@ def blocks_in_turn(blocks, pages):
     turn = b"".join(be(8, 2) + name(block) + b"\0" for block, _ in listed)
     return (HEADER + ram(listed) + section(2, 2, body=turn * (pages // blocks) + END)
             + section(3, 2, body=END) + b"\0")
+
+
+def fields(byte):
+    """Sections of many fields with long names and long values; some are too long to be read."""
+    counts = [1 << 16] + [19000] * 2
+    named = [{"name": f"f{i}".ljust(63, "f"), "type": "buffer", "size": 32}
+             for i in range(max(counts))]
+    return plain(
+        b"".join(section(4, 10 + i, f"d{i}", body=byte * (32 * count))
+                 for i, count in enumerate(counts)),
+        [device(f"d{i}", named[:count]) for i, count in enumerate(counts)])
+
+
+def structures(byte):
+    """Sections of as many structures as are read of one, and of more."""
+    inner = {"vmsd_name": "s", "version": 1,
+             "fields": [{"name": "f", "type": "buffer", "size": 16}]}
+    counts = [1 << 17, 32000, 32000]
+    return plain(
+        b"".join(section(4, 10 + i, f"d{i}", body=byte * (16 * count))
+                 for i, count in enumerate(counts)),
+        [device(f"d{i}", [{"name": "s", "array_len": count, "type": "struct", "size": 16,
+                           "struct": inner}]) for i, count in enumerate(counts)])
+
+
+def whole_block(pages, every_second):
+    """A block of zero pages, or one of which each second page was sent packed."""
+    made = zlib.compress(b"\x5a" * 4096)
+    sent = b"".join(
+        be(8, i << 12 | 0x120) + be(4, len(made)) + made if every_second and i % 2
+        else be(8, i << 12 | 0x22) + b"\0" for i in range(1, pages))
+    return (HEADER + ram([("pc.ram", pages << 12)])
+            + section(2, 2, body=be(8, 2) + name("pc.ram") + b"\0" + sent + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def listed_blocks(pages, byte):
+    """As many blocks as there may be, with long names, and pages of each."""
+    listed = [(f"b{i}".ljust(250, "n"), pages << 12) for i in range(4096)]
+    sent = b"".join(
+        be(8, 8) + name(block) + byte * 4096
+        + b"".join(be(8, i << 12 | 0x22) + b"\0" for i in range(1, pages)) for block, _ in listed)
+    return HEADER + ram(listed) + section(2, 2, body=sent + END) + section(3, 2, body=END) + b"\0"
+
+
+def large_bodies(byte):
+    """As many bytes of devices as are kept, which nothing describes."""
+    bodies = b"".join(section(4, 10 + i, f"d{i}", body=byte * (2 << 20)) for i in range(16))
+    whole = plain(bodies, b"{}")
+    return whole[:whole.rfind(b"\x06")]
 
 
 def plugged(body, length, early):
@@ -273,6 +325,7 @@ def main():
         block = ["guest export", "--block", "pc.ram", "-o", folder / "block", "--force"]
         partly = ["guest export", "--allow-incomplete", "-o", folder / "block", "--force"]
         shown = [["inspect", "--devices"], ["inspect", "--devices", "--json"]]
+        compared = [["diff", folder / "input"], ["diff", golden / "tiny/stream.mig"]]
         load = ["load", "--instance", folder / "instance", "--trust", golden / "root.pem",
                 "--accept-seeded", "-o", folder / "guest", "--force"]
         subprocess.run([options.tools / "svsm-mig-guest", "create", "--quiet", "--memory", "64K",
@@ -280,35 +333,38 @@ def main():
         vmsa = folder / "small/vcpu-0.vmsa"
         kept = ["guest import", "--private", "none", "--vmsa", vmsa, "-o", folder / "guest", "-f"]
         cases = [
-            ("empty arrays", lambda: empty_arrays(2000), shown),
+            ("empty arrays", lambda: empty_arrays(2000), shown + compared),
             ("many sections", lambda: many_sections(32000),
-             shown + [["inspect", "--sections", "--json"], ["verify"]]),
+             shown + [["inspect", "--sections", "--json"], ["verify"]] + compared),
             ("long names", lambda: long_names(32000),
-             shown + [["inspect", "--sections", "--json"], ["verify"]]),
+             shown + [["inspect", "--sections", "--json"], ["verify"]] + compared),
             ("kept sections", lambda: long_names(24000), [kept]),
-            ("blocks in turn", lambda: blocks_in_turn(4096, 200_000), [["inspect", "--json"]]),
-            ("plugged ranges", lambda: every_second_block(15 << 20), [["inspect"], ["verify"]]),
-            ("plugged records", lambda: record_upon_record(40_000), [["verify"]]),
+            ("blocks in turn", lambda: blocks_in_turn(4096, 200_000), [["inspect", "--json"]] + compared),
+            ("plugged ranges", lambda: every_second_block(15 << 20),
+             [["inspect"], ["verify"]] + compared),
+            ("plugged records", lambda: record_upon_record(40_000), [["verify"]] + compared),
             ("snapshots", lambda: snapshots(38000, 35),
              [["inspect", "--snapshot", "list"], ["inspect", "--snapshot", "list", "--json"],
               ["verify", "--snapshot", "x"]]),
             ("longer snapshots", lambda: snapshots(65000, 900),
              [["inspect", "--snapshot", "list", "--json"], ["verify", "--snapshot", "x"]]),
-            ("parts in parts", lambda: deep(2 << 20, 28), shown),
-            ("small arrays", lambda: description(b"[0]", 4 << 20), [["inspect"], ["verify"]]),
+            ("parts in parts", lambda: deep(2 << 20, 28), shown + compared),
+            ("small arrays", lambda: description(b"[0]", 4 << 20),
+             [["inspect"], ["verify"]] + compared),
             ("more small arrays", lambda: description(b"[0]", 16_000_000),
-             [["inspect"], ["verify"]]),
+             [["inspect"], ["verify"]] + compared),
             ("discards", lambda: discards(100_000, 4090),
-             [["verify"], ["inspect", "--ram-hashes"]]),
-            ("named pages", lambda: named_pages(4096, 1_000_000), [["verify"]]),
+             [["verify"], ["inspect", "--ram-hashes"]] + compared),
+            ("named pages", lambda: named_pages(4096, 1_000_000), [["verify"]] + compared),
             ("pages in turn", lambda: pages_in_turn(4096, 1_000_000),
-             [block[:2] + ["b4095"] + block[3:]]),
+             [block[:2] + ["b4095"] + block[3:]] + compared),
             # Fewer: each file of a folder waits for the disk.
             ("blocks in turn", lambda: pages_in_turn(512, 1_000_000), [blocks]),
             ("claimed block", lambda: claimed(1 << 40),
              [block, block + ["--allow-incomplete"], blocks + ["--allow-incomplete"],
-              partly + ["--machine", "none"], partly + ["--format", "elf", "--machine", "none"]]),
-            ("machine", lambda: machine(24000), [load, ["verify"]]),
+              partly + ["--machine", "none"], partly + ["--format", "elf", "--machine", "none"]]
+             + compared),
+            ("machine", lambda: machine(24000), [load, ["verify"]] + compared),
         ]
         channels = ["verify"]
         for number in range(8):
@@ -325,10 +381,27 @@ def main():
             size = (folder / "input").stat().st_size
             for tool, *arguments in calls:
                 failed += report(title, options.tools, tool, arguments, folder, size)
-        for title, types, fields, call in [
+        other = folder / "other"
+        for title, one, two in [
+                ("other values", lambda: many_sections(32000), lambda: many_sections(32000, b"y")),
+                ("other bytes", lambda: long_names(32000), lambda: long_names(32000, body=b"y")),
+                ("other names", lambda: long_names(32000), lambda: long_names(32000, "m")),
+                ("other fields", lambda: fields(b"x"), lambda: fields(b"y")),
+                ("other structures", lambda: structures(b"x"), lambda: structures(b"y")),
+                ("other parts", lambda: deep(2 << 20, 28), lambda: deep(2 << 20, 28, b"y")),
+                ("other bodies", lambda: large_bodies(b"x"), lambda: large_bodies(b"y")),
+                ("other pages", lambda: whole_block(280_000, True),
+                 lambda: whole_block(280_000, False)),
+                ("other blocks", lambda: listed_blocks(1, b"x"), lambda: listed_blocks(2, b"y"))]:
+            write(folder / "input", one)
+            write(other, two)
+            for arguments in [[other], [other, "--verbose"], [other, "--json"]]:
+                failed += report(title, options.tools, "diff", arguments, folder,
+                                 (folder / "input").stat().st_size)
+        for title, types, fields_each, call in [
                 ("dumps", 20000, 2, compare), ("long dumps", 1, 100_000, compare),
                 ("types and sections", 20000, 2, ["verify", "--target", there])]:
-            write(there, lambda: dump(types, fields))
+            write(there, lambda: dump(types, fields_each))
             write(folder / "input", lambda: many_sections(30000))
             failed += report(title, options.tools, call[0], call[1:], folder,
                              there.stat().st_size)
@@ -337,7 +410,8 @@ def main():
         failed += report("types that fit", options.tools, "verify", ["--target", there, "--json"],
                          folder, there.stat().st_size)
         for tool, *arguments in [
-                ["inspect"], ["inspect", "--ram-hashes"], ["verify"], kept, block, blocks, partly]:
+                ["inspect"], ["inspect", "--ram-hashes"], ["verify"], kept, block, blocks, partly,
+                *compared]:
             sparse(folder / "input", 4 << 40)
             failed += report("sparse", options.tools, tool, arguments, folder, 4096)
         sparse(folder / "input", 256 << 30)

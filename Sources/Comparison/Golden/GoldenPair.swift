@@ -56,10 +56,10 @@ struct GoldenPair {
     var isMade = false
     do throws(MigrationError) {
       let opening = try Side.Opening(crew: crew)
-      let before = try opening.side(at: expected, keys: keys) { _ in }
+      let before = try opening.side(of: .init(expected), keys: keys) { _, _ in }
       before.name = "\(name) as expected"
       isMade = true
-      let after = try opening.side(at: made, keys: keys) { _ in }
+      let after = try opening.side(of: .init(made), keys: keys) { _, _ in }
       after.name = "\(name) as made"
       return try Comparison(before, after, ignoring: [])
     } catch {

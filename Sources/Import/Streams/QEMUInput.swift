@@ -26,8 +26,8 @@ package struct QEMUInput {
   /// Stream offset of the stream's end, where it is known.
   package var end: UInt64? { positions?.size }
   private let place: StreamPlace
-  /// Kind of the bytes at the position where the stream should begin.
-  private let kind: FileKind?
+  /// Kind of the bytes at the position where the stream should begin; nil for an unknown one.
+  package let kind: FileKind?
 
   /// - Parameters:
   ///   - place: position and length of the stream in the file.

@@ -1,7 +1,7 @@
-internal import Errors
+package import Errors
 internal import Guest
-internal import QEMUStream
-internal import SEVSNP
+package import QEMUStream
+package import SEVSNP
 internal import SVSM
 
 extension GuestDescription {
@@ -75,7 +75,7 @@ extension GuestDescription {
   /// The pieces of the machine that the SVSM carried; empty when the guest has no machine service.
   /// - Throws: `SERVICE-UNKNOWN` for an unknown version of their list; `SERVICE-SYNTAX` for a
   ///   service that no source of this project makes; `MACHINE-SYNTAX`.
-  private static func pieces(
+  fileprivate static func pieces(
     of services: [ServiceState]
   ) throws(MigrationError) -> [SealedMachine.Piece] {
     guard let service = services.first(where: { $0.kind == .machine }) else { return [] }
@@ -90,5 +90,21 @@ extension GuestDescription {
         expected: "mandatory, generation 1, with content", got: "generation \(service.generation)")
     }
     return try SealedMachine(service.blob).pieces
+  }
+}
+
+extension MachineState {
+  /// The sections whose bodies the SVSM carried, with these bodies.
+  /// - Parameter services: what it restored.
+  /// - Throws: `SERVICE-UNKNOWN`, `SERVICE-SYNTAX`, `MACHINE-SYNTAX`.
+  package func opened(
+    by services: [ServiceState]
+  ) throws(MigrationError) -> [(header: SectionHeader, body: [UInt8])] {
+    try GuestDescription.pieces(of: services).compactMap { piece in
+      guard case .entry(let index) = piece.owner, entries.indices.contains(index),
+        case .section(let header, _) = entries[index]
+      else { return nil }
+      return (header, piece.content)
+    }
   }
 }

@@ -33,14 +33,16 @@ struct StreamAudit: ~Copyable {
   var hasSeal = false
   /// The error after which the records could not be followed any further.
   var stop: MigrationError?
+  private let progress: (UInt64) -> Void
   /// For each report that was judged: whether its chain was checked against a revocation list.
   private var chainsHeld: [Bool] = []
 
   init(
     _ input: StreamInput, offer: MigrationData?, instance: SVSMInstance?, trust: Trust,
-    crew: WorkCrew, noting findings: FindingLedger, trace: SessionTrace?
+    crew: WorkCrew, noting findings: FindingLedger, trace: SessionTrace?,
+    progress: @escaping (UInt64) -> Void
   ) {
-    (self.findings, self.trace) = (findings, trace)
+    (self.findings, self.trace, self.progress) = (findings, trace, progress)
     (self.trust, self.offer, self.instance) = (trust, offer, instance)
     stream = RecordPipeline(
       SNPStreamReader(input, checkingSealWith: crew, noting: findings), crew: crew)
@@ -78,6 +80,7 @@ struct StreamAudit: ~Copyable {
         if stop == nil { stop = named(error) }
         return try findings.note(error)
       }
+      progress(stream.reader.offset)
       if case .pages(let batch) = item {
         try take(batch)
         continue

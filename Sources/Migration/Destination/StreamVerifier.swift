@@ -11,6 +11,8 @@ package import Threads
 package struct StreamVerifier {
   private let trust: Trust
   private let crew: WorkCrew
+  /// Called from time to time with the number of bytes that have been read.
+  package var progress: (UInt64) -> Void = { _ in }
 
   /// - Parameters:
   ///   - trust: root certificates and time for attestation.
@@ -53,7 +55,7 @@ package struct StreamVerifier {
     let findings = FindingLedger(.snp, stopsAtFirst: stopsAtFirst)
     var audit = StreamAudit(
       input, offer: offer, instance: instance, trust: trust, crew: crew, noting: findings,
-      trace: trace)
+      trace: trace, progress: progress)
     do throws(MigrationError) {
       try audit.run()
     } catch {

@@ -23,6 +23,8 @@ package struct PlainStreamVerifier {
   private var hasEnded = false
   /// The error after which the records could not be followed any further.
   private var stop: MigrationError?
+  /// Called from time to time with the offset up to which the stream has been read.
+  package var progress: (UInt64) -> Void = { _ in }
 
   /// - Parameters:
   ///   - reader: the reader of the stream, from which nothing has been read yet.
@@ -65,7 +67,7 @@ package struct PlainStreamVerifier {
     _ explain: (MigrationError) -> MigrationError
   ) throws(MigrationError) {
     do throws(MigrationError) {
-      while try step() {}
+      while try step() { progress(reader.input.offset) }
       if unread == nil { lookAtRecords() }
       try assembly.finish()
       if dialect?.placesPages != false { try assembly.requireWhole(at: reader.input.offset) }

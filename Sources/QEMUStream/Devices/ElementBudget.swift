@@ -14,13 +14,18 @@ package struct ElementBudget: Sendable {
   private static let free = 65536
   private static let nameUnit = 64
 
+  private let perSection: Int
   private var left: Int
   private var sectionLeft = 0
 
-  /// - Parameter bytes: size in bytes of all bodies together.
-  package init(bytes: Int) { left = bytes + Self.free }
+  /// - Parameters:
+  ///   - bytes: size in bytes of all bodies together.
+  ///   - perSection: most elements of one section.
+  package init(bytes: Int, perSection: Int = ElementBudget.sectionLimit) {
+    (left, self.perSection) = (bytes + Self.free, perSection)
+  }
 
-  mutating func beginSection() { sectionLeft = Self.sectionLimit }
+  mutating func beginSection() { sectionLeft = perSection }
 
   /// Counts an element.
   /// - Throws: `VMDESC-SYNTAX` when the budget is used up.

@@ -14,8 +14,8 @@ package struct DiffCommand: ToolCommand {
     commandName: "svsm-mig-diff",
     abstract: "Tell what differs between two streams or guests.",
     discussion: """
-      Each side is an SNP migration stream, a plain QEMU stream, an image of libvirt, a packed stream or \
-      the folder of a guest. Everything that is the same is left out, and what follows from one cause is \
+      Each side is an SNP migration stream, a plain QEMU stream, an image of libvirt, a packed stream, a \
+      snapshot in a qcow2 image or the folder of a guest. Everything that is the same is left out, and what follows from one cause is \
       one line.
 
       Exit status 0: nothing differs; 1: something does, or a golden file is not as it should be.
@@ -63,6 +63,7 @@ package struct DiffCommand: ToolCommand {
   @Flag(help: "Print JSON instead of text.")
   var json = false
 
+  @OptionGroup var sides: SideOptions
   @OptionGroup var trust: TrustOptions
   @OptionGroup var jobs: JobsOption
   @OptionGroup package var common: CommonOptions
@@ -73,40 +74,45 @@ package struct DiffCommand: ToolCommand {
 
   package func validate() throws {
     guard golden == nil else {
-      guard before == nil, instance.isEmpty, ignore.isEmpty, !trace else {
+      guard before == nil, isBare, !trace else {
         throw ValidationError(
-          "--golden takes no other input, no --instance, no --ignore and no --trace.")
+          "--golden takes no other input, no --trace, and no option that is about two sides.")
       }
       return
     }
     guard !update else { throw ValidationError("--update is for --golden.") }
     guard let before, let after else { throw ValidationError("Name two streams or guests.") }
-    guard before != "-" || after != "-" else {
-      throw ValidationError("Standard input can be one input only.")
-    }
-    guard !trace || instance.isEmpty && ignore.isEmpty else {
-      throw ValidationError("--trace compares steps: --instance and --ignore are for streams.")
+    try sides.validate(with: before, after)
+    guard !trace || isBare else {
+      throw ValidationError(
+        "--trace compares steps: --instance, --ignore, --channel, --offset, --length, --snapshot and --memory "
+          + "are for streams.")
     }
     guard instance.count <= 2 else {
       throw ValidationError("--instance: once for both sides, or once for each.")
     }
   }
 
+  /// Whether no option is given that is about streams or guests.
+  private var isBare: Bool { instance.isEmpty && ignore.isEmpty && !sides.isGiven }
+
   package func execute(_ console: Console) throws {
     if let golden { return try run(golden, console) }
     guard let before, let after else { return }
     if trace { return try compareTraces(before, after, console) }
     let opening = try Side.Opening(crew: jobs.crew)
-    let one = try side(before, key: instance.first, opening, console)
-    let other = try side(after, key: instance.last, opening, console)
+    let one = try side(sides.source(before, of: .before), instance.first, opening, console)
+    let other = try side(sides.source(after, of: .after), instance.last, opening, console)
     let comparison = try Comparison(one, other, ignoring: ignore)
     if json {
       try ComparisonJSON.render(comparison) { (text) throws(MigrationError) in
         try console.write(text)
       }
     } else {
-      try console.write(
-        ComparisonText.render(comparison, isLong: common.verbose, style: console.style))
+      try ComparisonText.render(comparison, isLong: common.verbose, style: console.style) {
+        (text) throws(MigrationError) in
+        try console.write(text)
+      }
     }
     if !instance.isEmpty { console.noteModel() }
     guard comparison.isEqual else { throw ExitCode(1) }
@@ -140,10 +146,11 @@ package struct DiffCommand: ToolCommand {
     if json {
       try console.write(RenderGolden.json(outcomes))
     } else {
-      let parts = outcomes.map {
-        RenderGolden.text($0, isLong: common.verbose, style: console.style)
+      for outcome in outcomes {
+        try console.write(
+          RenderGolden.text(outcome, isLong: common.verbose, style: console.style))
       }
-      try console.write(parts.joined() + RenderGolden.verdict(outcomes))
+      try console.write(RenderGolden.verdict(outcomes))
     }
     guard outcomes.allSatisfy(\.isGood) else { throw ExitCode(1) }
   }
@@ -155,12 +162,13 @@ package struct DiffCommand: ToolCommand {
       anchors: try trust.anchors() + TrustAnchor.model)
   }
 
+  /// - Parameter instance: path of the instance that opens the side.
   private func side(
-    _ path: String, key: String?, _ opening: Side.Opening, _ console: Console
+    _ source: Side.Source, _ instance: String?, _ opening: Side.Opening, _ console: Console
   ) throws(MigrationError) -> Side {
-    let keys = try key.map { (path) throws(MigrationError) in try self.keys(of: path) }
+    let keys = try instance.map { (path) throws(MigrationError) in try self.keys(of: path) }
     let progress = console.startProgress("reading", total: nil)
-    return try opening.side(at: path, keys: keys) { progress.update($0) }
+    return try opening.side(of: source, keys: keys) { progress.update($0, of: $1) }
   }
 }
 

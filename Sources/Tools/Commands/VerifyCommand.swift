@@ -159,9 +159,10 @@ package struct VerifyCommand: ToolCommand {
     let input = try QEMUInput(try InputFile(stream), qemu)
     guard try StreamKind(detecting: input.stream) == .snp else {
       return try print(
-        verifyPlain(input, keys?.offer.publicKey ?? seals.signerKey()), of: stream, console)
+        verifyPlain(input, keys?.offer.publicKey ?? seals.signerKey(), console), of: stream, console
+      )
     }
-    try print(verifySNP(input, keys, offer, trust), of: stream, console)
+    try print(verifySNP(input, keys, offer, trust, console), of: stream, console)
     if keys != nil { console.noteModel() }
   }
 
@@ -195,7 +196,8 @@ package struct VerifyCommand: ToolCommand {
   }
 
   private func verifySNP(
-    _ input: QEMUInput, _ destination: SVSMInstance?, _ offer: MigrationData?, _ trust: Trust
+    _ input: QEMUInput, _ destination: SVSMInstance?, _ offer: MigrationData?, _ trust: Trust,
+    _ console: Console
   ) throws -> VerificationReport {
     try input.requireAlone()
     try trace.refuseSame(
@@ -206,7 +208,9 @@ package struct VerifyCommand: ToolCommand {
         .streamKind, "an SNP stream is sealed by the source of its session", at: input.start,
         expected: "a plain QEMU stream for \(.signer)", got: "an SNP stream")
     }
-    let verifier = StreamVerifier(trust: trust, crew: jobs.crew)
+    var verifier = StreamVerifier(trust: trust, crew: jobs.crew)
+    let progress = console.startProgress("verifying", total: input.end)
+    verifier.progress = { progress.update($0) }
     return try trace.run(of: .verifier, done: "the stream was verified all the same") { trace in
       guard let destination else {
         return try verifier.verify(input.stream, offer: offer, trace: trace)
@@ -216,12 +220,14 @@ package struct VerifyCommand: ToolCommand {
   }
 
   private func verifyPlain(
-    _ input: QEMUInput, _ signer: [UInt8]?
+    _ input: QEMUInput, _ signer: [UInt8]?, _ console: Console
   ) throws(MigrationError) -> VerificationReport {
     try input.requireWholeImage()
     var verifier = PlainStreamVerifier(
       try input.reader(),
       input.assembly(), sealedBy: signer, crew: jobs.crew)
+    let progress = console.startProgress("verifying", total: input.end)
+    verifier.progress = { progress.update($0) }
     var report = try verifier.verify { input.explain($0) }
     report.rest = input.rest
     // These options do not apply to a plain QEMU stream. A damaged stream is reported as damaged

@@ -47,8 +47,13 @@ extension Cause {
 
 extension Uncompared {
   var text: String {
-    pages.map { "content of \(Spelled.count($0, "private page"))" }
-      ?? (area == .vcpu ? "vCPUs" : area == .service ? "services" : area.label(""))
+    if let pages { return "content of \(Spelled.count(pages, "private page"))" }
+    return switch area {
+    case .vcpu: "vCPUs"
+    case .service: "services"
+    case .block: "memory that is left to other files, which --memory names"
+    default: area.label("")
+    }
   }
 }
 

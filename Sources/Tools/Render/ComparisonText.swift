@@ -1,4 +1,5 @@
 internal import Comparison
+internal import Errors
 internal import Inspection
 internal import JSON
 internal import Wire
@@ -6,37 +7,55 @@ internal import Wire
 /// A comparison as text: what differs, then in one line for each cause what follows from it or moves by itself,
 /// what could not be compared, and the verdict.
 struct ComparisonText {
+  /// Receives the text, piece by piece.
+  typealias Write = (String) throws(MigrationError) -> Void
+
   /// Most fields of one thing, and runs of pages of one kind, that are listed without `--verbose`.
   private static let listLimit = 8
   /// Most things of one area that are listed without `--verbose`.
   private static let areaLimit = 16
+  /// Bytes of text that are collected before they are written.
+  private static let pieceSize = 64 << 10
 
   private let found: Comparison
   private let isLong: Bool
   private let style: Style
+  private let write: Write
   private var out = RenderedText()
-  private let runs: [PageKind: [PageDifference]]
+  /// Indices of the runs of pages of each kind.
+  private let runs: [PageKind: [Int]]
 
-  private init(_ found: Comparison, isLong: Bool, style: Style) {
-    (self.found, self.isLong, self.style) = (found, isLong, style)
-    runs = Dictionary(grouping: found.pages.elements, by: \.kind)
+  private init(_ found: Comparison, isLong: Bool, style: Style, write: @escaping Write) {
+    (self.found, self.isLong, self.style, self.write) = (found, isLong, style, write)
+    let pages = found.pages.elements
+    runs = Dictionary(grouping: pages.indices) { pages[$0].kind }
   }
 
-  /// - Parameter isLong: whether everything is listed.
-  static func render(_ found: Comparison, isLong: Bool, style: Style) -> String {
-    var text = ComparisonText(found, isLong: isLong, style: style)
+  /// - Parameters:
+  ///   - isLong: whether everything is listed.
+  ///   - write: receives the text.
+  /// - Throws: what `write` throws.
+  static func render(
+    _ found: Comparison, isLong: Bool, style: Style, write: @escaping Write
+  ) throws(MigrationError) {
+    var text = ComparisonText(found, isLong: isLong, style: style, write: write)
     text.sides()
     for area in Area.allCases {
       switch area {
-      case .pageStates: text.states()
-      case .memory, .record: text.memory(area)
-      default: text.facts(area)
+      case .pageStates: try text.states()
+      case .memory, .record: try text.memory(area)
+      default: try text.facts(area)
       }
     }
     for cause in Cause.allCases { text.folded(cause) }
     text.uncompared()
     text.verdict()
-    return text.out.takeText()
+    try write(text.out.takeText())
+  }
+
+  /// Writes the text so far when there is enough of it.
+  private mutating func flush() throws(MigrationError) {
+    if out.size > Self.pieceSize { try write(out.takeText()) }
   }
 
   // MARK: The sides
@@ -54,36 +73,38 @@ struct ComparisonText {
   // MARK: Facts
 
   /// Differences of one thing that stand for themselves, or all of them where everything is listed.
-  private mutating func facts(_ area: Area) {
-    let listed = found.differences.elements.filter {
-      $0.area == area && (isLong || $0.cause == nil)
-    }
-    var things: [(name: String, fields: [Difference])] = []
-    for difference in listed {
-      if things.last?.name == difference.name {
-        things[things.count - 1].fields.append(difference)
+  private mutating func facts(_ area: Area) throws(MigrationError) {
+    let all = found.differences.elements
+    let listed = all.indices.filter { all[$0].area == area && (isLong || all[$0].cause == nil) }
+    var rest = listed[...]
+    var (count, more) = (0, Excerpt(atMost: Self.listLimit))
+    while let first = rest.first {
+      let name = all[first].name
+      let thing = rest.prefix { all[$0].name == name }
+      rest = rest.dropFirst(thing.count)
+      count += 1
+      if isLong || count <= Self.areaLimit {
+        try show(area.label(name), thing)
       } else {
-        things.append((difference.name, [difference]))
+        more.append { area.label(name) }
       }
     }
-    let limit = isLong ? things.count : Self.areaLimit
-    for thing in things.prefix(limit) {
-      show(area.label(thing.name), thing.fields)
-    }
-    if things.count > limit {
-      let more = things.dropFirst(limit).map { area.label($0.name) }
-      out.line("and \(Spelled.list(more, atMost: Self.listLimit))")
-    }
+    if !more.isEmpty { out.line("and \(more.text)") }
   }
 
-  private mutating func show(_ label: String, _ fields: [Difference]) {
-    if fields.count == 1 {
-      out.line("\(label): \(fields[0].text)")
-      return
+  /// - Parameter fields: indices of differences of one thing.
+  private mutating func show(_ label: String, _ fields: ArraySlice<Int>) throws(MigrationError) {
+    let all = found.differences.elements
+    if fields.count == 1, let field = fields.first {
+      out.line("\(label): \(all[field].text)")
+      return try flush()
     }
     out.line("\(label): \(fields.count) differences")
     let limit = isLong ? fields.count : Self.listLimit
-    for field in fields.prefix(limit) { out.line("  \(field.text)") }
+    for field in fields.prefix(limit) {
+      out.line("  \(all[field].text)")
+      try flush()
+    }
     if fields.count > limit {
       out.line("  and \(fields.count - limit) more (--verbose lists them)")
     }
@@ -91,32 +112,35 @@ struct ComparisonText {
 
   // MARK: Memory
 
-  private mutating func states() {
+  private mutating func states() throws(MigrationError) {
     let runs = found.states.elements
     guard !runs.isEmpty else { return }
     let pages = runs.reduce(0) { $0 + $1.pages }
-    let lines = runs.map { run in
-      "\(Spelled.addresses(run.gpa, pages: run.pages))  \(PageStateFacts.change(run.before, run.after))"
+    try list(
+      "page states: \(Spelled.count(pages, "page"))", runs.count, omitted: found.states.omitted
+    ) {
+      let change = PageStateFacts.change(runs[$0].before, runs[$0].after)
+      return "\(Spelled.addresses(runs[$0].gpa, pages: runs[$0].pages))  \(change)"
     }
-    list("page states: \(Spelled.count(pages, "page"))", lines, omitted: found.states.omitted)
   }
 
-  private mutating func memory(_ area: Area) {
+  private mutating func memory(_ area: Area) throws(MigrationError) {
     let counts = found.pageCounts.filter {
       $0.kind.area == area && (isLong || $0.kind.cause == nil)
     }
     let limit = isLong ? counts.count : Self.areaLimit
+    let pages = found.pages.elements
     for count in counts.prefix(limit) {
       let title =
         "\(area == .memory ? "memory" : "records"): \(count.kind.change.sentence(count))"
       let runs = runs[count.kind] ?? []
-      let lines = runs.map { run -> String in
+      try list(title, runs.count, omitted: 0) {
+        let run = pages[runs[$0]]
         let place =
           run.gpa.map { Spelled.addresses($0, pages: run.pages) }
           ?? "offset \(Spelled.addresses(run.offset, pages: run.pages))"
         return run.pages == 1 || runs.count == 1 ? place : "\(place)  \(run.pages) pages"
       }
-      list(title, lines, omitted: 0)
     }
     if counts.count > limit {
       let pages = counts.dropFirst(limit).reduce(0) { $0 + $1.pages }
@@ -126,15 +150,20 @@ struct ComparisonText {
   }
 
   /// A title with its lines; on one line where there is but one.
-  private mutating func list(_ title: String, _ lines: [String], omitted: UInt64) {
-    if lines.count == 1, omitted == 0 {
-      out.line("\(title): \(lines[0])")
-      return
+  private mutating func list(
+    _ title: String, _ count: Int, omitted: UInt64, _ line: (Int) -> String
+  ) throws(MigrationError) {
+    if count == 1, omitted == 0 {
+      out.line("\(title): \(line(0))")
+      return try flush()
     }
     out.line(title)
-    let limit = isLong ? lines.count : Self.listLimit
-    for line in lines.prefix(limit) { out.line("  \(line)") }
-    let left = UInt64(lines.count - min(lines.count, limit)) + omitted
+    let limit = isLong ? count : min(count, Self.listLimit)
+    for index in 0..<limit {
+      out.line("  \(line(index))")
+      try flush()
+    }
+    let left = UInt64(count - limit) + omitted
     if left > 0 { out.line("  and \(Spelled.count(left, "run")) more (--verbose lists them)") }
   }
 
@@ -142,31 +171,33 @@ struct ComparisonText {
 
   private mutating func folded(_ cause: Cause) {
     if isLong { return }
-    var parts: [String] = []
-    for area in Area.allCases {
-      var names: [(label: String, fields: [String])] = []
-      for difference in found.differences.elements
-      where difference.area == area && difference.cause == cause {
-        let label = area.label(difference.name)
-        if names.last?.label != label { names.append((label, [])) }
-        if let field = difference.field { names[names.count - 1].fields.append(field) }
-      }
-      parts += names.map { name in
-        let fields =
-          name.fields.count > 3
-          ? Spelled.count(name.fields.count, "field") : name.fields.joined(separator: ", ")
-        return fields.isEmpty ? name.label : "\(name.label) (\(fields))"
-      }
+    let all = found.differences.elements
+    let listed = all.indices.filter { all[$0].cause == cause }
+    var parts = Excerpt(atMost: 2 * Self.listLimit)
+    // In the order of areas, each of which is one piece.
+    var rest = listed[...]
+    while let first = rest.first {
+      let (area, name) = (all[first].area, all[first].name)
+      let thing = rest.prefix { all[$0].area == area && all[$0].name == name }
+      rest = rest.dropFirst(thing.count)
+      parts.append { Self.folded(area.label(name), thing.lazy.compactMap { all[$0].field }) }
     }
     for count in found.pageCounts where count.kind.cause == cause {
-      parts.append("\(Spelled.count(count.pages, "page")) of \(count.kind.block)")
+      parts.append { "\(Spelled.count(count.pages, "page")) of \(count.kind.block)" }
     }
     guard !parts.isEmpty else { return }
-    let text =
-      "\(cause.text) [\(cause.rawValue)]: \(Spelled.list(parts, atMost: 2 * Self.listLimit))"
+    let text = "\(cause.text) [\(cause.rawValue)]: \(parts.text)"
     for line in RenderedText.wrapped(text, indent: 0, hanging: 2).split(separator: "\n") {
       out.line(String(line), as: style.dim)
     }
+  }
+
+  /// A thing with its fields, or their number.
+  private static func folded(_ label: String, _ fields: some Collection<String>) -> String {
+    let count = fields.count
+    guard count > 0 else { return label }
+    let shown = count > 3 ? Spelled.count(count, "field") : fields.joined(separator: ", ")
+    return "\(label) (\(shown))"
   }
 
   private mutating func uncompared() {
@@ -203,5 +234,26 @@ struct ComparisonText {
       parts.append("\(found.differences.omitted) more differences than are kept")
     }
     out.line("different: \(parts.joined(separator: ", "))", as: style.bad)
+  }
+}
+
+/// The first texts of a list, and the number of all.
+private struct Excerpt {
+  private let limit: Int
+  private var first: [String] = []
+  private var count = 0
+
+  init(atMost limit: Int) { self.limit = limit }
+
+  var isEmpty: Bool { count == 0 }
+
+  /// - Parameter text: called only where it is among the first.
+  mutating func append(_ text: () -> String) {
+    count += 1
+    if first.count < limit { first.append(text()) }
+  }
+
+  var text: String {
+    first.joined(separator: ", ") + (count > limit ? " and \(count - limit) more" : "")
   }
 }

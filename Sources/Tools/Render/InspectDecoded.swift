@@ -41,26 +41,11 @@ enum DecodedState {
     ]
     do throws(MigrationError) {
       let page = try section.registers()
-      members.append(.init("registers", registers(RegisterText.shared(by: page))))
+      members.append(
+        .init("registers", .object(RegisterText.shared(by: page).map(\.member))))
     } catch {
       members.append(.init("error", .object(error.jsonMembers)))
     }
     return .object(members)
-  }
-
-  private static func registers(_ values: [VMSA.Value]) -> JSON {
-    .object(
-      values.map { value -> JSON.Member in
-        if let segment = value.segment {
-          return .init(
-            value.name,
-            [
-              "selector": .hex(segment.selector.value),
-              "attributes": .hex(segment.attributes.value),
-              "limit": .hex(segment.limit.value), "base": .hex(segment.base.value),
-            ])
-        }
-        return .init(value.name, value.number.map { .hex($0) } ?? .hex(bytes: value.bytes))
-      })
   }
 }

@@ -41,10 +41,12 @@ package final class Progress {
   }
 
   /// Shows that the amount `done` is done.
-  package func update(_ done: UInt64) {
+  /// - Parameter known: the total, where it was not known at the start.
+  package func update(_ done: UInt64, of known: UInt64? = nil) {
     update {
       Progress.line(
-        verb, done: done, total: total, unit, after: start.duration(to: ContinuousClock.now))
+        verb, done: done, total: known ?? total, unit,
+        after: start.duration(to: ContinuousClock.now))
     }
   }
 

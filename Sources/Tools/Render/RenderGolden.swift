@@ -16,13 +16,15 @@ struct RenderGolden {
   // MARK: Text
 
   /// One scenario: a line for each file that is not as it should be, with what differs under it.
-  static func text(_ outcome: GoldenOutcome, isLong: Bool, style: Style) -> String {
+  static func text(
+    _ outcome: GoldenOutcome, isLong: Bool, style: Style
+  ) throws(MigrationError) -> String {
     var text = RenderGolden(isLong: isLong, style: style)
-    text.show(outcome)
+    try text.show(outcome)
     return text.out.takeText()
   }
 
-  private mutating func show(_ outcome: GoldenOutcome) {
+  private mutating func show(_ outcome: GoldenOutcome) throws(MigrationError) {
     for file in outcome.files where file.status != .same || isLong {
       let place = "\(outcome.name)/\(file.name)"
       switch file.status {
@@ -32,7 +34,7 @@ struct RenderGolden {
       case .differs: out.line("\(place): differs", as: style.bad)
       case .updated: out.line("\(place): updated", as: style.doubtful)
       }
-      if let difference = file.difference { show(difference) }
+      if let difference = file.difference { try show(difference) }
     }
     guard let failure = outcome.failure else { return }
     let place = "\(outcome.name)/\(GoldenScenario.fileName) line \(failure.line)"
@@ -45,11 +47,12 @@ struct RenderGolden {
     }
   }
 
-  private mutating func show(_ difference: GoldenDifference) {
+  private mutating func show(_ difference: GoldenDifference) throws(MigrationError) {
     switch difference {
     case .streams(let comparison, let unopened):
       if let unopened { show(unopened, "compared without the instance") }
-      let text = ComparisonText.render(comparison, isLong: isLong, style: style)
+      var text = ""
+      try ComparisonText.render(comparison, isLong: isLong, style: style) { text += $0 }
       for line in text.split(separator: "\n") { out.line("  \(line)", as: { $0 }) }
     case .values(let values, let omitted):
       let limit = isLong ? values.count : Self.valueLimit

@@ -43,6 +43,7 @@ extension TraceDifference {
         .init("fields", .array(difference.fields.map(\.json))),
       ]
     }
+    members.append(.init("exitStatus", JSON(difference == nil ? 0 : 1)))
     return .object(members)
   }
 }
