@@ -232,6 +232,61 @@ import Testing
     }
   }
 
+  @Test("A letter of the VM description is a difference, in streams and in guests, and is named")
+  func theDescriptionIsCompared() throws {
+    try shop.write("a", Fixture.read("qemu/pc72-boot/stream.xz"))
+    try shop.must("guest", "import @a -o @g")
+    let plain = try #require(Program.run(["xz", "-dc", shop["a"]])).output
+    try shop.write("plain", plain)
+    try changeLetter(of: "plain", to: "changed")
+    let text = try diff("@plain @changed")
+    #expect(own(text).count == 1, "\(text)")
+    #expect(
+      text.contains("\nVM description port92: fields[0].name  outport → outporu\n"), "\(text)")
+    #expect(text.contains("[derived]: VM description (sha256)"), "\(text)")
+    try FileManager.default.copyItem(atPath: shop["g"], toPath: shop["h"])
+    try changeLetter(of: "g/machine-state.bin", to: "h/machine-state.bin")
+    #expect(try diff("@g @h").contains("VM description port92: fields[0].name  outport → outporu"))
+  }
+
+  /// Changes the name of a field in the VM description.
+  private func changeLetter(of file: String, to other: String) throws {
+    var bytes = try shop.read(file)
+    let name = Array("\"outport\"".utf8)
+    let place = try #require(bytes.indices.last { bytes[$0...].starts(with: name) })
+    bytes[place + 7] += 1
+    try shop.write(other, bytes)
+  }
+
+  @Test("A page that was sent twice, with another first content, is a difference of bytes")
+  func earlierContentIsCompared() throws {
+    try make("a")
+    try make("b", "--round 1")
+    try save("a", "--round @b")
+    let sections = try shop.must("inspect", "@a.mig --json --sections").json["sections"]?.array
+    let first = try #require(
+      sections?.first { $0["name"] == "snp-private-pages" && $0["type"] == "PART" })
+    let place = try #require(first["bodyOffset"]?.uint.map { Int($0) })
+    let again = try diff("@a.mig @a.mig", status: 0)
+    #expect(again.contains("\nequal"), "\(again)")
+    for step in 0..<4 {
+      try shop.write("c.mig", shop.read("a.mig"))
+      try flip("c.mig", at: place + 1000 + step * 4144)
+      let text = try diff("@a.mig @c.mig")
+      #expect(
+        text.contains("encrypted under the same key") || text.contains("\nfile: bytes from 0x"),
+        "\(text)")
+    }
+  }
+
+  @Test("An SNP stream has footers, as a plain one has")
+  func footersAreOfBoth() throws {
+    try make("a")
+    try shop.write("plain", Fixture.read("qemu/pc72-boot/stream.xz"))
+    let text = try diff("@a.mig @plain --verbose")
+    #expect(!text.contains("footers"), "\(text)")
+  }
+
   @Test("A stream that is damaged is refused, and named")
   func whatIsDamagedIsRefused() throws {
     try make("a")
