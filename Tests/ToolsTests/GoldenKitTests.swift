@@ -83,7 +83,7 @@ import Testing
       ("run guest create -o guest --memory 64K\nkeep guest", 2, "[INPUT-KIND] guest is a folder"),
       ("input nothing", 1, "[INPUT-OPEN] cannot open"),
       ("# Keys.\nopen there.svsm", 2, "[INPUT-OPEN] no line before"),
-      ("input saved.stream\nopen saved.stream", 2, "[INSTANCE-"),
+      ("input saved.stream\nopen saved.stream", 2, "[INPUT-KIND] saved.stream"),
       (
         "run guest create -o a --memory 64K\nprint a guest show a", 2,
         "[OUTPUT-CREATE] a line before"
