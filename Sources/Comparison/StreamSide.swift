@@ -29,7 +29,7 @@ struct StreamSide {
     side.size = found.size
     side.blocks = found.blocks.map { ($0.name, $0.length) }
     side.map = found.hasMap ? found.map : nil
-    side.devices = try MachineDevices(bodies(), by: found.description)
+    side.devices = try MachineDevices(bodies(), by: description())
     side.topics[.file] = TopicList([file])
     side.topics[.configuration] = TopicList([configuration])
     let leftOut = Set(found.leftOut.map(\.description))
@@ -65,6 +65,14 @@ struct StreamSide {
       bodies.keep(header, at: 0, body.span)
     }
     return bodies
+  }
+
+  /// The description of the machine; that at the end of an SNP stream lacks the sections that travel sealed.
+  private func description() throws(MigrationError) -> VMDescription? {
+    guard found.state != nil, let text = found.machine?.description else {
+      return found.description
+    }
+    return try VMDescription(parsing: text)
   }
 
   // MARK: Any stream

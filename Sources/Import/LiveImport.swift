@@ -20,6 +20,8 @@ package struct LiveImport: ~Copyable {
   private var kept: TemporaryMemory?
   private var isKept: [PageTracker] = []
   private var sealed: Set<Int> = []
+  /// Whether QEMU has paused the guest: it does so before it ends the section of memory.
+  package private(set) var isPaused = false
   /// The guest, as far as it is known before its first page; nil before `begin`.
   package private(set) var guest: GuestDescription?
 
@@ -65,7 +67,6 @@ package struct LiveImport: ~Copyable {
   package mutating func run(
     into source: inout LiveSource, progress: (borrowing LiveSource) throws(MigrationError) -> Void
   ) throws(MigrationError) -> GuestReader {
-    var isPaused = false
     while true {
       let event = try reader.next()
       try parts.take(event, from: &reader)
@@ -108,6 +109,9 @@ package struct LiveImport: ~Copyable {
 
   private func requireLive(_ command: StreamCommand) throws(MigrationError) {
     switch command.code {
+    // QEMU would wait for answers that a command of `exec:` cannot give.
+    case .openReturnPath:
+      throw unfit("a stream with return-path", "neither return-path nor postcopy")
     // Without a payload it announces dirty bitmaps alone.
     case .postcopyAdvise where command.payload.isEmpty: break
     case .postcopyAdvise, .postcopyListen, .postcopyRun, .postcopyRAMDiscard, .packaged:
@@ -167,8 +171,11 @@ package struct LiveImport: ~Copyable {
       if case .multifdFlush = record { throw unfit("multifd", "one channel") }
       return
     }
-    if source.readsItself(page) { return try source.send(page, nil) }
     let input = reader.input
+    if source.readsItself(page) {
+      guard case .page = record else { return try source.send(page, nil) }
+      return try source.send(page, input.bytes.extracting(first: Page.size))
+    }
     switch record {
     case .page: try hand(page, input.bytes.extracting(first: Page.size), to: &source)
     case .zero: try hand(page, Self.zeros.span, to: &source)

@@ -40,7 +40,13 @@ struct StreamGuest {
   /// QEMU's name of the machine, as the user or the stream gives it.
   /// - Throws: `STREAM-CONFIGURATION` when neither does.
   func machineName(_ reader: QEMUStreamReader) throws(MigrationError) -> String {
-    let name = additions.machine ?? reader.configuration?.machineText ?? ""
+    let told = reader.configuration?.machineText ?? ""
+    let name = additions.machine ?? told
+    guard told.isEmpty || name == told else {
+      throw MigrationError(
+        .configuration, "stream names another machine than \(Need.machine)", at: 8, expected: name,
+        got: told)
+    }
     guard !name.isEmpty else {
       throw MigrationError(
         .configuration, "stream does not name its machine", at: 8, expected: "\(.machine)")

@@ -35,11 +35,13 @@ package struct HotRange: Sendable, Equatable {
 
 /// The epochs of a stream, collected record by record.
 ///
-/// For each 2 MiB of memory from which a page came it holds 128 bytes, and 1 KiB more when one of
-/// the pages was sent again, up to `regionLimit` times.
+/// It holds the pages that came as a `PageSet` does, and 1 KiB for each 2 MiB of memory of which a page
+/// was sent again, up to `regionLimit` times.
 package struct EpochTable {
   /// Most regions of 2 MiB in which it is counted how often each page was sent again.
-  private static let regionLimit = 1 << 15
+  private static let regionLimit = 3 << 13
+  /// Pages of a region.
+  private static let regionPages: UInt64 = 512
 
   package private(set) var epochs = BoundedList<EpochFacts>()
   /// Number of times a page was sent again that are in no range, because there were too many
@@ -50,14 +52,14 @@ package struct EpochTable {
   /// Stream offset of the first part of the open epoch; nil before there is a part.
   private var start: UInt64?
   /// For each RAM block: the pages that were sent.
-  private var sent: [PageTracker] = []
+  private var sent: [PageSet] = []
   /// For each RAM block: how often each page of a region was sent again, by the region's number.
   private var again: [[UInt64: [UInt16]]] = []
 
   init(hasKeys: Bool) { open.privateZero = hasKeys ? 0 : nil }
 
   mutating func take(blocks: Int) {
-    sent = [PageTracker](repeating: PageTracker(), count: blocks)
+    sent = [PageSet](repeating: PageSet(), count: blocks)
     again = [[UInt64: [UInt16]]](repeating: [:], count: blocks)
   }
 
@@ -84,12 +86,11 @@ package struct EpochTable {
   }
 
   private mutating func noteSent(_ block: Int, _ offset: UInt64) {
-    guard sent.indices.contains(block), sent[block].note(offset, isPresent: true).isPresent else {
-      return
-    }
+    let number = offset / Page.size64
+    guard sent.indices.contains(block), !sent[block].insert(number) else { return }
     open.sentAgain += 1
-    let region = offset / PageTracker.regionSize
-    let page = Int(offset % PageTracker.regionSize / Page.size64)
+    let region = number / Self.regionPages
+    let page = Int(number % Self.regionPages)
     if again[block][region] == nil {
       guard regions < Self.regionLimit else {
         uncounted += 1
@@ -103,7 +104,7 @@ package struct EpochTable {
   }
 
   private static let none = [UInt16](
-    repeating: 0, count: Int(PageTracker.regionSize / Page.size64))
+    repeating: 0, count: Int(regionPages))
 
   /// Closes the epoch with its token.
   /// - Parameter end: stream offset after the token's section.
@@ -140,7 +141,7 @@ package struct EpochTable {
       var run = HotRange(block: block, offset: 0, pages: 0, times: 0, most: 0)
       for (region, counts) in regions.sorted(by: { $0.key < $1.key }) {
         for (page, times) in counts.enumerated() where times > 0 {
-          let offset = region * PageTracker.regionSize + UInt64(page) * Page.size64
+          let offset = (region * Self.regionPages + UInt64(page)) * Page.size64
           if offset != run.offset + run.pages * Page.size64 {
             add(run)
             run = HotRange(block: block, offset: offset, pages: 0, times: 0, most: 0)

@@ -8,6 +8,16 @@ package import SVSM
 package import Threads
 internal import Wire
 
+/// How far a live load has come: what its end leaves of the guest depends on it.
+package struct LiveArrival {
+  /// Whether the QEMU that waits has been given anything.
+  package var hasOutput = false
+  /// Whether the instance may be stored as restoring. From then on the guest is here, and nowhere else.
+  package var isRestored = false
+
+  package init() {}
+}
+
 /// A load as a destination makes it, with the order of its changes on the disk: a guest gets its
 /// name only after its instance has been stored as restoring (`Formats/migration-data.md`, section
 /// 4).
@@ -47,30 +57,34 @@ package struct GuestLoad {
   /// Restores the guest of a stream, whole or not at all.
   /// - Parameters:
   ///   - file: the stream.
-  ///   - isLive: whether the guest's pages are passed on as they come, to a QEMU that reads a stream and
+  ///   - live: not nil when the guest's pages are passed on as they come, to a QEMU that reads a stream and
   ///     cannot run the guest before its end.
-  ///   - recording: takes a copy of the stream.
+  ///   - recording: takes a copy of the stream. As long as the guest is not restored, the load ends when it
+  ///     cannot be written.
   ///   - trace: observes the calls of the trusted side.
   ///   - progress: called with the number of bytes of the stream that have been read.
   /// - Throws: the first rule that the stream breaks; `OUTPUT-EXISTS`, `OUTPUT-CREATE`, `IO-READ`,
   ///   `IO-WRITE`; `INSTANCE-CHANGED`.
   package func load(
-    _ file: InputFile, as format: Format, isLive: Bool = false, recording: Recording? = nil,
+    _ file: InputFile, as format: Format, live: inout LiveArrival?, recording: Recording? = nil,
     trusting trust: Trust, _ options: DestinationSVSM.Options, _ crew: WorkCrew,
     trace: SessionTrace? = nil,
     progress: (UInt64) -> Void
   ) throws(MigrationError) -> LoadSummary {
-    let target = try LoadTarget(output, as: isLive ? nil : format, force: force)
+    let target = try LoadTarget(output, as: live == nil ? format : nil, force: force)
     var vmm = DestinationVMM(try StreamInput(opening: file, recording: recording), crew: crew)
     let summary = try vmm.receive(
       begin: { (data, offset) throws(MigrationError) in
         try DestinationSVSM(
           instance: opened, transferData: data, trust: trust, options: options, at: offset,
           trace: trace)
-      }, memory: target.begin, progress: progress)
-    try recording?.requireWhole()
+      },
+      memory: { (incoming) throws(MigrationError) in
+        live?.hasOutput = true
+        return try target.begin(incoming)
+      }, progress: progress)
     try target.complete(summary.guest, crew)
-    try name(target, of: summary.transferData)
+    try name(target, of: summary.transferData, &live)
     return summary
   }
 
@@ -81,7 +95,7 @@ package struct GuestLoad {
   /// then on. So however this process ends, either the instance is ready and no guest is left, or
   /// the guest is on the disk and the instance has its path.
   private func name(
-    _ target: LoadTarget, of session: TransferData
+    _ target: LoadTarget, of session: TransferData, _ live: inout LiveArrival?
   ) throws(MigrationError) {
     let unnamed = try target.unnamed()
     let consequence =
@@ -96,9 +110,11 @@ package struct GuestLoad {
           try file.store(next)
         } catch {
           guard file.instance.state == next.state else { throw error }
+          live?.isRestored = true
           target.keep()
           throw error.adding(consequence)
         }
+        live?.isRestored = true
         target.keep()
       }
       do throws(MigrationError) {

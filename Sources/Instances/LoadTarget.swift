@@ -35,9 +35,10 @@ final class LoadTarget {
     case .qemu: state = .stream(try OutputFile(path, force: force, permissions: .private))
     case nil:
       let output = try OutputFile(path, force: force, permissions: .private)
-      guard output.isDirect else {
+      // A file of an ended load would be memory that was restored before the commit.
+      guard output.isDirect, FileIdentity.ofOutput(path) == nil else {
         throw MigrationError(
-          .outputCreate, "a live load writes to a QEMU that waits for it", expected: "a pipe, or -",
+          .outputCreate, "a live load writes to a QEMU that waits for it", expected: "a pipe",
           got: output.name)
       }
       state = .live(output)

@@ -35,8 +35,9 @@ struct TrialLoad {
       options.acceptsOneWay = acceptsOneWay
       options.acceptsSeeded = true
       let trust = try trust()
+      var live: LiveArrival?
       _ = try load.load(
-        InputFile(stream), as: .bundle, trusting: trust, options, WorkCrew(jobs: 1)
+        InputFile(stream), as: .bundle, live: &live, trusting: trust, options, WorkCrew(jobs: 1)
       ) { _ in }
     } catch {
       return error

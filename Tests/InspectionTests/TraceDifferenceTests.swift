@@ -2,6 +2,7 @@ import Errors
 import Inspection
 import JSON
 import QEMUStream
+import SVSM
 import TestSupport
 import Testing
 
@@ -79,9 +80,38 @@ import Testing
           _ = try firstDifference(of: trace([step(1), line]), and: trace([step(1), step(2)]))
         } == .json, "\(line)")
     }
-    let long = String(repeating: " ", count: 5 << 20)
-    #expect(
-      refusalCode { _ = try firstDifference(of: trace([long]), and: trace([step(1)])) } == .json)
+  }
+
+  @Test("a line that is too long, has too many values or nests them too deep is refused")
+  func aLineHasLimits() throws {
+    for line in [
+      String(repeating: " ", count: 1 << 20 + 1),
+      #"{"a": [\#(Array(repeating: "0", count: 1 << 16).joined(separator: ","))]}"#,
+      #"{"a": \#(String(repeating: "[", count: 8))\#(String(repeating: "]", count: 8))}"#,
+    ] {
+      #expect(
+        refusalCode { _ = try firstDifference(of: trace([line]), and: trace([step(1)])) } == .json)
+    }
+  }
+
+  @Test("the longest step that a trace can have is read")
+  func theLongestStepIsRead() throws {
+    let change =
+      #"{"gpa": "0xfffffffff000", "pages": 68719476736, "before": "unaccepted", "after": "unaccepted"}"#
+    let changes = Array(repeating: change, count: TraceStep.changeLimit).joined(separator: ", ")
+    let longest = #"{"step": 1, "call": "begin-epoch", "pageStates": [\#(changes)]}"#
+    let difference = try firstDifference(of: trace([longest]), and: trace([step(1)]))
+    #expect(difference?.fields.map(\.name) == ["call", "pageStates", "offset", "counts"])
+  }
+
+  @Test("objects of as many members as a line can have are compared at once")
+  func manyMembersAreCompared() throws {
+    func line(_ value: Int) -> String {
+      "{" + (0..<65_000).map { #""\#($0)":\#(value)"# }.joined(separator: ",") + "}"
+    }
+    let difference = try firstDifference(of: trace([line(1)]), and: trace([line(2)]))
+    #expect(difference?.fields.count == 65_000)
+    #expect(try firstDifference(of: trace([line(1)]), and: trace([line(1)])) == nil)
   }
 
   @Test("no damage to a trace traps its reader, and a whole trace differs from each damaged one")

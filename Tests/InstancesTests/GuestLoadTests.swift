@@ -32,8 +32,9 @@ import Threads
     let load = GuestLoad(
       by: try InstanceFile(reading: scratch["instance"], .regular), to: scratch[output],
       force: false, waiting: {})
+    var live: LiveArrival?
     return try load.load(
-      InputFile(stream), as: .bundle, trusting: trust, options, WorkCrew(jobs: 1)
+      InputFile(stream), as: .bundle, live: &live, trusting: trust, options, WorkCrew(jobs: 1)
     ) { _ in }
   }
 

@@ -97,6 +97,42 @@ import Testing
     #expect(try shop.read("is") == memory)
   }
 
+  @Test("Memory that is not the guest's is noticed, and a block has one file")
+  func memoryIsTheGuests() throws {
+    let call = try stream("pc72-boot")
+    let size = try #require(
+      QEMUCase.named("pc72-boot").blocks.first { $0[0] == "pc.ram" }.flatMap { Int($0[1]) })
+    try shop.write("other", [UInt8](repeating: 0x5A, count: size))
+    let other = "--memory pc.ram=\(shop["other"])"
+    let outcome = try shop.run("save", "\(call) \(save) --private all \(other) -o @snp")
+    outcome.requireRefusal(.ramBlock)
+    #expect(outcome.errors.contains("the guest was not handed over"))
+    #expect(
+      try shop.run("save", "\(call) \(save) --private all \(other) \(other) -o @snp").status == 64)
+    let none = try shop.must("save", "\(call) \(save) --private none \(other) -o @snp")
+    #expect(!none.errors.contains("compared"))
+  }
+
+  @Test("Pages that the guest has not accepted arrive as zeros, so that the stream is whole")
+  func whatNeverCameIsZero() throws {
+    try shop.must(
+      "guest", "create -o @g0 --memory 4M --machine pc-i440fx-7.2 --seed 01 --private-fraction 1")
+    try shop.must(
+      "guest",
+      "create -o @g1 --memory 4M --machine pc-i440fx-7.2 --seed 01 --private-fraction 1 --round 1 "
+        + "--converted-fraction 0.2")
+    try shop.must("save", "@g0 --round @g1 --to @there.offer --trust @root.pem -o @snp")
+    let outcome = try shop.run("load", load, input: shop["snp"])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    try shop.write("again", outcome.output)
+    try shop.must("prepare", "--instance @rest.svsm --output @rest.offer")
+    try shop.must("load", "@snp --instance @there.svsm --trust @root.pem --until epoch:2 -o @then")
+    let shown = try shop.must("inspect", "@again --ram-hashes --json").json
+    #expect(shown["complete"]?.bool == true)
+    let block = try #require(shown["ramBlocks"]?.array?.first { $0["usedLength"]?.uint == 4 << 20 })
+    #expect(block["sha256"]?.string == (try Program.sha256(of: shop["then/ram-0.bin"])))
+  }
+
   @Test("Private memory in a block without a file is refused, and so is a file of another size")
   func memoryMustBeThere() throws {
     let call = try stream("pc72-boot")
@@ -121,6 +157,56 @@ import Testing
     let outcome = try shop.run("save", "\(call) \(save) --private none -o @snp")
     outcome.requireRefusal(code)
     #expect(outcome.errors.contains(word))
+    #expect(outcome.errors.contains("runs on"))
+  }
+
+  @Test(
+    "A refusal before the first byte says that the guest runs on",
+    arguments: [
+      ("--to @there.offer", ErrorCode.certificateRoot),
+      ("--to @there.offer --trust @root.pem --memory pc.ram=ROOT", ErrorCode.ramBlock),
+      ("--to @root.pem --trust @root.pem", ErrorCode.offerSyntax),
+      ("--to @there.offer --trust @root.pem --trace @root.pem --force", ErrorCode.outputSame),
+    ])
+  func anEarlyRefusalSaysWhereTheGuestIs(options: String, code: ErrorCode) throws {
+    let call = try stream("pc72-boot")
+    let outcome = try shop.run(
+      "save",
+      "\(call) --input-format qemu --live --private all -o @snp "
+        + options.replacing("ROOT", with: shop["root.pem"]))
+    outcome.requireRefusal(code)
+    #expect(outcome.errors.contains("the guest runs on in its QEMU"))
+  }
+
+  @Test(
+    "A recording replaces neither an input nor another output",
+    arguments: [
+      "-o @snp --record @snp", "-o @snp --record @there.offer --force",
+      "-o @snp --record @here.svsm --force", "-o @snp --record @steps --trace @steps",
+      "-o @here.svsm --force", "-o @root.pem --force",
+    ])
+  func aRecordingIsAFileOfItsOwn(options: String) throws {
+    let call = try stream("pc72-boot")
+    try shop.must("prepare", "--instance @here.svsm --output @here.offer")
+    let before = try shop.read("here.svsm")
+    for way in ["--live", ""] {
+      try shop.run(
+        "save",
+        "\(call) \(save) --private all --from @here.svsm \(options)".replacing("--live", with: way)
+      )
+      .requireRefusal(.outputSame)
+    }
+    #expect(try shop.read("here.svsm") == before)
+    try shop.must("save", "\(call) \(save) --private all -o @snp")
+    let there = try shop.read("there.svsm")
+    let load = "@snp --instance @there.svsm --trust @root.pem --force"
+    for same in [
+      "-o @out --record @out --output-format raw", "-o @out --record @there.svsm",
+      "-o @out --record @steps --trace @steps",
+    ] {
+      try shop.run("load", "\(load) \(same)").requireRefusal(.outputSame)
+    }
+    #expect(try shop.read("there.svsm") == there)
   }
 
   @Test("Without the commit and the seal QEMU gets memory, and neither a device nor an end")
@@ -142,6 +228,75 @@ import Testing
     // The instance is as it was: the whole stream can still be loaded.
     #expect(try shop.run("load", load, input: shop["snp"]).status == 0)
     try shop.run("load", load, input: shop["snp"]).requireRefusal(.instanceUsed)
+  }
+
+  @Test(
+    "A load that is refused before the first page lets a waiting QEMU notice, and says who has the guest"
+  )
+  func anEarlyRefusalEndsQEMU() throws {
+    let call = try stream("pc72-boot")
+    try shop.must("save", "\(call) \(save) --private all -o @snp")
+    try shop.must("prepare", "--instance @other.svsm --output @other.offer")
+    let other = load.replacing("@there.svsm", with: "@other.svsm")
+    let outcome = try shop.run("load", other, input: shop["snp"])
+    outcome.requireRefusal(.sessionRecipient)
+    #expect(outcome.output == Array("QEVM".utf8))
+    #expect(outcome.errors.contains("no guest was restored"))
+    let empty = try shop.run("load", load)
+    empty.requireRefusal(.streamEmpty)
+    #expect(empty.output == Array("QEVM".utf8))
+    // What was restored once may run here.
+    #expect(try shop.run("load", load, input: shop["snp"]).status == 0)
+    let again = try shop.run("load", load, input: shop["snp"])
+    again.requireRefusal(.instanceUsed)
+    #expect(!again.errors.contains("no guest was restored"))
+  }
+
+  @Test("A live load does not write a file")
+  func aFileIsNoQEMU() throws {
+    let call = try stream("pc72-boot")
+    try shop.must("save", "\(call) \(save) --private all -o @snp")
+    let outcome = try shop.run("load", load, input: shop["snp"], output: .file(shop["out"]))
+    outcome.requireRefusal(.outputCreate)
+    #expect(try shop.read("out").isEmpty)
+  }
+
+  @Test("A recording that cannot be written ends a load before the guest is restored")
+  func aLoadNeedsItsRecording() throws {
+    let call = try stream("pc72-boot")
+    try shop.must("save", "\(call) \(save) --private all -o @snp")
+    let before = try shop.read("there.svsm")
+    let outcome = try shop.run("load", load + " --record /dev/full --force", input: shop["snp"])
+    outcome.requireRefusal(.writeFailed)
+    #expect(outcome.errors.contains("no guest was restored"))
+    #expect(outcome.output.count < 2 << 20)
+    #expect(try shop.read("there.svsm") == before)
+  }
+
+  @Test("A refusal after QEMU has paused the guest says that it is not handed over, and what to do")
+  func aPausedGuestIsSaid() throws {
+    // The CMOS, which tells where memory lies, comes after the memory.
+    let call = try stream("q35-72-tiny-smp2")
+    var bytes = try shop.read("q35-72-tiny-smp2-stream")
+    let name = Array("\u{b}mc146818rtc".utf8)
+    let at = try #require(bytes.firstRange(of: name)).upperBound + 8
+    // Memory above 16 MiB, in units of 64 KiB.
+    bytes[at + 0x34] ^= 0x10
+    try shop.write("moved", bytes)
+    let outcome = try shop.run(
+      "save",
+      "\(call.replacing("q35-72-tiny-smp2-stream", with: "moved")) \(save) --private all -o @snp")
+    outcome.requireRefusal(.guestMap)
+    #expect(outcome.errors.contains("the guest was not handed over"))
+    #expect(!outcome.errors.contains("runs on in its QEMU"))
+  }
+
+  @Test("A machine that the stream does not name is refused, live and at rest")
+  func aStreamNamesItsMachine() throws {
+    let call = try stream("pc72-boot")
+    let other = "--machine pc-q35-7.2 --private all -o"
+    try shop.run("save", "\(call) \(save) \(other) @snp").requireRefusal(.configuration)
+    try shop.run("guest", "import \(call) \(other) @guest").requireRefusal(.configuration)
   }
 
   @Test("A full disk behind a recording ends the migration before the guest is handed over")

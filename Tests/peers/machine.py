@@ -37,7 +37,23 @@ def until(condition, what):
     return found
 
 
-class Machine:
+class Closing:
+    """Something that starts where a `with` begins, and is closed at its end, also where it does not
+    start."""
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+
+class Machine(Closing):
     """One QEMU process, which works in a folder that exists. It waits for a stream, and pauses
     then, if `incoming`; else it boots."""
 
@@ -54,17 +70,9 @@ class Machine:
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
 
-    def __enter__(self):
-        try:
-            self.line()
-            self.command("qmp_capabilities")
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+    def start(self):
+        self.line()
+        self.command("qmp_capabilities")
 
     def close(self):
         """Ends it without asking it to put anything in order."""
@@ -158,7 +166,7 @@ class Machine:
             path.unlink()
 
 
-class TPM:
+class TPM(Closing):
     """An swtpm process with a TPM 2.0 that has never been used."""
 
     def __init__(self, folder):
@@ -170,16 +178,8 @@ class TPM:
             cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
 
-    def __enter__(self):
-        try:
-            until(self.listens, "swtpm listens")
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(self, *_):
-        self.close()
+    def start(self):
+        until(self.listens, "swtpm listens")
 
     def close(self):
         self.process.kill()

@@ -4,7 +4,7 @@ internal import Wire
 
 /// An open file descriptor for writing, and the name of the file as messages show it. The
 /// descriptor is closed when this object is freed, unless it is standard output.
-final class OutputDescriptor: Sendable {
+package final class OutputDescriptor: Sendable {
   let name: String
   let raw: FileDescriptor
 

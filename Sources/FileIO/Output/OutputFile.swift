@@ -1,7 +1,7 @@
 package import Errors
 internal import Synchronization
 internal import SystemPackage
-package import Wire
+internal import Wire
 
 /// An output that appears whole or not at all; "-" is standard output.
 ///
@@ -9,7 +9,7 @@ package import Wire
 /// target. Without `commit()`, the temporary file is removed by `discard()`, at the end of this
 /// object's life or by a termination signal, and the target is unchanged. Standard output, devices
 /// and fifos are written directly: bytes that were written to them cannot be taken back.
-package final class OutputFile: SparseOutput, PositionedFile {
+package final class OutputFile: SparseOutput, DescribedFile {
   /// The kind of data to be written. Binary data is not written to a terminal.
   package enum Content: Sendable { case binary, text }
 
@@ -31,7 +31,7 @@ package final class OutputFile: SparseOutput, PositionedFile {
 
   /// The path as messages show it, or "standard output".
   package var name: String { descriptor.name }
-  private let descriptor: OutputDescriptor
+  package let descriptor: OutputDescriptor
   private let pending: Pending?
   /// Whether `commit` or `discard` has been called.
   private let isFinished = Atomic<Bool>(false)
@@ -88,12 +88,6 @@ package final class OutputFile: SparseOutput, PositionedFile {
 
   deinit { discard() }
 
-  /// Writes all of `bytes` at the current position.
-  /// - Throws: `IO-WRITE`.
-  package func write(_ bytes: Span<UInt8>) throws(MigrationError) {
-    try descriptor.write(bytes)
-  }
-
   /// Writes `count` zeros at the current position. They become a hole, except in a direct output. A
   /// hole at the end does not extend the file.
   /// - Throws: `IO-WRITE`.
@@ -106,53 +100,6 @@ package final class OutputFile: SparseOutput, PositionedFile {
       try write(zeros.span.extracting(first: step))
       left -= UInt64(step)
     }
-  }
-
-  /// Writes all of `bytes` at `offset`; the current position of sequential writes does not change.
-  /// - Throws: `IO-WRITE`, also when the output cannot be written by position.
-  package func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
-    try descriptor.write(bytes, at: offset)
-  }
-
-  /// Writes the pieces of `bytes` one after the other without gaps, beginning at `offset`.
-  /// - Throws: `IO-WRITE`, also when the output cannot be written by position.
-  package func write(
-    _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
-  ) throws(MigrationError) {
-    try descriptor.write(bytes, pieces, at: offset)
-  }
-
-  /// Fills `buffer` with the bytes of the file that begin at `offset`.
-  /// - Throws: `IO-READ`, also when the file ends before the buffer is full.
-  package func read(
-    at offset: UInt64, into buffer: inout MutableSpan<UInt8>
-  ) throws(MigrationError) {
-    try descriptor.read(at: offset, into: &buffer)
-  }
-
-  /// Makes `count` bytes at `offset` zero again, a hole where that is possible.
-  /// - Throws: `IO-WRITE`.
-  package func clear(at offset: UInt64, count: Int) throws(MigrationError) {
-    try descriptor.clear(at: offset, count: count)
-  }
-
-  /// The file, opened for reading, with the size that it has now.
-  /// - Throws: `INPUT-OPEN`.
-  package func input() throws(MigrationError) -> InputFile {
-    try InputFile(duplicating: descriptor)
-  }
-
-  /// Sets the size of the file in bytes. Bytes that are never written read as zero and take no
-  /// space.
-  /// - Throws: `IO-WRITE`.
-  package func resize(to size: UInt64) throws(MigrationError) {
-    try descriptor.resize(to: size)
-  }
-
-  /// Waits until the bytes are on the disk, so that `commit` is unlikely to fail.
-  /// - Throws: `IO-WRITE`.
-  package func synchronize() throws(MigrationError) {
-    try descriptor.synchronize()
   }
 
   /// Makes the output durable under its hidden name. To be called after the last write.

@@ -1,7 +1,7 @@
 package import Errors
 internal import Synchronization
 internal import SystemPackage
-package import Wire
+internal import Wire
 
 /// A folder of files that appears whole or not at all.
 ///
@@ -10,64 +10,10 @@ package import Wire
 /// it.
 package final class OutputFolder: Sendable {
   /// One file of the folder. It becomes part of the output when the folder is committed.
-  package final class File: ByteOutput, PositionedFile {
-    let descriptor: OutputDescriptor
+  package final class File: ByteOutput, DescribedFile {
+    package let descriptor: OutputDescriptor
 
     init(_ descriptor: OutputDescriptor) { self.descriptor = descriptor }
-
-    /// Writes all of `bytes` at the current position.
-    /// - Throws: `IO-WRITE`.
-    package func write(_ bytes: Span<UInt8>) throws(MigrationError) {
-      try descriptor.write(bytes)
-    }
-
-    /// Writes all of `bytes` at `offset`; the current position of sequential writes does not
-    /// change.
-    /// - Throws: `IO-WRITE`.
-    package func write(_ bytes: Span<UInt8>, at offset: UInt64) throws(MigrationError) {
-      try descriptor.write(bytes, at: offset)
-    }
-
-    /// Writes the pieces of `bytes` one after the other without gaps, beginning at `offset`.
-    /// - Throws: `IO-WRITE`.
-    package func write(
-      _ bytes: Span<UInt8>, _ pieces: SpacedPieces, at offset: UInt64
-    ) throws(MigrationError) {
-      try descriptor.write(bytes, pieces, at: offset)
-    }
-
-    /// Fills `buffer` with the bytes of the file that begin at `offset`.
-    /// - Throws: `IO-READ`, also when the file ends before the buffer is full.
-    package func read(
-      at offset: UInt64, into buffer: inout MutableSpan<UInt8>
-    ) throws(MigrationError) {
-      try descriptor.read(at: offset, into: &buffer)
-    }
-
-    /// Makes `count` bytes at `offset` zero again, a hole where that is possible.
-    /// - Throws: `IO-WRITE`.
-    package func clear(at offset: UInt64, count: Int) throws(MigrationError) {
-      try descriptor.clear(at: offset, count: count)
-    }
-
-    /// The file, opened for reading, with the size that it has now.
-    /// - Throws: `INPUT-OPEN`.
-    package func input() throws(MigrationError) -> InputFile {
-      try InputFile(duplicating: descriptor)
-    }
-
-    /// Sets the size of the file in bytes. Bytes that are never written read as zero and take no
-    /// space.
-    /// - Throws: `IO-WRITE`.
-    package func resize(to size: UInt64) throws(MigrationError) {
-      try descriptor.resize(to: size)
-    }
-
-    /// Waits until the bytes are on the disk.
-    /// - Throws: `IO-WRITE`.
-    package func synchronize() throws(MigrationError) {
-      try descriptor.synchronize()
-    }
   }
 
   /// The path as messages show it.

@@ -22,6 +22,8 @@ package enum GuestBundle {
   package static let maximumManifestSize = 16 << 20
   /// Largest size of the page states, in bytes: 2.7 million runs.
   package static let maximumPageStatesSize = 64 << 20
+  /// Runs of page states that are read or written at a time.
+  static let pageStatePiece = 32768
 
   /// Whether `name` is the name of a file that a bundle can have.
   package static func isFileName(_ name: String) -> Bool {

@@ -155,14 +155,25 @@ extension GuestReader {
     _ path: String, _ manifest: Manifest
   ) throws(MigrationError) -> PageStateMap {
     let size = manifest.pageStateRuns * PageStateMap.Layout.size
-    let bytes = try open(path, GuestBundle.pageStates, size: UInt64(size)).readAll(limit: size)
+    let file = try open(path, GuestBundle.pageStates, size: UInt64(size))
     var states = PageStateMap()
-    let span = bytes.span
-    var cursor = ByteCursor(span)
-    do {
-      try states.appendRuns(from: &cursor)
-    } catch {
-      throw error.within(.file(GuestBundle.pageStates))
+    states.reserve(manifest.pageStateRuns)
+    var piece = [UInt8](
+      repeating: 0, count: min(size, GuestBundle.pageStatePiece * PageStateMap.Layout.size))
+    var offset = 0
+    while offset < size {
+      let count = min(piece.count, size - offset)
+      var whole = piece.mutableSpan
+      var room = whole._mutatingExtracting(0..<count)
+      try file.read(at: UInt64(offset), into: &room)
+      let read = piece.span
+      var cursor = ByteCursor(read.extracting(first: count), at: UInt64(offset))
+      do {
+        try states.appendRuns(from: &cursor)
+      } catch {
+        throw error.within(.file(GuestBundle.pageStates))
+      }
+      offset += count
     }
     return states
   }

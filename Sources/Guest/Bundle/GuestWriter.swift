@@ -138,7 +138,7 @@ package final class GuestBundleMemory: GuestMemoryOutput {
     guard guest.ramBlocks.map(\.size) == sizes else {
       throw MigrationError(.guestShape, "RAM blocks differ from those whose memory was written")
     }
-    let (manifest, states) = try guest.tables()
+    let manifest = try guest.manifest()
     for file in files { try file.synchronize() }
     for (index, vcpu) in guest.vcpus.enumerated() {
       try add(GuestBundle.vcpu(index), vcpu.vmsa)
@@ -147,7 +147,7 @@ package final class GuestBundleMemory: GuestMemoryOutput {
       try add(GuestBundle.service(index), service.blob)
     }
     if let machine = guest.machineState { try add(GuestBundle.machineState, machine) }
-    try add(GuestBundle.pageStates, states)
+    try add(guest.pageStates)
     try add(GuestBundle.manifest, manifest)
   }
 
@@ -164,6 +164,16 @@ package final class GuestBundleMemory: GuestMemoryOutput {
 
   /// Removes everything that was written; the bundle is abandoned.
   package func discard() { folder.discard() }
+
+  private func add(_ states: PageStateMap) throws(MigrationError) {
+    let file = try folder.create(GuestBundle.pageStates)
+    var rest = states.runs[...]
+    while !rest.isEmpty {
+      try file.write(PageStateMap.encode(rest.prefix(GuestBundle.pageStatePiece)))
+      rest = rest.dropFirst(GuestBundle.pageStatePiece)
+    }
+    try file.synchronize()
+  }
 
   private func add(_ name: String, _ bytes: [UInt8]) throws(MigrationError) {
     let file = try folder.create(name)

@@ -171,17 +171,17 @@ extension GuestDescription {
     .guestShape, "private and shared memory of the guest alternate too often for a bundle",
     expected: "a manifest of at most \(GuestBundle.maximumManifestSize) bytes")
 
-  /// The contents of the bundle's manifest and of its file of page states.
-  /// - Throws: `GUEST-SHAPE` when either is longer than a reader accepts.
-  func tables() throws(MigrationError) -> (manifest: [UInt8], pageStates: [UInt8]) {
+  /// The content of the bundle's manifest.
+  /// - Throws: `GUEST-SHAPE` when it or the file of page states is longer than a reader accepts.
+  func manifest() throws(MigrationError) -> [UInt8] {
     let manifest = Manifest(self).bytes
-    let states = PageStateMap.encode(pageStates.runs)
+    let states = pageStates.runs.count * PageStateMap.Layout.size
     guard manifest.count <= GuestBundle.maximumManifestSize,
-      states.count <= GuestBundle.maximumPageStatesSize
+      states <= GuestBundle.maximumPageStatesSize
     else {
       throw Self.alternates
     }
-    return (manifest, states)
+    return manifest
   }
 
   /// Checks that a destination can write the guest as a bundle, in whatever form it was read here.
@@ -192,6 +192,6 @@ extension GuestDescription {
     var later = self
     // The generation rises with each migration, and with it the number of its digits.
     for index in later.services.indices { later.services[index].generation = .max }
-    _ = try later.tables()
+    _ = try later.manifest()
   }
 }

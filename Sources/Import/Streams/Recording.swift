@@ -5,8 +5,8 @@ package import Wire
 
 /// A copy of a stream that passes through, kept in a file.
 ///
-/// The stream does not wait for it, and an error of writing it is kept until somebody asks: once a
-/// guest is handed over, a full disk behind the copy must not make the migration fail.
+/// On the way out an error of writing it is kept until somebody asks: once a guest is handed over, a full
+/// disk behind the copy must not make the migration fail. On the way in the next read fails with it.
 package final class Recording {
   private let output: OutputFile
   private var error: MigrationError?
@@ -61,6 +61,8 @@ final class RecordedSource: ByteSource {
     // The bytes that were read lie in the buffer for the length of this call.
     let bytes = unsafe Span<UInt8>(_unsafeBytes: UnsafeRawBufferPointer(buffer))
     recording.append(bytes.extracting(first: count))
+    // At once: the source should notice before it hands the guest over.
+    try recording.requireWhole()
     return count
   }
 }

@@ -5,8 +5,11 @@ internal import Wire
 
 /// Reads a trace (`Formats/replay.md`, section 2) line by line, in memory that does not grow with it.
 struct TraceReader {
-  /// Largest size of one line in bytes.
-  static let lineLimit = 4 << 20
+  /// Largest size of one line in bytes; most values in it, and most of them in each other. A step has at
+  /// most 4096 ranges of pages (`TraceStep.changeLimit`), which is a third of this.
+  static let lineLimit = 1 << 20
+  static let valueLimit = 1 << 16
+  static let depthLimit = 8
   static let schema = "svsm-migration/trace/1"
 
   /// The side whose steps the trace has.
@@ -41,7 +44,8 @@ struct TraceReader {
   ) throws(MigrationError) -> JSON? {
     guard let bytes = try text(of: input, named: name, line: line) else { return nil }
     do throws(MigrationError) {
-      let json = try JSON(parsing: bytes)
+      let json = try JSON(
+        parsing: bytes, depthLimit: depthLimit, valueLimit: valueLimit)
       guard json.members != nil else { throw MigrationError(.json, "a step is no object") }
       return json
     } catch {

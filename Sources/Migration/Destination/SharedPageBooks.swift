@@ -1,5 +1,6 @@
 internal import Errors
 internal import Guest
+internal import QEMUStream
 internal import SEVSNP
 internal import SVSM
 internal import Wire
@@ -11,32 +12,33 @@ internal import Wire
 /// when the guest is paused: content of the last epoch is compared with the page states, and
 /// content of earlier epochs is overwritten or set to zero.
 struct SharedPageBooks {
-  /// For each block: whether a page holds shared content, and whether any record came for it.
-  private var trackers: [PageTracker]
-  /// Pages for which shared content came in the open epoch; nil in the first epoch, where
-  /// `trackers` tells the same.
-  private var current: [PageTracker]?
+  /// For each block: the pages that hold shared content.
+  private var shared: [PageSet]
+  /// For each block: the pages that came as private pages or were withdrawn, at any time.
+  private var other: [PageSet]
+  /// Pages for which shared content came in the open epoch; nil in the first epoch, where `shared`
+  /// tells the same.
+  private var current: [PageSet]?
   private let blocks: [Guest.RAMBlock]
 
   init(blocks: [Guest.RAMBlock]) {
     self.blocks = blocks
-    trackers = [PageTracker](repeating: PageTracker(), count: blocks.count)
+    shared = [PageSet](repeating: PageSet(), count: blocks.count)
+    other = shared
   }
 
   /// Begins the next epoch.
-  mutating func beginEpoch() {
-    current = [PageTracker](repeating: PageTracker(), count: blocks.count)
-  }
+  mutating func beginEpoch() { current = [PageSet](repeating: PageSet(), count: blocks.count) }
 
   /// For each block: the pages that hold shared content, as ranges of offsets; nil when there are
   /// more than `limit` ranges.
   func present(limit: Int) -> [[Range<UInt64>]]? {
     var left = limit
     var found: [[Range<UInt64>]] = []
-    for tracker in trackers {
-      guard let ranges = tracker.presentRanges(limit: left) else { return nil }
+    for pages in shared {
+      guard let ranges = pages.ranges(limit: left) else { return nil }
       left -= ranges.count
-      found.append(ranges)
+      found.append(ranges.map { $0.lowerBound * Page.size64..<$0.upperBound * Page.size64 })
     }
     return found
   }
@@ -44,8 +46,9 @@ struct SharedPageBooks {
   /// Notes that shared content of a page came.
   /// - Returns: whether any record came for the page before.
   mutating func noteShared(_ block: Int, _ offset: UInt64) -> Bool {
-    current?[block].note(offset, isPresent: true)
-    return trackers[block].note(offset, isPresent: true).isCurrent
+    let page = offset / Page.size64
+    _ = current?[block].insert(page)
+    return !shared[block].insert(page) || other[block].contains(page)
   }
 
   /// Notes that a page came as a private page, or was withdrawn.
@@ -54,9 +57,11 @@ struct SharedPageBooks {
   mutating func notePrivate(
     _ block: Int, _ offset: UInt64
   ) -> (wasTouched: Bool, isSharedNow: Bool) {
-    let known = trackers[block].note(offset, isPresent: false)
-    let isSharedNow = current?[block].bits(of: offset).isPresent ?? known.isPresent
-    return (known.isCurrent, isSharedNow)
+    let page = offset / Page.size64
+    let wasShared = shared[block].contains(page)
+    if wasShared { shared[block].remove(page..<page + 1) }
+    let isFirst = other[block].insert(page)
+    return (wasShared || !isFirst, current?[block].contains(page) ?? wasShared)
   }
 
   /// Compares the pages with the trusted page states: every shared page must have come as shared
@@ -66,11 +71,10 @@ struct SharedPageBooks {
   mutating func check(
     _ extents: MemoryExtents, at offset: UInt64
   ) throws(MigrationError) -> UInt64 {
-    var latest = current ?? trackers
-    let regions = latest.map(\.regions)
-    for extent in extents.extents(where: { $0.isPrivate }) {
+    let latest = current ?? shared
+    for extent in extents.joinedExtents(where: { $0.isPrivate }) {
       let (place, gpa) = (extent.place, extent.gpa)
-      if let page = Self.first(&latest[place.block], in: place, regions: regions[place.block]) {
+      if let page = latest[place.block].first(in: place) {
         throw MigrationError(
           .mapSharedAtPrivate, "record of shared memory is for a private page", in: .ram,
           at: offset, got: "gpa 0x\(String(gpa + (page - place.offset), radix: 16))")
@@ -93,7 +97,7 @@ struct SharedPageBooks {
     for extent in extents {
       pages += extent.size / Page.size64
       for page in stride(from: 0, to: extent.size, by: Page.size)
-      where !trackers[extent.block].bits(of: extent.offset + page).isPresent {
+      where !shared[extent.block].contains((extent.offset + page) / Page.size64) {
         throw MigrationError(
           .mapMissingPage, "a shared page is missing", in: .ram, at: offset,
           got: "\(blocks[extent.block].name) offset 0x\(String(extent.offset + page, radix: 16))")
@@ -107,43 +111,21 @@ struct SharedPageBooks {
     _ extents: MemoryExtents, _ body: (BlockExtent) throws(MigrationError) -> Void
   ) throws(MigrationError) {
     guard current != nil else { return }
-    let regions = trackers.map(\.regions)
-    for extent in extents.extents(where: { $0 == .unaccepted }) {
+    for extent in extents.joinedExtents(where: { $0 == .unaccepted }) {
       var rest = extent.place
-      while let page = Self.first(&trackers[rest.block], in: rest, regions: regions[rest.block]) {
+      while let page = shared[rest.block].first(in: rest) {
         try body(BlockExtent(block: rest.block, offset: page, size: Page.size64))
         rest.size = rest.end - (page + Page.size64)
         rest.offset = page + Page.size64
       }
     }
   }
+}
 
-  /// The first page of an extent that a tracker marks as present. Only regions that pages came from
-  /// are searched: an extent may be as long as the address space, although it costs the stream one
-  /// run only.
-  /// - Parameter regions: regions of the tracker, which is that of the extent's block.
-  private static func first(
-    _ tracker: inout PageTracker, in extent: BlockExtent, regions: [UInt64]
-  ) -> UInt64? {
-    var low = 0
-    var high = regions.count
-    while low < high {
-      let middle = (low + high) / 2
-      if regions[middle] + PageTracker.regionSize <= extent.offset {
-        low = middle + 1
-      } else {
-        high = middle
-      }
-    }
-    while low < regions.count, regions[low] < extent.end {
-      let start = max(regions[low], extent.offset)
-      let end = min(regions[low] + PageTracker.regionSize, extent.end)
-      for page in stride(from: start, to: end, by: Page.size)
-      where tracker.bits(of: page).isPresent {
-        return page
-      }
-      low += 1
-    }
-    return nil
+extension PageSet {
+  /// The offset of the first page of an extent that is in the set. Only pages that came are searched:
+  /// an extent may be as long as the address space, although it costs the stream one run only.
+  fileprivate func first(in extent: BlockExtent) -> UInt64? {
+    first(in: extent.offset / Page.size64..<extent.end / Page.size64).map { $0 * Page.size64 }
   }
 }

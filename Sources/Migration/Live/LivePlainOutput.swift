@@ -1,6 +1,7 @@
 package import Errors
 package import Guest
 internal import QEMUStream
+internal import SVSM
 package import Wire
 
 /// The memory of a guest as a plain QEMU stream that is written while its pages come.
@@ -14,6 +15,9 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
 
   private let output: any ByteOutput
   private var part: RAMPart
+  private let blockSizes: [UInt64]
+  /// For each RAM block, the pages that came.
+  private var came: [PageTracker]
 
   /// The receiving QEMU has content of its own, such as firmware, in its memory.
   package var isZeroed: Bool { false }
@@ -22,6 +26,8 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
   /// - Throws: `RAM-BLOCK` when a block's name is not valid as a section name; `IO-WRITE`.
   package init(_ memory: IncomingMemory, to output: any ByteOutput) throws(MigrationError) {
     self.output = output
+    blockSizes = memory.blocks.map(\.size)
+    came = memory.blocks.map { _ in PageTracker() }
     let encoder = RAMEncoder(blocks: try memory.blocks.inStream())
     part = RAMPart(encoder, id: Self.ramID)
     var bytes: [UInt8] = []
@@ -56,6 +62,7 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
     _ block: Int, _ offset: UInt64, _ content: Span<UInt8>
   ) throws(MigrationError) {
     if part.isFull { try flush() }
+    came[block].note(offset, isPresent: true)
     _ = part.append(RAMPage(block: block, offset: offset), content)
   }
 
@@ -72,9 +79,16 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
     try part.send { (bytes) throws(MigrationError) in try output.write(bytes) }
   }
 
-  /// Writes the end of the memory.
+  /// Writes zeros for the pages that did not come, since the guest has not accepted them, and the end of the
+  /// memory.
   /// - Throws: `IO-WRITE`.
   package func endMemory() throws(MigrationError) {
+    for (block, size) in blockSizes.enumerated() {
+      for offset in stride(from: 0, to: size, by: Page.size)
+      where !came[block].bits(of: offset).isPresent {
+        try write(block, offset, Self.zeroPage.span)
+      }
+    }
     try flush()
     var bytes: [UInt8] = []
     bytes.append(Self.header(.end))
@@ -101,6 +115,8 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
     }
     try machine.writeEnd(to: output)
   }
+
+  private static let zeroPage = [UInt8](repeating: 0, count: Page.size)
 
   private static func header(_ kind: SectionHeader.Kind) -> SectionHeader {
     SectionHeader(kind, id: ramID, name: RAMSection.name, version: RAMSection.version)

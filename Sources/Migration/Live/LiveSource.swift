@@ -36,6 +36,7 @@ package struct LiveSource: ~Copyable {
   private var stream: SourceStream
   /// The memory of the guest, where the SVSM reads it itself.
   private let memory: BlockFiles?
+  private var samples = MemorySamples()
   private var places: PrivatePlaces
   /// For each RAM block: which pages have come, and which of them in this epoch.
   private var came: [PageTracker]
@@ -89,7 +90,8 @@ package struct LiveSource: ~Copyable {
   }
 
   /// Sends a page.
-  /// - Parameter content: 4096 bytes; nil for a page of zeros.
+  /// - Parameter content: 4096 bytes; nil for a page of zeros, and for one that is read from memory and whose
+  ///   content the VMM did not send whole.
   /// - Throws: the errors of the SVSM; `IO-WRITE`.
   package mutating func send(
     _ page: RAMPage, _ content: Span<UInt8>?
@@ -134,7 +136,8 @@ package struct LiveSource: ~Copyable {
     try requireShared()
     try stream.svsm.pause(with: paused.trustedState())
     let extents = MemoryExtents(map: guest.map, states: guest.pageStates)
-    if let memory {
+    if let memory, !places.isEmpty {
+      try samples.requireSame()
       let clock = ContinuousClock()
       let start = clock.now
       try stream.checkPages(
@@ -179,6 +182,7 @@ package struct LiveSource: ~Copyable {
       batch.content = memory == nil ? .held : .memory
       batch.place = BlockExtent(block: page.block, offset: page.offset, size: 0)
       open = (batch, gpa)
+      if let memory, let content { try samples.compare(page, content, with: memory) }
     }
     guard let (batch, _) = open else { return }
     let start = Int(batch.place.size)

@@ -16,6 +16,9 @@ struct PrivatePlaces {
     self.extents = extents.map { $0.sorted { $0.place.offset < $1.place.offset } }
   }
 
+  /// Whether no page is private.
+  var isEmpty: Bool { extents.allSatisfy(\.isEmpty) }
+
   /// The extent that holds a page; nil for a page that is not private.
   mutating func extent(of block: Int, _ offset: UInt64) -> GuestExtent? {
     if last.place.block == block, last.place.offset <= offset, offset < last.place.end {

@@ -30,11 +30,25 @@ struct MemoryExtents {
     map.extents(of: states.runs.filter { accepts($0.state) }.lazy.map { $0.gpa..<$0.end })
   }
 
+  /// The same extents, each in one mapped range and as long as it can be: a map may have millions of
+  /// runs that differ in the size of their pages or in their permissions only.
+  func joinedExtents(where accepts: (PageState) -> Bool) -> [GuestExtent] {
+    var ranges: [Range<UInt64>] = []
+    for run in states.runs where accepts(run.state) {
+      if let last = ranges.last, last.upperBound == run.gpa {
+        ranges[ranges.count - 1] = last.lowerBound..<run.end
+      } else {
+        ranges.append(run.gpa..<run.end)
+      }
+    }
+    return map.extents(of: ranges)
+  }
+
   /// The memory that is shared with the host: all RAM blocks except the private pages and the
   /// sealed blocks, by block and ascending offset. Parts of other blocks that are not mapped belong
   /// to the host and are shared too.
   func shared(_ blocks: [Guest.RAMBlock]) -> [BlockExtent] {
-    map.rest(of: blocks, without: extents(where: { $0.isPrivate }).lazy.map(\.place))
+    map.rest(of: blocks, without: joinedExtents(where: { $0.isPrivate }).lazy.map(\.place))
   }
 }
 

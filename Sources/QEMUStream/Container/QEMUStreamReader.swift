@@ -332,7 +332,7 @@ package struct QEMUStreamReader {
     guard file != nil else {
       throw MigrationError(
         .inputKind, "a mapped-ram stream is not read in order", at: input.offset,
-        expected: "a regular file")
+        expected: "a regular file, saved before it is read")
     }
   }
 

@@ -1,30 +1,166 @@
 /// A set of pages of a large block.
 ///
-/// The set is sparse: each region of 2 MiB with pages in the set takes 64 bytes and a number, so
-/// memory use depends on the number of records that were read, never on an offset or length in a
-/// record.
+/// The set is sparse: a region of 2 MiB takes memory only while it has pages in the set, 16 bytes
+/// with few of them and 64 more with many. So memory use is a small multiple of the bytes of the
+/// records that were read, and never depends on an offset or length in a record.
 package struct PageSet {
-  private static let regionWords: UInt64 = 8
-  private static let regionPages = 64 * regionWords
+  private static let regionWords = RegionPages.pagesPerRegion / 64
 
   private var regions = RegionOrder()
-  /// One bit for each page of a region.
+  /// One bit for each page of a region with many pages.
   private var words: [UInt64] = []
-  /// Indices in `words` of regions that are no longer in the set.
+  /// Indices in `words` of regions that no longer have bits there.
   private var free: [Int] = []
-  private var recent: (region: UInt64, first: Int)?
+  /// The region that was looked up last, and its pages; none when it is not in the set.
+  private var recent = (region: UInt64.max, pages: RegionPages.none)
   /// Pages in the set.
   package private(set) var count: UInt64 = 0
 
   package init() {}
 
-  /// Number of regions that take memory.
-  var regionCount: Int { regions.count }
-
   /// - Returns: whether the page was not in the set before.
   package mutating func insert(_ page: UInt64) -> Bool {
-    let first = if let known = self.first(of: page) { known } else { addRegion(of: page) }
-    let word = first + Int(page / 64 % Self.regionWords)
+    let region = page / RegionPages.pagesPerRegion
+    if recent.region == region, case .many(let first) = recent.pages.form {
+      return setBit(of: page, from: first)
+    }
+    let number = page % RegionPages.pagesPerRegion
+    guard let place = regions.place(of: region) else {
+      recent = (region, RegionPages(number))
+      regions.insert(region, recent.pages)
+      count += 1
+      return true
+    }
+    recent = regions[place]
+    switch recent.pages.form {
+    case .many(let first): return setBit(of: page, from: first)
+    case .few(var numbers):
+      if numbers.contains(number) { return false }
+      guard !numbers.isFull else {
+        let first = makeMany(numbers)
+        recent.pages = RegionPages(.many(first: first))
+        regions[place].pages = recent.pages
+        return setBit(of: page, from: first)
+      }
+      numbers.append(number)
+      recent.pages = RegionPages(.few(numbers))
+      regions[place].pages = recent.pages
+      count += 1
+      return true
+    }
+  }
+
+  /// Removes all pages of a range of any length. A region is forgotten once it has no pages, so
+  /// that ranges without pages cost nothing, and each inserted page pays for one removal.
+  package mutating func remove(_ pages: Range<UInt64>) {
+    recent = (.max, .none)
+    var next = pages.lowerBound / RegionPages.pagesPerRegion
+    while let place = regions.first(atLeast: next) {
+      let (region, held) = regions[place]
+      guard let numbers = RegionPages.numbers(of: pages, in: region) else { return }
+      switch held.form {
+      case .few(let few):
+        let kept = few.removing(numbers)
+        count -= UInt64(few.count - kept.count)
+        if kept.count > 0 {
+          regions[place].pages = RegionPages(.few(kept))
+        } else {
+          regions.remove(place)
+        }
+      case .many(let first):
+        if clear(numbers, from: first) {
+          regions.remove(place)
+          free.append(first)
+        }
+      }
+      next = region + 1
+    }
+  }
+
+  package mutating func contains(_ page: UInt64) -> Bool {
+    let region = page / RegionPages.pagesPerRegion
+    if recent.region != region {
+      recent = (region, regions.place(of: region).map { regions[$0].pages } ?? .none)
+    }
+    switch recent.pages.form {
+    case .few(let numbers): return numbers.contains(page % RegionPages.pagesPerRegion)
+    case .many(let first): return words[first + Self.word(of: page)] >> (page % 64) & 1 == 1
+    }
+  }
+
+  // MARK: Ranges
+
+  /// Number of pages of a range that are in the set.
+  package func count(in pages: Range<UInt64>) -> UInt64 {
+    var found: UInt64 = 0
+    forEachWord(in: pages) { _, bits in
+      found += UInt64(bits.nonzeroBitCount)
+      return true
+    }
+    return found
+  }
+
+  /// The first page of a range that is in the set. Only regions with pages are searched.
+  package func first(in pages: Range<UInt64>) -> UInt64? {
+    var found: UInt64?
+    forEachWord(in: pages) { start, bits in
+      found = start + UInt64(bits.trailingZeroBitCount)
+      return false
+    }
+    return found
+  }
+
+  /// The pages, as ranges that are ascending and not adjacent.
+  /// - Parameter limit: largest number of ranges.
+  /// - Returns: nil when there are more.
+  package func ranges(limit: Int) -> [Range<UInt64>]? {
+    var found: [Range<UInt64>] = []
+    forEachWord(in: 0..<UInt64.max) { start, bits in
+      var left = bits
+      while left != 0, found.count <= limit {
+        let first = start + UInt64(left.trailingZeroBitCount)
+        let count = (~(left >> (first - start))).trailingZeroBitCount
+        if let last = found.last, last.upperBound == first {
+          found[found.count - 1] = last.lowerBound..<first + UInt64(count)
+        } else {
+          found.append(first..<first + UInt64(count))
+        }
+        left &= ~Self.mask(of: first - start..<first - start + UInt64(count), inWord: 0)
+      }
+      return found.count <= limit
+    }
+    return found.count <= limit ? found : nil
+  }
+
+  /// Calls `body` for each 64 pages, some of which are in a range and in the set, in order: with the
+  /// number of the first of the 64, and a bit for each of those. It ends once `body` returns false.
+  private func forEachWord(in pages: Range<UInt64>, _ body: (UInt64, UInt64) -> Bool) {
+    var next = pages.lowerBound / RegionPages.pagesPerRegion
+    while let place = regions.first(atLeast: next) {
+      let (region, held) = regions[place]
+      guard let numbers = RegionPages.numbers(of: pages, in: region) else { return }
+      for word in numbers.lowerBound / 64...(numbers.upperBound - 1) / 64 {
+        let known =
+          switch held.form {
+          case .few(let few): few.bits(ofWord: word)
+          case .many(let first): words[first + Int(word)]
+          }
+        let bits = known & Self.mask(of: numbers, inWord: word)
+        guard bits != 0 else { continue }
+        guard body(region * RegionPages.pagesPerRegion + word * 64, bits) else { return }
+      }
+      next = region + 1
+    }
+  }
+
+  // MARK: Bits
+
+  /// The index of a page's word among those of its region.
+  private static func word(of page: UInt64) -> Int { Int(page / 64 % regionWords) }
+
+  /// - Returns: whether the bit was not set before.
+  private mutating func setBit(of page: UInt64, from first: Int) -> Bool {
+    let word = first + Self.word(of: page)
     let mask: UInt64 = 1 << (page % 64)
     guard words[word] & mask == 0 else { return false }
     words[word] |= mask
@@ -32,56 +168,13 @@ package struct PageSet {
     return true
   }
 
-  /// Removes all pages of a range of any length. A region is forgotten once it has no pages, so
-  /// that ranges without pages cost nothing, and each inserted page pays for one removal.
-  package mutating func remove(_ pages: Range<UInt64>) {
-    guard let last = pages.last else { return }
-    let range = pages.lowerBound / Self.regionPages...last / Self.regionPages
-    recent = nil
-    var next = range.lowerBound
-    while let found = regions.first(atLeast: next), found.region <= range.upperBound {
-      let start = found.region * Self.regionPages
-      let isEmpty = clear(pages.clamped(to: start..<start + Self.regionPages), from: found.first)
-      if isEmpty {
-        regions.remove(found.region)
-        free.append(found.first)
-      }
-      next = found.region + 1
-    }
-  }
-
-  /// Number of pages of a range that are in the set.
-  func count(in pages: Range<UInt64>) -> UInt64 {
-    guard let last = pages.last else { return 0 }
-    var found: UInt64 = 0
-    var next = pages.lowerBound / Self.regionPages
-    while let (region, first) = regions.first(atLeast: next), region <= last / Self.regionPages {
-      for word in 0..<Self.regionWords {
-        let start = (region * Self.regionWords + word) * 64
-        let part = pages.clamped(to: start..<start + 64)
-        if part.isEmpty { continue }
-        let mask = Self.mask(part.lowerBound % 64, part.count)
-        found += UInt64((words[first + Int(word)] & mask).nonzeroBitCount)
-      }
-      next = region + 1
-    }
-    return found
-  }
-
-  mutating func contains(_ page: UInt64) -> Bool {
-    guard let first = first(of: page) else { return false }
-    return words[first + Int(page / 64 % Self.regionWords)] >> (page % 64) & 1 == 1
-  }
-
   /// Clears the bits of pages in one region.
   /// - Returns: whether no page is left in the region.
-  private mutating func clear(_ pages: Range<UInt64>, from first: Int) -> Bool {
+  private mutating func clear(_ numbers: Range<UInt64>, from first: Int) -> Bool {
     var left: UInt64 = 0
     for word in 0..<Self.regionWords {
-      let start = (pages.lowerBound / Self.regionPages * Self.regionWords + word) * 64
-      let cleared = pages.clamped(to: start..<start + 64)
       let old = words[first + Int(word)]
-      let kept = cleared.isEmpty ? old : old & ~Self.mask(cleared.lowerBound % 64, cleared.count)
+      let kept = old & ~Self.mask(of: numbers, inWord: word)
       count -= UInt64((old & ~kept).nonzeroBitCount)
       words[first + Int(word)] = kept
       left |= kept
@@ -89,12 +182,16 @@ package struct PageSet {
     return left == 0
   }
 
-  /// A mask of `count` bits from bit `bit` on.
-  private static func mask(_ bit: UInt64, _ count: Int) -> UInt64 {
-    count == 64 ? .max : ((1 << UInt64(count)) - 1) << bit
+  /// The bits that pages of a region have in one of its words.
+  private static func mask(of numbers: Range<UInt64>, inWord word: UInt64) -> UInt64 {
+    let part = numbers.clamped(to: word * 64..<(word + 1) * 64)
+    if part.count == 64 { return .max }
+    return ((1 << UInt64(part.count)) - 1) << (part.lowerBound % 64)
   }
 
-  private mutating func addRegion(of page: UInt64) -> Int {
+  /// Makes bits of the pages of a region.
+  /// - Returns: the index of the bits.
+  private mutating func makeMany(_ numbers: FewPages) -> Int {
     let first: Int
     if let known = free.popLast() {
       first = known
@@ -102,17 +199,7 @@ package struct PageSet {
       first = words.count
       words.append(contentsOf: repeatElement(0, count: Int(Self.regionWords)))
     }
-    let region = page / Self.regionPages
-    regions.insert(region, first: first)
-    recent = (region, first)
+    for word in 0..<Self.regionWords { words[first + Int(word)] = numbers.bits(ofWord: word) }
     return first
-  }
-
-  private mutating func first(of page: UInt64) -> Int? {
-    let region = page / Self.regionPages
-    if let recent, recent.region == region { return recent.first }
-    guard let found = regions.first(atLeast: region), found.region == region else { return nil }
-    recent = (region, found.first)
-    return found.first
   }
 }

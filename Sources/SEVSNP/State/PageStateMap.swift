@@ -46,6 +46,9 @@ package struct PageStateMap: Sendable, Hashable {
     }
   }
 
+  /// Makes room for so many runs. Precondition: there is a file that has them.
+  package mutating func reserve(_ count: Int) { runs.reserveCapacity(count) }
+
   /// Appends a run that is after all others and does not continue the last one.
   /// - Throws: `MAP-SYNTAX`, naming `offset`.
   package mutating func append(_ run: PageRun, at offset: UInt64?) throws(MigrationError) {

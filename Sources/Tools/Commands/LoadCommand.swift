@@ -134,6 +134,27 @@ package struct LoadCommand: ToolCommand {
   }
 
   package func execute(_ console: Console) throws {
+    var arrival = live ? LiveArrival() : nil
+    do {
+      try execute(console, &arrival)
+    } catch let error as MigrationError {
+      guard let arrival, !arrival.isRestored else { throw error }
+      if !arrival.hasOutput { endQEMU() }
+      throw error.adding(
+        "no guest was restored: its source has it, or gets it back by an abort of \(instance)")
+    }
+  }
+
+  /// Lets a QEMU that waits for a stream notice that none comes: one that got no byte waits on.
+  private func endQEMU() {
+    guard FileIdentity.ofOutput(output) == nil,
+      let pipe = try? OutputFile(output, force: true), pipe.isDirect
+    else { return }
+    // The error that is on its way matters more than one here.
+    try? pipe.write(Array("QEVM".utf8).span)
+  }
+
+  private func execute(_ console: Console, _ arrival: inout LiveArrival?) throws {
     let destination = try InstanceFile(reading: instance, .regular)
     if abort { return try giveUp(console) }
     let load = GuestLoad(
@@ -142,7 +163,10 @@ package struct LoadCommand: ToolCommand {
       if destination.instance.stage == .restoring { return try end(load, console) }
       // This is checked before an existing output is reported: the output may be this instance's
       // guest.
+      // The guest of an instance that was used may be here.
+      arrival?.isRestored = true
       try destination.instance.requireReady(as: .destination)
+      arrival?.isRestored = false
     }
     guard let stream else {
       throw ValidationError("Missing the stream to load.")
@@ -155,7 +179,8 @@ package struct LoadCommand: ToolCommand {
       + revocation.listFiles
     try refuseSame(inputs: inputs, as: output)
     try self.trace.refuseSame(inputs: inputs, output: output)
-    let recording = try Recording(record, force: outputs.force, beside: inputs + [output])
+    let recording = try Recording(
+      record, force: outputs.force, inputs: inputs, outputs: [output, self.trace.path])
     var options = DestinationSVSM.Options()
     options.acceptsOneWay = oneWay
     options.acceptsSeeded = acceptSeeded
@@ -173,7 +198,7 @@ package struct LoadCommand: ToolCommand {
         return try report(summary, console)
       }
       let summary = try load.load(
-        file, as: format, isLive: live, recording: recording, trusting: trust, options, crew,
+        file, as: format, live: &arrival, recording: recording, trusting: trust, options, crew,
         trace: trace
       ) { progress.update($0) }
       do throws(MigrationError) {
@@ -191,7 +216,8 @@ package struct LoadCommand: ToolCommand {
     console.note(
       "loaded \(summary.privatePages) private and \(summary.sharedPages) shared pages\(epochs), "
         + "\(Spelled.count(guest.vcpus.count, "vCPU")), "
-        + "\(Spelled.count(guest.services.count, "service")) to \(output)")
+        + "\(Spelled.count(guest.services.count, "service")) to "
+        + (output == "-" ? "standard output" : output))
     if outputFormat == .raw {
       console.note("a raw image holds memory alone: vCPUs and services are not in it")
     }

@@ -146,12 +146,21 @@ package struct SaveCommand: ToolCommand {
   package func execute(_ console: Console) throws {
     if let resumeAfter, let from { return try resume(from, after: resumeAfter, console) }
     guard let guest, let output, let to else { return }
-    try trace.refuseSame(
-      inputs: [guest, to] + [from, policy.path].compactMap { $0 } + round + qemu.files
-        + vmsa.files + platform.files + trust.trustedFiles + revocation.listFiles, output: output)
-    try trace.run(
-      of: .source, force: outputs.force, done: "the stream is complete all the same: \(output)"
-    ) { trace in try save(guest, output, to, trace, console) }
+    var live = live ? LiveGuest.running : nil
+    do {
+      try trace.refuseSame(inputs: inputs(guest, to), output: output)
+      try trace.run(
+        of: .source, force: outputs.force, done: "the stream is complete all the same: \(output)"
+      ) { trace in try save(guest, output, to, trace, &live, console) }
+    } catch let error as MigrationError {
+      throw live?.consequence.map(error.adding) ?? error
+    }
+  }
+
+  /// Every file that a save reads.
+  private func inputs(_ guest: String, _ to: String) -> [String] {
+    [guest, to] + [from, policy.path].compactMap { $0 } + round + qemu.files + vmsa.files
+      + platform.files + trust.trustedFiles + revocation.listFiles
   }
 
   /// Stores a source as resumed after an abort, so that it can save again.
@@ -185,17 +194,21 @@ package struct SaveCommand: ToolCommand {
   }
 
   private func save(
-    _ guest: String, _ output: String, _ to: String, _ trace: SessionTrace?, _ console: Console
+    _ guest: String, _ output: String, _ to: String, _ trace: SessionTrace?,
+    _ live: inout LiveGuest?, _ console: Console
   ) throws {
     let parties = try parties(to)
-    try refuseSame(
-      inputs: [guest] + round + qemu.files + vmsa.files + platform.files, as: output)
-    if live { return try saveLive(guest, output, parties, trace, console) }
-    var guests = try openGuests(guest, output, to, console)
+    let inputs = inputs(guest, to)
+    try refuseSame(inputs: inputs, as: output)
+    guard live == nil else {
+      return try saveLive(
+        guest, to: openOutputs(output, beside: inputs), parties, trace, &live, console)
+    }
+    var guests = try openGuests(guest, output, console)
     // A guest that a destination could not write as a bundle is not handed over.
     try guests.last?.description.requireManifest()
     let reader = guests.removeFirst()
-    let outputs = try openOutputs(output, beside: [guest, to])
+    let outputs = try openOutputs(output, beside: inputs)
     let svsm = try svsm(
       parties, of: reader.description, reader.trustedState(),
       guests.isEmpty ? .atRest : .compared, trace)
@@ -205,7 +218,8 @@ package struct SaveCommand: ToolCommand {
     let memory = reader.description.ramBlocks.reduce(0) { $0 + $1.size }
     let total = memory.multipliedReportingOverflow(by: UInt64(guests.count + 1)).partialValue
     let progress = console.startProgress("saving", total: total)
-    let summary = try send(&vmm, to: outputs, of: transferData, parties, console) {
+    var handedOver = false
+    let summary = try send(&vmm, to: outputs, of: transferData, parties, &handedOver, console) {
       progress.update($0)
     }
     say(summary, outputs.stream.name, console)
@@ -227,7 +241,8 @@ package struct SaveCommand: ToolCommand {
     // The stream holds the guest's shared memory in the clear.
     Outputs(
       stream: try OutputFile(output, force: outputs.force, permissions: .private),
-      recording: try Recording(record, force: outputs.force, beside: inputs + [output]))
+      recording: try Recording(
+        record, force: outputs.force, inputs: inputs, outputs: [output, trace.path]))
   }
 
   func svsm(
@@ -261,7 +276,7 @@ package struct SaveCommand: ToolCommand {
 
   /// Opens the guest, and the same guest at the later times of `--round`.
   private func openGuests(
-    _ guest: String, _ output: String, _ to: String, _ console: Console
+    _ guest: String, _ output: String, _ console: Console
   ) throws -> [GuestReader] {
     let reading = console.startProgress("reading", total: nil)
     let (vcpus, crew) = (try vmsa.vcpus(), jobs.crew)
@@ -279,10 +294,7 @@ package struct SaveCommand: ToolCommand {
       } catch {
         throw error.within(.file(path))
       }
-      try refuseSame(
-        inputs: [to] + [from, policy.path].compactMap { $0 } + self.trust.trustedFiles
-          + revocation.listFiles,
-        guest: reader, at: path, as: output)
+      try refuseSame(inputs: [], guest: reader, at: path, as: output)
       if let trace = trace.path { try refuseSame(inputs: [], guest: reader, at: path, as: trace) }
       guests.append(reader)
     }

@@ -20,12 +20,12 @@ extension SourceVMM: SourceSide {}
 extension SaveCommand {
   /// Sends the guest and hands it over. The source is exported once the commit is issued, even if
   /// writing the stream then fails.
+  /// - Parameter handedOver: set to true before the commit may leave.
   func send<Source: SourceSide & ~Copyable>(
     _ vmm: inout Source, to outputs: Outputs, of session: TransferData, _ parties: Parties,
-    _ console: Console, progress: (UInt64) -> Void
+    _ handedOver: inout Bool, _ console: Console, progress: (UInt64) -> Void
   ) throws(MigrationError) -> SaveSummary {
     let (stream, source) = (outputs.stream, parties.source)
-    var handedOver = false
     do throws(MigrationError) {
       try vmm.sendGuest(progress: progress)
       // Synchronizing takes long, so most of it is done before the guest is handed over.
@@ -54,6 +54,7 @@ extension SaveCommand {
           return stream.isDirect ? try step() : try TerminationCleanup.delayed(step)
         }
       } else {
+        handedOver = true
         return try handOver()
       }
     } catch {

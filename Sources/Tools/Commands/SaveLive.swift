@@ -10,6 +10,27 @@ internal import SEVSNP
 internal import SVSM
 internal import Wire
 
+/// Who has the guest of a live migration, as far as this process knows.
+enum LiveGuest {
+  case running
+  /// QEMU has paused it, and keeps it so if its migration has completed.
+  case paused
+  /// The commit may have left, so that the destination may run it; or it has.
+  case handedOver(isCertain: Bool)
+
+  /// What a refusal says of it; nil where it says so itself.
+  var consequence: String? {
+    switch self {
+    case .running: "the guest runs on in its QEMU"
+    case .paused:
+      "the guest was not handed over: where its QEMU has paused it, cont lets it run on"
+    case .handedOver(isCertain: false):
+      "the guest may have been handed over: leave it paused unless it is lost at the destination"
+    case .handedOver(isCertain: true): nil
+    }
+  }
+}
+
 /// A live migration: the guest runs in a QEMU whose stream comes in while ours goes out.
 extension SaveCommand {
   func validateLive(_ guest: String) throws {
@@ -25,10 +46,9 @@ extension SaveCommand {
   }
 
   func saveLive(
-    _ guest: String, _ output: String, _ parties: Parties, _ trace: SessionTrace?,
-    _ console: Console
+    _ guest: String, to outputs: Outputs, _ parties: Parties, _ trace: SessionTrace?,
+    _ place: inout LiveGuest?, _ console: Console
   ) throws {
-    let outputs = try openOutputs(output, beside: [guest])
     var additions = ImportAdditions()
     additions.machine = raw.machine
     additions.below4G = raw.below4G?.value
@@ -44,21 +64,29 @@ extension SaveCommand {
       begun, svsm: svsm, output: outputs.all, memory: memory, crew: jobs.crew)
     var side = LiveSide(stream, source, begun, outputs.recording, console)
     let summary: SaveSummary
+    var handedOver = false
     do throws(MigrationError) {
-      summary = try send(&side, to: outputs, of: session, parties, console) { _ in }
+      summary = try send(&side, to: outputs, of: session, parties, &handedOver, console) { _ in }
     } catch {
-      throw side.hasLeft
-        ? error.adding("QEMU has paused the guest; if it was not handed over, cont lets it run on")
-        : error.adding("the guest runs on in its QEMU")
+      if handedOver {
+        // With --from the error says what to do.
+        place = .handedOver(isCertain: parties.source != nil)
+      } else if side.hasPaused {
+        place = .paused
+      }
+      throw error
     }
+    place = .handedOver(isCertain: true)
     say(summary, outputs.stream.name, console)
     for line in LiveText.table(side.rounds) { console.note(line) }
     if let comparison = side.comparison {
       console.note(
-        "memory compared with what was sent in \(LiveText.milliseconds(comparison)) ms, paused")
-    } else {
+        "private memory compared with what was sent in \(LiveText.milliseconds(comparison)) ms, paused"
+      )
+    } else if summary.privatePages > 0 {
       console.note(
-        "freshness rests on QEMU's log of changed pages: --memory lets the SVSM read them itself")
+        "freshness rests on QEMU's log of changed pages, from which a QEMU 7.2 under TCG loses some: "
+          + "--memory lets the SVSM read them itself")
     }
     try end(outputs, begun, session, console)
   }
@@ -72,8 +100,6 @@ private struct LiveSide: SourceSide, ~Copyable {
   private let recording: Recording?
   private let progress: Progress
   private let start = ContinuousClock.now
-  /// Whether QEMU's stream was read to its end, so that QEMU has paused the guest.
-  private(set) var hasLeft = false
 
   init(
     _ stream: consuming LiveImport, _ source: consuming LiveSource, _ guest: GuestDescription,
@@ -86,6 +112,8 @@ private struct LiveSide: SourceSide, ~Copyable {
     progress = console.startProgress("migrating", total: nil)
   }
 
+  /// Whether QEMU has paused the guest.
+  var hasPaused: Bool { stream.isPaused }
   var rounds: [LiveRound] { source.rounds }
   var comparison: Duration? { source.comparison }
 
@@ -98,7 +126,6 @@ private struct LiveSide: SourceSide, ~Copyable {
         LiveText.line(source.rounds, memory: memory, after: ContinuousClock.now - start)
       }
     }
-    hasLeft = true
     try source.finish(paused)
   }
 

@@ -1,3 +1,4 @@
+internal import Errors
 internal import Guest
 internal import Inspection
 internal import JSON
@@ -9,28 +10,25 @@ private let hottestLimit = 16
 
 /// The epochs of a stream as a table, and the pages that were sent most often.
 extension InspectionText {
-  mutating func rounds(_ table: EpochTable) {
+  mutating func rounds(_ table: EpochTable, _ write: Write) throws(MigrationError) {
     title("What came in each epoch")
     let hasKeys = table.epochs.elements.first?.privateZero != nil
-    var rows = [
+    let heads =
       ["epoch", "bytes", "share", "private new", "again", "withdrawn"]
-        + (hasKeys ? ["zero"] : []) + ["shared", "shared zero", "sent again", ""]
-    ]
-    for epoch in table.epochs.elements {
+      + (hasKeys ? ["zero"] : []) + ["shared", "shared zero", "sent again", ""]
+    let epochs = table.epochs
+    try self.table(heads, of: epochs.elements, omitted: epochs.omitted, write) { [found] epoch in
       let records = epoch.records
       let share = found.size == 0 ? 0 : Double(epoch.bytes) / Double(found.size)
       let tenths = Int((share * 1000).rounded())
-      rows.append(
-        [
-          "\(epoch.epoch)", "\(epoch.bytes)", "\(tenths / 10).\(tenths % 10)%",
-          "\(records.migrated)", "\(records.migratedAgain)", "\(records.cancelled)",
-        ] + (epoch.privateZero.map { ["\($0)"] } ?? []) + [
-          "\(epoch.sharedContent)", "\(epoch.sharedZero)", "\(epoch.sentAgain)",
-          epoch.isClosed ? "" : "not closed",
-        ])
+      return [
+        "\(epoch.epoch)", "\(epoch.bytes)", "\(tenths / 10).\(tenths % 10)%",
+        "\(records.migrated)", "\(records.migratedAgain)", "\(records.cancelled)",
+      ] + (epoch.privateZero.map { ["\($0)"] } ?? []) + [
+        "\(epoch.sharedContent)", "\(epoch.sharedZero)", "\(epoch.sentAgain)",
+        epoch.isClosed ? "" : "not closed",
+      ]
     }
-    out.table(rows)
-    more(table.epochs.omitted)
     let hottest = table.hottest(hottestLimit)
     guard !hottest.isEmpty else { return }
     title("Pages sent again most often")
@@ -51,15 +49,13 @@ extension InspectionText {
 }
 
 extension InspectedStream {
-  /// The epochs as members of an inspection; none unless they were requested.
-  var roundMembers: [JSON.Member] {
-    guard let rounds else { return [] }
-    return [
-      .init("rounds", .array(rounds.epochs.elements.map(\.json))),
-      .init("roundsOmitted", JSON(rounds.epochs.omitted)),
-      .init("hottest", .array(rounds.hottest(hottestLimit).map(json))),
-      .init("hottestUncounted", JSON(rounds.uncounted)),
-    ]
+  /// Writes the epochs as members of an inspection; none unless they were requested.
+  func writeRounds(to output: inout JSONStream) throws(MigrationError) {
+    guard let rounds else { return }
+    try output.append("rounds", of: rounds.epochs.elements, \.json)
+    try output.append(.init("roundsOmitted", JSON(rounds.epochs.omitted)))
+    try output.append(.init("hottest", .array(rounds.hottest(hottestLimit).map(json))))
+    try output.append(.init("hottestUncounted", JSON(rounds.uncounted)))
   }
 
   private func json(_ range: HotRange) -> JSON {

@@ -31,17 +31,18 @@ struct InspectionJSON {
     let renderer = InspectionJSON(found: found, parts: parts)
     var output = JSONStream(write)
     for member in try renderer.overview() { try output.append(member) }
+    if found.kind == .snp {
+      try output.append("epochs", of: found.epochs.elements, renderer.epoch)
+    }
     try renderer.writePages(to: &output)
     for member in renderer.rest { try output.append(member) }
     if parts.sections || parts.section != nil {
       let lines = found.sections.lines.elements.filter { parts.lists($0.header) }
       try output.append("sections", of: lines, renderer.section)
     }
-    for member in found.roundMembers { try output.append(member) }
+    try found.writeRounds(to: &output)
     if let page = found.page { try output.append(.init("page", renderer.page(page))) }
-    if let state = found.state {
-      for member in try renderer.state(state) { try output.append(member) }
-    }
+    if let state = found.state { try renderer.write(state, to: &output) }
     if parts.cpus, found.kind == .qemu {
       var sections = DecodedDevice.Decoding(found)
       try output.append("cpus") { () throws(MigrationError) -> JSON? in
@@ -86,7 +87,6 @@ struct InspectionJSON {
     }
     if !found.channels.isEmpty { members.append(.init("channels", channels)) }
     if found.hasMap || found.kind == .snp { members.append(guestMap) }
-    if found.kind == .snp { members.append(.init("epochs", epochs)) }
     return members
   }
 
@@ -251,8 +251,6 @@ struct InspectionJSON {
         }))
   }
 
-  private var epochs: JSON { .array(found.epochs.elements.map(epoch)) }
-
   private func epoch(_ token: EpochToken) -> JSON {
     [
       "epoch": JSON(token.epoch), "last": .bool(token.isLast),
@@ -362,38 +360,6 @@ struct InspectionJSON {
         }),
       "plaintext": page.plaintext.map { .hex(bytes: $0) } ?? .null,
       "restored": page.restored.map { .hex(bytes: $0) } ?? .null,
-    ]
-  }
-
-  private func state(_ state: RestoredState) throws(MigrationError) -> [JSON.Member] {
-    var vcpus: [JSON] = []
-    for vcpu in state.guest.vcpus { vcpus.append(try DecodedState.json(of: vcpu)) }
-    var services: [JSON] = []
-    for service in state.guest.services {
-      services.append([
-        "kind": .string(service.kind.name), "mandatory": .bool(service.isMandatory),
-        "version": JSON(service.version), "generation": JSON(service.generation),
-        "size": JSON(service.blob.count), "sha256": .hex(bytes: try SHA256.hash(service.blob)),
-      ])
-    }
-    var secrets: JSON = .null
-    if let page = state.secretsPage {
-      secrets = .object(
-        [.init("gpa", .hex(page.gpa))]
-          + (try DecodedState.facts(page.page).map { .init($0.name, $0.json) }))
-    }
-    return [
-      .init("vcpus", .array(vcpus)), .init("services", .array(services)),
-      .init(
-        "pageStates",
-        .array(
-          state.guest.pageStates.runs.map { run in
-            [
-              "gpa": .hex(run.gpa), "pages": JSON(run.pages), "state": .string(run.state.text),
-              "rmpSize": .string(run.size.text),
-              "permissions": .string(Hex.number(UInt64(run.permissions.rawValue), digits: 8)),
-            ]
-          })), .init("secretsPage", secrets),
     ]
   }
 

@@ -30,6 +30,9 @@ struct InspectionParts {
 
 /// An inspection as text.
 struct InspectionText {
+  /// Receives the text, piece by piece.
+  typealias Write = (String) throws(MigrationError) -> Void
+
   /// Most runs of each list that an overview shows.
   private static let overviewRuns = 16
 
@@ -39,17 +42,15 @@ struct InspectionText {
   var out = RenderedText()
   private(set) var hasTitle = false
 
-  /// - Parameter write: receives the text, piece by piece.
   static func render(
-    _ found: InspectedStream, _ parts: InspectionParts, style: Style,
-    write: (String) throws(MigrationError) -> Void
+    _ found: InspectedStream, _ parts: InspectionParts, style: Style, write: Write
   ) throws(MigrationError) {
     var renderer = InspectionText(found: found, parts: parts, style: style)
     if parts.hasAny || found.page != nil {
       try renderer.requested(write)
     } else {
       try renderer.overview()
-      if let state = found.state { try renderer.state(state) }
+      if let state = found.state { try renderer.state(state, write) }
       renderer.next()
     }
     // Missing pages are noticed at the end.
@@ -268,6 +269,34 @@ struct InspectionText {
     let left = UInt64(elements.count - rows.count) + omitted
     if left > 0 { rows.append(["… \(left) more"]) }
     return rows
+  }
+
+  /// Shows a whole list. Its rows are made one by one, first for the widths of the columns and then for
+  /// the text, since thousands of them should not be in memory.
+  /// - Parameters:
+  ///   - heads: the first row, if there is one of heads.
+  ///   - row: returns nil for an element that is not shown.
+  mutating func table<Element>(
+    _ heads: [String]?, of elements: [Element], omitted: UInt64 = 0, _ write: Write,
+    row: (Element) -> [String]?
+  ) throws(MigrationError) {
+    var columns = RenderedText.Columns()
+    if let heads { columns.fit(heads) }
+    for element in elements {
+      if let cells = row(element) { columns.fit(cells) }
+    }
+    if let heads { out.row(heads, in: columns) }
+    for element in elements {
+      guard let cells = row(element) else { continue }
+      out.row(cells, in: columns)
+      try flush(write)
+    }
+    more(omitted)
+  }
+
+  /// Passes text on when there is enough of it.
+  mutating func flush(_ write: Write) throws(MigrationError) {
+    if out.size > 64 << 10 { try write(out.takeText()) }
   }
 
   mutating func more(_ omitted: UInt64) {

@@ -11,15 +11,12 @@ internal import Wire
 
 /// The parts of an inspection that are shown on request, in place of the overview.
 extension InspectionText {
-  /// - Parameter write: receives the text, piece by piece.
-  mutating func requested(
-    _ write: (String) throws(MigrationError) -> Void
-  ) throws(MigrationError) {
+  mutating func requested(_ write: Write) throws(MigrationError) {
     if parts.blocks { blocks() }
-    if parts.sections || parts.section != nil { sections() }
+    if parts.sections || parts.section != nil { try sections(write) }
     if parts.section != nil { bodies() }
-    if parts.pages { pages() }
-    if let rounds = found.rounds { self.rounds(rounds) }
+    if parts.pages { try pages(write) }
+    if let rounds = found.rounds { try self.rounds(rounds, write) }
     if let page = found.page { self.page(page) }
     if parts.cpus { try cpus() }
     if parts.devices { try devices(write) }
@@ -42,53 +39,50 @@ extension InspectionText {
     out.line("\(Spelled.count(found.bodies.omitted, "section")) too large to be kept")
   }
 
-  mutating func sections() {
+  private mutating func sections(_ write: Write) throws(MigrationError) {
     title("Sections")
-    var rows = [["offset", "type", "id", "name", "instance", "version", "body"]]
-    for line in found.sections.lines.elements where parts.lists(line.header) {
+    let heads = ["offset", "type", "id", "name", "instance", "version", "body"]
+    let lines = found.sections.lines
+    try table(heads, of: lines.elements, omitted: lines.omitted, write) { [parts] line in
       let header = line.header
+      guard parts.lists(header) else { return nil }
       let optional = header.version & SNPSection.optionalBit != 0
-      rows.append([
+      return [
         Hex.number(header.offset),
         header.kind.text + (line.count > 1 ? " x\(line.count)" : ""), "\(header.id)",
         header.name.description, "\(header.instance)",
         optional
           ? "\(header.version & ~SNPSection.optionalBit) optional" : "\(header.version)",
         "\(line.size)" + (line.isCut ? " read, then refused" : ""),
-      ])
+      ]
     }
-    out.table(rows)
-    more(found.sections.lines.omitted)
   }
 
-  mutating func pages() {
+  private mutating func pages(_ write: Write) throws(MigrationError) {
     if found.kind == .snp {
       title("Private page records")
-      var rows = [["guest-physical", "pages", "epoch", "operation", "RMP size", "VMPL0/1/2/3"]]
-      for run in found.privatePages.runs.elements {
-        rows.append([
+      let heads = ["guest-physical", "pages", "epoch", "operation", "RMP size", "VMPL0/1/2/3"]
+      let runs = found.privatePages.runs
+      try table(heads, of: runs.elements, omitted: runs.omitted, write) { run in
+        [
           Spelled.range(run.gpa, pages: run.pages), "\(run.pages)", "\(run.epoch)",
           run.operation.text, run.size.text, Spelled.permissions(run.permissions),
-        ])
+        ]
       }
-      out.table(rows)
-      more(found.privatePages.runs.omitted)
     }
     title(found.kind == .snp ? "Shared page records" : "RAM page records")
     let hasEpochs = found.kind == .snp
-    var rows = [
-      ["block", "offset", "guest-physical"] + (hasEpochs ? ["epoch"] : []) + ["content", "zero"]
-    ]
     let size = UInt64(found.sharedPages.page.size)
-    for run in found.sharedPages.runs.elements {
-      rows.append(
-        [
-          blockName(run.block), Spelled.range(run.offset, pages: run.pages, of: size),
-          found.map.gpa(block: run.block, offset: run.offset).map { Hex.number($0) } ?? "-",
-        ] + (hasEpochs ? ["\(run.epoch)"] : []) + ["\(run.content)", "\(run.zero)"])
+    let runs = found.sharedPages.runs
+    try table(
+      ["block", "offset", "guest-physical"] + (hasEpochs ? ["epoch"] : []) + ["content", "zero"],
+      of: runs.elements, omitted: runs.omitted, write
+    ) { [self] run in
+      [
+        blockName(run.block), Spelled.range(run.offset, pages: run.pages, of: size),
+        found.map.gpa(block: run.block, offset: run.offset).map { Hex.number($0) } ?? "-",
+      ] + (hasEpochs ? ["\(run.epoch)"] : []) + ["\(run.content)", "\(run.zero)"]
     }
-    out.table(rows)
-    more(found.sharedPages.runs.omitted)
   }
 
   mutating func page(_ page: PageFacts) {
@@ -136,7 +130,7 @@ extension InspectionText {
 
   // MARK: With keys
 
-  mutating func state(_ state: RestoredState) throws(MigrationError) {
+  mutating func state(_ state: RestoredState, _ write: Write) throws(MigrationError) {
     for vcpu in state.guest.vcpus {
       title("vCPU with APIC id \(vcpu.apicID), VMPL \(vcpu.vmpl)")
       try RegisterText.show(VMSA(vcpu.vmsa), isWhole: true, &out)
@@ -151,13 +145,12 @@ extension InspectionText {
       out.field("SHA-256", Hex.encode(try SHA256.hash(service.blob)), indent: 2)
     }
     title("Page states")
-    out.table(
-      state.guest.pageStates.runs.map { run in
-        [
-          Spelled.range(run.gpa, pages: run.pages), Spelled.count(run.pages, "page"),
-          run.state.text, run.size.text, Spelled.permissions(run.permissions),
-        ]
-      })
+    try table(nil, of: state.guest.pageStates.runs, write) { run in
+      [
+        Spelled.range(run.gpa, pages: run.pages), Spelled.count(run.pages, "page"),
+        run.state.text, run.size.text, Spelled.permissions(run.permissions),
+      ]
+    }
     guard let secrets = state.secretsPage else { return }
     title("Secrets page at \(Hex.number(secrets.gpa)), to be rebuilt")
     for fact in try DecodedState.facts(secrets.page) {
@@ -188,14 +181,12 @@ extension InspectionText {
 
   // MARK: Devices
 
-  mutating func devices(
-    _ write: (String) throws(MigrationError) -> Void
-  ) throws(MigrationError) {
+  mutating func devices(_ write: Write) throws(MigrationError) {
     var devices = DecodedDevice.Decoding(found)
     while let device = devices.next() {
       title("\(device.name) \(device.instance)")
       try device.show(&out, isFull: parts.isFull)
-      if out.size > 64 << 10 { try write(out.takeText()) }
+      try flush(write)
     }
     omittedBodies()
   }

@@ -18,7 +18,7 @@ enum LiveText {
     let now = rounds[rounds.count - 1].pages
     let left = (due > now ? due - now : 0) * Page.size64
     parts.append("\(Spelled.size(left)) left")
-    if rate > 0 { parts.append("\(Int(1000 * Double(left) / rate)) ms downtime if paused now") }
+    if rate > 0 { parts.append("\(Int(1000 * Double(left) / rate)) ms downtime") }
     return parts.joined(separator: "  ")
   }
 

@@ -16,8 +16,7 @@ extension GuestDescription {
   /// Pages and runs in each state, in the order of the states.
   private var stateCounts: [(state: PageState, pages: UInt64, runs: Int)] {
     PageState.allCases.map { state in
-      let runs = pageStates.runs.filter { $0.state == state }
-      return (state, runs.reduce(0) { $0 + $1.pages }, runs.count)
+      (state, pageStates.pages(in: state), pageStates.runs.count { $0.state == state })
     }
   }
 

@@ -44,19 +44,30 @@ package struct RenderedText {
 
   /// Appends rows of cells, each column as wide as its widest cell.
   mutating func table(_ rows: [[String]], indent: Int = 2) {
-    var widths: [Int] = []
-    for row in rows {
+    var columns = Columns()
+    for row in rows { columns.fit(row) }
+    for row in rows { self.row(row, in: columns, indent: indent) }
+  }
+
+  /// Appends one row of cells.
+  mutating func row(_ cells: [String], in columns: Columns, indent: Int = 2) {
+    var content = String(repeating: " ", count: indent)
+    for (index, cell) in cells.enumerated() {
+      content += index == cells.count - 1 ? cell : cell.padded(to: columns.widths[index] + 2)
+    }
+    line(content)
+  }
+
+  /// The columns of a table.
+  struct Columns {
+    fileprivate var widths: [Int] = []
+
+    /// Makes each column as wide as its cell in a row.
+    mutating func fit(_ row: [String]) {
       for (index, cell) in row.enumerated() {
         if index == widths.count { widths.append(0) }
         widths[index] = max(widths[index], cell.count)
       }
-    }
-    for row in rows {
-      var content = String(repeating: " ", count: indent)
-      for (index, cell) in row.enumerated() {
-        content += index == row.count - 1 ? cell : cell.padded(to: widths[index] + 2)
-      }
-      line(content)
     }
   }
 

@@ -52,25 +52,31 @@ extension Unpacker {
     }
   }
 
+  /// Unpacks as much of `packed` as `output` has room for behind its first `produced` bytes.
+  /// - Returns: nil when the bytes are not well formed, or hold more than there is room for at the end.
+  func step(
+    _ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>, behind produced: Int
+  ) -> UnpackedPiece? {
+    if produced < output.count {
+      var room = output._mutatingExtracting(produced..<output.count)
+      return step(packed, into: &room)
+    }
+    // One byte of room more shows whether there is more than there should be.
+    var excess: [UInt8] = [0]
+    var room = excess.mutableSpan
+    let piece = step(packed, into: &room)
+    return piece?.produced == 0 ? piece : nil
+  }
+
   /// Unpacks a piece that its writer flushed.
   /// - Returns: whether `packed` unpacks to exactly `output`.
   func unpack(_ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>) -> Bool {
-    var consumed = 0
-    var produced = 0
-    // One byte of room more shows whether the piece holds more than it should.
-    var excess: [UInt8] = [0]
+    var (consumed, produced) = (0, 0)
     while consumed < packed.count || produced < output.count {
       let rest = packed.extracting(consumed..<packed.count)
-      let piece: UnpackedPiece?
-      if produced < output.count {
-        var room = output._mutatingExtracting(produced..<output.count)
-        piece = step(rest, into: &room)
-      } else {
-        var room = excess.mutableSpan
-        piece = step(rest, into: &room)
-        if piece?.produced != 0 { return false }
-      }
-      guard let piece, piece.consumed + piece.produced > 0 else { return false }
+      guard let piece = step(rest, into: &output, behind: produced),
+        piece.consumed + piece.produced > 0
+      else { return false }
       consumed += piece.consumed
       produced += piece.produced
     }

@@ -63,23 +63,12 @@ internal import Errors
   /// - Returns: whether all of `packed` is at least one, and together they give all of `output` and nothing
   ///   more.
   func unpackStreams(_ packed: Span<UInt8>, into output: inout MutableSpan<UInt8>) -> Bool {
-    var consumed = 0
-    var produced = 0
-    // One byte more shows whether a stream holds more than it should.
-    var excess: [UInt8] = [0]
+    var (consumed, produced) = (0, 0)
     while consumed < packed.count {
-      guard restart() else { return false }
       let rest = packed.extracting(consumed..<packed.count)
-      let piece: UnpackedPiece?
-      if produced < output.count {
-        var room = output._mutatingExtracting(produced..<output.count)
-        piece = step(rest, into: &room)
-      } else {
-        var room = excess.mutableSpan
-        piece = step(rest, into: &room)
-        if piece?.produced != 0 { return false }
+      guard restart(), let piece = step(rest, into: &output, behind: produced), piece.isEnd else {
+        return false
       }
-      guard let piece, piece.isEnd else { return false }
       consumed += piece.consumed
       produced += piece.produced
     }

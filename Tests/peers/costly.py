@@ -1,0 +1,401 @@
+"""Inputs that are small and made to cost much. bounds.py measures what they cost."""
+
+import base64
+import json
+import pathlib
+import zlib
+
+REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
+
+
+def be(size, value):
+    return value.to_bytes(size, "big")
+
+
+def name(text):
+    return be(1, len(text)) + text.encode()
+
+
+HEADER = b"QEVM" + be(4, 3) + b"\x07" + be(4, 13) + b"pc-i440fx-7.2"
+END = be(8, 0x10)
+
+
+def section(kind, number, title=None, instance=0, version=1, body=b""):
+    head = name(title) + be(4, instance) + be(4, version) if kind in (1, 4) else b""
+    return be(1, kind) + be(4, number) + head + body + b"\x7e" + be(4, number)
+
+
+def ram(blocks):
+    total = sum(size for _, size in blocks)
+    listed = b"".join(name(block) + be(8, size) for block, size in blocks)
+    return section(1, 2, "ram", 0, 4, be(8, total | 4) + listed + END)
+
+
+def described(devices):
+    text = devices if isinstance(devices, bytes) else json.dumps(
+        {"page_size": 4096, "devices": devices}).encode()
+    return b"\x06" + be(4, len(text)) + text
+
+
+def plain(sections, devices):
+    page = be(8, 2) + name("pc.ram") + b"\0" + END
+    return (HEADER + ram([("pc.ram", 4096)]) + section(3, 2, body=page) + sections + b"\0"
+            + described(devices))
+
+
+def device(title, fields):
+    return {"name": title, "instance_id": 0, "vmsd_name": "x", "version": 1, "fields": fields}
+
+
+def empty_arrays(count):
+    """Sections of no bytes, each an array of 65536 elements of none."""
+    field = {"name": "a", "array_len": 65536, "type": "uint8", "size": 0}
+    return plain(b"".join(section(4, 10 + i, f"d{i}") for i in range(count)),
+                 [device(f"d{i}", [field]) for i in range(count)])
+
+
+def many_sections(count, body=b"x"):
+    """Sections of distinct names, each described."""
+    field = {"name": "a", "type": "uint8", "size": 1}
+    return plain(b"".join(section(4, 10 + i, f"d{i}", body=body) for i in range(count)),
+                 [device(f"d{i}", [field]) for i in range(count)])
+
+
+def deep(size, depth, byte=b"\x5a"):
+    """One body, described as a part of a part of a part."""
+    field = {"name": "f", "type": "buffer", "size": size}
+    for _ in range(depth):
+        field = {"name": "f", "type": "tmp", "vmsd_name": "t", "version": 1, "fields": [field],
+                 "size": size}
+    return plain(section(4, 10, "d", body=byte * size), [device("d", [field])])
+
+
+def long_names(count, fill="n", body=b"x"):
+    """Sections of the longest names, which nothing describes."""
+    sections = b"".join(
+        section(4, 10 + i, f"d{i}".ljust(255, fill), body=body) for i in range(count))
+    whole = plain(sections, b"{}")
+    return whole[:whole.rfind(b"\x06")]
+
+
+def blocks_in_turn(blocks, pages):
+    """Page records that name many blocks with long names in turn: no two are of one run."""
+    listed = [(f"b{i}".ljust(250, "n"), 4096) for i in range(blocks)]
+    turn = b"".join(be(8, 2) + name(block) + b"\0" for block, _ in listed)
+    return (HEADER + ram(listed) + section(2, 2, body=turn * (pages // blocks) + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def fields(byte):
+    """Sections of many fields with long names and long values; some are too long to be read."""
+    counts = [1 << 16] + [19000] * 2
+    named = [{"name": f"f{i}".ljust(63, "f"), "type": "buffer", "size": 32}
+             for i in range(max(counts))]
+    return plain(
+        b"".join(section(4, 10 + i, f"d{i}", body=byte * (32 * count))
+                 for i, count in enumerate(counts)),
+        [device(f"d{i}", named[:count]) for i, count in enumerate(counts)])
+
+
+def structures(byte):
+    """Sections of as many structures as are read of one, and of more."""
+    inner = {"vmsd_name": "s", "version": 1,
+             "fields": [{"name": "f", "type": "buffer", "size": 16}]}
+    counts = [1 << 17, 32000, 32000]
+    return plain(
+        b"".join(section(4, 10 + i, f"d{i}", body=byte * (16 * count))
+                 for i, count in enumerate(counts)),
+        [device(f"d{i}", [{"name": "s", "array_len": count, "type": "struct", "size": 16,
+                           "struct": inner}]) for i, count in enumerate(counts)])
+
+
+def whole_block(pages, every_second):
+    """A block of zero pages, or one of which each second page was sent packed."""
+    made = zlib.compress(b"\x5a" * 4096)
+    sent = b"".join(
+        be(8, i << 12 | 0x120) + be(4, len(made)) + made if every_second and i % 2
+        else be(8, i << 12 | 0x22) + b"\0" for i in range(1, pages))
+    return (HEADER + ram([("pc.ram", pages << 12)])
+            + section(2, 2, body=be(8, 2) + name("pc.ram") + b"\0" + sent + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def listed_blocks(pages, byte):
+    """As many blocks as there may be, with long names, and pages of each."""
+    listed = [(f"b{i}".ljust(250, "n"), pages << 12) for i in range(4096)]
+    sent = b"".join(
+        be(8, 8) + name(block) + byte * 4096
+        + b"".join(be(8, i << 12 | 0x22) + b"\0" for i in range(1, pages)) for block, _ in listed)
+    return HEADER + ram(listed) + section(2, 2, body=sent + END) + section(3, 2, body=END) + b"\0"
+
+
+def large_bodies(byte):
+    """As many bytes of devices as are kept, which nothing describes."""
+    bodies = b"".join(section(4, 10 + i, f"d{i}", body=byte * (2 << 20)) for i in range(16))
+    whole = plain(bodies, b"{}")
+    return whole[:whole.rfind(b"\x06")]
+
+
+def plugged(body, length, early):
+    """A RAM block of a virtio-mem device, of whose memory a section says what is plugged in."""
+    path = "0000:00:02.0/"
+    device_name = path + ("virtio-mem-device-early" if early else "virtio-mem")
+    said = section(4, 10, device_name, body=body)
+    page = be(8, 2) + name("pc.ram") + b"\0" + END
+    field = {"name": "a", "type": "buffer", "size": len(body)}
+    listed = ram([("pc.ram", 4096), (path + "vm0", length)])
+    return (HEADER + (said + listed if early else listed + said) + section(3, 2, body=page) + b"\0"
+            + described([device(device_name, [field])]))
+
+
+def every_second_block(size):
+    """A bitmap of a virtio-mem device that has as many ranges as it can."""
+    blocks = 8 * size
+    head = be(8, 0) + be(8, blocks << 12) + be(8, 4096) + be(4, 0) + be(8, blocks << 11)
+    return plugged(head + b"\xaa" * size, blocks << 12, True)
+
+
+def record_upon_record(count):
+    """A section of a virtio-mem device that is a record at each third word."""
+    return plugged((be(8, 0) + be(8, 1 << 32) + be(8, 4096)) * count, 1 << 32, False)
+
+
+def snapshots(count, name_size):
+    """A qcow2 image of snapshots with long names that are no text."""
+    entry = be(8, 0) + be(4, 0) + be(2, 5) + be(2, name_size) + be(8, 0) * 2 + be(4, 0) + be(4, 24)
+    entry += be(8, 100) + be(8, 0) * 2
+    header = (b"QFI\xfb" + be(4, 3) + be(8, 0) + be(4, 0) + be(4, 16) + be(8, 0) + be(4, 0) * 2
+              + be(8, 0) * 2 + be(4, 0) + be(4, count) + be(8, 65536) + be(8, 0) * 3 + be(4, 4)
+              + be(4, 104))
+    filled = b"\x01" * name_size + bytes(-(len(entry) + 5 + name_size) % 8)
+    return header.ljust(65536, b"\0") + b"".join(
+        entry + b"%05d" % i + filled for i in range(count))
+
+
+def zstd_channel(number):
+    """A multifd channel of packets that unpack to 128 MiB of one byte, all within one window."""
+    start = be(4, 0x11223344) + be(4, 1)
+    block = ((128 << 10) << 3 | 2).to_bytes(3, "little") + b"\x5a"
+    made = start + bytes(16) + bytes([number]) + bytes(39)
+    for packet in range(256):
+        # The frame's header says a window of 128 MiB.
+        payload = (b"" if packet else b"\x28\xb5\x2f\xfd\0\x88") + block * 4
+        made += (start + be(4, 4) + be(4, 128) * 2 + be(4, len(payload)) + bytes(40)
+                 + b"pc.ram".ljust(256, b"\0") + b"".join(be(8, 4096 * i) for i in range(128))
+                 + payload)
+    return made
+
+
+def description(element, size):
+    """A description that is one array of small values."""
+    text = b'{"devices": [], "x": [' + b",".join([element] * (size // (len(element) + 1))) + b"]}"
+    return plain(b"", text)
+
+
+def dump(types, fields, name_size=0, prefix="f{}"):
+    """A dump of types whose sections all have one name, with so many fields each."""
+    listed = [{"field": prefix.format(i), "version_id": 0, "field_exists": False, "size": 1}
+              for i in range(fields)]
+    state = {"version_id": 1, "minimum_version_id": 1}
+    state["Description"] = {"name": "x", **state, "Fields": listed}
+    return json.dumps({"vmschkmachine": {"Name": "pc-i440fx-7.2"},
+                       **{f"t{i}".ljust(name_size, "t"): state for i in range(types)}}).encode()
+
+
+def discards(regions, ranges):
+    """A page in each of many regions, and a command that takes all back, again and again."""
+    size = 1 << 42
+    pages = b"".join(
+        be(8, (i << 21) | (0x22 if i else 2)) + (b"" if i else name("pc.ram")) + b"\0"
+        for i in range(regions))
+    payload = b"\0" + name("pc.ram") + b"\0" + (be(8, 0) + be(8, size)) * ranges
+    command = b"\x08" + be(2, 6) + be(2, len(payload)) + payload
+    return (HEADER + ram([("pc.ram", size)]) + section(2, 2, body=pages + END) + command * 10
+            + section(3, 2, body=END) + b"\0")
+
+
+def named_pages(blocks, pages):
+    """Page records that each name the last of many blocks."""
+    listed = [(f"b{i}", 4096) for i in range(blocks)]
+    record = be(8, 2) + name(listed[-1][0]) + b"\0"
+    return (HEADER + ram(listed) + section(2, 2, body=record * pages + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def claimed(size):
+    """A block of many bytes, of which two pages came: the first and the last."""
+    pages = be(8, 8) + name("pc.ram") + b"\x5a" * 4096 + be(8, (size - 4096) | 0x28) + b"\xa5" * 4096
+    return (HEADER + ram([("pc.ram", size)]) + section(2, 2, body=pages + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def pages_in_turn(blocks, pages):
+    """A page of each of many blocks, then zero pages that name them in turn, so that none follows
+    another."""
+    listed = [(f"b{i}", 4096) for i in range(blocks)]
+    content = b"".join(be(8, 8) + name(block) + b"\x5a" * 4096 for block, _ in listed)
+    zeros = b"".join(be(8, 2) + name(block) + b"\0" for block, _ in listed) * (pages // blocks)
+    return (HEADER + ram(listed) + section(2, 2, body=content + zeros + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def machine(count):
+    """A golden stream whose machine has many sections, in front of its seal."""
+    whole = (REPOSITORY / "Fixtures/golden/tiny/stream.mig").read_bytes()
+    place = whole.find(b"\x08snp-vcpu") - 5
+    entries = b"".join(
+        bytes([4, 1, len(f"d{k}"), 0]) + be(4, k + 1000) + be(4, 0) + be(4, 1) + be(4, 0)
+        + f"d{k}".encode() for k in range(count))
+    entries += b"".join(
+        bytes([k, 3, 3, 0]) + be(4, 2) + be(4, 0) + be(4, 4) + be(4, 0) + b"ram" for k in (1, 2, 3))
+    body = be(2, 1) + be(2, 1) + be(4, count + 3) + be(4, 0) * 3 + entries
+    sections = section(4, 0x500000, "snp-machine", 0, 1, be(4, len(body)) + body)
+    sections += b"".join(section(4, 0x1000000 + k, f"d{k}") for k in range(count))
+    return whole[:place] + sections + whole[place:]
+
+
+def far_pages(count, each=1):
+    """Zero pages in the first block that are far from each other: so many in each 2 MiB but the first."""
+    offsets = ((region << 21) | (page << 12) for region in range(1, count) for page in range(each))
+    first = be(8, next(offsets) | 2) + name("pc.ram") + b"\0"
+    return first + b"".join(be(8, offset | 0x22) + b"\0" for offset in offsets)
+
+
+def far_plain(count, each):
+    """A plain stream of such pages."""
+    return (HEADER + ram([("pc.ram", count << 21)]) + section(2, 2, body=far_pages(count, each) + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def extended(parts, size=None, before_token=True):
+    """A golden stream with more parts in its first epoch, and with another size of its RAM block."""
+    whole = (REPOSITORY / "Fixtures/golden/tiny/stream.mig").read_bytes()
+    block = whole.find(b"\x03ram" + be(4, 0) + be(4, 4)) + 12
+    assert whole[block + 8:block + 15] == name("pc.ram")
+    if size:
+        whole = whole[:block] + be(8, size | 4) + whole[block + 8:block + 15] + be(8, size) + \
+            whole[block + 23:]
+    tokens = whole.find(name("snp-epochs")) + len(name("snp-epochs")) + 8 + 128 + 5
+    token = whole.find(be(1, 2) + be(4, 5), tokens)
+    place = token if before_token else tokens
+    return whole[:place] + parts + whole[place:]
+
+
+def far_shared(count):
+    """An SNP stream with shared pages that are far from each other."""
+    return extended(section(2, 2, body=far_pages(count) + END), count << 21)
+
+
+def many_epochs(count, regions):
+    """An SNP stream of many epochs, all but the last forged, in two of which many pages are sent."""
+    def token(epoch):
+        return section(2, 5, body=be(4, epoch) + bytes(12) + be(8, 1) + bytes(104))
+    pages = section(2, 2, body=far_pages(regions) + END)
+    return extended(token(1) + pages + token(2) + pages
+                    + b"".join(token(epoch) for epoch in range(3, count)), regions << 21, False)
+
+
+def many_states(bundle, small, runs, ranges):
+    """A guest of as many runs of page states, and ranges of its map, as there may be; all of its memory is
+    unaccepted, and holes."""
+    bundle.mkdir()
+    for path in small.iterdir():
+        if path.name.startswith(("vcpu-", "service-")):
+            (bundle / path.name).write_bytes(path.read_bytes())
+    manifest = json.loads((small / "guest.json").read_text())
+    each = -(-runs // ranges) << 21
+    manifest["map"], manifest["private"], states = [], [], []
+    for offset in range(0, runs << 21, each):
+        size, gpa = min(each, (runs << 21) - offset), offset // each * (each + (2 << 20))
+        manifest["map"].append(
+            {"block": 0, "offset": hex(offset), "gpa": hex(gpa), "size": hex(size)})
+        manifest["private"].append(f"{gpa:#x}-{gpa + size - 1:#x}")
+        # Each run differs from the next in the size of its pages.
+        states += [be(8, gpa + place) + be(8, 512) + bytes([3, place >> 21 & 1]) + bytes(6)
+                   for place in range(0, size, 2 << 20)]
+    manifest["ram"][0]["size"], manifest["page_state_runs"] = hex(runs << 21), runs
+    (bundle / "guest.json").write_text(json.dumps(manifest))
+    (bundle / "page-states.bin").write_bytes(b"".join(states))
+    with (bundle / "ram-0.bin").open("wb") as file:
+        file.truncate(runs << 21)
+
+
+def many_values(small, size):
+    """A manifest with a key of many small values that means nothing."""
+    text = (small / "guest.json").read_bytes().rstrip()[:-1]
+    return text + b', "x": [' + b",".join([b"[0]"] * ((size - len(text)) // 4 - 8)) + b"]}"
+
+
+TRACE = b'{"schema":"svsm-migration/trace/1","side":"source"}\n'
+
+
+def trace(*lines):
+    return TRACE + b"".join(lines)
+
+
+def members(count, value):
+    """A line of many members."""
+    return b"{" + b",".join(b'"%d":%d' % (key, value) for key in range(count)) + b"}\n"
+
+
+def nested(depth, count, value):
+    """A line of arrays in arrays, the innermost of many numbers."""
+    inner = b",".join([b"%d" % value] * count)
+    return b'{"a":' + b"[" * depth + inner + b"]" * depth + b"}\n"
+
+
+def der(tag, *parts):
+    """A value of ASN.1, of these parts."""
+    body = b"".join(parts)
+    size = (len(body).bit_length() + 7) // 8
+    length = be(size, len(body))
+    return bytes([tag]) + (bytes([0x80 | size]) if len(body) > 127 else b"") + length + body
+
+
+def revocations(count):
+    """A revocation list of many serial numbers, of an issuer with the name of a model root; nobody has
+    signed it."""
+    algorithm = der(0x30, der(6, bytes.fromhex("2a8648ce3d040303")))
+    issuer = der(0x30, der(0x31, der(0x30, der(6, bytes.fromhex("550403")), der(12, b"nobody"))))
+    date = der(0x17, b"240101000000Z")
+    revoked = b"".join(der(0x30, der(2, be(4, number | 1 << 28)), date) for number in range(count))
+    listed = der(0x30, der(2, b"\1"), algorithm, issuer, date, der(0x17, b"490101000000Z"),
+                 der(0x30, revoked))
+    return der(0x30, listed, algorithm, der(3, b"\0" + der(0x30, der(2, b"\1"), der(2, b"\1"))))
+
+
+def thim(size):
+    """Azure's answer with as many certificates as fit, all of one authority."""
+    body = base64.encodebytes((REPOSITORY / "Fixtures/model-platform/ask.der").read_bytes()).decode()
+    pem = f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n"
+    count = size // len(json.dumps(pem)) - 1
+    return json.dumps({"vcekCert": pem, "certificateChain": pem * count}).encode()
+
+
+def no_pages(size):
+    """A stream of a block without its pages."""
+    return HEADER + ram([("pc.ram", size)]) + section(3, 2, body=END) + b"\0"
+
+
+def sparse(path, size):
+    """A mapped-ram file with one block that is one hole."""
+    words = b"QEVM" + be(4, 3) + b"\x07" + be(4, 11) + b"pc-q35-10.0"
+    words += b"\x05" + name("configuration/capabilities") + be(4, 1) + be(4, 1) + name("mapped-ram")
+    words += be(1, 1) + be(4, 2) + name("ram") + be(4, 0) + be(4, 4) + be(8, size | 4)
+    words += name("pc.ram") + be(8, size) + be(4, 1) + be(8, 4096)
+    bitmap = (len(words) + 16 + 4095) & ~4095
+    pages = (bitmap + size // 4096 // 8 + (1 << 20)) & ~4095
+    words += be(8, bitmap) + be(8, pages)
+    rest = END + b"\x7e" + be(4, 2) + section(3, 2, body=END) + b"\0"
+    with path.open("wb") as file:
+        file.write(words)
+        file.seek(pages + size)
+        file.write(rest)
+
+
+def vector(copies):
+    """A vector whose recipe makes a long file."""
+    lines = ["svsm-migration vector 1", "name: long", "what: a file of gigabytes",
+             "subject: recipe", "input: golden/mixed/stream.mig", "verdict: refused",
+             "code: RECIPE-SYNTAX", "recipe:"] + ["  copy 0 after end"] * copies
+    return "\n".join(lines) + "\n"
