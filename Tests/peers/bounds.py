@@ -164,8 +164,7 @@ def comparisons(table):
              lambda: costly.listed_blocks(2, b"y"))]:
         if table.wants(title):
             write(other, two)
-            table.case(title, one, ["diff", other], ["diff", other, "--verbose"],
-                       ["diff", other, "--json"])
+            table.case(title, one, ["diff", other], ["diff", other, "--json"])
 
 
 def sparse(table, *calls):
