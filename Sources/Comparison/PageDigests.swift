@@ -26,8 +26,8 @@ final class PageDigests: PageSink {
   /// Bytes of memory read at once.
   private static let batchSize = 256 << 10
 
-  /// Zero for a page of zeros, else the number of its content; of a private page whose content is encrypted, a
-  /// part of the record's tag.
+  /// Zero for a page of zeros, else the number of its content; of a private page whose content is encrypted, the
+  /// number of the last record's tag and ciphertext.
   let contents: PageTable
   /// For the last record of each private page its sequence number, then the other fields; nil without any.
   private(set) var records: PageTable?
@@ -70,7 +70,7 @@ final class PageDigests: PageSink {
   }
 
   func take(
-    _ page: PageMetadata, block: Int, at offset: UInt64, tag: Span<UInt8>, content: [UInt8]?
+    _ page: PageMetadata, block: Int, at offset: UInt64, sealed: Span<UInt8>, content: [UInt8]?
   ) throws(MigrationError) {
     let number = offset / Page.size64
     if records == nil { records = try PageTable(blockSizes: blockSizes, words: 2) }
@@ -81,8 +81,7 @@ final class PageDigests: PageSink {
       try digest(block: block, at: offset, content.span)
     } else {
       let isGone = page.operation == .cancel
-      try contents.set(
-        isGone ? 0 : max(1, PageTable.number(in: tag, at: 0)), block: block, page: number)
+      try contents.set(isGone ? 0 : try self.number(of: sealed), block: block, page: number)
     }
   }
 
@@ -119,6 +118,11 @@ final class PageDigests: PageSink {
     try records?.flush()
   }
 
+  /// A number for bytes that are not zero, which is not zero either.
+  private func number(of bytes: Span<UInt8>) throws(MigrationError) -> UInt64 {
+    max(1, try sealer.shortTag(over: bytes, nonce: AEADNonce(sequence: 0)))
+  }
+
   /// - Parameter offset: a multiple of 4096. Only the last page of a block may be shorter.
   private func digest(
     block: Int, at offset: UInt64, _ bytes: Span<UInt8>
@@ -127,8 +131,7 @@ final class PageDigests: PageSink {
     while start < bytes.count {
       let page = bytes.extracting(start..<min(start + Page.size, bytes.count))
       let number =
-        page.isAllZero
-        ? 0 : max(1, try sealer.shortTag(over: page, nonce: AEADNonce(sequence: 0)))
+        page.isAllZero ? 0 : try self.number(of: page)
       try contents.set(number, block: block, page: (offset + UInt64(start)) / Page.size64)
       start += Page.size
     }

@@ -16,7 +16,7 @@ package final class Side {
   }
 
   /// Path or name, for people.
-  package let name: String
+  package internal(set) var name: String
   package let form: Form
   /// QEMU's machine type; empty where nothing names it.
   package internal(set) var machine = ""

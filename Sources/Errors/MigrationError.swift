@@ -50,6 +50,17 @@ public struct MigrationError: Error, Equatable, Sendable {
     return copy
   }
 
+  /// Returns the error without the path of a folder that means nothing to a user, wherever it names files in it.
+  package func hiding(folder: String) -> MigrationError {
+    let prefix = folder + "/"
+    var copy = self
+    copy.what = what.replacing(prefix, with: "")
+    copy.place = place.map { .file($0.name.replacing(prefix, with: "")) }
+    copy.expected = expected?.replacing(prefix, with: "")
+    copy.got = got?.replacing(prefix, with: "")
+    return copy
+  }
+
   /// Returns the error with the place set, unless a deeper layer has set one. An error about a file
   /// that could not be opened, made, read or written gets no place: it names the file, and its byte
   /// offset is an offset in that file.

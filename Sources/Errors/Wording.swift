@@ -71,6 +71,14 @@ package struct Wording: Sendable, Hashable {
     }
   }
 
+  /// The text with one part of it replaced wherever it occurs, but not in needs.
+  package func replacing(_ part: String, with other: String) -> Wording {
+    pieces.reduce(into: Wording("")) { text, piece in
+      guard case .text(let words) = piece else { return text.append(piece) }
+      text.append(.text(words.replacing(part, with: other)))
+    }
+  }
+
   public static func + (one: Wording, other: Wording) -> Wording {
     other.pieces.reduce(into: one) { sum, piece in sum.append(piece) }
   }

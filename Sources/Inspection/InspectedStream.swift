@@ -17,6 +17,8 @@ package struct InspectionOptions {
   package var bodyLimit = KeptBodies.bodyLimit
   /// Keeps the text of the VM description.
   package var keepsDescription = false
+  /// Hashes the text of the VM description.
+  package var hashesDescription = false
   /// A guest-physical address, page-aligned, of which all records are kept.
   package var page: UInt64?
   /// Restores the RAM and hashes it, that of an SNP stream as far as it is known.
@@ -71,6 +73,8 @@ package struct InspectedStream {
   package var description: VMDescription?
   /// The text of the VM description; empty unless it was requested.
   package var descriptionText: [UInt8] = []
+  /// SHA-256 of the text of the VM description; nil unless it was requested.
+  package var descriptionHash: [UInt8]?
   package var bodies: KeptBodies
   /// What an SNP stream says of the machine's records; bodies that are elsewhere are empty.
   package var machine: MachineState?

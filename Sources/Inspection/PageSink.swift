@@ -9,10 +9,10 @@ package protocol PageSink: RAMStore {
   /// - Parameters:
   ///   - page: what the record says in the clear.
   ///   - offset: place of the page in its RAM block.
-  ///   - tag: tag of the record.
+  ///   - sealed: tag and ciphertext of the record.
   ///   - content: decrypted content; nil without keys, and in a record that cancels the page.
   /// - Throws: `IO-WRITE`, `IO-READ`.
   func take(
-    _ page: PageMetadata, block: Int, at offset: UInt64, tag: Span<UInt8>, content: [UInt8]?
+    _ page: PageMetadata, block: Int, at offset: UInt64, sealed: Span<UInt8>, content: [UInt8]?
   ) throws(MigrationError)
 }

@@ -1,3 +1,4 @@
+internal import Cryptography
 package import Errors
 internal import Guest
 package import Import
@@ -178,6 +179,10 @@ package final class QEMUInspector {
       if options.keepsDescription {
         let input = reader.input
         found.descriptionText = Array(copying: input.bytes.extracting(first: size))
+      }
+      if options.hashesDescription {
+        let input = reader.input
+        found.descriptionHash = try SHA256.hash(input.bytes.extracting(first: size))
       }
     case .end: return false
     case .mappedPages: break

@@ -157,6 +157,7 @@ private final class Collector {
     case .vmdescription:
       found.descriptionSize = payload.count
       if options.keepsDescription { found.descriptionText = Array(copying: payload) }
+      if options.hashesDescription { found.descriptionHash = try SHA256.hash(payload) }
       found.description = try VMDescription(
         parsing: Array(copying: payload), at: offset, isOurs: true)
     case .skipped, .eof, .end: break
@@ -206,10 +207,10 @@ private final class Collector {
     } else {
       try found.privatePages.note(page, content)
     }
-    let tag = record.extracting(PageMetadata.encodedSize..<PageMetadata.contentOffset)
+    let sealed = record.extracting(droppingFirst: PageMetadata.encodedSize)
     if sink != nil || stored != nil, let place = found.map.locate(page.gpa) {
       for sink in [sink, stored] {
-        try sink?.take(page, block: place.block, at: place.offset, tag: tag, content: plaintext)
+        try sink?.take(page, block: place.block, at: place.offset, sealed: sealed, content: plaintext)
       }
     }
     guard page.gpa == options.page else { return }
@@ -217,6 +218,8 @@ private final class Collector {
     found.page?.note(
       PageFacts.PrivateRecord(
         metadata: page, offset: offset,
-        tag: Array(copying: tag), ciphertextHash: try SHA256.hash(content)))
+        tag: Array(
+          copying: record.extracting(PageMetadata.encodedSize..<PageMetadata.contentOffset)),
+        ciphertextHash: try SHA256.hash(content)))
   }
 }

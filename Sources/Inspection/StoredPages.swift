@@ -30,7 +30,7 @@ final class StoredPages: PageSink {
   }
 
   func take(
-    _ page: PageMetadata, block: Int, at offset: UInt64, tag: Span<UInt8>, content: [UInt8]?
+    _ page: PageMetadata, block: Int, at offset: UInt64, sealed: Span<UInt8>, content: [UInt8]?
   ) throws(MigrationError) {
     if let content {
       try write(block: block, at: offset, content.span)

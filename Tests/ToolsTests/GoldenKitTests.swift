@@ -69,8 +69,92 @@ import Testing
       "golden/saved/scenario", "run verify saved.stream\nprint a inspect saved.stream\n")
     let told = try run(status: 1)
     #expect(
-      told.contains("saved: svsm-mig-verify saved.stream: exit status 66, expected 0\n"), "\(told)")
+      told.contains(
+        "saved/scenario line 1: svsm-mig-verify saved.stream: exit status 66, expected 0\n"),
+      "\(told)")
     #expect(told.contains("1 scenario failed\n"), "\(told)")
+  }
+
+  /// Rows: a scenario, its line that cannot be done, and why.
+  @Test(
+    "A line that cannot be done ends its scenario with its number, and the others run",
+    arguments: [
+      ("run guest create -o guest --memory 64K\nkeep x", 2, "[INPUT-OPEN] no line before"),
+      ("run guest create -o guest --memory 64K\nkeep guest", 2, "[INPUT-KIND] guest is a folder"),
+      ("input nothing", 1, "[INPUT-OPEN] cannot open"),
+      ("# Keys.\nopen there.svsm", 2, "[INPUT-OPEN] no line before"),
+      ("input saved.stream\nopen saved.stream", 2, "[INSTANCE-"),
+      ("run guest create -o a --memory 64K\nprint a guest show a", 2, "[OUTPUT-CREATE] a line before"),
+    ])
+  func aLineThatCannotBeDoneIsTold(scenario: String, line: Int, reason: String) throws {
+    _ = try run("--update")
+    try shop.write("golden/saved/scenario", scenario)
+    let told = try run(status: 1)
+    #expect(told.contains("saved/scenario line \(line): \(reason)"), "\(told)")
+    #expect(!told.contains("scratch"), "\(told)")
+    #expect(told.hasSuffix("2 scenarios, 4 files, 1 scenario failed\n"), "\(told)")
+  }
+
+  /// Rows: lines of which the last has a name that another one has.
+  @Test(
+    "No expected file takes the place of an input or of another one",
+    arguments: [
+      "input saved.stream\nprint saved.stream guest --help", "keep saved.stream\ninput saved.stream",
+      "input saved.stream\nkeep saved.stream", "print a inspect s\nprint a verify s",
+      "print a inspect s\nkeep a", "keep a\nkeep a", "input saved.stream\ninput ../saved.stream",
+    ])
+  func aNameIsUsedOnce(scenario: String) throws {
+    let input = try shop.read("golden/saved/saved.stream")
+    try shop.write("golden/saved/scenario", scenario)
+    let outcome = try shop.run("diff", "--golden @golden --update")
+    outcome.requireRefusal(.goldenSyntax)
+    #expect(outcome.errors.contains("saved/scenario line 2"), "\(outcome.errors)")
+    #expect(try shop.read("golden/saved/saved.stream") == input)
+  }
+
+  @Test("Scenarios at every depth are run, but none behind a link or a name with a full stop")
+  func scenariosOfAllDepthsAreRun() throws {
+    for name in ["other", "other/deep", "other/deep/down", ".hidden"] {
+      try shop.folder("golden/\(name)")
+    }
+    try shop.write("golden/other/scenario", "print help.txt guest --help\n")
+    try shop.write(
+      "golden/other/deep/down/scenario",
+      "input ../../help.txt\ninput ../../../saved/saved.stream\nprint help verify --help\n")
+    try shop.write("golden/.hidden/scenario", "nothing\n")
+    try FileManager.default.createSymbolicLink(
+      atPath: shop["golden/other/link"], withDestinationPath: shop["golden"])
+    let told = try run("--update")
+    #expect(told.contains("other/deep/down/help: updated\n"), "\(told)")
+    #expect(told.hasSuffix("4 scenarios, 7 files, 7 updated\n"), "\(told)")
+    try shop.write("golden/other/deep/down/scenario", "input ../../../../secret")
+    try shop.run("diff", "--golden @golden").requireRefusal(.goldenSyntax)
+  }
+
+  @Test("A stream that the instance does not open is compared without it, and one that is damaged by its bytes")
+  func aDamagedStreamSaysWhy() throws {
+    _ = try run("--update")
+    let stream = try shop.read("golden/small/stream.mig")
+    let shown = try shop.must("inspect", "@golden/small/stream.mig --json --sections").json
+    let pages = try #require(
+      shown["sections"]?.array?.first {
+        $0["name"] == "snp-private-pages" && $0["type"] == "PART"
+      })
+    var damaged = stream
+    damaged[try #require(pages["bodyOffset"]?.uint.map { Int($0) }) + 1000] ^= 1
+    try shop.write("golden/small/stream.mig", damaged)
+    let told = try run(status: 1)
+    #expect(
+      told.contains("\n  compared without the instance, since the expected stream is refused: [PAGE-"),
+      "\(told)")
+    #expect(told.contains("\n  A  small/stream.mig as expected: "), "\(told)")
+    #expect(told.contains("\n  B  small/stream.mig as made: "), "\(told)")
+    #expect(!told.contains("scratch"), "\(told)")
+    try shop.write("golden/small/stream.mig", Array(stream.dropLast(5000)))
+    let cut = try run(status: 1)
+    #expect(
+      cut.contains("\n  compared byte by byte, since the expected stream is refused: [STREAM-TRUNCATED]"),
+      "\(cut)")
   }
 
   /// Rows: lines that are no step, or that reach out of the folder.
@@ -78,7 +162,7 @@ import Testing
     "input ../../secret", "input /etc/passwd", "input a/../b", "keep ../a", "keep scenario",
     "keep .a",
     "print a/b inspect s", "run", "run 0", "run ../inspect s", "run 'a", "sh -c true", "input a b",
-    "keep", "open a/b", "input .",
+    "keep", "open a/b", "input .", "run foo --help", "run 0 foo", "print a foo", "run diff.product",
   ])
   func aLineThatIsNoStepIsRefused(line: String) throws {
     try shop.write("golden/saved/scenario", "# A comment.\n\n\(line)\n")

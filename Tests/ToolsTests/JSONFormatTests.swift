@@ -230,7 +230,7 @@ import Wire
     let save = "--to @destination.offer --trust @root.pem --seed 03"
     try shop.must("save", "@early-states -o @early.mig \(save)")
     try shop.must("save", "@early-states --round @later -o @later.mig \(save)")
-    for name in ["kit", "kit/a", "kit/b"] { try shop.folder(name) }
+    for name in ["kit", "kit/a", "kit/b", "kit/c", "kit/d"] { try shop.folder(name) }
     try shop.write(
       "kit/a/scenario",
       """
@@ -244,6 +244,20 @@ import Wire
     try shop.write("kit/a/shown.txt", "other\n")
     try shop.write("kit/a/binary", [0, 1, 2])
     try shop.write("kit/b/scenario", "run guest show nothing\n")
+    try shop.write("kit/c/scenario", "keep nothing\n")
+    try shop.write("kit/d/made.mig", Array(shop.read("early.mig").dropLast(5000)))
+    for name in ["destination.offer", "root.pem"] {
+      try shop.write("kit/\(name)", shop.read(name))
+    }
+    try shop.write(
+      "kit/d/scenario",
+      """
+      input ../destination.offer
+      input ../root.pem
+      run guest create -o guest --memory 64K
+      run save guest -o made.mig --to destination.offer --trust root.pem
+      keep made.mig
+      """)
   }
 
   @Test func everyTableIsWellFormed() {

@@ -1,3 +1,5 @@
+package import Errors
+
 /// What came of one scenario.
 package struct GoldenOutcome {
   package enum Status: String, Sendable {
@@ -18,12 +20,17 @@ package struct GoldenOutcome {
     package var difference: GoldenDifference?
   }
 
-  /// A call that ended in another way than it should; the scenario ends with it.
+  /// A line that could not be done; the scenario ends with it.
   package struct Failure: Equatable, Sendable {
-    package var call: GoldenScenario.Call
-    package var status: Int32
-    /// The last lines that it printed on standard error.
-    package var message: String
+    package enum Reason: Equatable, Sendable {
+      /// A call ended in another way than it should. The message is the last lines of its standard error.
+      case ended(GoldenScenario.Call, status: Int32, message: String)
+      case refused(MigrationError)
+    }
+
+    /// Counted from 1.
+    package var line: Int
+    package var reason: Reason
   }
 
   package let name: String
@@ -38,12 +45,19 @@ package struct GoldenOutcome {
 
 /// How a file differs from the expected one.
 package enum GoldenDifference {
-  /// Two streams.
-  case streams(Comparison)
+  /// Two streams. Those that the scenario's instance cannot open are compared without it.
+  case streams(Comparison, unopened: Refusal?)
   /// Two JSON texts: the values that differ, the first of them, and how many others do.
   case values([Difference], omitted: Int)
   /// Two texts: the first line that differs, counted from 1, and how many lines differ.
   case lines(first: Int, before: String, after: String, count: Int)
-  /// The first byte that differs, and the sizes.
-  case bytes(first: UInt64, before: UInt64, after: UInt64)
+  /// The first byte that differs, and the sizes; of streams also why they could not be compared as such.
+  case bytes(first: UInt64, before: UInt64, after: UInt64, unread: Refusal?)
+
+  /// Why a stream could not be read.
+  package struct Refusal: Error, Equatable {
+    /// Whether it is the stream that was made now, not the expected one.
+    package var isMade: Bool
+    package var error: MigrationError
+  }
 }

@@ -2,12 +2,14 @@ package import Errors
 internal import FileIO
 internal import Import
 package import Inspection
-internal import QEMUStream
 package import Threads
 
 /// Runs the scenarios of a folder with the tools beside this program, and compares what they make with the
 /// expected files.
 package struct GoldenRun {
+  /// What the names of all tools begin with.
+  private static let toolPrefix = "svsm-mig-"
+
   package let scenarios: [GoldenScenario]
   private let folder: String
   private let tools: String
@@ -24,104 +26,121 @@ package struct GoldenRun {
     _ folder: String, update: Bool, crew: WorkCrew,
     keys: @escaping (String) throws(MigrationError) -> Rehearsal.Keys
   ) throws(MigrationError) {
-    scenarios = try GoldenScenario.all(in: folder)
-    self.folder = folder
     tools = try programFolder()
+    scenarios = try GoldenScenario.all(in: folder, tools: Self.toolNames(in: tools))
+    self.folder = folder
     (isUpdate, self.crew, makeKeys) = (update, crew, keys)
   }
 
-  /// Runs one scenario.
-  /// - Throws: `INPUT-OPEN`, `OUTPUT-CREATE` and what else keeps it from being run.
+  /// What may stand in a scenario for each tool in a folder: "inspect" for svsm-mig-inspect.
+  private static func toolNames(in folder: String) throws(MigrationError) -> [String] {
+    // A build leaves folders of other names beside them.
+    try fileNames(in: folder)
+      .filter { $0.hasPrefix(toolPrefix) && !$0.contains(".") && !isFolder("\(folder)/\($0)") }
+      .map { String($0.dropFirst(toolPrefix.count)) }
+  }
+
+  /// Runs one scenario, up to the first line that cannot be done.
+  /// - Throws: `OUTPUT-CREATE` when there is no place for it.
   package func run(_ scenario: GoldenScenario) throws(MigrationError) -> GoldenOutcome {
-    let (work, log) = (try ScratchFolder(), try ScratchFolder())
+    let place = Workplace(
+      scenario: scenario, folder: "\(folder)/\(scenario.name)", work: try ScratchFolder(),
+      log: try ScratchFolder())
     defer {
       // Guests are folders with files.
-      for name in (try? work.names()) ?? [] { work.removeFolder(name) }
+      for name in (try? place.work.names()) ?? [] { place.work.removeFolder(name) }
     }
     var outcome = GoldenOutcome(name: scenario.name)
-    var instance: String?
+    var keys: Rehearsal.Keys?
     for step in scenario.steps {
-      switch step {
-      case .input(let path, let name):
-        try work.copy("\(folder)/\(scenario.name)/\(path)", as: name)
-      case .open(let name): instance = name
-      case .run(let call):
-        outcome.failure = try self.call(call, in: work, output: log.path("output"), log)
-      case .print(let name, let call):
-        outcome.failure = try self.call(call, in: work, output: work.path(name), log)
-        if outcome.failure == nil {
-          outcome.files.append(try file(name, of: scenario, in: work, instance))
-        }
-      case .keep(let name):
-        outcome.files.append(try file(name, of: scenario, in: work, instance))
+      do throws(MigrationError) {
+        let reason = try take(step.action, in: place, &keys, &outcome.files)
+        outcome.failure = reason.map { .init(line: step.line, reason: $0) }
+      } catch {
+        let shown = error.hiding(folder: place.work.path)
+        outcome.failure = .init(line: step.line, reason: .refused(shown))
       }
       if outcome.failure != nil { break }
     }
     return outcome
   }
 
+  /// Where one scenario is run.
+  private struct Workplace {
+    let scenario: GoldenScenario
+    /// Of the scenario and its expected files.
+    let folder: String
+    /// Where the calls are made.
+    let work: ScratchFolder
+    /// What calls print that is not kept.
+    let log: ScratchFolder
+
+    /// Path of a file that the scenario has so far.
+    /// - Throws: `INPUT-OPEN`, `INPUT-KIND`.
+    func made(_ name: String) throws(MigrationError) -> String {
+      guard try work.names().contains(name) else {
+        throw MigrationError(.inputOpen, "no line before this one has made \(name)")
+      }
+      guard !isFolder(work.path(name)) else {
+        throw MigrationError(.inputKind, "\(name) is a folder", expected: "a file")
+      }
+      return work.path(name)
+    }
+  }
+
+  private func take(
+    _ action: GoldenScenario.Action, in place: Workplace, _ keys: inout Rehearsal.Keys?,
+    _ files: inout [GoldenOutcome.File]
+  ) throws(MigrationError) -> GoldenOutcome.Failure.Reason? {
+    switch action {
+    case .input(let path, let name): try place.work.copy("\(place.folder)/\(path)", as: name)
+    case .open(let name): keys = try makeKeys(place.made(name))
+    case .run(let call): return try self.call(call, in: place, output: place.log.path("output"))
+    case .print(let name, let call):
+      guard try !place.work.names().contains(name) else {
+        throw MigrationError(.outputCreate, "a line before this one has made \(name)")
+      }
+      if let failure = try self.call(call, in: place, output: place.work.path(name)) {
+        return failure
+      }
+      files.append(try file(name, of: place, keys))
+    case .keep(let name): files.append(try file(name, of: place, keys))
+    }
+    return nil
+  }
+
   private func call(
-    _ call: GoldenScenario.Call, in work: ScratchFolder, output: String, _ log: ScratchFolder
-  ) throws(MigrationError) -> GoldenOutcome.Failure? {
-    let errors = log.path("errors")
+    _ call: GoldenScenario.Call, in place: Workplace, output: String
+  ) throws(MigrationError) -> GoldenOutcome.Failure.Reason? {
+    let errors = place.log.path("errors")
     let status = try ChildProcess.run(
-      ["\(tools)/svsm-mig-\(call.tool)"] + call.arguments, in: work.path, output: output,
-      errors: errors)
+      ["\(tools)/\(Self.toolPrefix)\(call.tool)"] + call.arguments, in: place.work.path,
+      output: output, errors: errors)
     guard status != call.status else { return nil }
     let printed = try? readSmallFile(errors, limit: 1 << 20)
     let lines = String(decoding: printed ?? [], as: UTF8.self).split(separator: "\n").suffix(3)
-    return GoldenOutcome.Failure(
-      call: call, status: status, message: lines.joined(separator: "\n"))
+    return .ended(call, status: status, message: lines.joined(separator: "\n"))
   }
 
   /// Compares one file.
   private func file(
-    _ name: String, of scenario: GoldenScenario, in work: ScratchFolder, _ instance: String?
+    _ name: String, of place: Workplace, _ keys: Rehearsal.Keys?
   ) throws(MigrationError) -> GoldenOutcome.File {
-    let made = try InputFile(work.path(name), .member)
-    let path = "\(folder)/\(scenario.name)/\(name)"
-    var found = GoldenOutcome.File(name: name, status: .same)
-    if try fileNames(in: "\(folder)/\(scenario.name)").contains(name) {
-      let expected = try InputFile(path, .member)
-      if let first = try FileBytes.firstDifference(expected, made) {
-        found.status = .differs
-        let keys = try instance.map { (name) throws(MigrationError) in
-          try makeKeys(work.path(name))
-        }
-        found.difference = try difference(path, work.path(name), expected, made, first, keys)
-      }
-    } else {
-      found.status = .missing
+    let pair = GoldenPair(
+      name: "\(place.scenario.name)/\(name)", expected: "\(place.folder)/\(name)",
+      made: try place.made(name))
+    let made = try InputFile(pair.made, .member)
+    var found = GoldenOutcome.File(name: name, status: .missing)
+    if try fileNames(in: place.folder).contains(name) {
+      found.difference = try pair.difference(made, keys, crew)
+      found.status = found.difference == nil ? .same : .differs
     }
     if isUpdate, found.status != .same {
-      let output = try OutputFile(path, force: true)
+      let output = try OutputFile(pair.expected, force: true)
       try made.readPieces { (bytes) throws(MigrationError) in try output.write(bytes) }
       try output.commit()
       found.status = .updated
     }
     return found
-  }
-
-  private func difference(
-    _ path: String, _ madePath: String, _ expected: InputFile, _ made: InputFile,
-    _ first: UInt64, _ keys: Rehearsal.Keys?
-  ) throws(MigrationError) -> GoldenDifference {
-    let bytes = GoldenDifference.bytes(
-      first: first, before: try expected.regularSize(), after: try made.regularSize())
-    if let kind = try? expected.kind(), kind.holdsStream {
-      // A stream that cannot be read is compared by its bytes.
-      if let found = try? streams(path, madePath, keys) { return .streams(found) }
-      return bytes
-    }
-    return TextDifference(expected, made)?.found ?? bytes
-  }
-
-  private func streams(
-    _ path: String, _ madePath: String, _ keys: Rehearsal.Keys?
-  ) throws(MigrationError) -> Comparison {
-    let opening = try Side.Opening(crew: crew)
-    return try Comparison(
-      opening.side(of: .init(path), keys: keys) { _, _ in },
-      opening.side(of: .init(madePath), keys: keys) { _, _ in }, ignoring: [])
   }
 }

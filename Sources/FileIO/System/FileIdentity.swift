@@ -41,3 +41,8 @@ package func refuseSame(_ input: FileIdentity?, as output: String) throws(Migrat
 package func isFolder(_ path: String) -> Bool {
   (try? Stat(FilePath(path)))?.type == .directory
 }
+
+/// Whether `path` is a folder, and not a symbolic link to one.
+package func isOwnFolder(_ path: String) -> Bool {
+  (try? Stat(FilePath(path), followTargetSymlink: false))?.type == .directory
+}

@@ -37,16 +37,20 @@ struct RenderGolden {
       if let difference = file.difference { try show(difference) }
     }
     guard let failure = outcome.failure else { return }
-    let call = (["svsm-mig-\(failure.call.tool)"] + failure.call.arguments).joined(separator: " ")
-    out.line(
-      "\(outcome.name): \(call): exit status \(failure.status), expected \(failure.call.status)",
-      as: style.bad)
-    for line in failure.message.split(separator: "\n") { out.line("  \(line)") }
+    let place = "\(outcome.name)/\(GoldenScenario.fileName) line \(failure.line)"
+    switch failure.reason {
+    case .ended(let call, let status, let message):
+      let words = (["svsm-mig-\(call.tool)"] + call.arguments).joined(separator: " ")
+      out.line("\(place): \(words): exit status \(status), expected \(call.status)", as: style.bad)
+      for line in message.split(separator: "\n") { out.line("  \(line)") }
+    case .refused(let error): out.line("\(place): \(error.spelled)", as: style.bad)
+    }
   }
 
   private mutating func show(_ difference: GoldenDifference) throws(MigrationError) {
     switch difference {
-    case .streams(let comparison):
+    case .streams(let comparison, let unopened):
+      if let unopened { show(unopened, "compared without the instance") }
       var text = ""
       try ComparisonText.render(comparison, isLong: isLong, style: style) { text += $0 }
       for line in text.split(separator: "\n") { out.line("  \(line)", as: { $0 }) }
@@ -59,11 +63,17 @@ struct RenderGolden {
       out.line("  line \(first), the first of \(count):")
       out.line("  A  \(before.prefix(200))")
       out.line("  B  \(after.prefix(200))")
-    case .bytes(let first, let before, let after):
+    case .bytes(let first, let before, let after, let unread):
+      if let unread { show(unread, "compared byte by byte") }
       out.line(
         "  from byte \(Hex.number(first)) on; \(Spelled.bytes(before)) expected, \(Spelled.bytes(after)) made"
       )
     }
+  }
+
+  private mutating func show(_ refusal: GoldenDifference.Refusal, _ consequence: String) {
+    let file = refusal.isMade ? "made" : "expected"
+    out.line("  \(consequence), since the \(file) stream is refused: \(refusal.error.spelled)")
   }
 
   /// The last line.
@@ -99,17 +109,24 @@ struct RenderGolden {
       .init("name", .string(outcome.name)), .init("good", .bool(outcome.isGood)),
       .init("files", .array(outcome.files.map(json))),
     ]
-    if let failure = outcome.failure {
-      members.append(
-        .init(
-          "failure",
-          [
-            "tool": .string("svsm-mig-\(failure.call.tool)"),
-            "arguments": .text(failure.call.arguments), "status": JSON(failure.status),
-            "expected": JSON(failure.call.status), "message": .string(failure.message),
-          ]))
-    }
+    if let failure = outcome.failure { members.append(.init("failure", json(failure))) }
     return .object(members)
+  }
+
+  private static func json(_ failure: GoldenOutcome.Failure) -> JSON {
+    switch failure.reason {
+    case .ended(let call, let status, let message):
+      [
+        "line": JSON(failure.line), "message": .string(message),
+        "tool": .string("svsm-mig-\(call.tool)"), "arguments": .text(call.arguments),
+        "status": JSON(status), "expected": JSON(call.status),
+      ]
+    case .refused(let error):
+      [
+        "line": JSON(failure.line), "message": .string(error.spelled),
+        "code": .string(error.code.rawValue),
+      ]
+    }
   }
 
   private static func json(_ file: GoldenOutcome.File) -> JSON {
@@ -118,15 +135,30 @@ struct RenderGolden {
     ]
     switch file.difference {
     case nil: break
-    case .streams(let comparison):
+    case .streams(let comparison, let unopened):
       members.append(.init("differences", ComparisonJSON.differences(comparison)))
+      members += unopened.map(json) ?? []
     case .values(let values, let omitted):
       members.append(.init("differences", .array(values.map(ComparisonJSON.difference))))
       members.append(.init("differencesOmitted", JSON(omitted)))
     case .lines(let first, _, _, let count):
       members += [.init("firstLine", JSON(first)), .init("lines", JSON(count))]
-    case .bytes(let first, _, _): members.append(.init("firstByte", JSON(first)))
+    case .bytes(let first, _, _, let unread):
+      members.append(.init("firstByte", JSON(first)))
+      members += unread.map(json) ?? []
     }
     return .object(members)
+  }
+
+  private static func json(_ refusal: GoldenDifference.Refusal) -> [JSON.Member] {
+    [
+      .init(
+        "refusal",
+        [
+          "file": .string(refusal.isMade ? "made" : "expected"),
+          "code": .string(refusal.error.code.rawValue),
+          "message": .string(refusal.error.spelled),
+        ])
+    ]
   }
 }
