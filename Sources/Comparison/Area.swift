@@ -7,6 +7,8 @@ package enum Area: String, Sendable, CaseIterable {
   /// What the record of a private page says in the clear.
   case record
   case epoch, final, commit, seal
+  /// The VM description, by which sections can be read.
+  case description
 }
 
 /// Why a fact can differ although the guest is the same, or although its cause is listed already.

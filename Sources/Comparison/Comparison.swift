@@ -29,7 +29,7 @@ package struct Comparison {
 
   package let before: Side
   package let after: Side
-  private let notes: DifferenceNotes
+  let notes: DifferenceNotes
 
   /// - Throws: `IO-READ`, `INPUT-OPEN`.
   package init(
@@ -43,9 +43,11 @@ package struct Comparison {
       case .pageStates: compareStates()
       case .memory: try compareMemory()
       case .record: break
+      case .description: try compareDescriptions()
       default: try compareTopics(area)
       }
     }
+    try compareBytes()
   }
 
   /// Whether nothing differs but what rules leave out.
@@ -53,7 +55,7 @@ package struct Comparison {
     differences.count == 0 && states.count == 0 && pages.count == 0
   }
 
-  private var isSameForm: Bool { before.form == after.form }
+  var isSameForm: Bool { before.form == after.form }
 
   // MARK: Facts
 
@@ -173,6 +175,8 @@ package struct Comparison {
     for key in one.keys {
       guard let body = try one.body(key), let twin = try other.body(key) else { continue }
       if body == twin {
+        // What is the same, but described otherwise, is told as a difference of the descriptions.
+        guard !isSameForm else { continue }
         guard let described = try one.description(key),
           let otherwise = try other.description(key), described != otherwise
         else { continue }
@@ -200,7 +204,7 @@ package struct Comparison {
     let (section, shown, notes) = ("\(key.name)", key.shown, notes)
     let moving = MovingFields(of: section)
     let isCPU = section == "cpu" && notes.changedVCPUs.contains("\(key.instance)")
-    ValueComparison { path, change in
+    ValueComparison(renaming: isSameForm) { path, change in
       let cause =
         moving.cause(of: path) ?? (isCPU && CPURegisters.contain(path) ? .registers : nil)
       notes.note(

@@ -2,6 +2,14 @@ package import JSON
 
 /// One fact that is not the same on both sides.
 package struct Difference: Equatable, Sendable {
+  /// Bytes of a value on each side.
+  package struct Sizes: Equatable, Sendable {
+    package var before: Int
+    package var after: Int
+
+    package init(before: Int, after: Int) { (self.before, self.after) = (before, after) }
+  }
+
   package enum Change: Equatable, Sendable {
     /// Only the second side has it.
     case added
@@ -9,7 +17,7 @@ package struct Difference: Equatable, Sendable {
     case removed
     case changed(before: JSON, after: JSON)
     /// Long values: how many bytes differ, the first of them, and the bytes from there on, in hex.
-    case bytes(count: Int, first: Int, before: String, after: String)
+    case bytes(count: Int, first: Int, before: String, after: String, sizes: Sizes)
     /// Many elements of one array: how many differ, the first of them, and what that is.
     case elements(count: Int, first: Int, before: JSON, after: JSON)
   }

@@ -45,7 +45,7 @@ extension Difference {
       case .added, .removed: 0
       case .changed(let before, let after), .elements(_, _, let before, let after):
         before.textSize + after.textSize
-      case .bytes(_, _, let before, let after): before.utf8.count + after.utf8.count
+      case .bytes(_, _, let before, let after, _): before.utf8.count + after.utf8.count
       }
     return values + (field?.utf8.count ?? 0)
   }

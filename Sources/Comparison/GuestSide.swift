@@ -34,6 +34,11 @@ extension Side {
       let uuid = state.configuration?.uuid
       configuration.facts.append(Fact("uuid", uuid.map { .hex(bytes: $0) } ?? .null))
       ofMachine = state.sections
+      if let text = state.description {
+        descriptions = [
+          DescriptionFacts("", size: text.count, hash: try SHA256.hash(text), text: text)
+        ]
+      }
       devices = try MachineDevices(machine: state)
     }
     topics[.configuration] = TopicList([configuration])

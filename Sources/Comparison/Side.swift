@@ -1,4 +1,5 @@
 internal import Errors
+internal import FileIO
 internal import Guest
 internal import Inspection
 internal import QEMUStream
@@ -22,6 +23,8 @@ package final class Side {
   package internal(set) var machine = ""
   /// Bytes of a stream.
   package internal(set) var size: UInt64?
+  /// A stream that is a whole file as it is, neither packed nor a part of something; nil for all else.
+  var file: InputFile?
   /// Bytes of all RAM blocks.
   package var memorySize: UInt64 { blocks.reduce(0) { $0 + $1.size } }
   /// Whether what an SNP stream encrypts is known.
@@ -35,6 +38,7 @@ package final class Side {
   /// Sections of the machine, where they are not those of the stream.
   var ofMachine: [SectionFacts] = []
   var devices = MachineDevices()
+  var descriptions: [DescriptionFacts] = []
   var states: PageStateMap?
   /// What distinguishes the key of one SNP stream from that of another; nil without one.
   var sessionKey: [UInt8]?

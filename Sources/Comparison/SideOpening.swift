@@ -113,9 +113,11 @@ extension Side {
       }
       if let refusal = read.found.refusal { throw refusal }
       try read.memory?.finish()
-      return try StreamSide(
+      let side = try StreamSide(
         read.found, name: file.name, memory: read.memory, hasKeys: keys != nil
       ).collect()
+      if file.kind == .regular, !source.isPart, read.found.packing == nil { side.file = file }
+      return side
     }
 
     private func inspect(
@@ -126,6 +128,7 @@ extension Side {
       let tell = { (done: UInt64) in progress(done, input.end) }
       var options = InspectionOptions()
       options.bodies = .all
+      options.hashesDescription = true
       options.memory = { (sizes) throws(MigrationError) in
         let made = try PageDigests(sizes, key, keepsContent: keepsContent)
         memory = made

@@ -43,6 +43,14 @@ struct StreamSide {
       found.sections.lines.elements.map { SectionFacts($0.header, size: $0.size) }
         + side.ofMachine.filter { $0.key.name != RAMSection.name })
     side.topics[.seal] = TopicList(seal)
+    if let size = found.descriptionSize, let hash = found.descriptionHash {
+      side.descriptions.append(
+        DescriptionFacts("", size: size, hash: hash, text: found.description?.json.compact ?? []))
+    }
+    if let text = found.machine?.description {
+      side.descriptions.append(
+        DescriptionFacts("machine", size: text.count, hash: try SHA256.hash(text), text: text))
+    }
     if found.kind == .snp { try collectSNP() } else { try collectVCPUs() }
     return side
   }
@@ -74,7 +82,8 @@ struct StreamSide {
       Fact("size", count: found.size, .derived),
       Fact("packing", found.packing.map { .string($0.rawValue) } ?? .null),
       Fact("padding", count: found.padding),
-      Fact("footers", found.hasFooters.map { .bool($0) } ?? .null),
+      // The reader of SNP streams demands them.
+      Fact("footers", (found.kind == .snp ? true : found.hasFooters).map { .bool($0) } ?? .null),
       Fact("dialect", (found.confidential?.dialect).map { .string($0.rawValue) } ?? .null),
       Fact("encryptedPages", count: found.confidential?.pages.distinct ?? 0),
       Fact("description", .bool(found.descriptionSize != nil)),

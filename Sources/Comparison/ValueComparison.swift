@@ -10,8 +10,12 @@ package struct ValueComparison {
   private static let elementLimit = 16
 
   private let report: Report
+  private let ignoresNames: Bool
 
-  package init(_ report: @escaping Report) { self.report = report }
+  /// - Parameter ignoresNames: whether a value that only has another name in the second structure is the same.
+  package init(renaming ignoresNames: Bool = false, _ report: @escaping Report) {
+    (self.report, self.ignoresNames) = (report, ignoresNames)
+  }
 
   package func compare(_ before: JSON, _ after: JSON, at path: String = "") {
     if before == after { return }
@@ -58,10 +62,20 @@ package struct ValueComparison {
       }
       return
     }
+    var renamed: Set<String> = []
     // Indices of what only the second value has remain.
     var later = Dictionary(
       uniqueKeysWithValues: Self.numbered(after).enumerated().map { ($1, $0) })
-    for (key, member) in zip(keys, before) {
+    let (earlier, others) = (Set(keys), Self.numbered(after))
+    for (index, (key, member)) in zip(keys, before).enumerated() {
+      // The description has names by which values are read, and tells when one of them is another one.
+      guard ignoresNames, later[key] == nil, others.indices.contains(index),
+        !earlier.contains(others[index]), after[index].value == member.value
+      else { continue }
+      later[others[index]] = nil
+      renamed.insert(key)
+    }
+    for (key, member) in zip(keys, before) where !renamed.contains(key) {
       if let index = later.removeValue(forKey: key) {
         compare(member.value, after[index].value, at: place(key))
       } else {
@@ -126,7 +140,9 @@ extension Difference.Change {
     func part(_ bytes: [UInt8]) -> String {
       Hex.encode(bytes[min(first, bytes.count)..<min(last + 1, bytes.count)])
     }
-    return .bytes(count: count, first: first, before: part(one), after: part(other))
+    return .bytes(
+      count: count, first: first, before: part(one), after: part(other),
+      sizes: .init(before: one.count, after: other.count))
   }
 
   private static func bytes(_ text: String) -> [UInt8]? {

@@ -210,7 +210,8 @@ private final class Collector {
     let sealed = record.extracting(droppingFirst: PageMetadata.encodedSize)
     if sink != nil || stored != nil, let place = found.map.locate(page.gpa) {
       for sink in [sink, stored] {
-        try sink?.take(page, block: place.block, at: place.offset, sealed: sealed, content: plaintext)
+        try sink?.take(
+          page, block: place.block, at: place.offset, sealed: sealed, content: plaintext)
       }
     }
     guard page.gpa == options.page else { return }

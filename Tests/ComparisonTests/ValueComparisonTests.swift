@@ -44,6 +44,21 @@ import Testing
     #expect(differences(["a": 1, "a": 2, "a#2": 3], ["a": 1, "a": 2, "a#2": 4]) == ["a#2#2: 3 4"])
   }
 
+  @Test("A value that only has another name differs, unless the names are told elsewhere")
+  func anotherNameIsNoOtherValue() {
+    let (one, other): (JSON, JSON) = (
+      ["a": 1, "old": [1, 2], "c": 3], ["a": 1, "new": [1, 2], "c": 4]
+    )
+    #expect(differences(one, other).count == 3)
+    var found: [String] = []
+    ValueComparison(renaming: true) { path, _ in found.append(path) }.compare(one, other)
+    #expect(found == ["c"])
+    found = []
+    ValueComparison(renaming: true) { path, _ in found.append(path) }
+      .compare(["old": 1, "c": 3], ["new": 2, "c": 3])
+    #expect(found == ["old", "new"])
+  }
+
   @Test("Of long bytes the place, the number and a part are kept")
   func longBytesAreCut() {
     let zeros = String(repeating: "00 ", count: 99) + "00"
@@ -51,10 +66,13 @@ import Testing
       String(repeating: "00 ", count: 40) + "01 00 02" + String(repeating: " 00", count: 57)
     #expect(
       Difference.Change(.string(zeros), .string(changed))
-        == .bytes(count: 2, first: 40, before: "000000", after: "010002"))
+        == .bytes(
+          count: 2, first: 40, before: "000000", after: "010002",
+          sizes: .init(before: 100, after: 100)))
     #expect(
       Difference.Change(.string(zeros), .string(zeros + " 05"))
-        == .bytes(count: 1, first: 100, before: "", after: "05"))
+        == .bytes(
+          count: 1, first: 100, before: "", after: "05", sizes: .init(before: 100, after: 101)))
     #expect(Difference.Change(nil, 1) == .changed(before: .null, after: 1))
     #expect(Difference.Change(["a": 1], nil) == .removed)
     let text = String(repeating: "x", count: 100)

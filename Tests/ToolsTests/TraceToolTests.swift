@@ -130,7 +130,7 @@ import Tools
     #expect(
       text.hasPrefix(
         "step \(found.step) is the first that differs: process-epoch-token in epoch 1 at byte 0x"))
-    #expect(text.contains("\n  refused: EPOCH-TAG -> none\n"))
+    #expect(text.contains("\n  refused: EPOCH-TAG → none\n"))
     let json = TraceDifference.json(found, "trace", "whole")
     #expect(json["equal"] == false && json["step"]?.uint == found.step)
     #expect(TraceDifference.json(nil, "a", "b")["equal"] == true)
@@ -150,7 +150,19 @@ import Tools
       and: NamedTrace(ArraySource(try shop.read("save")), named: "save"))
     #expect(
       sides?.text("A", "B")
-        == "the traces are of different sides\n  side: destination -> source\n")
+        == "the traces are of different sides\n  side: destination → source\n")
+  }
+
+  @Test("svsm-mig-diff leaves out the members that --ignore names, and says that traces are equal")
+  func membersAreLeftOut() throws {
+    let text = try Fixture.text("golden/rounds/load.jsonl")
+    try shop.write("one", text)
+    try shop.write("other", text.replacing("\"offset\": ", with: "\"offset\": 1"))
+    let told = try shop.run("diff", "--trace @one @other")
+    #expect(told.status == 1 && told.text.contains("\n  offset: "), "\(told.text)")
+    let left = try shop.run("diff", "--trace @one @other --ignore offset")
+    #expect(left.status == 0 && left.text == "equal\n", "\(left.text)\(left.errors)")
+    #expect(try shop.run("diff", "--trace @one @other --ignore offse").status == 1)
   }
 
   @Test("no step, no trace; and no trace over an input or another output")

@@ -32,7 +32,7 @@ package struct NamedTrace {
 }
 
 /// Compares two traces step by step.
-/// - Parameter ignored: names of members that may differ, such as `offset`.
+/// - Parameter ignored: names of members that may differ, such as `offset`; `counts` names all that is in it.
 /// - Returns: the first difference; nil when there is none.
 /// - Throws: `INPUT-KIND` when one is not a trace; `JSON-SYNTAX`, `IO-READ`.
 package func firstDifference(
@@ -53,12 +53,21 @@ package func firstDifference(
       return TraceDifference(step: step, first: left, second: right, fields: [])
     }
     if left != right {
-      let fields = fields(of: left, and: right).filter { !ignored.contains($0.name) }
+      let fields = fields(of: left, and: right).filter { !$0.isIn(ignored) }
       if !fields.isEmpty {
         return TraceDifference(step: step, first: left, second: right, fields: fields)
       }
     }
     step += 1
+  }
+}
+
+extension TraceDifference.Field {
+  /// Whether one of the names is its own, or that of a member in which it is.
+  fileprivate func isIn(_ names: Set<String>) -> Bool {
+    guard !names.isEmpty else { return false }
+    return names.contains(name)
+      || name.indices.contains { name[$0] == "." && names.contains(String(name[..<$0])) }
   }
 }
 

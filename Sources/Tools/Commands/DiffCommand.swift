@@ -1,5 +1,5 @@
 package import ArgumentParser
-package import Comparison
+internal import Comparison
 internal import Errors
 internal import FileIO
 internal import Import
@@ -31,7 +31,10 @@ package struct DiffCommand: ToolCommand {
   @Option(
     help: ArgumentHelp(
       "Instance file of the streams' destination; given twice, of the first's and of the second's.",
-      discussion: "Private pages, vCPUs, services and page states are compared in the clear then.",
+      discussion: """
+        Private pages, vCPUs, services and page states are compared in the clear then. The roots of AMD and of \
+        the model platforms are trusted for that; --trust names further ones.
+        """,
       valueName: "file"), completion: .file())
   var instance: [String] = []
 
@@ -40,10 +43,10 @@ package struct DiffCommand: ToolCommand {
       "Leave out what differs for this cause, or fits this pattern (may be repeated).",
       discussion: """
         Causes: clock, rtc, session, generation, registers, derived. A pattern is AREA/NAME/FIELD, in which * \
-        stands for any characters: device/hpet/timer*.
+        stands for any characters: device/hpet/timer*. With --trace: the name of a member, such as offset.
         """,
       valueName: "rule"))
-  var ignore: [IgnoreRule] = []
+  var ignore: [String] = []
 
   @Option(
     help: ArgumentHelp(
@@ -74,7 +77,7 @@ package struct DiffCommand: ToolCommand {
 
   package func validate() throws {
     guard golden == nil else {
-      guard before == nil, isBare, !trace else {
+      guard before == nil, isBare, ignore.isEmpty, !trace else {
         throw ValidationError(
           "--golden takes no other input, no --trace, and no option that is about two sides.")
       }
@@ -85,16 +88,26 @@ package struct DiffCommand: ToolCommand {
     try sides.validate(with: before, after)
     guard !trace || isBare else {
       throw ValidationError(
-        "--trace compares steps: --instance, --ignore, --channel, --offset, --length, --snapshot and --memory "
+        "--trace compares steps: --instance, --channel, --offset, --length, --snapshot and --memory "
           + "are for streams.")
     }
+    if !trace { _ = try rules() }
     guard instance.count <= 2 else {
       throw ValidationError("--instance: once for both sides, or once for each.")
     }
   }
 
-  /// Whether no option is given that is about streams or guests.
-  private var isBare: Bool { instance.isEmpty && ignore.isEmpty && !sides.isGiven }
+  /// Whether no option is given that is about streams or guests alone.
+  private var isBare: Bool { instance.isEmpty && !sides.isGiven }
+
+  private func rules() throws -> [IgnoreRule] {
+    try ignore.map { text in
+      guard let rule = IgnoreRule(parsing: text) else {
+        throw ValidationError("--ignore '\(text)': neither a cause nor AREA/NAME/FIELD.")
+      }
+      return rule
+    }
+  }
 
   package func execute(_ console: Console) throws {
     if let golden { return try run(golden, console) }
@@ -103,7 +116,7 @@ package struct DiffCommand: ToolCommand {
     let opening = try Side.Opening(crew: jobs.crew)
     let one = try side(sides.source(before, of: .before), instance.first, opening, console)
     let other = try side(sides.source(after, of: .after), instance.last, opening, console)
-    let comparison = try Comparison(one, other, ignoring: ignore)
+    let comparison = try Comparison(one, other, ignoring: rules())
     if json {
       try ComparisonJSON.render(comparison) { (text) throws(MigrationError) in
         try console.write(text)
@@ -124,11 +137,11 @@ package struct DiffCommand: ToolCommand {
       return NamedTrace(FileSource(file), named: file.name)
     }
     let (one, other) = (try open(before), try open(after))
-    let difference = try firstDifference(of: one, and: other)
+    let difference = try firstDifference(of: one, and: other, ignoring: Set(ignore))
     if json {
       try console.write(TraceDifference.json(difference, one.name, other.name))
-    } else if let difference {
-      try console.write(difference.text(one.name, other.name))
+    } else {
+      try console.write(difference?.text(one.name, other.name) ?? "equal\n")
     }
     guard difference == nil else { throw ExitCode(1) }
   }
@@ -170,8 +183,4 @@ package struct DiffCommand: ToolCommand {
     let progress = console.startProgress("reading", total: nil)
     return try opening.side(of: source, keys: keys) { progress.update($0, of: $1) }
   }
-}
-
-extension IgnoreRule: ExpressibleByArgument {
-  package init?(argument: String) { self.init(parsing: argument) }
 }

@@ -73,10 +73,11 @@ enum ComparisonJSON {
         .init("change", "elements"), .init("before", before), .init("after", after),
         .init("elements", JSON(count)), .init("first", JSON(first)),
       ]
-    case .bytes(let count, let first, let before, let after):
+    case .bytes(let count, let first, let before, let after, let sizes):
       members += [
         .init("change", "bytes"), .init("before", .string(before)), .init("after", .string(after)),
         .init("bytes", JSON(count)), .init("first", JSON(first)),
+        .init("beforeSize", JSON(sizes.before)), .init("afterSize", JSON(sizes.after)),
       ]
     }
     return .object(members + cause(difference.cause))

@@ -25,6 +25,7 @@ extension Area {
       case .secretsPage: "secrets page"
       case .pageStates: "page states"
       case .final: "final record"
+      case .description: "VM description"
       default: rawValue
       }
     return name.isEmpty ? kind : "\(kind) \(name)"
@@ -71,6 +72,9 @@ extension Uncompared.Reason {
 extension Difference {
   /// "RIP 0x1 → 0x2", "added".
   var text: String {
+    if area == .section, field == "order", case .changed(let before, let after) = change {
+      return "another order: where A has \(before.short), B has \(after.short)"
+    }
     if area == .final, field == "ciphertext" { return "differs, encrypted under the same key" }
     let start = field.map { "\($0)  " } ?? ""
     switch change {
@@ -81,9 +85,12 @@ extension Difference {
     case .elements(let count, let first, let before, let after):
       return
         "\(start)\(Spelled.count(count, "element")) from [\(first)] on  \(before.short) → \(after.short)"
-    case .bytes(let count, let first, let before, let after):
-      return
-        "\(start)\(Spelled.count(count, "byte")) from +\(Hex.number(first)) on  \(before.orNone) → \(after.orNone)"
+    case .bytes(let count, let first, let before, let after, let sizes):
+      let place = "from +\(Hex.number(first)) on  \(before.orNone) → \(after.orNone)"
+      guard sizes.before == sizes.after else {
+        return "\(start)\(sizes.before) → \(Spelled.count(sizes.after, "byte")), differs \(place)"
+      }
+      return "\(start)\(Spelled.count(count, "byte")) \(place)"
     }
   }
 
@@ -135,9 +142,9 @@ extension PageStateFacts {
 }
 
 extension PageDifference.Change {
-  func sentence(_ count: Comparison.PageCount) -> String {
-    let pages = "\(Spelled.count(count.pages, "page")) of \(count.kind.block)"
-    let isOne = count.pages == 1
+  func sentence(_ count: UInt64, of block: String) -> String {
+    let pages = "\(Spelled.count(count, "page")) of \(block)"
+    let isOne = count == 1
     switch self {
     case .content: return "\(pages) \(isOne ? "differs" : "differ")"
     case .filled: return "\(pages) \(isOne ? "is" : "are") zero in A only"

@@ -125,16 +125,26 @@ struct ComparisonText {
   }
 
   private mutating func memory(_ area: Area) throws(MigrationError) {
-    let counts = found.pageCounts.filter {
-      $0.kind.area == area && (isLong || $0.kind.cause == nil)
+    // Records that differ in the same way may have other things in common; these are not listed.
+    var kinds: [(pages: UInt64, members: [PageKind])] = []
+    var indices: [String: Int] = [:]
+    for count in found.pageCounts
+    where count.kind.area == area && (isLong || count.kind.cause == nil) {
+      let way = count.kind.change.sentence(0, of: count.kind.block)
+      let index = indices["\(way) \(count.kind.cause?.rawValue ?? "")", default: kinds.count]
+      if index == kinds.count { kinds.append((0, [])) }
+      indices["\(way) \(count.kind.cause?.rawValue ?? "")"] = index
+      kinds[index].pages += count.pages
+      kinds[index].members.append(count.kind)
     }
-    let limit = isLong ? counts.count : Self.areaLimit
-    let pages = found.pages.elements
-    for count in counts.prefix(limit) {
-      let title =
-        "\(area == .memory ? "memory" : "records"): \(count.kind.change.sentence(count))"
-      let runs = runs[count.kind] ?? []
-      try list(title, runs.count, omitted: 0) {
+    let limit = isLong ? kinds.count : Self.areaLimit
+    let (pages, all) = (found.pages.elements, runs)
+    for kind in kinds.prefix(limit) {
+      let sentence = kind.members[0].change.sentence(kind.pages, of: kind.members[0].block)
+      let runs = kind.members.flatMap { all[$0] ?? [] }.sorted()
+      try list(
+        "\(area == .memory ? "memory" : "records"): \(sentence)", runs.count, omitted: 0
+      ) {
         let run = pages[runs[$0]]
         let place =
           run.gpa.map { Spelled.addresses($0, pages: run.pages) }
@@ -142,10 +152,10 @@ struct ComparisonText {
         return run.pages == 1 || runs.count == 1 ? place : "\(place)  \(run.pages) pages"
       }
     }
-    if counts.count > limit {
-      let pages = counts.dropFirst(limit).reduce(0) { $0 + $1.pages }
+    if kinds.count > limit {
+      let pages = kinds.dropFirst(limit).reduce(0) { $0 + $1.pages }
       out.line(
-        "and \(Spelled.count(pages, "page")) that differ in \(counts.count - limit) other ways")
+        "and \(Spelled.count(pages, "page")) that differ in \(kinds.count - limit) other ways")
     }
   }
 
@@ -223,13 +233,12 @@ struct ComparisonText {
       out.line(isWhole ? "equal" : "equal, as far as it was compared", as: style.good)
       return
     }
-    var parts = own > 0 ? [Spelled.count(own, "difference")] : ["nothing differs by itself"]
-    if follows > 0 {
-      parts.append(
-        follows == 1
-          ? "1 fact that follows or moves by itself"
-          : "\(follows) facts that follow or move by themselves")
-    }
+    let following =
+      follows == 1
+      ? "1 fact that follows or moves by itself"
+      : "\(follows) facts that follow or move by themselves"
+    var parts = own > 0 ? [Spelled.count(own, "difference")] : ["only in \(following)"]
+    if own > 0, follows > 0 { parts.append(following) }
     if found.differences.omitted > 0 {
       parts.append("\(found.differences.omitted) more differences than are kept")
     }

@@ -86,7 +86,8 @@ struct RenderGolden {
       (GoldenOutcome.Status.differs, "differ"), (.missing, "missing"), (.updated, "updated"),
     ] {
       let count = files.count { $0.status == status }
-      if count > 0 { parts.append("\(count) \(word)") }
+      guard count > 0 else { continue }
+      parts.append(count == 1 && status == .differs ? "1 differs" : "\(count) \(word)")
     }
     let failed = outcomes.count { $0.failure != nil }
     if failed > 0 { parts.append("\(Spelled.count(failed, "scenario")) failed") }

@@ -49,7 +49,7 @@ extension TraceDifference {
 }
 
 extension TraceDifference.Field {
-  fileprivate var text: String { "\(name): \(Self.text(first)) -> \(Self.text(second))" }
+  fileprivate var text: String { "\(name): \(Self.text(first)) → \(Self.text(second))" }
 
   private static func text(_ value: JSON?) -> String {
     value.map { $0.string ?? $0.description } ?? "none"

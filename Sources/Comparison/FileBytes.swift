@@ -33,4 +33,14 @@ enum FileBytes {
     }
     return sizes.0 == sizes.1 ? nil : common
   }
+
+  /// A few bytes of a file from a place on; none at its end.
+  /// - Throws: `INPUT-KIND`, `IO-READ`.
+  static func excerpt(_ file: InputFile, at place: UInt64) throws(MigrationError) -> [UInt8] {
+    let size = try file.regularSize()
+    var bytes = [UInt8](repeating: 0, count: Int(min(8, size - min(size, place))))
+    var span = bytes.mutableSpan
+    try file.read(at: place, into: &span)
+    return bytes
+  }
 }

@@ -1,0 +1,47 @@
+import TestSupport
+import Testing
+
+/// The exit status 0 of `svsm-mig-diff` means that nothing differs.
+@Suite struct DiffFlipTests {
+  /// Flips of each stream, with keys and without.
+  private static let flips = 6
+
+  @Test(
+    "No flipped bit of a golden stream is taken for no difference, with keys and without",
+    arguments: GoldenStream.all)
+  func noFlipIsEqual(stream: GoldenStream) throws {
+    let shop = try Workshop()
+    let whole = try stream.golden("stream.mig")
+    try shop.write("whole", whole)
+    try shop.write("there.svsm", Fixture.read("golden/destination.svsm"))
+    // The streams differ, so that each has places of its own.
+    var generator = Steps(seed: UInt64(whole.count))
+    for _ in 0..<Self.flips {
+      let place = Int.random(in: whole.indices, using: &generator)
+      var bytes = whole
+      bytes[place] ^= 1 << UInt8.random(in: 0..<8, using: &generator)
+      try shop.write("flipped", bytes)
+      for keys in ["", " --instance @there.svsm"] {
+        let outcome = try shop.run("diff", "@whole @flipped\(keys)")
+        #expect(
+          outcome.status == 1 || outcome.status == 65,
+          "byte \(place)\(keys): \(outcome.status)\n\(outcome.text)\(outcome.errors)")
+      }
+    }
+  }
+}
+
+/// Numbers that are the same in every run (SplitMix64).
+private struct Steps: RandomNumberGenerator {
+  var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var value = state
+    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
+    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
+    return value ^ value >> 31
+  }
+}
