@@ -2,12 +2,14 @@ package import JSON
 
 /// One fact that is not the same on both sides.
 package struct Difference: Equatable, Sendable {
-  /// Bytes of a value on each side.
+  /// Bytes of a value on each side. The numbers are small ones, since very many differences may be kept.
   package struct Sizes: Equatable, Sendable {
-    package var before: Int
-    package var after: Int
+    package var before: UInt32
+    package var after: UInt32
 
-    package init(before: Int, after: Int) { (self.before, self.after) = (before, after) }
+    package init(before: Int, after: Int) {
+      (self.before, self.after) = (UInt32(clamping: before), UInt32(clamping: after))
+    }
   }
 
   package enum Change: Equatable, Sendable {

@@ -27,7 +27,7 @@ struct MachineDevices {
   }
 
   /// Most fields of a description, and its longest text in bytes; a section that has more is not described here.
-  private static let fieldLimit = 1 << 15
+  private static let fieldLimit = 1 << 14
   private static let textLimit = 2 << 20
   /// Most elements of a section that is read: the values of two are in memory at once.
   private static let elementLimit = 1 << 16

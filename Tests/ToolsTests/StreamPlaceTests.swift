@@ -140,6 +140,7 @@ import Testing
     arguments: [
       ([0x7f, 0x45, 0x4c, 0x46], "ELF"), (Array("KDUMP   ".utf8), "kdump"),
       (Array("makedumpfile".utf8), "kdump"), (Array("EMiL".utf8), "LiME"),
+      (Array("KDMV".utf8), "disk image"), (Array("vhdxfile".utf8), "disk image"),
       ([0x11, 0x22, 0x33, 0x44], "multifd channel"),
     ] as [([UInt8], String)])
   func aForeignFileIsNoMemory(magic: [UInt8], name: String) throws {

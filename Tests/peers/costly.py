@@ -88,7 +88,7 @@ def blocks_in_turn(blocks, pages):
 
 def fields(byte):
     """Sections of many fields with long names and long values; some are too long to be read."""
-    counts = [1 << 16] + [19000] * 2
+    counts = [1 << 16] + [16000] * 2
     named = [{"name": f"f{i}".ljust(63, "f"), "type": "buffer", "size": 32}
              for i in range(max(counts))]
     return plain(

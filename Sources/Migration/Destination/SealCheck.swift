@@ -59,11 +59,7 @@ final class SealCheck {
   ) throws(MigrationError) -> Seal {
     let start = input.offset
     let length = length ?? start - streamStart
-    guard try Seal.begins(input) else {
-      throw MigrationError(
-        .sealMissing, "no seal after the end of the sections", at: start, expected: "SVSMSEAL",
-        got: try input.nextText())
-    }
+    guard try Seal.begins(input) else { throw try Seal.missing(at: input) }
     let fixed = try input.readArray(Seal.Layout.size)
     let span = fixed.span
     var cursor = ByteCursor(span, at: start)
@@ -209,6 +205,14 @@ extension Seal {
   /// Whether the next byte of `input`, after the end of the sections, begins a seal.
   static func begins(_ input: StreamInput) throws(MigrationError) -> Bool {
     try input.peekByte() == magic[0]
+  }
+
+  /// The refusal of a stream in which no seal is at the input's position.
+  /// - Throws: `IO-READ`.
+  static func missing(at input: StreamInput) throws(MigrationError) -> MigrationError {
+    MigrationError(
+      .sealMissing, "no seal after the end of the sections", at: input.offset, expected: "SVSMSEAL",
+      got: try input.nextText())
   }
 
   /// Reads the seal that may follow the sections of a plain QEMU stream. The bytes that it covers

@@ -173,8 +173,12 @@ package struct PlainStreamVerifier {
     case .endOfSections:
       try check.streamEnds()
       isPastSeal = true
-      // A caller that names a signer requires a seal.
-      if try Seal.begins(reader.input) || signer != nil { try findSeal() }
+      if try Seal.begins(reader.input) {
+        try findSeal()
+      } else if signer != nil {
+        // A caller that names a signer requires a seal. The rest can be read without one.
+        try findings.note(Seal.missing(at: reader.input))
+      }
     case .description(let size):
       let input = reader.input
       if seal != nil {

@@ -18,6 +18,11 @@ package enum FileKind: Sendable, CaseIterable {
   case kdump
   case flattenedKdump
   case lime
+  case vmdk
+  case vhdx
+  case vhd
+  case vdi
+  case zip
   case instance
   case offer
   case abort
@@ -42,6 +47,11 @@ package enum FileKind: Sendable, CaseIterable {
     case .kdump: Array("KDUMP   ".utf8)
     case .flattenedKdump: Array("makedumpfile".utf8)
     case .lime: Array("EMiL".utf8)
+    case .vmdk: Array("KDMV".utf8)
+    case .vhdx: Array("vhdxfile".utf8)
+    case .vhd: Array("conectix".utf8)
+    case .vdi: Array("<<< ".utf8)
+    case .zip: Array("PK\u{3}\u{4}".utf8)
     case .instance: Array("SVSMINST".utf8)
     case .offer: Array("SVSMOFFR".utf8)
     case .abort: Array("SVSMABRT".utf8)
@@ -66,6 +76,8 @@ package enum FileKind: Sendable, CaseIterable {
     case .elf: "an ELF file: a core has a guest's memory, and no stream"
     case .kdump, .flattenedKdump: "a kdump file: it has a guest's memory, and no stream"
     case .lime: "a LiME dump: it has a guest's memory, and no stream"
+    case .vmdk, .vhdx, .vhd, .vdi: "a disk image of another program"
+    case .zip: "a zip archive"
     case .instance: "an instance file: it has the keys of an SVSM, and no stream"
     case .offer: "an offer, which svsm-mig-attest shows"
     case .abort: "an abort, for svsm-mig-save --resume-after"
@@ -78,6 +90,7 @@ package enum FileKind: Sendable, CaseIterable {
     switch self {
     case .stream, .libvirtImage, .qcow2Image: true
     case .channel, .cprState, .elf, .kdump, .flattenedKdump, .lime: false
+    case .vmdk, .vhdx, .vhd, .vdi, .zip: false
     case .instance, .offer, .abort, .detachedSeal: false
     case .gzip, .xz, .zstd, .lz4, .oldLZ4, .bzip2, .lzop: true
     }

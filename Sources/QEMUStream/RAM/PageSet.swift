@@ -4,27 +4,37 @@
 /// with few of them and 64 more with many. So memory use is a small multiple of the bytes of the
 /// records that were read, and never depends on an offset or length in a record.
 package struct PageSet {
-  private static let regionWords = RegionPages.pagesPerRegion / 64
+  /// Pages of a region (of 4 KiB, they are 2 MiB), and 64-bit words with a bit for each of them.
+  @usableFromInline static var regionPages: UInt64 { 512 }
+  @usableFromInline static var regionWords: UInt64 { 8 }
 
   private var regions = RegionOrder()
   /// One bit for each page of a region with many pages.
-  private var words: [UInt64] = []
+  @usableFromInline var words: [UInt64] = []
   /// Indices in `words` of regions that no longer have bits there.
   private var free: [Int] = []
   /// The region that was looked up last, and its pages; none when it is not in the set.
   private var recent = (region: UInt64.max, pages: RegionPages.none)
+  /// The region with many pages that was looked up last, and the index of its bits. Most pages are of the
+  /// same region as the one before, so this is looked at first, in the caller's own code.
+  @usableFromInline var dense = (region: UInt64.max, first: 0)
   /// Pages in the set.
-  package private(set) var count: UInt64 = 0
+  @usableFromInline package internal(set) var count: UInt64 = 0
 
   package init() {}
 
   /// - Returns: whether the page was not in the set before.
+  @inlinable
   package mutating func insert(_ page: UInt64) -> Bool {
-    let region = page / RegionPages.pagesPerRegion
-    if recent.region == region, case .many(let first) = recent.pages.form {
-      return setBit(of: page, from: first)
-    }
-    let number = page % RegionPages.pagesPerRegion
+    if page / Self.regionPages == dense.region { return setBit(of: page, from: dense.first) }
+    return insertElsewhere(page)
+  }
+
+  /// Inserts a page of another region than the dense one.
+  @usableFromInline
+  mutating func insertElsewhere(_ page: UInt64) -> Bool {
+    let region = page / Self.regionPages
+    let number = page % Self.regionPages
     guard let place = regions.place(of: region) else {
       recent = (region, RegionPages(number))
       regions.insert(region, recent.pages)
@@ -33,13 +43,16 @@ package struct PageSet {
     }
     recent = regions[place]
     switch recent.pages.form {
-    case .many(let first): return setBit(of: page, from: first)
+    case .many(let first):
+      dense = (region, first)
+      return setBit(of: page, from: first)
     case .few(var numbers):
       if numbers.contains(number) { return false }
       guard !numbers.isFull else {
         let first = makeMany(numbers)
         recent.pages = RegionPages(.many(first: first))
         regions[place].pages = recent.pages
+        dense = (region, first)
         return setBit(of: page, from: first)
       }
       numbers.append(number)
@@ -54,7 +67,8 @@ package struct PageSet {
   /// that ranges without pages cost nothing, and each inserted page pays for one removal.
   package mutating func remove(_ pages: Range<UInt64>) {
     recent = (.max, .none)
-    var next = pages.lowerBound / RegionPages.pagesPerRegion
+    dense = (.max, 0)
+    var next = pages.lowerBound / Self.regionPages
     while let place = regions.first(atLeast: next) {
       let (region, held) = regions[place]
       guard let numbers = RegionPages.numbers(of: pages, in: region) else { return }
@@ -77,14 +91,27 @@ package struct PageSet {
     }
   }
 
+  @inlinable
   package mutating func contains(_ page: UInt64) -> Bool {
-    let region = page / RegionPages.pagesPerRegion
+    if count == 0 { return false }
+    if page / Self.regionPages == dense.region {
+      return words[dense.first + Self.word(of: page)] >> (page % 64) & 1 == 1
+    }
+    return containsElsewhere(page)
+  }
+
+  /// Whether a page of another region than the dense one is in the set.
+  @usableFromInline
+  mutating func containsElsewhere(_ page: UInt64) -> Bool {
+    let region = page / Self.regionPages
     if recent.region != region {
       recent = (region, regions.place(of: region).map { regions[$0].pages } ?? .none)
     }
     switch recent.pages.form {
-    case .few(let numbers): return numbers.contains(page % RegionPages.pagesPerRegion)
-    case .many(let first): return words[first + Self.word(of: page)] >> (page % 64) & 1 == 1
+    case .few(let numbers): return numbers.contains(page % Self.regionPages)
+    case .many(let first):
+      dense = (region, first)
+      return words[first + Self.word(of: page)] >> (page % 64) & 1 == 1
     }
   }
 
@@ -135,7 +162,7 @@ package struct PageSet {
   /// Calls `body` for each 64 pages, some of which are in a range and in the set, in order: with the
   /// number of the first of the 64, and a bit for each of those. It ends once `body` returns false.
   private func forEachWord(in pages: Range<UInt64>, _ body: (UInt64, UInt64) -> Bool) {
-    var next = pages.lowerBound / RegionPages.pagesPerRegion
+    var next = pages.lowerBound / Self.regionPages
     while let place = regions.first(atLeast: next) {
       let (region, held) = regions[place]
       guard let numbers = RegionPages.numbers(of: pages, in: region) else { return }
@@ -147,7 +174,7 @@ package struct PageSet {
           }
         let bits = known & Self.mask(of: numbers, inWord: word)
         guard bits != 0 else { continue }
-        guard body(region * RegionPages.pagesPerRegion + word * 64, bits) else { return }
+        guard body(region * Self.regionPages + word * 64, bits) else { return }
       }
       next = region + 1
     }
@@ -156,10 +183,11 @@ package struct PageSet {
   // MARK: Bits
 
   /// The index of a page's word among those of its region.
-  private static func word(of page: UInt64) -> Int { Int(page / 64 % regionWords) }
+  @inlinable static func word(of page: UInt64) -> Int { Int(page / 64 % regionWords) }
 
   /// - Returns: whether the bit was not set before.
-  private mutating func setBit(of page: UInt64, from first: Int) -> Bool {
+  @inlinable
+  mutating func setBit(of page: UInt64, from first: Int) -> Bool {
     let word = first + Self.word(of: page)
     let mask: UInt64 = 1 << (page % 64)
     guard words[word] & mask == 0 else { return false }

@@ -1,8 +1,5 @@
 /// Which pages of one region a set has, in eight bytes.
 struct RegionPages {
-  /// Pages of 4 KiB in 2 MiB. Of larger pages a region is larger.
-  static let pagesPerRegion: UInt64 = 512
-
   enum Form {
     /// The pages, by their numbers in the region.
     case few(FewPages)
@@ -39,8 +36,8 @@ struct RegionPages {
 
   /// The numbers in a region of those pages of a range that are in it; nil for none.
   static func numbers(of pages: Range<UInt64>, in region: UInt64) -> Range<UInt64>? {
-    let start = region * pagesPerRegion
-    let part = pages.clamped(to: start..<start + pagesPerRegion)
+    let start = region * PageSet.regionPages
+    let part = pages.clamped(to: start..<start + PageSet.regionPages)
     return part.isEmpty ? nil : part.lowerBound - start..<part.upperBound - start
   }
 }
@@ -65,7 +62,7 @@ struct FewPages: Sequence, IteratorProtocol {
     let numbers = word & (1 << Self.countShift - 1)
     let left = UInt64(count - 1) << Self.countShift
     defer { word = numbers >> Self.numberBits | left }
-    return numbers & (RegionPages.pagesPerRegion - 1)
+    return numbers & (PageSet.regionPages - 1)
   }
 
   /// Precondition: there is room.

@@ -19,7 +19,7 @@ package enum Packing: String, Sendable, CaseIterable {
     case .bzip2: self = .bzip2
     case .lzop: self = .lzop
     case .stream, .libvirtImage, .qcow2Image, .channel, .cprState, .elf, .kdump, .flattenedKdump,
-      .lime, .instance, .offer, .abort, .detachedSeal:
+      .lime, .vmdk, .vhdx, .vhd, .vdi, .zip, .instance, .offer, .abort, .detachedSeal:
       return nil
     }
   }
