@@ -1,6 +1,6 @@
 /// The kinds of facts that are compared, in the order in which differences are listed.
 package enum Area: String, Sendable, CaseIterable {
-  case file, configuration, session, block, map, section, vcpu, device, service
+  case file, configuration, session, block, map, command, section, vcpu, device, service
   case secretsPage = "secrets-page"
   case pageStates = "page-states"
   case memory

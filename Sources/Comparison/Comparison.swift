@@ -65,6 +65,8 @@ package struct Comparison {
       noteUnknown(area, by: missing)
       return
     }
+    // An import has its own place for what commands say.
+    if area == .command, !isSameForm { return }
     if area == .service, !isSameForm {
       // An SNP stream carries parts of the machine as a service; a bundle keeps them with the machine.
       (one, other) = (one.without("machine"), other.without("machine"))
@@ -182,7 +184,9 @@ package struct Comparison {
         else { continue }
       }
       if let values = try one.values(key, &budgets.0), let now = try other.values(key, &budgets.1) {
-        compareDevice(key, values, now)
+        let isShown = compareDevice(key, values, now)
+        // A version of a subsection, or what a field of several bytes does not show.
+        if !isShown, body != twin { noteBytes(of: key, body, twin) }
       } else if body != twin {
         noteBytes(of: key, body, twin)
       }
@@ -192,7 +196,7 @@ package struct Comparison {
     }
   }
 
-  /// Bytes of a body that nothing describes.
+  /// Bytes of a body that nothing describes, or that no field shows.
   private func noteBytes(of key: MachineDevices.Key, _ body: [UInt8], _ twin: [UInt8]) {
     notes.note(
       Difference(
@@ -200,16 +204,22 @@ package struct Comparison {
         change: .init(.hex(bytes: body), .hex(bytes: twin))))
   }
 
-  private func compareDevice(_ key: MachineDevices.Key, _ values: JSON, _ now: JSON) {
+  /// - Returns: whether any field differs.
+  private func compareDevice(
+    _ key: MachineDevices.Key, _ values: JSON, _ now: JSON
+  ) -> Bool {
+    var isDifferent = false
     let (section, shown, notes) = ("\(key.name)", key.shown, notes)
     let moving = MovingFields(of: section)
     let isCPU = section == "cpu" && notes.changedVCPUs.contains("\(key.instance)")
     ValueComparison(renaming: isSameForm) { path, change in
+      isDifferent = true
       let cause =
         moving.cause(of: path) ?? (isCPU && CPURegisters.contain(path) ? .registers : nil)
       notes.note(
         Difference(area: .device, name: shown, field: path, change: change, cause: cause))
     }.compare(values, now)
+    return isDifferent
   }
 
   // MARK: Memory

@@ -1,4 +1,5 @@
 internal import Errors
+internal import Inspection
 internal import JSON
 internal import Migration
 internal import QEMUStream
@@ -52,16 +53,20 @@ struct SectionFacts: Equatable {
   private let comesInParts: Bool
   /// Bytes of the body of a full section, where they are known.
   private let size: UInt64?
+  /// What a section holds that comes in parts, where it is known.
+  private let content: SectionParts.Content?
 
-  init(_ header: SectionHeader, size: UInt64? = nil) {
+  init(_ header: SectionHeader, size: UInt64? = nil, content: SectionParts.Content? = nil) {
     (key, comesInParts) = (MachineDevices.Key(header), header.kind != .full)
     version = header.version & ~SNPSection.optionalBit
-    self.size = comesInParts ? nil : size
+    self.size = comesInParts ? content?.size : size
+    self.content = content
   }
 
   var topic: Topic {
     var facts = [Fact("version", count: version), Fact("parts", .bool(comesInParts))]
     if let size { facts.append(Fact("size", count: size, .derived)) }
+    if let content { facts.append(Fact("sha256", .hex(bytes: content.sha256))) }
     return Topic(.section, key.shown, facts)
   }
 

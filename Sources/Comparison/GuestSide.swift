@@ -33,7 +33,8 @@ extension Side {
       let state = try MachineState(bytes)
       let uuid = state.configuration?.uuid
       configuration.facts.append(Fact("uuid", uuid.map { .hex(bytes: $0) } ?? .null))
-      ofMachine = state.sections
+      ofMachine = try state.sections
+      topics[.command] = try state.commands
       if let text = state.description {
         descriptions = [
           DescriptionFacts("", size: text.count, hash: try SHA256.hash(text), text: text)
@@ -80,11 +81,61 @@ extension GuestMap {
 extension MachineState {
   /// Its sections, each once.
   var sections: [SectionFacts] {
-    SectionFacts.distinct(
-      entries.lazy.compactMap { entry in
-        guard case .section(let header, _) = entry else { return nil }
-        return SectionFacts(header)
-      })
+    get throws(MigrationError) {
+      var parts = SectionParts()
+      var found: [SectionFacts] = []
+      for case .section(let header, let body) in entries where header.kind != .full {
+        try parts.take(header, body.span)
+      }
+      for case .section(let header, _) in entries {
+        guard header.kind == .full || header.kind == .start else { continue }
+        found.append(SectionFacts(header, content: try parts.content(of: header)))
+      }
+      return SectionFacts.distinct(found)
+    }
+  }
+
+  /// Its commands, and what follows a section whose end is not known.
+  var commands: TopicList {
+    get throws(MigrationError) {
+      var commands: [StreamCommand] = []
+      var rest: [Topic] = []
+      for entry in entries {
+        switch entry {
+        case .command(let command): commands.append(command)
+        // Empty where an SVSM carries it, as a service that is compared.
+        case .rest(let bytes) where !bytes.isEmpty:
+          let hash = try SHA256.hash(bytes)
+          rest.append(Topic(.command, "rest", [Fact("sha256", .hex(bytes: hash))]))
+        case .section, .ram, .rest: break
+        }
+      }
+      return TopicList(try commands.topics() + rest)
+    }
+  }
+}
+
+extension [StreamCommand] {
+  /// Longest payload that is told as it is, in bytes.
+  private static var payloadLimit: Int { 32 }
+
+  /// Each command by its number.
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
+  func topics() throws(MigrationError) -> [Topic] {
+    try enumerated().map { (index, command) throws(MigrationError) in
+      let payload = command.payload
+      let isLong = payload.count > Self.payloadLimit
+      // The length of a package follows from what is in it.
+      let cause: Cause? = command.code == .packaged ? .derived : nil
+      return Topic(
+        .command, "\(index)",
+        [
+          Fact("code", .string(command.code.name)),
+          isLong
+            ? Fact("sha256", .hex(bytes: try SHA256.hash(payload)))
+            : Fact("payload", .hex(bytes: payload), cause),
+        ])
+    }
   }
 }
 
@@ -94,10 +145,13 @@ extension TopicList {
 
 extension VCPUState {
   var topic: Topic {
-    let registers = (try? VMSA(vmsa))?.members ?? []
+    let page = try? VMSA(vmsa)
     return Topic(
       .vcpu, "\(apicID)",
-      [Fact("vmpl", count: vmpl)] + registers.map { Fact($0.key, $0.value) })
+      [Fact("vmpl", count: vmpl)] + (page?.members ?? []).map { Fact($0.key, $0.value) }
+        + (page?.reserved ?? []).map {
+          Fact("reserved+\(Hex.number($0.offset))", .hex(bytes: $0.bytes))
+        })
   }
 }
 

@@ -128,6 +128,7 @@ extension Side {
       let tell = { (done: UInt64) in progress(done, input.end) }
       var options = InspectionOptions()
       options.bodies = .all
+      options.hashesParts = true
       options.hashesDescription = true
       options.memory = { (sizes) throws(MigrationError) in
         let made = try PageDigests(sizes, key, keepsContent: keepsContent)

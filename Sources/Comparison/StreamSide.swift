@@ -37,11 +37,15 @@ struct StreamSide {
       found.blocks.indices.filter { leftOut.contains(found.blocks[$0].name) })
     side.topics[.block] = blocks
     side.topics[.map] = side.map?.topics(side.blocks.map(\.name))
-    side.ofMachine = found.machine?.sections ?? []
+    if let machine = found.machine { side.ofMachine = try machine.sections }
     // The machine's sections that an SNP stream does not have as sections come last.
     side.sections = SectionFacts.distinct(
-      found.sections.lines.elements.map { SectionFacts($0.header, size: $0.size) }
-        + side.ofMachine.filter { $0.key.name != RAMSection.name })
+      try sections() + side.ofMachine.filter { $0.key.name != RAMSection.name })
+    if let machine = found.machine {
+      side.topics[.command] = try machine.commands
+    } else {
+      side.topics[.command] = TopicList(try found.commands.topics())
+    }
     side.topics[.seal] = TopicList(seal)
     if let size = found.descriptionSize, let hash = found.descriptionHash {
       side.descriptions.append(
@@ -53,6 +57,15 @@ struct StreamSide {
     }
     if found.kind == .snp { try collectSNP() } else { try collectVCPUs() }
     return side
+  }
+
+  /// The sections of the stream itself; one in parts has a line for each run of them.
+  private func sections() throws(MigrationError) -> [SectionFacts] {
+    try found.sections.lines.elements.map { (line) throws(MigrationError) in
+      let header = line.header
+      let content = header.kind == .start ? try found.parts.content(of: header) : nil
+      return SectionFacts(header, size: line.size, content: content)
+    }
   }
 
   /// Bodies of sections; with keys also of those that the SVSM carries: vCPUs and the TPM.

@@ -15,6 +15,8 @@ package struct InspectionOptions {
   package var bodies = SectionChoice.none
   /// Largest body that is kept, in bytes.
   package var bodyLimit = KeptBodies.bodyLimit
+  /// Hashes what the sections of a plain QEMU stream hold that come in parts, all but `ram`.
+  package var hashesParts = false
   /// Keeps the text of the VM description.
   package var keepsDescription = false
   /// Hashes the text of the VM description.
@@ -76,6 +78,8 @@ package struct InspectedStream {
   /// SHA-256 of the text of the VM description; nil unless it was requested.
   package var descriptionHash: [UInt8]?
   package var bodies: KeptBodies
+  /// Of a plain QEMU stream, where it was requested: what the sections hold that come in parts.
+  package var parts = SectionParts()
   /// What an SNP stream says of the machine's records; bodies that are elsewhere are empty.
   package var machine: MachineState?
   package var commands: [StreamCommand] = []

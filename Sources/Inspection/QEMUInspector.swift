@@ -192,12 +192,18 @@ package final class QEMUInspector {
   }
 
   private func keepBody(_ header: SectionHeader) throws(MigrationError) {
-    guard header.kind == .full, header.name != RAMSection.name, options.bodies.holds(header) else {
-      return
-    }
+    let isFull = header.kind == .full
+    guard header.name != RAMSection.name,
+      isFull ? options.bodies.holds(header) : options.hashesParts
+    else { return }
     let size = try reader.requireBody()
     let input = reader.input
-    found.bodies.keep(header, at: input.offset, input.bytes.extracting(first: size))
+    let body = input.bytes.extracting(first: size)
+    if isFull {
+      found.bodies.keep(header, at: input.offset, body)
+    } else {
+      try found.parts.take(header, body)
+    }
   }
 
   /// Takes QEMU's name of the run state from its section: a number of four bytes, then the name.

@@ -163,6 +163,15 @@ import Testing
     #expect(found.fields == ["b": "", "i": "", "n": "31", "one": "0x07"])
   }
 
+  @Test("A bool shows all its bytes where they are not a single 0 or 1: none is hidden")
+  func nothingHidesBehindABool() throws {
+    let fields = ["no", "yes", "odd", "long"].map {
+      Field($0, type: "bool", size: $0 == "long" ? 2 : 1)
+    }
+    let found = try state(fields, [0, 1, 2, 1, 7])
+    #expect(found.fields == ["no": false, "yes": true, "odd": "02", "long": "01 07"])
+  }
+
   /// Descriptions and bodies that fit each other, or do not: each is decoded or refused.
   @Test func noDescriptionAndNoBodyIsTrouble() throws {
     var chance = Chance()

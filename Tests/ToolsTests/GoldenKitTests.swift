@@ -169,13 +169,51 @@ import Testing
     "input ../../secret", "input /etc/passwd", "input a/../b", "keep ../a", "keep scenario",
     "keep .a",
     "print a/b inspect s", "run", "run 0", "run ../inspect s", "run 'a", "sh -c true", "input a b",
-    "keep", "open a/b", "input .", "run foo --help", "run 0 foo", "print a foo", "run diff.product",
+    "keep", "open a/b", "input .", "keep /etc/passwd", "print ../a inspect s",
+    "run prepare --instance /tmp/a --output b --force", "run prepare --instance a --output ../b",
+    "run prepare --instance=/tmp/a --output b", "run prepare --instance a '--output=d/../../b'",
+    "run inspect s --memory pc.ram=../m", "run diff a b --channel A=/m", "print a 65 inspect ..",
+    "print a inspect --instance=..", "run diff --golden .", "run diff --golden=.",
+    "print a diff --golden .", "run verify --vectors v --commands",
+    "run verify --vectors v --against true", "run verify --vectors v --against=true", "run foo --help", "run 0 foo", "print a foo", "run diff.product",
   ])
   func aLineThatIsNoStepIsRefused(line: String) throws {
     try shop.write("golden/saved/scenario", "# A comment.\n\n\(line)\n")
     let outcome = try shop.run("diff", "--golden @golden")
     outcome.requireRefusal(.goldenSyntax)
     #expect(outcome.errors.contains("saved/scenario line 3"), "\(outcome.errors)")
+  }
+
+  /// Rows: a scenario of which a link leads out of the folder, and what stands there.
+  @Test(
+    "No input comes through a link, whether it is the file, its folder or one in the folder",
+    arguments: ["input link/secret", "input secret", "input inner", "input inner/link/secret"])
+  func noInputComesThroughALink(scenario: String) throws {
+    _ = try run("--update")
+    try shop.folder("outside")
+    try shop.write("outside/secret", "not for a scenario")
+    try shop.folder("golden/saved/inner")
+    for (link, target) in [("link", ""), ("inner/link", ""), ("secret", "/secret")] {
+      try FileManager.default.createSymbolicLink(
+        atPath: shop["golden/saved/\(link)"], withDestinationPath: shop["outside"] + target)
+    }
+    try shop.write("golden/saved/scenario", scenario)
+    let told = try run(status: 1)
+    #expect(told.contains("saved/scenario line 1: [INPUT-KIND] cannot read"), "\(told)")
+  }
+
+  @Test("Of texts that differ the first line is told, and how many differ")
+  func linesAreTold() throws {
+    try shop.write("golden/saved/scenario", "print help.txt guest --help\n")
+    _ = try run("--update")
+    let lines = try shop.text("golden/saved/help.txt").components(separatedBy: "\n")
+    var other = lines
+    other[0] = "another"
+    other += ["more", "still more"]
+    try shop.write("golden/saved/help.txt", other.joined(separator: "\n"))
+    let told = try run(status: 1)
+    #expect(
+      told.contains("  line 1, the first of 3:\n  A  another\n  B  \(lines[0])\n"), "\(told)")
   }
 
   @Test("A folder without a scenario is refused")

@@ -281,6 +281,22 @@ def vectors(table):
                        table.folder / "vectors")
 
 
+def goldens(table):
+    """Scenarios and expected files of somebody else."""
+    folder = table.folder / "golden"
+    folder.mkdir()
+    made = "print out guest --help\n"
+    for title, scenario, expected in [
+            ("long word", lambda: b"run inspect " + b"x" * 1_000_000, lambda: b""),
+            ("many names", lambda: b"".join(b"keep %d\n" % at for at in range(90_000)), lambda: b""),
+            ("many lines", lambda: made.encode(), lambda: b"\n" * (15 << 20)),
+            ("many values", lambda: made.replace("guest --help", "guest create -h").encode(),
+             lambda: b"[" + b"0," * (2 << 20) + b"0]")]:
+        if table.wants(title):
+            size = write(folder / "scenario", scenario) + write(folder / "out", expected)
+            table.call(title, size, "diff", "--golden", folder)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tools", type=pathlib.Path, required=True)
@@ -289,7 +305,7 @@ def main():
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         table = Table(options.tools, pathlib.Path(scratch), options.only)
         for part in (plain_streams, comparisons, channels, targets, snp_streams, bundles, traces, evidence,
-                     vectors):
+                     vectors, goldens):
             part(table)
     sys.exit(1 if table.failed else 0)
 

@@ -93,7 +93,7 @@ package struct GoldenRun {
     _ files: inout [GoldenOutcome.File]
   ) throws(MigrationError) -> GoldenOutcome.Failure.Reason? {
     switch action {
-    case .input(let path, let name): try place.work.copy("\(place.folder)/\(path)", as: name)
+    case .input(let path, let name): try copy(path, as: name, to: place)
     case .open(let name): keys = try makeKeys(place.made(name))
     case .run(let call): return try self.call(call, in: place, output: place.log.path("output"))
     case .print(let name, let call):
@@ -107,6 +107,20 @@ package struct GoldenRun {
     case .keep(let name): files.append(try file(name, of: place, keys))
     }
     return nil
+  }
+
+  /// Copies an input. Each folder on the way to it is opened in the one before, and none through a symbolic link,
+  /// so that nothing outside the folder of all scenarios is read.
+  private func copy(
+    _ path: String, as name: String, to place: Workplace
+  ) throws(MigrationError) {
+    var steps = place.scenario.name.split(separator: "/").filter { $0 != "." }
+    for step in path.split(separator: "/") {
+      if step == ".." { _ = steps.popLast() } else { steps.append(step) }
+    }
+    var source = try InputFolder(folder)
+    for step in steps.dropLast() { source = try source.folder(String(step)) }
+    try place.work.copy(name, of: source)
   }
 
   private func call(

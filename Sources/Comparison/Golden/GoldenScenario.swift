@@ -78,14 +78,20 @@ package struct GoldenScenario: Sendable, Equatable {
     self.name = name
     let syntax = GoldenSyntax(
       depth: name == "." ? 0 : name.split(separator: "/").count, tools: tools)
+    // Lines by the names that they have.
+    var named: [String: Step] = [:]
     let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     for (index, line) in lines.enumerated() {
       do throws(MigrationError) {
         guard let action = try syntax.action(String(decoding: line, as: UTF8.self)) else {
           continue
         }
-        try refuseTwice(action)
-        steps.append(Step(line: index + 1, action: action))
+        let step = Step(line: index + 1, action: action)
+        if let name = action.fileName {
+          if let other = named[name] { throw Self.refusal(of: name, action, other) }
+          named[name] = step
+        }
+        steps.append(step)
       } catch {
         var error = error
         error.place = .line(index + 1, of: "\(name)/\(Self.fileName)")
@@ -94,18 +100,15 @@ package struct GoldenScenario: Sendable, Equatable {
     }
   }
 
-  /// Refuses a second use of a name: `--update` would write one file over another, an input among them.
-  private func refuseTwice(_ action: Action) throws(MigrationError) {
-    guard let name = action.fileName,
-      let other = steps.first(where: { $0.action.fileName == name })
-    else { return }
+  /// The refusal of a second use of a name: `--update` would write one file over another, an input among them.
+  private static func refusal(of name: String, _ action: Action, _ other: Step) -> MigrationError {
     let words =
       switch (action, other.action) {
       case (.input, .input): "two inputs have one name"
       case (.input, _), (_, .input): "an expected file has the name of an input"
       default: "two expected files have one name"
       }
-    throw MigrationError(
+    return MigrationError(
       .goldenSyntax, words, expected: "a name other than that of line \(other.line)",
       got: "\"\(name)\"")
   }

@@ -7,37 +7,49 @@ struct GoldenSyntax {
   /// Names of the tools that there are.
   let tools: [String]
 
+  /// Options of our tools that start a program: this one again, and the shell.
+  private static let startingOptions = ["--golden", "--against", "--commands"]
+  /// Scalars of a word that an error shows.
+  private static let shownLimit = 80
+
   /// What a line says; nil for a blank one and a comment.
   /// - Throws: `GOLDEN-SYNTAX`.
   func action(_ line: String) throws(MigrationError) -> GoldenScenario.Action? {
     let words = try Self.words(line)
-    guard let verb = words.first, !verb.hasPrefix("#") else { return nil }
+    guard let verb = words.first else { return nil }
     return try action(verb, Array(words.dropFirst()))
   }
 
   private static func refusal(_ what: String, _ expected: String, _ got: String) -> MigrationError {
-    MigrationError(.goldenSyntax, what, expected: expected, got: "\"\(got)\"")
+    // A line may be a megabyte.
+    let isLong = got.utf8.count > shownLimit
+    let shown = isLong ? String(got.unicodeScalars.prefix(shownLimit)) + "…" : got
+    return MigrationError(.goldenSyntax, what, expected: expected, got: "\"\(shown)\"")
   }
 
   /// The words of a line. A word in single quotes may contain blanks.
   private static func words(_ line: String) throws(MigrationError) -> [String] {
     var words: [String] = []
-    var word: String?
-    var isQuoted = false
-    for character in line {
-      switch character {
-      case "'":
+    var word: [UInt8] = []
+    var (isWord, isQuoted) = (false, false)
+    for byte in line.utf8 {
+      switch byte {
+      case UInt8(ascii: "'"):
         isQuoted.toggle()
-        word = word ?? ""
-      case " " where !isQuoted, "\t" where !isQuoted, "\r" where !isQuoted, "\r\n" where !isQuoted:
-        if let word { words.append(word) }
-        word = nil
-      default: word = (word ?? "") + String(character)
+        isWord = true
+      case UInt8(ascii: " ") where !isQuoted, UInt8(ascii: "\t") where !isQuoted,
+        UInt8(ascii: "\r") where !isQuoted:
+        if isWord { words.append(String(decoding: word, as: UTF8.self)) }
+        word.removeAll(keepingCapacity: true)
+        isWord = false
+      case UInt8(ascii: "#") where !isQuoted && !isWord && words.isEmpty: return []
+      default:
+        word.append(byte)
+        isWord = true
       }
-      if !isQuoted, words.isEmpty, word == "#" { return [] }
     }
     guard !isQuoted else { throw refusal("a quotation does not end", "'", line) }
-    if let word { words.append(word) }
+    if isWord { words.append(String(decoding: word, as: UTF8.self)) }
     return words
   }
 
@@ -78,7 +90,28 @@ struct GoldenSyntax {
       throw Self.refusal(
         "no such tool beside svsm-mig-diff", "one of \(tools.joined(separator: ", "))", tool)
     }
+    for word in words { try Self.requireHarmless(word) }
     return .init(status: status, tool: tool, arguments: Array(words))
+  }
+
+  /// Refuses a word by which a call would start a program, or reach a file outside the folder where it is made. A
+  /// scenario is often somebody else's.
+  private static func requireHarmless(_ word: String) throws(MigrationError) {
+    let option = word.prefix { $0 != "=" }
+    guard !startingOptions.contains(String(option)) else {
+      throw refusal("a call may not start a program", "no \(option)", word)
+    }
+    // A path is a word, or the part of one after an equals sign: --option=FILE, BLOCK=FILE, A=FILE.
+    for part in word.utf8.split(separator: UInt8(ascii: "=")) {
+      let steps = part.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+      guard steps.count == 1 || !steps[0].isEmpty,
+        !steps.contains(where: { $0.elementsEqual("..".utf8) })
+      else {
+        throw refusal(
+          "a word names something outside the folder of the calls",
+          "a path that is not absolute and has no step ..", word)
+      }
+    }
   }
 
   /// A name of a file in the scenario's folder.

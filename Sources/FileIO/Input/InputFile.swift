@@ -61,14 +61,22 @@ package final class InputFile: Sendable {
     try self.init("\(folder)/\(name)", .member, missing: code, unfit: code)
   }
 
+  /// Opens a regular file that is not a symbolic link.
+  /// - Parameter name: what messages show for `path`.
+  /// - Throws: `INPUT-OPEN`, `INPUT-KIND`.
+  convenience init(member path: String, name: String) throws(MigrationError) {
+    try self.init(path, .member, name: name, missing: .inputOpen, unfit: .inputKind)
+  }
+
   /// - Parameters:
+  ///   - name: what messages show; nil for the path.
   ///   - missing: error code when nothing exists at `path`.
   ///   - unfit: error code when `demand` does not allow the file.
   private init(
-    _ path: String, _ demand: Demand, missing: ErrorCode, unfit: ErrorCode
+    _ path: String, _ demand: Demand, name: String? = nil, missing: ErrorCode, unfit: ErrorCode
   ) throws(MigrationError) {
     let isStandard = path == "-"
-    let name = isStandard ? "standard input" : displayName(path)
+    let name = name ?? (isStandard ? "standard input" : displayName(path))
     let descriptor: FileDescriptor
     let status: Stat
     do {

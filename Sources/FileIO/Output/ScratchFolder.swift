@@ -46,27 +46,29 @@ package final class ScratchFolder: Sendable {
     try Self.create(folder.appending(name), name).write(bytes.span)
   }
 
-  /// Copies a regular file, or a folder of regular files, into the folder.
+  /// Copies the regular file `name`, or the folder of regular files of that name, from `source`. No symbolic link
+  /// is followed.
   /// - Throws: `INPUT-OPEN`, `INPUT-KIND`, `IO-READ`, `OUTPUT-CREATE`, `IO-WRITE`.
-  package func copy(_ path: String, as name: String) throws(MigrationError) {
+  package func copy(_ name: String, of source: InputFolder) throws(MigrationError) {
     let target = folder.appending(name)
-    guard isFolder(path) else {
-      let output = try Self.create(target, name)
-      return try InputFile(path, .regular).readPieces { (bytes) throws(MigrationError) in
-        try output.write(bytes)
-      }
-    }
+    guard source.hasFolder(name) else { return try Self.copy(name, of: source, to: target) }
+    let inner = try source.folder(name)
     do {
       try SystemCall.makeFolder(target, [.ownerReadWriteExecute])
     } catch {
       throw MigrationError(.outputCreate, "cannot create", name, error)
     }
-    for file in try fileNames(in: path) {
-      let output = try Self.create(target.appending(file), file)
-      try InputFile("\(path)/\(file)", .member).readPieces { (bytes) throws(MigrationError) in
-        try output.write(bytes)
-      }
+    for file in try inner.names() {
+      try Self.copy(file, of: inner, to: target.appending(file))
     }
+  }
+
+  private static func copy(
+    _ name: String, of source: InputFolder, to target: FilePath
+  ) throws(MigrationError) {
+    let input = try source.file(name)
+    let output = try create(target, name)
+    try input.readPieces { (bytes) throws(MigrationError) in try output.write(bytes) }
   }
 
   private static func create(

@@ -164,7 +164,8 @@ extension DeviceDecoder {
 
   private static func value(of bytes: Span<UInt8>, as type: String) -> JSON {
     switch type {
-    case "bool" where !bytes.isEmpty: .bool(bytes[0] != 0)
+    // Of any other byte, or more of them, all are shown: nothing hides behind a true.
+    case "bool" where bytes.count == 1 && bytes[0] <= 1: .bool(bytes[0] == 1)
     case "nullptr" where bytes.count == 1 && bytes[0] == 0x30: "nullptr"
     case "capability" where !bytes.isEmpty:
       .string(SectionName(Array(copying: bytes.extracting(1...)))?.description ?? "")

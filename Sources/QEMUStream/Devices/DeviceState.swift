@@ -18,7 +18,7 @@ package struct DeviceState: Equatable, Sendable {
   /// The values as an object, in the form that QEMU's analyze-migration script prints.
   ///
   /// Integers are hex text as wide as the field, with the value in parentheses after negative ones;
-  /// `bool` is true or false; a struct is an object; a field that occurs more than once is an
+  /// `bool` of one byte 0 or 1 is true or false; a struct is an object; a field that occurs more than once is an
   /// array; a subsection is an object under its name; any other field is hex bytes with spaces. In
   /// a name, a byte that is not printable ASCII is shown as `\xNN`, and a backslash is doubled.
   package var fields: JSON

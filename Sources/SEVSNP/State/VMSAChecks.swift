@@ -34,6 +34,12 @@ extension VMSA {
     }
   }
 
+  /// The bytes that have no field, in page order, each run with its offset.
+  package var reserved: [(offset: UInt64, bytes: [UInt8])] {
+    Layout.fields.filter { $0.name.hasPrefix("reserved") }
+      .map { (UInt64($0.range.lowerBound), Array(bytes[$0.range])) }
+  }
+
   private static let segments: [any KeyPath<Layout, Segment> & Sendable] = [
     \.es, \.cs, \.ss, \.ds, \.fs, \.gs, \.gdtr, \.ldtr, \.idtr, \.tr,
   ]
