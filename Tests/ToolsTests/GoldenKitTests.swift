@@ -175,7 +175,8 @@ import Testing
     "run inspect s --memory pc.ram=../m", "run diff a b --channel A=/m", "print a 65 inspect ..",
     "print a inspect --instance=..", "run diff --golden .", "run diff --golden=.",
     "print a diff --golden .", "run verify --vectors v --commands",
-    "run verify --vectors v --against true", "run verify --vectors v --against=true", "run foo --help", "run 0 foo", "print a foo", "run diff.product",
+    "run verify --vectors v --against true", "run verify --vectors v --against=true",
+    "run foo --help", "run 0 foo", "print a foo", "run diff.product",
   ])
   func aLineThatIsNoStepIsRefused(line: String) throws {
     try shop.write("golden/saved/scenario", "# A comment.\n\n\(line)\n")
