@@ -16,7 +16,10 @@ enum FileBytes {
     let common = min(sizes.0, sizes.1)
     let (first, second) = (PageBuffer(count: batchSize), PageBuffer(count: batchSize))
     var place: UInt64 = 0
-    while place < common {
+    while true {
+      // Where both have holes, nothing differs.
+      place = min(try nextData(one, place), try nextData(other, place))
+      guard place < common else { break }
       let count = Int(min(UInt64(batchSize), common - place))
       var target = first.mutableSpan(0..<count)
       try one.read(at: place, into: &target)
@@ -32,6 +35,13 @@ enum FileBytes {
       place += UInt64(count)
     }
     return sizes.0 == sizes.1 ? nil : common
+  }
+
+  /// The first place from `place` on that a file stores.
+  private static func nextData(
+    _ file: InputFile, _ place: UInt64
+  ) throws(MigrationError) -> UInt64 {
+    try file.nextData(from: place)?.lowerBound ?? .max
   }
 
   /// A few bytes of a file from a place on; none at its end.

@@ -44,8 +44,8 @@ struct StreamGuest {
     let name = additions.machine ?? told
     guard told.isEmpty || name == told else {
       throw MigrationError(
-        .configuration, "stream names another machine than \(Need.machine)", at: 8, expected: name,
-        got: told)
+        .configuration, "the stream is of another machine", at: 8, expected: "\(.machine) \(told)",
+        got: name)
     }
     guard !name.isEmpty else {
       throw MigrationError(

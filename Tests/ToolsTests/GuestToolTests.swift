@@ -168,7 +168,7 @@ import Wire
     try shop.run("guest", "import @odd -o @guest").requireRefusal(.guestShape)
     try shop.run("guest", "import @odd -o @guest --format qemu").requireRefusal(.streamMagic)
     try shop.write("whole", whole)
-    try shop.run("guest", "import @whole -o @guest --machine virt").requireRefusal(.guestMap)
+    try shop.run("guest", "import @whole -o @guest --machine virt").requireRefusal(.configuration)
     try shop.write("snp", Fixture.read("golden/tiny/stream.mig"))
     try shop.run("guest", "import @snp -o @guest").requireRefusal(.streamKind)
     // An SNP stream taken for a memory image would be exported as the memory it is not.

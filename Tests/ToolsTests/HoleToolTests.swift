@@ -12,8 +12,8 @@ import Testing
   private func makeSparse(_ name: String, size: UInt64) throws {
     let folder = Repository.path("Tests/peers")
     let program =
-      "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import bounds; "
-      + "bounds.sparse(pathlib.Path(sys.argv[2]), int(sys.argv[3]))"
+      "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import costly; "
+      + "costly.sparse(pathlib.Path(sys.argv[2]), int(sys.argv[3]))"
     let outcome = try #require(
       Program.run(["python3", "-B", "-c", program, folder, shop[name], "\(size)"]))
     try #require(outcome.status == 0, "\(outcome.errors)")

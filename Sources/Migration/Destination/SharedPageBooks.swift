@@ -16,6 +16,8 @@ struct SharedPageBooks {
   private var shared: [PageSet]
   /// For each block: the pages that came as private pages or were withdrawn, at any time.
   private var other: [PageSet]
+  /// Whether `other` has any page. Often none has, so it is not looked up for each shared page.
+  private var hasOther = false
   /// Pages for which shared content came in the open epoch; nil in the first epoch, where `shared`
   /// tells the same.
   private var current: [PageSet]?
@@ -48,7 +50,7 @@ struct SharedPageBooks {
   mutating func noteShared(_ block: Int, _ offset: UInt64) -> Bool {
     let page = offset / Page.size64
     _ = current?[block].insert(page)
-    return !shared[block].insert(page) || other[block].contains(page)
+    return !shared[block].insert(page) || hasOther && other[block].contains(page)
   }
 
   /// Notes that a page came as a private page, or was withdrawn.
@@ -60,6 +62,7 @@ struct SharedPageBooks {
     let page = offset / Page.size64
     let wasShared = shared[block].contains(page)
     if wasShared { shared[block].remove(page..<page + 1) }
+    hasOther = true
     let isFirst = other[block].insert(page)
     return (wasShared || !isFirst, current?[block].contains(page) ?? wasShared)
   }
@@ -95,12 +98,13 @@ struct SharedPageBooks {
   ) throws(MigrationError) -> UInt64 {
     var pages: UInt64 = 0
     for extent in extents {
-      pages += extent.size / Page.size64
-      for page in stride(from: 0, to: extent.size, by: Page.size)
-      where !shared[extent.block].contains((extent.offset + page) / Page.size64) {
+      let range = extent.offset / Page.size64..<extent.end / Page.size64
+      pages += UInt64(range.count)
+      guard shared[extent.block].count(in: range) < range.count else { continue }
+      for page in range where !shared[extent.block].contains(page) {
         throw MigrationError(
           .mapMissingPage, "a shared page is missing", in: .ram, at: offset,
-          got: "\(blocks[extent.block].name) offset 0x\(String(extent.offset + page, radix: 16))")
+          got: "\(blocks[extent.block].name) offset \(Hex.number(page * Page.size64))")
       }
     }
     return pages

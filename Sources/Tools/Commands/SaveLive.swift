@@ -144,6 +144,11 @@ extension QEMUInputOptions {
         throw MigrationError(
           .ramBlock, "block is not in the list", in: .ram, got: "\(given.block)")
       }
+      guard files[index] == nil else {
+        throw MigrationError(
+          .ramBlock, "block has two files", in: .ram, expected: "\(.memory) once",
+          got: "\(given.block)")
+      }
       let file = try InputFile(given.path, .regular)
       guard file.size == guest.ramBlocks[index].size else {
         throw MigrationError(

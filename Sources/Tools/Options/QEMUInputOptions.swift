@@ -82,9 +82,6 @@ struct QEMUInputOptions: ParsableArguments {
       throw ValidationError("Standard input can be one input only.")
     }
     try part.validate(lists: lists)
-    guard Set(memory.map { "\($0.block)" }).count == memory.count else {
-      throw ValidationError("--memory names a RAM block twice.")
-    }
     guard offset == nil || part.snapshot == nil else {
       throw ValidationError("--offset and --snapshot exclude each other.")
     }
