@@ -44,7 +44,8 @@ struct StreamGuest {
     let name = additions.machine ?? told
     guard told.isEmpty || name == told else {
       throw MigrationError(
-        .configuration, "the stream is of another machine", at: 8, expected: "\(.machine) \(told)",
+        .configuration, "the stream is of another machine", at: 8,
+        expected: "\(Need.machine) \(told)",
         got: name)
     }
     guard !name.isEmpty else {
