@@ -283,7 +283,7 @@ def vectors(table):
 
 def goldens(table):
     """Scenarios and expected files of somebody else."""
-    folder = table.folder / "golden"
+    folder = table.folder / "scenarios"
     folder.mkdir()
     made = "print out guest --help\n"
     for title, scenario, expected in [
