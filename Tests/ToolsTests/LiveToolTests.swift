@@ -151,7 +151,7 @@ import Testing
       ("pc100-boot-postcopy", ErrorCode.inputKind, "postcopy"),
       ("pc72-boot-ignore-shared", .inputKind, "x-ignore-shared"),
       ("pc2.0-boot", .inputKind, "configuration"),
-      ("pc72-boot-cancelled", .streamTruncated, "runs on"),
+      ("pc72-boot-cancelled", .streamTruncated, "if that still runs"),
     ])
   func whatCannotBeLiveIsRefused(name: String, code: ErrorCode, word: String) throws {
     let call = try stream(name)

@@ -153,7 +153,7 @@ package struct SaveCommand: ToolCommand {
         of: .source, force: outputs.force, done: "the stream is complete all the same: \(output)"
       ) { trace in try save(guest, output, to, trace, &live, console) }
     } catch let error as MigrationError {
-      throw live?.consequence.map(error.adding) ?? error
+      throw live?.consequence(of: error).map(error.adding) ?? error
     }
   }
 

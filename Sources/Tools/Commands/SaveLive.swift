@@ -19,8 +19,11 @@ enum LiveGuest {
   case handedOver(isCertain: Bool)
 
   /// What a refusal says of it; nil where it says so itself.
-  var consequence: String? {
+  func consequence(of error: MigrationError) -> String? {
     switch self {
+    // QEMU ends its stream early when its migration is cancelled, and when it ends itself.
+    case .running where error.code == .streamTruncated:
+      "the guest runs on in its QEMU, if that still runs"
     case .running: "the guest runs on in its QEMU"
     case .paused:
       "the guest was not handed over: where its QEMU has paused it, cont lets it run on"
