@@ -15,8 +15,9 @@ enum LiveGuest {
   case running
   /// QEMU has paused it, and keeps it so if its migration has completed.
   case paused
-  /// The commit may have left, so that the destination may run it; or it has.
-  case handedOver(isCertain: Bool)
+  /// The commit has left, or may have, so that the destination may run it.
+  /// - Parameter isTold: whether an error says so itself, and what to do.
+  case handedOver(isTold: Bool)
 
   /// What a refusal says of it; nil where it says so itself.
   func consequence(of error: MigrationError) -> String? {
@@ -27,9 +28,9 @@ enum LiveGuest {
     case .running: "the guest runs on in its QEMU"
     case .paused:
       "the guest was not handed over: where its QEMU has paused it, cont lets it run on"
-    case .handedOver(isCertain: false):
+    case .handedOver(isTold: false):
       "the guest may have been handed over: leave it paused unless it is lost at the destination"
-    case .handedOver(isCertain: true): nil
+    case .handedOver(isTold: true): nil
     }
   }
 }
@@ -72,14 +73,13 @@ extension SaveCommand {
       summary = try send(&side, to: outputs, of: session, parties, &handedOver, console) { _ in }
     } catch {
       if handedOver {
-        // With --from the error says what to do.
-        place = .handedOver(isCertain: parties.source != nil)
+        place = .handedOver(isTold: parties.source != nil)
       } else if side.hasPaused {
         place = .paused
       }
       throw error
     }
-    place = .handedOver(isCertain: true)
+    place = .handedOver(isTold: true)
     say(summary, outputs.stream.name, console)
     for line in LiveText.table(side.rounds) { console.note(line) }
     if let comparison = side.comparison {
