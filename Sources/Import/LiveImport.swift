@@ -18,7 +18,7 @@ package struct LiveImport: ~Copyable {
   /// The last content of pages that came more than once, which deltas refer to, and the memory of
   /// blocks that the SVSM carries: in a temporary file without a name.
   private var kept: TemporaryMemory?
-  private var isKept: [PageTracker] = []
+  private var isKept: [PageSet] = []
   private var sealed: Set<Int> = []
   /// Whether QEMU has paused the guest: it does so before it ends the section of memory.
   package private(set) var isPaused = false
@@ -137,7 +137,7 @@ package struct LiveImport: ~Copyable {
     let guest = try parts.describe(machine, early.map(on: machine), vcpus: [])
     sealed = guest.map.sealedBlocks(of: guest.ramBlocks)
     kept = try TemporaryMemory(blockSizes: guest.ramBlocks.map(\.size))
-    isKept = guest.ramBlocks.map { _ in PageTracker() }
+    isKept = [PageSet](repeating: PageSet(), count: guest.ramBlocks.count)
     self.guest = guest
     return guest
   }
@@ -180,7 +180,7 @@ package struct LiveImport: ~Copyable {
     case .page: try hand(page, input.bytes.extracting(first: Page.size), to: &source)
     case .zero: try hand(page, Self.zeros.span, to: &source)
     default:
-      let wasKept = isKept[page.block].bits(of: page.offset).isPresent
+      let wasKept = isKept[page.block].contains(page.offset / Page.size64)
       guard let kept else { return }
       try packed.restore(record, from: input, size: Page.size) {
         (place, content) throws(MigrationError) in
@@ -202,7 +202,7 @@ package struct LiveImport: ~Copyable {
     let isSealed = sealed.contains(page.block)
     // QEMU's deltas are against what it has sent since the end of its first round.
     if isSealed || source.hasCome(page) {
-      isKept[page.block].note(page.offset, isPresent: true)
+      _ = isKept[page.block].insert(page.offset / Page.size64)
       try kept?.write(block: page.block, at: page.offset, content)
     }
     if !isSealed { try source.send(page, content) }

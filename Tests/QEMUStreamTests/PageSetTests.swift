@@ -147,4 +147,32 @@ import Testing
       #expect(pair.set.count(in: base + 1..<base + 1) == 0)
     }
   }
+
+  /// A region that has all its pages loses some again, and gets them back; the bits that others gave up
+  /// are used anew, and the region looked up last was another one each time.
+  @Test func aWholeRegionLosesPagesAndGetsThemBack() {
+    var pair = Pair()
+    let size = Self.region
+    for region in 0..<4 as Range<UInt64> {
+      // In an order in which each of its words becomes full late.
+      for page in 0..<size { pair.insert(region * size + page * 65 % size) }
+      pair.compare(region * size..<(region + 1) * size)
+    }
+    for page in stride(from: 0, to: 4 * size, by: 100) { pair.insert(page) }
+    for (first, last) in [(0, 1), (size - 1, size + 1), (2 * size + 64, 2 * size + 128)] {
+      pair.remove(first..<last)
+      for page in 0..<5 * size { pair.compare(page) }
+    }
+    for step in 0..<2 * size {
+      pair.insert(step % 2 * size + step / 2)
+      pair.compare((step * 7) % (4 * size))
+    }
+    pair.compareRanges()
+    pair.remove(size..<2 * size)
+    pair.compare(0..<4 * size)
+    pair.insert(3 * size)
+    for page in 0..<4 * size { pair.compare(page) }
+    pair.remove(0..<4 * size)
+    #expect(pair.set.count == 0 && pair.wrong == 0)
+  }
 }

@@ -48,11 +48,11 @@ def write(path, content):
     return path.stat().st_size
 
 
-def measure(words, folder):
+def measure(words, folder, stdin):
     """Status, processor time and peak memory of a command."""
-    with (folder / "said").open("wb") as said:
+    with (folder / "said").open("wb") as said, open(stdin, "rb") as given:
         child = subprocess.Popen(
-            [str(word) for word in words], stdout=said, stderr=subprocess.STDOUT,
+            [str(word) for word in words], stdin=given, stdout=said, stderr=subprocess.STDOUT,
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS)))
         _, status, usage = os.wait4(child.pid, 0)
     return os.waitstatus_to_exitcode(status), usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10
@@ -82,12 +82,12 @@ class Table:
             for tool, *arguments in calls:
                 self.call(title, size, tool, self.input, *arguments, limit=limit)
 
-    def call(self, title, size, tool, *arguments, limit=MEMORY):
+    def call(self, title, size, tool, *arguments, limit=MEMORY, stdin=os.devnull):
         """One call of a tool, for an input of `size` bytes."""
         self.instance.write_bytes((GOLDEN / "destination.svsm").read_bytes())
         program, *command = tool.split()
         status, seconds, memory = measure(
-            [self.tools / f"svsm-mig-{program}", *command, *arguments], self.folder)
+            [self.tools / f"svsm-mig-{program}", *command, *arguments], self.folder, stdin)
         is_good = 0 <= status <= 65 and memory <= limit
         self.failed += not is_good
         shown = " ".join([tool] + [word for word in arguments if str(word).startswith("--")][:2])
@@ -231,6 +231,20 @@ def snp_streams(table):
             table.call("page states", size, tool, saved, *arguments, limit=PAGE_STATES)
 
 
+def live(table):
+    """What the two commands of a live move are given."""
+    save = ["save", "-", "--live", "--to", GOLDEN / "destination.offer", "--trust",
+            GOLDEN / "root.pem", "-o", "-"]
+    load = ["load", "-", *table.keys, "--accept-seeded", "--live", "--output-format", "qemu", "-o", "-"]
+    for title, content, call in [
+            ("live, 1 TiB", lambda: costly.far_plain(1 << 19, 1), save),
+            ("live, 7 in 2 MiB", lambda: costly.far_plain(200_000, 7), save),
+            ("live, all twice", lambda: costly.sent_twice(200_000, 7), save),
+            ("live, far shared", lambda: costly.far_shared(1 << 19), load)]:
+        if table.wants(title):
+            table.call(title, write(table.input, content), *call, stdin=table.input)
+
+
 def bundles(table):
     bundle = table.folder / "many values"
     if table.wants("many values"):
@@ -304,8 +318,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         table = Table(options.tools, pathlib.Path(scratch), options.only)
-        for part in (plain_streams, comparisons, channels, targets, snp_streams, bundles, traces, evidence,
-                     vectors, goldens):
+        for part in (plain_streams, comparisons, channels, targets, snp_streams, live, bundles, traces,
+                     evidence, vectors, goldens):
             part(table)
     sys.exit(1 if table.failed else 0)
 

@@ -267,6 +267,12 @@ def far_plain(count, each):
             + section(3, 2, body=END) + b"\0")
 
 
+def sent_twice(count, each):
+    """A plain stream that has all of them in two rounds."""
+    pages = section(2, 2, body=far_pages(count, each) + END)
+    return HEADER + ram([("pc.ram", count << 21)]) + pages + pages + section(3, 2, body=END) + b"\0"
+
+
 def extended(parts, size=None, before_token=True):
     """A golden stream with more parts in its first epoch, and with another size of its RAM block."""
     whole = (REPOSITORY / "Fixtures/golden/tiny/stream.mig").read_bytes()

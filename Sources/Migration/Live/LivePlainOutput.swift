@@ -17,7 +17,7 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
   private var part: RAMPart
   private let blockSizes: [UInt64]
   /// For each RAM block, the pages that came.
-  private var came: [PageTracker]
+  private var came: [PageSet]
 
   /// The receiving QEMU has content of its own, such as firmware, in its memory.
   package var isZeroed: Bool { false }
@@ -27,7 +27,7 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
   package init(_ memory: IncomingMemory, to output: any ByteOutput) throws(MigrationError) {
     self.output = output
     blockSizes = memory.blocks.map(\.size)
-    came = memory.blocks.map { _ in PageTracker() }
+    came = [PageSet](repeating: PageSet(), count: memory.blocks.count)
     let encoder = RAMEncoder(blocks: try memory.blocks.inStream())
     part = RAMPart(encoder, id: Self.ramID)
     var bytes: [UInt8] = []
@@ -62,7 +62,7 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
     _ block: Int, _ offset: UInt64, _ content: Span<UInt8>
   ) throws(MigrationError) {
     if part.isFull { try flush() }
-    came[block].note(offset, isPresent: true)
+    _ = came[block].insert(offset / Page.size64)
     _ = part.append(RAMPage(block: block, offset: offset), content)
   }
 
@@ -85,7 +85,7 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
   package func endMemory() throws(MigrationError) {
     for (block, size) in blockSizes.enumerated() {
       for offset in stride(from: 0, to: size, by: Page.size)
-      where !came[block].bits(of: offset).isPresent {
+      where !came[block].contains(offset / Page.size64) {
         try write(block, offset, Self.zeroPage.span)
       }
     }

@@ -38,8 +38,9 @@ package struct LiveSource: ~Copyable {
   private let memory: BlockFiles?
   private var samples = MemorySamples()
   private var places: PrivatePlaces
-  /// For each RAM block: which pages have come, and which of them in this epoch.
-  private var came: [PageTracker]
+  /// For each RAM block, the pages that have come, and those of them that came in this epoch.
+  private var came: [PageSet]
+  private var current: [PageSet]
   private let underWay: InFlight<PrivateBatch>
   /// The batch to which the next private page is added, if it follows.
   private var open: (batch: PrivateBatch, gpa: UInt64)?
@@ -67,7 +68,8 @@ package struct LiveSource: ~Copyable {
     let extents = MemoryExtents(map: guest.map, states: guest.pageStates)
     places = PrivatePlaces(
       extents.extents(where: { $0 == .validated }), blocks: guest.ramBlocks.count)
-    came = guest.ramBlocks.map { _ in PageTracker() }
+    came = [PageSet](repeating: PageSet(), count: guest.ramBlocks.count)
+    current = came
     underWay = InFlight(for: crew)
     shared = RAMPart(stream.ram, id: SNPSection.ram.id)
   }
@@ -86,7 +88,7 @@ package struct LiveSource: ~Copyable {
 
   /// Whether a page came before.
   package mutating func hasCome(_ page: RAMPage) -> Bool {
-    came[page.block].bits(of: page.offset).isPresent
+    came[page.block].contains(page.offset / Page.size64)
   }
 
   /// Sends a page.
@@ -96,8 +98,12 @@ package struct LiveSource: ~Copyable {
   package mutating func send(
     _ page: RAMPage, _ content: Span<UInt8>?
   ) throws(MigrationError) {
-    if came[page.block].bits(of: page.offset).isCurrent { try beginEpoch() }
-    if came[page.block].note(page.offset, isPresent: true).isPresent {
+    let number = page.offset / Page.size64
+    if !current[page.block].insert(number) {
+      try beginEpoch()
+      _ = current[page.block].insert(number)
+    }
+    if !came[page.block].insert(number) {
       rounds[rounds.count - 1].again += 1
     }
     if let extent = places.extent(of: page.block, page.offset) {
@@ -227,7 +233,7 @@ package struct LiveSource: ~Copyable {
     try stream.svsm.beginEpoch()
     noteBytes()
     rounds.append(LiveRound())
-    for block in came.indices { came[block].beginRound() }
+    current = [PageSet](repeating: PageSet(), count: current.count)
   }
 
   private mutating func noteBytes() {
@@ -239,7 +245,7 @@ package struct LiveSource: ~Copyable {
     let extents = MemoryExtents(map: guest.map, states: guest.pageStates)
     for extent in extents.shared(guest.ramBlocks) {
       for offset in stride(from: extent.offset, to: extent.end, by: Page.size)
-      where !came[extent.block].bits(of: offset).isPresent {
+      where !came[extent.block].contains(offset / Page.size64) {
         throw MigrationError(
           .ramMissing, "a shared page never came", in: .ram,
           got: "\(guest.ramBlocks[extent.block].name) offset \(Hex.number(offset))")

@@ -1,7 +1,7 @@
 /// A set of pages of a large block.
 ///
 /// The set is sparse: a region of 2 MiB takes memory only while it has pages in the set, 16 bytes
-/// with few of them and 64 more with many. So memory use is a small multiple of the bytes of the
+/// with few or all of them and 64 more with many. So memory use is a small multiple of the bytes of the
 /// records that were read, and never depends on an offset or length in a record.
 package struct PageSet {
   /// Pages of a region (of 4 KiB, they are 2 MiB), and 64-bit words with a bit for each of them.
@@ -46,10 +46,11 @@ package struct PageSet {
     case .many(let first):
       dense = (region, first)
       return setBit(of: page, from: first)
+    case .all: return false
     case .few(var numbers):
       if numbers.contains(number) { return false }
       guard !numbers.isFull else {
-        let first = makeMany(numbers)
+        let first = makeBits(numbers.bits(ofWord:))
         recent.pages = RegionPages(.many(first: first))
         regions[place].pages = recent.pages
         dense = (region, first)
@@ -86,6 +87,15 @@ package struct PageSet {
           regions.remove(place)
           free.append(first)
         }
+      case .all:
+        if UInt64(numbers.count) == Self.regionPages {
+          count -= Self.regionPages
+          regions.remove(place)
+        } else {
+          let first = makeBits { _ in .max }
+          regions[place].pages = RegionPages(.many(first: first))
+          _ = clear(numbers, from: first)
+        }
       }
       next = region + 1
     }
@@ -112,6 +122,7 @@ package struct PageSet {
     case .many(let first):
       dense = (region, first)
       return words[first + Self.word(of: page)] >> (page % 64) & 1 == 1
+    case .all: return true
     }
   }
 
@@ -171,6 +182,7 @@ package struct PageSet {
           switch held.form {
           case .few(let few): few.bits(ofWord: word)
           case .many(let first): words[first + Int(word)]
+          case .all: UInt64.max
           }
         let bits = known & Self.mask(of: numbers, inWord: word)
         guard bits != 0 else { continue }
@@ -193,7 +205,21 @@ package struct PageSet {
     guard words[word] & mask == 0 else { return false }
     words[word] |= mask
     count += 1
+    if words[word] == .max { noteWhole(page / Self.regionPages, first) }
     return true
+  }
+
+  /// Gives the bits of a region up once all of them are set.
+  /// - Parameter first: the index of the bits.
+  @usableFromInline
+  mutating func noteWhole(_ region: UInt64, _ first: Int) {
+    guard words[first..<first + Int(Self.regionWords)].allSatisfy({ $0 == .max }),
+      let place = regions.place(of: region)
+    else { return }
+    regions[place].pages = RegionPages(.all)
+    free.append(first)
+    dense = (.max, 0)
+    recent = regions[place]
   }
 
   /// Clears the bits of pages in one region.
@@ -217,9 +243,10 @@ package struct PageSet {
     return ((1 << UInt64(part.count)) - 1) << (part.lowerBound % 64)
   }
 
-  /// Makes bits of the pages of a region.
+  /// Makes bits for the pages of a region.
+  /// - Parameter bits: the bits of each of its words.
   /// - Returns: the index of the bits.
-  private mutating func makeMany(_ numbers: FewPages) -> Int {
+  private mutating func makeBits(_ bits: (UInt64) -> UInt64) -> Int {
     let first: Int
     if let known = free.popLast() {
       first = known
@@ -227,7 +254,7 @@ package struct PageSet {
       first = words.count
       words.append(contentsOf: repeatElement(0, count: Int(Self.regionWords)))
     }
-    for word in 0..<Self.regionWords { words[first + Int(word)] = numbers.bits(ofWord: word) }
+    for word in 0..<Self.regionWords { words[first + Int(word)] = bits(word) }
     return first
   }
 }

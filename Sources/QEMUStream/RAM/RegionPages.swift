@@ -5,10 +5,14 @@ struct RegionPages {
     case few(FewPages)
     /// The index of the bits of the region's pages.
     case many(first: Int)
+    /// All pages of the region.
+    case all
   }
 
   /// Set with `many`; the other bits are then the index.
   private static let manyBit: UInt64 = 1 << 63
+  /// The word of `all`: an index that no bits have.
+  private static let allWord = UInt64.max
 
   /// No page.
   static let none = RegionPages(.few(FewPages(word: 0)))
@@ -19,6 +23,7 @@ struct RegionPages {
     switch form {
     case .few(let numbers): word = numbers.word
     case .many(let first): word = Self.manyBit | UInt64(first)
+    case .all: word = Self.allWord
     }
   }
 
@@ -30,8 +35,8 @@ struct RegionPages {
   }
 
   var form: Form {
-    word & Self.manyBit == 0
-      ? .few(FewPages(word: word)) : .many(first: Int(word & ~Self.manyBit))
+    if word & Self.manyBit == 0 { return .few(FewPages(word: word)) }
+    return word == Self.allWord ? .all : .many(first: Int(word & ~Self.manyBit))
   }
 
   /// The numbers in a region of those pages of a range that are in it; nil for none.
