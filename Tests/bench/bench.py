@@ -22,10 +22,12 @@ import startup
 import table
 import transfer
 import walk
+import ways
 from machine import GIB, MIB
 from workshop import Workshop, bytes_of, size_text
 
-GROUPS = ("save", "load", "verify", "inspect", "scaling", "start", "peers")
+GROUPS = ("save", "load", "verify", "inspect", "scaling", "start", "peers",
+          "ways")
 # Beyond this part of the processors in use, figures mean little.
 BUSY = 0.1
 
@@ -43,8 +45,8 @@ def arguments():
     parser.add_argument("--folder", metavar="DIR",
                         help="where the files lie (default /dev/shm, if it is a tmpfs)")
     parser.add_argument("--disk", metavar="DIR",
-                        help="a folder on a disk, for outputs of the group peers (default: that of "
-                             "the repository)")
+                        help="a folder on a disk, for outputs of the groups peers and ways (default: "
+                             "that of the repository)")
     parser.add_argument("--before", metavar="DIR",
                         help="tools of an older commit, to be measured in turn with these")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
@@ -115,6 +117,10 @@ def measure(options, shop):
             need_room(folder, options.size * times // 10 + GIB // 2, size_text(options.size))
         yield from peers.measure(shop, options.disk_scratch, options.size, options.runs, seconds,
                                  say)
+    if "ways" in wanted:
+        for folder in options.scratch, options.disk_scratch:
+            need_room(folder, options.size * 2 + GIB // 2, size_text(options.size))
+        yield from ways.measure(shop, options.disk_scratch, options.size, options.runs, say)
     if options.before:
         need_room(options.scratch, options.size * 33 // 10 + GIB // 2, size_text(options.size))
         yield older.measure(shop, options.before, options.size, options.runs, say)
@@ -127,7 +133,7 @@ def warnings_of(options, facts):
     if facts["file_system"] != "tmpfs":
         found.append(f"the files are on {facts['file_system']}, not on tmpfs: a disk and its "
                      "cache are measured too")
-    if "peers" in options.only and facts["disk_file_system"] == "tmpfs":
+    if {"peers", "ways"} & set(options.only) and facts["disk_file_system"] == "tmpfs":
         found.append("the folder of --disk is on tmpfs: no disk is measured")
     if facts["in_use"] > BUSY:
         found.append(f"others use {facts['in_use']:.0%} of the processors: the figures are not to "
