@@ -14,6 +14,9 @@ int statx(int dirfd, const char *path, int flags, unsigned int mask, void *resul
 // See fallocate(2).
 int fallocate(int fd, int mode, long offset, long length);
 
+// See sync_file_range(2).
+int sync_file_range(int fd, long offset, long length, unsigned int flags);
+
 // See posix_spawn_file_actions_addchdir_np(3); actions is a posix_spawn_file_actions_t.
 int posix_spawn_file_actions_addchdir_np(void *actions, const char *path);
 

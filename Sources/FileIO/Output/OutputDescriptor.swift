@@ -1,15 +1,24 @@
 internal import Errors
+internal import Synchronization
 internal import SystemPackage
 internal import Wire
 
 /// An open file descriptor for writing, and the name of the file as messages show it. The
 /// descriptor is closed when this object is freed, unless it is standard output.
 package final class OutputDescriptor: Sendable {
+  /// Number of bytes after which the kernel is told to begin to put them on the disk: by itself it waits
+  /// until much of the memory is full, and `synchronize` would wait for all of it.
+  private static let startSize = 8 << 20
+
   let name: String
   let raw: FileDescriptor
+  /// Whether the file has to be on the disk in the end.
+  private let isKept: Bool
+  /// Bytes that were written since the kernel was last told so.
+  private let unstarted = Atomic<Int>(0)
 
-  init(_ raw: FileDescriptor, name: String) {
-    (self.raw, self.name) = (raw, name)
+  init(_ raw: FileDescriptor, name: String, isKept: Bool = false) {
+    (self.raw, self.name, self.isKept) = (raw, name, isKept)
   }
 
   deinit {
@@ -30,6 +39,7 @@ package final class OutputDescriptor: Sendable {
     } catch {
       throw MigrationError(.writeFailed, "cannot write", name, error)
     }
+    noteWritten(bytes.count)
   }
 
   /// Moves the current position forward by `count` bytes. The skipped bytes read as zero once
@@ -60,6 +70,7 @@ package final class OutputDescriptor: Sendable {
     } catch {
       throw MigrationError(.writeFailed, "cannot write", name, error, at: offset)
     }
+    noteWritten(bytes.count)
   }
 
   /// Makes `count` bytes at `offset` zero: a hole, where the file system has holes.
@@ -85,6 +96,15 @@ package final class OutputDescriptor: Sendable {
     } catch {
       throw MigrationError(.writeFailed, "cannot write", name, error, at: offset)
     }
+    noteWritten(pieces.count * pieces.size)
+  }
+
+  private func noteWritten(_ count: Int) {
+    guard isKept,
+      unstarted.add(count, ordering: .relaxed).newValue >= Self.startSize
+    else { return }
+    unstarted.store(0, ordering: .relaxed)
+    SystemCall.startSynchronizing(raw)
   }
 
   /// Fills `buffer` with the bytes of the file that begin at `offset`.

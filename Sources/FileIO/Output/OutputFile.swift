@@ -200,7 +200,7 @@ package final class OutputFile: SparseOutput, DescribedFile {
       }
       guard let descriptor else { throw Errno.ioError }
       return (
-        OutputDescriptor(descriptor, name: name),
+        OutputDescriptor(descriptor, name: name, isKept: true),
         Pending(path: temporary, place: place, key: key)
       )
     } catch let refusal as MigrationError {

@@ -100,7 +100,7 @@ package final class OutputFolder: Sendable {
         }
       }
       guard let descriptor else { throw Errno.ioError }
-      return File(OutputDescriptor(descriptor, name: shown))
+      return File(OutputDescriptor(descriptor, name: shown, isKept: true))
     } catch {
       throw MigrationError(.outputCreate, "cannot create", shown, (error as? Errno) ?? .ioError)
     }

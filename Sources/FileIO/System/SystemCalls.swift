@@ -60,6 +60,12 @@ enum SystemCall {
     try retrying { fsync(descriptor.rawValue) }
   }
 
+  /// sync_file_range(2) with SYNC_FILE_RANGE_WRITE (2), which Swift does not import: the kernel begins to
+  /// put what was written on the disk. Errors are ignored: `synchronize` finds what matters.
+  static func startSynchronizing(_ descriptor: FileDescriptor) {
+    _ = sync_file_range(descriptor.rawValue, 0, 0, 2)
+  }
+
   /// fallocate(2) with FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE (3), which Swift does not import:
   /// makes a range of the file a hole.
   static func punchHole(
