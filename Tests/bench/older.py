@@ -10,11 +10,13 @@ def measure(shop, folder, size, runs, say):
     scratch = shop.path("older")
     scratch.mkdir()
     memory, found = shop.random_memory("memory", size), {}
+    inputs = [memory]
     try:
         for key, name, own in (("now", "", shop),
                                ("older", ", older", Workshop(folder, scratch))):
             stream = own.path("stream")
             child.run(own.save(memory, "all", stream, 1))
+            inputs.append(stream)
             for work, text, command in (
                     ("save", "save to /dev/null", own.save(memory, "all", "/dev/null", 1)),
                     ("keyless", "verify, without keys", own.verify(stream, 1, keyed=False)),
@@ -24,7 +26,7 @@ def measure(shop, folder, size, runs, say):
         # What is compared runs one directly after the other.
         cases = {key: found[key] for work in ("save", "keyless", "keyed")
                  for key in (f"{work}-now", f"{work}-older")}
-        alternate(cases, runs, say)
+        alternate(cases, runs, say, inputs)
     finally:
         shop.remove("memory", "stream", "older")
     return Group("before", f"Beside the older tools: {size_text(size)} of random memory, all "

@@ -156,7 +156,7 @@ def measure_place(shop, place, size, runs, seconds, say):
     if "qemu-direct" not in cases:
         group.notes.append(f"{place.kind} refuses O_DIRECT: QEMU's direct-io is not measured here.")
     try:
-        alternate(cases, runs, say)
+        alternate(cases, runs, say, [shop.path("memory"), shop.path("stream")])
     finally:
         place.remove()
     return group
@@ -183,7 +183,7 @@ def measure_plain(shop, size, runs, say):
                                lambda: child.measure(shop.ram_hashes(plain)),
                                before=lambda: shop.warm(size))
     try:
-        alternate(cases, runs, say)
+        alternate(cases, runs, say, [plain])
     finally:
         shop.remove("plain", "out")
     return Group("plain", f"A plain stream of {size_text(size)} of random memory", cases,

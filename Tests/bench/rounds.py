@@ -31,6 +31,15 @@ def measure_write(path, count):
     return clock.stop(lambda: 0)
 
 
+def read_file(path):
+    """Reads a file once: the first access to memory that a virtual machine did not use for a while can
+    cost many times as much, too."""
+    block = bytearray(len(BLOCK))
+    with open(path, "rb", buffering=0) as file:
+        while file.readinto(block):
+            pass
+
+
 def warm(folder, count):
     """Takes as much memory as an output is large, and gives it back: what a run takes next was
     touched already. The first touch of a page of a virtual machine can cost many times as much,
@@ -62,6 +71,10 @@ class Case:
         return statistics.median(run.wall for run in self.runs)
 
     @property
+    def fastest(self):
+        return min(run.wall for run in self.runs)
+
+    @property
     def spread(self):
         """Slowest less fastest, as a part of the median."""
         walls = [run.wall for run in self.runs]
@@ -85,8 +98,10 @@ class Case:
         return sum(run.others * run.wall for run in known) / wall if known else None
 
 
-def turn(case, number, say):
+def turn(case, number, say, inputs):
     say(f"{number}: {case.name}" + (f", --jobs {case.jobs}" if case.jobs else ""))
+    for path in inputs:
+        read_file(path)
     case.before()
     try:
         return case.act()
@@ -94,15 +109,15 @@ def turn(case, number, say):
         case.after()
 
 
-def alternate(cases, runs, say, warm_up=True):
-    """Runs all cases in turn, `runs` times. A first round that does not count finds programs,
-    libraries and inputs out of the cache, and memory that was never touched."""
+def alternate(cases, runs, say, inputs=(), warm_up=True):
+    """Runs all cases in turn, `runs` times; `inputs` are read before each run. A first round that does
+    not count finds programs and libraries out of the cache, and memory that was never touched."""
     if warm_up:
         for case in cases.values():
-            turn(case, "warm-up", say)
+            turn(case, "warm-up", say, inputs)
     for number in range(runs):
         for case in cases.values():
-            case.runs.append(turn(case, f"round {number + 1} of {runs}", say))
+            case.runs.append(turn(case, f"round {number + 1} of {runs}", say, inputs))
 
 
 @dataclasses.dataclass

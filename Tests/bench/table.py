@@ -19,7 +19,7 @@ def percent(value):
 
 def columns(group):
     """Headings and rows of a group; a column without any entry is left out."""
-    heads = ["", "jobs", "time", "spread", "peak", *group.references.values(), "of limit",
+    heads = ["", "jobs", "time", "fastest", "spread", "peak", *group.references.values(), "of limit",
              "with writing", "of openssl's", "others"]
     rows = []
     for key, case in group.cases.items():
@@ -28,6 +28,7 @@ def columns(group):
         peak = case.own_peak if case.own_peak is not None else case.peak
         others = case.others if case.others and case.others >= DISTURBED else None
         rows.append([case.name, str(case.jobs or ""), seconds(case.median),
+                     seconds(case.fastest) if len(case.runs) > 1 else "",
                      percent(case.spread) if len(case.runs) > 1 else "",
                      f"{peak / MIB:.1f} MiB" if peak else "", *ratios,
                      percent(group.of_limit(case)), percent(group.of_limit(case, writing=True)),
@@ -82,8 +83,8 @@ def document(facts, settings, warnings, groups, verdicts):
     def case_values(group, key, case):
         return {
             "key": key, "name": case.name, "jobs": case.jobs, "median_seconds": case.median,
-            "spread": case.spread, "peak_bytes": case.peak, "own_peak_bytes": case.own_peak,
-            "others": case.others,
+            "fastest_seconds": case.fastest, "spread": case.spread, "peak_bytes": case.peak,
+            "own_peak_bytes": case.own_peak, "others": case.others,
             "ratios": {other: group.ratio(key, other) for other in group.references
                        if other != key},
             "of_limit": group.of_limit(case),

@@ -102,7 +102,7 @@ def measure_save(shop, size, sizes, runs, seconds, say):
     cases |= speeds(shop, size, seconds, ("encrypt",))
     group = Group("save", f"Save {size_text(size)} of random memory", cases,
                   {"cp": "/ cp", "qemu": "/ QEMU"})
-    alternate(cases, runs, say)
+    alternate(cases, runs, say, [memory])
     largest = max(differences, key=abs)
     group.notes.append("QEMU's own total-time differs from the time measured here by "
                        f"{largest * 1000:+.0f} ms at most.")
@@ -130,7 +130,7 @@ def measure_load(shop, size, runs, seconds, say):
     cases |= speeds(shop, size, seconds, ("decrypt",))
     group = Group("load", f"Load {size_text(size)} of random memory, all private", cases,
                   {"cp": "/ cp"})
-    alternate(cases, runs, say)
+    alternate(cases, runs, say, [stream])
     return group
 
 
@@ -149,7 +149,7 @@ def measure_verify(shop, size, runs, seconds, say):
     cases |= speeds(shop, size, seconds, ("decrypt",))
     group = Group("verify", f"Verify the stream of {size_text(size)} of random memory, all private",
                   cases, {"digest": "/ dgst"})
-    alternate(cases, runs, say)
+    alternate(cases, runs, say, [stream])
     return group
 
 

@@ -20,11 +20,12 @@ enum { piece = 1 << 20, page = 4096, most_threads = 8, refused = 2 };
 
 typedef struct {
   const char *name;
-  int reads, direct, allocated, mapped, spliced;
+  int reads, direct, allocated, mapped, spliced, started;
 } way;
 
 static const way ways[] = {
     {.name = "write"},
+    {.name = "started", .started = 1},
     {.name = "allocated", .allocated = 1},
     {.name = "mapped", .mapped = 1},
     {.name = "spliced", .spliced = 1},
@@ -71,6 +72,7 @@ static void move_piece(char *bytes, off_t at, int pipes[2]) {
     const ssize_t done = chosen->reads ? pread(file, bytes, piece, at) : pwrite(file, bytes, piece, at);
     if (done < 0) fail(chosen->name);
     if (done != piece) exit(1);
+    if (chosen->started && at % (8 * piece) == 0) sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
   }
 }
 

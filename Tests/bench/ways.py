@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 REFUSED = 2
 WAYS = {
     "write": "write",
+    "started": "write, sync_file_range each 8 MiB",
     "allocated": "fallocate, then write",
     "mapped": "ftruncate, then store into the mapped file",
     "spliced": "vmsplice, splice",
@@ -62,7 +63,7 @@ def measure_place(shop, program, name, folder, size, runs, say):
                     text, lambda command=command: child.measure(command), threads,
                     before=lambda reads=reads: None if reads else shop.warm(size),
                     after=lambda: remove(out))
-        alternate(cases, runs, say)
+        alternate(cases, runs, say, [source])
     finally:
         remove(out)
         remove(source)
