@@ -102,10 +102,6 @@ def tool_cases(shop, place, size, stream):
     hashed = stream.stat().st_size / size
     write = "write-synced" if place.is_disk else "write"
 
-    def before_load():
-        shop.fresh_instance()
-        shop.warm(size)
-
     for jobs in JOBS:
         # A disk writes no faster for two.
         share = 1 if place.is_disk else 1 / jobs
@@ -114,12 +110,12 @@ def tool_cases(shop, place, size, stream):
         cases[f"save-{jobs}"] = Case(
             "save, 100 % private",
             lambda jobs=jobs: child.measure(shop.save(memory, "all", place.out, jobs)), jobs,
-            before=lambda: shop.warm(size), after=place.remove, limit=save,
+            after=place.remove, limit=save,
             limit_writing=save + ((hashed * share, write),))
         cases[f"load-{jobs}"] = Case(
             "load, 100 % private",
             lambda jobs=jobs: child.measure(shop.load(stream, place.out, jobs)), jobs,
-            before=before_load, after=place.remove, limit=load,
+            before=shop.fresh_instance, after=place.remove, limit=load,
             limit_writing=load + ((share, write),))
     return cases
 
@@ -134,7 +130,7 @@ def other_cases(shop, place, size):
     for key, (name, command) in encrypting(shop, memory, out).items():
         writing[key] = Case(name, lambda command=command: child.measure(command))
     for case in writing.values():
-        case.before, case.after = lambda: shop.warm(size), place.remove
+        case.after = place.remove
     writing["qemu"] = qemu_case(shop, size, out, qemu.CAT)
     ways = qemu.TEN if place.permits_direct() else {
         key: way for key, way in qemu.TEN.items() if not way.parameters}
@@ -174,14 +170,11 @@ def measure_plain(shop, size, runs, say):
     cases = {"digest": Case("openssl dgst -sha256 of the stream", lambda: child.measure(
         ["openssl", "dgst", "-sha256", plain]))}
     for key, target in (("seal", out), ("seal-null", "/dev/null")):
-        writes = target == out
-        cases[key] = Case("seal" + ("" if writes else ", to /dev/null"),
+        cases[key] = Case("seal" + ("" if target == out else ", to /dev/null"),
                           lambda target=target: child.measure(shop.seal(plain, target, 1)), 1,
-                          before=lambda writes=writes: shop.warm(size if writes else 0),
                           after=lambda: shop.remove("out"))
     cases["ram-hashes"] = Case("inspect --ram-hashes",
-                               lambda: child.measure(shop.ram_hashes(plain)),
-                               before=lambda: shop.warm(size))
+                               lambda: child.measure(shop.ram_hashes(plain)))
     try:
         alternate(cases, runs, say, [plain])
     finally:

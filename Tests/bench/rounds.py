@@ -1,6 +1,7 @@
 """Alternating runs: A B C, A B C, ... so that what drifts, drifts for all; medians at the end."""
 
 import dataclasses
+import mmap
 import os
 import statistics
 import typing
@@ -40,16 +41,15 @@ def read_file(path):
             pass
 
 
-def warm(folder, count):
-    """Takes as much memory as an output is large, and gives it back: what a run takes next was
-    touched already. The first touch of a page of a virtual machine can cost many times as much,
-    since the host finds memory for it only then."""
-    path = os.path.join(folder, "warm")
-    try:
-        write_file(path, count)
-    finally:
-        if os.path.exists(path):
-            os.unlink(path)
+def retain(path, count):
+    """Makes `count` bytes of memory ready: each page is touched, and all are given back but the first of
+    each mebibyte, which a file on a tmpfs keeps. The host of a virtual machine takes back memory that is
+    free in large pieces, and finds memory anew when it is touched again. These pieces are small, and
+    the kernel uses small ones first, so the runs get the same memory again and again."""
+    write_file(path, count)
+    with open(path, "r+b") as file, mmap.mmap(file.fileno(), count) as pages:
+        for start in range(0, count, machine.MIB):
+            pages.madvise(mmap.MADV_REMOVE, start + mmap.PAGESIZE, machine.MIB - mmap.PAGESIZE)
 
 
 @dataclasses.dataclass

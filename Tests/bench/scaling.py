@@ -24,13 +24,9 @@ def sparse_cases(shop, size):
                 "inspect": shop.inspect(stream),
                 "guest import": shop.import_raw(memory, private, out)}
 
-    def before():
-        shop.fresh_instance()
-        shop.warm(stream.stat().st_size)
-
     return {f"{name}-{size}": Case(
         f"{name}, {size_text(size)}", lambda command=command: child.measure(command, watch=True),
-        JOBS if "--jobs" in command else None, before=before, after=lambda: shop.remove("out"))
+        JOBS if "--jobs" in command else None, before=shop.fresh_instance, after=lambda: shop.remove("out"))
         for name, command in commands.items()}
 
 

@@ -43,7 +43,7 @@ def speeds(shop, size, seconds, names):
 def write_case(shop, size):
     """Writing as many bytes as memory has, and nothing else."""
     return Case("write alone, 1 MiB at a time", lambda: measure_write(shop.path("out"), size),
-                before=lambda: shop.warm(size), after=lambda: shop.remove("out"))
+                after=lambda: shop.remove("out"))
 
 
 def qemu_case(shop, size, target, way, notes=None):
@@ -53,7 +53,6 @@ def qemu_case(shop, size, target, way, notes=None):
 
     def before():
         state["qemu"] = qemu.Machine(shop.path("memory"), size, shop.scratch, way)
-        shop.warm(size)
 
     def act():
         measured = state["qemu"].migrate(target)
@@ -85,12 +84,11 @@ def measure_save(shop, size, sizes, runs, seconds, say):
         writes = target == out
         return Case(f"save, {percent} % private" + ("" if writes else ", to /dev/null"),
                     lambda: child.measure(shop.save(memory, private, target, jobs)), jobs,
-                    before=lambda: shop.warm(sizes[percent]) if writes else None,
                     after=lambda: shop.remove("out"), limit=limit,
                     limit_writing=limit + ((stream / jobs, "write"),) if writes else ())
 
     cases = {"cp": Case("cp of the memory", lambda: child.measure(["cp", memory, out]),
-                        before=lambda: shop.warm(size), after=lambda: shop.remove("out")),
+                        after=lambda: shop.remove("out")),
              "qemu": qemu_case(shop, size, out, qemu.CAT, differences),
              "qemu-null": qemu_case(shop, size, "/dev/null", qemu.CAT)}
     for percent in (100, 50, 0):
@@ -113,18 +111,13 @@ def measure_load(shop, size, runs, seconds, say):
     out, stream = shop.path("out"), shop.path("stream")
     hashed = stream.stat().st_size / size
 
-    def before():
-        shop.fresh_instance()
-        shop.warm(size)
-
     cases = {"cp": Case("cp of the stream", lambda: child.measure(["cp", stream, out]),
-                        before=lambda: shop.warm(stream.stat().st_size),
                         after=lambda: shop.remove("out"))}
     for jobs in JOBS:
         limit = ((1, f"decrypt-{jobs}"), (hashed, f"hash-{jobs}"))
         cases[f"load-{jobs}"] = Case(
             "load, 100 % private", lambda jobs=jobs: child.measure(shop.load(stream, out, jobs)),
-            jobs, before=before, after=lambda: shop.remove("out"), limit=limit,
+            jobs, before=shop.fresh_instance, after=lambda: shop.remove("out"), limit=limit,
             limit_writing=limit + ((1 / jobs, "write"),))
     cases["write"] = write_case(shop, size)
     cases |= speeds(shop, size, seconds, ("decrypt",))

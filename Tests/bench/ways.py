@@ -61,7 +61,6 @@ def measure_place(shop, program, name, folder, size, runs, say):
                 command = [program, way, threads, size, path]
                 cases[f"{way}-{threads}"] = Case(
                     text, lambda command=command: child.measure(command), threads,
-                    before=lambda reads=reads: None if reads else shop.warm(size),
                     after=lambda: remove(out))
         alternate(cases, runs, say, [source])
     finally:

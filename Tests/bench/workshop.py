@@ -8,7 +8,7 @@ import shutil
 import child
 from hashing import Engine
 from machine import GIB, MIB
-from rounds import warm
+from rounds import retain
 
 # Where QEMU's machine types lay memory above the first 2 GiB.
 BELOW, ABOVE = 2 * GIB, 4 * GIB
@@ -56,8 +56,8 @@ class Workshop:
         for name in names:
             remove(self.path(name))
 
-    def warm(self, count):
-        warm(self.scratch, count)
+    def retain(self, count):
+        retain(self.path("retained"), count)
 
     def random_memory(self, name, size):
         """Memory that nobody can compress, and no page of which is zero."""
