@@ -126,7 +126,7 @@ def other_cases(shop, place, size):
         ["openssl", "dgst", "-sha256", memory]))}
     writing = {"cp": Case("cp", lambda: child.measure(["cp", memory, out])),
                "cat": Case("cat > FILE", lambda: cat(memory, out)),
-               "write": Case("write alone, 1 MiB at a time", lambda: measure_write(out, size))}
+               "write": Case("write alone, 256 KiB at a time", lambda: measure_write(out, size))}
     for key, (name, command) in encrypting(shop, memory, out).items():
         writing[key] = Case(name, lambda command=command: child.measure(command))
     for case in writing.values():

@@ -7,7 +7,7 @@ from machine import MIB
 from rounds import Case, Group, alternate
 
 RUNS = 21
-TOOLS = ("guest", "prepare", "save", "load", "inspect", "verify", "attest")
+TOOLS = ("guest", "prepare", "save", "load", "inspect", "verify", "diff", "seal", "attest", "attack")
 
 
 def measure(tools, static, say):

@@ -42,7 +42,7 @@ def speeds(shop, size, seconds, names):
 
 def write_case(shop, size):
     """Writing as many bytes as memory has, and nothing else."""
-    return Case("write alone, 1 MiB at a time", lambda: measure_write(shop.path("out"), size),
+    return Case("write alone, 256 KiB at a time", lambda: measure_write(shop.path("out"), size),
                 after=lambda: shop.remove("out"))
 
 

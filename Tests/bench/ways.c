@@ -1,6 +1,6 @@
 // One way in which the kernel can move a file's bytes, and nothing else:
 //   ways WAY THREADS BYTES FILE
-// Threads take turns, 1 MiB each time. What is written comes from one buffer that stays in the
+// Threads take turns, 256 KiB each time, or 1 MiB. What is written comes from one buffer that stays in the
 // processor's cache, and what is read goes there. The file that is written is on its disk at the end,
 // where it has one. Exit status 2 where the file system refuses the way.
 
@@ -16,15 +16,16 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-enum { piece = 1 << 20, page = 4096, most_threads = 8, refused = 2 };
+enum { small = 256 << 10, large = 1 << 20, page = 4096, most_threads = 8, refused = 2 };
 
 typedef struct {
   const char *name;
-  int reads, direct, allocated, mapped, spliced, started;
+  int reads, large, direct, allocated, mapped, spliced, started;
 } way;
 
 static const way ways[] = {
     {.name = "write"},
+    {.name = "write-large", .large = 1},
     {.name = "started", .started = 1},
     {.name = "allocated", .allocated = 1},
     {.name = "mapped", .mapped = 1},
@@ -39,6 +40,7 @@ static const way ways[] = {
 static const way *chosen;
 static int file;
 static off_t size;
+static ssize_t piece = small;
 static char *whole;
 static _Atomic off_t next_piece;
 
@@ -49,8 +51,8 @@ static void fail(const char *what) {
 }
 
 static void splice_piece(const char *bytes, off_t at, int pipes[2]) {
-  for (size_t done = 0; done < piece;) {
-    struct iovec rest = {.iov_base = (char *)bytes + done, .iov_len = piece - done};
+  for (size_t done = 0; done < (size_t)piece;) {
+    struct iovec rest = {.iov_base = (char *)bytes + done, .iov_len = (size_t)piece - done};
     const ssize_t given = vmsplice(pipes[1], &rest, 1, 0);
     if (given <= 0) fail("vmsplice");
     for (ssize_t left = given; left > 0;) {
@@ -64,26 +66,27 @@ static void splice_piece(const char *bytes, off_t at, int pipes[2]) {
 
 static void move_piece(char *bytes, off_t at, int pipes[2]) {
   if (chosen->mapped) {
-    if (!chosen->reads) memcpy(whole + at, bytes, piece);
-    else memcpy(bytes, whole + at, piece);
+    if (!chosen->reads) memcpy(whole + at, bytes, (size_t)piece);
+    else memcpy(bytes, whole + at, (size_t)piece);
   } else if (chosen->spliced) {
     splice_piece(bytes, at, pipes);
   } else {
-    const ssize_t done = chosen->reads ? pread(file, bytes, piece, at) : pwrite(file, bytes, piece, at);
+    const ssize_t done = chosen->reads ? pread(file, bytes, (size_t)piece, at)
+                                       : pwrite(file, bytes, (size_t)piece, at);
     if (done < 0) fail(chosen->name);
     if (done != piece) exit(1);
-    if (chosen->started && at % (8 * piece) == 0) sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
+    if (chosen->started && at % (8 << 20) == 0) sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
   }
 }
 
 static void *run(void *unused) {
   (void)unused;
   int pipes[2] = {-1, -1};
-  char *bytes = aligned_alloc(page, piece);
+  char *bytes = aligned_alloc(page, (size_t)piece);
   if (!bytes) fail("memory");
   // Pages that nothing wrote are all one page.
   for (int at = 0; at < piece; at++) bytes[at] = (char)(at * 7);
-  if (chosen->spliced && (pipe(pipes) || fcntl(pipes[1], F_SETPIPE_SZ, piece) < 0)) fail("pipe");
+  if (chosen->spliced && (pipe(pipes) || fcntl(pipes[1], F_SETPIPE_SZ, (int)piece) < 0)) fail("pipe");
   for (off_t at; (at = atomic_fetch_add(&next_piece, piece)) < size;) move_piece(bytes, at, pipes);
   return NULL;
 }
@@ -95,7 +98,8 @@ int main(int count, char **words) {
   }
   const int threads = atoi(words[2]);
   size = atoll(words[3]);
-  if (!chosen || threads < 1 || threads > most_threads || size % piece) return 1;
+  if (!chosen || threads < 1 || threads > most_threads || size % large) return 1;
+  if (chosen->large) piece = large;
   file = open(words[4], (chosen->reads ? O_RDONLY : O_RDWR | O_CREAT | O_TRUNC) |
                             (chosen->direct ? O_DIRECT : 0), 0600);
   if (file < 0) fail("open");

@@ -17,6 +17,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 REFUSED = 2
 WAYS = {
     "write": "write",
+    "write-large": "write, 1 MiB at a time",
     "started": "write, sync_file_range each 8 MiB",
     "allocated": "fallocate, then write",
     "mapped": "ftruncate, then store into the mapped file",

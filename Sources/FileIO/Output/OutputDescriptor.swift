@@ -6,6 +6,10 @@ internal import Wire
 /// An open file descriptor for writing, and the name of the file as messages show it. The
 /// descriptor is closed when this object is freed, unless it is standard output.
 package final class OutputDescriptor: Sendable {
+  /// Number of bytes that one call writes. With more, a file system takes larger pieces of memory for its
+  /// cache, which are found more slowly: 1 MiB at a time took twice as long on ext4 in a virtual machine.
+  private static let callSize = 256 << 10
+
   /// Number of bytes after which the kernel is told to begin to put them on the disk: by itself it waits
   /// until much of the memory is full, and `synchronize` would wait for all of it.
   private static let startSize = 8 << 20
@@ -32,7 +36,7 @@ package final class OutputDescriptor: Sendable {
         var sent = 0
         while sent < bytes.count {
           sent += try SystemCall.typed {
-            try unsafe raw.write(.init(rebasing: bytes[sent...]))
+            try unsafe raw.write(.init(rebasing: bytes[sent...].prefix(Self.callSize)))
           }
         }
       }
@@ -63,7 +67,8 @@ package final class OutputDescriptor: Sendable {
         while sent < bytes.count {
           guard let position = Int64(exactly: offset &+ UInt64(sent)) else { throw .fileTooLarge }
           sent += try SystemCall.typed {
-            try unsafe raw.write(toAbsoluteOffset: position, .init(rebasing: bytes[sent...]))
+            try unsafe raw.write(
+              toAbsoluteOffset: position, .init(rebasing: bytes[sent...].prefix(Self.callSize)))
           }
         }
       }
