@@ -19,6 +19,8 @@ package struct LiveImport: ~Copyable {
   /// blocks that the SVSM carries: in a temporary file without a name.
   private var kept: TemporaryMemory?
   private var isKept: [PageSet] = []
+  /// Those of them that were written to the file: there the others read as zeros.
+  private var isWritten: [PageSet] = []
   private var sealed: Set<Int> = []
   /// Whether QEMU has paused the guest: it does so before it ends the section of memory.
   package private(set) var isPaused = false
@@ -138,6 +140,7 @@ package struct LiveImport: ~Copyable {
     sealed = guest.map.sealedBlocks(of: guest.ramBlocks)
     kept = try TemporaryMemory(blockSizes: guest.ramBlocks.map(\.size))
     isKept = [PageSet](repeating: PageSet(), count: guest.ramBlocks.count)
+    isWritten = isKept
     self.guest = guest
     return guest
   }
@@ -178,7 +181,7 @@ package struct LiveImport: ~Copyable {
     }
     switch record {
     case .page: try hand(page, input.bytes.extracting(first: Page.size), to: &source)
-    case .zero: try hand(page, Self.zeros.span, to: &source)
+    case .zero: try hand(page, nil, to: &source)
     default:
       let wasKept = isKept[page.block].contains(page.offset / Page.size64)
       guard let kept else { return }
@@ -196,16 +199,32 @@ package struct LiveImport: ~Copyable {
     }
   }
 
+  /// - Parameter content: 4096 bytes; nil for zeros.
   private mutating func hand(
-    _ page: RAMPage, _ content: Span<UInt8>, to source: inout LiveSource
+    _ page: RAMPage, _ content: Span<UInt8>?, to source: inout LiveSource
   ) throws(MigrationError) {
     let isSealed = sealed.contains(page.block)
     // QEMU's deltas are against what it has sent since the end of its first round.
     if isSealed || source.hasCome(page) {
-      _ = isKept[page.block].insert(page.offset / Page.size64)
-      try kept?.write(block: page.block, at: page.offset, content)
+      try keep(page, content)
     }
     if !isSealed { try source.send(page, content) }
+  }
+
+  /// Keeps what deltas may refer to. Zeros are written only over something else: a record of them has
+  /// nine bytes, and must not cost a page of the file each time.
+  private mutating func keep(
+    _ page: RAMPage, _ content: Span<UInt8>?
+  ) throws(MigrationError) {
+    let number = page.offset / Page.size64
+    _ = isKept[page.block].insert(number)
+    if let content {
+      _ = isWritten[page.block].insert(number)
+      try kept?.write(block: page.block, at: page.offset, content)
+    } else if isWritten[page.block].contains(number) {
+      isWritten[page.block].remove(number..<number + 1)
+      try kept?.write(block: page.block, at: page.offset, Self.zeros.span)
+    }
   }
 
   private static let zeros = [UInt8](repeating: 0, count: Page.size)
