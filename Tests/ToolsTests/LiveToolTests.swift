@@ -80,20 +80,25 @@ import Testing
     let (zero, page, delta) = (UInt8(0x02), UInt8(0x08), UInt8(0x40))
     /// The records of one page; the first of a section names the block.
     func record(_ number: UInt8, _ flag: UInt8, _ content: [UInt8]) -> [UInt8] {
-      [0, 0, 0, 0, 0, number, 0, flag, 6] + Array("pc.ram".utf8) + content
+      var bytes: [UInt8] = [0, 0, 0, 0, 0, number, 0, flag, 6]
+      bytes += Array("pc.ram".utf8)
+      return bytes + content
     }
     // One byte at the start, and the length of two; then no byte that stays, and four that change.
-    func change(_ bytes: String) -> [UInt8] { [1, 0, 6, 0, 4] + Array(bytes.utf8) }
-    let content = { (byte: UInt8) in [UInt8](repeating: byte, count: 4096) }
-    var added: [UInt8] = []
+    let change: [UInt8] = [1, 0, 6, 0, 4, 0x6D, 0x61, 0x64, 0x65]
+    func content(_ byte: UInt8) -> [UInt8] { [UInt8](repeating: byte, count: 4096) }
+    var added: [UInt8] = [2, 0, 0, 0, 2]
     for number in [0x71, 0x72, 0x73] as [UInt8] {
-      added += record(number, zero, [0]) + record(number, zero, [0])
-      if number > 0x71 { added += record(number, page, content(0x5A)) + record(number, zero, [0]) }
+      for _ in 0..<2 { added += record(number, zero, [0]) }
+      if number > 0x71 {
+        added += record(number, page, content(0x5A))
+        added += record(number, zero, [0])
+      }
       if number > 0x72 { added += record(number, page, content(0x3C)) }
-      added += record(number, delta, change("made"))
+      added += record(number, delta, change)
     }
     var bytes = try shop.read("pc72-boot-live-xbzrle-stream")
-    added = [2, 0, 0, 0, 2] + added + [0, 0, 0, 0, 0, 0, 0, 0x10] + [0x7E, 0, 0, 0, 2]
+    added += [0, 0, 0, 0, 0, 0, 0, 0x10, 0x7E, 0, 0, 0, 2]
     bytes.insert(contentsOf: added, at: Int(end))
     call = shop["changed"]
     try shop.write("changed", bytes)
@@ -101,7 +106,8 @@ import Testing
     try shop.must("guest", "export @again --block pc.ram -o @arrived")
     let memory = try shop.read("arrived")
     for (number, rest) in [(0x71, 0), (0x72, 0), (0x73, 0x3C)] as [(Int, UInt8)] {
-      let expected = Array("made".utf8) + content(rest).dropFirst(4)
+      var expected = content(rest)
+      expected.replaceSubrange(0..<4, with: change.suffix(4))
       #expect(Array(memory[number << 16..<number << 16 + 4096]) == expected)
     }
   }

@@ -27,7 +27,7 @@ from machine import GIB, MIB
 from workshop import Workshop, bytes_of, size_text
 
 GROUPS = ("save", "load", "verify", "inspect", "scaling", "start", "peers",
-          "ways")
+          "ways", "before")
 # Memory that is made ready at the start, in sizes of the guest: what a group needs at one time.
 RETAINED = 6
 # Beyond this part of the processors in use, figures mean little.
@@ -35,20 +35,22 @@ BUSY = 0.1
 
 
 def arguments():
-    parser = argparse.ArgumentParser(prog="Tests/bench/run", description=(
-        "Measures save, load, verify and inspect beside cp, OpenSSL, age, zstd, QEMU's migrate and "
-        "QEMU's walker, in alternation, and prints ratios of medians."))
-    parser.add_argument("--size", type=bytes_of, help="memory of the guest (default 1G)")
-    parser.add_argument("--runs", type=int, help="runs that count, of each (default 5)")
+    parser = argparse.ArgumentParser(prog="Tests/bench/run", allow_abbrev=False, description=(
+        "Measures save, load, verify, inspect, seal, import and the start of each tool beside cp, "
+        "OpenSSL, age, zstd, QEMU's migrations and QEMU's walker, and ways to write and read, in "
+        "alternation, and prints ratios of medians."))
+    parser.add_argument("--size", type=bytes_of, help="memory of the guest, a multiple of 32M (default 1G)")
+    parser.add_argument("--runs", type=int, help="runs that count, of most programs (default 5)")
     parser.add_argument("--quick", action="store_true",
-                        help="256 MiB, 3 runs, growing only to 2 GiB")
+                        help="256 MiB, 3 runs, inspects 1 GiB, growing only to 2 GiB")
     parser.add_argument("--only", metavar="NAME,...", default=",".join(GROUPS),
                         help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--folder", metavar="DIR",
-                        help="where the files lie (default /dev/shm, if it is a tmpfs)")
+                        help="where the files lie (default /dev/shm, if it is a tmpfs with 7 GiB "
+                             "free, 2 with --quick; else TMPDIR or /tmp)")
     parser.add_argument("--disk", metavar="DIR",
                         help="a folder on a disk, for outputs of the groups peers and ways (default: "
-                             "that of the repository)")
+                             ".build of the repository)")
     parser.add_argument("--before", metavar="DIR",
                         help="tools of an older commit, to be measured in turn with these")
     parser.add_argument("--json", metavar="FILE", help="write all figures to FILE")
@@ -66,9 +68,13 @@ def arguments():
     for name in options.only:
         if name not in GROUPS:
             parser.error(f"no group {name}")
-    options.size = options.size or (256 * MIB if options.quick else GIB)
+    if options.size is None:
+        options.size = 256 * MIB if options.quick else GIB
     options.walked = GIB if options.quick else 4 * GIB
-    options.runs = options.runs or (3 if options.quick else 5)
+    if options.runs is None:
+        options.runs = 3 if options.quick else 5
+    if options.runs < 1:
+        parser.error("--runs takes a number from 1 on")
     if options.size < 32 * MIB or options.size % (32 * MIB):
         parser.error("--size takes a multiple of 32M")
     if options.before and not os.path.isdir(options.before):
@@ -123,7 +129,7 @@ def measure(options, shop):
         for folder in options.scratch, options.disk_scratch:
             need_room(folder, options.size * 2 + GIB // 2, size_text(options.size))
         yield from ways.measure(shop, options.disk_scratch, options.size, options.runs, say)
-    if options.before:
+    if "before" in wanted and options.before:
         need_room(options.scratch, options.size * 33 // 10 + GIB // 2, size_text(options.size))
         yield older.measure(shop, options.before, options.size, options.runs, say)
     if "start" in wanted:
@@ -169,7 +175,7 @@ def main():
         sys.exit("the machine is busy")
 
     shop = Workshop(options.tools, options.scratch)
-    if facts["file_system"] == "tmpfs":
+    if facts["file_system"] == "tmpfs" and options.only != ["start"]:
         say("making memory ready")
         need_room(options.scratch, options.size * RETAINED + GIB // 2, "memory that is ready")
         shop.retain(options.size * RETAINED)

@@ -15,6 +15,10 @@ import time
 import machine
 
 
+# A shorter run says nothing of what others did meanwhile, in seconds.
+COUNTED = 0.5
+
+
 class Failed(Exception):
     """A program that is measured did not do its work."""
 
@@ -39,12 +43,15 @@ class Clock:
         self.own = time.process_time()
         self.start = time.perf_counter()
 
-    def stop(self, processor, **rest):
-        """`processor`: tells the seconds that the measured program itself used."""
+    def stop(self, processor=None, **rest):
+        """`processor`: tells the seconds that the measured program itself used, and may wait for what it
+        started; none where this process does the work itself."""
         wall = time.perf_counter() - self.start
-        own, busy, used = time.process_time(), machine.processors_busy(), processor()
-        foreign = busy - self.busy - (own - self.own) - used
-        others = min(max(foreign / (wall * os.cpu_count()), 0), 1)
+        used = processor() if processor else None
+        foreign = (machine.processors_busy() - self.busy - (time.process_time() - self.own)
+                   - (used or 0))
+        # The kernel counts in hundredths of a second.
+        others = min(max(foreign / (wall * os.cpu_count()), 0), 1) if wall >= COUNTED else None
         return Measured(wall, processor=used, others=others, **rest)
 
 

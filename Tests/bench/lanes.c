@@ -25,7 +25,7 @@ int main(int count, char **words) {
   const double seconds = atof(words[1]);
   const uint8_t prefix = 0;
   uint8_t digests[sha256_lanes_count * 32];
-  // Pages that nothing wrote are all one page.
+  // Pages that nothing wrote are all the zero page.
   for (int lane = 0; lane < sha256_lanes_count; lane++) {
     for (int at = 0; at < leaf_size; at++) leaves[lane][at] = (uint8_t)(at * 7 + lane);
   }

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import pathlib
 import socket
 import subprocess
 import time
@@ -116,6 +117,15 @@ class Machine:
             fields = stat.read().rpartition(")")[2].split()
         return sum(map(int, fields[11:15])) / HERTZ
 
+    def processor_at_end(self):
+        """The same, once the programs that QEMU started have ended; it says that it is done before."""
+        threads, end = pathlib.Path(f"/proc/{self.process.pid}/task"), time.monotonic() + PATIENCE
+        while any(path.read_text().strip() for path in threads.glob("*/children")):
+            if time.monotonic() > end:
+                raise Failed("what QEMU started does not end")
+            time.sleep(0.01)
+        return self.processor()
+
     def migrate(self, target):
         """Measures from the command to QEMU's word that all is done. `target`: the file."""
         before = self.processor()
@@ -126,7 +136,7 @@ class Machine:
             event = self.events.pop(0) if self.events else self.receive()
             if event.get("event") == "MIGRATION":
                 status = event["data"]["status"]
-        measured = clock.stop(lambda: self.processor() - before)
+        measured = clock.stop(lambda: self.processor_at_end() - before)
         if status != "completed":
             raise Failed(f"QEMU's migration {status}: {self.said()}")
         return measured
@@ -145,6 +155,8 @@ class Machine:
     def stop(self):
         self.process.kill()
         self.process.wait()
+        self.lines.close()
+        self.socket.close()
         self.messages.close()
         if os.path.exists(self.path):
             os.unlink(self.path)

@@ -63,8 +63,8 @@ def show_facts(facts, settings, warnings):
              f"{facts['in_use']:.0%}",
              *(f"{'Peers' if not index else '':<9} {peer}"
                for index, peer in enumerate(facts["peers"])),
-             f"Runs      {settings['runs']} of each after one that does not count, alternating; "
-             "medians"]
+             f"Runs      {settings['runs']} of most programs after one that does not count, "
+             "alternating; medians"]
     return "\n".join(lines + [f"WARNING   {warning}" for warning in warnings]) + "\n"
 
 

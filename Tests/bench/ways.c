@@ -1,6 +1,6 @@
 // One way in which the kernel can move a file's bytes, and nothing else:
 //   ways WAY THREADS BYTES FILE
-// Threads take turns, 256 KiB each time, or 1 MiB. What is written comes from one buffer that stays in the
+// Each thread takes the next 256 KiB, or 1 MiB, until all is done. What is written comes from one buffer that stays in the
 // processor's cache, and what is read goes there. The file that is written is on its disk at the end,
 // where it has one. Exit status 2 where the file system refuses the way.
 
@@ -74,8 +74,14 @@ static void move_piece(char *bytes, off_t at, int pipes[2]) {
     const ssize_t done = chosen->reads ? pread(file, bytes, (size_t)piece, at)
                                        : pwrite(file, bytes, (size_t)piece, at);
     if (done < 0) fail(chosen->name);
-    if (done != piece) exit(1);
-    if (chosen->started && at % (8 << 20) == 0) sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE);
+    if (done != piece) {
+      fprintf(stderr, "%s: moved %zd bytes of %zd\n", chosen->name, done, piece);
+      exit(1);
+    }
+    if (chosen->started && at % (8 << 20) == 0 &&
+        sync_file_range(file, 0, 0, SYNC_FILE_RANGE_WRITE)) {
+      fail("sync_file_range");
+    }
   }
 }
 
@@ -84,7 +90,7 @@ static void *run(void *unused) {
   int pipes[2] = {-1, -1};
   char *bytes = aligned_alloc(page, (size_t)piece);
   if (!bytes) fail("memory");
-  // Pages that nothing wrote are all one page.
+  // Pages that nothing wrote are all the zero page.
   for (int at = 0; at < piece; at++) bytes[at] = (char)(at * 7);
   if (chosen->spliced && (pipe(pipes) || fcntl(pipes[1], F_SETPIPE_SZ, (int)piece) < 0)) fail("pipe");
   for (off_t at; (at = atomic_fetch_add(&next_piece, piece)) < size;) move_piece(bytes, at, pipes);
@@ -112,7 +118,8 @@ int main(int count, char **words) {
   }
   pthread_t others[most_threads];
   for (int at = 1; at < threads; at++) {
-    if (pthread_create(&others[at], NULL, run, NULL)) fail("thread");
+    errno = pthread_create(&others[at], NULL, run, NULL);
+    if (errno) fail("thread");
   }
   run(NULL);
   for (int at = 1; at < threads; at++) pthread_join(others[at], NULL);

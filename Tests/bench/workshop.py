@@ -113,7 +113,5 @@ class Workshop:
     def inspect(self, stream):
         return [self.tools / "svsm-mig-inspect", stream]
 
-    def ram_hashes(self, plain):
-        """The memory is put together in a file beside the others."""
-        return ["env", f"TMPDIR={self.scratch}", self.tools / "svsm-mig-inspect", "--ram-hashes",
-                plain]
+    def ram_hashes(self, plain, jobs):
+        return [self.tools / "svsm-mig-inspect", "--ram-hashes", plain, "--jobs", jobs]

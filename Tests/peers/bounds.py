@@ -90,7 +90,7 @@ class Table:
         program, *command = tool.split()
         status, seconds, memory = measure(
             [self.tools / f"svsm-mig-{program}", *command, *arguments], self.folder, stdin)
-        is_good = 0 <= status <= 65 and memory <= limit
+        is_good = status in (0, 1, 65) and memory <= limit
         self.failed += not is_good
         shown = " ".join([tool] + [word for word in arguments if str(word).startswith("--")][:2])
         print(f"{'ok' if is_good else 'BAD':4} {title:18} {shown:28} {size / 1024:9.0f} KiB  "
@@ -186,12 +186,12 @@ def sparse(table, *calls):
 def channels(table):
     if not table.wants("zstd channels"):
         return
-    given = []
+    given, size = [], write(table.input, lambda: costly.no_pages(512 << 10))
     for number in range(8):
         channel = table.folder / f"channel-{number}"
-        size = write(channel, lambda: costly.zstd_channel(number))
+        size += write(channel, lambda: costly.zstd_channel(number))
         given += ["--channel", channel]
-    table.case("zstd channels", lambda: costly.no_pages(512 << 10), ["verify", *given])
+    table.call("zstd channels", size, "verify", table.input, *given)
 
 
 def targets(table):
@@ -292,9 +292,9 @@ def vectors(table):
     (table.folder / "vectors").mkdir()
     (table.folder / "golden").symlink_to(GOLDEN)
     for copies in (4000, 20000):
-        (table.folder / "vectors/long.vector").write_text(costly.vector(copies))
         if table.wants(f"{copies} copies"):
-            table.call(f"{copies} copies", 17 * copies, "verify", "--jobs", "1", "--vectors",
+            size = write(table.folder / "vectors/long.vector", lambda: costly.vector(copies).encode())
+            table.call(f"{copies} copies", size, "verify", "--jobs", "1", "--vectors",
                        table.folder / "vectors")
 
 

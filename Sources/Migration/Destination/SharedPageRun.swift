@@ -7,7 +7,7 @@ internal import Wire
 struct SharedPageRun {
   private static let stride = RAMEncoder.continuedPrefix + Page.size
   /// Largest number of pages in one write.
-  private static let limit = 256
+  private static let limit = 64
 
   /// The first page's content. Its pin keeps the segment's buffer.
   private var content: PinnedBytes?
