@@ -20,7 +20,7 @@ struct SharedPageBooks {
   private var hasOther = false
   /// Pages for which shared content came in the open epoch; nil in the first epoch, where `shared`
   /// tells the same.
-  private var current: [PageSet]?
+  private var current: BlockPages?
   private let blocks: [Guest.RAMBlock]
 
   init(blocks: [Guest.RAMBlock]) {
@@ -30,7 +30,9 @@ struct SharedPageBooks {
   }
 
   /// Begins the next epoch.
-  mutating func beginEpoch() { current = [PageSet](repeating: PageSet(), count: blocks.count) }
+  mutating func beginEpoch() {
+    if current == nil { current = BlockPages(blocks: blocks.count) } else { current?.removeAll() }
+  }
 
   /// For each block: the pages that hold shared content, as ranges of offsets; nil when there are
   /// more than `limit` ranges.
@@ -49,7 +51,7 @@ struct SharedPageBooks {
   /// - Returns: whether any record came for the page before.
   mutating func noteShared(_ block: Int, _ offset: UInt64) -> Bool {
     let page = offset / Page.size64
-    _ = current?[block].insert(page)
+    _ = current?.insert(page, of: block)
     return !shared[block].insert(page) || hasOther && other[block].contains(page)
   }
 
@@ -64,7 +66,7 @@ struct SharedPageBooks {
     if wasShared { shared[block].remove(page..<page + 1) }
     hasOther = true
     let isFirst = other[block].insert(page)
-    return (wasShared || !isFirst, current?[block].contains(page) ?? wasShared)
+    return (wasShared || !isFirst, current?.contains(page, of: block) ?? wasShared)
   }
 
   /// Compares the pages with the trusted page states: every shared page must have come as shared
@@ -74,16 +76,22 @@ struct SharedPageBooks {
   mutating func check(
     _ extents: MemoryExtents, at offset: UInt64
   ) throws(MigrationError) -> UInt64 {
-    let latest = current ?? shared
     for extent in extents.joinedExtents(where: { $0.isPrivate }) {
       let (place, gpa) = (extent.place, extent.gpa)
-      if let page = latest[place.block].first(in: place) {
+      if let page = latest(in: place) {
         throw MigrationError(
           .mapSharedAtPrivate, "record of shared memory is for a private page", in: .ram,
           at: offset, got: "gpa 0x\(String(gpa + (page - place.offset), radix: 16))")
       }
     }
     return try requireShared(extents.shared(blocks), at: offset)
+  }
+
+  /// The offset of the first page of an extent for which shared content came in the last epoch.
+  private func latest(in extent: BlockExtent) -> UInt64? {
+    guard let current else { return shared[extent.block].first(in: extent) }
+    let pages = extent.offset / Page.size64..<extent.end / Page.size64
+    return current.first(in: pages, of: extent.block).map { $0 * Page.size64 }
   }
 
   /// Checks that every page without a guest-physical address came as shared memory, which must hold

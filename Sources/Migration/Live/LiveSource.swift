@@ -6,23 +6,6 @@ package import SVSM
 package import Threads
 package import Wire
 
-/// What was sent of a guest that runs, in one epoch.
-package struct LiveRound: Sendable, Equatable {
-  /// Private pages; each comes once in an epoch.
-  package var privatePages: UInt64 = 0
-  /// Shared pages with content, and shared pages that are zero.
-  package var sharedPages: UInt64 = 0
-  package var zeroPages: UInt64 = 0
-  /// How many of all these were sent before.
-  package var again: UInt64 = 0
-  /// Bytes of the stream.
-  package var bytes: UInt64 = 0
-
-  package init() {}
-
-  package var pages: UInt64 { privatePages + sharedPages + zeroPages }
-}
-
 /// The source side of the migration of a guest that runs: it takes each page as the guest's VMM sends
 /// it, and sends it on at once.
 ///
@@ -40,14 +23,14 @@ package struct LiveSource: ~Copyable {
   private var places: PrivatePlaces
   /// For each RAM block, the pages that have come, and those of them that came in this epoch.
   private var came: [PageSet]
-  private var current: [PageSet]
+  private var current: BlockPages
   private let underWay: InFlight<PrivateBatch>
   /// The batch to which the next private page is added, if it follows.
   private var open: (batch: PrivateBatch, gpa: UInt64)?
   private var shared: RAMPart
   private var isPaused = false
-  /// Epochs so far; the last one is open.
-  package private(set) var rounds = [LiveRound()]
+  /// Epochs so far.
+  package private(set) var rounds = LiveRounds()
   private var roundStart: UInt64 = 0
   /// How long the comparison of the memory with what was exported took; nil where it was not made.
   package private(set) var comparison: Duration?
@@ -69,7 +52,7 @@ package struct LiveSource: ~Copyable {
     places = PrivatePlaces(
       extents.extents(where: { $0 == .validated }), blocks: guest.ramBlocks.count)
     came = [PageSet](repeating: PageSet(), count: guest.ramBlocks.count)
-    current = came
+    current = BlockPages(blocks: guest.ramBlocks.count)
     underWay = InFlight(for: crew)
     shared = RAMPart(stream.ram, id: SNPSection.ram.id)
   }
@@ -99,22 +82,22 @@ package struct LiveSource: ~Copyable {
     _ page: RAMPage, _ content: Span<UInt8>?
   ) throws(MigrationError) {
     let number = page.offset / Page.size64
-    if !current[page.block].insert(number) {
+    if !current.insert(number, of: page.block) {
       try beginEpoch()
-      _ = current[page.block].insert(number)
+      _ = current.insert(number, of: page.block)
     }
     if !came[page.block].insert(number) {
-      rounds[rounds.count - 1].again += 1
+      rounds.open.again += 1
     }
     if let extent = places.extent(of: page.block, page.offset) {
-      rounds[rounds.count - 1].privatePages += 1
+      rounds.open.privatePages += 1
       return try add(page, extent, content)
     }
     if shared.isFull { try sendShared() }
     if shared.append(page, content) {
-      rounds[rounds.count - 1].zeroPages += 1
+      rounds.open.zeroPages += 1
     } else {
-      rounds[rounds.count - 1].sharedPages += 1
+      rounds.open.sharedPages += 1
     }
   }
 
@@ -129,7 +112,7 @@ package struct LiveSource: ~Copyable {
   package mutating func pause() throws(MigrationError) {
     guard !isPaused else { return }
     isPaused = true
-    if rounds[rounds.count - 1].pages > 0 { try beginEpoch() }
+    if rounds.open.pages > 0 { try beginEpoch() }
   }
 
   /// Sends all that is left, except for the commit. The output has taken all of it.
@@ -159,10 +142,8 @@ package struct LiveSource: ~Copyable {
 
   /// Hands the guest over, after `finish`.
   package mutating func commit() throws(MigrationError) -> SaveSummary {
-    for round in rounds {
-      stream.summary.sharedPages += round.sharedPages
-      stream.summary.zeroPages += round.zeroPages
-    }
+    stream.summary.sharedPages += rounds.total.sharedPages
+    stream.summary.zeroPages += rounds.total.zeroPages
     return try stream.commit()
   }
 
@@ -232,12 +213,12 @@ package struct LiveSource: ~Copyable {
     try stream.closeEpoch(isLast: false)
     try stream.svsm.beginEpoch()
     noteBytes()
-    rounds.append(LiveRound())
-    current = [PageSet](repeating: PageSet(), count: current.count)
+    rounds.close()
+    current.removeAll()
   }
 
   private mutating func noteBytes() {
-    rounds[rounds.count - 1].bytes = stream.output.offset - roundStart
+    rounds.open.bytes = stream.output.offset - roundStart
     roundStart = stream.output.offset
   }
 

@@ -117,7 +117,7 @@ private struct LiveSide: SourceSide, ~Copyable {
 
   /// Whether QEMU has paused the guest.
   var hasPaused: Bool { stream.isPaused }
-  var rounds: [LiveRound] { source.rounds }
+  var rounds: LiveRounds { source.rounds }
   var comparison: Duration? { source.comparison }
 
   mutating func sendGuest(progress _: (UInt64) -> Void) throws(MigrationError) {

@@ -46,18 +46,20 @@ struct UnpackedBlock {
   }
 
   /// Makes room for a block of at most `count` bytes, and keeps up to `history` bytes of earlier
-  /// content before it.
+  /// content before it. There is room for twice as much, so that earlier content is copied once for
+  /// `count` bytes that were unpacked and not for each block, which may have no byte.
   /// - Returns: index in `bytes` at which the block begins.
   mutating func makeRoom(for count: Int, history: Int = 0) -> Int {
     let kept = min(rest.upperBound, history)
-    if kept > 0 {
-      bytes.replaceSubrange(0..<kept, with: bytes[rest.upperBound - kept..<rest.upperBound])
+    var start = history == 0 ? 0 : rest.upperBound
+    if start + count > bytes.count {
+      var next = Array(bytes[rest.upperBound - kept..<rest.upperBound])
+      next += [UInt8](repeating: 0, count: history + 2 * count - kept)
+      bytes = next
+      start = kept
     }
-    if bytes.count < kept + count {
-      bytes += [UInt8](repeating: 0, count: kept + count - bytes.count)
-    }
-    rest = kept..<kept
-    return kept
+    rest = start..<start
+    return start
   }
 }
 
