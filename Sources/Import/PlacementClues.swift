@@ -92,15 +92,14 @@ package struct PlacementClues {
     return CMOSMemory(clock.body.span)
   }
 
-  /// The virtio-mem devices by path, and what their sections say of their memory.
+  /// The virtio-mem devices by the names of their RAM blocks, and what their sections say of their
+  /// memory.
   private func memoryDevices(_ blocks: [Guest.RAMBlock]) -> [String: MemoryDevice] {
     var devices: [String: MemoryDevice] = [:]
-    for path in plugged.paths { devices[path] = MemoryDevice() }
-    for block in blocks {
-      guard let memory = plugged.memory(ofBlock: block.name, length: block.size),
-        let end = block.name.lastIndex(of: "/")
-      else { continue }
-      devices[String(block.name[..<end])] = MemoryDevice(gpa: memory.gpa, plugged: memory.plugged)
+    let named = blocks.map { (name: $0.name, length: $0.size) }
+    for (block, memory) in plugged.memories(of: named) {
+      devices[blocks[block].name] =
+        memory.map { MemoryDevice(gpa: $0.gpa, plugged: $0.plugged) } ?? MemoryDevice()
     }
     return devices
   }

@@ -147,7 +147,10 @@ import Testing
   @Test func aDevicesBlockLiesWhereItsSectionSays() throws {
     let blocks = try blocks("0000:00:02.0/m0=128M pc.ram=16M 0000:00:02.0/vga.vram=16M")
     var placement = try placement("pc", cmos: (16 << 20, 0))
-    placement.devices = ["0000:00:02.0": MemoryDevice(gpa: 4 << 30, plugged: [0..<128 << 20])]
+    placement.devices = [
+      "0000:00:02.0/m0": MemoryDevice(gpa: 4 << 30, plugged: [0..<128 << 20]),
+      "0000:00:02.0/vga.vram": MemoryDevice(),
+    ]
     // A device of memory has no video memory.
     #expect(refusalCode { _ = try placement.map(blocks) } == .guestMap)
     placement.excluded = ["0000:00:02.0/vga.vram"]
@@ -159,13 +162,13 @@ import Testing
     placement.places = []
     // Only what is plugged in is there.
     placement.devices = [
-      "0000:00:02.0": MemoryDevice(gpa: 4 << 30, plugged: [0..<2 << 20, 64 << 20..<66 << 20])
+      "0000:00:02.0/m0": MemoryDevice(gpa: 4 << 30, plugged: [0..<2 << 20, 64 << 20..<66 << 20])
     ]
     #expect(
       try ranges(placement.map(blocks), blocks) == [
         "pc.ram+0M=0M+16M", "0000:00:02.0/m0+0M=4096M+2M", "0000:00:02.0/m0+64M=4160M+2M",
       ])
-    placement.devices = ["0000:00:02.0": MemoryDevice()]
+    placement.devices = ["0000:00:02.0/m0": MemoryDevice()]
     #expect(refusalCode { _ = try placement.map(blocks) } == .guestMap)
   }
 

@@ -35,7 +35,7 @@ import Wire
     row: (bits: UInt64, plugged: [Range<UInt64>], rest: [Range<UInt64>]), isEarly: Bool
   ) throws {
     let found = try section(body(row.bits, isEarly: isEarly), isEarly: isEarly)
-    let memory = try #require(PluggedMemory(found, length: length))
+    let memory = try #require(PluggedMemory(found, lengths: [length]))
     func bytes(_ blocks: [Range<UInt64>]) -> [Range<UInt64>] {
       blocks.map { $0.lowerBound * blockSize..<$0.upperBound * blockSize }
     }
@@ -46,8 +46,8 @@ import Wire
 
   @Test func aDeviceOfMoreRangesThanAreKeptSaysNothing() throws {
     let found = try section(body(0b0101, isEarly: true), isEarly: true)
-    #expect(PluggedMemory(found, length: length, ranges: 2)?.plugged.count == 2)
-    #expect(PluggedMemory(found, length: length, ranges: 1) == nil)
+    #expect(PluggedMemory(found, lengths: [length], ranges: 2)?.plugged.count == 2)
+    #expect(PluggedMemory(found, lengths: [length], ranges: 1) == nil)
   }
 
   @Test func aBodyMadeOfRecordsIsNotReadForEachOfThem() throws {
@@ -56,21 +56,40 @@ import Wire
     for _ in 0..<1 << 15 {
       for value: UInt64 in [0, 1 << 32, 4096] { bytes.append(bigEndian: value) }
     }
-    #expect(PluggedMemory(try section(bytes, isEarly: false), length: 1 << 32) == nil)
+    #expect(PluggedMemory(try section(bytes, isEarly: false), lengths: [1 << 32]) == nil)
   }
 
   @Test(arguments: [false, true]) func whatCannotBeSaysNothing(isEarly: Bool) throws {
     let good = try section(body(0b0101, isEarly: isEarly), isEarly: isEarly)
-    #expect(PluggedMemory(good, length: length / 2) == nil)
+    #expect(PluggedMemory(good, lengths: [length / 2]) == nil)
     let other = try section(body(0b0101, isEarly: isEarly, size: blockSize), isEarly: isEarly)
-    #expect(PluggedMemory(other, length: length) == nil)
+    #expect(PluggedMemory(other, lengths: [length]) == nil)
     for count in 0..<(isEarly ? 44 : 77 + 60) {
       let cut = try section(Array(good.body.prefix(count)), isEarly: isEarly)
-      #expect(PluggedMemory(cut, length: length) == nil, "\(count)")
+      #expect(PluggedMemory(cut, lengths: [length]) == nil, "\(count)")
     }
     // Two that fit: nobody knows which.
     let twice = try section(good.body + good.body, isEarly: isEarly)
-    #expect((PluggedMemory(twice, length: length) == nil) == !isEarly)
+    #expect((PluggedMemory(twice, lengths: [length]) == nil) == !isEarly)
+  }
+
+  /// Rows: lengths of the RAM blocks below the device's path, and which of them is its own.
+  @Test(
+    arguments: [
+      ([8], 0), ([4, 8, 16], 1), ([4], nil), ([8, 8], nil), ([8, 4, 8], nil),
+    ] as [([UInt64], Int?)], [false, true])
+  func aDeviceHasOneRAMBlock(row: (mebibytes: [UInt64], own: Int?), isEarly: Bool) throws {
+    var sections = PluggedSections()
+    sections.take(try section(body(0b0101, isEarly: isEarly), isEarly: isEarly))
+    var blocks: [(name: String, length: UInt64)] = []
+    for (index, size) in row.mebibytes.enumerated() {
+      blocks.append((name: "0:0/vm\(index)", length: size << 20))
+    }
+    blocks.append((name: "0:1/vm", length: length))
+    let found = sections.memories(of: blocks)
+    #expect(found.map(\.block) == Array(row.mebibytes.indices))
+    let owners = found.filter { $0.memory != nil }.map(\.block)
+    #expect(owners == (row.own.map { [$0] } ?? []))
   }
 
   /// A stream of such a device, of whose pages those of `came` come, all as zero.

@@ -116,6 +116,11 @@ def plain_streams(table):
                ["inspect", "--json"], ["inspect", "--pages"], *compared)
     table.case("plugged ranges", lambda: costly.every_second_block(15 << 20), ["inspect"], ["verify"],
                *compared)
+    for title, step in ("plugged alike", 0), ("plugged once", 1):
+        table.case(title, lambda: costly.every_second_block(1 << 16, 400, step), ["inspect"],
+                   ["verify"], *compared)
+    table.case("plugged places", lambda: costly.records_before_bitmap(1 << 20, 4000), ["inspect"],
+               ["verify"], *compared)
     table.case("plugged records", lambda: costly.record_upon_record(40_000), ["verify"], *compared)
     table.case("snapshots", lambda: costly.snapshots(38000, 35), ["inspect", "--snapshot", "list"],
                *snapshots)

@@ -136,28 +136,39 @@ def large_bodies(byte):
     return whole[:whole.rfind(b"\x06")]
 
 
-def plugged(body, length, early):
-    """A RAM block of a virtio-mem device, of whose memory a section says what is plugged in."""
+def plugged(body, lengths, early):
+    """RAM blocks below the path of a virtio-mem device, of whose memory a section says what is plugged
+    in."""
     path = "0000:00:02.0/"
     device_name = path + ("virtio-mem-device-early" if early else "virtio-mem")
     said = section(4, 10, device_name, body=body)
     page = be(8, 2) + name("pc.ram") + b"\0" + END
     field = {"name": "a", "type": "buffer", "size": len(body)}
-    listed = ram([("pc.ram", 4096), (path + "vm0", length)])
+    listed = ram([("pc.ram", 4096)] + [(f"{path}vm{i}", length) for i, length in enumerate(lengths)])
     return (HEADER + (said + listed if early else listed + said) + section(3, 2, body=page) + b"\0"
             + described([device(device_name, [field])]))
 
 
-def every_second_block(size):
-    """A bitmap of a virtio-mem device that has as many ranges as it can."""
+def every_second_block(size, others=0, step=0):
+    """A bitmap of a virtio-mem device that has as many ranges as it can. Other RAM blocks below its path
+    are each longer by `step` pages."""
     blocks = 8 * size
     head = be(8, 0) + be(8, blocks << 12) + be(8, 4096) + be(4, 0) + be(8, blocks << 11)
-    return plugged(head + b"\xaa" * size, blocks << 12, True)
+    return plugged(head + b"\xaa" * size,
+                   [blocks + step * i << 12 for i in range(1 + others)], True)
 
 
 def record_upon_record(count):
     """A section of a virtio-mem device that is a record at each third word."""
-    return plugged((be(8, 0) + be(8, 1 << 32) + be(8, 4096)) * count, 1 << 32, False)
+    return plugged((be(8, 0) + be(8, 1 << 32) + be(8, 4096)) * count, [1 << 32], False)
+
+
+def records_before_bitmap(size, others):
+    """A section of a virtio-mem device of which as many places as are tried may be the record, each with
+    a large bitmap, and RAM blocks of its length."""
+    length = size << 15
+    records = (be(8, 0) + be(8, length) + be(8, 4096)) * 64
+    return plugged(records.ljust(size + 4096, b"\xaa"), [length] * (1 + others), False)
 
 
 def snapshots(count, name_size):

@@ -69,7 +69,8 @@ package struct RAMPlacement: Sendable {
   package var below4G: UInt64?
   /// Sizes according to the CMOS; nil when the stream has no CMOS.
   package var cmos: CMOSMemory?
-  /// Devices that plug in memory, by path. The names of their RAM blocks begin with the path.
+  /// Devices that plug in memory, by the name of each RAM block below their path. A device has one
+  /// such block; of any other its section does not say where it lies.
   package var devices: [String: MemoryDevice] = [:]
   /// Names of the stream's sections; nil when they are not known.
   package var sections: Set<String>?
@@ -136,7 +137,7 @@ package struct RAMPlacement: Sendable {
 
   /// The device that has plugged in a block; nil when there is none.
   private func device(of block: RAMBlock) -> MemoryDevice? {
-    block.name.lastIndex(of: "/").flatMap { devices[String(block.name[..<$0])] }
+    devices[block.name]
   }
 
   /// Whether a block is memory of a device or of firmware: its name says so, and neither its size nor the

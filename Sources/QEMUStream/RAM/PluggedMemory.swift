@@ -35,14 +35,16 @@ package struct PluggedMemory: Equatable, Sendable {
   /// Ranges of the RAM block in bytes that are plugged in, in order and not adjacent.
   package private(set) var plugged: [Range<UInt64>] = []
 
-  /// Finds the fields of a device whose RAM block has `length` bytes.
-  /// - Parameter ranges: most plugged ranges that are kept.
+  /// Finds the fields of a device.
+  /// - Parameters:
+  ///   - lengths: bytes of each RAM block that may be the device's.
+  ///   - ranges: most plugged ranges that are kept.
   /// - Returns: nil when the section has no such fields, when they are out of range, or when there are more
   ///   ranges than are kept.
-  package init?(_ section: Section, length: UInt64, ranges: Int = Self.rangeLimit) {
+  package init?(_ section: Section, lengths: Set<UInt64>, ranges: Int = Self.rangeLimit) {
     let body = section.body.span
     if section.isEarly {
-      self.init(body, at: 0, sizeAt: 28, bitmapAt: 36, length: length, ranges: ranges)
+      self.init(body, at: 0, sizeAt: 28, bitmapAt: 36, lengths: lengths, ranges: ranges)
       return
     }
     var found: PluggedMemory?
@@ -51,11 +53,11 @@ package struct PluggedMemory: Equatable, Sendable {
     while place + 60 <= body.count {
       // The length rules out most positions before the other fields are read. The number of positions that
       // it does not rule out is limited: a body that consists of such records could be read many times.
-      if Self.number(body, place + 8) == length {
+      if lengths.contains(Self.number(body, place + 8)) {
         places += 1
         guard places <= Self.placeLimit else { return nil }
         if let memory = PluggedMemory(
-          body, at: place, sizeAt: 36, bitmapAt: 52, length: length, ranges: ranges)
+          body, at: place, sizeAt: 36, bitmapAt: 52, lengths: lengths, ranges: ranges)
         {
           if found != nil { return nil }
           found = memory
@@ -68,12 +70,14 @@ package struct PluggedMemory: Equatable, Sendable {
   }
 
   private init?(
-    _ body: Span<UInt8>, at start: Int, sizeAt: Int, bitmapAt: Int, length: UInt64, ranges: Int
+    _ body: Span<UInt8>, at start: Int, sizeAt: Int, bitmapAt: Int, lengths: Set<UInt64>,
+    ranges: Int
   ) {
     guard body.count - start >= bitmapAt else { return nil }
+    let length = Self.number(body, start + 8)
     let blockSize = Self.number(body, start + 16)
     let size = Self.number(body, start + sizeAt)
-    guard Self.number(body, start + 8) == length, blockSize >= Page.size64,
+    guard lengths.contains(length), blockSize >= Page.size64,
       blockSize & (blockSize - 1) == 0, length & (blockSize - 1) == 0, size <= length
     else { return nil }
     (gpa, self.length) = (Self.number(body, start), length)
@@ -183,9 +187,6 @@ package struct PluggedSections: Sendable {
 
   package init() {}
 
-  /// The paths of all devices.
-  package var paths: some Sequence<String> { sections.keys }
-
   /// Keeps a section. The early section of a device is sufficient; sections above the limit are not
   /// kept.
   package mutating func take(_ section: PluggedMemory.Section) {
@@ -194,13 +195,30 @@ package struct PluggedSections: Sendable {
     sections[section.path] = section
   }
 
-  /// The memory of the device that a RAM block belongs to; nil for other blocks, and for a device
-  /// without usable fields.
-  package func memory(ofBlock name: String, length: UInt64) -> PluggedMemory? {
-    guard let end = name.lastIndex(of: "/"), let section = sections[String(name[..<end])] else {
-      return nil
+  /// The RAM blocks whose names begin with the path of a device, by their place in `blocks`, and the
+  /// memory of the device for the one that is its own.
+  ///
+  /// A device has one RAM block: the one whose length its section says. Of two that fit none is
+  /// taken. So a section is read once, and the limit of ranges is one for all blocks.
+  package func memories(
+    of blocks: [(name: String, length: UInt64)]
+  ) -> [(block: Int, memory: PluggedMemory?)] {
+    var candidates: [String: [Int]] = [:]
+    for (index, block) in blocks.enumerated() {
+      guard let end = block.name.lastIndex(of: "/") else { continue }
+      candidates[String(block.name[..<end]), default: []].append(index)
     }
-    return PluggedMemory(
-      section, length: length, ranges: PluggedMemory.rangeLimit / sections.count)
+    var memories: [(block: Int, memory: PluggedMemory?)] = []
+    for (path, section) in sections {
+      guard let indices = candidates[path] else { continue }
+      let lengths = Set(indices.map { blocks[$0].length })
+      let found = PluggedMemory(
+        section, lengths: lengths, ranges: PluggedMemory.rangeLimit / sections.count)
+      let fitting = indices.filter { blocks[$0].length == found?.length }
+      for index in indices {
+        memories.append((block: index, memory: fitting == [index] ? found : nil))
+      }
+    }
+    return memories
   }
 }

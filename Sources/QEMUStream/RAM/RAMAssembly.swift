@@ -210,9 +210,9 @@ package final class RAMAssembly {
       while try readToMeetingPoint(channel) {}
     }
     try requireNoneOfSupplied()
-    for (index, block) in blocks.enumerated() {
-      let memory = plugged.memory(ofBlock: "\(block.name)", length: block.length)
-      arrivals[index].unplugged = (memory?.unplugged ?? []).map {
+    let named = blocks.map { (name: "\($0.name)", length: $0.length) }
+    for (block, memory) in plugged.memories(of: named) {
+      arrivals[block].unplugged = (memory?.unplugged ?? []).map {
         page.number($0.lowerBound)..<page.number($0.upperBound)
       }
     }
