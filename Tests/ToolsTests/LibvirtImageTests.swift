@@ -120,6 +120,29 @@ import Testing
     #expect(refusal["expected"]?.string?.contains(limit) == true)
   }
 
+  /// Two layers multiply what a small file unpacks to, and each needs a dictionary of its own.
+  @Test(arguments: [(["gzip", "-c"], "gzip"), (["xz", "-0c"], "xz")] as [([String], String)])
+  func aPackedStreamIsRefusedInAPackedFile(command: [String], name: String) throws {
+    func wrapped(_ bytes: [UInt8]) throws -> [UInt8] {
+      let inner = try shop.write("inner", bytes)
+      let outcome = try #require(Program.run(command + [inner]))
+      try #require(outcome.status == 0)
+      return outcome.output
+    }
+    let outside = try wrapped(image)
+    #expect(QEMUCase.blocks(in: try inspect(outside)) == (try guest.blocks))
+
+    let refusal = try inspect(try wrapped(packed(3, by: ["xz", "-0c"])), status: 65)
+    #expect(refusal["code"] == "IMAGE-FORMAT")
+    #expect(refusal["offset"] == 28)
+    #expect(refusal["expected"]?.string?.contains("unpack the file with \(name) first") == true)
+    for call in ["verify @image", "guest import @image -o @guest"] {
+      let words = call.split(separator: " ", maxSplits: 1).map(String.init)
+      try shop.run(words[0], words[1]).requireRefusal(.imageFormat)
+    }
+    #expect(!shop.exists("guest"))
+  }
+
   @Test func anImageThatWasNotFinishedIsRefused() throws {
     var part = image
     part.replaceSubrange(12..<16, with: Array("Part".utf8))

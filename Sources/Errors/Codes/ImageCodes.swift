@@ -14,9 +14,13 @@ extension CodeRow {
       causes: [
         "xz with a dictionary of 256 MiB or more, zstd with a window above 128 MiB",
         "lz4 with a dictionary, lzop with a filter",
+        "a packed file around an image of libvirt whose stream is packed itself",
         "a qcow2 image that is encrypted, or whose data lie in another file",
       ],
-      remedy: "unpack the bytes from the offset on with the program named, and give the result"),
+      remedy: """
+        unpack the bytes from the offset on with the program named, and give the result; of two \
+        layers unpack the whole file, which removes the outer one
+        """),
     CodeRow(
       .imageData, .tools("4"),
       meaning:

@@ -49,7 +49,7 @@ package struct QEMUInput {
       found = FoundStream(try packing.content(of: found.input))
       kind = try FileKind(detecting: found.input)
     }
-    image = kind == .libvirtImage ? try LibvirtImage(found.input) : nil
+    image = kind == .libvirtImage ? try LibvirtImage(found.input, within: packing) : nil
     if let image {
       let input = try image.stream(in: found.input)
       found = image.isPacked ? FoundStream(input) : found
