@@ -258,4 +258,30 @@ import Wire
     #expect(
       store.places == [(4096 * 8 + 7) * 4096: 5, 4096 * 12 * 4096: 6])
   }
+
+  /// A state of CPR with as many descriptors as may be, all of them counted; with one more it is refused.
+  @Test func descriptorsOfCPRAreKeptUpToALimit() throws {
+    func state(of count: Int) -> [UInt8] {
+      var descriptor: [UInt8] = [1]
+      descriptor.append(bigEndian: UInt32(256))
+      descriptor += [UInt8](repeating: 1, count: 255) + [0]
+      descriptor.append(bigEndian: UInt32(1))
+      descriptor.append(bigEndian: UInt32(7))
+      var bytes = Array("QCPR".utf8)
+      bytes.append(bigEndian: UInt32(1))
+      for _ in 0..<count { bytes += descriptor }
+      return bytes + [0]
+    }
+    let kept = CPRState.listLimit
+    #expect(kept == 4096)
+    for (count, omitted) in [(kept, 0), (kept + 1, 1), (CPRState.limit, CPRState.limit - kept)] {
+      let found = try CPRState(StreamInput(ArraySource(state(of: count))))
+      #expect(found.descriptors.count == kept)
+      #expect(found.omitted == omitted, "\(count)")
+      #expect(found.rest == 0)
+    }
+    let long = StreamInput(ArraySource(state(of: CPRState.limit + 1)))
+    let error = #expect(throws: MigrationError.self) { _ = try CPRState(long) }
+    #expect(error?.code == .sectionLength)
+  }
 }

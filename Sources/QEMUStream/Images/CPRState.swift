@@ -27,10 +27,14 @@ package struct CPRState: Equatable, Sendable {
 
   /// Descriptors of a state at most; a machine has some for each device and vCPU.
   package static let limit = 65536
+  /// Descriptors that are kept; a name may have 255 bytes, and more when it is shown.
+  package static let listLimit = 4096
   private static let follows: UInt8 = 1
   private static let besideState = UInt8(ascii: " ")
 
+  /// The first descriptors, and the number of those after them.
   package private(set) var descriptors: [Descriptor] = []
+  package private(set) var omitted = 0
   /// Bytes that follow.
   package private(set) var rest: UInt64 = 0
 
@@ -53,12 +57,13 @@ package struct CPRState: Equatable, Sendable {
       let place = input.offset
       let marker = try input.read(UInt8.self)
       if marker == 0 { break }
-      guard marker == Self.follows, descriptors.count < Self.limit else {
+      guard marker == Self.follows, descriptors.count + omitted < Self.limit else {
         throw MigrationError(
           .sectionLength, "list of descriptors is not well formed", at: place,
           expected: "at most \(Self.limit), each after a byte 1", got: "\(marker)")
       }
-      descriptors.append(try Self.descriptor(input))
+      let descriptor = try Self.descriptor(input)
+      if descriptors.count < Self.listLimit { descriptors.append(descriptor) } else { omitted += 1 }
     }
     while try !input.isAtEnd() {
       rest += UInt64(input.count)

@@ -22,6 +22,7 @@ extension CPRState {
             descriptor.number.map { "\($0)" } ?? "beside the state",
           ]
         })
+    if omitted > 0 { out.line("… \(omitted) more") }
     if rest > 0 {
       out.line()
       out.line("\(Spelled.bytes(rest)) more are not read")
@@ -40,7 +41,7 @@ extension CPRState {
             "name": .string(descriptor.name.description), "id": .string("\(descriptor.id)"),
             "number": descriptor.number.map { .string("\($0)") } ?? .null,
           ]
-        }), "restSize": JSON(rest),
+        }), "descriptorsOmitted": JSON(omitted), "restSize": JSON(rest),
     ]
   }
 }
