@@ -145,6 +145,9 @@ def plain_streams(table):
                    ["verify"], ["inspect", "--pages"], ["inspect", "--json"], partly,
                    limit=FAR_PAGES)
     sparse(table, kept, block, blocks, partly, *compared)
+    table.case("empty blocks", lambda: costly.empty_blocks(200_000), ["verify"], *compared)
+    table.case("packed twice", lambda: costly.packed_twice(1_000_000), ["verify"], *compared)
+    table.case("descriptors", lambda: costly.descriptors(65_536), ["inspect"], ["inspect", "--json"])
 
 
 def compares(table):
@@ -247,6 +250,7 @@ def live(table):
             ("live, 1 TiB", lambda: costly.far_plain(1 << 19, 1), save),
             ("live, 7 in 2 MiB", lambda: costly.far_plain(200_000, 7), save),
             ("live, all twice", lambda: costly.sent_twice(200_000, 7), save),
+            ("live, one page", lambda: costly.repeated_page(1_000_000), save),
             ("live, far shared", lambda: costly.far_shared(1 << 19), load)]:
         if table.wants(title):
             table.call(title, write(table.input, content), *call, limit=FAR_PAGES,

@@ -1,6 +1,7 @@
 """Inputs that are small and made to cost much. bounds.py measures what they cost."""
 
 import base64
+import bz2
 import json
 import pathlib
 import zlib
@@ -392,6 +393,36 @@ def thim(size):
 def no_pages(size):
     """A stream of a block without its pages."""
     return HEADER + ram([("pc.ram", size)]) + section(3, 2, body=END) + b"\0"
+
+
+def empty_blocks(count):
+    """A frame of lz4 with blocks of 4 MiB that refer to each other: a stream, then blocks of no byte."""
+    def stored(content):
+        return (1 << 31 | len(content)).to_bytes(4, "little") + content
+    # The last byte of the header is a checksum of the two before it.
+    return (b"\x04\x22\x4d\x18\x40\x70\xdf" + stored(no_pages(4096).ljust(1 << 20, b"\0"))
+            + stored(b"") * count + bytes(4))
+
+
+def packed_twice(count):
+    """A file of bzip2 with an image of libvirt that bzip2 packed, too: a stream, and then zeros."""
+    def little(*words):
+        return b"".join(word.to_bytes(4, "little") for word in words)
+    image = b"LibvirtQemudSave" + little(2, 0, 1, 2, 0) + bytes(56)
+    return bz2.compress(image + bz2.compress(no_pages(4096)) + bz2.compress(bytes(45_900_000)) * count)
+
+
+def descriptors(count):
+    """The state of CPR with descriptors of the longest names, each byte of which is shown as four."""
+    return (b"QCPR" + be(4, 1)
+            + (b"\x01" + be(4, 256) + b"\x01" * 255 + b"\0" + be(4, 1) + be(4, 7)) * count + b"\0")
+
+
+def repeated_page(count):
+    """A plain stream that has one page again and again."""
+    pages = be(8, 2) + name("pc.ram") + b"\0" + (be(8, 0x22) + b"\0") * count
+    return (HEADER + ram([("pc.ram", 1 << 20)]) + section(2, 2, body=pages + END)
+            + section(3, 2, body=END) + b"\0")
 
 
 def sparse(path, size):
