@@ -19,8 +19,8 @@ import costly
 from costly import REPOSITORY
 
 MEMORY = 96 << 20
-# Of 36 MiB of pages that are far from each other twice as much is kept, and of page states what their
-# file has.
+# Of 36 MiB of pages that are far from each other twice as much is kept, of those that a live move has
+# twice three times; and of page states what their file has.
 FAR_PAGES = 128 << 20
 PAGE_STATES = 160 << 20
 SECONDS = 120
@@ -246,15 +246,14 @@ def live(table):
     save = ["save", "-", "--live", "--to", GOLDEN / "destination.offer", "--trust",
             GOLDEN / "root.pem", "-o", "-"]
     load = ["load", "-", *table.keys, "--accept-seeded", "--live", "--output-format", "qemu", "-o", "-"]
-    for title, content, call in [
-            ("live, 1 TiB", lambda: costly.far_plain(1 << 19, 1), save),
-            ("live, 7 in 2 MiB", lambda: costly.far_plain(200_000, 7), save),
-            ("live, all twice", lambda: costly.sent_twice(200_000, 7), save),
-            ("live, one page", lambda: costly.repeated_page(1_000_000), save),
-            ("live, far shared", lambda: costly.far_shared(1 << 19), load)]:
+    for title, content, call, limit in [
+            ("live, 1 TiB", lambda: costly.far_plain(1 << 19, 1), save, MEMORY),
+            ("live, 7 in 2 MiB", lambda: costly.far_plain(200_000, 7), save, MEMORY),
+            ("live, all twice", lambda: costly.sent_twice(200_000, 7), save, FAR_PAGES),
+            ("live, one page", lambda: costly.repeated_page(2_000_000), save, MEMORY),
+            ("live, far shared", lambda: costly.far_shared(1 << 19), load, MEMORY)]:
         if table.wants(title):
-            table.call(title, write(table.input, content), *call, limit=FAR_PAGES,
-                       stdin=table.input)
+            table.call(title, write(table.input, content), *call, limit=limit, stdin=table.input)
 
 
 def bundles(table):
