@@ -63,7 +63,8 @@ let package = Package(
     library("FileIO", ["Errors", "JSON", "Wire", "CLinux", "Threads", system]),
     .target(name: "CSHA256"),
     library("Cryptography", ["Errors", "JSON", "Wire", "CLibCrypto", "CLibGCrypt", "CSHA256"]),
-    library("QEMUStream", ["Errors", "JSON", "Wire", "Threads", "CLZMA", "CZlib", "CZstd"]),
+    library(
+      "QEMUStream", ["Errors", "JSON", "Wire", "FileIO", "Threads", "CLZMA", "CZlib", "CZstd"]),
     library("Compatibility", ["Errors", "JSON", "Wire", "QEMUStream"]),
     library(
       "SEVSNP", ["Errors", "JSON", "Wire", "Cryptography"],

@@ -18,9 +18,9 @@ package struct LiveImport: ~Copyable {
   /// The last content of pages that came more than once, which deltas refer to, and the memory of
   /// blocks that the SVSM carries: in a temporary file without a name.
   private var kept: TemporaryMemory?
-  private var isKept: [PageSet] = []
+  private var isKept = PageSet()
   /// Those of them that were written to the file: there the others read as zeros.
-  private var isWritten: [PageSet] = []
+  private var isWritten = PageSet()
   private var sealed: Set<Int> = []
   /// Whether QEMU has paused the guest: it does so before it ends the section of memory.
   package private(set) var isPaused = false
@@ -139,8 +139,6 @@ package struct LiveImport: ~Copyable {
     let guest = try parts.describe(machine, early.map(on: machine), vcpus: [])
     sealed = guest.map.sealedBlocks(of: guest.ramBlocks)
     kept = try TemporaryMemory(blockSizes: guest.ramBlocks.map(\.size))
-    isKept = [PageSet](repeating: PageSet(), count: guest.ramBlocks.count)
-    isWritten = isKept
     self.guest = guest
     return guest
   }
@@ -183,7 +181,7 @@ package struct LiveImport: ~Copyable {
     case .page: try hand(page, input.bytes.extracting(first: Page.size), to: &source)
     case .zero: try hand(page, nil, to: &source)
     default:
-      let wasKept = isKept[page.block].contains(page.offset / Page.size64)
+      let wasKept = try isKept.contains(page.offset / Page.size64, of: page.block)
       guard let kept else { return }
       try packed.restore(record, from: input, size: Page.size) {
         (place, content) throws(MigrationError) in
@@ -203,12 +201,10 @@ package struct LiveImport: ~Copyable {
   private mutating func hand(
     _ page: RAMPage, _ content: Span<UInt8>?, to source: inout LiveSource
   ) throws(MigrationError) {
-    let isSealed = sealed.contains(page.block)
+    guard !sealed.contains(page.block) else { return try keep(page, content) }
     // QEMU's deltas are against what it has sent since the end of its first round.
-    if isSealed || source.hasCome(page) {
-      try keep(page, content)
-    }
-    if !isSealed { try source.send(page, content) }
+    if try source.hasCome(page) { try keep(page, content) }
+    try source.send(page, content)
   }
 
   /// Keeps what deltas may refer to. Zeros are written only over something else: a record of them has
@@ -217,12 +213,12 @@ package struct LiveImport: ~Copyable {
     _ page: RAMPage, _ content: Span<UInt8>?
   ) throws(MigrationError) {
     let number = page.offset / Page.size64
-    _ = isKept[page.block].insert(number)
+    _ = try isKept.insert(number, of: page.block)
     if let content {
-      _ = isWritten[page.block].insert(number)
+      _ = try isWritten.insert(number, of: page.block)
       try kept?.write(block: page.block, at: page.offset, content)
-    } else if isWritten[page.block].contains(number) {
-      isWritten[page.block].remove(number..<number + 1)
+    } else if try isWritten.contains(number, of: page.block) {
+      try isWritten.remove(number..<number + 1, of: page.block)
       try kept?.write(block: page.block, at: page.offset, Self.zeros.span)
     }
   }

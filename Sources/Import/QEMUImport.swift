@@ -80,7 +80,7 @@ package final class QEMUImport {
     }
     let reader = walk.reader
     let end = reader.input.offset
-    (padding, missing, shortfall) = (reader.padding, walk.missing, walk.shortfall)
+    (padding, missing, shortfall) = (reader.padding, try walk.missing(), walk.shortfall)
     if shortfall != nil { parts.endEarly() }
     try requirePages(of: reader.ram, at: end)
     if !purpose.allowsIncomplete {

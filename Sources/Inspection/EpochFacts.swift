@@ -1,3 +1,4 @@
+internal import Errors
 internal import QEMUStream
 package import SVSM
 internal import Wire
@@ -35,9 +36,9 @@ package struct HotRange: Sendable, Equatable {
 
 /// The epochs of a stream, collected record by record.
 ///
-/// It holds the pages that came as a `PageSet` does, and 1 KiB for each 2 MiB of memory of which a page
+/// It is a class, since a set of pages cannot be copied. It holds, besides that set, 1 KiB for each 2 MiB of memory of which a page
 /// was sent again, up to `regionLimit` times.
-package struct EpochTable {
+package final class EpochTable {
   /// Most regions of 2 MiB in which it is counted how often each page was sent again.
   private static let regionLimit = 3 << 13
   /// Pages of a region.
@@ -51,43 +52,42 @@ package struct EpochTable {
   private var open = EpochFacts(epoch: 1)
   /// Stream offset of the first part of the open epoch; nil before there is a part.
   private var start: UInt64?
-  /// For each RAM block: the pages that were sent.
-  private var sent: [PageSet] = []
+  /// The pages that were sent.
+  private var sent = PageSet()
   /// For each RAM block: how often each page of a region was sent again, by the region's number.
   private var again: [[UInt64: [UInt16]]] = []
 
   init(hasKeys: Bool) { open.privateZero = hasKeys ? 0 : nil }
 
-  mutating func take(blocks: Int) {
-    sent = [PageSet](repeating: PageSet(), count: blocks)
+  func take(blocks: Int) {
     again = [[UInt64: [UInt16]]](repeating: [:], count: blocks)
   }
 
   /// Notes that a part of a section begins at a stream offset.
-  mutating func beginPart(at offset: UInt64) { if start == nil { start = offset } }
+  func beginPart(at offset: UInt64) { if start == nil { start = offset } }
 
   /// Notes a page record.
   /// - Parameters:
   ///   - place: where the page is; nil when it is not mapped.
   ///   - isZero: whether its content is zero; nil without keys.
-  mutating func note(
+  func note(
     _ operation: PageMetadata.Operation, at place: (block: Int, offset: UInt64)?, isZero: Bool?
-  ) {
+  ) throws(MigrationError) {
     open.records.add(operation)
     guard operation != .cancel else { return }
     if isZero == true { open.privateZero? += 1 }
-    if let place { noteSent(place.block, place.offset) }
+    if let place { try noteSent(place.block, place.offset) }
   }
 
   /// Notes a page of shared memory.
-  mutating func note(shared page: RAMPage, isZero: Bool) {
+  func note(shared page: RAMPage, isZero: Bool) throws(MigrationError) {
     if isZero { open.sharedZero += 1 } else { open.sharedContent += 1 }
-    noteSent(page.block, page.offset)
+    try noteSent(page.block, page.offset)
   }
 
-  private mutating func noteSent(_ block: Int, _ offset: UInt64) {
+  private func noteSent(_ block: Int, _ offset: UInt64) throws(MigrationError) {
     let number = offset / Page.size64
-    guard sent.indices.contains(block), !sent[block].insert(number) else { return }
+    guard again.indices.contains(block), try !sent.insert(number, of: block) else { return }
     open.sentAgain += 1
     let region = number / Self.regionPages
     let page = Int(number % Self.regionPages)
@@ -108,7 +108,7 @@ package struct EpochTable {
 
   /// Closes the epoch with its token.
   /// - Parameter end: stream offset after the token's section.
-  mutating func close(_ token: EpochToken, at end: UInt64) {
+  func close(_ token: EpochToken, at end: UInt64) {
     open.isClosed = true
     append(until: end)
     open = EpochFacts(epoch: token.epoch &+ 1, privateZero: open.privateZero.map { _ in 0 })
@@ -116,12 +116,12 @@ package struct EpochTable {
   }
 
   /// Closes the table where the reading ended. An epoch without a token is listed if it has begun.
-  mutating func finish(at end: UInt64) {
+  func finish(at end: UInt64) {
     if start.map({ $0 < end }) == true { append(until: end) }
     start = nil
   }
 
-  private mutating func append(until end: UInt64) {
+  private func append(until end: UInt64) {
     open.bytes = end &- (start ?? end)
     epochs.append(open)
   }

@@ -123,13 +123,14 @@ package final class QEMUInspector {
     }
     do throws(MigrationError) {
       try hash()
+      try locate()
+      if found.refusal == nil { found.leftOut = try assembly.leftOut() }
+      for block in assembly.blocks.indices {
+        found.missingPages.append(try assembly.missingPages(of: block))
+      }
     } catch {
       if found.refusal == nil { found.refusal = error }
     }
-    locate()
-    if found.refusal == nil { found.leftOut = assembly.leftOut }
-    let assembly = assembly
-    found.missingPages = assembly.blocks.indices.map { assembly.missingPages(of: $0) }
     found.sharedPages = pages.found
     found.channels = input.channels
     found.streamStart = input.start
@@ -165,7 +166,7 @@ package final class QEMUInspector {
       note(record)
       try assembly.take(record, from: reader.input, page: reader.ram.page)
     case .confidential(let page):
-      if let page { assembly.take(encrypted: page) }
+      if let page { try assembly.take(encrypted: page) }
     case .command(let command):
       found.sections.end(at: command.offset, footer: footer)
       if found.commands.count < 1024 { found.commands.append(command) }
@@ -270,7 +271,8 @@ package final class QEMUInspector {
   }
 
   /// Finds the addresses of the blocks, as far as they are known, and the page that was asked for.
-  private func locate() {
+  /// - Throws: `IO-WRITE`, `IO-READ` for the temporary file of a page set.
+  private func locate() throws(MigrationError) {
     guard !found.blocks.isEmpty, reader.confidential?.facts.dialect == nil else { return }
     if found.refusal != nil { clues.endEarly() }
     do throws(MigrationError) {
@@ -283,7 +285,7 @@ package final class QEMUInspector {
     guard case .page(let store, let place) = memory else { return }
     found.page?.place = (place.block, place.offset)
     let bytes = place.offset..<place.offset + UInt64(store.page.count)
-    guard assembly.missingPages(of: place.block, in: bytes) == 0 else { return }
+    guard try assembly.missingPages(of: place.block, in: bytes) == 0 else { return }
     try? assembly.flush()
     found.page?.restored = store.page
   }
@@ -307,7 +309,7 @@ package final class QEMUInspector {
       }
     }
     for (index, block) in reader.ram.blocks.enumerated() {
-      var content = BlockMemory(missingPages: assembly.missingPages(of: index))
+      var content = BlockMemory(missingPages: try assembly.missingPages(of: index))
       if content.missingPages == 0 {
         switch try hasher.hash(block: index, length: block.length) {
         case .hash(let hash): content.hash = hash

@@ -174,7 +174,7 @@ private final class Collector {
   ) throws(MigrationError) {
     guard let page = record.page else { return }
     let isZero = record.payloadSize(page: Page.size) == 0
-    if options.countsEpochs { found.rounds?.note(shared: page, isZero: isZero) }
+    if options.countsEpochs { try found.rounds?.note(shared: page, isZero: isZero) }
     let content = isZero ? Self.zeroPage.span : payload
     try found.sharedPages.note(page, isZero: isZero, content)
     try sink?.write(block: page.block, at: page.offset, content)
@@ -197,7 +197,7 @@ private final class Collector {
     // The option is asked, which costs less for each page than the table.
     if options.countsEpochs {
       let place = found.map.locate(page.gpa).map { (block: $0.block, offset: $0.offset) }
-      found.rounds?.note(page.operation, at: place, isZero: rehearsal?.isZero)
+      try found.rounds?.note(page.operation, at: place, isZero: rehearsal?.isZero)
     }
     guard needsContent || page.gpa == options.page else { return found.privatePages.note(page) }
     let content = record.extracting(droppingFirst: PageMetadata.contentOffset)

@@ -10,16 +10,16 @@ final class StoredPages: PageSink {
 
   private let blocks: StoredBlocks
   /// Pages of each block whose content is encrypted and not known, by number.
-  private var hidden: [PageSet]
+  private var hidden = PageSet()
 
   /// - Throws: `GUEST-SHAPE`, `OUTPUT-CREATE`, `IO-WRITE`.
   init(_ blockSizes: [UInt64]) throws(MigrationError) {
     blocks = try StoredBlocks(blockSizes)
-    hidden = [PageSet](repeating: PageSet(), count: blockSizes.count)
   }
 
   func write(block: Int, at offset: UInt64, _ bytes: Span<UInt8>) throws(MigrationError) {
-    hidden[block].remove(offset / Page.size64..<(offset + UInt64(bytes.count)) / Page.size64)
+    try hidden.remove(
+      offset / Page.size64..<(offset + UInt64(bytes.count)) / Page.size64, of: block)
     try blocks.write(block: block, at: offset, bytes)
   }
 
@@ -37,7 +37,7 @@ final class StoredPages: PageSink {
     } else if page.operation == .cancel {
       try write(block: block, at: offset, Self.zeroPage.span)
     } else {
-      _ = hidden[block].insert(offset / Page.size64)
+      _ = try hidden.insert(offset / Page.size64, of: block)
     }
   }
 
@@ -46,7 +46,8 @@ final class StoredPages: PageSink {
   func hash(_ blockSizes: [UInt64]) throws(MigrationError) -> [BlockMemory] {
     var found: [BlockMemory] = []
     for (index, size) in blockSizes.enumerated() {
-      var memory = BlockMemory(missingPages: hidden[index].count)
+      var memory = BlockMemory(
+        missingPages: try hidden.count(in: 0..<size / Page.size64, of: index))
       if memory.missingPages == 0 {
         switch try blocks.hash(block: index, length: size) {
         case .hash(let hash): memory.hash = hash

@@ -52,6 +52,19 @@ internal import Glibc
     return unsafe _overrideLifetime(span, borrowing: self)
   }
 
+  /// The 64-bit numbers of the buffer, in the processor's byte order, by their index.
+  @inlinable package subscript(word index: Int) -> UInt64 {
+    get {
+      precondition(index >= 0 && index < count / 8)
+      return unsafe UnsafeRawPointer(base).load(fromByteOffset: index * 8, as: UInt64.self)
+    }
+    set {
+      precondition(index >= 0 && index < count / 8)
+      unsafe UnsafeMutableRawPointer(base).storeBytes(
+        of: newValue, toByteOffset: index * 8, as: UInt64.self)
+    }
+  }
+
   /// Moves `count` bytes from `source` to `target`; the regions may overlap.
   @inlinable package func move(_ count: Int, from source: Int, to target: Int) {
     precondition(count >= 0 && source >= 0 && source <= self.count - count)

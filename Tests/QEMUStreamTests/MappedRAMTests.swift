@@ -69,7 +69,7 @@ final class ArrayFile: PositionedSource {
       case .ram(let record): try assembly.take(record, from: reader.input, page: reader.ram.page)
       case .end:
         try assembly.finish()
-        for block in 0..<2 { #expect(assembly.missingPages(of: block) == 0) }
+        for block in 0..<2 { #expect(try assembly.missingPages(of: block) == 0) }
         return store
       default: break
       }

@@ -124,7 +124,7 @@ import Wire
       case .section(let header): try assembly.take(header, from: &reader)
       case .end:
         try assembly.finish()
-        return (assembly.missingPages(of: 0), assembly.firstMissing(of: 0))
+        return (try assembly.missingPages(of: 0), try assembly.firstMissing(of: 0))
       default: break
       }
     }

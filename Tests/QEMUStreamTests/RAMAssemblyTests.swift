@@ -92,9 +92,9 @@ final class MemoryStore: RAMStore {
       [.page(0, 1), .page(1, 2), .zero(2), .page(0, 3), .page(2, 4), .zero(1), .end],
       crew: WorkCrew(jobs: jobs))
     #expect(store.fills() == [3, 0, 4, 0])
-    #expect(assembly.missingPages(of: 0) == 1)
-    #expect(assembly.firstMissing(of: 0) == 0x3000)
-    #expect(assembly.missingPages(of: 1) == 1)
+    #expect(try assembly.missingPages(of: 0) == 1)
+    #expect(try assembly.firstMissing(of: 0) == 0x3000)
+    #expect(try assembly.missingPages(of: 1) == 1)
   }
 
   @Test("Where RAM is missing after a section whose end is not known, the section is named")
@@ -144,8 +144,8 @@ final class MemoryStore: RAMStore {
     payload.append(0)
     for value: UInt64 in [0x1000, 0x3000] { payload.append(bigEndian: value) }
     try assembly.discard(StreamCommand(.postcopyRAMDiscard, payload: payload))
-    #expect(assembly.missingPages(of: 0) == 3)
-    #expect(assembly.firstMissing(of: 0) == 0x1000)
+    #expect(try assembly.missingPages(of: 0) == 3)
+    #expect(try assembly.firstMissing(of: 0) == 0x1000)
     payload[payload.count - 2] = 0x40
     let refusal = #expect(throws: MigrationError.self) {
       try assembly.discard(StreamCommand(.postcopyRAMDiscard, payload: payload))

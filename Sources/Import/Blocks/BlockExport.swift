@@ -62,7 +62,7 @@ package final class BlockExport {
       try walk.assembly.requireWhole(found.block, at: walk.reader.input.offset)
     }
     let assembly = walk.assembly
-    let pages = assembly.missingPages(of: found.block, in: found.range)
+    let pages = try assembly.missingPages(of: found.block, in: found.range)
     if pages > 0 {
       let bytes = min(
         pages * UInt64(assembly.page.size), found.range.upperBound - found.range.lowerBound)
@@ -96,13 +96,15 @@ package final class BlockExport {
         try walk.assembly.requireWhole(block, at: walk.reader.input.offset)
       }
     }
-    missing = walk.missing
+    missing = try walk.missing()
     if walk.shortfall != nil { clues.endEarly() }
     let machine = walk.reader.configuration?.machineText ?? ""
     var list = BlockList(machine: machine.isEmpty ? nil : machine)
     list.isRead = walk.shortfall == nil
     list.entries = try folder.entries(named: blocks.map(\.name.description))
-    for block in blocks.indices { list.entries[block].missing = walk.missingBytes(of: block) }
+    for block in blocks.indices {
+      list.entries[block].missing = try walk.missingBytes(of: block)
+    }
     if let map = clues.map(of: walk.reader) { list.setRanges(of: map) }
     return list
   }

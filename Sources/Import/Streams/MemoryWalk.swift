@@ -62,14 +62,19 @@ package final class MemoryWalk {
   }
 
   /// Bytes of each RAM block that never came, where there are any, in list order.
-  package var missing: [(name: SectionName, bytes: UInt64)] {
-    assembly.blocks.indices.map { (assembly.blocks[$0].name, missingBytes(of: $0)) }
-      .filter { $0.1 > 0 }
+  /// - Throws: `IO-WRITE`, `IO-READ` for the temporary file of a page set.
+  package func missing() throws(MigrationError) -> [(name: SectionName, bytes: UInt64)] {
+    var found: [(name: SectionName, bytes: UInt64)] = []
+    for block in assembly.blocks.indices {
+      let bytes = try missingBytes(of: block)
+      if bytes > 0 { found.append((assembly.blocks[block].name, bytes)) }
+    }
+    return found
   }
 
   /// Bytes of a block that never came.
-  package func missingBytes(of block: Int) -> UInt64 {
-    assembly.missingPages(of: block) * UInt64(assembly.page.size)
+  package func missingBytes(of block: Int) throws(MigrationError) -> UInt64 {
+    try assembly.missingPages(of: block) * UInt64(assembly.page.size)
   }
 
   /// Does a part of the work; what it lacks is noted where that is allowed.

@@ -38,7 +38,7 @@ extension DestinationVMM {
     let end = try receiveMemory(until: moment, &svsm, progress)
     guard let session else { throw MigrationError(.internal, "stream had no session") }
     guard let validated = svsm.privatePages(limit: Self.rangeLimit),
-      let shared = host.shared.present(limit: Self.rangeLimit)
+      let shared = try host.sharedRanges(limit: Self.rangeLimit)
     else { throw GuestDescription.alternates }
     return ReplaySummary(
       bytes: end, privatePages: validated.reduce(0) { $0 + $1.pages },

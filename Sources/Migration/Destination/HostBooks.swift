@@ -9,7 +9,7 @@ internal import Wire
 ///
 /// A broken rule is passed to `refuse`, which throws, or reports it and lets the rest be judged
 /// too.
-struct HostBooks {
+struct HostBooks: ~Copyable {
   var machine: String?
   private(set) var blocks: [Guest.RAMBlock] = []
   private(set) var map = GuestMap()
@@ -17,7 +17,7 @@ struct HostBooks {
   private(set) var isMapped = false
   private var sealedBlocks: Set<Int> = []
   var frame: MachineFrame?
-  private(set) var shared = SharedPageBooks(blocks: [])
+  private var shared = SharedPageBooks(blocks: [])
 
   /// Takes the list of RAM blocks.
   mutating func take(_ blocks: [Guest.RAMBlock]) {
@@ -37,6 +37,13 @@ struct HostBooks {
   /// Begins the next epoch, after an epoch that is not the last was closed.
   mutating func beginEpoch() { shared.beginEpoch() }
 
+  /// For each block: the pages that hold shared content, as ranges of offsets; nil when there are
+  /// more than `limit` ranges.
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file of a page set.
+  mutating func sharedRanges(limit: Int) throws(MigrationError) -> [[Range<UInt64>]]? {
+    try shared.present(limit: limit)
+  }
+
   /// Accepts a private page.
   /// - Returns: where the page is, and whether any record came for it before; nil when it is not
   ///   mapped.
@@ -53,7 +60,7 @@ struct HostBooks {
           expected: "a mapped address", got: "gpa \(Hex.number(page.gpa))"))
       return nil
     }
-    let known = shared.notePrivate(place.block, place.offset)
+    let known = try shared.notePrivate(place.block, place.offset)
     if known.isSharedNow { try refuse(Self.sharedAtPrivate(page.gpa, at: field())) }
     return (place.block, place.offset, known.wasTouched)
   }
@@ -73,7 +80,7 @@ struct HostBooks {
           .mapSharedAtPrivate, "record of shared memory is for a sealed RAM block", at: offset,
           expected: "no record of this block", got: "\(blocks[page.block].name)"))
     }
-    return shared.noteShared(page.block, page.offset)
+    return try shared.noteShared(page.block, page.offset)
   }
 
   private static func sharedAtPrivate(_ gpa: UInt64, at offset: UInt64) -> MigrationError {

@@ -11,36 +11,34 @@ internal import Wire
 /// private address from a private one. A page that was shared while the guest ran may be private
 /// when the guest is paused: content of the last epoch is compared with the page states, and
 /// content of earlier epochs is overwritten or set to zero.
-struct SharedPageBooks {
-  /// For each block: the pages that hold shared content.
-  private var shared: [PageSet]
-  /// For each block: the pages that came as private pages or were withdrawn, at any time.
-  private var other: [PageSet]
+struct SharedPageBooks: ~Copyable {
+  /// The pages that hold shared content.
+  private var shared = PageSet()
+  /// The pages that came as private pages or were withdrawn, at any time.
+  private var other = PageSet()
   /// Whether `other` has any page. Often none has, so it is not looked up for each shared page.
   private var hasOther = false
   /// Pages for which shared content came in the open epoch; nil in the first epoch, where `shared`
   /// tells the same.
-  private var current: BlockPages?
+  private var current: PageSet?
   private let blocks: [Guest.RAMBlock]
 
-  init(blocks: [Guest.RAMBlock]) {
-    self.blocks = blocks
-    shared = [PageSet](repeating: PageSet(), count: blocks.count)
-    other = shared
-  }
+  init(blocks: [Guest.RAMBlock]) { self.blocks = blocks }
 
   /// Begins the next epoch.
   mutating func beginEpoch() {
-    if current == nil { current = BlockPages(blocks: blocks.count) } else { current?.removeAll() }
+    if current == nil { current = PageSet() } else { current?.removeAll() }
   }
 
   /// For each block: the pages that hold shared content, as ranges of offsets; nil when there are
   /// more than `limit` ranges.
-  func present(limit: Int) -> [[Range<UInt64>]]? {
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file of a page set, as all of
+  ///   the following.
+  mutating func present(limit: Int) throws(MigrationError) -> [[Range<UInt64>]]? {
     var left = limit
     var found: [[Range<UInt64>]] = []
-    for pages in shared {
-      guard let ranges = pages.ranges(limit: left) else { return nil }
+    for block in blocks.indices {
+      guard let ranges = try shared.ranges(of: block, limit: left) else { return nil }
       left -= ranges.count
       found.append(ranges.map { $0.lowerBound * Page.size64..<$0.upperBound * Page.size64 })
     }
@@ -49,10 +47,12 @@ struct SharedPageBooks {
 
   /// Notes that shared content of a page came.
   /// - Returns: whether any record came for the page before.
-  mutating func noteShared(_ block: Int, _ offset: UInt64) -> Bool {
+  mutating func noteShared(_ block: Int, _ offset: UInt64) throws(MigrationError) -> Bool {
     let page = offset / Page.size64
-    _ = current?.insert(page, of: block)
-    return !shared[block].insert(page) || hasOther && other[block].contains(page)
+    _ = try current?.insert(page, of: block)
+    if try !shared.insert(page, of: block) { return true }
+    guard hasOther else { return false }
+    return try other.contains(page, of: block)
   }
 
   /// Notes that a page came as a private page, or was withdrawn.
@@ -60,13 +60,13 @@ struct SharedPageBooks {
   ///   in the open epoch.
   mutating func notePrivate(
     _ block: Int, _ offset: UInt64
-  ) -> (wasTouched: Bool, isSharedNow: Bool) {
+  ) throws(MigrationError) -> (wasTouched: Bool, isSharedNow: Bool) {
     let page = offset / Page.size64
-    let wasShared = shared[block].contains(page)
-    if wasShared { shared[block].remove(page..<page + 1) }
+    let wasShared = try shared.contains(page, of: block)
+    if wasShared { try shared.remove(page..<page + 1, of: block) }
     hasOther = true
-    let isFirst = other[block].insert(page)
-    return (wasShared || !isFirst, current?.contains(page, of: block) ?? wasShared)
+    let isFirst = try other.insert(page, of: block)
+    return (wasShared || !isFirst, try current?.contains(page, of: block) ?? wasShared)
   }
 
   /// Compares the pages with the trusted page states: every shared page must have come as shared
@@ -78,7 +78,7 @@ struct SharedPageBooks {
   ) throws(MigrationError) -> UInt64 {
     for extent in extents.joinedExtents(where: { $0.isPrivate }) {
       let (place, gpa) = (extent.place, extent.gpa)
-      if let page = latest(in: place) {
+      if let page = try latest(in: place) {
         throw MigrationError(
           .mapSharedAtPrivate, "record of shared memory is for a private page", in: .ram,
           at: offset, got: "gpa 0x\(String(gpa + (page - place.offset), radix: 16))")
@@ -88,10 +88,9 @@ struct SharedPageBooks {
   }
 
   /// The offset of the first page of an extent for which shared content came in the last epoch.
-  private func latest(in extent: BlockExtent) -> UInt64? {
-    guard let current else { return shared[extent.block].first(in: extent) }
-    let pages = extent.offset / Page.size64..<extent.end / Page.size64
-    return current.first(in: pages, of: extent.block).map { $0 * Page.size64 }
+  private mutating func latest(in extent: BlockExtent) throws(MigrationError) -> UInt64? {
+    guard current != nil else { return try shared.first(in: extent) }
+    return try current?.first(in: extent)
   }
 
   /// Checks that every page without a guest-physical address came as shared memory, which must hold
@@ -108,8 +107,7 @@ struct SharedPageBooks {
     for extent in extents {
       let range = extent.offset / Page.size64..<extent.end / Page.size64
       pages += UInt64(range.count)
-      guard shared[extent.block].count(in: range) < range.count else { continue }
-      for page in range where !shared[extent.block].contains(page) {
+      if let page = try shared.firstMissing(in: range, of: extent.block) {
         throw MigrationError(
           .mapMissingPage, "a shared page is missing", in: .ram, at: offset,
           got: "\(blocks[extent.block].name) offset \(Hex.number(page * Page.size64))")
@@ -125,7 +123,7 @@ struct SharedPageBooks {
     guard current != nil else { return }
     for extent in extents.joinedExtents(where: { $0 == .unaccepted }) {
       var rest = extent.place
-      while let page = shared[rest.block].first(in: rest) {
+      while let page = try shared.first(in: rest) {
         try body(BlockExtent(block: rest.block, offset: page, size: Page.size64))
         rest.size = rest.end - (page + Page.size64)
         rest.offset = page + Page.size64
@@ -137,7 +135,8 @@ struct SharedPageBooks {
 extension PageSet {
   /// The offset of the first page of an extent that is in the set. Only pages that came are searched:
   /// an extent may be as long as the address space, although it costs the stream one run only.
-  fileprivate func first(in extent: BlockExtent) -> UInt64? {
-    first(in: extent.offset / Page.size64..<extent.end / Page.size64).map { $0 * Page.size64 }
+  fileprivate mutating func first(in extent: BlockExtent) throws(MigrationError) -> UInt64? {
+    let pages = extent.offset / Page.size64..<extent.end / Page.size64
+    return try first(in: pages, of: extent.block).map { $0 * Page.size64 }
   }
 }

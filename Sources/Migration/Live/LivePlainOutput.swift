@@ -17,7 +17,7 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
   private var part: RAMPart
   private let blockSizes: [UInt64]
   /// For each RAM block, the pages that came.
-  private var came: [PageSet]
+  private var came = PageSet()
 
   /// The receiving QEMU has content of its own, such as firmware, in its memory.
   package var isZeroed: Bool { false }
@@ -27,7 +27,6 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
   package init(_ memory: IncomingMemory, to output: any ByteOutput) throws(MigrationError) {
     self.output = output
     blockSizes = memory.blocks.map(\.size)
-    came = [PageSet](repeating: PageSet(), count: memory.blocks.count)
     let encoder = RAMEncoder(blocks: try memory.blocks.inStream())
     part = RAMPart(encoder, id: Self.ramID)
     var bytes: [UInt8] = []
@@ -62,7 +61,7 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
     _ block: Int, _ offset: UInt64, _ content: Span<UInt8>
   ) throws(MigrationError) {
     if part.isFull { try flush() }
-    _ = came[block].insert(offset / Page.size64)
+    _ = try came.insert(offset / Page.size64, of: block)
     _ = part.append(RAMPage(block: block, offset: offset), content)
   }
 
@@ -84,9 +83,11 @@ package final class LivePlainOutput: GuestMemoryOutput, @unchecked Sendable {
   /// - Throws: `IO-WRITE`.
   package func endMemory() throws(MigrationError) {
     for (block, size) in blockSizes.enumerated() {
-      for offset in stride(from: 0, to: size, by: Page.size)
-      where !came[block].contains(offset / Page.size64) {
-        try write(block, offset, Self.zeroPage.span)
+      let end = size / Page.size64
+      var next: UInt64 = 0
+      while let page = try came.firstMissing(in: next..<end, of: block) {
+        try write(block, page * Page.size64, Self.zeroPage.span)
+        next = page + 1
       }
     }
     try flush()

@@ -22,8 +22,8 @@ package struct LiveSource: ~Copyable {
   private var samples = MemorySamples()
   private var places: PrivatePlaces
   /// For each RAM block, the pages that have come, and those of them that came in this epoch.
-  private var came: [PageSet]
-  private var current: BlockPages
+  private var came = PageSet()
+  private var current = PageSet()
   private let underWay: InFlight<PrivateBatch>
   /// The batch to which the next private page is added, if it follows.
   private var open: (batch: PrivateBatch, gpa: UInt64)?
@@ -51,8 +51,6 @@ package struct LiveSource: ~Copyable {
     let extents = MemoryExtents(map: guest.map, states: guest.pageStates)
     places = PrivatePlaces(
       extents.extents(where: { $0 == .validated }), blocks: guest.ramBlocks.count)
-    came = [PageSet](repeating: PageSet(), count: guest.ramBlocks.count)
-    current = BlockPages(blocks: guest.ramBlocks.count)
     underWay = InFlight(for: crew)
     shared = RAMPart(stream.ram, id: SNPSection.ram.id)
   }
@@ -70,8 +68,8 @@ package struct LiveSource: ~Copyable {
   }
 
   /// Whether a page came before.
-  package mutating func hasCome(_ page: RAMPage) -> Bool {
-    came[page.block].contains(page.offset / Page.size64)
+  package mutating func hasCome(_ page: RAMPage) throws(MigrationError) -> Bool {
+    try came.contains(page.offset / Page.size64, of: page.block)
   }
 
   /// Sends a page.
@@ -82,11 +80,11 @@ package struct LiveSource: ~Copyable {
     _ page: RAMPage, _ content: Span<UInt8>?
   ) throws(MigrationError) {
     let number = page.offset / Page.size64
-    if !current.insert(number, of: page.block) {
+    if try !current.insert(number, of: page.block) {
       try beginEpoch()
-      _ = current.insert(number, of: page.block)
+      _ = try current.insert(number, of: page.block)
     }
-    if !came[page.block].insert(number) {
+    if try !came.insert(number, of: page.block) {
       rounds.open.again += 1
     }
     if let extent = places.extent(of: page.block, page.offset) {
@@ -225,11 +223,11 @@ package struct LiveSource: ~Copyable {
   private mutating func requireShared() throws(MigrationError) {
     let extents = MemoryExtents(map: guest.map, states: guest.pageStates)
     for extent in extents.shared(guest.ramBlocks) {
-      for offset in stride(from: extent.offset, to: extent.end, by: Page.size)
-      where !came[extent.block].contains(offset / Page.size64) {
+      let pages = extent.offset / Page.size64..<extent.end / Page.size64
+      if let page = try came.firstMissing(in: pages, of: extent.block) {
         throw MigrationError(
           .ramMissing, "a shared page never came", in: .ram,
-          got: "\(guest.ramBlocks[extent.block].name) offset \(Hex.number(offset))")
+          got: "\(guest.ramBlocks[extent.block].name) offset \(Hex.number(page * Page.size64))")
       }
     }
   }

@@ -61,8 +61,11 @@ package struct PlainSealer {
   package var padding: UInt64 { reader.padding }
 
   /// Number of pages of the guest that are not in the stream: they come in other channels or files.
-  package var missingPages: UInt64 {
-    assembly.blocks.indices.reduce(0) { $0 + assembly.missingPages(of: $1) }
+  /// - Throws: `IO-WRITE`, `IO-READ` for the temporary file of a page set.
+  package func missingPages() throws(MigrationError) -> UInt64 {
+    var missing: UInt64 = 0
+    for block in assembly.blocks.indices { missing += try assembly.missingPages(of: block) }
+    return missing
   }
 
   /// - Returns: false at the end.

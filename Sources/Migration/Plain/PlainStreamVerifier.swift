@@ -71,7 +71,7 @@ package struct PlainStreamVerifier {
       if unread == nil { lookAtRecords() }
       try assembly.finish()
       if dialect?.placesPages != false { try assembly.requireWhole(at: reader.input.offset) }
-      if unread == nil { lookAtStructure() }
+      if unread == nil { try lookAtStructure() }
     } catch {
       if findings.hasStopped { throw error }
       let isWalked = hasEnded
@@ -89,9 +89,9 @@ package struct PlainStreamVerifier {
   }
 
   /// Of blocks that are left to other files nobody knows whether they are whole.
-  private func lookAtStructure() {
+  private func lookAtStructure() throws(MigrationError) {
     findings.look(at: .structure)
-    let blocks = assembly.leftOut
+    let blocks = try assembly.leftOut()
     guard let first = blocks.first else { return }
     let names = blocks.prefix(8).map { "\($0)" }.joined(separator: ", ")
     findings.obstruct(
@@ -157,7 +157,7 @@ package struct PlainStreamVerifier {
     case .confidential(let page):
       isPlain = true
       findings.isOfDialect()
-      if let page { assembly.take(encrypted: page) }
+      if let page { try assembly.take(encrypted: page) }
     case .mappedPages(let block): try check.consume(upTo: block.end)
     case .command(let command):
       if command.code == .postcopyRAMDiscard { try assembly.discard(command) }

@@ -72,7 +72,7 @@ extension SEVWalker {
             got: Hex.number(frame.number << 12)))
       }
       if frame.isShared { facts.pages.shared += 1 }
-      facts.notePage(isNew: framesCame.insert(frame.number))
+      facts.notePage(isNew: try books.add(frame: frame.number))
     }
   }
 

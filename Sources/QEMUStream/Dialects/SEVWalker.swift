@@ -34,8 +34,7 @@ struct SEVWalker {
   private var headerSize: UInt32?
   /// The open batch: its last page, its number of pages, and the required offset of its next word.
   private var batch: (page: RAMPage, count: Int, next: UInt64)?
-  private var cameEncrypted: [Int: PageSet] = [:]
-  var framesCame = PageSet()
+  let books = SEVPageBooks()
   private var hasRegions = false
   private var hasCPUStates = false
   private var isHygon = false
@@ -166,9 +165,7 @@ struct SEVWalker {
   private mutating func note(
     _ kind: Kind, _ page: RAMPage, _ record: Range<UInt64>, _ facts: inout ConfidentialFacts
   ) throws(MigrationError) {
-    let isNew = cameEncrypted[page.block, default: PageSet()]
-      .insert(page.offset / UInt64(Page.size))
-    facts.notePage(isNew: isNew)
+    facts.notePage(isNew: try books.add(page))
     guard kind != .page else { return }
     isHygon = true
     if let open = batch, page.offset <= open.page.offset {

@@ -123,13 +123,13 @@ extension TDXWalker {
       return
     }
     let page = address.gpa / UInt64(Page.size)
-    if !books.touch(page) {
+    if try !books.touch(page) {
       try refuse(
         MigrationError(
           .pageRepeated, "page is repeated within an epoch", in: .ram, at: place,
           got: Hex.number(address.gpa)))
     }
-    let wasThere = books.isPresent(page)
+    let wasThere = try books.isPresent(page)
     let due: TDXAddress.Operation = cancels ? .cancel : wasThere ? .migrateAgain : .migrate
     if operation != due || cancels && !wasThere {
       try refuse(
@@ -141,10 +141,10 @@ extension TDXWalker {
     }
     facts.pages.records += 1
     if cancels {
-      books.remove(page)
+      try books.remove(page)
       facts.pages.cancelled += 1
       if wasThere { facts.pages.distinct -= 1 }
-    } else if books.add(page) {
+    } else if try books.add(page) {
       facts.pages.distinct += 1
     } else {
       facts.pages.again += 1
@@ -153,7 +153,7 @@ extension TDXWalker {
 }
 
 /// The pages of a guest that were sent, and those that were sent in the current epoch.
-struct TDXPageBooks {
+final class TDXPageBooks {
   private var present = PageSet()
   private var touched = PageSet()
   /// The mapping of each block, by the block's number.
@@ -170,21 +170,23 @@ struct TDXPageBooks {
     var firstHigh = UInt64.max
   }
 
-  mutating func beginEpoch() { touched = PageSet() }
+  func beginEpoch() { touched.removeAll() }
 
   /// - Returns: whether the page has not been sent before in this epoch.
-  mutating func touch(_ page: UInt64) -> Bool { touched.insert(page) }
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file of a page set, as the
+  ///   following.
+  func touch(_ page: UInt64) throws(MigrationError) -> Bool { try touched.insert(page) }
 
-  mutating func isPresent(_ page: UInt64) -> Bool { present.contains(page) }
+  func isPresent(_ page: UInt64) throws(MigrationError) -> Bool { try present.contains(page) }
 
   /// - Returns: whether the page was not present before.
-  mutating func add(_ page: UInt64) -> Bool { present.insert(page) }
+  func add(_ page: UInt64) throws(MigrationError) -> Bool { try present.insert(page) }
 
-  mutating func remove(_ page: UInt64) { present.remove(page..<page + 1) }
+  func remove(_ page: UInt64) throws(MigrationError) { try present.remove(page..<page + 1) }
 
   /// Enters the address of a page.
   /// - Returns: whether the address agrees with those of the earlier pages of the block.
-  mutating func place(_ page: RAMPage, at gpa: UInt64) -> Bool {
+  func place(_ page: RAMPage, at gpa: UInt64) -> Bool {
     var mapping = mappings[page.block] ?? Mapping()
     let distance = gpa &- page.offset
     if gpa >> 32 == 0 {

@@ -47,7 +47,7 @@ struct TDXWalker {
   var total: UInt64 = 0
   var lastIV: UInt64 = 0
   var version: UInt16?
-  var books = TDXPageBooks()
+  let books = TDXPageBooks()
   /// Stream offset of the guest's end; nil before it.
   private var endStart: UInt64?
   /// Kind of the previous bundle, while the bundles of the guest's end are being read.

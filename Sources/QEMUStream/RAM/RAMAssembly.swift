@@ -12,14 +12,9 @@ package final class RAMAssembly {
   /// Called for each run of pages with the first page, their number, and whether they are zero.
   package typealias Observer = (RAMPage, _ count: UInt64, _ isZero: Bool) -> Void
 
-  /// The pages of one block that were in the stream.
+  /// How the pages of one block come.
   private struct Arrival {
     var length: UInt64
-    /// Pages that were sent in any form and not discarded afterwards.
-    var seen = PageSet()
-    /// Pages that were written at least once: only these must be cleared when they are sent as
-    /// zero.
-    var written = PageSet()
     /// Ranges of pages, in order, that are not plugged in and therefore not sent.
     var unplugged: [Range<UInt64>] = []
     /// Whether all pages of the block come at once: from mapped-ram, or from a file of their own.
@@ -34,6 +29,10 @@ package final class RAMAssembly {
   private let observe: Observer
   private var decoder = RAMDecoder()
   private var arrivals: [Arrival] = []
+  /// Pages that were sent in any form and not discarded afterwards.
+  private var seen = PageSet()
+  /// Pages that were written at least once: only these must be cleared when they are sent as zero.
+  private var written = PageSet()
   private var writer: PageWriter?
   private let packed = PackedRecords()
   private var plugged = PluggedSections()
@@ -100,7 +99,7 @@ package final class RAMAssembly {
   /// Refuses pages of a block whose memory is a file.
   private func requireNoneOfSupplied() throws(MigrationError) {
     for (index, arrival) in arrivals.enumerated() where arrival.isSupplied {
-      guard arrival.seen.count == 0 else {
+      guard try seen.first(in: allPages, of: index) == nil else {
         throw MigrationError(
           .ramBlock, "stream has pages of a block whose memory is given as a file", in: .ram,
           got: "\(blocks[index].name)")
@@ -172,8 +171,9 @@ package final class RAMAssembly {
   }
 
   /// Notes a page whose content is encrypted.
-  package func take(encrypted page: RAMPage) {
-    _ = arrivals[page.block].seen.insert(self.page.number(page.offset))
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file of a page set.
+  package func take(encrypted page: RAMPage) throws(MigrationError) {
+    _ = try seen.insert(self.page.number(page.offset), of: page.block)
   }
 
   /// Discards pages that are going to be sent again: a postcopy source discards pages that changed
@@ -197,8 +197,8 @@ package final class RAMAssembly {
           .ramOffset, "discarded pages lie beyond their block", in: .section(command.code.name),
           at: command.offset, got: Hex.number(range.upperBound))
       }
-      arrivals[index].seen.remove(
-        page.number(range.lowerBound)..<page.number(range.upperBound))
+      try seen.remove(
+        page.number(range.lowerBound)..<page.number(range.upperBound), of: index)
     }
   }
 
@@ -231,69 +231,73 @@ package final class RAMAssembly {
   var listForm: RAMDecoder.ListForm { decoder.listForm }
 
   /// Number of pages of a block that were not sent. Pages that are not plugged in are not counted.
-  package func missingPages(of block: Int) -> UInt64 {
+  /// - Throws: `IO-WRITE`, `IO-READ` for the temporary file of a page set, as the following.
+  package func missingPages(of block: Int) throws(MigrationError) -> UInt64 {
     guard arrivals.indices.contains(block) else { return 0 }
-    return missingPages(of: block, in: 0..<arrivals[block].length)
+    return try missingPages(of: block, in: 0..<arrivals[block].length)
   }
 
   /// The same of the pages that a range of bytes of the block touches.
-  package func missingPages(of block: Int, in bytes: Range<UInt64>) -> UInt64 {
+  package func missingPages(
+    of block: Int, in bytes: Range<UInt64>
+  ) throws(MigrationError) -> UInt64 {
     guard arrivals.indices.contains(block), !arrivals[block].isWhole, let last = bytes.last else {
       return 0
     }
-    let arrival = arrivals[block]
     let pages = page.number(bytes.lowerBound)..<page.number(last) + 1
-    let left = arrival.unplugged.reduce(UInt64(0)) {
-      let range = $1.clamped(to: pages)
-      return $0 + UInt64(range.count) - arrival.seen.count(in: range)
+    var missing = UInt64(pages.count) - (try seen.count(in: pages, of: block))
+    for range in arrivals[block].unplugged {
+      let left = range.clamped(to: pages)
+      missing -= UInt64(left.count) - (try seen.count(in: left, of: block))
     }
-    let seen =
-      pages.upperBound == page.number(arrival.length) && pages.lowerBound == 0
-      ? arrival.seen.count : arrival.seen.count(in: pages)
-    return UInt64(pages.count) - seen - left
+    return missing
   }
 
   /// Whether no page of a block was sent although it has pages.
-  func isAbsent(_ block: Int) -> Bool {
-    arrivals[block].seen.count == 0 && missingPages(of: block) > 0
+  func isAbsent(_ block: Int) throws(MigrationError) -> Bool {
+    guard try seen.first(in: allPages, of: block) == nil else { return false }
+    return try missingPages(of: block) > 0
   }
 
   /// Offset in its block of the first page that was not sent; nil when all were sent.
-  package func firstMissing(of block: Int) -> UInt64? {
-    guard missingPages(of: block) > 0 else { return nil }
-    var number: UInt64 = 0
-    var unplugged = arrivals[block].unplugged[...]
-    while true {
-      if let range = unplugged.first, number >= range.lowerBound {
-        number = max(number, range.upperBound)
-        unplugged.removeFirst()
-      } else if arrivals[block].seen.contains(number) {
-        number += 1
-      } else {
-        break
+  package func firstMissing(of block: Int) throws(MigrationError) -> UInt64? {
+    guard arrivals.indices.contains(block), !arrivals[block].isWhole else { return nil }
+    let end = page.number(arrivals[block].length)
+    var start: UInt64 = 0
+    for range in arrivals[block].unplugged + [end..<end] {
+      if start < range.lowerBound,
+        let found = try seen.firstMissing(in: start..<range.lowerBound, of: block)
+      {
+        return found * UInt64(page.size)
       }
+      start = range.upperBound
     }
-    return number * UInt64(page.size)
+    return nil
   }
+
+  /// The pages of a block of any length.
+  private var allPages: Range<UInt64> { 0..<UInt64.max }
 
   // MARK: Pages
 
-  private func note(_ place: RAMPage, isZero: Bool) {
+  private func note(_ place: RAMPage, isZero: Bool) throws(MigrationError) {
     observe(place, 1, isZero)
-    _ = arrivals[place.block].seen.insert(page.number(place.offset))
+    _ = try seen.insert(page.number(place.offset), of: place.block)
   }
 
   private func put(_ place: RAMPage, _ bytes: Span<UInt8>) throws(MigrationError) {
-    note(place, isZero: false)
+    try note(place, isZero: false)
     guard writer != nil else { return }
-    _ = arrivals[place.block].written.insert(page.number(place.offset))
+    _ = try written.insert(page.number(place.offset), of: place.block)
     try writer?.write(place, bytes)
   }
 
   private func wipe(_ place: RAMPage) throws(MigrationError) {
-    note(place, isZero: true)
+    try note(place, isZero: true)
     // New memory is zero, so only pages that were written before must be cleared.
-    guard arrivals[place.block].written.contains(page.number(place.offset)) else { return }
+    guard writer != nil,
+      try written.contains(page.number(place.offset), of: place.block)
+    else { return }
     try writer?.write(place, Self.zeroPage.span.extracting(first: page.size))
   }
 
@@ -304,7 +308,7 @@ package final class RAMAssembly {
   ) throws(MigrationError) {
     guard writer != nil else { return }
     let number = page.number(place.offset)
-    if arrivals[place.block].seen.contains(number), arrivals[place.block].written.contains(number) {
+    if try seen.contains(number, of: place.block), try written.contains(number, of: place.block) {
       try writer?.read(place, into: &content)
     } else {
       content.copy(Self.zeroPage.span.extracting(first: page.size), to: 0)

@@ -6,9 +6,9 @@ extension RAMAssembly {
   /// - Parameter offset: stream offset of the stream's end.
   /// - Throws: `RAM-MISSING` when a page of the block was not sent.
   package func requireWhole(_ block: Int, at offset: UInt64) throws(MigrationError) {
-    guard let place = firstMissing(of: block) else { return }
+    guard let place = try firstMissing(of: block) else { return }
     let known = blocks[block]
-    if isLeftOut(block) {
+    if try isLeftOut(block) {
       throw MigrationError(
         .ramMissing, "stream has nothing of RAM block \(known.name)", in: .ram, at: offset,
         expected:
@@ -21,11 +21,12 @@ extension RAMAssembly {
         expected: "footers or a description, which give the end of this section", got: "neither")
     }
     let pages = page.number(known.length)
+    let missing = try missingPages(of: block)
     throw MigrationError(
       .ramMissing, "stream does not hold all of RAM block \(known.name)", in: .ram,
       at: offset, expected: "\(pages) pages, those on other channels given with \(.channel)",
       got: """
-        \(pages - missingPages(of: block)); the first missing one is at offset \
+        \(pages - missing); the first missing one is at offset \
         \(Hex.number(place))
         """)
   }
@@ -33,14 +34,22 @@ extension RAMAssembly {
   /// Checks all blocks except those that are left to other files.
   /// - Throws: `RAM-MISSING`.
   package func requireWhole(at offset: UInt64) throws(MigrationError) {
-    for index in blocks.indices where !isLeftOut(index) { try requireWhole(index, at: offset) }
+    for index in blocks.indices where try !isLeftOut(index) {
+      try requireWhole(index, at: offset)
+    }
   }
 
   /// Names of the blocks of which nothing came, in a stream that leaves blocks to other files
   /// (x-ignore-shared).
-  package var leftOut: [SectionName] {
-    blocks.indices.filter { isLeftOut($0) }.map { blocks[$0].name }
+  /// - Throws: `IO-WRITE`, `IO-READ` for the temporary file of a page set.
+  package func leftOut() throws(MigrationError) -> [SectionName] {
+    var names: [SectionName] = []
+    for block in blocks.indices where try isLeftOut(block) { names.append(blocks[block].name) }
+    return names
   }
 
-  private func isLeftOut(_ block: Int) -> Bool { listForm.hasAddresses && isAbsent(block) }
+  private func isLeftOut(_ block: Int) throws(MigrationError) -> Bool {
+    guard listForm.hasAddresses else { return false }
+    return try isAbsent(block)
+  }
 }

@@ -138,9 +138,10 @@ package struct SealCommand: ToolCommand {
       throw input.explain(error)
     }
     console.note(padding: sealer.padding, rest: input.rest)
-    if sealer.missingPages > 0 {
+    let missing = try sealer.missingPages()
+    if missing > 0 {
       console.note(
-        "\(Spelled.count(sealer.missingPages, "page")) of the guest are not in this stream: data "
+        "\(Spelled.count(missing, "page")) of the guest are not in this stream: data "
           + "in other channels or files is not sealed")
     }
     return seal
