@@ -57,7 +57,8 @@ def arguments():
     parser.add_argument("--static", action="store_true",
                         help="also build the tools for shipping, and measure their start-up")
     parser.add_argument("--strict", action="store_true",
-                        help="refuse a busy machine; exit status 1 when a requirement is not met")
+                        help="refuse a busy machine; exit status 1 when a requirement is not met. "
+                             "With --quick, a smaller --size or fewer --runs than 3 none is judged")
     # For Tests/bench/run.
     parser.add_argument("--tools", required=True, help=argparse.SUPPRESS)
     parser.add_argument("--static-tools", help=argparse.SUPPRESS)
@@ -183,7 +184,8 @@ def main():
     for group in measure(options, shop):
         groups.append(group)
         show(table.show_group(group))
-    verdicts = requirements.judge({group.name: group for group in groups})
+    are_meant = not options.quick and options.size >= GIB and options.runs >= 3
+    verdicts = requirements.judge({group.name: group for group in groups}, are_meant)
     disturbed = [case.name for group in groups for case in group.cases.values()
                  if (case.others or 0) >= table.DISTURBED]
     if disturbed:

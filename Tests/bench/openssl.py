@@ -5,9 +5,11 @@ import tempfile
 
 import child
 
-ENCRYPT = ("-evp", "aes-256-gcm", "-bytes", "4096")
-DECRYPT = ("-decrypt", "-evp", "aes-256-gcm", "-bytes", "4096")
-HASH = ("-evp", "sha256", "-bytes", "262144")
+# By the kind of work: the words of `openssl speed`, and how a table names it.
+WORDS = {"encrypt": ("-evp", "aes-256-gcm", "-bytes", "4096"),
+         "decrypt": ("-decrypt", "-evp", "aes-256-gcm", "-bytes", "4096"),
+         "hash": ("-evp", "sha256", "-bytes", "262144")}
+NAMES = {"encrypt": "AES-256-GCM, encrypt", "decrypt": "AES-256-GCM, decrypt", "hash": "SHA-256"}
 
 
 def measure(what, jobs, seconds, count):

@@ -12,8 +12,9 @@ PEAK = 64 * MIB
 class Verdict:
     number: int
     requirement: str
+    # Empty: not measured.
     measured: str
-    # None: not measured.
+    # None: not measured, or not judged because the settings are not those it is meant for.
     met: bool | None
 
 
@@ -180,10 +181,11 @@ REQUIREMENTS = (
 )
 
 
-def judge(groups):
-    """`groups`: those that were measured, by name."""
+def judge(groups, are_meant):
+    """`groups`: those that were measured, by name. `are_meant`: whether with the sizes and runs that
+    the requirements are meant for; with others what was measured is said and not judged."""
     verdicts = []
     for number, (requirement, measure) in enumerate(REQUIREMENTS, start=1):
-        measured, met = measure(groups) or ("not measured", None)
-        verdicts.append(Verdict(number, requirement, measured, met))
+        measured, met = measure(groups) or ("", None)
+        verdicts.append(Verdict(number, requirement, measured, met if are_meant else None))
     return verdicts

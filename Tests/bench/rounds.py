@@ -141,9 +141,10 @@ class Group:
         return sum(terms.values()) if terms else None
 
     def limit_of_openssl(self, case):
-        """The limit, without writing, of who would hash with libcrypto, or None."""
-        parts = [(factor, key.replace("hash-", "libcrypto-")) for factor, key in case.limit]
-        return sum(factor * self.cases[key].median for factor, key in parts) if parts else None
+        """The limit, without writing, of who would do all with libcrypto, or None."""
+        cases = [(factor, self.cases.get(f"openssl-{key}", self.cases[key]))
+                 for factor, key in case.limit]
+        return sum(factor * case.median for factor, case in cases) if cases else None
 
     def of_limit(self, case, writing=False):
         limit = self.limit(case, writing)

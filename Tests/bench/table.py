@@ -69,11 +69,12 @@ def show_facts(facts, settings, warnings):
 
 
 def show_verdicts(verdicts, sizes):
-    words = {True: "met", False: "NOT MET", None: "not measured"}
+    words = {True: "met", False: "NOT MET"}
     lines = [f"== What it must show; measured with {sizes}"]
     for verdict in verdicts:
-        lines.append(f" {verdict.number:>2}  {words[verdict.met]:<12}  {verdict.requirement}")
-        if verdict.met is not None:
+        word = words.get(verdict.met, "not judged" if verdict.measured else "not measured")
+        lines.append(f" {verdict.number:>2}  {word:<12}  {verdict.requirement}")
+        if verdict.measured:
             lines.append(f"  {'':<15}  measured: {verdict.measured}")
     return "\n".join(lines) + "\n"
 

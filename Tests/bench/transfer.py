@@ -1,8 +1,8 @@
 """Saving, loading and verifying random memory, and what does the same kind of work beside it."""
 
 import child
-import openssl
 import qemu
+from engines import cases_of
 from machine import MIB
 from rounds import Case, Group, alternate, measure_write
 from workshop import remove, size_text
@@ -19,24 +19,13 @@ def private_ranges(shop, size, percent):
     return shop.ranges(range(0, size, 2 * stretch), stretch)
 
 
-def processes(count):
-    return f"{count} process" + ("es" if count > 1 else "")
-
-
 def speeds(shop, size, seconds, names):
-    """Cases that say how fast the work is, as the time of `size` bytes; keys are like "encrypt-2".
-    "hash" is what the tools hash with; "libcrypto", always with it, is the hash of `openssl
-    speed`."""
-    what = {"encrypt": openssl.ENCRYPT, "decrypt": openssl.DECRYPT, "libcrypto": openssl.HASH}
-    text = {"encrypt": "AES-256-GCM, encrypt", "decrypt": "AES-256-GCM, decrypt",
-            "libcrypto": "SHA-256"}
-    cases = {f"{name}-{jobs}": Case(
-        f"openssl speed, {text[name]}, {processes(jobs)}",
-        lambda name=name, jobs=jobs: openssl.measure(what[name], jobs, seconds, size))
-        for name in (*names, "libcrypto") for jobs in JOBS}
-    cases |= {f"hash-{jobs}": Case(
-        f"{shop.engine.text}, {processes(jobs)}",
-        lambda jobs=jobs: shop.engine.measure(jobs, seconds, size)) for jobs in JOBS}
+    """Cases that say how fast these kinds of work, and hashing, are done: as the time of `size`
+    bytes."""
+    cases = {}
+    for what in (*names, "hash"):
+        for jobs in JOBS:
+            cases |= cases_of(what, Case, shop.engines, jobs, seconds, size)
     return cases
 
 

@@ -7,7 +7,7 @@ import pathlib
 import subprocess
 
 import child
-from hashing import compiler
+from engines import compiler
 from machine import file_system
 from rounds import Case, Group, alternate, write_file
 from workshop import remove, size_text

@@ -6,7 +6,7 @@ import pathlib
 import shutil
 
 import child
-from hashing import Engine
+from engines import Engines
 from machine import GIB, MIB
 from rounds import retain
 
@@ -45,9 +45,9 @@ class Workshop:
                    self.offer, "--root-out", self.root])
 
     @functools.cached_property
-    def engine(self):
-        """What the tools hash with, built by itself."""
-        return Engine(self.scratch)
+    def engines(self):
+        """What the tools encrypt and hash with, built by itself."""
+        return Engines(self.scratch)
 
     def path(self, name):
         return self.scratch / name
