@@ -56,7 +56,7 @@ struct ConfidentialCase {
         try assembly.begin(reader.ram, of: reader.configuration, into: nil)
       case .ram(let record): try assembly.take(record, from: reader.input, page: reader.ram.page)
       case .confidential(let page):
-        if let page { assembly.take(encrypted: page) }
+        if let page { try assembly.take(encrypted: page) }
       case .end:
         let facts = reader.confidential?.facts ?? ConfidentialFacts()
         if facts.dialect?.placesPages != false { try assembly.requireWhole(at: 0) }

@@ -135,7 +135,7 @@ import Testing
     try pair.compareRanges()
     try pair.remove(1000 * Self.region..<30_000 * Self.region)
     try pair.compare(0..<count * Self.region)
-    try pair.remove(0..<UInt64.max)
+    try pair.remove(0..<1 << 50)
     try pair.expectNothingLeft()
   }
 

@@ -4,6 +4,7 @@ import base64
 import bz2
 import json
 import pathlib
+import random
 import zlib
 
 REPOSITORY = pathlib.Path(__file__).resolve().parents[2]
@@ -276,6 +277,16 @@ def far_pages(count, each=1):
 def far_plain(count, each):
     """A plain stream of such pages."""
     return (HEADER + ram([("pc.ram", count << 21)]) + section(2, 2, body=far_pages(count, each) + END)
+            + section(3, 2, body=END) + b"\0")
+
+
+def in_disorder(count):
+    """A plain stream of one zero page in each 2 MiB, in an order in which no page is near the one before."""
+    order = list(range(1, count))
+    random.Random(1).shuffle(order)
+    pages = be(8, 2) + name("pc.ram") + b"\0"
+    pages += b"".join(be(8, region << 21 | 0x22) + b"\0" for region in order)
+    return (HEADER + ram([("pc.ram", count << 21)]) + section(2, 2, body=pages + END)
             + section(3, 2, body=END) + b"\0")
 
 

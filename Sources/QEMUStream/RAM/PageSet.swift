@@ -9,8 +9,8 @@ package import Errors
 package struct PageSet: ~Copyable {
   /// Most nodes of 4 KiB in memory, if the caller does not tell.
   private static let memory = 2048
-  /// Bits of the number of a piece in its block.
-  @usableFromInline static var pieceBits: UInt64 { 48 }
+  /// Bits of the number of a piece in its block: pages have 256 bytes or more, and offsets 64 bits.
+  @usableFromInline static var pieceBits: UInt64 { 51 }
   /// The number of no piece.
   private static let none = UInt64.max
 
