@@ -9,8 +9,10 @@ import Wire
 private final class CountingFile: PositionedSource {
   var bytes: [UInt8]
   private(set) var bytesRead = 0
+  /// The first byte of a hole that extends to the end.
+  private let hole: UInt64
 
-  init(_ bytes: [UInt8]) { self.bytes = bytes }
+  init(_ bytes: [UInt8], hole: Int = .max) { (self.bytes, self.hole) = (bytes, UInt64(hole)) }
 
   var size: UInt64 { UInt64(bytes.count) }
 
@@ -24,7 +26,8 @@ private final class CountingFile: PositionedSource {
   }
 
   func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
-    offset < size ? offset..<size : nil
+    let end = min(size, hole)
+    return offset < end ? offset..<end : nil
   }
 }
 
@@ -164,9 +167,52 @@ private final class CountingFile: PositionedSource {
     #expect(try refusal(of: bytes) == .imageData)
   }
 
-  private func refusal(of bytes: [UInt8]) throws -> ErrorCode? {
-    let image = try QCow2Image(CountingFile(bytes))
-    return refusalCode { _ = try image.state(of: image.snapshot("state")) }
+  private func refusal(
+    of bytes: [UInt8], hole: Int = .max, named name: String = "state"
+  ) throws -> ErrorCode? {
+    let image = try QCow2Image(CountingFile(bytes, hole: hole))
+    return refusalCode { _ = try image.state(of: image.snapshot(name)) }
+  }
+
+  /// Rows: size of a cluster, method, fewest bytes of a compressed cluster of that size.
+  @Test(
+    arguments: [
+      (16, false, 64), (20, true, 36), (21, false, 2033), (21, true, 68),
+    ] as [(Int, Bool, Int)])
+  func compressedClustersHaveTheBytesTheyNeed(bits: Int, isZstd: Bool, least: Int) throws {
+    let maker = QCow2Maker(clusterBits: bits, isZstd: isZstd)
+    func image(_ count: Int) -> [UInt8] {
+      // All of them begin in one sector, and none leaves it by what its entry says.
+      let clusters = (0..<count).map { QCow2Maker.Cluster.compressed($0 % 64..<$0 % 64 + 1) }
+      return maker.image(clusters, body: [UInt8](repeating: 1, count: 512))
+    }
+    // What is a hole of the file has room for none.
+    let size = image(1).count
+    for stored in [size, size / 4 * 3] {
+      let room = stored / least
+      #expect(try refusal(of: image(room), hole: stored, named: "x") == nil)
+      #expect(try refusal(of: image(room + 1), hole: stored, named: "x") == .imageData)
+    }
+  }
+
+  /// The entries name whole sectors, in which a neighbour may lie: that is no fault.
+  @Test(arguments: [false, true])
+  func compressedClustersOfOneSectorAreRead(isZstd: Bool) throws {
+    let bits = isZstd ? 16 : 9
+    let content = (0..<40).map { number in
+      [UInt8](repeating: isZstd ? 0 : UInt8(number), count: 1 << bits)
+    }
+    var (body, clusters) = ([UInt8](), [QCow2Maker.Cluster]())
+    for bytes in content {
+      let packed = isZstd ? QCow2Maker.zeroFrame(bytes.count) : QCow2Maker.deflated(bytes)
+      clusters.append(.compressed(body.count..<body.count + packed.count))
+      body += packed
+    }
+    let maker = QCow2Maker(clusterBits: bits, isZstd: isZstd)
+    let image = try QCow2Image(CountingFile(maker.image(clusters, body: body)))
+    let state = try image.state(of: image.snapshot("x"))
+    #expect(state.hasCompressedClusters)
+    #expect(try self.content(state) == content.flatMap(\.self))
   }
 
   /// A state whose tables name next to nothing: it is holes, however long it is said to be.

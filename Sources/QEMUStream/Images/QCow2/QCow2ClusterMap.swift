@@ -38,12 +38,14 @@ final class QCow2ClusterMap {
   private let firstTable: UInt64
   /// Number of L2 tables that map the state.
   private let tables: UInt64
+  /// Whether clusters of the state are compressed. Known after the survey.
+  private(set) var hasCompressedClusters = false
   /// The entries of the L1 table that were read last, and the index of the first of them among the
   /// entries for the state.
-  private var l1Piece: [UInt8] = []
+  private var l1Piece: [UInt64] = []
   private var l1PieceStart: UInt64 = 0
-  /// The L2 table that was read last, and its number among the tables for the state.
-  private var table: [UInt8] = []
+  /// The words of the L2 table that was read last, and its number among the tables for the state.
+  private var table: [UInt64] = []
   private var tableNumber: UInt64?
   /// File offset of that table; 0 for a table that is not stored.
   private var tableOffset: UInt64 = 0
@@ -91,7 +93,8 @@ final class QCow2ClusterMap {
 
   /// Reads all tables once, and refuses tables by which parts of the file would be read several
   /// times.
-  /// - Throws: `IMAGE-DATA` for an entry out of range, or a cluster that is used twice; `IO-READ`.
+  /// - Throws: `IMAGE-DATA` for an entry out of range, a cluster that is used twice, or compressed
+  ///   clusters that overlap; `IO-READ`.
   func survey() throws(MigrationError) {
     var met = ClusterSet(count: file.size / header.clusterSize + 1)
     func meet(_ offset: UInt64, at entry: UInt64) throws(MigrationError) {
@@ -101,8 +104,8 @@ final class QCow2ClusterMap {
           got: Hex.number(offset))
       }
     }
-    // Ranges that do not overlap cross each boundary between two sectors at most once.
-    var borders = file.size / 512 + 1
+    // Measured only of an image that needs it, since no QEMU compresses the clusters of a state.
+    var room: CompressedRoom?
     for number in 0..<tables {
       try load(number)
       guard tableOffset != 0 else { continue }
@@ -113,15 +116,15 @@ final class QCow2ClusterMap {
         let place = tableOffset + UInt64(index * header.entrySize)
         if let offset = try stored(index) { try meet(offset, at: place) }
         guard isPacked(index) else { continue }
-        let packed = try packed(index)
-        let crossed = (packed.upperBound - 1) / 512 - packed.lowerBound / 512
-        guard crossed <= borders else {
+        if room == nil { room = try CompressedRoom(in: file, of: header) }
+        guard room?.take(try packed(index)) != false else {
           throw MigrationError(
-            .imageData, "compressed clusters of the qcow2 image overlap", at: place)
+            .imageData, "compressed clusters of the qcow2 image overlap", at: place,
+            expected: "a place of at least \(room?.least ?? 0) bytes for each")
         }
-        borders -= crossed
       }
     }
+    hasCompressedClusters = room != nil
     tableNumber = nil
   }
 
@@ -164,7 +167,7 @@ final class QCow2ClusterMap {
       }
       let end = tableOffset + header.clusterSize
       if let data = try file.nextData(from: tableOffset), data.lowerBound < end {
-        table = try bytes(Int(header.clusterSize), at: tableOffset)
+        table = try words(Int(header.clusterSize / 8), at: tableOffset)
       } else {
         // The table is in a hole of the file: all of its entries are zero.
         tableOffset = 0
@@ -173,28 +176,31 @@ final class QCow2ClusterMap {
     tableNumber = number
   }
 
-  private func bytes(_ count: Int, at offset: UInt64) throws(MigrationError) -> [UInt8] {
-    var bytes = [UInt8](repeating: 0, count: count)
+  /// Reads big-endian words. They are decoded once, and not again for each question about an entry.
+  private func words(_ count: Int, at offset: UInt64) throws(MigrationError) -> [UInt64] {
+    var bytes = [UInt8](repeating: 0, count: 8 * count)
     var span = bytes.mutableSpan
     try file.read(at: offset, into: &span)
-    return bytes
+    var cursor = ByteCursor(bytes.span)
+    var words: [UInt64] = []
+    words.reserveCapacity(count)
+    for _ in 0..<count { words.append(try cursor.read()) }
+    return words
   }
 
   private func l1Entry(_ number: UInt64) throws(MigrationError) -> UInt64 {
     if l1Piece.isEmpty || number / Self.l1PieceEntries != l1PieceStart / Self.l1PieceEntries {
       l1PieceStart = number / Self.l1PieceEntries * Self.l1PieceEntries
       let count = min(Self.l1PieceEntries, tables - l1PieceStart)
-      l1Piece = try bytes(Int(8 * count), at: l1Offset + 8 * (firstTable + l1PieceStart))
+      l1Piece = try words(Int(count), at: l1Offset + 8 * (firstTable + l1PieceStart))
     }
-    let start = Int(8 * (number - l1PieceStart))
-    return UInt64(bigEndianBytes: l1Piece[start..<start + 8])
+    return l1Piece[Int(number - l1PieceStart)]
   }
 
   // MARK: Entries
 
   private func number(_ index: Int, _ part: Int = 0) -> UInt64 {
-    let start = index * header.entrySize + 8 * part
-    return UInt64(bigEndianBytes: table[start..<start + 8])
+    table[index * header.entrySize / 8 + part]
   }
 
   private func refused(_ what: String, _ index: Int, got: UInt64) -> MigrationError {

@@ -57,9 +57,7 @@ package struct QCow2Image {
   /// - Throws: `IMAGE-SNAPSHOT` for a snapshot of the disk alone; `IMAGE-FORMAT` for an image that
   ///   is encrypted or has an external data file; `IMAGE-HEADER`, `IMAGE-DATA` for tables that are
   ///   not well formed; `IO-READ`.
-  package func state(
-    of snapshot: QCow2Snapshot
-  ) throws(MigrationError) -> any PositionedSource {
+  package func state(of snapshot: QCow2Snapshot) throws(MigrationError) -> QCow2State {
     guard snapshot.stateSize > 0 else {
       throw MigrationError(
         .imageSnapshot, "the snapshot has no VM state", at: snapshot.offset,

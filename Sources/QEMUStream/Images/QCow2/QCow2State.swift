@@ -1,9 +1,9 @@
-internal import Errors
+package import Errors
 internal import Wire
 
 /// The VM state of a snapshot, which can be read at any position. One thread at a time.
-final class QCow2State: PositionedSource {
-  let size: UInt64
+package final class QCow2State: PositionedSource {
+  package let size: UInt64
   private let map: QCow2ClusterMap
   private let file: any PositionedSource
   private let clusterSize: UInt64
@@ -11,13 +11,20 @@ final class QCow2State: PositionedSource {
   /// The cluster that was unpacked last, and the bytes of the file that hold it.
   private var cluster: [UInt8] = []
   private var clusterPlace: Range<UInt64>?
+  /// Room for the packed bytes of a cluster, kept for the next one.
+  private var room: [UInt8] = []
+
+  /// Whether clusters of the state are compressed, as no QEMU leaves them.
+  package var hasCompressedClusters: Bool { map.hasCompressedClusters }
 
   init(_ map: QCow2ClusterMap, in file: any PositionedSource, size: UInt64) {
     (self.map, self.file, self.size) = (map, file, size)
     clusterSize = map.header.clusterSize
   }
 
-  func read(at offset: UInt64, into buffer: inout MutableSpan<UInt8>) throws(MigrationError) {
+  package func read(
+    at offset: UInt64, into buffer: inout MutableSpan<UInt8>
+  ) throws(MigrationError) {
     guard offset <= size, UInt64(buffer.count) <= size - offset else {
       throw MigrationError(.readFailed, "VM state is shorter than it should be", at: offset)
     }
@@ -45,7 +52,7 @@ final class QCow2State: PositionedSource {
     }
   }
 
-  func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
+  package func nextData(from offset: UInt64) throws(MigrationError) -> Range<UInt64>? {
     var place = offset
     while place < size {
       let extent = try map.extent(at: place, wanted: 1 << 20)
@@ -70,16 +77,20 @@ final class QCow2State: PositionedSource {
   private func unpack(_ place: Range<UInt64>) throws(MigrationError) {
     guard place != clusterPlace else { return }
     clusterPlace = nil
-    var packed = [UInt8](repeating: 0, count: place.count)
+    var packed: [UInt8] = []
+    swap(&packed, &room)
+    defer { swap(&packed, &room) }
+    if packed.count < place.count { packed = [UInt8](repeating: 0, count: place.count) }
     var span = packed.mutableSpan
-    try file.read(at: place.lowerBound, into: &span)
+    var part = span._mutatingExtracting(0..<place.count)
+    try file.read(at: place.lowerBound, into: &part)
     if cluster.isEmpty { cluster = [UInt8](repeating: 0, count: Int(clusterSize)) }
     if unpacker == nil { unpacker = try makeUnpacker() }
     guard let unpacker, unpacker.restart() else {
       throw MigrationError(.internal, "unpacking is not restarted")
     }
     var target = cluster.mutableSpan
-    guard unpacker.fill(&target, from: packed.span) else {
+    guard unpacker.fill(&target, from: packed.span.extracting(first: place.count)) else {
       throw MigrationError(
         .imageData, "a compressed cluster of the qcow2 image does not unpack",
         at: place.lowerBound)
