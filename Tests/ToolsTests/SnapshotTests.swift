@@ -101,4 +101,42 @@ import Testing
         ["cat", shop["image"]], into: shop.words("inspect", "- --snapshot state")))
     piped.second.requireRefusal(.inputKind)
   }
+
+  /// Compressed clusters are a layer of packing, and a packed stream in them is a second one. No QEMU
+  /// compresses the clusters of VM state.
+  @Test(arguments: [
+    ["gzip", "-c"], ["xz", "-0c"], ["zstd", "-qc"], ["bzip2", "-c"], ["lz4", "-c"],
+  ])
+  func aPackedStreamIsRefusedInCompressedClusters(command: [String]) throws {
+    let stream = try Fixture.read("qcow2/stream-of-v3-72.xz")
+    let path = try shop.write("stream", stream)
+    let packed = try #require(Program.run(command + [path]))
+    func image(_ content: [UInt8], compressed: Int?) throws {
+      let bits = 12
+      var (clusters, body) = ([QCow2Maker.Cluster](), [UInt8]())
+      for start in stride(from: 0, to: content.count, by: 1 << bits) {
+        var bytes = Array(content[start..<min(start + 1 << bits, content.count)])
+        bytes += [UInt8](repeating: 0, count: 1 << bits - bytes.count)
+        if clusters.count == compressed {
+          body = QCow2Maker.deflated(bytes)
+          clusters.append(.compressed(0..<body.count))
+        } else {
+          clusters.append(.plain(bytes))
+        }
+      }
+      try shop.write("image", QCow2Maker(clusterBits: bits).image(clusters, body: body))
+    }
+    try image(stream, compressed: 1)
+    #expect(try run("verify", "@image", snapshot: "x").status == 0)
+    if command[0] == "gzip" {
+      try image(packed.output, compressed: nil)
+      #expect(try run("verify", "@image", snapshot: "x").status == 0)
+    }
+    try image(packed.output, compressed: 1)
+    for tool in ["inspect", "verify"] {
+      let outcome = try run(tool, "@image", snapshot: "x")
+      outcome.requireRefusal(.imageFormat)
+      #expect(outcome.errors.contains("packed by \(command[0]) is in compressed clusters"))
+    }
+  }
 }

@@ -127,12 +127,16 @@ import Testing
     let packed = try #require(Program.run(command + [shop["stream"]]))
     try shop.write("packed", packed.output)
     try shop.must("guest", "import @packed -o @guest --private 0x0+0x1000")
-    // Packed once more it is not taken for a stream, nor for memory.
-    let again = try #require(Program.run(["gzip", "-c", shop["packed"]]))
-    try shop.write("again", again.output)
-    let outcome = try shop.run("guest", "import @again -o @other")
-    outcome.requireRefusal(.streamMagic)
-    #expect(outcome.errors.contains("packed with"))
+    // Packed once more it is not taken for a stream, nor for memory: two layers multiply.
+    for outer in [
+      ["gzip", "-c"], ["xz", "-0c"], ["zstd", "-qc"], ["bzip2", "-c"], ["lz4", "-c"],
+    ] {
+      let again = try #require(Program.run(outer + [shop["packed"]]))
+      try shop.write("again", again.output)
+      let outcome = try shop.run("guest", "import @again -o @other")
+      outcome.requireRefusal(.imageFormat)
+      #expect(outcome.errors.contains("unpack the file with \(outer[0]) first"))
+    }
   }
 
   /// Rows: first bytes of a file, what it is called.

@@ -34,7 +34,8 @@ package struct QEMUInput {
   ///   - channels: paths of multifd channels.
   ///   - memory: RAM blocks that are left to other files, and the paths of these files.
   /// - Throws: `STREAM-EMPTY` when there are no bytes; `STREAM-TRUNCATED` when the file ends before
-  ///   the given length; codes of images and channels; `INPUT-KIND` for memory that is not in a regular file.
+  ///   the given length; codes of images and channels, `IMAGE-FORMAT` also for a stream that is packed
+  ///   twice; `INPUT-KIND` for memory that is not in a regular file.
   package init(
     _ file: InputFile, at place: StreamPlace = StreamPlace(), channels: [String] = [],
     memory: [(block: SectionName, path: String)] = []
@@ -44,17 +45,19 @@ package struct QEMUInput {
     rest = found.rest
     snapshot = found.snapshot
     var kind = try FileKind(detecting: found.input)
+    try found.requireOneLayer(kind)
     packing = kind.flatMap { Packing($0) }
     if let packing {
-      found = FoundStream(try packing.content(of: found.input))
+      found = FoundStream(try packing.content(of: found.input), within: .file(packing))
       kind = try FileKind(detecting: found.input)
     }
-    image = kind == .libvirtImage ? try LibvirtImage(found.input, within: packing) : nil
+    image = kind == .libvirtImage ? try LibvirtImage(found.input, within: found.layer) : nil
     if let image {
       let input = try image.stream(in: found.input)
       found = image.isPacked ? FoundStream(input) : found
       kind = try FileKind(detecting: found.input)
     }
+    try found.requireOneLayer(kind)
     self.kind = kind
     positions = found.positions
     start = found.input.offset
@@ -238,11 +241,24 @@ private struct FoundStream {
   /// A source of the same bytes at the same offsets; nil when they can only be read in order.
   var positions: (any PositionedSource)?
   var snapshot: QCow2Snapshot?
+  /// What unpacks the bytes.
+  var layer: PackingLayer?
   /// Bytes of the file that are not part of the stream.
   var rest: UInt64?
 
   /// Makes a source that can only be read in order.
-  init(_ input: StreamInput) { self.input = input }
+  init(_ input: StreamInput, within layer: PackingLayer? = nil) {
+    (self.input, self.layer) = (input, layer)
+  }
+
+  /// Refuses bytes that are packed within a layer of packing.
+  /// - Parameter kind: that of the next bytes.
+  /// - Throws: `IMAGE-FORMAT`.
+  func requireOneLayer(_ kind: FileKind?) throws(MigrationError) {
+    if let layer, let inner = kind.flatMap({ Packing($0) }) {
+      throw layer.refusal(of: inner, at: input.offset)
+    }
+  }
 
   /// Makes a source of the part of `file` that `place` names.
   init(_ file: InputFile, _ place: StreamPlace) throws(MigrationError) {
@@ -251,6 +267,7 @@ private struct FoundStream {
       let snapshot = try image.snapshot(name)
       let state = try image.state(of: snapshot)
       (input, self.positions, self.snapshot) = (StreamInput(state.source(from: 0)), state, snapshot)
+      if state.hasCompressedClusters { layer = .clusters }
       return
     }
     let end = place.length.map { place.offset.addingReportingOverflow($0) }

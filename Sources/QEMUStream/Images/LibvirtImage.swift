@@ -63,10 +63,10 @@ package struct LibvirtImage: Equatable, Sendable {
   package var domain: [UInt8]?
 
   /// Reads the header and the description.
-  /// - Parameter outer: the format in which the file around the image is packed.
-  /// - Throws: `IMAGE-HEADER`; `IMAGE-FORMAT`, also for a packed stream within a packed file;
+  /// - Parameter layer: what unpacks the image.
+  /// - Throws: `IMAGE-HEADER`; `IMAGE-FORMAT`, also for a packed stream within a layer of packing;
   ///   `STREAM-TRUNCATED`.
-  package init(_ input: StreamInput, within outer: Packing?) throws(MigrationError) {
+  package init(_ input: StreamInput, within layer: PackingLayer?) throws(MigrationError) {
     let start = input.offset
     let header = try input.readArray(Self.headerSize)
     let magic = String(decoding: header[..<16], as: UTF8.self)
@@ -96,12 +96,8 @@ package struct LibvirtImage: Equatable, Sendable {
       throw MigrationError(
         .imageFormat, "image is packed in an unknown way", at: start &+ 28, got: "\(values[3])")
     }
-    // The ratios of two layers multiply, and so the work that a small file demands; each layer also
-    // needs a dictionary of its own.
-    if let outer, let inner = format.packing {
-      throw MigrationError(
-        .imageFormat, "stream packed by \(inner.rawValue) is in a file packed by \(outer.rawValue)",
-        at: start &+ 28, expected: "one layer; unpack the file with \(outer.rawValue) first")
+    if let layer, let inner = format.packing {
+      throw layer.refusal(of: inner, at: start &+ 28)
     }
     self.format = format
     if descriptionSize <= Self.domainLimit {
