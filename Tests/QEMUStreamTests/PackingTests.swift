@@ -99,6 +99,31 @@ import Wire
     #expect(content.count <= StreamInput.defaultCapacity)
   }
 
+  /// 45,899,235 zeros, packed by bzip2: the longest content of a block.
+  private static let zeros: [UInt8] = [
+    0x42, 0x5a, 0x68, 0x39, 0x31, 0x41, 0x59, 0x26, 0x53, 0x59, 0x0e, 0x09, 0xe2, 0xdf, 0x01, 0x5f,
+    0x8e, 0x40, 0x00, 0xc0, 0x00, 0x00, 0x08, 0x20, 0x00, 0x30, 0x80, 0x4d, 0x46, 0x42, 0xa0, 0x25,
+    0xa9, 0x0a, 0x80, 0x97, 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, 0x0e, 0x09, 0xe2, 0xdf,
+  ]
+
+  /// A million times as long, content would take hours for a file of a few mebibytes. Zstd reaches the
+  /// limit, and the other formats do not.
+  @Test func contentIsNotFarLongerThanWhatIsPacked() throws {
+    let blocks = 40
+    let packed = Array(repeatElement(Self.zeros, count: blocks).joined())
+    let content = try Packing.bzip2.content(of: StreamInput(ArraySource(packed), capacity: 4096))
+    var count: UInt64 = 0
+    let code = refusalCode {
+      while try !content.isAtEnd() {
+        count += UInt64(content.count)
+        content.consume(content.count)
+      }
+    }
+    #expect(code == .imageFormat)
+    #expect(count > LimitedContent.free && count < UInt64(blocks * 45_899_235))
+    #expect(count <= LimitedContent.free + LimitedContent.ratio * UInt64(packed.count))
+  }
+
   @Test func filesAreKnownByTheirFirstBytes() throws {
     for kind in FileKind.allCases {
       let input = StreamInput(ArraySource(kind.magic + [0, 0]))

@@ -13,8 +13,10 @@ extension CodeRow {
       .imageFormat, .tools("4"), meaning: "the image is packed in a way that is not supported",
       causes: [
         "xz with a dictionary of 256 MiB or more, zstd with a window above 128 MiB",
+        "content that is more than 32,768 times as long as the packed file",
         "lz4 with a dictionary, lzop with a filter",
-        "a packed file around an image of libvirt whose stream is packed itself",
+        "a packed file around a stream that is packed itself, or around an image of libvirt of one",
+        "such a stream in a qcow2 image whose clusters are compressed",
         "a qcow2 image that is encrypted, or whose data lie in another file",
       ],
       remedy: """

@@ -4,15 +4,10 @@ internal import Wire
 /// One block of bzip2. Its content is produced piece by piece.
 struct Bzip2Block {
   private static let groupSize = 50
-  private static let checksumTable: [UInt32] = (0..<256).map { byte in
-    (0..<8).reduce(UInt32(byte) << 24) { value, _ in
-      value >> 31 == 1 ? value << 1 ^ 0x04c1_1db7 : value << 1
-    }
-  }
 
   /// The checksum of the content, from the block.
   let checksum: UInt32
-  private var found: UInt32 = .max
+  private var found = Bzip2Checksum()
   /// For each position of the transform: the byte there and, from bit 8 on, the position that
   /// follows.
   private var chain: [UInt32] = []
@@ -62,15 +57,19 @@ struct Bzip2Block {
   }
 
   /// Whether the whole content has been produced and has the right checksum.
-  var isRight: Bool { left == 0 && repeats == 0 && ~found == checksum }
+  var isRight: Bool { left == 0 && repeats == 0 && found.value == checksum }
 
   /// - Returns: number of bytes produced; 0 at the end.
   mutating func give(to output: inout MutableSpan<UInt8>) -> Int {
     var count = 0
     while count < output.count {
       if repeats > 0 {
-        repeats -= 1
-        put(last, &output, &count)
+        let run = min(repeats, output.count - count)
+        var part = output._mutatingExtracting(count..<count + run)
+        part.update(repeating: last)
+        found.add(last, count: run)
+        repeats -= run
+        count += run
         continue
       }
       guard left > 0 else { break }
@@ -86,17 +85,11 @@ struct Bzip2Block {
       }
       run = byte == last && run > 0 ? run + 1 : 1
       last = byte
-      put(byte, &output, &count)
+      output[count] = byte
+      count += 1
+      found.add(byte)
     }
     return count
-  }
-
-  private mutating func put(
-    _ byte: UInt8, _ output: inout MutableSpan<UInt8>, _ count: inout Int
-  ) {
-    output[count] = byte
-    count += 1
-    found = found << 8 ^ Self.checksumTable[Int(found >> 24 ^ UInt32(byte))]
   }
 }
 

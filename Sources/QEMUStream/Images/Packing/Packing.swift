@@ -27,10 +27,10 @@ package enum Packing: String, Sendable, CaseIterable {
   /// The content of packed bytes, unpacked as it is read. Its offsets are counted from 0.
   /// - Parameter packed: positioned at the first packed byte.
   /// - Throws: `INTERNAL` when a library cannot be set up. Later, reading throws `IMAGE-DATA` for
-  ///   bytes that do not unpack, `IMAGE-FORMAT` for a variant that is not supported,
-  ///   `STREAM-TRUNCATED`.
+  ///   bytes that do not unpack, `IMAGE-FORMAT` for a variant that is not supported or content that is
+  ///   too long, `STREAM-TRUNCATED`.
   package func content(of packed: StreamInput) throws(MigrationError) -> StreamInput {
-    StreamInput(try source(of: packed))
+    StreamInput(LimitedContent(try source(of: packed), of: packed, name: rawValue))
   }
 
   private func source(of packed: StreamInput) throws(MigrationError) -> any ByteSource {
