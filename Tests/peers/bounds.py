@@ -145,6 +145,12 @@ def plain_streams(table):
     sparse(table, kept, block, blocks, partly, *compared)
     table.case("empty blocks", lambda: costly.empty_blocks(200_000), ["verify"], *compared)
     table.case("packed twice", lambda: costly.packed_twice(1_000_000), ["verify"], *compared)
+    table.case("packed zeros", lambda: costly.many_zeros(140_000), ["verify"])
+    state = ["verify", "--snapshot", "x"]
+    table.case("shared sector", lambda: costly.shared_sector(16, 1_300_000), state)
+    table.case("shared frames", lambda: costly.shared_frames(262_143), state)
+    table.case("tiny clusters", lambda: costly.shared_sector(9, 1_100_000), state)
+    table.case("packed in clusters", lambda: costly.packed_in_clusters(100_000), state)
     table.case("descriptors", lambda: costly.descriptors(65_536), ["inspect"], ["inspect", "--json"])
 
 
