@@ -171,7 +171,8 @@ let package = Package(
     .testTarget(
       name: "FormatsTests",
       dependencies: [
-        "Attacks", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Migration",
+        "Attacks", "Compatibility", "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest",
+        "Migration",
         "MigrationSupport",
         "QEMUStream",
         "SEVSNP", "SVSM", "TestSupport",
@@ -185,7 +186,7 @@ let package = Package(
       "Inspection",
       [
         "Errors", "FileIO", "Guest", "Import", "JSON", "Migration", "MigrationSupport",
-        "QEMUStream", "SEVSNP", "SVSM", "TestSupport",
+        "QEMUStream", "SEVSNP", "SVSM", "TestSupport", "Threads",
       ]),
     tests("Comparison", ["JSON", "Guest", "Inspection", "SEVSNP", "SVSM"]),
     tests("Trials", ["Attacks", "TestSupport", "Threads"]),

@@ -158,8 +158,7 @@ private final class Collector {
       found.descriptionSize = payload.count
       if options.keepsDescription { found.descriptionText = Array(copying: payload) }
       if options.hashesDescription { found.descriptionHash = try SHA256.hash(payload) }
-      found.description = try VMDescription(
-        parsing: Array(copying: payload), at: offset, isOurs: true)
+      found.description = try VMDescription(parsing: payload, at: offset, isOurs: true)
     case .skipped, .eof, .end: break
     }
   }

@@ -47,10 +47,10 @@ package struct DocumentValue: Sendable {
   /// known: readers would differ in which of the two values they take.
   private func requireEachKeyOnce(in json: JSON, at place: String) throws(MigrationError) {
     if let members = json.members {
-      var seen: Set<[UInt8]> = []
+      var seen: Set<JSON.ExactKey> = []
       for member in members {
         let place = "\(place)/\(Self.step(member.key))"
-        guard seen.insert(Array(member.key.utf8)).inserted else {
+        guard seen.insert(JSON.ExactKey(text: member.key)).inserted else {
           throw refusal("\(place) occurs twice")
         }
         try requireEachKeyOnce(in: member.value, at: place)

@@ -32,6 +32,20 @@ package enum JSON: Hashable, Sendable {
     /// equivalent strings are equal in Swift: the kelvin sign equals a K.
     package func isNamed(_ name: String) -> Bool { key.utf8.elementsEqual(name.utf8) }
   }
+
+  /// A key that equals another one only byte for byte, without a copy of its bytes.
+  struct ExactKey: Hashable {
+    let text: String
+
+    static func == (key: ExactKey, other: ExactKey) -> Bool {
+      key.text.utf8.elementsEqual(other.text.utf8)
+    }
+
+    /// By the bytes: any number of strings have one hash that differ in them alone.
+    func hash(into hasher: inout Hasher) {
+      for byte in text.utf8 { hasher.combine(byte) }
+    }
+  }
 }
 
 extension JSON {
@@ -61,9 +75,9 @@ extension JSON {
   package var repeatedKey: String? {
     switch self {
     case .object(let members):
-      var seen: Set<[UInt8]> = []
+      var seen: Set<ExactKey> = []
       for member in members {
-        if !seen.insert(Array(member.key.utf8)).inserted { return member.key }
+        if !seen.insert(ExactKey(text: member.key)).inserted { return member.key }
         if let key = member.value.repeatedKey { return key }
       }
       return nil

@@ -88,7 +88,7 @@ public struct QEMUStreamContents: Sendable {
   /// The description at the end, when there is one that can be read.
   private var description: VMDescription? {
     VMDescription.locate(inTail: bytes.span).flatMap {
-      try? VMDescription(parsing: Array(bytes[$0]))
+      try? VMDescription(parsing: bytes.span.extracting($0))
     }
   }
 

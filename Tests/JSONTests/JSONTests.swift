@@ -48,6 +48,35 @@ import Testing
     let refusal = #expect(throws: MigrationError.self) { try JSON(parsing: text) }
     #expect(refusal?.code == .json)
     #expect(refusal?.offset == offset)
+    #expect(Self.skipping(Array(text.utf8)) == offset)
+  }
+
+  /// Where a reader refuses a text that passes over all of it.
+  private static func skipping(_ text: [UInt8], valueLimit: Int = JSON.valueLimit) -> UInt64? {
+    var reader = JSONReader(text.span, valueLimit: valueLimit)
+    do throws(MigrationError) {
+      try reader.skip()
+      try reader.end()
+      return nil
+    } catch {
+      return error.offset
+    }
+  }
+
+  /// What is passed over takes no memory, and so counts as no value.
+  @Test func whatIsPassedOverIsCheckedAndNotCounted() {
+    let text = Array(#"{"a": [1, -2.5, "x\u00e9é", true], "b": {"c": null}}"#.utf8)
+    #expect(Self.skipping(text, valueLimit: 0) == nil)
+    for length in 0..<text.count { #expect(Self.skipping(Array(text.prefix(length))) != nil) }
+    let nested = String(repeating: "[", count: JSON.depthLimit + 1)
+    #expect(Self.skipping(Array(nested.utf8)) == UInt64(JSON.depthLimit))
+  }
+
+  /// Nobody can hide a key behind one that is only equal in Unicode, or have it called repeated.
+  @Test func keysAreToldApartByTheirBytes() throws {
+    let texts = ["{\"K\": 1, \"\u{212A}\": 2}", "{\"\u{e9}\": 1, \"e\u{301}\": 2}"]
+    for text in texts { #expect(try JSON(parsing: text).repeatedKey == nil) }
+    #expect(try JSON(parsing: "{\"a\": {\"K\": 1, \"K\": 2}}").repeatedKey == "K")
   }
 
   @Test(arguments: [
@@ -57,6 +86,7 @@ import Testing
     let refusal = #expect(throws: MigrationError.self) { try JSON(parsing: bytes, at: 100) }
     #expect(refusal?.code == .json)
     #expect(refusal?.offset == 100)
+    #expect(Self.skipping(bytes) == 0)
   }
 
   @Test func nestingIsAcceptedUpToTheLimitAndNotBeyond() throws {

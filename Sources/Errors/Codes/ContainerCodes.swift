@@ -167,7 +167,10 @@ extension CodeRow {
       remedy: "get the whole stream; some machine types and settings of QEMU write none"),
     CodeRow(
       .vmdescriptionSyntax, .stream("15"),
-      meaning: "the VM description is too long, not JSON, or lacks a value that a reader needs",
+      meaning: """
+        the VM description is too long, describes too much, is not JSON, or lacks a value that a \
+        reader needs
+        """,
       causes: ["damage in the text or its length", "a text that another program wrote"],
       remedy: "the stream is damaged, or written by an unknown program"),
     CodeRow(

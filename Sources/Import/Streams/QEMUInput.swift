@@ -153,9 +153,8 @@ package struct QEMUInput {
     var span = tail.mutableSpan
     try positions.read(at: end - UInt64(count), into: &span)
     guard let range = VMDescription.locate(inTail: tail.span) else { return nil }
-    // The prefix is removed without a copy, since a description may be up to the size limit.
-    tail.removeFirst(range.lowerBound)
-    return (try? VMDescription(parsing: tail)).map { ($0, range.count) }
+    let text = tail.span.extracting(range)
+    return (try? VMDescription(parsing: text)).map { ($0, range.count) }
   }
 
   /// Most zero bytes at the end that are searched for a description.

@@ -157,7 +157,7 @@ package struct QEMUStreamReader {
     }
     if let known { return known }
     let size = try input.bodySize(
-      of: header, device(of: header), hasFooters: hasFooters, isWhole: descriptionSize != nil)
+      of: header, described, hasFooters: hasFooters, isWhole: descriptionSize != nil)
     state = .body(header, start: start, size: size)
     return size
   }
@@ -184,7 +184,7 @@ package struct QEMUStreamReader {
     if isRead || descriptionSize == size, let description { return description }
     let input = self.input
     let found = try VMDescription(
-      parsing: Array(copying: input.bytes.extracting(first: size)), at: input.offset)
+      parsing: input.bytes.extracting(first: size), at: input.offset)
     let isFirst = description == nil
     let sections = DescribedSections(found)
     if let size = found.pageSize, size != UInt64(ram.page.size), !ram.blocks.isEmpty {
@@ -196,10 +196,6 @@ package struct QEMUStreamReader {
     if isFirst { try passed.check(against: sections) }
     state = .description(size, isRead: true)
     return found
-  }
-
-  private func device(of header: SectionHeader) -> VMDescription.Device? {
-    described?[header]
   }
 
   // MARK: Records
@@ -242,7 +238,7 @@ package struct QEMUStreamReader {
   private mutating func section(_ kind: SectionHeader.Kind) throws(MigrationError) -> StreamEvent {
     let header = try input.readSectionHeader(kind, in: &sections)
     guard header.name == RAMSection.name else {
-      if hasFooters == false, device(of: header) == nil {
+      if hasFooters == false, described?[header] == nil {
         state = .unreadable
         return .unreadable(header)
       }

@@ -10,16 +10,17 @@ private enum SectionScan {
 extension StreamInput {
   /// Makes the body at the front of the window contiguous.
   /// - Parameters:
-  ///   - device: the section's description, if there is one.
+  ///   - described: the descriptions of sections, if there are any.
   ///   - hasFooters: whether sections end with a footer; nil when it is not known yet.
   ///   - isWhole: whether the stream's end was found, so that it does not end within a body.
   /// - Returns: size of the body in bytes.
   /// - Throws: the errors of `QEMUStreamReader.requireBody`.
   func bodySize(
-    of header: SectionHeader, _ device: VMDescription.Device?, hasFooters: Bool?, isWhole: Bool
+    of header: SectionHeader, _ described: DescribedSections?, hasFooters: Bool?, isWhole: Bool
   ) throws(MigrationError) -> Int {
-    guard let device else { return try scannedSize(of: header) }
-    let size = try device.size(of: header, at: offset)
+    guard let size = try described?.size(of: header, at: offset) else {
+      return try scannedSize(of: header)
+    }
     // QEMU describes full sections only. The description of a section in parts may therefore be
     // that of a full section of the same device, and does not apply if no footer follows.
     if header.kind != .full, try !endsWithFooter(header, after: size) {
@@ -52,8 +53,8 @@ extension StreamInput {
   private func requireDescribed(_ header: SectionHeader) throws(MigrationError) {
     let window = bytes
     guard let range = VMDescription.locate(inTail: window),
-      let found = try? VMDescription(parsing: Array(copying: window.extracting(range))),
-      let size = DescribedSections(found)[header]?.body.size
+      let found = try? VMDescription(parsing: window.extracting(range)),
+      let size = try? DescribedSections(found).size(of: header, at: offset)
     else { return }
     throw header.mismatch(endingAt: offset &+ UInt64(size))
   }
@@ -87,20 +88,6 @@ extension StreamInput {
           expected: "within \(QEMUStreamReader.scanLimit) bytes")
       }
     }
-  }
-}
-
-extension VMDescription.Device {
-  /// Size of the body in bytes, as described.
-  /// - Parameter start: stream offset of the body, for errors.
-  /// - Throws: `VMDESC-SYNTAX` for a size out of range.
-  func size(of header: SectionHeader, at start: UInt64) throws(MigrationError) -> Int {
-    guard let size = body.size else {
-      throw MigrationError(
-        .vmdescriptionSyntax, "described size is too large", in: .section(header.name),
-        at: start)
-    }
-    return size
   }
 }
 
@@ -160,12 +147,11 @@ struct PassedBodies {
     let bodies = kept.values.flatMap { [$0.first] + ($0.other.map { [$0] } ?? []) }
     for body in bodies.sorted(by: { $0.start < $1.start }) {
       let header = body.header
-      guard let device = described[header] else { continue }
       // For a device with both a section in parts and a full section, the description is that of
       // the full section.
       let full = Described(key: header.key, repetition: 0)
       if header.kind != .full, kept[full] != nil { continue }
-      let size = try device.size(of: body.header, at: body.start)
+      guard let size = try described.size(of: header, at: body.start) else { continue }
       guard UInt64(size) == body.size else {
         throw body.header.mismatch(endingAt: body.start &+ UInt64(size))
       }

@@ -1,3 +1,5 @@
+internal import Errors
+
 /// The sections of a description by idstr and instance. An index is needed because a description
 /// may have tens of thousands of sections, and each is looked up.
 package struct DescribedSections: Sendable {
@@ -7,11 +9,14 @@ package struct DescribedSections: Sendable {
   }
 
   private let devices: [VMDescription.Device]
+  /// Sizes of their bodies: a section may come in any number of parts, each of which is as long.
+  private let sizes: [Int?]
   /// Index in `devices` of each section; sections that share a name are numbered.
   private let places: [Place: Int]
 
   package init(_ description: VMDescription) {
     devices = description.devices
+    sizes = devices.map(\.body.size)
     var places: [Place: Int] = [:]
     var counts: [SectionKey: Int] = [:]
     for (index, device) in devices.enumerated() {
@@ -31,10 +36,26 @@ package struct DescribedSections: Sendable {
 
   /// The description by the name of the section and the number of earlier sections of that name.
   package subscript(section: SectionKey, repetition: Int = 0) -> VMDescription.Device? {
+    place(section, repetition).map { devices[$0] }
+  }
+
+  /// Size of a section's body in bytes, as described; nil without a description.
+  /// - Parameter start: stream offset of the body, for errors.
+  /// - Throws: `VMDESC-SYNTAX` for a size out of range.
+  func size(of section: SectionHeader, at start: UInt64) throws(MigrationError) -> Int? {
+    guard let place = place(section.key, section.repetition) else { return nil }
+    guard let size = sizes[place] else {
+      throw MigrationError(
+        .vmdescriptionSyntax, "described size is too large", in: .section(section.name), at: start)
+    }
+    return size
+  }
+
+  private func place(_ section: SectionKey, _ repetition: Int) -> Int? {
     guard let place = places[Place(key: section, repetition: repetition)],
       devices[place].isReadable
     else { return nil }
-    return devices[place]
+    return place
   }
 }
 
