@@ -26,8 +26,9 @@ struct MachineDevices {
     }
   }
 
-  /// Most fields of a description, and its longest text in bytes; a section that has more is not described here.
-  private static let fieldLimit = 1 << 14
+  /// Most fields and structures of a description, and its longest text in bytes; a section that has more is not
+  /// described here.
+  private static let partLimit = 1 << 14
   private static let textLimit = 2 << 20
   /// Most elements of a section that is read: the values of two are in memory at once.
   private static let elementLimit = 1 << 16
@@ -83,7 +84,9 @@ struct MachineDevices {
 
   /// The text by which a section can be read, in the form of a whole description; empty beyond a limit.
   private static func text(_ device: VMDescription.Device) -> [UInt8] {
-    guard device.body.fieldCount <= fieldLimit else { return [] }
+    // Before the text is made: it has each name, and takes far more memory until it is whole.
+    let parts = device.body.parts
+    guard parts.count <= partLimit, parts.textSize <= textLimit else { return [] }
     let text = VMDescription(devices: [device]).json.compact
     return text.count <= textLimit ? text : []
   }
@@ -121,9 +124,19 @@ struct MachineDevices {
 }
 
 extension VMDescription.Body {
-  /// Fields of the body and of all that is described in it.
-  fileprivate var fieldCount: Int {
-    fields.reduce(fields.count) { $0 + $1.bodies.reduce(0) { $0 + $1.fieldCount } }
-      + subsections.reduce(0) { $0 + $1.fieldCount }
+  /// Number of structures, this one too, and of their fields; and the bytes of their names.
+  fileprivate var parts: (count: Int, textSize: Int) {
+    var (count, textSize) = (1 + fields.count, name?.utf8.count ?? 0)
+    func add(_ body: VMDescription.Body) {
+      let parts = body.parts
+      count += parts.count
+      textSize += parts.textSize
+    }
+    for field in fields {
+      textSize += field.name.utf8.count + field.type.utf8.count
+      field.bodies.forEach(add)
+    }
+    subsections.forEach(add)
+    return (count, textSize)
   }
 }
