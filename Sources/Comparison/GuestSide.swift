@@ -98,11 +98,11 @@ extension MachineState {
   /// Its commands, and what follows a section whose end is not known.
   var commands: TopicList {
     get throws(MigrationError) {
-      var commands: [StreamCommand] = []
+      var commands: [CommandFacts] = []
       var rest: [Topic] = []
       for entry in entries {
         switch entry {
-        case .command(let command): commands.append(command)
+        case .command(let command): commands.append(try CommandFacts(command))
         // Empty where an SVSM carries it, as a service that is compared.
         case .rest(let bytes) where !bytes.isEmpty:
           let hash = try SHA256.hash(bytes)
@@ -110,31 +110,23 @@ extension MachineState {
         case .section, .ram, .rest: break
         }
       }
-      return TopicList(try commands.topics() + rest)
+      return TopicList(commands.topics() + rest)
     }
   }
 }
 
-extension [StreamCommand] {
-  /// Longest payload that is told as it is, in bytes.
-  private static var payloadLimit: Int { 32 }
-
+extension [CommandFacts] {
   /// Each command by its number.
-  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
-  func topics() throws(MigrationError) -> [Topic] {
-    try enumerated().map { (index, command) throws(MigrationError) in
-      let payload = command.payload
-      let isLong = payload.count > Self.payloadLimit
+  func topics() -> [Topic] {
+    enumerated().map { index, command in
       // The length of a package follows from what is in it.
       let cause: Cause? = command.code == .packaged ? .derived : nil
-      return Topic(
-        .command, "\(index)",
-        [
-          Fact("code", .string(command.code.name)),
-          isLong
-            ? Fact("sha256", .hex(bytes: try SHA256.hash(payload)))
-            : Fact("payload", .hex(bytes: payload), cause),
-        ])
+      let payload =
+        switch command.payload {
+        case .whole(let bytes): Fact("payload", .hex(bytes: bytes), cause)
+        case .sha256(let hash): Fact("sha256", .hex(bytes: hash))
+        }
+      return Topic(.command, "\(index)", [Fact("code", .string(command.code.name)), payload])
     }
   }
 }

@@ -44,7 +44,7 @@ struct StreamSide {
     if let machine = found.machine {
       side.topics[.command] = try machine.commands
     } else {
-      side.topics[.command] = TopicList(try found.commands.topics())
+      side.topics[.command] = TopicList(found.commands.topics())
     }
     side.topics[.seal] = TopicList(seal)
     if let size = found.descriptionSize, let hash = found.descriptionHash {

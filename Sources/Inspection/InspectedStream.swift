@@ -82,7 +82,8 @@ package struct InspectedStream {
   package var parts = SectionParts()
   /// What an SNP stream says of the machine's records; bodies that are elsewhere are empty.
   package var machine: MachineState?
-  package var commands: [StreamCommand] = []
+  /// The first commands of a plain QEMU stream.
+  package private(set) var commands: [CommandFacts] = []
   package var page: PageFacts?
   /// What came in each epoch; nil unless it was requested.
   package var rounds: EpochTable?
@@ -134,6 +135,14 @@ package struct InspectedStream {
     sections = SectionList(joinsParts: !options.showsEveryPart)
     bodies = KeptBodies(bodyLimit: options.bodyLimit)
     page = options.page.map { PageFacts(gpa: $0) }
+  }
+
+  /// Most commands that are kept.
+  private static let commandLimit = 1024
+
+  /// - Throws: `INTERNAL-CRYPTOGRAPHY`.
+  package mutating func note(_ command: StreamCommand) throws(MigrationError) {
+    if commands.count < Self.commandLimit { commands.append(try CommandFacts(command)) }
   }
 
   /// Closes the open section and the open runs.

@@ -169,7 +169,7 @@ package final class QEMUInspector {
       if let page { try assembly.take(encrypted: page) }
     case .command(let command):
       found.sections.end(at: command.offset, footer: footer)
-      if found.commands.count < 1024 { found.commands.append(command) }
+      try found.note(command)
       if command.code == .postcopyRAMDiscard { try assembly.discard(command) }
     case .endOfSections:
       found.sections.end(at: reader.input.offset - 1, footer: footer)
