@@ -47,7 +47,9 @@ struct SectionCheck {
     }
     var best: (type: String, findings: StateFindings)?
     var fitting = 0
-    let saved = body.flatMap { $0.name == nil ? nil : StateLayout($0) }
+    var saved: StateLayout?
+    // Any number of sections may have one description, of which each makes its layout.
+    if let body, body.name != nil, budget.take(body) { saved = StateLayout(body) }
     for index in types {
       let type = dumped.type(index)
       guard let findings = compare(header, saved, type) else { break }

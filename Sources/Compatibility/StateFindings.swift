@@ -1,4 +1,5 @@
 internal import Errors
+internal import QEMUStream
 
 /// What a comparison finds, in memory that does not grow with it.
 struct StateFindings {
@@ -44,6 +45,14 @@ struct ComparisonBudget {
       left -= 1 + field.name.utf8.count / Self.nameUnit
       if left < 0 { break }
     }
+    return !isSpent
+  }
+
+  /// Takes what is in a body, structures and subsections too.
+  mutating func take(_ body: VMDescription.Body) -> Bool {
+    left -= 1 + body.fields.count
+    for part in body.fields.lazy.flatMap(\.bodies) where !isSpent { _ = take(part) }
+    for subsection in body.subsections where !isSpent { _ = take(subsection) }
     return !isSpent
   }
 

@@ -53,6 +53,23 @@ import Testing
     }
   }
 
+  /// Fields of one name are compared as one, and so at once.
+  @Test("What one description gives many sections counts for each of them")
+  func aDescriptionOfManySectionsIsCounted() throws {
+    let field = Field("a", type: "buffer", size: 0)
+    var stream = Small.stream("nic", Array(repeating: field, count: 200_000))
+    stream.sections = Array(repeating: stream.sections[0], count: 30_000)
+    let dump = try Small.dump([("nic", Small.description("nic", []))])
+    let rows = Target(dump).report(on: stream).devices
+    #expect(rows.count == 30_000)
+    #expect(rows.first?.outcome == .fits)
+    guard case .notCheckable(let reason)? = rows.last?.outcome else {
+      Issue.record("\(String(describing: rows.last))")
+      return
+    }
+    #expect(reason == "stream and dump are too large to compare")
+  }
+
   @Test("Of many device types that fit a section the first are named and the rest counted")
   func fittingTypesAreCounted() throws {
     let state = Small.description("nic", [Small.field("mac", 6)])
