@@ -128,6 +128,8 @@ def plain_streams(table):
                *compared)
     table.case("more small arrays", lambda: costly.description(b"[0]", 16_000_000), ["inspect"],
                ["verify"], *compared)
+    described_much(table, shown, compared)
+    table.case("commands", lambda: costly.commands(1024, 16), *shown, ["verify"], *compared)
     table.case("discards", lambda: costly.discards(100_000, 4090), ["verify"],
                ["inspect", "--ram-hashes"], *compared)
     table.case("named pages", lambda: costly.named_pages(4096, 1_000_000), ["verify"], *compared)
@@ -152,6 +154,18 @@ def plain_streams(table):
     table.case("tiny clusters", lambda: costly.shared_sector(9, 1_100_000), state)
     table.case("packed in clusters", lambda: costly.packed_in_clusters(100_000), state)
     table.case("descriptors", lambda: costly.descriptors(65_536), ["inspect"], ["inspect", "--json"])
+
+
+def described_much(table, shown, compared):
+    """VM descriptions of 16 MiB."""
+    calls = [*shown, ["verify"], *compared, ["seal", "-o", table.folder / "sealed", "--force"]]
+    for kind in costly.DESCRIPTIONS:
+        table.case(f"described {kind}", lambda: costly.described_much(kind), *calls)
+    for kind in "lists", "fields", "short fields", "sections":
+        table.case(f"beyond, {kind}", lambda: costly.described_much(kind, 1 << 30), *calls)
+    for kind in "lists", "short fields", "keys":
+        table.case(f"beside, {kind}", lambda: costly.described_much(kind, bodies=16), *calls)
+    table.case("described parts", lambda: costly.described_parts(1_000_000, 200_000), *calls)
 
 
 def compares(table):
@@ -210,16 +224,27 @@ def targets(table):
     """Dumps of what a QEMU reads."""
     there = table.folder / "dump.json"
     compare = ["verify", "--source", there, "--target", there]
-    for title, types, fields in ("dumps", 20000, 2), ("long dumps", 1, 100_000):
+    for title, types, fields in ("dumps", 12000, 2), ("long dumps", 1, 52_000):
         if table.wants(title):
             table.call(title, write(there, lambda: costly.dump(types, fields)), *compare)
     for title, made, sections, more in [
-            ("types and sections", (20000, 2), 30000, []),
+            ("types and sections", (12000, 2), 30000, []),
             ("types that fit", (5000, 1, 200, "a"), 100, ["--json"])]:
         if table.wants(title):
             write(there, lambda: costly.dump(*made))
             table.case(title, lambda: costly.many_sections(sections),
                        ["verify", "--target", there, *more])
+    if table.wants("described again"):
+        write(there, lambda: costly.dump(1, 0))
+        table.case("described again", lambda: costly.described_again(32_000, 200_000),
+                   ["verify", "--target", there])
+    state = b'"t":{"version_id":1,"minimum_version_id":1,"x":'
+    for title, made in [
+            ("dump, strings", (state + b"[", b'"%016d"', b"]}", 262_000)),
+            ("dump, keys", (state + b"{", b'"%050d":0', b"}}", 262_000)),
+            ("dump, types", (b"", b'"t%020d":{"version_id":1,"minimum_version_id":1}', b"", 87_000))]:
+        if table.wants(title):
+            table.call(title, write(there, lambda: costly.long_dump(*made)), *compare)
 
 
 def snp_streams(table):
@@ -261,11 +286,13 @@ def live(table):
 
 
 def bundles(table):
-    bundle = table.folder / "many values"
-    if table.wants("many values"):
-        bundle.mkdir()
-        size = write(bundle / "guest.json", lambda: costly.many_values(table.small, 3_100_000))
-        table.call("many values", size, "guest show", bundle)
+    for title, part, most in [("many values", b"[[%d]]", 131_000), ("many strings", b'["%024d"]', 262_000),
+                              ("many keys", b'{"%050d":0}', 262_000)]:
+        if table.wants(title):
+            bundle = table.folder / title
+            bundle.mkdir()
+            size = write(bundle / "guest.json", lambda: costly.many_values(table.small, part, most))
+            table.call(title, size, "guest show", bundle)
 
 
 def traces(table):
@@ -294,7 +321,7 @@ def evidence(table):
     for title, content, option in [
             ("revocations", lambda: costly.revocations(35_000), "--crl"),
             ("policy", lambda: costly.members(90_000, 0), "--policy"),
-            ("policy, arrays", lambda: b'{"x":[' + b",".join([b"[0]"] * 260_000) + b"]}", "--policy"),
+            ("policy, arrays", lambda: b'{"x":[' + b",".join([b"[0]"] * 131_000) + b"]}", "--policy"),
             ("THIM", lambda: costly.thim(62_000), "--cert")]:
         if table.wants(title):
             table.call(title, write(table.input, content), *verify, option, table.input)

@@ -269,6 +269,76 @@ def description(element, size):
     return plain(b"", text)
 
 
+def filled(start, part, end, most, size=(16 << 20) - 64):
+    """A text of parts with numbers: as many as it has room for, or `most`."""
+    count = min(most, (size - len(start) - len(end)) // (len(part % 0) + 1))
+    return start + b",".join(part % i for i in range(count)) + end
+
+
+FIELDS = b'{"devices":[{"name":"d","instance_id":0,"vmsd_name":"x","version":1,"fields":['
+LIST = FIELDS + b'{"name":"a","type":"qlist","size":0,'
+DEEP = b'{"name":"%07d","type":"b","size":0}'
+for _ in range(20):
+    # The type after what depends on it.
+    DEEP = b'{"struct":{"fields":[' + DEEP + b']},"name":"a","size":0,"type":"struct"}'
+PARTS = 262_000
+# VM descriptions that have much in few bytes: how each begins, what it repeats, how it ends, and how much
+# of that is read at most.
+DESCRIPTIONS = {
+    "lists": (LIST, b'"vmsd_name":"%010dabcdef","fields":[]', b"}]}]}", PARTS // 2),
+    "short lists": (LIST, b'"vmsd_name":"%07d","fields":[]', b"}]}]}", PARTS),
+    "fields": (FIELDS, b'{"name":"%016d","type":"0123456789abcdef","size":0}', b"]}]}", PARTS // 3),
+    "short fields": (FIELDS, b'{"name":"%07d","type":"b","size":0}', b"]}]}", PARTS),
+    "long fields": (FIELDS, b'{"name":"%090d","type":"' + b"t" * 70 + b'","size":0}', b"]}]}",
+                    PARTS // 5),
+    "structures": (FIELDS, b'{"name":"%07d","type":"struct","size":0,"struct":{"fields":[]}}', b"]}]}",
+                   PARTS // 2),
+    "subsections": (FIELDS + b'],"subsections":[', b'{"vmsd_name":"%07d","fields":[]}', b"]}]}", PARTS),
+    "sections": (b'{"devices":[', b'{"name":"%0240d","instance_id":0,"fields":[]}', b"]}", 32_768),
+    "arrays": (FIELDS, b'{"name":"%07d","type":"b","array_len":18446744073709551615,"size":0}', b"]}]}",
+               PARTS),
+    "deep": (FIELDS, DEEP, b"]}]}", PARTS // 41),
+    "keys": (b'{"devices":[],"x":{', b'"%016d":0', b"}}", 1 << 30),
+    "one name": (FIELDS + b'{"type":"b","size":0,"name":"', b"%07d", b'"}]}]}', 1 << 30)}
+
+
+def described_much(kind, most=None, bodies=0):
+    """A stream whose description of 16 MiB has as much as is read, or `most`; beside it sections of 2 MiB."""
+    start, part, end, limit = DESCRIPTIONS[kind]
+    text = filled(start, part, end, most or limit)
+    sections = b"".join(section(4, 11 + i, f"e{i}", body=b"x" * (2 << 20)) for i in range(bodies))
+    return plain(section(4, 10, "d") + sections, text[:1] + text[1:].rjust((16 << 20) - 64))
+
+
+def described_parts(parts, fields):
+    """A section in many parts of no bytes, described as many fields of none."""
+    return plain(section(1, 10, "d") + section(2, 10) * parts + section(3, 10),
+                 filled(FIELDS, b'{"name":"%07d","type":"b","size":0}', b"]}]}", fields))
+
+
+def described_again(sections, fields):
+    """Many sections of one name, described as many fields of one name."""
+    named = be(1, 1) + b"d"
+    return plain(b"".join(be(1, 4) + be(4, 10 + i) + named + bytes(7) + b"\1\x7e" + be(4, 10 + i)
+                          for i in range(sections)),
+                 filled(FIELDS, b'{"name":"a","type":"b","size":0,"x":%d}', b"]}]}", fields))
+
+
+def commands(count, bodies):
+    """Commands of 64 KiB each, and sections of 2 MiB."""
+    payload = b"\0" + name("pc.ram") + b"\0" + (be(8, 4096) + be(8, 4096)) * 4090
+    sections = b"".join(section(4, 10 + i, f"d{i}", body=b"x" * (2 << 20)) for i in range(bodies))
+    page = be(8, 2) + name("pc.ram") + b"\0" + END
+    return (HEADER + ram([("pc.ram", 4096)])
+            + (b"\x08" + be(2, 6) + be(2, len(payload)) + payload) * count
+            + section(3, 2, body=page) + sections + b"\0")
+
+
+def long_dump(start, part, end, most):
+    """A dump of 16 MiB, unless `most` parts have fewer."""
+    return filled(b'{"vmschkmachine":{"Name":"pc-i440fx-7.2"},' + start, part, end + b"}", most)
+
+
 def dump(types, fields, name_size=0, prefix="f{}"):
     """A dump of types whose sections all have one name, with so many fields each."""
     listed = [{"field": prefix.format(i), "version_id": 0, "field_exists": False, "size": 1}
@@ -413,10 +483,10 @@ def many_states(bundle, small, runs, ranges):
         file.truncate(runs << 21)
 
 
-def many_values(small, size):
-    """A manifest with a key of many small values that means nothing."""
+def many_values(small, part, most):
+    """A manifest with a key of many values that means nothing."""
     text = (small / "guest.json").read_bytes().rstrip()[:-1]
-    return text + b', "x": [' + b",".join([b"[0]"] * ((size - len(text)) // 4 - 8)) + b"]}"
+    return filled(text + b', "x": ' + part[:1], part[1:-1], part[-1:] + b"}", most=most)
 
 
 TRACE = b'{"schema":"svsm-migration/trace/1","side":"source"}\n'
