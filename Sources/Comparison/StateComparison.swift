@@ -27,27 +27,30 @@ extension PageStateMap {
 
 /// Runs that are read in ascending order.
 private struct Ahead {
-  private let runs: [PageRun]
-  private var index = 0
+  private var runs: PageRuns.Iterator
+  private var run: PageRun?
 
-  init(_ runs: [PageRun]) { self.runs = runs }
+  init(_ runs: PageRuns) {
+    self.runs = runs.makeIterator()
+    run = self.runs.next()
+  }
 
   /// Leaves out the runs that end at `place` or before.
   /// - Returns: whether a run is left.
   mutating func skip(to place: UInt64) -> Bool {
-    while index < runs.count, runs[index].end <= place { index += 1 }
-    return index < runs.count
+    while let ahead = run, ahead.end <= place { run = runs.next() }
+    return run != nil
   }
 
   /// The next address at which a run begins or ends.
   func border(after place: UInt64) -> UInt64 {
-    guard index < runs.count else { return .max }
-    return runs[index].gpa > place ? runs[index].gpa : runs[index].end
+    guard let run else { return .max }
+    return run.gpa > place ? run.gpa : run.end
   }
 
   func facts(at place: UInt64) -> PageStateFacts? {
-    guard index < runs.count, runs[index].gpa <= place else { return nil }
-    return PageStateFacts(runs[index])
+    guard let run, run.gpa <= place else { return nil }
+    return PageStateFacts(run)
   }
 }
 

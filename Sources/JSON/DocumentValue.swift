@@ -108,14 +108,17 @@ package struct DocumentValue: Sendable {
 
   // MARK: Values
 
-  /// The elements of an array that has `least` to `limit` of them.
+  /// The elements of an array that has `least` to `limit` of them. They are made one by one: their places
+  /// would take more memory than the array.
   package func elements(
     atLeast least: Int = 0, limit: Int
-  ) throws(MigrationError) -> [DocumentValue] {
+  ) throws(MigrationError) -> some Sequence<DocumentValue> {
     guard let elements = json.array, elements.count >= least, elements.count <= limit else {
       throw wrong("an array of \(least == 0 ? "at most" : "\(least) to") \(limit)")
     }
-    return elements.enumerated().map { DocumentValue($1, "\(place)/\($0)", kind) }
+    return elements.enumerated().lazy.map { [place, kind] in
+      DocumentValue($1, "\(place)/\($0)", kind)
+    }
   }
 
   /// The value, which must be a string.

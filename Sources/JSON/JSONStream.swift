@@ -47,10 +47,10 @@ package struct JSONStream: ~Copyable {
   /// Writes a member with the key `key` whose value is an array of what `json` makes of `elements`.
   /// - Throws: what writing throws.
   package mutating func append<Element>(
-    _ key: String, of elements: [Element], _ json: (Element) -> JSON
+    _ key: String, of elements: some Sequence<Element>, _ json: (Element) -> JSON
   ) throws(MigrationError) {
-    var rest = elements[...]
-    try append(key) { rest.popFirst().map(json) }
+    var rest = elements.makeIterator()
+    try append(key) { rest.next().map(json) }
   }
 
   /// Writes a member with the key `key` whose value is an object, as `body` writes its members.

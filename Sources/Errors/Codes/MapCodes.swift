@@ -21,8 +21,11 @@ extension CodeRow {
         """),
     CodeRow(
       .mapSyntax, .stream("13"),
-      meaning: "page-state runs are not well formed, out of order or overlap",
-      causes: ["page-states.bin was edited", "a source that writes runs out of order"],
+      meaning: "page-state runs are not well formed, out of order, too many or overlap",
+      causes: [
+        "page-states.bin was edited",
+        "a source that writes runs out of order, or more than 2796202",
+      ],
       remedy: "fix the bundle; in a stream: a source bug"),
     CodeRow(
       .mapDisagrees, .stream("7"), meaning: "host and SVSM disagree whether a page is private",

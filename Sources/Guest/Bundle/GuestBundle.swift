@@ -20,8 +20,6 @@ package enum GuestBundle {
 
   /// Largest size of a manifest, in bytes.
   package static let maximumManifestSize = 16 << 20
-  /// Largest size of the page states, in bytes: 2.7 million runs.
-  package static let maximumPageStatesSize = 64 << 20
   /// Runs of page states that are read or written at a time.
   static let pageStatePiece = 32768
 

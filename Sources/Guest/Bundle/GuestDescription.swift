@@ -93,15 +93,11 @@ package struct GuestDescription: Sendable, Hashable {
   /// most one secrets page.
   /// - Throws: `GUEST-SHAPE`, `SECRETS-PAGE`.
   private func validateStates() throws(MigrationError) {
-    var known = GPARangeSet()
-    for run in pageStates.runs { known.append(GPARange(unchecked: run.gpa, run.end)) }
-    let mapped = map.addresses
-    if known != mapped {
-      let (place, isMapped) = mapped.firstDifference(from: known)
+    if let gpa = pageStates.ranges().firstDifference(from: map.addresses.addresses) {
       throw MigrationError(
         .guestShape,
-        isMapped ? "a mapped page has no state" : "a page has a state but no memory",
-        got: "guest-physical \(Hex.number(place))")
+        map.locate(gpa) == nil ? "a page has a state but no memory" : "a mapped page has no state",
+        got: "guest-physical \(Hex.number(gpa))")
     }
     guard pageStates.pages(in: .secrets) <= 1 else {
       throw MigrationError(
@@ -132,22 +128,5 @@ package struct GuestDescription: Sendable, Hashable {
   private func firstRepeated<Value: Hashable>(_ values: [Value]) -> Value? {
     var seen: Set<Value> = []
     return values.first { !seen.insert($0).inserted }
-  }
-}
-
-extension GPARangeSet {
-  /// The first address that is in only one of two unequal sets, and whether it is in this one.
-  func firstDifference(from other: GPARangeSet) -> (gpa: UInt64, isHere: Bool) {
-    var index = 0
-    while index < ranges.count, index < other.ranges.count, ranges[index] == other.ranges[index] {
-      index += 1
-    }
-    guard index < other.ranges.count else { return (ranges[index].start, true) }
-    guard index < ranges.count else { return (other.ranges[index].start, false) }
-    let (mine, theirs) = (ranges[index], other.ranges[index])
-    if mine.start != theirs.start {
-      return (min(mine.start, theirs.start), mine.start < theirs.start)
-    }
-    return (min(mine.end, theirs.end), mine.end > theirs.end)
   }
 }

@@ -157,7 +157,6 @@ extension GuestReader {
     let size = manifest.pageStateRuns * PageStateMap.Layout.size
     let file = try open(path, GuestBundle.pageStates, size: UInt64(size))
     var states = PageStateMap()
-    states.reserve(manifest.pageStateRuns)
     var piece = [UInt8](
       repeating: 0, count: min(size, GuestBundle.pageStatePiece * PageStateMap.Layout.size))
     var offset = 0

@@ -138,7 +138,7 @@ package final class GuestBundleMemory: GuestMemoryOutput {
     guard guest.ramBlocks.map(\.size) == sizes else {
       throw MigrationError(.guestShape, "RAM blocks differ from those whose memory was written")
     }
-    let manifest = try guest.manifest()
+    let manifest = try Manifest(checking: guest)
     for file in files { try file.synchronize() }
     for (index, vcpu) in guest.vcpus.enumerated() {
       try add(GuestBundle.vcpu(index), vcpu.vmsa)
@@ -148,7 +148,9 @@ package final class GuestBundleMemory: GuestMemoryOutput {
     }
     if let machine = guest.machineState { try add(GuestBundle.machineState, machine) }
     try add(guest.pageStates)
-    try add(GuestBundle.manifest, manifest)
+    let file = try folder.create(GuestBundle.manifest)
+    try manifest.write { (text) throws(MigrationError) in try file.write(Array(text.utf8)) }
+    try file.synchronize()
   }
 
   /// The bundle under its hidden name. To be called after `complete`.
@@ -167,11 +169,7 @@ package final class GuestBundleMemory: GuestMemoryOutput {
 
   private func add(_ states: PageStateMap) throws(MigrationError) {
     let file = try folder.create(GuestBundle.pageStates)
-    var rest = states.runs[...]
-    while !rest.isEmpty {
-      try file.write(PageStateMap.encode(rest.prefix(GuestBundle.pageStatePiece)))
-      rest = rest.dropFirst(GuestBundle.pageStatePiece)
-    }
+    for piece in states.encoded(inPartsOf: GuestBundle.pageStatePiece) { try file.write(piece) }
     try file.synchronize()
   }
 

@@ -34,7 +34,9 @@ struct Manifest {
   private static let kind = DocumentValue.Kind(
     .guestManifest, in: .file(GuestBundle.manifest), name: "manifest")
 
-  init(_ guest: GuestDescription) {
+  /// The manifest of a guest.
+  /// - Throws: `GUEST-SHAPE` when it is longer than a reader accepts.
+  init(checking guest: GuestDescription) throws(MigrationError) {
     machine = guest.machine
     ramBlocks = guest.ramBlocks
     map = guest.map
@@ -48,6 +50,11 @@ struct Manifest {
     }
     machineStateSize = guest.machineState?.count
     moment = guest.moment
+    var left = GuestBundle.maximumManifestSize
+    try write { (text) throws(MigrationError) in
+      left -= text.utf8.count
+      guard left >= 0 else { throw GuestDescription.alternates }
+    }
   }
 
   /// - Throws: `GUEST-MANIFEST`; `MAP-LAYOUT` for a map that maps a page twice or out of order.
@@ -85,8 +92,7 @@ struct Manifest {
     }
 
     attributes = try Self.attributes(root.member("private"))
-    let most = GuestBundle.maximumPageStatesSize / PageStateMap.Layout.size
-    pageStateRuns = try root.member("page_state_runs").number(most)
+    pageStateRuns = try root.member("page_state_runs").number(PageStateMap.maximumCount)
 
     vcpus = []
     for vcpu in try root.member("vcpus").elements(limit: GuestDescription.maximumVCPUs) {
@@ -126,63 +132,52 @@ struct Manifest {
     return attributes
   }
 
-  /// The manifest as JSON text, in UTF-8 with a line feed at the end.
-  var bytes: [UInt8] {
-    let document: JSON = [
-      "schema": .string(moment == nil ? GuestBundle.schema : GuestBundle.incompleteSchema),
-      "machine": .string(machine),
-      "ram": .array(
-        ramBlocks.map { ["name": .string($0.name), "size": .string(Hex.number($0.size))] }),
-      "map": .array(
-        map.ranges.map {
-          [
-            "block": JSON($0.block), "offset": .string(Hex.number($0.offset)),
-            "gpa": .string(Hex.number($0.gpa)), "size": .string(Hex.number($0.size)),
-          ]
-        }),
-      "private": .array(attributes.ranges.map { .string($0.description) }),
-      "page_state_runs": JSON(pageStateRuns),
-      "vcpus": .array(vcpus.map { ["apic_id": JSON($0.apicID), "vmpl": JSON($0.vmpl)] }),
-      "services": .array(
-        services.map {
-          [
-            "kind": JSON($0.kind.rawValue), "mandatory": .bool($0.isMandatory),
-            "version": JSON($0.version), "generation": .string(Hex.number($0.generation)),
-            "size": JSON($0.size),
-          ]
-        }),
-    ]
-    var members = document.members ?? []
+  /// Writes the manifest as JSON text, with a line feed at the end. Its list of private ranges may be as
+  /// long as a reader accepts, so it is written range by range.
+  /// - Throws: what writing throws.
+  func write(_ write: @escaping JSONStream.Write) throws(MigrationError) {
+    var output = JSONStream(write)
+    let schema = moment == nil ? GuestBundle.schema : GuestBundle.incompleteSchema
+    try output.append(.init("schema", .string(schema)))
+    try output.append(.init("machine", .string(machine)))
+    try output.append("ram", of: ramBlocks) {
+      ["name": .string($0.name), "size": .string(Hex.number($0.size))]
+    }
+    try output.append("map", of: map.ranges) {
+      [
+        "block": JSON($0.block), "offset": .string(Hex.number($0.offset)),
+        "gpa": .string(Hex.number($0.gpa)), "size": .string(Hex.number($0.size)),
+      ]
+    }
+    try output.append("private", of: attributes.ranges) { .string($0.description) }
+    try output.append(.init("page_state_runs", JSON(pageStateRuns)))
+    try output.append("vcpus", of: vcpus) {
+      ["apic_id": JSON($0.apicID), "vmpl": JSON($0.vmpl)]
+    }
+    try output.append("services", of: services) {
+      [
+        "kind": JSON($0.kind.rawValue), "mandatory": .bool($0.isMandatory),
+        "version": JSON($0.version), "generation": .string(Hex.number($0.generation)),
+        "size": JSON($0.size),
+      ]
+    }
     if let machineStateSize {
-      members.append(.init("machine_state_size", JSON(machineStateSize)))
+      try output.append(.init("machine_state_size", JSON(machineStateSize)))
     }
     if let moment {
       var when: [JSON.Member] = [.init("epoch", JSON(moment.epoch))]
       if let records = moment.pageRecords { when.append(.init("page_records", JSON(records))) }
-      members.append(.init("incomplete", .object(when)))
+      try output.append(.init("incomplete", .object(when)))
     }
-    return JSON.object(members).pretty + Array("\n".utf8)
+    try output.end()
   }
 }
 
 extension GuestDescription {
-  /// The refusal of a guest whose tables would be longer than a reader accepts.
+  /// The refusal of a guest whose manifest would be longer than a reader accepts.
   package static let alternates = MigrationError(
     .guestShape, "private and shared memory of the guest alternate too often for a bundle",
     expected: "a manifest of at most \(GuestBundle.maximumManifestSize) bytes")
-
-  /// The content of the bundle's manifest.
-  /// - Throws: `GUEST-SHAPE` when it or the file of page states is longer than a reader accepts.
-  func manifest() throws(MigrationError) -> [UInt8] {
-    let manifest = Manifest(self).bytes
-    let states = pageStates.runs.count * PageStateMap.Layout.size
-    guard manifest.count <= GuestBundle.maximumManifestSize,
-      states <= GuestBundle.maximumPageStatesSize
-    else {
-      throw Self.alternates
-    }
-    return manifest
-  }
 
   /// Checks that a destination can write the guest as a bundle, in whatever form it was read here.
   /// A manifest that another program wrote in fewer bytes can become too long when the destination
@@ -192,6 +187,6 @@ extension GuestDescription {
     var later = self
     // The generation rises with each migration, and with it the number of its digits.
     for index in later.services.indices { later.services[index].generation = .max }
-    _ = try later.manifest()
+    _ = try Manifest(checking: later)
   }
 }

@@ -50,23 +50,3 @@ extension GuestReader {
     return try VCPUState(apicID: 0, vmpl: 2, vmsa: VMSA.reset(vmpl: 2, cpu: cpu).bytes)
   }
 }
-
-extension PageStateMap {
-  /// The page states of a guest when it is only known which pages are private and which are shared.
-  /// - Parameters:
-  ///   - mapped: every mapped page.
-  ///   - isPrivate: a subset of `mapped`; its pages become validated, with an RMP page size of 4
-  ///     KiB and default permissions.
-  /// - Throws: nothing when `isPrivate` is a subset of `mapped`; otherwise `MAP-SYNTAX`.
-  package init(_ mapped: GPARangeSet, private isPrivate: GPARangeSet) throws(MigrationError) {
-    var isShared = mapped
-    for range in isPrivate.ranges { isShared.remove(range) }
-    var runs = isShared.ranges.map { PageRun(gpa: $0.start, pages: $0.pages, state: .shared) }
-    runs += isPrivate.ranges.map {
-      PageRun(
-        gpa: $0.start, pages: $0.pages, state: .validated, permissions: .guestDefault)
-    }
-    runs.sort { $0.gpa < $1.gpa }
-    try self.init(joining: runs)
-  }
-}

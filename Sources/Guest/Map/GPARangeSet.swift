@@ -13,10 +13,23 @@ package struct GPARangeSet: Sendable, Hashable {
     for range in ranges.sorted(by: { $0.start < $1.start }) { append(range) }
   }
 
+  /// All pages of ranges that are ascending and of which no two are adjacent. There may be a million, so
+  /// they are counted first: an array that grows is copied.
+  init(apart ranges: some Sequence<Range<UInt64>>) {
+    self.ranges = []
+    self.ranges.reserveCapacity(ranges.reduce(0) { count, _ in count + 1 })
+    for range in ranges {
+      self.ranges.append(GPARange(unchecked: range.lowerBound, range.upperBound))
+    }
+  }
+
   /// Every page below the address limit.
   package static let all = GPARangeSet([GPARange(unchecked: 0, GPARange.limit)])
 
   package var isEmpty: Bool { ranges.isEmpty }
+
+  /// The addresses of each range.
+  package var addresses: some Sequence<Range<UInt64>> { ranges.lazy.map { $0.start..<$0.end } }
 
   /// Number of 4 KiB pages.
   package var pages: UInt64 { ranges.reduce(0) { $0 + $1.pages } }

@@ -21,6 +21,8 @@ package struct MappedRange: Sendable, Hashable {
 
   /// First guest-physical address after the range.
   package var end: UInt64 { gpa + size }
+  /// Its guest-physical addresses.
+  package var addresses: Range<UInt64> { gpa..<end }
   /// First offset in the block after the range.
   package var offsetEnd: UInt64 { offset + size }
 }
@@ -36,10 +38,10 @@ package struct GuestMap: Sendable, Hashable {
   /// In ascending order of guest-physical address.
   package let ranges: [MappedRange]
   /// The same ranges in ascending order of block and offset.
-  private let byPlace: [MappedRange]
+  package let rangesByPlace: [MappedRange]
 
   /// An empty map.
-  package init() { (ranges, byPlace) = ([], []) }
+  package init() { (ranges, rangesByPlace) = ([], []) }
 
   /// - Parameters:
   ///   - ranges: ascending by address.
@@ -78,7 +80,7 @@ package struct GuestMap: Sendable, Hashable {
         .guestMap, "part of a RAM block is mapped at two addresses", at: place(next),
         got: "\(Hex.number(ranges[index].gpa)) and \(Hex.number(ranges[next].gpa))")
     }
-    (self.ranges, self.byPlace) = (ranges, byPlace.map { ranges[$0] })
+    (self.ranges, rangesByPlace) = (ranges, byPlace.map { ranges[$0] })
   }
 
   /// All mapped addresses.
@@ -103,18 +105,22 @@ package struct GuestMap: Sendable, Hashable {
 
   /// The address at which an offset of a block is mapped; nil when it is not mapped.
   package func gpa(block: Int, offset: UInt64) -> UInt64? {
-    var (low, high) = (0, byPlace.count)
+    range(block: block, offset: offset).map { $0.gpa + (offset - $0.offset) }
+  }
+
+  /// The range that maps an offset of a block; nil when it is not mapped.
+  package func range(block: Int, offset: UInt64) -> MappedRange? {
+    var (low, high) = (0, rangesByPlace.count)
     while low < high {
       let middle = (low + high) / 2
-      let range = byPlace[middle]
+      let range = rangesByPlace[middle]
       let isBefore =
         range.block < block || (range.block == block && range.offsetEnd <= offset)
       if isBefore { low = middle + 1 } else { high = middle }
     }
-    guard low < byPlace.count else { return nil }
-    let range = byPlace[low]
-    guard range.block == block, range.offset <= offset else { return nil }
-    return range.gpa + (offset - range.offset)
+    guard low < rangesByPlace.count else { return nil }
+    let range = rangesByPlace[low]
+    return range.block == block && range.offset <= offset ? range : nil
   }
 
   private static func check(

@@ -1,4 +1,5 @@
 package import Errors
+internal import SEVSNP
 internal import Wire
 
 /// A user's statement that a RAM block is guest memory, optionally with its address.
@@ -265,10 +266,9 @@ extension GuestMap {
   /// - Throws: `MAP-LAYOUT` when an address of a range has no memory.
   package func memory(in wanted: GPARangeSet) throws(MigrationError) -> GPARangeSet {
     let found = wanted.intersection(addresses)
-    guard wanted == .all || found == wanted else {
+    if wanted != .all, let gpa = wanted.addresses.firstDifference(from: found.addresses) {
       throw MigrationError(
-        .guestMap, "private range has no memory", expected: "\(addresses)",
-        got: Hex.number(wanted.firstDifference(from: found).gpa))
+        .guestMap, "private range has no memory", expected: "\(addresses)", got: Hex.number(gpa))
     }
     return found
   }

@@ -21,12 +21,13 @@ struct SyntheticConversions {
   /// The page states in the present round. The secrets page is never converted; a page of 2 MiB of
   /// which a part is converted is split into pages of 4 KiB.
   /// - Parameter states: the page states of round 0.
+  /// - Throws: `MAP-SYNTAX` when there are too many runs.
   func apply(to states: PageStateMap) throws(MigrationError) -> PageStateMap {
     guard round > 0, limit > 0 else { return states }
-    var runs: [PageRun] = []
+    var converted = PageStateMap()
     for run in states.runs {
       if run.state == .secrets {
-        runs.append(run)
+        try converted.join(run)
         continue
       }
       for gpa in stride(from: run.gpa, to: run.end, by: Int(run.size.bytes)) {
@@ -35,7 +36,7 @@ struct SyntheticConversions {
         var piece = run
         (piece.gpa, piece.pages) = (gpa, run.size.bytes / Page.size64)
         if isWhole {
-          Self.add(piece, to: &runs)
+          try converted.join(piece)
           continue
         }
         for page in pages {
@@ -44,19 +45,11 @@ struct SyntheticConversions {
             piece.state = state
             piece.permissions = state == .validated ? .guestDefault : .none
           }
-          Self.add(piece, to: &runs)
+          try converted.join(piece)
         }
       }
     }
-    return try PageStateMap(joining: runs)
-  }
-
-  private static func add(_ run: PageRun, to runs: inout [PageRun]) {
-    if let last = runs.last, last.isContinued(by: run) {
-      runs[runs.count - 1].pages += run.pages
-    } else {
-      runs.append(run)
-    }
+    return converted
   }
 
   /// The state to which a page was last converted; nil when it never was.

@@ -58,7 +58,7 @@ package struct SyntheticGuest: Sendable {
   }
 
   /// The guest without the content of its memory.
-  /// - Throws: `GUEST-SHAPE`, `MAP-LAYOUT`.
+  /// - Throws: `GUEST-SHAPE`, `MAP-LAYOUT`, `MAP-SYNTAX`.
   package func description() throws(MigrationError) -> GuestDescription {
     guard (0.0...1.0).contains(privateFraction), (0.0...1.0).contains(changedFraction),
       (0.0...1.0).contains(convertedFraction),
@@ -90,14 +90,10 @@ package struct SyntheticGuest: Sendable {
       addresses: map.addresses, privateFraction: privateFraction, secretsPage: secretsPage,
       generator: seedRoot.generator(.states))
     let pageStates = try SyntheticConversions(self).apply(to: states.make())
-    var isPrivate = GPARangeSet()
-    for run in pageStates.runs where run.state.isPrivate {
-      isPrivate.append(GPARange(unchecked: run.gpa, run.end))
-    }
     var vcpuStates: [VCPUState] = []
     for index in 0..<vcpus { vcpuStates.append(try vcpu(index)) }
     let guest = GuestDescription(
-      machine: machine, ramBlocks: blocks, map: map, attributes: isPrivate,
+      machine: machine, ramBlocks: blocks, map: map, attributes: pageStates.privateAddresses,
       pageStates: pageStates, vcpus: vcpuStates, services: [try vTPM()])
     try guest.validate()
     return guest

@@ -12,7 +12,7 @@ struct SyntheticStates {
   private let longest: UInt64
   private var pagesLeft: UInt64
   private var privateLeft: UInt64
-  private var runs: [PageRun] = []
+  private var states = PageStateMap()
 
   /// - Parameter privateFraction: 0 to 1.
   init(
@@ -32,21 +32,21 @@ struct SyntheticStates {
     }
   }
 
-  /// - Throws: nothing; the runs are well formed.
+  /// - Throws: `MAP-SYNTAX` when there are too many runs.
   mutating func make() throws(MigrationError) -> PageStateMap {
     for range in addresses.ranges {
       guard let secretsPage, range.contains(secretsPage) else {
-        lay(from: range.start, to: range.end)
+        try lay(from: range.start, to: range.end)
         continue
       }
-      lay(from: range.start, to: secretsPage)
-      runs.append(PageRun(gpa: secretsPage, pages: 1, state: .secrets))
-      lay(from: secretsPage + Page.size64, to: range.end)
+      try lay(from: range.start, to: secretsPage)
+      try states.join(PageRun(gpa: secretsPage, pages: 1, state: .secrets))
+      try lay(from: secretsPage + Page.size64, to: range.end)
     }
-    return try PageStateMap(joining: runs)
+    return states
   }
 
-  private mutating func lay(from start: UInt64, to end: UInt64) {
+  private mutating func lay(from start: UInt64, to end: UInt64) throws(MigrationError) {
     var gpa = start
     while gpa < end {
       // This is sampling without replacement, so that the number of private pages is exact.
@@ -54,10 +54,10 @@ struct SyntheticStates {
       let available = isPrivate ? privateLeft : pagesLeft - privateLeft
       let pages = min((end - gpa) / Page.size64, available, longest, drawLength(at: gpa))
       if isPrivate {
-        layPrivate(gpa, pages)
+        try layPrivate(gpa, pages)
         privateLeft -= pages
       } else {
-        runs.append(PageRun(gpa: gpa, pages: pages, state: .shared))
+        try states.join(PageRun(gpa: gpa, pages: pages, state: .shared))
       }
       pagesLeft -= pages
       gpa += pages * Page.size64
@@ -77,14 +77,14 @@ struct SyntheticStates {
     }
   }
 
-  private mutating func layPrivate(_ gpa: UInt64, _ pages: UInt64) {
+  private mutating func layPrivate(_ gpa: UInt64, _ pages: UInt64) throws(MigrationError) {
     let isUnaccepted = generator.once(in: 8)
     let state: PageState = isUnaccepted ? .unaccepted : .validated
     let permissions: VMPLPermissions = isUnaccepted ? .none : .guestDefault
     var (gpa, pages) = (gpa, pages)
     if gpa % RMPPageSize.size2M.bytes == 0, pages >= 512, generator.once(in: 2) {
       let large = pages / 512 * 512
-      runs.append(
+      try states.join(
         PageRun(gpa: gpa, pages: large, state: state, size: .size2M, permissions: permissions))
       gpa += large * Page.size64
       pages -= large
@@ -92,7 +92,7 @@ struct SyntheticStates {
       // The guest's VMPL may only read these pages, or read and execute them.
       let special = min(pages, 1 + generator.next(below: 3))
       let lesser: UInt32 = generator.once(in: 2) ? 0x0f0f_0100 : 0x0f0f_0d00
-      runs.append(
+      try states.join(
         PageRun(
           gpa: gpa, pages: special, state: state,
           permissions: VMPLPermissions(rawValue: lesser)))
@@ -100,7 +100,7 @@ struct SyntheticStates {
       pages -= special
     }
     if pages > 0 {
-      runs.append(PageRun(gpa: gpa, pages: pages, state: state, permissions: permissions))
+      try states.join(PageRun(gpa: gpa, pages: pages, state: state, permissions: permissions))
     }
   }
 }

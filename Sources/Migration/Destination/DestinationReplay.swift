@@ -125,31 +125,23 @@ extension GuestDescription {
     var known = validated.map { (range: $0, state: PageState.validated) }
     known += map.addresses(of: shared).map { (range: $0, state: PageState.shared) }
     known.sort { $0.range.lowerBound < $1.range.lowerBound }
-    var runs: [PageRun] = []
-    func add(_ range: Range<UInt64>, _ state: PageState) {
-      guard !range.isEmpty else { return }
-      runs.append(PageRun(gpa: range.lowerBound, pages: range.pages, state: state))
-    }
+    var states = PageStateMap()
     var rest = known[...]
     for range in map.ranges {
       var next = range.gpa
       while let first = rest.first, first.range.lowerBound < range.end {
         let part = first.range.clamped(to: range.gpa..<range.end)
-        add(next..<part.lowerBound, .unaccepted)
-        add(part, first.state)
+        try states.join(next..<part.lowerBound, as: .unaccepted)
+        try states.join(part, as: first.state)
         next = part.upperBound
         if first.range.upperBound > range.end { break }
         rest.removeFirst()
       }
-      add(next..<range.end, .unaccepted)
-    }
-    var attributes = GPARangeSet()
-    for run in runs where run.state.isPrivate {
-      attributes.insert(try GPARange(start: run.gpa, end: run.end))
+      try states.join(next..<range.end, as: .unaccepted)
     }
     self.init(
-      machine: machine, ramBlocks: blocks, map: map, attributes: attributes,
-      pageStates: try PageStateMap(joining: runs), vcpus: [], services: [])
+      machine: machine, ramBlocks: blocks, map: map, attributes: states.privateAddresses,
+      pageStates: states, vcpus: [], services: [])
     self.moment = moment
     try validate()
   }
@@ -161,8 +153,7 @@ extension GuestMap {
   fileprivate func addresses(of parts: [[Range<UInt64>]]) -> [Range<UInt64>] {
     var found: [Range<UInt64>] = []
     var next = [Int](repeating: 0, count: parts.count)
-    for range in ranges.sorted(by: { ($0.block, $0.offset) < ($1.block, $1.offset) })
-    where parts.indices.contains(range.block) {
+    for range in rangesByPlace where parts.indices.contains(range.block) {
       let (block, parts) = (range.block, parts[range.block])
       while next[block] < parts.count, parts[next[block]].lowerBound < range.offsetEnd {
         let part = parts[next[block]].clamped(to: range.offset..<range.offsetEnd)

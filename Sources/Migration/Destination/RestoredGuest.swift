@@ -16,12 +16,9 @@ extension GuestDescription {
     _ restored: RestoredState, machine: String, blocks: [Guest.RAMBlock], map: GuestMap,
     frame: MachineFrame?, placeBlock: (Int, [UInt8]) throws(MigrationError) -> Void
   ) throws(MigrationError) {
-    var attributes = GPARangeSet()
-    for run in restored.guest.pageStates.runs where run.state.isPrivate {
-      attributes.insert(try GPARange(start: run.gpa, end: run.end))
-    }
     self.init(
-      machine: machine, ramBlocks: blocks, map: map, attributes: attributes,
+      machine: machine, ramBlocks: blocks, map: map,
+      attributes: restored.guest.pageStates.privateAddresses,
       pageStates: restored.guest.pageStates, vcpus: restored.guest.vcpus,
       services: restored.guest.services.filter { $0.kind != .machine })
     let state = try Self.machineState(

@@ -101,7 +101,7 @@ struct SharedPageBooks: ~Copyable {
   }
 
   private mutating func requireShared(
-    _ extents: [BlockExtent], at offset: UInt64
+    _ extents: some Sequence<BlockExtent>, at offset: UInt64
   ) throws(MigrationError) -> UInt64 {
     var pages: UInt64 = 0
     for extent in extents {

@@ -49,15 +49,14 @@ package struct LiveSource: ~Copyable {
     stream = try SourceStream(guest, svsm: svsm, output: output, crew: crew)
     (self.guest, self.memory, self.crew) = (guest, memory, crew)
     let extents = MemoryExtents(map: guest.map, states: guest.pageStates)
-    places = PrivatePlaces(
-      extents.extents(where: { $0 == .validated }), blocks: guest.ramBlocks.count)
+    places = PrivatePlaces(extents)
     underWay = InFlight(for: crew)
     shared = RAMPart(stream.ram, id: SNPSection.ram.id)
   }
 
   /// Sends the header, the session and the maps.
   package mutating func begin() throws(MigrationError) {
-    try stream.svsm.validateAttributes(guest.attributes.ranges.map { $0.start..<$0.end })
+    try stream.svsm.validateAttributes(guest.attributes.addresses)
     try stream.sendTransferData()
     try stream.output.flush()
   }

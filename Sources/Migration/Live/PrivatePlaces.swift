@@ -4,34 +4,24 @@ internal import Wire
 
 /// Finds the guest-physical addresses of private pages by their places in RAM blocks.
 struct PrivatePlaces {
-  /// For each block the validated extents, by ascending offset.
-  private let extents: [[GuestExtent]]
-  /// The extent in which the last page was.
+  private let extents: MemoryExtents
+  /// Whether no page is private.
+  let isEmpty: Bool
+  /// The extent in which the last page was that has an address, and whether it is validated.
   private var last = GuestExtent(gpa: 0, place: BlockExtent(block: 0, offset: 0, size: 0))
+  private var isValidated = false
 
-  /// - Parameter blocks: number of RAM blocks.
-  init(_ validated: [GuestExtent], blocks: Int) {
-    var extents = [[GuestExtent]](repeating: [], count: blocks)
-    for extent in validated { extents[extent.place.block].append(extent) }
-    self.extents = extents.map { $0.sorted { $0.place.offset < $1.place.offset } }
+  init(_ extents: MemoryExtents) {
+    self.extents = extents
+    isEmpty = !extents.states.runs.contains { $0.state == .validated }
   }
 
-  /// Whether no page is private.
-  var isEmpty: Bool { extents.allSatisfy(\.isEmpty) }
-
-  /// The extent that holds a page; nil for a page that is not private.
+  /// The validated extent that holds a page; nil for any other page.
   mutating func extent(of block: Int, _ offset: UInt64) -> GuestExtent? {
-    if last.place.block == block, last.place.offset <= offset, offset < last.place.end {
-      return last
+    if last.place.block != block || offset < last.place.offset || last.place.end <= offset {
+      guard let found = extents.extent(of: block, offset) else { return nil }
+      (last, isValidated) = (found.extent, found.state == .validated)
     }
-    let candidates = extents[block]
-    var (low, high) = (0, candidates.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if candidates[middle].place.end <= offset { low = middle + 1 } else { high = middle }
-    }
-    guard low < candidates.count, candidates[low].place.offset <= offset else { return nil }
-    last = candidates[low]
-    return last
+    return isValidated ? last : nil
   }
 }

@@ -10,39 +10,33 @@ struct PrivateStretch {
 
 /// What must be sent so that a guest that was sent before becomes what it is now.
 struct MemoryChanges {
-  /// Private memory by ascending guest-physical address.
-  let `private`: [PrivateStretch]
-  /// Shared memory by block and ascending offset.
-  let shared: [BlockExtent]
-  /// Which pages of both are sent or withdrawn.
-  let log: DirtyLog
+  private let present: MemoryExtents
+  private let blocks: [Guest.RAMBlock]
+  /// The page states when the guest was sent before.
+  private let before: PageStateMap
+  /// Which pages are sent or withdrawn.
+  private let log: DirtyLog
 
   /// - Parameters:
   ///   - guest: the guest as it is now.
   ///   - states: the page states when it was sent before.
   ///   - log: pages whose content has changed since.
   init(of guest: GuestDescription, since states: PageStateMap, _ log: DirtyLog) {
-    let (map, before, now) = (guest.map, states, guest.pageStates)
-    let present = MemoryExtents(map: map, states: now)
+    present = MemoryExtents(map: guest.map, states: guest.pageStates)
+    (blocks, before) = (guest.ramBlocks, states)
     var log = log
-    var stretches = present.extents(where: { $0 == .validated }).map { PrivateStretch(extent: $0) }
-    for change in before.changes(to: now) {
-      // Whatever these pages hold, it was not sent in their present state.
-      let places = map.extents(of: [change.range])
-      for extent in places { log.mark(extent.place) }
-      if change.before == .validated {
-        stretches += places.map { PrivateStretch(extent: $0, isCancel: true) }
-      }
-    }
-    stretches.sort { $0.extent.gpa < $1.extent.gpa }
-    `private` = stretches
-    shared = present.shared(guest.ramBlocks)
+    // Whatever these pages hold, it was not sent in their present state.
+    for change in present.changes(since: before) { log.mark(change.extent.place) }
     self.log = log
   }
 
-  /// The parts of private memory that are sent or withdrawn.
+  /// The parts of private memory that are sent or withdrawn, by ascending guest-physical address.
   var privateRuns: some Sequence<PrivateStretch> {
-    `private`.lazy.flatMap { [log] stretch in
+    let valid = present.extents(where: { $0 == .validated }).lazy
+      .map { PrivateStretch(extent: $0) }
+    let withdrawn = present.changes(since: before).lazy.filter { $0.before == .validated }
+      .map { PrivateStretch(extent: $0.extent, isCancel: true) }
+    return MergedStretches(valid, withdrawn).lazy.flatMap { [log] stretch in
       let extent = stretch.extent
       return log.runs(in: extent.place).lazy.map { run in
         PrivateStretch(
@@ -52,8 +46,34 @@ struct MemoryChanges {
     }
   }
 
-  /// The parts of shared memory that are sent.
+  /// The parts of shared memory that are sent, by block and ascending offset.
   var sharedRuns: some Sequence<BlockExtent> {
-    shared.lazy.flatMap { [log] in log.runs(in: $0) }
+    present.shared(blocks).lazy.flatMap { [log] in log.runs(in: $0) }
+  }
+}
+
+/// The stretches of two ascending sequences, in ascending order.
+private struct MergedStretches<One: Sequence<PrivateStretch>, Other: Sequence<PrivateStretch>>:
+  Sequence, IteratorProtocol
+{
+  private var one: One.Iterator
+  private var other: Other.Iterator
+  /// The stretch of each that comes next.
+  private var first: PrivateStretch?
+  private var second: PrivateStretch?
+
+  init(_ one: One, _ other: Other) {
+    (self.one, self.other) = (one.makeIterator(), other.makeIterator())
+    first = self.one.next()
+    second = self.other.next()
+  }
+
+  mutating func next() -> PrivateStretch? {
+    guard let second, first.map({ second.extent.gpa < $0.extent.gpa }) ?? true else {
+      defer { first = one.next() }
+      return first
+    }
+    self.second = other.next()
+    return second
   }
 }

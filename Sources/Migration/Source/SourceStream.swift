@@ -158,7 +158,7 @@ struct SourceStream: ~Copyable {
   ///   - extents: the validated memory.
   ///   - memory: where it is read.
   mutating func checkPages(
-    _ extents: [GuestExtent], in memory: any PageMemory, crew: WorkCrew
+    _ extents: some Sequence<GuestExtent>, in memory: any PageMemory, crew: WorkCrew
   ) throws(MigrationError) {
     try require(.exporting)
     let underWay = InFlight<CheckBatch>(for: crew)

@@ -74,8 +74,7 @@ package struct SourceVMM: ~Copyable {
   }
 
   private func validateAttributes() throws(MigrationError) {
-    try stream.svsm.validateAttributes(
-      guest.description.attributes.ranges.map { $0.start..<$0.end })
+    try stream.svsm.validateAttributes(guest.description.attributes.addresses)
   }
 
   /// Sends every validated page, wrapped, with its metadata.

@@ -66,7 +66,7 @@ extension AttestationPolicy {
 /// Values of a policy. A value that could never refuse, or never accept, is taken as a mistake and
 /// refused.
 extension DocumentValue {
-  private func list() throws(MigrationError) -> [DocumentValue] {
+  private func list() throws(MigrationError) -> some Sequence<DocumentValue> {
     try elements(atLeast: 1, limit: AttestationPolicy.maximumCount)
   }
 

@@ -70,6 +70,15 @@ package struct PageRun: Sendable, Hashable {
   /// First address after the run.
   package var end: UInt64 { gpa + pages * RMPPageSize.size4K.bytes }
 
+  /// The addresses of its pages.
+  package var addresses: Range<UInt64> {
+    get { gpa..<end }
+    set {
+      gpa = newValue.lowerBound
+      pages = (newValue.upperBound - newValue.lowerBound) / RMPPageSize.size4K.bytes
+    }
+  }
+
   /// Whether `other` continues this run with the same properties.
   package func isContinued(by other: PageRun) -> Bool {
     end == other.gpa && state == other.state && size == other.size

@@ -2,42 +2,68 @@ extension PageStateMap {
   /// The first address at which host and SVSM disagree whether a page is private; nil when they
   /// agree.
   /// - Parameter privateRanges: the ranges that the host calls private, ascending and merged.
-  package func firstDisagreement(with privateRanges: [Range<UInt64>]) -> UInt64? {
-    // Both sides are ascending, merged ranges. The first border at which they differ is the result.
-    var mine: [Range<UInt64>] = []
-    for run in runs where run.state.isPrivate {
-      if let last = mine.last, last.upperBound == run.gpa {
-        mine[mine.count - 1] = last.lowerBound..<run.end
-      } else {
-        mine.append(run.gpa..<run.end)
-      }
-    }
-    for index in 0..<max(mine.count, privateRanges.count) {
-      guard index < mine.count else { return privateRanges[index].lowerBound }
-      guard index < privateRanges.count else { return mine[index].lowerBound }
-      let (left, right) = (mine[index], privateRanges[index])
-      if left.lowerBound != right.lowerBound { return min(left.lowerBound, right.lowerBound) }
-      if left.upperBound != right.upperBound { return min(left.upperBound, right.upperBound) }
-    }
-    return nil
+  package func firstDisagreement(with privateRanges: some Sequence<Range<UInt64>>) -> UInt64? {
+    ranges(where: \.isPrivate).firstDifference(from: privateRanges)
   }
 
   /// The ranges of pages that are in both maps and have a different state in `later`, in ascending
   /// order.
+  /// - Parameter addresses: whole pages; others are not compared.
   package func changes(
-    to later: PageStateMap
-  ) -> [(range: Range<UInt64>, before: PageState, now: PageState)] {
-    var found: [(range: Range<UInt64>, before: PageState, now: PageState)] = []
-    var (mine, theirs) = (0, 0)
-    while mine < runs.count, theirs < later.runs.count {
-      let (before, now) = (runs[mine], later.runs[theirs])
-      let (start, end) = (max(before.gpa, now.gpa), min(before.end, now.end))
+    to later: PageStateMap, in addresses: Range<UInt64> = 0..<addressLimit
+  ) -> PageStateChanges {
+    PageStateChanges(from: runs(in: addresses), to: later.runs(in: addresses))
+  }
+}
+
+/// The ranges of pages that are in two maps and have different states.
+package struct PageStateChanges: Sequence, IteratorProtocol {
+  package struct Element {
+    package var range: Range<UInt64>
+    package var before: PageState
+    package var now: PageState
+  }
+
+  private var earlier: PageRunParts
+  private var later: PageRunParts
+  /// The run of each map that is compared next.
+  private var before: PageRun?
+  private var now: PageRun?
+
+  init(from earlier: PageRunParts, to later: PageRunParts) {
+    (self.earlier, self.later) = (earlier, later)
+    before = self.earlier.next()
+    now = self.later.next()
+  }
+
+  package mutating func next() -> Element? {
+    while let before, let now {
+      if before.end <= now.end { self.before = earlier.next() }
+      if now.end <= before.end { self.now = later.next() }
+      let (start, end) = (Swift.max(before.gpa, now.gpa), Swift.min(before.end, now.end))
       if start < end, before.state != now.state {
-        found.append((start..<end, before.state, now.state))
+        return Element(range: start..<end, before: before.state, now: now.state)
       }
-      if before.end <= now.end { mine += 1 }
-      if now.end <= before.end { theirs += 1 }
     }
-    return found
+    return nil
+  }
+}
+
+extension Sequence<Range<UInt64>> {
+  /// The first address that is in only one of two lists of ranges; nil when both have the same. In each
+  /// list the ranges are ascending, and no two are adjacent.
+  package func firstDifference(from others: some Sequence<Range<UInt64>>) -> UInt64? {
+    // The first border at which they differ is the result.
+    var rest = others.makeIterator()
+    for mine in self {
+      guard let other = rest.next() else { return mine.lowerBound }
+      if mine.lowerBound != other.lowerBound {
+        return Swift.min(mine.lowerBound, other.lowerBound)
+      }
+      if mine.upperBound != other.upperBound {
+        return Swift.min(mine.upperBound, other.upperBound)
+      }
+    }
+    return rest.next()?.lowerBound
   }
 }

@@ -7,7 +7,10 @@ package import Wire
 /// encoding. Pages outside of all runs do not exist. Source: AMD's SNP firmware ABI, page states;
 /// the encoding is this project's own (`Formats/stream.md`, "Page states").
 package struct PageStateMap: Sendable, Hashable {
-  package private(set) var runs: [PageRun]
+  /// Largest number of runs.
+  package static let maximumCount = 2_796_202
+
+  package private(set) var runs = PageRuns()
 
   /// One run on the wire, big-endian.
   package struct Layout: WireRecord {
@@ -30,24 +33,21 @@ package struct PageStateMap: Sendable, Hashable {
   /// Limit of addresses: 52 bits, the architectural limit.
   package static let addressLimit: UInt64 = 1 << 52
 
-  package init() { runs = [] }
+  package init() {}
 
-  /// A map of `runs`, which must be in ascending order; equal neighbours are merged.
+  /// A map of `runs`, which must be in ascending order; equal neighbours are joined.
   /// - Throws: `MAP-SYNTAX` when a run is not well formed or overlaps the one before it.
-  package init(joining runs: [PageRun]) throws(MigrationError) {
-    self.runs = []
-    for run in runs {
-      if let last = self.runs.last, last.isContinued(by: run) {
-        try Self.check(run, after: last, at: nil)
-        self.runs[self.runs.count - 1].pages += run.pages
-      } else {
-        try append(run, at: nil)
-      }
-    }
+  package init(joining runs: some Sequence<PageRun>) throws(MigrationError) {
+    for run in runs { try join(run) }
   }
 
-  /// Makes room for so many runs. Precondition: there is a file that has them.
-  package mutating func reserve(_ count: Int) { runs.reserveCapacity(count) }
+  /// Appends a run that is after all others, as a part of the last one where it continues it.
+  /// - Throws: `MAP-SYNTAX`.
+  package mutating func join(_ run: PageRun) throws(MigrationError) {
+    guard let last = runs.last, last.isContinued(by: run) else { return try append(run, at: nil) }
+    try Self.check(run, after: last, at: nil)
+    runs.extendLast(by: run.pages)
+  }
 
   /// Appends a run that is after all others and does not continue the last one.
   /// - Throws: `MAP-SYNTAX`, naming `offset`.
@@ -55,6 +55,11 @@ package struct PageStateMap: Sendable, Hashable {
     if let last = runs.last, last.isContinued(by: run) {
       throw MigrationError(
         .mapSyntax, "page-state run could be joined to the one before it", at: offset)
+    }
+    guard runs.count < Self.maximumCount else {
+      throw MigrationError(
+        .mapSyntax, "there are too many page-state runs", at: offset,
+        expected: "at most \(Self.maximumCount)")
     }
     try Self.check(run, after: runs.last, at: offset)
     runs.append(run)
@@ -78,18 +83,21 @@ package struct PageStateMap: Sendable, Hashable {
     }
   }
 
-  /// Encodes `runs`, one record each.
-  package static func encode(_ runs: some Collection<PageRun>) -> [UInt8] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(runs.count * Layout.size)
-    for run in runs {
-      bytes.append(
-        Layout(
-          gpa: BE64(run.gpa), pages: BE64(run.pages), state: U8(run.state.rawValue),
-          size: U8(run.size.rawValue), reserved: BE16(0),
-          permissions: BE32(run.permissions.rawValue)))
+  /// The encoding of the runs, one record each.
+  /// - Parameter count: number of runs in each part except for the last.
+  package func encoded(inPartsOf count: Int) -> some Sequence<[UInt8]> {
+    sequence(state: runs.makeIterator()) { (rest: inout PageRuns.Iterator) -> [UInt8]? in
+      var bytes: [UInt8] = []
+      while bytes.count < count * Layout.size, let run = rest.next() {
+        if bytes.isEmpty { bytes.reserveCapacity(min(count, runs.count) * Layout.size) }
+        bytes.append(
+          Layout(
+            gpa: BE64(run.gpa), pages: BE64(run.pages), state: U8(run.state.rawValue),
+            size: U8(run.size.rawValue), reserved: BE16(0),
+            permissions: BE32(run.permissions.rawValue)))
+      }
+      return bytes.isEmpty ? nil : bytes
     }
-    return bytes
   }
 
   /// Number of 4 KiB pages in `state`.
@@ -99,14 +107,11 @@ package struct PageStateMap: Sendable, Hashable {
 
   /// The run that holds `gpa`, found by binary search; nil when there is none.
   package func run(at gpa: UInt64) -> PageRun? {
-    var low = 0
-    var high = runs.count
-    while low < high {
-      let middle = (low + high) / 2
-      if runs[middle].end <= gpa { low = middle + 1 } else { high = middle }
+    var near = runs.iterator(near: gpa)
+    while let run = near.next(), run.gpa <= gpa {
+      if gpa < run.end { return run }
     }
-    guard low < runs.count, runs[low].gpa <= gpa else { return nil }
-    return runs[low]
+    return nil
   }
 
   /// The address of the first page that has a state and is at least partly in `addresses`; nil when
@@ -114,11 +119,11 @@ package struct PageStateMap: Sendable, Hashable {
   package func firstPage(in addresses: Range<UInt64>) -> UInt64? {
     guard !addresses.isEmpty else { return nil }
     let start = addresses.lowerBound & ~(RMPPageSize.size4K.bytes - 1)
-    if self.run(at: start) != nil { return start }
-    guard let next = runs.first(where: { $0.gpa > start }), next.gpa < addresses.upperBound else {
-      return nil
+    var near = runs.iterator(near: start)
+    while let run = near.next(), run.gpa < addresses.upperBound {
+      if start < run.end { return max(start, run.gpa) }
     }
-    return next.gpa
+    return nil
   }
 
   private static func check(

@@ -144,7 +144,9 @@ package struct SourceSVSM: ~Copyable {
   /// - Parameter privateRanges: guest-physical ranges that the host calls private, ascending and
   ///   merged.
   /// - Throws: `MAP-DISAGREES`, naming the first address; `SESSION-STATE` after the last token.
-  package func validateAttributes(_ privateRanges: [Range<UInt64>]) throws(MigrationError) {
+  package func validateAttributes(
+    _ privateRanges: some Sequence<Range<UInt64>>
+  ) throws(MigrationError) {
     do throws(MigrationError) {
       try compareAttributes(privateRanges)
     } catch {
@@ -153,7 +155,9 @@ package struct SourceSVSM: ~Copyable {
     trace?.note(.validateAttributes, from: "\(phase)", to: "\(phase)")
   }
 
-  private func compareAttributes(_ privateRanges: [Range<UInt64>]) throws(MigrationError) {
+  private func compareAttributes(
+    _ privateRanges: some Sequence<Range<UInt64>>
+  ) throws(MigrationError) {
     try require(.exporting)
     if let gpa = guest.pageStates.firstDisagreement(with: privateRanges) {
       let state = guest.pageStates.run(at: gpa)?.state
@@ -310,12 +314,9 @@ package struct SourceSVSM: ~Copyable {
       let plaintext = SecretsPlaintext.encode(gpa: secrets.gpa, facts: secrets.facts)
       try package(.secrets, plaintext, &sealer, emit)
     }
-    var rest = guest.pageStates.runs[...]
-    repeat {
-      let part = rest.prefix(FinalRecord.runsPerPart)
-      rest = rest.dropFirst(part.count)
-      try package(.pageStates, PageStateMap.encode(part), &sealer, emit)
-    } while !rest.isEmpty
+    for part in guest.pageStates.encoded(inPartsOf: FinalRecord.runsPerPart) {
+      try package(.pageStates, part, &sealer, emit)
+    }
     phase = .described
   }
 

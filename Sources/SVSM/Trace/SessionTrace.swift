@@ -59,15 +59,18 @@ package final class SessionTrace {
   }
 
   /// Notes that the source's guest has other page states now.
-  func note(
-    _ changes: [(range: Range<UInt64>, before: PageState, now: PageState)], in phase: String
-  ) {
+  func note(_ changes: some Sequence<PageStateChanges.Element>, in phase: String) {
     end()
     var step = step(.beginEpoch, phase, phase)
-    step.changes = changes.prefix(TraceStep.changeLimit).map {
-      TraceStep.Change(pages: $0.range, before: .known($0.before), after: .known($0.now))
+    for change in changes {
+      guard step.changes.count < TraceStep.changeLimit else {
+        step.changesOmitted += 1
+        continue
+      }
+      step.changes.append(
+        TraceStep.Change(
+          pages: change.range, before: .known(change.before), after: .known(change.now)))
     }
-    step.changesOmitted = changes.count - step.changes.count
     emit(step)
   }
 

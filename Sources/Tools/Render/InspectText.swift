@@ -277,7 +277,7 @@ struct InspectionText {
   ///   - heads: the first row, if there is one of heads.
   ///   - row: returns nil for an element that is not shown.
   mutating func table<Element>(
-    _ heads: [String]?, of elements: [Element], omitted: UInt64 = 0, _ write: Write,
+    _ heads: [String]?, of elements: some Sequence<Element>, omitted: UInt64 = 0, _ write: Write,
     row: (Element) -> [String]?
   ) throws(MigrationError) {
     var columns = RenderedText.Columns()
