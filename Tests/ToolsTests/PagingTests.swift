@@ -118,4 +118,37 @@ import Wire
     try shop.must("guest", "export @guest --format elf --paging -o @core")
     #expect(loads(try shop.read("core")).map(\.physical) == [0x1000])
   }
+
+  @Test("Tables that lead to each other end soon, however much memory a guest claims")
+  func claimedMemoryAllowsNoMoreTables() throws {
+    // Each entry of three tables leads to the next one, those of the last to holes.
+    try guest(
+      (0..<512).flatMap { [(0x1000, $0, 0x2003), (0x2000, $0, 0x3003), (0x3000, $0, 0x4003)] })
+    let size = 64 << 30
+    try shop.truncate("guest/ram-0.bin", to: Int64(size))
+    var states = try shop.read("guest/page-states.bin")
+    let pages = size / 4096
+    states.replaceSubrange(8..<16, with: (0..<8).map { UInt8(pages >> (56 - 8 * $0) & 0xFF) })
+    try shop.write("guest/page-states.bin", states)
+    let manifest = try shop.text("guest/guest.json")
+    try shop.write(
+      "guest/guest.json",
+      manifest.replacing("\"0x10000\"", with: "\"0x\(String(size, radix: 16))\""))
+    let outcome = try shop.run("guest", "export @guest --format elf --paging -o @core")
+    outcome.requireRefusal(.guestMap)
+    #expect(outcome.errors.contains("at most 16400 tables"))
+  }
+
+  @Test("A table that is reached 2048 times, as Linux does for its 16-bit stacks, maps each time")
+  func aTableIsReachedInManyWays() throws {
+    var entries = (0..<512).map { (table: 0x3000, index: $0, entry: UInt64(0x4003)) }
+    entries += (0..<4).map { (0x2000, $0, 0x3003) }
+    entries += [(0x1000, 0, 0x2003)] + (0..<32).map { (0x4000, 16 * $0, 0x5003) }
+    try guest(entries)
+    try shop.must("guest", "export @guest --format elf --paging -o @core")
+    let core = try shop.read("core")
+    // As many program headers as no 16-bit number says: they are counted in the section header.
+    #expect(number(core, 56, 2) == 0xFFFF)
+    #expect(number(core, Int(number(core, 40, 8)) + 44, 4) == 4 * 512 * 32 + 1)
+  }
 }

@@ -6,6 +6,8 @@ internal import Wire
 ///
 /// The tables are the guest's and may hold anything, also themselves. So the number of tables that are
 /// read and of mappings that are found is limited, and an entry that leads to no memory is skipped.
+/// Tables are counted against the pages that the guest's files store, not against its holes: those cost
+/// nothing to claim.
 struct PageTables {
   /// Consecutive virtual addresses that are mapped to consecutive guest-physical ones.
   struct Mapping: Equatable {
@@ -46,27 +48,46 @@ struct PageTables {
   static let mappingLimit = 1 << 18
   static let tooMany = MigrationError(
     .guestMap, "page tables map too many ranges", expected: "at most \(mappingLimit)")
+  /// Tables that may be read in any case, however little the guest stores: Linux alone reaches one
+  /// table 2048 times, for the stacks of its 16-bit returns.
+  static let tableAllowance: UInt64 = 16384
   /// Bits 12 to 50 of an entry. Bit 51, the C-bit of Milan and later, is not part of the address.
   fileprivate static let addressMask: UInt64 = (1 << 51) - 4096
 
   private let guest: GuestReader
   private let form: Form
-  /// Tables that may still be read: a table may be reached in several ways, but not in any number.
-  private var tablesLeft: UInt64
+  /// Most tables that are read: a table may be reached in several ways, but not in any number.
+  private let tableLimit: UInt64
+  /// Tables that were read.
+  private var tables: UInt64 = 0
   private var mappings: [Mapping] = []
 
   /// The mappings of a vCPU, in the order of virtual addresses as unsigned numbers.
   /// - Throws: `MAP-LAYOUT` when it does not use paging, or the tables map too much; `IO-READ`.
   static func mappings(of vmsa: VMSA, in guest: GuestReader) throws(MigrationError) -> [Mapping] {
-    var tables = PageTables(guest, try Form(vmsa))
+    var tables = PageTables(guest, try Form(vmsa), try storedPages(of: guest))
     try tables.walk(tables.form.root, level: 0, virtual: 0)
     return tables.mappings
   }
 
-  private init(_ guest: GuestReader, _ form: Form) {
+  private init(_ guest: GuestReader, _ form: Form, _ storedPages: UInt64) {
     self.guest = guest
     self.form = form
-    tablesLeft = guest.description.map.ranges.reduce(1024) { $0 + $1.size / Page.size64 }
+    tableLimit = Self.tableAllowance + storedPages
+  }
+
+  /// Pages of the guest map that the guest's files store.
+  private static func storedPages(of guest: GuestReader) throws(MigrationError) -> UInt64 {
+    var stored: UInt64 = 0
+    for range in guest.description.map.ranges {
+      let end = range.offset + range.size
+      var place = range.offset
+      while let part = try guest.memory.nextStored(block: range.block, from: place, size: end) {
+        stored += part.upperBound - part.lowerBound
+        place = part.upperBound
+      }
+    }
+    return stored / Page.size64
   }
 
   /// - Parameters:
@@ -110,12 +131,15 @@ struct PageTables {
   private mutating func read(
     _ table: UInt64, count: Int
   ) throws(MigrationError) -> [UInt64] {
-    guard tablesLeft > 0 else {
+    guard tables < tableLimit else {
       throw MigrationError(
         .guestMap, "page tables refer to each other too often",
-        expected: "at most as many as the guest has pages")
+        expected: """
+          at most \(tableLimit) tables: \(Self.tableAllowance), and one for each page that is stored
+          """,
+        got: "more from the root at guest-physical \(Hex.number(form.root))")
     }
-    tablesLeft -= 1
+    tables += 1
     let size = count * form.entrySize
     guard let place = guest.description.map.locate(table), place.available >= UInt64(size) else {
       return []
@@ -123,8 +147,12 @@ struct PageTables {
     var bytes = [UInt8](repeating: 0, count: size)
     var span = bytes.mutableSpan
     try guest.memory.read(block: place.block, at: place.offset, into: &span)
-    return stride(from: 0, to: size, by: form.entrySize).map { start in
-      bytes[start..<start + form.entrySize].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    return (0..<count).map { index in
+      var entry: UInt64 = 0
+      for byte in (0..<form.entrySize).reversed() {
+        entry = entry << 8 | UInt64(bytes[index * form.entrySize + byte])
+      }
+      return entry
     }
   }
 }
