@@ -52,7 +52,7 @@ extension MachineDevices {
   fileprivate init(machine state: MachineState) throws(MigrationError) {
     var bodies = KeptBodies()
     for case .section(let header, let body) in state.entries where header.kind == .full {
-      bodies.keep(header, at: 0, body.span)
+      bodies.keep(header, at: 0, body)
     }
     let description = try state.description.map { (text) throws(MigrationError) in
       try VMDescription(parsing: text)

@@ -75,7 +75,7 @@ struct StreamSide {
       return bodies
     }
     for (header, body) in try machine.opened(by: services) where header.kind == .full {
-      bodies.keep(header, at: 0, body.span)
+      bodies.keep(header, at: 0, body)
     }
     return bodies
   }

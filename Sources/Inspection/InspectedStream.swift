@@ -180,13 +180,25 @@ package struct KeptBodies {
 
   package init(bodyLimit: Int = KeptBodies.bodyLimit) { self.bodyLimit = bodyLimit }
 
+  /// Keeps a copy of a body, if there is room for it.
   package mutating func keep(_ header: SectionHeader, at offset: UInt64, _ body: Span<UInt8>) {
-    guard body.count <= bodyLimit, body.count <= Self.limit - size else {
-      omitted += 1
-      return
-    }
-    size += body.count
+    guard makeRoom(for: body.count) else { return }
     entries.append(Entry(header: header, offset: offset, body: Array(copying: body)))
+  }
+
+  /// Keeps a body that is in memory in any case, if there is room for it.
+  package mutating func keep(_ header: SectionHeader, at offset: UInt64, _ body: [UInt8]) {
+    guard makeRoom(for: body.count) else { return }
+    entries.append(Entry(header: header, offset: offset, body: body))
+  }
+
+  private mutating func makeRoom(for count: Int) -> Bool {
+    guard count <= bodyLimit, count <= Self.limit - size else {
+      omitted += 1
+      return false
+    }
+    size += count
+    return true
   }
 }
 

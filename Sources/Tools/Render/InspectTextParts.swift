@@ -18,7 +18,7 @@ extension InspectionText {
     if parts.pages { try pages(write) }
     if let rounds = found.rounds { try self.rounds(rounds, write) }
     if let page = found.page { self.page(page) }
-    if parts.cpus { try cpus() }
+    if parts.cpus { try cpus(write) }
     if parts.devices { try devices(write) }
   }
 
@@ -134,6 +134,7 @@ extension InspectionText {
     for vcpu in state.guest.vcpus {
       title("vCPU with APIC id \(vcpu.apicID), VMPL \(vcpu.vmpl)")
       try RegisterText.show(VMSA(vcpu.vmsa), isWhole: true, &out)
+      try flush(write)
     }
     for service in state.guest.services {
       title("Service \(service.kind.name)")
@@ -194,11 +195,12 @@ extension InspectionText {
   // MARK: CPUs
 
   /// The registers of each vCPU by name: from the sections of a plain stream, or decrypted.
-  private mutating func cpus() throws(MigrationError) {
+  private mutating func cpus(_ write: Write) throws(MigrationError) {
     if found.kind == .snp {
       for vcpu in found.state?.guest.vcpus ?? [] {
         title("vCPU with APIC id \(vcpu.apicID), VMPL \(vcpu.vmpl)")
         try RegisterText.show(VMSA(vcpu.vmsa), isWhole: parts.isFull, &out)
+        try flush(write)
       }
       if found.state == nil {
         out.line("The registers are encrypted: name the destination with --instance to see them.")
@@ -214,6 +216,7 @@ extension InspectionText {
       } else {
         try section.show(&out, isFull: parts.isFull)
       }
+      try flush(write)
     }
     if !hasTitle { out.line("The stream has no section of a CPU.") }
   }
