@@ -243,7 +243,9 @@ import Testing
     ("\"kind\": 1", "\"kind\": 65536", "/services/0/kind"),
     ("\"mandatory\": true", "\"mandatory\": 1", "/services/0/mandatory"),
     ("\"version\": 3", "\"version\": \"3\"", "/services/0/version"),
-    ("\"size\": 3", "\"size\": 16777217", "/services/0/size"),
+    ("\"size\": 3", "\"size\": 8388609", "/services/0/size"),
+    // Each is short enough, not the two together.
+    ("\"size\": 0", "\"size\": 8388606", "/services/1/size"),
     ("\"0xffffffffffffffff\"", "\"0x10000000000000000\"", "/services/0/generation"),
     ("\"schema\"", "schema", ""),
   ])

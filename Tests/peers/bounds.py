@@ -11,6 +11,7 @@ import argparse
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -254,6 +255,8 @@ def snp_streams(table):
     table.case("machine", lambda: costly.machine(24000), load, ["verify"], *compares(table))
     table.case("far shared pages", lambda: costly.far_shared(2_000_000), ["verify"],
                ["inspect", "--pages"], ["inspect", "--epochs"], load, replay)
+    table.case("final sections", lambda: costly.final_sections(32, 8 << 20), load, ["verify"],
+               ["verify", *table.keys], ["inspect"], ["inspect", *table.keys])
     table.case("fewer of them", lambda: costly.far_shared(500_000), replay)
     table.case("epochs", lambda: costly.many_epochs(200_000, 40_000), ["verify"], ["inspect"],
                ["inspect", "--json"], ["inspect", "--epochs"], ["inspect", "--epochs", "--json"],
@@ -283,6 +286,50 @@ def live(table):
             ("live, far shared", lambda: costly.far_shared(1 << 19), load)]:
         if table.wants(title):
             table.call(title, write(table.input, content), *call, stdin=table.input)
+
+
+def whole_guests(table):
+    """Guests with as much as there may be besides memory, and with more."""
+    saved = table.folder / "saved"
+    for title, vcpus, services, sections in [
+            ("64 long services", 1, [16 << 20] * 64, []),
+            ("long machine", 1, [], [("d", 2 << 20)] * 16),
+            ("most vCPUs", 4096, [], []),
+            ("most services", 1, [128 << 10] * 64, []),
+            ("one service", 1, [8 << 20], []),
+            ("most devices", 1, [], [("d", 1 << 20)] * 15),
+            ("one device", 1, [], [("d", 15 << 20)]),
+            ("most of all", 4096, [3 << 20], [("tpm-x", 4 << 20)] + [("d", 1 << 20)] * 11)]:
+        if not table.wants(title):
+            continue
+        bundle = table.folder / title
+        apart(lambda: costly.whole_guest(bundle, table.small, vcpus, services, sections))
+        size = sum(path.stat().st_size for path in bundle.iterdir())
+        save = ["save", bundle, "-o", saved, "--force", "--to", GOLDEN / "destination.offer",
+                "--trust", GOLDEN / "root.pem"]
+        for tool, *arguments in [
+                ["guest show", bundle], ["guest export", bundle, "-o", table.folder / "block", "-f"],
+                ["diff", bundle, bundle], save]:
+            table.call(title, size, tool, *arguments)
+        load = ["load", saved, *table.keys, "--accept-seeded", "-o", table.folder / "guest", "--force"]
+        if saved.exists():
+            for tool, *arguments in [
+                    ["verify", saved], ["verify", saved, *table.keys], ["inspect", saved],
+                    ["inspect", saved, *table.keys], ["inspect", saved, "--json", *table.keys], load,
+                    ["diff", saved, bundle, *table.keys]]:
+                table.call(title, size, tool, *arguments)
+            saved.unlink()
+        shutil.rmtree(bundle)
+
+
+def page_tables(table):
+    for title, leaves in ("linked tables", False), ("mapping tables", True):
+        bundle = table.folder / title
+        if table.wants(title):
+            apart(lambda: costly.linked_tables(bundle, table.small, 1 << 40, leaves))
+            for more in [], ["--paging"]:
+                table.call(title, 16384, "guest export", bundle, "--format", "elf", *more, "-o",
+                           table.folder / "block", "-f")
 
 
 def bundles(table):
@@ -360,8 +407,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         table = Table(options.tools, pathlib.Path(scratch), options.only)
-        for part in (plain_streams, comparisons, channels, targets, snp_streams, live, bundles, traces,
-                     evidence, vectors, goldens):
+        for part in (plain_streams, comparisons, channels, targets, snp_streams, live, whole_guests,
+                     page_tables, bundles, traces, evidence, vectors, goldens):
             part(table)
     sys.exit(1 if table.failed else 0)
 

@@ -483,6 +483,80 @@ def many_states(bundle, small, runs, ranges):
         file.truncate(runs << 21)
 
 
+def machine_state(sections):
+    """A machine state with all bodies, as a bundle has it: sections of these names and sizes."""
+    def entry(kind, place, title, number, version, body):
+        return (bytes([kind, place, len(title), 0]) + be(4, number) + be(4, 0) + be(4, version)
+                + be(4, len(body)) + title.encode() + body)
+    entries = b"".join(entry(kind, 3, "ram", 2, 4, b"") for kind in (1, 2, 3))
+    entries += b"".join(
+        entry(4, 0, f"{title}{i}", 10 + i, 1, bytes([i]) * size)
+        for i, (title, size) in enumerate(sections))
+    body = be(2, 1) + be(2, 1) + be(4, len(sections) + 3) + be(4, 0) + be(4, 0) + be(4, 0) + entries
+    return be(4, len(body)) + body
+
+
+def whole_guest(bundle, small, vcpus, services, sections):
+    """A guest of so many vCPUs, with services of these sizes, which are holes, and a machine of sections of
+    these names and sizes."""
+    bundle.mkdir()
+    (bundle / "ram-0.bin").write_bytes((small / "ram-0.bin").read_bytes())
+    (bundle / "page-states.bin").write_bytes((small / "page-states.bin").read_bytes())
+    manifest = json.loads((small / "guest.json").read_text())
+    saved = (small / "vcpu-0.vmsa").read_bytes()
+    manifest["vcpus"] = [{"apic_id": i, "vmpl": 2} for i in range(vcpus)]
+    for i in range(vcpus):
+        (bundle / f"vcpu-{i}.vmsa").write_bytes(saved)
+    manifest["services"] = [
+        {"kind": 0x8000 + i, "mandatory": False, "version": 1, "generation": "0x1", "size": size}
+        for i, size in enumerate(services)]
+    for i, size in enumerate(services):
+        with (bundle / f"service-{i}.bin").open("wb") as file:
+            file.truncate(size)
+    if sections:
+        machine = machine_state(sections)
+        (bundle / "machine-state.bin").write_bytes(machine)
+        manifest["machine_state_size"] = len(machine)
+    (bundle / "guest.json").write_text(json.dumps(manifest))
+
+
+def final_sections(count, size):
+    """A golden stream with services in front of its commit that nobody has sealed."""
+    whole = (REPOSITORY / "Fixtures/golden/tiny/stream.mig").read_bytes()
+    place = whole.find(name("snp-commit")) - 5
+    return whole[:place] + b"".join(
+        section(4, 0x100 + i, "snp-service", 1 + i, 1,
+                be(2, 2) + be(2, 0) + be(4, 1 + i) + be(8, 100 + i) + be(4, size) + be(4, 0)
+                + bytes(16 + size)) for i in range(count)) + whole[place:]
+
+
+def linked_tables(bundle, small, size, leaves):
+    """A guest whose page tables lead to each other, in RAM that is holes but for them: each entry of a
+    table to the next one, up to one that maps nothing, or every second page of the first 2 MiB."""
+    whole_guest(bundle, small, 1, [], [])
+    manifest = json.loads((bundle / "guest.json").read_text())
+    manifest["ram"][0]["size"] = hex(size)
+    manifest["map"] = [{"block": 0, "offset": "0x0", "gpa": "0x0", "size": hex(size)}]
+    manifest["private"], manifest["page_state_runs"] = [], 1
+    (bundle / "guest.json").write_text(json.dumps(manifest))
+    (bundle / "page-states.bin").write_bytes(be(8, 0) + be(8, size >> 12) + bytes([1]) + bytes(7))
+    def table(*entries):
+        return b"".join(entry.to_bytes(8, "little") for entry in entries).ljust(4096, b"\0")
+    with (bundle / "ram-0.bin").open("r+b") as file:
+        file.truncate(0)
+        file.truncate(size)
+        file.seek(0x1000)
+        if leaves:
+            file.write(table(0x2003) + table(0x3003, 0x3003) + table(*[0x4003] * 512)
+                       + table(*(entry for page in range(256) for entry in (page << 13 | 3, 0))))
+        else:
+            file.write(b"".join(table(*[0x1003 + (level << 12)] * 512) for level in (1, 2, 3)))
+    saved = bytearray((bundle / "vcpu-0.vmsa").read_bytes())
+    for place, value in (0xD0, 0x1D00), (0x148, 0x20), (0x150, 0x1000), (0x158, 0x80000001):
+        saved[place:place + 8] = value.to_bytes(8, "little")
+    (bundle / "vcpu-0.vmsa").write_bytes(saved)
+
+
 def many_values(small, part, most):
     """A manifest with a key of many values that means nothing."""
     text = (small / "guest.json").read_bytes().rstrip()[:-1]

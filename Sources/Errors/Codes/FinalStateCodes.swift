@@ -61,7 +61,7 @@ extension CodeRow {
     CodeRow(
       .serviceSyntax, .stream("11"),
       meaning: "a service's record is not well formed or too long, or a kind is repeated",
-      causes: ["a blob beyond 16 MiB", "a source that sends one kind twice"],
+      causes: ["blobs of more than 8 MiB together", "a source that sends one kind twice"],
       remedy: "fix the bundle; in a stream: a source bug"),
     CodeRow(
       .serviceUnknown, .stream("11"), meaning: "a mandatory service is unknown to this destination",

@@ -4,13 +4,12 @@ internal import Wire
 
 /// Everything that is known of a guest at rest, except the content of its memory.
 package struct GuestDescription: Sendable, Hashable {
-  /// Largest numbers of vCPUs and services of a guest, and largest length of a machine's name in
-  /// bytes.
-  package static let maximumVCPUs = 4096
-  package static let maximumServices = 64
+  /// Largest number of vCPUs of a guest.
+  package static let maximumVCPUs = VCPUState.maximumCount
+  /// Largest length of a machine's name in bytes.
   package static let maximumMachineLength = 255
   /// Largest size of the machine state, in bytes.
-  package static let maximumMachineStateSize = 64 << 20
+  package static let maximumMachineStateSize = 16 << 20
 
   /// QEMU's name of the machine type: "pc-q35-10.0".
   package var machine: String
@@ -87,6 +86,7 @@ package struct GuestDescription: Sendable, Hashable {
     if let kind = firstRepeated(services.map(\.kind)) {
       throw MigrationError(.serviceSyntax, "a service occurs twice", got: kind.name)
     }
+    try services.requireLimits()
   }
 
   /// Checks that every mapped page has a state, that no other page has one, and that there is at
@@ -118,7 +118,7 @@ package struct GuestDescription: Sendable, Hashable {
     }
     for (what, count, most) in [
       ("RAM blocks", ramBlocks, RAMBlock.maximumCount), ("vCPUs", vcpus, maximumVCPUs),
-      ("services", services, maximumServices),
+      ("services", services, ServiceState.maximumCount),
     ] where count > most {
       throw MigrationError(
         .guestShape, "guest has too many \(what)", expected: "at most \(most)", got: "\(count)")

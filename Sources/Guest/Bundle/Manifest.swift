@@ -101,14 +101,20 @@ struct Manifest {
     }
 
     services = []
-    for service in try root.member("services").elements(limit: GuestDescription.maximumServices) {
+    var sizes = 0
+    for service in try root.member("services").elements(limit: ServiceState.maximumCount) {
+      let size = try service.member("size")
+      sizes += try size.number(ServiceState.maximumSize)
+      guard sizes <= ServiceState.maximumSize else {
+        throw size.wrong("at most \(ServiceState.maximumSize) bytes of all services together")
+      }
       services.append(
         Service(
           kind: .init(rawValue: try service.member("kind").number()),
           isMandatory: try service.member("mandatory").bool(),
           version: try service.member("version").number(),
           generation: try service.member("generation").hexadecimal(),
-          size: try service.member("size").number(ServiceState.maximumSize)))
+          size: try size.number()))
     }
     machineStateSize = try root.optional("machine_state_size")?.number(
       GuestDescription.maximumMachineStateSize)

@@ -172,7 +172,7 @@ package struct DestinationVMM: ~Copyable {
     case .device(let entry):
       // Moved out, not copied: a machine may have tens of thousands of entries.
       var filled = host.frame.take()
-      try filled?.fill(entry, stream.reader.payload, from: .section)
+      try filled?.fill(entry, Array(copying: stream.reader.payload), from: .section)
       host.frame = filled
     case .token:
       let token = try svsm.processEpochToken(stream.reader.payload, at: offset)

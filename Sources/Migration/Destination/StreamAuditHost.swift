@@ -20,7 +20,7 @@ extension StreamAudit {
     guard instance != nil else { return }
     do throws(MigrationError) {
       let payload = payload
-      try host.frame?.fill(entry, payload.span, from: .section)
+      try host.frame?.fill(entry, payload, from: .section)
     } catch {
       isHostUnknown = true
       try findings.note(named(error))

@@ -57,8 +57,11 @@ extension StreamAudit {
       try findings.note(
         section.map { error.within($0) } ?? error, about: isOfPlace ? nil : about)
     }
-    let (payload, offset) = (payload, stream.reader.payloadOffset)
-    let final = try records?.judge(final: payload.span, in: place, at: offset)
+    let offset = stream.reader.payloadOffset
+    // Taken out, so that the payload need not be copied: the state of a service is large.
+    var judge = records.take()
+    defer { records = judge.take() }
+    let final = try judge?.judge(final: stream.reader.payload, in: place, at: offset)
     return final.map(Judged.final)
   }
 

@@ -41,7 +41,8 @@ package struct MachineRecorder {
   }
 
   /// The machine state, complete at the end of the stream.
-  /// - Throws: `MACHINE-SYNTAX` when the stream's sections cannot be one machine's.
+  /// - Throws: `MACHINE-SYNTAX` when the stream's sections cannot be one machine's; `SECTION-LENGTH`
+  ///   when they are too long together with their names and their description.
   package func finish(_ reader: QEMUStreamReader) throws(MigrationError) -> MachineState {
     var state = state
     state.hasFooters = reader.hasFooters ?? true
@@ -57,6 +58,12 @@ package struct MachineRecorder {
     }
     try addPages(&state)
     try state.validate()
+    let size = state.encodedSize
+    guard size <= MachineState.maximumSize else {
+      throw MigrationError(
+        .sectionLength, "devices of the machine and their description are too large",
+        expected: "at most \(MachineState.maximumSize) bytes together", got: "\(size)")
+    }
     return state
   }
 
@@ -97,11 +104,11 @@ package struct MachineRecorder {
 
   private mutating func limit(_ size: Int, _ header: SectionHeader) throws(MigrationError) {
     bodies += size
-    guard bodies <= MachineState.maximumBodies else {
+    guard bodies <= MachineState.maximumSize else {
       throw MigrationError(
         .sectionLength, "devices of the machine are too large",
         in: .section(header.name), at: header.offset,
-        expected: "at most \(MachineState.maximumBodies) bytes together")
+        expected: "at most \(MachineState.maximumSize) bytes together")
     }
   }
 

@@ -1,4 +1,5 @@
 internal import Errors
+internal import Guest
 package import QEMUStream
 
 /// What a VMM keeps of a guest in addition to its memory: its devices as a QEMU stream holds them,
@@ -22,8 +23,8 @@ package struct MachineState: Sendable, Equatable {
   /// Largest number of entries in a state. A guest with dirty bitmaps has tens of thousands: each part of a
   /// section is one.
   package static let maximumCount = 65536
-  /// Largest size in bytes of all bodies of a state together.
-  package static let maximumBodies = 32 << 20
+  /// Largest size in bytes of a state with all of its bodies, as a bundle has it.
+  package static let maximumSize = GuestDescription.maximumMachineStateSize
 
   /// The configuration record: the machine, with its subsections; nil in streams of machine types
   /// before 2.4.

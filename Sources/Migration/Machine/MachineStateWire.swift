@@ -38,7 +38,7 @@ package struct MachineFrame: Sendable, Equatable {
   /// Fills in a body.
   /// - Throws: `MACHINE-SYNTAX` when the entry lacks no body of this length from this place.
   mutating func fill(
-    _ entry: Int, _ body: Span<UInt8>, from place: MachineState.Place
+    _ entry: Int, _ body: [UInt8], from place: MachineState.Place
   ) throws(MigrationError) {
     guard missing[entry] == Missing(place: place, length: body.count) else {
       throw MigrationError(
@@ -48,8 +48,8 @@ package struct MachineFrame: Sendable, Equatable {
     missing[entry] = nil
     switch state.entries[entry] {
     case .section(let header, _):
-      state.entries[entry] = .section(header, body: Array(copying: body))
-    case .rest: state.entries[entry] = .rest(Array(copying: body))
+      state.entries[entry] = .section(header, body: body)
+    case .rest: state.entries[entry] = .rest(body)
     case .command, .ram: break
     }
   }
@@ -70,7 +70,7 @@ package struct MachineFrame: Sendable, Equatable {
         in: .machine, expected: SectionName(piece.identity.name)?.description,
         got: "entry \(entry)")
     }
-    try fill(entry, piece.content.span, from: .sealed)
+    try fill(entry, piece.content, from: .sealed)
   }
 
   /// The state, complete.
@@ -143,52 +143,85 @@ extension MachineState {
   /// Type of the entry that holds the rest of the stream.
   static let restType: UInt8 = 0
 
-  /// Largest size of an encoded state in bytes, `length` included.
-  package static let maximumSize = 64 << 20
-
   /// The state with all bodies inline.
-  package var encoded: [UInt8] { encode { _ in .inline } }
+  package var encoded: [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(encodedSize)
+    encode(placing: { _ in .inline }, { bytes += $0 })
+    return bytes
+  }
 
-  /// The body of a section `snp-machine`.
-  var framed: [UInt8] { encode(placing: Self.place(of:)) }
+  /// Bytes of the state with all bodies inline.
+  var encodedSize: Int { size { _ in .inline } }
 
-  private func encode(placing place: (Entry) -> Place) -> [UInt8] {
-    var list: [UInt8] = []
-    for entry in entries {
-      switch entry {
-      case .ram(let header):
-        list.append(EntryLayout(header, .ram, length: 0))
-        list += header.name.bytes
-      case .section(let header, let body):
-        let place = place(entry)
-        list.append(EntryLayout(header, place, length: body.count))
-        list += header.name.bytes
-        if place == .inline { list += body }
-      case .rest(let body):
-        let place = place(entry)
-        list.append(EntryLayout(type: Self.restType, place, length: body.count))
-        if place == .inline { list += body }
-      case .command(let command):
-        list.append(
-          EntryLayout(
-            type: RecordType.command.rawValue, .inline, id: UInt32(command.code.rawValue),
-            length: command.payload.count))
-        list += command.payload
-      }
+  /// Bytes of the body of a section `snp-machine`.
+  var framedSize: Int { size(placing: Self.place(of:)) }
+
+  /// Gives out the body of a section `snp-machine`, piece by piece.
+  func encodeFramed(
+    _ emit: ([UInt8]) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    try encode(placing: Self.place(of:), emit)
+  }
+
+  private var encodedConfiguration: [UInt8] {
+    var bytes: [UInt8] = []
+    if let configuration { bytes.append(configuration) }
+    return bytes
+  }
+
+  /// An entry as it is encoded; the body is empty unless it is inline.
+  private static func parts(
+    of entry: Entry, in place: Place
+  ) -> (fixed: EntryLayout, name: [UInt8], body: [UInt8]) {
+    switch entry {
+    case .ram(let header): (EntryLayout(header, .ram, length: 0), header.name.bytes, [])
+    case .section(let header, let body):
+      (
+        EntryLayout(header, place, length: body.count), header.name.bytes,
+        place == .inline ? body : []
+      )
+    case .rest(let body):
+      (
+        EntryLayout(type: restType, place, length: body.count), [], place == .inline ? body : []
+      )
+    case .command(let command):
+      (
+        EntryLayout(
+          type: RecordType.command.rawValue, .inline, id: UInt32(command.code.rawValue),
+          length: command.payload.count), [], command.payload
+      )
     }
-    var machine: [UInt8] = []
-    if let configuration { machine.append(configuration) }
+  }
+
+  private func size(placing place: (Entry) -> Place) -> Int {
+    let head = Layout.size + encodedConfiguration.count + (description?.count ?? 0)
+    return entries.reduce(head) { size, entry in
+      let parts = Self.parts(of: entry, in: place(entry))
+      return size + EntryLayout.size + parts.name.count + parts.body.count
+    }
+  }
+
+  private func encode<Failure: Error>(
+    placing place: (Entry) -> Place, _ emit: ([UInt8]) throws(Failure) -> Void
+  ) throws(Failure) {
+    let machine = encodedConfiguration
     let text = description ?? []
     var record = Layout()
-    let behind = Layout.size - Layout.range(of: \.length).upperBound
-    record.length = BE32(UInt32(behind + machine.count + text.count + list.count))
+    record.length = BE32(UInt32(size(placing: place) - Layout.range(of: \.length).upperBound))
     record.version = BE16(Self.version)
     record.flags = BE16(
       (hasFooters ? 1 : 0) | (description == nil ? 0 : 2) | (configuration == nil ? 0 : 4))
     record.count = BE32(UInt32(entries.count))
     record.configurationLength = BE32(UInt32(machine.count))
     record.descriptionLength = BE32(UInt32(text.count))
-    return record.bytes + machine + text + list
+    try emit(record.bytes + machine)
+    try emit(text)
+    for entry in entries {
+      let parts = Self.parts(of: entry, in: place(entry))
+      try emit(parts.fixed.bytes + parts.name)
+      try emit(parts.body)
+    }
   }
 
   /// Decodes a state with all bodies.
@@ -265,21 +298,19 @@ extension MachineFrame {
     if flags & 2 != 0 { state.description = text }
     var missing: [Int: Missing] = [:]
     var repetitions: [SectionKey: Int] = [:]
-    var total = 0
     for index in 0..<Int(count) {
       places.append(cursor.offset)
-      let entry = try Self.entry(
-        from: &cursor, index, isWhole: isWhole, &missing, &repetitions)
-      switch entry {
-      case .section(_, let body), .rest(let body): total += body.count
-      case .command, .ram: break
-      }
-      state.entries.append(entry)
+      state.entries.append(
+        try Self.entry(from: &cursor, index, isWhole: isWhole, &missing, &repetitions))
     }
-    total += missing.values.reduce(0) { $0 + $1.length }
-    guard cursor.remaining == 0, total <= MachineState.maximumBodies else {
-      throw refusal(
-        "bodies are too long, or more follows", \.length, "\(total) and \(cursor.remaining) bytes")
+    guard cursor.remaining == 0 else {
+      throw refusal("more follows the last entry", \.length, "\(cursor.remaining) bytes")
+    }
+    let size = missing.values.reduce(state.encodedSize) { $0 + $1.length }
+    guard size <= MachineState.maximumSize else {
+      var error = refusal("bodies are too long", \.length, "\(size) bytes")
+      error.expected = "at most \(MachineState.maximumSize) bytes with all bodies"
+      throw error
     }
     self.init(state, missing: missing)
   }

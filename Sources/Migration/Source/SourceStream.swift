@@ -198,12 +198,16 @@ struct SourceStream: ~Copyable {
   mutating func sendMachineState(_ machine: MachineState?) throws(MigrationError) {
     try require(.drained)
     guard let machine else { return }
-    let body = machine.framed
-    try full(.machine, body)
+    let output = self.output
+    var head: [UInt8] = []
+    head.append(SectionHeader(.machine, id: SNPSection.machine.id))
+    try output.append(head)
+    try machine.encodeFramed { (bytes) throws(MigrationError) in try output.append(bytes) }
+    try output.append(StreamGrammar.Footer(id: SNPSection.machine.id).bytes)
     description.add(
       .machine,
       fields: StreamDescription.fields(
-        MachineState.Layout.self, rest: ("entries", body.count - MachineState.Layout.size)))
+        MachineState.Layout.self, rest: ("entries", machine.framedSize - MachineState.Layout.size)))
     let described = machine.description.flatMap {
       (try? VMDescription(parsing: $0)).map(DescribedSections.init)
     }

@@ -20,7 +20,6 @@ package struct SourceVMM: ~Copyable {
   /// The guest as it is now: the one of `rounds` whose epoch was begun last.
   private var guest: GuestReader
   private let rounds: [GuestReader]
-  private let machine: MachineState?
   private var stream: SourceStream
   private var done: UInt64 = 0
 
@@ -32,15 +31,14 @@ package struct SourceVMM: ~Copyable {
   ///   - output: receives the stream.
   ///   - crew: the worker threads.
   /// - Throws: `RAM-BLOCK` when a block's name is not valid as a section name; `GUEST-SHAPE` when a
-  ///   later guest is not the same guest; `MACHINE-SYNTAX`.
+  ///   later guest is not the same guest.
   package init(
     guest: GuestReader, rounds: [GuestReader] = [], svsm: consuming SourceSVSM,
     output: any ByteOutput, crew: WorkCrew
   ) throws(MigrationError) {
     for later in rounds { try guest.description.requireSameShape(as: later.description) }
-    let machine = try (rounds.last ?? guest).machine()
     stream = try SourceStream(guest.description, svsm: svsm, output: output, crew: crew)
-    (self.guest, self.rounds, self.machine, self.crew) = (guest, rounds, machine, crew)
+    (self.guest, self.rounds, self.crew) = (guest, rounds, crew)
   }
 
   /// Sends everything except the commit: header, session, one epoch for each state of the guest,
@@ -60,7 +58,7 @@ package struct SourceVMM: ~Copyable {
       try stream.checkPages(extents.extents(where: { $0 == .validated }), in: guest, crew: crew)
     }
     try stream.closeEpoch(isLast: true)
-    try stream.sendMachineState(machine)
+    try stream.sendMachineState(guest.machine())
     try stream.sendFinalState(secretsPage: guest.secretsPage())
     // An output that fails must be detected while the guest can still stay here.
     try stream.output.flush()

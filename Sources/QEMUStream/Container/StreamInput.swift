@@ -14,6 +14,8 @@ package final class StreamInput {
   package static let defaultLimit = 64 << 20
   /// Default size of a segment in bytes, which is also the size of one read.
   package static let defaultCapacity = 1 << 20
+  /// Largest number of unpinned segments that are kept for reuse: a large record leaves many.
+  private static let poolLimit = 4
 
   private let source: any ByteSource
   /// The source, if it may have holes.
@@ -163,7 +165,7 @@ package final class StreamInput {
     guard got <= roomCount else { throw MigrationError(.internal, "source overran its buffer") }
     if got == 0 { ended = true }
     segment.filled += got
-    if isLarge { appendToLarge(segment, first..<first + got) } else { end += got }
+    if isLarge { appendToLarge(segment, first..<first + got, needed) } else { end += got }
   }
 
   /// Begins a new segment. The bytes of the window move with it.
@@ -181,7 +183,7 @@ package final class StreamInput {
         (buffer, start, end) = (new, head, StreamSegment.headroom)
         base = next.offset &- UInt64(StreamSegment.headroom)
       } else {
-        gatherLarge()
+        gatherLarge(for: needed)
       }
     }
     setAside()
@@ -190,7 +192,11 @@ package final class StreamInput {
 
   /// Keeps the filled segment for pinning, or releases it for reuse.
   private func setAside() {
-    if isKeeping { kept.append(segment) } else { pool.append(segment) }
+    if isKeeping { kept.append(segment) } else { recycle(segment) }
+  }
+
+  private func recycle(_ segment: StreamSegment) {
+    if pool.count(where: { $0.pins == 0 }) < Self.poolLimit { pool.append(segment) }
   }
 
   private func takeSegment() -> StreamSegment {
@@ -200,18 +206,19 @@ package final class StreamInput {
 
   // MARK: Large records
 
-  /// Copies the window into a buffer of its own.
-  private func gatherLarge() {
+  /// Copies the window into a buffer of its own, with room for `needed` bytes and what is read with
+  /// the last of them. The room takes memory only when it is filled.
+  private func gatherLarge(for needed: Int) {
     let window = end - start
-    let (old, large) = (buffer, PageBuffer(count: max(2 * window, 4 * capacity)))
+    let (old, large) = (buffer, PageBuffer(count: max(window, needed) + capacity))
     var target = large.mutableSpan
     target.copy(old.span.extracting(start..<end), to: 0)
     base = offset
     (buffer, start, end, isLarge) = (large, 0, window, true)
   }
 
-  private func appendToLarge(_ segment: StreamSegment, _ range: Range<Int>) {
-    if buffer.count - end < range.count { gatherLarge() }
+  private func appendToLarge(_ segment: StreamSegment, _ range: Range<Int>, _ needed: Int) {
+    if buffer.count - end < range.count { gatherLarge(for: needed) }
     let (source, large) = (segment.buffer, buffer)
     var target = large.mutableSpan
     target.copy(source.span.extracting(range), to: end)
@@ -271,7 +278,7 @@ package final class StreamInput {
   /// Releases the kept segments before `offset`: no byte before it is going to be pinned.
   package func release(before offset: UInt64) {
     while let first = kept.first, first.end <= offset {
-      pool.append(kept.removeFirst())
+      recycle(kept.removeFirst())
     }
   }
 

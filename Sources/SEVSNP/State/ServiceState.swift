@@ -26,8 +26,11 @@ package struct ServiceState: Sendable, Hashable {
     }
   }
 
-  /// Largest size of a blob in bytes.
-  package static let maximumSize = 16 << 20
+  /// Largest size in bytes of the blobs of a guest's services together, that of the machine included:
+  /// source and destination hold all of them at once.
+  package static let maximumSize = 8 << 20
+  /// Largest number of services of a guest, that of the machine not counted.
+  package static let maximumCount = 64
 
   package var kind: Kind
   /// Whether a destination that does not know `kind` must refuse the guest.
@@ -54,5 +57,25 @@ package struct ServiceState: Sendable, Hashable {
     self.version = version
     self.generation = generation
     self.blob = blob
+  }
+}
+
+extension [ServiceState] {
+  /// Makes sure that one guest can have all of these.
+  /// - Throws: `GUEST-SHAPE` when they are too many, `SERVICE-SYNTAX` when their blobs are too long
+  ///   together.
+  package func requireLimits() throws(MigrationError) {
+    let count = count { $0.kind != .machine }
+    guard count <= ServiceState.maximumCount else {
+      throw MigrationError(
+        .guestShape, "guest has too many services",
+        expected: "at most \(ServiceState.maximumCount)", got: "\(count)")
+    }
+    let size = reduce(0) { $0 + $1.blob.count }
+    guard size <= ServiceState.maximumSize else {
+      throw MigrationError(
+        .serviceSyntax, "states of the services are too long together",
+        expected: "at most \(ServiceState.maximumSize) bytes", got: "\(size)")
+    }
   }
 }

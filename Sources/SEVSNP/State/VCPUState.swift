@@ -3,6 +3,9 @@ internal import Wire
 
 /// One vCPU of a guest at rest, as its SVSM keeps it.
 package struct VCPUState: Sendable, Hashable {
+  /// Largest number of vCPUs of a guest.
+  package static let maximumCount = 4096
+
   /// APIC id that the vCPU is bound to; unique in a guest.
   package var apicID: UInt32
   /// VMPL at which the guest runs on it, 1 to 3: VMPL0 is the SVSM's own.

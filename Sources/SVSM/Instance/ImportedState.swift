@@ -16,14 +16,20 @@ struct ImportedState {
 
   /// Adds one piece.
   /// - Throws: what its decoder refuses; `VCPU-VMPL`, `VCPU-EFER`, `VCPU-FEATURES`,
-  ///   `VCPU-REPEATED`, `SERVICE-UNKNOWN`, `SERVICE-SYNTAX`, `SECRETS-PAGE`, `MAP-SYNTAX`. A
-  ///   refused piece is not added, except for the runs of page states before the refused run.
+  ///   `VCPU-REPEATED`, `SERVICE-UNKNOWN`, `SERVICE-SYNTAX`, `SECRETS-PAGE`, `MAP-SYNTAX`;
+  ///   `GUEST-SHAPE` for more vCPUs or services than a guest may have. A refused piece is not added,
+  ///   except for the runs of page states before the refused run.
   mutating func take(
     _ kind: FinalRecord.Kind, _ plaintext: Span<UInt8>
   ) throws(MigrationError) {
     try kind.requireLength(plaintext.count)
     switch kind {
     case .vcpu:
+      guard guest.vcpus.count < VCPUState.maximumCount else {
+        throw MigrationError(
+          .guestShape, "guest has too many vCPUs", expected: "at most \(VCPUState.maximumCount)",
+          got: "one more")
+      }
       let vcpu = try VCPUPlaintext.decode(plaintext)
       try VMSA(vcpu.vmsa).validateForImport(
         expectedVMPL: vcpu.vmpl, expectedFeatures: features)
@@ -41,6 +47,7 @@ struct ImportedState {
       guard guest.services.allSatisfy({ $0.kind != service.kind }) else {
         throw MigrationError(.serviceSyntax, "a service occurs twice", got: service.kind.name)
       }
+      try (guest.services + [service]).requireLimits()
       guest.services.append(service)
     case .secrets:
       guard secrets == nil else {

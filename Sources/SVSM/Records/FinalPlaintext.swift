@@ -50,7 +50,7 @@ package enum ServicePlaintext {
     package var version: BE32
     /// Rises with each migration.
     package var generation: BE64
-    /// Bytes of the blob, at most 16 MiB.
+    /// Bytes of the blob, at most `ServiceState.maximumSize`.
     package var length: BE32
     /// Zero.
     package var reserved: BE32

@@ -18,7 +18,7 @@ package struct TrustedGuestState: Sendable, Hashable {
   /// Makes sure that a destination would accept this guest. What a destination refuses must not
   /// leave, because the source cannot go on after its commit.
   /// - Throws: `VCPU-COUNT`, `VCPU-VMPL`, `VCPU-EFER`, `VCPU-FEATURES`, `VCPU-REPEATED`,
-  ///   `SERVICE-SYNTAX`, `SERVICE-UNKNOWN`, `MAP-SYNTAX`.
+  ///   `SERVICE-SYNTAX`, `SERVICE-UNKNOWN`, `GUEST-SHAPE`, `MAP-SYNTAX`.
   func validateForExport(features: SEVFeatures) throws(MigrationError) {
     guard !vcpus.isEmpty else { throw MigrationError(.vcpuCount, "guest has no vCPU") }
     try validateMemory()
@@ -41,6 +41,7 @@ package struct TrustedGuestState: Sendable, Hashable {
         throw MigrationError(.serviceSyntax, "a service occurs twice", got: service.kind.name)
       }
     }
+    try services.requireLimits()
   }
 
   /// - Throws: `MAP-SYNTAX` for a guest without memory.

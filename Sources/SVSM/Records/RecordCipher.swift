@@ -16,6 +16,23 @@ extension AEADSealer {
       tag: offset + PageMetadata.encodedSize, ciphertext: offset + PageMetadata.contentOffset)
   }
 
+  /// Seals a final record: fixed part and ciphertext, which is made where it stays.
+  mutating func sealFinal(
+    _ record: FinalRecord, _ plaintext: [UInt8]
+  ) throws(MigrationError) -> [UInt8] {
+    let size = FinalRecord.Layout.size + plaintext.count
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(size)
+    bytes += record.encoded
+    let tag = bytes.count
+    bytes.append(contentsOf: repeatElement(0, count: size - tag))
+    var span = bytes.mutableSpan
+    try seal(
+      plaintext.span, nonce: AEADNonce(sequence: record.sequence), in: &span,
+      associatedData: 0..<tag, tag: tag, ciphertext: FinalRecord.Layout.size)
+    return bytes
+  }
+
   /// The tag over `bytes` as associated data, without plaintext.
   mutating func tag(sequence: UInt64, over bytes: [UInt8]) throws(MigrationError) -> [UInt8] {
     try seal([], nonce: AEADNonce(sequence: sequence), associatedData: bytes).tag

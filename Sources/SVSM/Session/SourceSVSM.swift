@@ -362,12 +362,10 @@ package struct SourceSVSM: ~Copyable {
     let record = FinalRecord(
       kind: kind, index: ledger.position.final[kind], sequence: ledger.position.final.total + 1,
       length: UInt32(truncatingIfNeeded: plaintext.count))
-    let head = record.encoded
-    let sealed = try sealer.seal(
-      plaintext, nonce: AEADNonce(sequence: record.sequence), associatedData: head)
-    let header = head + sealed.tag
-    try ledger.admit(record, header: header.span, at: 0)
-    try emit(record, header + sealed.ciphertext)
+    let bytes = try sealer.sealFinal(record, plaintext)
+    let header = bytes.span.extracting(first: FinalRecord.Layout.size)
+    try ledger.admit(record, header: header, at: 0)
+    try emit(record, bytes)
     let name = "\(Phase.drained)"
     trace?.note(
       record, by: .packageFinalState, from: name, to: name, at: trace?.place?.offset)
