@@ -20,8 +20,6 @@ import costly
 from costly import REPOSITORY
 
 MEMORY = 96 << 20
-# Of page states as much is kept as their file has.
-PAGE_STATES = 160 << 20
 SECONDS = 120
 GOLDEN = REPOSITORY / "Fixtures/golden"
 
@@ -261,16 +259,32 @@ def snp_streams(table):
     table.case("epochs", lambda: costly.many_epochs(200_000, 40_000), ["verify"], ["inspect"],
                ["inspect", "--json"], ["inspect", "--epochs"], ["inspect", "--epochs", "--json"],
                replay)
-    if table.wants("page states"):
-        bundle, saved = table.folder / "bundle", table.folder / "saved"
-        apart(lambda: costly.many_states(bundle, table.small, 2_796_202, 4096))
+
+
+def page_states(table):
+    """Guests with as many runs of page states as there may be, and streams of them."""
+    bundle, saved = table.folder / "bundle", table.folder / "saved"
+    keys = [*table.keys, "--accept-seeded"]
+    load = ["load", saved, *keys, "-o", table.folder / "guest", "--force"]
+    for title, parts, count, blocks in [
+            ("page states", costly.UNLIKE, 1_398_101, 1),
+            ("states of blocks", costly.UNLIKE, 1_398_101, 512),
+            ("states, alternating", costly.SHARED_BETWEEN, 390_000, 512)]:
+        if not table.wants(title):
+            continue
+        shutil.rmtree(bundle, ignore_errors=True)
+        apart(lambda: costly.many_states(bundle, table.small, parts, count, blocks))
         size = (bundle / "page-states.bin").stat().st_size
-        table.call("page states", size, "guest show", bundle, limit=PAGE_STATES)
-        table.call("page states", size, "save", bundle, "-o", saved, "--force", "--to",
-                   GOLDEN / "destination.offer", "--trust", GOLDEN / "root.pem", limit=PAGE_STATES)
-        for tool, *arguments in [["verify"], ["verify", *table.keys], ["inspect"],
-                                 ["inspect", "--json", *table.keys], load, replay]:
-            table.call("page states", size, tool, saved, *arguments, limit=PAGE_STATES)
+        for tool, *arguments in [
+                ["guest show", bundle],
+                ["guest export", bundle, "--format", "elf", "-o", table.folder / "core", "--force"],
+                ["save", bundle, "-o", saved, "--force", "--to", GOLDEN / "destination.offer",
+                 "--trust", GOLDEN / "root.pem"],
+                ["verify", saved], ["verify", saved, *table.keys], ["inspect", saved],
+                ["inspect", saved, "--json", *table.keys], load, [*load, "--until", "epoch:1"],
+                ["diff", bundle, bundle], ["diff", bundle, saved, *table.keys],
+                ["diff", saved, saved, *table.keys]]:
+            table.call(title, size, tool, *arguments)
 
 
 def live(table):
@@ -407,8 +421,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         table = Table(options.tools, pathlib.Path(scratch), options.only)
-        for part in (plain_streams, comparisons, channels, targets, snp_streams, live, whole_guests,
-                     page_tables, bundles, traces, evidence, vectors, goldens):
+        for part in (plain_streams, comparisons, channels, targets, snp_streams, page_states, live,
+                     whole_guests, page_tables, bundles, traces, evidence, vectors, goldens):
             part(table)
     sys.exit(1 if table.failed else 0)
 

@@ -458,29 +458,44 @@ def many_epochs(count, regions):
                     + b"".join(token(epoch) for epoch in range(3, count)), regions << 21, False)
 
 
-def many_states(bundle, small, runs, ranges):
-    """A guest of as many runs of page states, and ranges of its map, as there may be; all of its memory is
-    unaccepted, and holes."""
+# Runs of unaccepted memory that differ from each other in the size of their pages: pages, state, size.
+UNLIKE = [(512, 3, 1), (512, 3, 0)]
+# The same three times, and a shared page at the end.
+SHARED_BETWEEN = UNLIKE * 2 + [(512, 3, 1), (511, 3, 0), (1, 1, 0)]
+
+
+def many_states(bundle, small, parts, count, blocks):
+    """A guest whose memory consists of the same runs many times, in as many ranges as a map may have, which
+    are in several RAM blocks; all of it is holes."""
     bundle.mkdir()
     for path in small.iterdir():
         if path.name.startswith(("vcpu-", "service-")):
             (bundle / path.name).write_bytes(path.read_bytes())
     manifest = json.loads((small / "guest.json").read_text())
-    each = -(-runs // ranges) << 21
-    manifest["map"], manifest["private"], states = [], [], []
-    for offset in range(0, runs << 21, each):
-        size, gpa = min(each, (runs << 21) - offset), offset // each * (each + (2 << 20))
-        manifest["map"].append(
-            {"block": 0, "offset": hex(offset), "gpa": hex(gpa), "size": hex(size)})
-        manifest["private"].append(f"{gpa:#x}-{gpa + size - 1:#x}")
-        # Each run differs from the next in the size of its pages.
-        states += [be(8, gpa + place) + be(8, 512) + bytes([3, place >> 21 & 1]) + bytes(6)
-                   for place in range(0, size, 2 << 20)]
-    manifest["ram"][0]["size"], manifest["page_state_runs"] = hex(runs << 21), runs
+    size, per_range = sum(pages for pages, _, _ in parts) << 12, -(-count // 4096)
+    ranges, private, states, sizes = [], [], [], [0] * blocks
+    for first in range(0, count, per_range):
+        block, number = first * blocks // count, min(per_range, count - first)
+        gpa, end = first * size + (len(ranges) << 21), None
+        ranges.append({"block": block, "offset": hex(sizes[block]), "gpa": hex(gpa),
+                       "size": hex(number * size)})
+        sizes[block] += number * size
+        for pages, state, page_size in parts * number:
+            states.append(be(8, gpa) + be(8, pages) + bytes([state, page_size]) + bytes(6))
+            if state != 1 and gpa != end:
+                private.append([gpa, 0])
+            gpa += pages << 12
+            if state != 1:
+                private[-1][1] = end = gpa
+    names = [f"block{number}" for number in range(blocks)]
+    manifest |= {"map": ranges, "private": [f"{gpa:#x}-{end - 1:#x}" for gpa, end in private],
+                 "page_state_runs": len(states),
+                 "ram": [{"name": name, "size": hex(size)} for name, size in zip(names, sizes)]}
     (bundle / "guest.json").write_text(json.dumps(manifest))
     (bundle / "page-states.bin").write_bytes(b"".join(states))
-    with (bundle / "ram-0.bin").open("wb") as file:
-        file.truncate(runs << 21)
+    for number, size in enumerate(sizes):
+        with (bundle / f"ram-{number}.bin").open("wb") as file:
+            file.truncate(size)
 
 
 def machine_state(sections):
