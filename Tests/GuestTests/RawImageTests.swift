@@ -22,7 +22,7 @@ import Testing
     #expect(guest.attributes.description == "0x1000-0x2fff")
     #expect(guest.pageStates.firstDisagreement(with: [0x1000..<0x3000]) == nil)
     #expect(
-      guest.pageStates.runs == [
+      Array(guest.pageStates.runs) == [
         PageRun(gpa: 0, pages: 1, state: .shared),
         PageRun(gpa: 0x1000, pages: 2, state: .validated, permissions: .guestDefault),
         PageRun(gpa: 0x1_0000_0000, pages: 1, state: .shared),

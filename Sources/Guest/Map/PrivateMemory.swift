@@ -35,5 +35,5 @@ extension PageStateMap {
   }
 
   /// The addresses of all private pages.
-  package var privateAddresses: GPARangeSet { GPARangeSet(apart: ranges(where: \.isPrivate)) }
+  package var privateAddresses: GPARangeSet { GPARangeSet(apart: ranges(where: { $0.isPrivate })) }
 }

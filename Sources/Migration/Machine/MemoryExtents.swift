@@ -84,7 +84,7 @@ struct MemoryExtents {
     RemainingExtents(
       of: blocks, sealed: map.sealedBlocks(of: blocks),
       without: map.rangesByPlace.lazy.flatMap { [states] range in
-        states.ranges(in: range.addresses, where: \.isPrivate).lazy
+        states.ranges(in: range.addresses, where: { $0.isPrivate }).lazy
           .map { GuestExtent($0, in: range).place }
       })
   }

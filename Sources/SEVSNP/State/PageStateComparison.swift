@@ -3,7 +3,7 @@ extension PageStateMap {
   /// agree.
   /// - Parameter privateRanges: the ranges that the host calls private, ascending and merged.
   package func firstDisagreement(with privateRanges: some Sequence<Range<UInt64>>) -> UInt64? {
-    ranges(where: \.isPrivate).firstDifference(from: privateRanges)
+    ranges(where: { $0.isPrivate }).firstDifference(from: privateRanges)
   }
 
   /// The ranges of pages that are in both maps and have a different state in `later`, in ascending
