@@ -105,11 +105,16 @@ package struct GuestMap: Sendable, Hashable {
 
   /// The address at which an offset of a block is mapped; nil when it is not mapped.
   package func gpa(block: Int, offset: UInt64) -> UInt64? {
-    range(block: block, offset: offset).map { $0.gpa + (offset - $0.offset) }
+    guard let index = indexByPlace(block, offset) else { return nil }
+    return rangesByPlace[index].gpa + (offset - rangesByPlace[index].offset)
   }
 
   /// The range that maps an offset of a block; nil when it is not mapped.
   package func range(block: Int, offset: UInt64) -> MappedRange? {
+    indexByPlace(block, offset).map { rangesByPlace[$0] }
+  }
+
+  private func indexByPlace(_ block: Int, _ offset: UInt64) -> Int? {
     var (low, high) = (0, rangesByPlace.count)
     while low < high {
       let middle = (low + high) / 2
@@ -120,7 +125,7 @@ package struct GuestMap: Sendable, Hashable {
     }
     guard low < rangesByPlace.count else { return nil }
     let range = rangesByPlace[low]
-    return range.block == block && range.offset <= offset ? range : nil
+    return range.block == block && range.offset <= offset ? low : nil
   }
 
   private static func check(
