@@ -103,7 +103,7 @@ struct SectionCheck {
 
   /// The types whose description has the section's name. It ends with that, after the path of the device.
   private mutating func types(of header: SectionHeader, _ body: VMDescription.Body?) -> [Int] {
-    if let name = body?.name { return dumped[Array(name.utf8)] }
+    if let name = body?.name { return budget.take(name) ? dumped[Array(name.utf8)] : [] }
     let names = Self.names(of: header)
     guard budget.take(names.count) else { return [] }
     for name in names where !dumped[name].isEmpty { return dumped[name] }

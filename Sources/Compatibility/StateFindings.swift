@@ -48,9 +48,14 @@ struct ComparisonBudget {
     return !isSpent
   }
 
+  /// Takes one name of any length.
+  mutating func take(_ name: String) -> Bool { take(1 + name.utf8.count / Self.nameUnit) }
+
   /// Takes what is in a body, structures and subsections too.
   mutating func take(_ body: VMDescription.Body) -> Bool {
     left -= 1 + body.fields.count
+    // Nothing is looked at when nothing is left.
+    guard !isSpent else { return false }
     for part in body.fields.lazy.flatMap(\.bodies) where !isSpent { _ = take(part) }
     for subsection in body.subsections where !isSpent { _ = take(subsection) }
     return !isSpent

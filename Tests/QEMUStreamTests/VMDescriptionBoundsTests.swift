@@ -92,7 +92,7 @@ import Wire
     let device = try #require(try VMDescription(parsing: Array(text.utf8)).devices.first)
     #expect(device.name == "d" && device.instance == 3 && device.isReadable)
     let inner = VMDescription.Field(
-      "s", type: "struct", size: 4, body: .init("in", version: nil, fields: []))
+      "s", type: "struct", size: 3, body: .init("in", version: nil, fields: []))
     var list = VMDescription.Field("q", type: "qlist", size: 5)
     list.bodies = [.init(nil, version: nil, fields: []), .init("one", version: 2, fields: [])]
     #expect(device.body == .init("out", version: 9, fields: [inner, list]))

@@ -278,7 +278,7 @@ def filled(start, part, end, most, size=(16 << 20) - 64):
 FIELDS = b'{"devices":[{"name":"d","instance_id":0,"vmsd_name":"x","version":1,"fields":['
 LIST = FIELDS + b'{"name":"a","type":"qlist","size":0,'
 DEEP = b'{"name":"%07d","type":"b","size":0}'
-for _ in range(20):
+for _ in range(19):
     # The type after what depends on it.
     DEEP = b'{"struct":{"fields":[' + DEEP + b']},"name":"a","size":0,"type":"struct"}'
 PARTS = 262_000
@@ -297,7 +297,7 @@ DESCRIPTIONS = {
     "sections": (b'{"devices":[', b'{"name":"%0240d","instance_id":0,"fields":[]}', b"]}", 32_768),
     "arrays": (FIELDS, b'{"name":"%07d","type":"b","array_len":18446744073709551615,"size":0}', b"]}]}",
                PARTS),
-    "deep": (FIELDS, DEEP, b"]}]}", PARTS // 41),
+    "deep": (FIELDS, DEEP, b"]}]}", PARTS // 39),
     "keys": (b'{"devices":[],"x":{', b'"%016d":0', b"}}", 1 << 30),
     "one name": (FIELDS + b'{"type":"b","size":0,"name":"', b"%07d", b'"}]}]}', 1 << 30)}
 
