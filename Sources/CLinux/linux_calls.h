@@ -24,6 +24,12 @@ int posix_spawn_file_actions_addchdir_np(void *actions, const char *path);
 #include <sys/prctl.h>
 static inline int forbid_core_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
+// See mallopt(3). Freed pieces of `size` bytes and more go back to the system at once.
+#include <malloc.h>
+static inline int return_freed_memory(int size) {
+  return mallopt(M_MMAP_THRESHOLD, size) && mallopt(M_TRIM_THRESHOLD, size);
+}
+
 // Makes a child that goes on, and lets the caller wait for it and end as it ends. Returns 0 in the
 // child, and -1 with errno where there can be none. To be called before the process has threads:
 // Swift cannot call fork.

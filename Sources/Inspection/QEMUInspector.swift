@@ -218,7 +218,7 @@ package final class QEMUInspector {
 
   /// Sections that nothing describes.
   private func undescribed() -> [SectionKey] {
-    let described = (found.description ?? reader.description).map(DescribedSections.init)
+    let described = reader.described
     var seen: Set<SectionKey> = []
     return found.sections.lines.elements.compactMap { line in
       let key = line.header.key

@@ -19,6 +19,13 @@ package enum ProcessLimits {
     _ = unsafe setrlimit(resource, &limit)
   }
 
+  /// Returns memory of a MiB and more to the system as soon as it is free. By itself malloc keeps up to 64 MiB
+  /// once large pieces were freed, which one input after the other then adds to.
+  /// To be called before the process has threads.
+  package static func returnFreedMemory() {
+    _ = return_freed_memory(1 << 20)
+  }
+
   /// Disables core dumps of the process, and prevents other processes of the user from reading its
   /// memory: it contains private keys and a guest's plaintext.
   package static func forbidCoreDumps() { _ = forbid_core_dumps() }

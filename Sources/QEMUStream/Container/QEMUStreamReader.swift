@@ -51,7 +51,7 @@ package struct QEMUStreamReader {
   /// not been parsed.
   private var descriptionSize: Int?
   /// The sections of `description`.
-  private var described: DescribedSections?
+  package private(set) var described: DescribedSections?
   /// The bodies to compare with a description at the end of the stream.
   private var passed = PassedBodies()
   /// Stream offset of the end of the package whose records are being read.

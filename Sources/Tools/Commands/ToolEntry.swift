@@ -15,6 +15,7 @@ package enum ToolEntry {
     StandardStream.occupyClosed()
     ProcessLimits.forbidCoreDumps()
     ProcessLimits.allowManyFiles()
+    ProcessLimits.returnFreedMemory()
     // Later there would be threads, which a child does not inherit.
     if CommandLine.arguments.contains("--live") { ProcessLimits.goOnInChild() }
     TerminationCleanup.install()
