@@ -2,8 +2,6 @@ package import Attacks
 internal import Cryptography
 package import Errors
 internal import FileIO
-internal import Migration
-internal import QEMUStream
 internal import SEVSNP
 package import SVSM
 package import Threads
@@ -11,14 +9,14 @@ internal import Wire
 
 /// Makes every attack on every stream, and records the result of each check.
 ///
-/// All streams are kept in memory, so the matrix is for small ones.
+/// What is made lies in temporary files, one for each thread and one for each stream.
 package struct AttackMatrix {
   /// A stream to be attacked.
   package struct Stream: Sendable {
     package var name: String
-    package var bytes: [UInt8]
+    package var store: any ByteStore
 
-    package init(name: String, bytes: [UInt8]) { (self.name, self.bytes) = (name, bytes) }
+    package init(name: String, _ store: any ByteStore) { (self.name, self.store) = (name, store) }
   }
 
   /// The settings that all trials share.
@@ -34,9 +32,6 @@ package struct AttackMatrix {
       (self.instance, self.trust, self.seed) = (instance, trust, seed)
     }
   }
-
-  /// Largest size of a stream in bytes.
-  package static let streamLimit = 256 << 20
 
   /// One attack on one stream, and its results.
   package struct Outcome: Sendable {
@@ -128,6 +123,8 @@ final class AttackBase: Sendable {
   let used: SVSMInstance?
   /// Whether the stream's source does not attest itself; loads are then told to accept that.
   let isOneWay: Bool
+  /// Holds the second stream.
+  private let scratch: ScratchFolder?
 
   /// - Throws: errors in the stream.
   init(
@@ -136,7 +133,7 @@ final class AttackBase: Sendable {
     name = stream.name
     self.setting = setting
     self.other = other
-    var materials = Materials(try Materials.Input(stream.bytes))
+    var materials = Materials(try Materials.Input(stream.store))
     materials.instance = setting.instance
     materials.offer = other.offer
     materials.seed = setting.seed
@@ -144,16 +141,11 @@ final class AttackBase: Sendable {
     twin.seed = setting.seed + Array("second session".utf8)
     // The second stream is the same guest in another session, which is the closest match for a
     // splice.
-    let output = CollectedOutput()
-    try Recipe(parsing: "rogue").make(from: twin, to: output)
-    materials.second = try Materials.Input(output.bytes)
-    self.materials = materials
-    var reader = SNPStreamReader(
-      StreamInput(ArraySource(stream.bytes)), checkingSealWith: nil)
-    _ = try reader.next()
-    guard case .session(let session) = try reader.next() else {
-      throw MigrationError(.streamKind, "\(stream.name) does not begin with a session")
-    }
+    let scratch = try ScratchFolder()
+    try Recipe(parsing: "rogue").make(from: twin, to: scratch.output("second"))
+    materials.second = try Materials.Input(StoredFile(InputFile(scratch.path("second"))))
+    (self.materials, self.scratch) = (materials, scratch)
+    let session = try materials.input.session()
     isOneWay = !session.flags.contains(.mutual)
     used = try setting.instance.restoring(by: session, unnamed: nil).imported()
   }
@@ -163,7 +155,7 @@ final class AttackBase: Sendable {
   ) throws(MigrationError) {
     name = "offer"
     self.setting = setting
-    (other, used, isOneWay) = (nil, nil, false)
+    (other, used, isOneWay, scratch) = (nil, nil, false, nil)
     materials = Materials(try Materials.Input(instance.offer.encoded))
   }
 }

@@ -2,6 +2,7 @@ internal import Attacks
 internal import Cryptography
 internal import Errors
 internal import FileIO
+internal import Import
 internal import Migration
 internal import QEMUStream
 internal import SEVSNP
@@ -37,16 +38,18 @@ final class AttackTrial: WorkItem, @unchecked Sendable {
       outcome.loaded = try saveAgain()
       return
     }
-    let output = CollectedOutput()
+    let folder = try ScratchFolder()
     do throws(MigrationError) {
-      try attack.make(from: base.materials, mended: outcome.isMended, to: output)
+      try attack.make(
+        from: base.materials, mended: outcome.isMended, to: folder.output("stream"))
     } catch {
       guard error.code == .attackNeeds else { throw error }
       outcome.needs = error
       return
     }
     if attack.subject == .offer {
-      outcome.loaded = try save(to: output.bytes)
+      outcome.loaded = try save(
+        to: readSmallFile(folder.path("stream"), limit: MigrationData.maximumSize))
       return
     }
     let destination =
@@ -55,28 +58,28 @@ final class AttackTrial: WorkItem, @unchecked Sendable {
       case .used: base.used ?? base.setting.instance
       case .other: base.other ?? base.setting.instance
       }
-    outcome.keyless = try verify(output.bytes, nil)
-    outcome.keyed = try verify(output.bytes, destination)
-    try load(output.bytes, destination)
+    outcome.keyless = try verify(folder, nil)
+    outcome.keyed = try verify(folder, destination)
+    try load(folder, destination)
   }
 
   // MARK: A stream
 
   private func verify(
-    _ bytes: [UInt8], _ keys: SVSMInstance?
+    _ folder: ScratchFolder, _ keys: SVSMInstance?
   ) throws(MigrationError) -> ErrorCode? {
     let verifier = StreamVerifier(trust: base.setting.trust, crew: WorkCrew(jobs: 1))
-    let input = StreamInput(ArraySource(bytes))
+    let input = StreamInput(FileSource(try InputFile(folder.path("stream"))))
     guard let keys else { return try verifier.verify(input).refusal?.code }
     return try verifier.verify(input, for: keys).refusal?.code
   }
 
   /// Loads the stream from a file, as `svsm-mig-load` does, and checks which files that leaves or
   /// changes.
-  private func load(_ bytes: [UInt8], _ destination: SVSMInstance) throws(MigrationError) {
-    let folder = try ScratchFolder()
+  private func load(
+    _ folder: ScratchFolder, _ destination: SVSMInstance
+  ) throws(MigrationError) {
     let instance = try destination.encoded()
-    try folder.write("stream", bytes)
     try folder.write("instance", instance)
     var load = TrialLoad(folder.path("stream"), by: folder.path("instance"))
     load.acceptsOneWay = base.isOneWay

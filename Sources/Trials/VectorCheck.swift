@@ -60,19 +60,19 @@ struct VectorCheck {
       }
     case .table:
       return try refusal { () throws(MigrationError) in
-        _ = try SuppliedCertificates(CertificateTable(files.bytes))
+        _ = try SuppliedCertificates(CertificateTable(files.content()))
       }
     case .policy:
       return try refusal { () throws(MigrationError) in
-        _ = try AttestationPolicy(parsing: files.bytes)
+        _ = try AttestationPolicy(parsing: files.content())
       }
     case .json:
       return try refusal { () throws(MigrationError) in
-        _ = try JSON(parsing: files.bytes)
+        _ = try JSON(parsing: files.content())
       }
     case .vector:
       return try refusal { () throws(MigrationError) in
-        _ = try Vector(files.bytes, fileName: vector.name)
+        _ = try Vector(files.content(), fileName: vector.name)
       }
     // A recipe is refused while it is followed; commands and library calls have no file.
     case .recipe, .command, .library: return Said(nil)
@@ -112,10 +112,14 @@ struct VectorCheck {
   private func opened(
     _ verify: (StreamInput) throws(MigrationError) -> VerificationReport
   ) throws(MigrationError) -> MigrationError? {
-    guard !files.bytes.isEmpty else {
-      return MigrationError(.streamEmpty, "the file is empty", at: 0)
+    let input: StreamInput
+    do throws(MigrationError) {
+      input = try StreamInput(opening: InputFile(files.subject))
+    } catch {
+      guard error.code == .streamEmpty else { throw error }
+      return error
     }
-    return try verify(StreamInput(ArraySource(files.bytes))).refusal
+    return try verify(input).refusal
   }
 
   /// The verdict of `svsm-mig-load` when it is told to accept every source.
@@ -152,7 +156,7 @@ struct VectorCheck {
     var trust = try trust(at: WallClock.now)
     trust.policy = try files.policy()
     trust.revocationLists = try files.revocationLists()
-    _ = try Attack.session(to: files.bytes, from: source, trust: trust, seed: seed)
+    _ = try Attack.session(to: files.content(), from: source, trust: trust, seed: seed)
   }
 
   private func checkReport(_ path: String, certificates paths: [String]) throws(MigrationError) {

@@ -9,8 +9,6 @@ internal import Wire
 /// The files of one vector, in a folder that is removed with this object.
 final class VectorFiles {
   let scratch: ScratchFolder
-  /// The content of the vector's file.
-  let bytes: [UInt8]
   private let vector: Vector
   private let fixtures: VectorFixtures
 
@@ -18,9 +16,26 @@ final class VectorFiles {
   ///   `IO-READ`, `IO-WRITE`.
   init(_ vector: Vector, _ fixtures: VectorFixtures) throws(MigrationError) {
     (self.vector, self.fixtures) = (vector, fixtures)
-    bytes = try vector.make { (path) throws(MigrationError) in try fixtures.read(path) }
     scratch = try ScratchFolder()
-    try scratch.write("subject", bytes)
+    try vector.make(
+      from: { (path) throws(MigrationError) in try fixtures.open(path) },
+      to: scratch.output("subject"))
+  }
+
+  /// Largest size in bytes of a vector's file that is read as a whole: one that is not a stream.
+  private static let smallLimit = 1 << 20
+
+  /// The content of the vector's file, which is no stream.
+  /// - Throws: `INPUT-KIND` when it is larger than such a file may be; `IO-READ`.
+  func content() throws(MigrationError) -> [UInt8] {
+    let file = try InputFile(subject, .regular)
+    let size = try file.regularSize()
+    guard size <= UInt64(Self.smallLimit) else {
+      throw MigrationError(
+        .inputKind, "\(vector.subject.rawValue) is too long", in: .file("{}"),
+        expected: "at most \(Self.smallLimit) bytes", got: "\(size)")
+    }
+    return try file.readAll(limit: Self.smallLimit)
   }
 
   /// Path of the vector's file.
@@ -35,7 +50,7 @@ final class VectorFiles {
         continue
       }
       let unpacked = "\(key.rawValue)-\(index)"
-      try scratch.write(unpacked, fixtures.read(name))
+      try fixtures.open(name).write(to: scratch.output(unpacked))
       paths.append(scratch.path(unpacked))
     }
     return paths

@@ -3,10 +3,13 @@ internal import Errors
 internal import FileIO
 internal import Synchronization
 
-/// The files from which vectors are made. Each is read only once.
+/// The files from which vectors are made.
 final class VectorFixtures: Sendable {
+  /// Largest number of unpacked fixtures that are kept, each in a temporary file.
+  private static let unpackedLimit = 64
+
   let folder: String
-  private let contents = Mutex<[String: [UInt8]]>([:])
+  private let unpacked = Mutex<[String: any ByteStore]>([:])
 
   /// - Throws: `INPUT-OPEN` when there is no such folder.
   init(_ folder: String) throws(MigrationError) { self.folder = try realPath(of: folder) }
@@ -22,11 +25,12 @@ final class VectorFixtures: Sendable {
 
   /// The content of a fixture, unpacked.
   /// - Throws: what `Vector.fixture` throws.
-  func read(_ name: String) throws(MigrationError) -> [UInt8] {
-    if let known = contents.withLock({ $0[name] }) { return known }
-    let bytes = try Vector.fixture("\(folder)/\(name)")
-    contents.withLock { $0[name] = bytes }
-    return bytes
+  func open(_ name: String) throws(MigrationError) -> any ByteStore {
+    if let known = unpacked.withLock({ $0[name] }) { return known }
+    let content = try Vector.fixture("\(folder)/\(name)")
+    guard name.hasSuffix(".xz") else { return content }
+    unpacked.withLock { if $0.count < Self.unpackedLimit { $0[name] = content } }
+    return content
   }
 }
 

@@ -38,28 +38,10 @@ extension ByteOutput {
 package final class CollectedOutput: SparseOutput {
   /// Everything that has been written.
   package private(set) var bytes: [UInt8] = []
-  private let limit: Int
-  private let refusal: MigrationError?
 
-  /// - Parameters:
-  ///   - limit: largest number of bytes.
-  ///   - refusal: the error for more bytes than `limit`.
-  package init(limit: Int = .max, refusal: MigrationError? = nil) {
-    self.limit = limit
-    self.refusal = refusal
-  }
+  package init() {}
 
-  package func write(_ bytes: Span<UInt8>) throws(MigrationError) {
-    try reserve(UInt64(bytes.count))
-    self.bytes.append(copying: bytes)
-  }
+  package func write(_ bytes: Span<UInt8>) { self.bytes.append(copying: bytes) }
 
-  package func writeHole(_ count: UInt64) throws(MigrationError) {
-    try reserve(count)
-    bytes += [UInt8](repeating: 0, count: Int(count))
-  }
-
-  private func reserve(_ count: UInt64) throws(MigrationError) {
-    if let refusal, count > UInt64(limit - bytes.count) { throw refusal }
-  }
+  package func writeHole(_ count: UInt64) { bytes += [UInt8](repeating: 0, count: Int(count)) }
 }

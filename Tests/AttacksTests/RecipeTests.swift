@@ -80,11 +80,26 @@ import Wire
     let recipe = String(repeating: "\n  copy 0 after end", count: 4000)
     let vector = try Vector(parsing: text + recipe + "\n", fileName: "long")
     let code = refusalCode {
-      _ = try vector.make { (path) throws(MigrationError) in
-        try Vector.fixture(Repository.path("Fixtures/\(path)"))
-      }
+      try vector.make(
+        from: { (path) throws(MigrationError) in
+          try Vector.fixture(Repository.path("Fixtures/\(path)"))
+        }, to: Discarded())
     }
     #expect(code == .recipeSyntax)
+  }
+
+  @Test("The values of all lines together have a limit, and the line that passes it is named")
+  func valuesAreLimited() throws {
+    let stream = try Laboratory.stream("mixed")
+    let lines = (24 << 20) / stream.count
+    let good = String(repeating: "set 0 zero\n", count: lines)
+    #expect(try Laboratory.make(good, of: stream) == [UInt8](repeating: 0, count: stream.count))
+    for line in ["set 0 zero", "append from 0", "insert before end from 0", "set 0 random"] {
+      let error = #expect(throws: MigrationError.self) {
+        _ = try Laboratory.make(good + line, of: stream)
+      }
+      #expect(error?.code == .recipeSyntax && error?.place == .line(lines + 1))
+    }
   }
 
   @Test("Bytes move before a repair, not behind it")

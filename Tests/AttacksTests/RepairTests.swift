@@ -57,6 +57,20 @@ import Wire
     #expect(try Laboratory.refusal(of: made) == .sealRoot)
   }
 
+  @Test("An edit behind a repair reaches every byte of a part that is written in pieces")
+  func lateEditsReachAllOfALargePart() throws {
+    let stream = try Laboratory.stream("mixed")
+    let part = try #require(try Anatomy(of: stream).part(.ramPart))
+    let mended = try Laboratory.make("repair resign", of: stream)
+    let border = UInt64(5 + (256 << 10))
+    for place in [0, 5, border - 1, border, part.size - 5, part.size - 1] {
+      let made = try Laboratory.make("repair resign\nflip ram.part+\(place) mask=81", of: stream)
+      let changed = made.indices.filter { made[$0] != mended[$0] }
+      #expect(changed.first == Int(part.start + place))
+      #expect(made[Int(part.start + place)] == mended[Int(part.start + place)] ^ 0x81)
+    }
+  }
+
   @Test("The VM description follows the sections that are there")
   func theDescriptionIsKept() throws {
     let made = try Laboratory.make(

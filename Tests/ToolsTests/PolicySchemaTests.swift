@@ -5,6 +5,7 @@ import JSON
 import SEVSNP
 import TestSupport
 import Testing
+import Wire
 
 /// `Formats/policy.schema.json` and the reader take and refuse the same.
 @Suite struct PolicySchemaTests {
@@ -31,10 +32,12 @@ import Testing
       let vector = try Vector(parsing: Fixture.text("vectors/\(file)"), fileName: name)
       guard !Self.beyond.contains(name) else { continue }
       count += 1
-      let json = try JSON(
-        parsing: vector.make { (_) throws(MigrationError) in
+      let output = CollectedOutput()
+      try vector.make(
+        from: { (_) throws(MigrationError) in
           throw MigrationError(.internal, "a policy's vector holds its policy")
-        })
+        }, to: output)
+      let json = try JSON(parsing: output.bytes)
       let problems = schema.problems(of: json)
       #expect(problems.isEmpty == (vector.verdict == .accepted), "\(name): \(problems)")
       #expect(isRead(json) == (vector.verdict == .accepted), "\(name)")

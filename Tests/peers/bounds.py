@@ -256,6 +256,15 @@ def snp_streams(table):
     table.case("final sections", lambda: costly.final_sections(32, 8 << 20), load, ["verify"],
                ["verify", *table.keys], ["inspect"], ["inspect", *table.keys])
     table.case("fewer of them", lambda: costly.far_shared(500_000), replay)
+    attack = ["-o", table.folder / "attacked", "-f", "--second", table.input]
+    for title, content, names in [
+            ("records in turn", lambda: costly.records_in_turn(3_500_000),
+             ["flip-shared-memory", "duplicate-shared-page", "splice-rest"]),
+            ("parts in turn", lambda: costly.parts_in_turn(1_700_000),
+             ["drop-vcpu --consistent", "append-stream --consistent"]),
+            ("pages apart", lambda: costly.pages_apart(20_000),
+             ["remap-two-pages --consistent", "replay-older-page"])]:
+        table.case(title, content, *([f"attack --name {name}", *attack] for name in names))
     table.case("epochs", lambda: costly.many_epochs(200_000, 40_000), ["verify"], ["inspect"],
                ["inspect", "--json"], ["inspect", "--epochs"], ["inspect", "--epochs", "--json"],
                replay)
@@ -391,11 +400,18 @@ def evidence(table):
 def vectors(table):
     (table.folder / "vectors").mkdir()
     (table.folder / "golden").symlink_to(GOLDEN)
-    for copies in (4000, 20000):
-        if table.wants(f"{copies} copies"):
-            size = write(table.folder / "vectors/long.vector", lambda: costly.vector(copies).encode())
-            table.call(f"{copies} copies", size, "verify", "--jobs", "1", "--vectors",
-                       table.folder / "vectors")
+    given = table.folder / "records"
+    spliced = ["splice ram.part[0] from second ram.part[last]", "repair resign"]
+    for title, recipe, more in [
+            ("4000 copies", ["copy 0 after end"] * 4000, []),
+            ("20000 copies", ["copy 0 after end"] * 20000, []),
+            ("spliced records", spliced, ["records", ["second: records"]]),
+            ("all replaced", ["set 0 zero"], ["records"])]:
+        if table.wants(title):
+            size = write(table.folder / "vectors/long.vector", lambda: costly.vector(recipe, *more))
+            if more:
+                size += write(given, lambda: costly.records_in_turn(1_200_000))
+            table.call(title, size, "verify", "--jobs", "1", "--vectors", table.folder / "vectors")
 
 
 def goldens(table):

@@ -2,6 +2,7 @@
 
 import base64
 import bz2
+import hashlib
 import json
 import pathlib
 import random
@@ -458,6 +459,62 @@ def many_epochs(count, regions):
                     + b"".join(token(epoch) for epoch in range(3, count)), regions << 21, False)
 
 
+def tree_root(leaves):
+    """The root of the hash tree of a seal."""
+    if len(leaves) == 1:
+        return leaves[0]
+    half = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\1" + tree_root(leaves[:half]) + tree_root(leaves[half:])).digest()
+
+
+# The generator of P-384, which is the public key to the private key 1, and its order.
+POINT = bytes.fromhex(
+    "aa87ca22be8b05378eb1c71ef320ad746e1d3b628ba79b9859f741e082542a385502f25dbf55296c3a545e3872760ab7"
+    "3617de4a96262c6f5d9e98bf9292dc29f8f41dbd289a147ce9da3113b5f0b8c00a60b1ce1d7e819d7a431d7c90ea0e5f")
+ORDER = int("ffffffffffffffffffffffffffffffffffffffffffffffff"
+            "c7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16)
+
+
+def sealed_by_host(whole):
+    """The same SNP stream, sealed with the private key 1, which its session names as its source's."""
+    key = whole.find(name("snp-session")) + 12 + 8 + 209
+    start, signer = whole.rfind(b"SVSMSEAL"), b"\4" + POINT
+    covered = whole[:key] + signer + whole[key + 97:start]
+    leaves = [hashlib.sha256(b"\0" + covered[at:at + (256 << 10)]).digest()
+              for at in range(0, start, 256 << 10)]
+    fixed = (whole[start:start + 24] + be(8, start) + be(8, len(leaves)) + tree_root(leaves)
+             + whole[start + 72:start + 112] + signer + bytes(7))
+    digest = hashlib.sha384(b"svsm-migration v1 seal\0" + fixed).digest()
+    # The random number of the signature is 1, too: r is the point's x.
+    r = int.from_bytes(POINT[:48], "big")
+    s = (int.from_bytes(digest, "big") + r) % ORDER
+    old = int.from_bytes(whole[start + 32:start + 40], "big")
+    return (covered + fixed + b"".join(leaves) + be(48, r) + be(48, min(s, ORDER - s))
+            + whole[start + 216 + 32 * old + 96:])
+
+
+def records_in_turn(count):
+    """An SNP stream with shared pages of which every second one names its block: no two are alike."""
+    return sealed_by_host(extended(section(2, 2, body=(be(8, 2) + name("pc.ram") + b"\0" + be(8, 0x22) + b"\0") * count
+                            + END)))
+
+
+def parts_in_turn(count):
+    """An SNP stream with parts of its shared memory of which every second one holds a page."""
+    empty, one = section(2, 2, body=END), section(2, 2, body=be(8, 2) + name("pc.ram") + b"\0" + END)
+    return sealed_by_host(extended((empty + one) * count))
+
+
+def pages_apart(count):
+    """An SNP stream with private pages that are far from each other, and have parts of its shared memory
+    between them; a third of the pages comes again."""
+    between, first = section(2, 2, body=END), 2 * count // 3
+    return sealed_by_host(extended(b"".join(
+        section(2, 4, body=be(8, 2 + i) + be(8, i % first + 1 << 21) + be(4, 1)
+                + bytes([1 + i // first, 0, 1, 0, 0, 0, 0, 15])
+                + be(4, 4096) + bytes(16 + 4096)) + between for i in range(count))))
+
+
 # Runs of unaccepted memory that differ from each other in the size of their pages: pages, state, size.
 UNLIKE = [(512, 3, 1), (512, 3, 0)]
 # The same three times, and a shared page at the end.
@@ -675,9 +732,8 @@ def sparse(path, size):
         file.write(rest)
 
 
-def vector(copies):
-    """A vector whose recipe makes a long file."""
-    lines = ["svsm-migration vector 1", "name: long", "what: a file of gigabytes",
-             "subject: recipe", "input: golden/mixed/stream.mig", "verdict: refused",
-             "code: RECIPE-SYNTAX", "recipe:"] + ["  copy 0 after end"] * copies
-    return "\n".join(lines) + "\n"
+def vector(recipe, given="golden/mixed/stream.mig", more=()):
+    """A vector of a recipe."""
+    lines = ["svsm-migration vector 1", "name: long", "what: a costly file", "subject: recipe",
+             f"input: {given}", *more, "verdict: refused", "code: RECIPE-SYNTAX", "recipe:"]
+    return ("\n".join(lines + ["  " + line for line in recipe]) + "\n").encode()

@@ -1,3 +1,4 @@
+package import Errors
 internal import Guest
 internal import QEMUStream
 package import SVSM
@@ -5,8 +6,8 @@ internal import Wire
 
 /// An index of the records of a valid SNP stream, made in one pass: it tells where everything is.
 ///
-/// It holds no content. Private pages and records of shared memory are stored as runs, so the index
-/// grows with the fragmentation of the guest's memory and not with its size.
+/// It holds no content. Parts and records of shared memory are stored as runs, in an index that keeps one
+/// block in memory, so memory grows neither with the size of the guest nor with its fragmentation.
 package struct Anatomy: Sendable {
   /// The kind of a part of a stream.
   package enum Kind: Hashable, Sendable, CaseIterable {
@@ -33,7 +34,13 @@ package struct Anatomy: Sendable {
       uniqueKeysWithValues: names.map { ($0.value, $0.key) }
         + FinalRecord.Kind.allCases.map { ($0.row.placeName, .final($0)) })
 
-    package static var allCases: [Kind] { Array(named.values) }
+    package static let allCases: [Kind] =
+      names.map { $0.key } + FinalRecord.Kind.allCases.map { .final($0) }
+    private static let codes: [Kind: Int] = Dictionary(
+      uniqueKeysWithValues: zip(allCases, allCases.indices))
+
+    /// Its number in the index of parts.
+    var code: Int { Self.codes[self] ?? 0 }
 
     /// The kind with this name in a place; nil when there is none.
     init?(name: String) {
@@ -63,14 +70,11 @@ package struct Anatomy: Sendable {
     }
   }
 
-  /// One part of the stream, from its first byte to the end of its footer; or several consecutive
-  /// pages, each beginning `end - start` bytes after the previous one.
+  /// One part of the stream, from its first byte to the end of its footer.
   package struct Part: Sendable, Hashable {
     package var kind: Kind
-    /// Number of the first one among those of its kind, from 0.
-    package var first: Int
-    /// More than one only for pages.
-    package var count: Int
+    /// Its number among those of its kind, from 0.
+    package var index: Int
     /// Offset of the first byte: the type byte of a section.
     package var start: UInt64
     /// Offset of the body.
@@ -78,20 +82,17 @@ package struct Anatomy: Sendable {
     /// Offset of the first byte after the footer.
     package var end: UInt64
 
-    /// Size of one part in bytes.
+    /// Size in bytes.
     package var size: UInt64 { end - start }
-    /// Offset of the first byte after the last part of the run.
-    package var runEnd: UInt64 { start + size * UInt64(count) }
     /// Size of the body in bytes.
     package var bodySize: UInt64 { end - body - (kind.isSection ? Self.footerSize : 0) }
     static let footerSize = UInt64(StreamGrammar.Footer.size)
 
-    /// The part with number `index` from the run.
-    func alone(_ index: Int) -> Part {
-      let shift = size * UInt64(index - first)
-      return Part(
-        kind: kind, first: index, count: 1, start: start + shift, body: body + shift,
-        end: end + shift)
+    /// The part with this number from a run of the index of parts.
+    fileprivate init(_ run: IndexedRun, _ number: Int) {
+      let run = run.alone(number)
+      (kind, index) = (Kind.allCases[run.kind], number)
+      (start, body, end) = (run.start, run.start + run.head, run.end)
     }
   }
 
@@ -101,88 +102,138 @@ package struct Anatomy: Sendable {
     var version: BE32
   }
 
-  /// Consecutive records of shared memory that are equal in kind and size.
-  struct RAMRun: Sendable {
-    var first: Int
-    var count: Int
+  /// A record of shared memory.
+  struct SharedRecord {
+    /// Number of the kind of records with content, and of that of all others, in the index of records.
+    static let (content, zero) = (0, 1)
+    static let kinds = 2
+    /// Size in bytes of the address with its flags, which is first in a record.
+    static let wordSize = UInt64(MemoryLayout<UInt64>.size)
+
     var start: UInt64
-    /// Size of one record in bytes.
-    var size: UInt64
+    var end: UInt64
     /// Size in bytes of the block's name with its length byte; 0 when the record continues the
     /// previous block.
     var nameSize: UInt64
     var isZero: Bool
-
-    /// Size in bytes of the address with its flags, which is first in a record.
-    static let wordSize = UInt64(MemoryLayout<UInt64>.size)
   }
 
   /// The parts, in stream order and without gaps.
-  package internal(set) var parts: [Part] = []
-  var ramRuns: [RAMRun] = []
+  private let parts: RunIndex
+  private let records: RunIndex
   /// Length of the stream in bytes.
-  package internal(set) var size: UInt64 = 0
+  package let size: UInt64
   /// Number of leaves of the seal.
-  var leafCount: Int = 0
+  let leafCount: Int
   /// Name and size of each RAM block. `map` tells where the blocks are mapped.
-  var blocks: [(name: String, size: UInt64)] = []
-  var map = GuestMap()
-  /// Indices in `parts` of the parts of each kind.
-  private var places: [Kind: [Int]] = [:]
+  let blocks: [(name: String, size: UInt64)]
+  let map: GuestMap
 
-  init() {}
-
-  /// An offer or an instance file of `size` bytes.
-  init(_ kind: Kind, size: UInt64) {
-    self.size = size
-    append(Part(kind: kind, first: 0, count: 1, start: 0, body: 0, end: size))
+  init(
+    _ parts: RunIndex, records: RunIndex, size: UInt64, leafCount: Int,
+    blocks: [(name: String, size: UInt64)], map: GuestMap
+  ) {
+    (self.parts, self.records, self.size) = (parts, records, size)
+    (self.leafCount, self.blocks, self.map) = (leafCount, blocks, map)
   }
 
-  /// A file of which only the size is known.
-  init(plainSize size: UInt64) { self.size = size }
+  /// A file of `size` bytes that is one part, an offer or an instance; or, with nil, of which only the
+  /// size is known.
+  init(whole kind: Kind?, size: UInt64) throws(MigrationError) {
+    var parts = RunIndex.Builder(kinds: Kind.allCases.count)
+    var records = RunIndex.Builder(kinds: SharedRecord.kinds)
+    if let kind { try parts.append(kind.code, at: 0, head: 0, size: size) }
+    self.init(
+      try parts.finish(), records: try records.finish(), size: size, leafCount: 0, blocks: [],
+      map: GuestMap())
+  }
+
+  // MARK: Parts
 
   /// Number of parts of `kind`.
-  package func count(_ kind: Kind) -> Int {
-    guard let last = places[kind]?.last else { return 0 }
-    return parts[last].first + parts[last].count
+  package func count(_ kind: Kind) -> Int { parts.count(kind.codes) }
+
+  /// The part of `kind` with this number; nil when there is none.
+  /// - Throws: `IO-READ`, as all that searches the index.
+  package func part(_ kind: Kind, _ number: Int = 0) throws(MigrationError) -> Part? {
+    try parts.run(number, of: kind.codes).map { Part($0, number) }
   }
 
-  /// Number of records of shared memory.
-  package var ramRecords: Int { ramRuns.last.map { $0.first + $0.count } ?? 0 }
+  /// The part that holds the byte at `offset`; nil after the end.
+  package func part(at offset: UInt64) throws(MigrationError) -> Part? {
+    var reader = PartReader(self)
+    return try reader.part(at: offset)
+  }
 
-  /// The part of `kind` with this number, as a run of one; nil when there is none.
-  package func part(_ kind: Kind, _ index: Int = 0) -> Part? {
-    guard let places = places[kind], index >= 0, index < count(kind) else { return nil }
-    // Search for the last run that begins at or before it.
-    var (low, high) = (0, places.count)
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if parts[places[middle]].first <= index { low = middle } else { high = middle }
+  /// Number of parts of `kind` that lie in `range` with all their bytes.
+  func count(_ kind: Kind, in range: Range<UInt64>) throws(MigrationError) -> Int {
+    let count =
+      try parts.count(kind.codes, before: range.upperBound)
+      - parts.count(kind.codes, before: range.lowerBound)
+    guard let cut = try part(at: range.upperBound), cut.kind == kind,
+      range.contains(cut.start)
+    else { return count }
+    return count - 1
+  }
+
+  /// Calls `body` with each part of some kinds, in the order of the stream or in the reverse order, until
+  /// it returns false.
+  func visit(
+    _ kinds: Set<Kind>, backward: Bool = false,
+    _ body: (Part) throws(MigrationError) -> Bool
+  ) throws(MigrationError) {
+    let isWanted = Kind.allCases.map { kinds.contains($0) }
+    for step in 0..<parts.blockCount {
+      let runs = try parts.runs(backward ? parts.blockCount - 1 - step : step)
+      for index in runs.indices {
+        let run = runs[backward ? runs.count - 1 - index : index]
+        guard isWanted[run.kind] else { continue }
+        for number in 0..<run.count {
+          let part = Part(run, run.first + (backward ? run.count - 1 - number : number))
+          guard try body(part) else { return }
+        }
+      }
     }
-    return parts[places[low]].alone(index)
   }
 
-  /// The part that holds the byte at `offset`, as a run of one; nil after the end.
-  package func part(at offset: UInt64) -> Part? {
-    var (low, high) = (0, parts.count)
-    guard high > 0, offset < size else { return nil }
-    while high - low > 1 {
-      let middle = (low + high) / 2
-      if parts[middle].start <= offset { low = middle } else { high = middle }
+  /// Finds parts that follow each other, and keeps the block of the index that holds them.
+  struct PartReader {
+    private let anatomy: Anatomy
+    private var runs: [IndexedRun] = []
+
+    init(_ anatomy: Anatomy) { self.anatomy = anatomy }
+
+    /// The part that holds the byte at `offset`; nil after the end.
+    mutating func part(at offset: UInt64) throws(MigrationError) -> Part? {
+      guard offset < anatomy.size else { return nil }
+      let isHere =
+        runs.first.map { $0.start <= offset } == true && offset < runs[runs.count - 1].end
+      if !isHere { runs = try anatomy.parts.runs(anatomy.parts.block(at: offset)) }
+      var (low, high) = (0, runs.count)
+      guard high > 0 else { return nil }
+      while high - low > 1 {
+        let middle = (low + high) / 2
+        if runs[middle].start <= offset { low = middle } else { high = middle }
+      }
+      let run = runs[low]
+      return Part(run, run.first + (run.size > 0 ? Int((offset - run.start) / run.size) : 0))
     }
-    let part = parts[low]
-    guard part.size > 0 else { return part }
-    return part.alone(part.first + Int((offset - part.start) / part.size))
   }
 
-  mutating func append(_ part: Part) {
-    if let last = parts.last, last.kind == .page, part.kind == .page, last.runEnd == part.start,
-      last.size == part.size, last.body - last.start == part.body - part.start
-    {
-      parts[parts.count - 1].count += part.count
-      return
+  // MARK: Shared memory
+
+  /// Number of records of shared memory of some kinds.
+  func recordCount(_ kinds: Range<Int>) -> Int { records.count(kinds) }
+
+  /// The record of shared memory with this number among those of some kinds; nil when there is none.
+  func record(_ number: Int, of kinds: Range<Int>) throws(MigrationError) -> SharedRecord? {
+    try records.run(number, of: kinds).map {
+      SharedRecord(
+        start: $0.start, end: $0.end, nameSize: $0.head, isZero: $0.kind == SharedRecord.zero)
     }
-    places[part.kind, default: []].append(parts.count)
-    parts.append(part)
   }
+}
+
+extension Anatomy.Kind {
+  fileprivate var codes: Range<Int> { code..<code + 1 }
 }

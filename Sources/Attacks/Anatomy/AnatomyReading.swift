@@ -15,12 +15,11 @@ extension Anatomy {
     var isRead = false
     while !isRead {
       let record = try reader.next()
-      if let section = reader.section { builder.enter(section, record) }
+      if let section = reader.section { try builder.enter(section, record) }
       isRead = try builder.take(
-        record, payload: reader.payloadOffset, size: reader.payload.count, read: reader.offset)
+        record, payload: reader.payloadOffset, read: reader.offset)
     }
-    for block in reader.guestBlocks { builder.anatomy.blocks.append((block.name, block.size)) }
-    self = builder.anatomy
+    self = try builder.finish(blocks: reader.guestBlocks.map { ($0.name, $0.size) })
   }
 
   /// Indexes a stream in memory.
@@ -31,23 +30,34 @@ extension Anatomy {
 
 /// Builds an anatomy from what a reader returns.
 private struct AnatomyBuilder {
-  var anatomy = Anatomy()
-  private var counts: [Anatomy.Kind: Int] = [:]
-  /// The part whose end is not known yet.
-  private var open: Anatomy.Part?
+  /// A part whose end is not known yet.
+  private struct OpenPart {
+    var kind: Anatomy.Kind
+    var start: UInt64
+    var body: UInt64
+  }
+
+  private var parts = RunIndex.Builder(kinds: Anatomy.Kind.allCases.count)
+  private var records = RunIndex.Builder(kinds: Anatomy.SharedRecord.kinds)
+  private var map = GuestMap()
+  private var leafCount = 0
+  private var size: UInt64 = 0
+  private var open: OpenPart?
   /// Offset at which the next record of shared memory begins.
   private var ramNext: UInt64 = 0
   private var sealStart: UInt64 = 0
 
   /// Notes that a record is in the section of `header`, which may be a new section.
-  mutating func enter(_ header: SectionHeader, _ record: SNPStreamReader.Record) {
+  mutating func enter(
+    _ header: SectionHeader, _ record: SNPStreamReader.Record
+  ) throws(MigrationError) {
     guard header.offset != open?.start, let kind = Self.kind(header, record) else { return }
     var size = UInt64(StreamGrammar.PartHeader.size)
     if !kind.hasShortHeader {
       // The length byte of the name, the name, and the fields after it.
       size += UInt64(1 + header.name.bytes.count + Anatomy.HeaderEnd.size)
     }
-    begin(kind, at: header.offset, body: header.offset + size)
+    try begin(kind, at: header.offset, body: header.offset + size)
     if kind == .ramPart { ramNext = header.offset + size }
   }
 
@@ -77,73 +87,71 @@ private struct AnatomyBuilder {
   /// Takes a record.
   /// - Returns: whether it was the end of the stream.
   mutating func take(
-    _ record: SNPStreamReader.Record, payload: UInt64, size: Int, read: UInt64
+    _ record: SNPStreamReader.Record, payload: UInt64, read: UInt64
   ) throws(MigrationError) -> Bool {
     switch record {
     case .configuration:
-      begin(.file, at: 0, body: 0)
+      try begin(.file, at: 0, body: 0)
       let start = UInt64(StreamGrammar.Header.size)
-      begin(.configuration, at: start, body: start)
-    case .guestMap(let map): anatomy.map = map
+      try begin(.configuration, at: start, body: start)
+    case .guestMap(let map): self.map = map
     case .pages(let count):
-      guard var first = open else { break }
-      first.end = first.start + UInt64(SNPStreamReader.pageStride)
-      first.count = count
-      anatomy.append(first)
-      counts[.page] = first.first + count
+      guard let first = open else { break }
+      try parts.append(
+        first.kind.code, at: first.start, head: first.body - first.start,
+        size: UInt64(SNPStreamReader.pageStride), count: count)
       open = nil
-    case .ram(let record): note(record, payload: payload)
+    case .ram(let record): try note(record, payload: payload)
     case .eof:
-      begin(.eof, at: read - 1, body: read - 1)
+      try begin(.eof, at: read - 1, body: read - 1)
       sealStart = read
     case .seal(let seal):
-      begin(.seal, at: sealStart, body: sealStart)
-      anatomy.leafCount = Int(seal.chunkCount)
+      try begin(.seal, at: sealStart, body: sealStart)
+      leafCount = Int(seal.chunkCount)
     case .vmdescription:
       let start = payload - UInt64(StreamGrammar.TextHeader.size)
-      begin(.description, at: start, body: start)
-      open?.end = payload + UInt64(size)
+      try begin(.description, at: start, body: start)
     case .end:
-      close(at: read)
-      anatomy.size = read
+      try close(at: read)
+      self.size = read
       return true
     case .session, .token, .machine, .device, .final, .commit, .skipped: break
     }
     return false
   }
 
-  private mutating func begin(_ kind: Anatomy.Kind, at start: UInt64, body: UInt64) {
-    close(at: start)
-    let index = counts[kind, default: 0]
-    counts[kind] = index + 1
-    open = Anatomy.Part(
-      kind: kind, first: index, count: 1, start: start, body: body, end: 0)
+  /// The anatomy of what was taken.
+  mutating func finish(
+    blocks: [(name: String, size: UInt64)]
+  ) throws(MigrationError) -> Anatomy {
+    Anatomy(
+      try parts.finish(), records: try records.finish(), size: size, leafCount: leafCount,
+      blocks: blocks, map: map)
   }
 
-  private mutating func close(at end: UInt64) {
-    guard var part = open else { return }
-    part.end = end
-    anatomy.append(part)
+  private mutating func begin(
+    _ kind: Anatomy.Kind, at start: UInt64, body: UInt64
+  ) throws(MigrationError) {
+    try close(at: start)
+    open = OpenPart(kind: kind, start: start, body: body)
+  }
+
+  private mutating func close(at end: UInt64) throws(MigrationError) {
+    guard let part = open else { return }
+    try parts.append(
+      part.kind.code, at: part.start, head: part.body - part.start, size: end - part.start)
     open = nil
   }
 
-  private mutating func note(_ record: RAMRecord, payload: UInt64) {
+  private mutating func note(_ record: RAMRecord, payload: UInt64) throws(MigrationError) {
     guard record.page != nil else { return }
     let isZero = record.payloadSize(page: Page.size) == 0
+    let content = isZero ? 1 : UInt64(record.payloadSize(page: Page.size))
     let end = payload + UInt64(record.payloadSize(page: Page.size))
     let size = end - ramNext
-    let run = Anatomy.RAMRun(
-      first: anatomy.ramRecords, count: 1, start: ramNext, size: size,
-      nameSize: size - Anatomy.RAMRun.wordSize
-        - (isZero ? 1 : UInt64(record.payloadSize(page: Page.size))),
-      isZero: isZero)
+    let kind = isZero ? Anatomy.SharedRecord.zero : Anatomy.SharedRecord.content
+    try records.append(
+      kind, at: ramNext, head: size - Anatomy.SharedRecord.wordSize - content, size: size)
     ramNext = end
-    if let last = anatomy.ramRuns.last, last.isZero == isZero, last.size == size,
-      last.nameSize == run.nameSize, last.start + last.size * UInt64(last.count) == run.start
-    {
-      anatomy.ramRuns[anatomy.ramRuns.count - 1].count += 1
-    } else {
-      anatomy.ramRuns.append(run)
-    }
   }
 }

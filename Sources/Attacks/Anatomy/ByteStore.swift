@@ -1,6 +1,7 @@
 package import Errors
 package import FileIO
-internal import Wire
+internal import QEMUStream
+package import Wire
 
 /// Bytes that can be read at any offset and repeatedly: the input of an attack.
 package protocol ByteStore: AnyObject, Sendable {
@@ -16,6 +17,32 @@ extension ByteStore {
   /// - Throws: `IO-READ`.
   func number(in field: Range<Int>, from start: UInt64) throws(MigrationError) -> UInt64 {
     UInt64(bigEndianBytes: try read(field.moved(by: start)))
+  }
+
+  /// Writes all bytes.
+  /// - Throws: `IO-READ`, `IO-WRITE`.
+  package func write(to output: any ByteOutput) throws(MigrationError) {
+    var next: UInt64 = 0
+    while next < size {
+      let end = min(next + UInt64(PieceList.windowSize), size)
+      try output.write(read(next..<end))
+      next = end
+    }
+  }
+}
+
+/// The bytes of a store, from the first one to the last.
+final class StoreSource: ByteSource {
+  private let store: any ByteStore
+  private var next: UInt64 = 0
+
+  init(_ store: any ByteStore) { self.store = store }
+
+  @unsafe func read(into buffer: UnsafeMutableRawBufferPointer) throws(MigrationError) -> Int {
+    let count = min(buffer.count, PieceList.windowSize, Int(store.size - next))
+    unsafe buffer.copyBytes(from: try store.read(next..<next + UInt64(count)))
+    next += UInt64(count)
+    return count
   }
 }
 

@@ -10,7 +10,7 @@ package struct PieceList: Sendable {
   enum Content: Sendable {
     /// Bytes of an input, beginning at an offset.
     case stored(input: Int, at: UInt64)
-    case literal([UInt8])
+    case literal(ArraySlice<UInt8>)
   }
 
   struct Piece: Sendable {
@@ -25,7 +25,7 @@ package struct PieceList: Sendable {
       var piece = self
       piece.count = count
       if case .literal(let bytes) = content {
-        piece.content = .literal(Array(bytes.prefix(Int(count))))
+        piece.content = .literal(bytes.prefix(Int(count)))
       }
       return piece
     }
@@ -37,7 +37,7 @@ package struct PieceList: Sendable {
       switch content {
       case .stored(let input, let offset):
         piece.content = .stored(input: input, at: offset + count)
-      case .literal(let bytes): piece.content = .literal(Array(bytes.dropFirst(Int(count))))
+      case .literal(let bytes): piece.content = .literal(bytes.dropFirst(Int(count)))
       }
       return piece
     }
@@ -57,19 +57,42 @@ package struct PieceList: Sendable {
 
   // MARK: Reading
 
-  func bytes(of piece: Piece) throws(MigrationError) -> [UInt8] {
-    switch piece.content {
-    case .literal(let bytes): return bytes
+  /// Largest number of bytes of an input that are read at once.
+  static let windowSize = 256 << 10
+
+  /// The bytes of a piece of at most `windowSize` bytes.
+  func bytes(of window: Piece) throws(MigrationError) -> [UInt8] {
+    switch window.content {
+    case .literal(let bytes): return Array(bytes)
     case .stored(let input, let offset):
-      return try stores[input].read(offset..<offset + piece.count)
+      return try stores[input].read(offset..<offset + window.count)
     }
   }
 
-  /// The bytes that now represent those of `location`, which must still be whole.
+  /// Calls `body` with the bytes of a piece, in order and at most `windowSize` at once.
+  private func read(
+    _ piece: Piece, _ body: ([UInt8]) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    var next: UInt64 = 0
+    while next < piece.count {
+      let window = piece.back(from: next).front(min(UInt64(Self.windowSize), piece.count - next))
+      try body(bytes(of: window))
+      next += window.count
+    }
+  }
+
+  /// Calls `body` with the bytes that now represent those of `location`, which must still be whole.
+  mutating func read(
+    _ location: Location, _ body: ([UInt8]) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
+    for piece in pieces[try claim(location)] { try read(piece, body) }
+  }
+
+  /// The bytes that now represent those of `location`, which must still be whole and few.
   mutating func read(_ location: Location) throws(MigrationError) -> [UInt8] {
-    let range = try claim(location)
     var bytes: [UInt8] = []
-    for piece in pieces[range] { bytes += try self.bytes(of: piece) }
+    bytes.reserveCapacity(Int(location.size))
+    try read(location) { bytes += $0 }
     return bytes
   }
 
@@ -86,18 +109,8 @@ package struct PieceList: Sendable {
   /// Writes all pieces.
   /// - Throws: `IO-READ`, `IO-WRITE`.
   package func write(to output: any ByteOutput) throws(MigrationError) {
-    for piece in pieces { try write(piece, to: output) }
-  }
-
-  func write(_ piece: Piece, to output: any ByteOutput) throws(MigrationError) {
-    guard case .stored(let input, let start) = piece.content else {
-      return try output.write(bytes(of: piece))
-    }
-    var next = start
-    while next < start + piece.count {
-      let end = min(next + 256 << 10, start + piece.count)
-      try output.write(stores[input].read(next..<end))
-      next = end
+    for piece in pieces {
+      try read(piece) { (bytes) throws(MigrationError) in try output.write(bytes) }
     }
   }
 
@@ -178,7 +191,7 @@ package struct PieceList: Sendable {
       range,
       with: [
         Piece(
-          content: .literal(bytes), count: UInt64(bytes.count), space: part.space,
+          content: .literal(bytes[...]), count: UInt64(bytes.count), space: part.space,
           origin: part.offset)
       ])
   }
@@ -199,13 +212,13 @@ package struct PieceList: Sendable {
   ) throws(MigrationError) {
     let place = try index(of: location, side)
     pieces.insert(
-      Piece(content: .literal(bytes), count: UInt64(bytes.count), space: nil, origin: 0),
+      Piece(content: .literal(bytes[...]), count: UInt64(bytes.count), space: nil, origin: 0),
       at: place)
   }
 
   mutating func append(_ bytes: [UInt8]) {
     pieces.append(
-      Piece(content: .literal(bytes), count: UInt64(bytes.count), space: nil, origin: 0))
+      Piece(content: .literal(bytes[...]), count: UInt64(bytes.count), space: nil, origin: 0))
   }
 
   /// Inserts `range` of an input at `location`. The copy is addressed as `space` from now on.

@@ -2,8 +2,10 @@ internal import Errors
 internal import SVSM
 internal import Wire
 
-/// The page records whose page came before, found by reading the metadata of every record.
-struct PageRevisions {
+/// The page records of an input whose page came before, found by reading the metadata of every record.
+///
+/// It holds a few bits for each page, and no record: each question is answered by reading again.
+final class PageRevisions {
   enum Name: String {
     /// Records of pages that come only once.
     case once
@@ -17,41 +19,120 @@ struct PageRevisions {
     case withdrawn
   }
 
-  private var once: [Int] = []
-  private var again: [Int] = []
-  private var older: [Int] = []
-  private var cancel: [Int] = []
-  private var withdrawn: [Int] = []
+  private struct Question: Hashable {
+    var name: Name
+    var number: Int
+  }
 
-  init(_ input: Materials.Input) throws(MigrationError) {
-    var latest: [UInt64: Int] = [:]
-    var repeated: Set<UInt64> = []
-    for index in 0..<input.anatomy.count(.page) {
-      guard let part = input.anatomy.part(.page, index) else { continue }
+  /// The metadata of one record.
+  private struct Entry {
+    var index: Int
+    var gpa: UInt64
+    var operation: PageMetadata.Operation?
+  }
+
+  private let input: Materials.Input
+  private var counts: [Name: Int]?
+  /// Pages that come more than once.
+  private var repeated = PageTracker()
+  /// Answers, since the lines of a recipe name the same record several times.
+  private var known: [Question: Anatomy.Part] = [:]
+
+  init(_ input: Materials.Input) { self.input = input }
+
+  /// Number of records that are `name`.
+  func count(_ name: Name) throws(MigrationError) -> Int {
+    if let counts { return counts[name] ?? 0 }
+    let counts = try count()
+    self.counts = counts
+    return counts[name] ?? 0
+  }
+
+  /// The record with this number among those that are `name`; nil when there is none.
+  func part(_ name: Name, _ number: Int) throws(MigrationError) -> Anatomy.Part? {
+    let question = Question(name: name, number: number)
+    if let part = known[question] { return part }
+    guard number >= 0, number < (try count(name)), let index = try find(name, number) else {
+      return nil
+    }
+    known[question] = try input.anatomy.part(.page, index)
+    return known[question]
+  }
+
+  // MARK: Reading
+
+  private func read(
+    backward: Bool = false, _ body: (Entry) -> Bool
+  ) throws(MigrationError) {
+    try input.anatomy.visit([.page], backward: backward) {
+      (part) throws(MigrationError) in
       let head = try input.store.read(
         part.body..<part.body + UInt64(PageMetadata.encodedSize))
       let metadata = PageMetadata.Layout.Metadata(at: 0, of: head.span)
-      let gpa = metadata.gpa.value
-      switch PageMetadata.Operation(rawValue: metadata.operation.value) {
-      case .migrateAgain:
-        again.append(index)
-        if let before = latest[gpa] { older.append(before) }
-      case .cancel: cancel.append(index)
-      default: break
-      }
-      if latest.updateValue(index, forKey: gpa) != nil { repeated.insert(gpa) }
+      return body(
+        Entry(
+          index: part.index, gpa: metadata.gpa.value,
+          operation: PageMetadata.Operation(rawValue: metadata.operation.value)))
     }
-    once = latest.filter { !repeated.contains($0.key) }.values.sorted()
-    withdrawn = cancel.filter(Set(latest.values).contains)
   }
 
-  subscript(name: Name) -> [Int] {
-    switch name {
-    case .once: once
-    case .again: again
-    case .older: older
-    case .cancel: cancel
-    case .withdrawn: withdrawn
+  private func count() throws(MigrationError) -> [Name: Int] {
+    var counts: [Name: Int] = [:]
+    var seen = PageTracker()
+    try read { entry in
+      let isKnown = seen.note(entry.gpa, isPresent: true).isPresent
+      if isKnown { repeated.note(entry.gpa, isPresent: true) }
+      if entry.operation == .migrateAgain {
+        counts[.again, default: 0] += 1
+        if isKnown { counts[.older, default: 0] += 1 }
+      }
+      if entry.operation == .cancel { counts[.cancel, default: 0] += 1 }
+      return true
     }
+    counts[.once] = Int(seen.count - repeated.count)
+    try readWithdrawn { _ in
+      counts[.withdrawn, default: 0] += 1
+      return true
+    }
+    return counts
+  }
+
+  /// Calls `body` with each record that is `withdrawn`, the last one first.
+  private func readWithdrawn(_ body: (Entry) -> Bool) throws(MigrationError) {
+    var seen = PageTracker()
+    try read(backward: true) { entry in
+      let comesAgain = seen.note(entry.gpa, isPresent: true).isPresent
+      return comesAgain || entry.operation != .cancel || body(entry)
+    }
+  }
+
+  private func find(_ name: Name, _ number: Int) throws(MigrationError) -> Int? {
+    var left = number
+    var found: Entry?
+    func take(_ entry: Entry, _ isWanted: Bool) -> Bool {
+      if isWanted, left == 0 { found = entry }
+      if isWanted { left -= 1 }
+      return found == nil
+    }
+    switch name {
+    case .once: try read { take($0, !repeated.bits(of: $0.gpa).isPresent) }
+    case .again: try read { take($0, $0.operation == .migrateAgain) }
+    case .cancel: try read { take($0, $0.operation == .cancel) }
+    case .withdrawn:
+      left = try count(.withdrawn) - 1 - number
+      try readWithdrawn { take($0, true) }
+    case .older:
+      var seen = PageTracker()
+      try read { entry in
+        let isKnown = seen.note(entry.gpa, isPresent: true).isPresent
+        return take(entry, isKnown && entry.operation == .migrateAgain)
+      }
+      guard let newer = found else { return nil }
+      try read { entry in
+        if entry.index < newer.index, entry.gpa >> 12 == newer.gpa >> 12 { found = entry }
+        return entry.index < newer.index
+      }
+    }
+    return found?.index
   }
 }

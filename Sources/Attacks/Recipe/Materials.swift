@@ -1,6 +1,5 @@
 package import Errors
-internal import FileIO
-package import QEMUStream
+internal import QEMUStream
 package import SVSM
 
 /// The materials that an attack is made from.
@@ -10,31 +9,43 @@ package struct Materials: Sendable {
     package let store: any ByteStore
     package let anatomy: Anatomy
 
-    /// A stream, indexed from `input`, which must return the same bytes as `store`.
-    /// - Throws: what `Anatomy` refuses.
-    package init(_ store: any ByteStore, read input: StreamInput) throws(MigrationError) {
-      self.store = store
-      anatomy = try Anatomy(input)
-    }
-
     /// Bytes of any kind. Places in them can only be offsets.
-    package init(plain bytes: [UInt8]) {
-      store = StoredBytes(bytes)
-      anatomy = Anatomy(plainSize: UInt64(bytes.count))
+    package init(plain store: any ByteStore) throws(MigrationError) {
+      self.store = store
+      anatomy = try Anatomy(whole: nil, size: store.size)
     }
 
-    /// A stream, an offer or an instance file in memory; its first bytes tell which.
+    /// A stream, an offer or an instance file; its first bytes tell which.
     /// - Throws: what `Anatomy` refuses.
-    package init(_ bytes: [UInt8]) throws(MigrationError) {
-      store = StoredBytes(bytes)
-      if bytes.starts(with: "SVSMOFFR".utf8) {
-        anatomy = Anatomy(.offer, size: UInt64(bytes.count))
-      } else if bytes.starts(with: "SVSMINST".utf8) {
-        anatomy = Anatomy(.instance, size: UInt64(bytes.count))
-      } else {
-        anatomy = try Anatomy(of: bytes)
-      }
+    package init(_ store: any ByteStore) throws(MigrationError) {
+      self.store = store
+      let magic = try store.read(0..<min(store.size, 8))
+      anatomy =
+        if store.size <= Self.wholeLimit, magic.elementsEqual("SVSMOFFR".utf8) {
+          try Anatomy(whole: .offer, size: store.size)
+        } else if store.size <= Self.wholeLimit, magic.elementsEqual("SVSMINST".utf8) {
+          try Anatomy(whole: .instance, size: store.size)
+        } else {
+          try Anatomy(StreamInput(StoreSource(store)))
+        }
     }
+
+    /// The transfer data of a stream's session.
+    /// - Throws: `ATTACK-NEEDS` when it is no stream.
+    package func session() throws(MigrationError) -> TransferData {
+      guard let part = try anatomy.part(.session) else {
+        throw MigrationError(.attackNeeds, "only a stream is forged")
+      }
+      return try TransferData(
+        store.read(part.body..<part.body + part.bodySize), at: part.body)
+    }
+
+    /// Largest size in bytes of an offer or an instance file.
+    private static let wholeLimit = UInt64(
+      max(MigrationData.maximumSize, SVSMInstance.maximumSize))
+
+    /// The same of bytes in memory.
+    package init(_ bytes: [UInt8]) throws(MigrationError) { try self.init(StoredBytes(bytes)) }
   }
 
   /// The input that is attacked.

@@ -32,6 +32,11 @@ struct RecipeRun {
   private var edits: [PartKey: [LateEdit]] = [:]
   /// Whether anything was changed other than by repairing.
   private(set) var isChange = false
+  /// Bytes of the values of all lines, which stay in memory until the output is written.
+  private var valueBytes: UInt64 = 0
+
+  /// Largest number of bytes of all values of a recipe: a service of the largest size, and half of that.
+  static let valueLimit: UInt64 = 24 << 20
 
   init(_ materials: Materials) {
     self.materials = materials
@@ -129,6 +134,17 @@ struct RecipeRun {
     }
   }
 
+  /// Counts the bytes of a value before memory is taken for them.
+  mutating func hold(_ count: UInt64) throws(MigrationError) {
+    guard count <= Self.valueLimit - valueBytes else {
+      throw MigrationError(
+        .recipeSyntax, "values of the recipe are too long",
+        expected: "at most \(Self.valueLimit) bytes in all",
+        got: "\(valueBytes) and \(count)")
+    }
+    valueBytes += count
+  }
+
   func second() throws(MigrationError) -> Int {
     guard scene.inputs.count > 1 else {
       throw MigrationError(.attackNeeds, "a second stream is needed", expected: "\(.second) STREAM")
@@ -181,14 +197,17 @@ struct RecipeRun {
     guard isMended else {
       var part = location
       part.size = UInt64(bytes.count)
-      let old = try list.read(part)
-      var bytes = bytes
-      if isMask { for index in bytes.indices { bytes[index] ^= old[index] } }
-      isChange = isChange || bytes != old
+      var (bytes, place, isNew) = (bytes, 0, false)
+      try list.read(part) { old in
+        if isMask { for index in old.indices { bytes[place + index] ^= old[index] } }
+        isNew = isNew || !bytes[place..<place + old.count].elementsEqual(old)
+        place += old.count
+      }
+      isChange = isChange || isNew
       return try list.set(part, to: bytes)
     }
     let anatomy = scene.inputs[scene.spaces[location.space]].anatomy
-    guard let part = anatomy.part(at: location.offset),
+    guard let part = try anatomy.part(at: location.offset),
       location.offset + UInt64(bytes.count) <= part.end
     else { throw MigrationError(.recipePlace, "no part lies here", at: location.offset) }
     try requireWhole(NamedPart(space: location.space, part: part))
@@ -289,7 +308,7 @@ struct RecipeRun {
 
   mutating func write(to output: any ByteOutput) throws(MigrationError) {
     guard isMended else { return try list.write(to: output) }
-    guard scene.inputs[0].anatomy.part(.session) != nil else {
+    guard try scene.inputs[0].anatomy.part(.session) != nil else {
       throw MigrationError(.attackNeeds, "only a stream is repaired or forged")
     }
     var rogue: RogueSource?
@@ -308,12 +327,10 @@ struct RecipeRun {
     var sessions: [TransferData] = []
     var reportEdits: [LateEdit] = []
     for input in scene.inputs {
-      guard let part = input.anatomy.part(.session) else {
-        throw MigrationError(.attackNeeds, "only a stream is forged")
-      }
-      let bytes = try input.store.read(part.body..<part.body + part.bodySize)
-      sessions.append(try TransferData(bytes, at: part.body))
-      if sessions.count == 1 { reportEdits = edits[PartKey(space: 0, part: part)] ?? [] }
+      sessions.append(try input.session())
+    }
+    if let part = try scene.inputs[0].anatomy.part(.session) {
+      reportEdits = edits[PartKey(space: 0, part: part)] ?? []
     }
     return try RogueSource(
       for: instance, sessions: sessions, isMutual: isMutual, seed: scene.seed

@@ -26,25 +26,28 @@ extension RecipeRun {
     _ value: Recipe.Value, size: UInt64?
   ) throws(MigrationError) -> [UInt8] {
     func sized() throws(MigrationError) -> Int {
-      guard let size, size <= 64 << 20 else {
+      guard let size else {
         throw MigrationError(.recipeSyntax, "a value of no length", expected: "bytes in hex")
       }
+      try hold(size)
       return Int(size)
     }
     switch value {
-    case .bytes(let bytes): return bytes
+    case .bytes(let bytes):
+      try hold(UInt64(bytes.count))
+      return bytes
     case .number(let number): return try Self.encode(number, in: sized())
     case .zero: return [UInt8](repeating: 0, count: try sized())
     case .ones: return [UInt8](repeating: 0xFF, count: try sized())
     case .random: return try random(sized())
     case .place(let place, let isSecond):
-      if isSecond {
-        let location = try scene.locate(place, input: second())
-        return try scene.inputs[1].store.read(
-          location.offset..<location.offset + min(location.size, size ?? location.size))
-      }
-      var location = try scene.locate(place)
+      var location = try scene.locate(place, input: isSecond ? second() : 0)
       location.size = min(location.size, size ?? location.size)
+      try hold(location.size)
+      if isSecond {
+        return try scene.inputs[1].store.read(
+          location.offset..<location.offset + location.size)
+      }
       return try list.read(location)
     case .offerDigest:
       guard let offer = materials.offer else {
@@ -64,11 +67,14 @@ extension RecipeRun {
   private func sharedAddress() throws(MigrationError) -> [UInt8] {
     let input = scene.inputs[0]
     let missing = MigrationError(.recipePlace, "there is no shared memory at an address")
-    guard let run = input.anatomy.ramRuns.first, run.nameSize > 1 else { throw missing }
-    let nameStart = run.start + Anatomy.RAMRun.wordSize
-    let word = UInt64(bigEndianBytes: try input.store.read(run.start..<nameStart))
+    let all = 0..<Anatomy.SharedRecord.kinds
+    guard let record = try input.anatomy.record(0, of: all), record.nameSize > 1 else {
+      throw missing
+    }
+    let nameStart = record.start + Anatomy.SharedRecord.wordSize
+    let word = UInt64(bigEndianBytes: try input.store.read(record.start..<nameStart))
     // The first byte is the length of the name.
-    let name = try input.store.read(nameStart + 1..<nameStart + run.nameSize)
+    let name = try input.store.read(nameStart + 1..<nameStart + record.nameSize)
     let offset = word & ~TargetPage.x86.mask
     guard let block = input.anatomy.blocks.firstIndex(where: { Array($0.name.utf8) == name }),
       let gpa = input.anatomy.map.gpa(block: block, offset: offset)
@@ -77,7 +83,7 @@ extension RecipeRun {
   }
 
   private func secretsAddress() throws(MigrationError) -> [UInt8] {
-    guard let part = scene.inputs[0].anatomy.part(.final(.secrets)) else {
+    guard let part = try scene.inputs[0].anatomy.part(.final(.secrets)) else {
       throw MigrationError(.recipePlace, "there is no secrets page")
     }
     let plaintext = try makeRogue(true).openFinal(part, of: scene.inputs[0], input: 0)
@@ -86,6 +92,7 @@ extension RecipeRun {
 
   private func random(_ count: Int) throws(MigrationError) -> [UInt8] {
     var bytes: [UInt8] = []
+    bytes.reserveCapacity(count)
     while bytes.count < count {
       bytes += try RandomSource.seeded(scene.seed).bytes(
         min(4096, count - bytes.count), for: "bytes from \(bytes.count)")
@@ -94,7 +101,9 @@ extension RecipeRun {
   }
 
   /// A record of shared memory that writes the attacker's bytes to the address of a private page.
-  private func sharedRecord(_ place: PlaceSyntax) throws(MigrationError) -> [UInt8] {
+  private mutating func sharedRecord(
+    _ place: PlaceSyntax
+  ) throws(MigrationError) -> [UInt8] {
     let named = try scene.part(place)
     guard named.part.kind == .page else { throw scene.missing(place) }
     let input = scene.inputs[scene.spaces[named.space]]
@@ -102,6 +111,7 @@ extension RecipeRun {
       in: PageMetadata.Layout.range(of: \.metadata.gpa), from: named.part.body)
     guard let found = input.anatomy.map.locate(gpa) else { throw scene.missing(place) }
     let name = Array(input.anatomy.blocks[found.block].name.utf8)
+    try hold(UInt64(name.count + Page.size))
     var bytes: [UInt8] = []
     bytes.append(bigEndian: found.offset | RAMFlags.page)
     return try bytes + [UInt8(name.count)] + name + random(Page.size)

@@ -24,7 +24,9 @@ struct NamedPart: Hashable, Sendable {
 struct Scene {
   typealias Input = Materials.Input
 
-  var inputs: [Input]
+  let inputs: [Input]
+  /// The revisions of the pages of each input.
+  private let revisions: [PageRevisions]
   /// For each space, the input from which it is. Space 0 is the first input.
   var spaces: [Int] = [0]
   /// Copies that have a label.
@@ -35,6 +37,7 @@ struct Scene {
   init(_ inputs: [Input], seed: [UInt8]) {
     self.inputs = inputs
     self.seed = seed
+    revisions = inputs.map { PageRevisions($0) }
   }
 
   // MARK: Choices
@@ -89,9 +92,10 @@ struct Scene {
     if first == .init(name: "page"), steps.count >= 2,
       let revision = PageRevisions.Name(rawValue: steps[1].name)
     {
-      let found = try PageRevisions(inputs[input])[revision]
-      let index = try index(steps[1].index, of: found.count, "page.\(revision.rawValue)", place)
-      guard let part = anatomy.part(.page, found[index]) else { throw missing(place) }
+      let revisions = revisions[input]
+      let index = try index(
+        steps[1].index, of: revisions.count(revision), "page.\(revision.rawValue)", place)
+      guard let part = try revisions.part(revision, index) else { throw missing(place) }
       return (NamedPart(space: 0, part: part), steps.dropFirst(2))
     }
     if first.index == nil, steps.count >= 2,
@@ -114,7 +118,7 @@ struct Scene {
   ) throws(MigrationError) -> NamedPart? {
     guard let kind = Anatomy.Kind(name: name) else { return nil }
     let index = try index(number, of: anatomy.count(kind), name, place)
-    guard let part = anatomy.part(kind, index) else { throw missing(place) }
+    guard let part = try anatomy.part(kind, index) else { throw missing(place) }
     return NamedPart(space: 0, part: part)
   }
 
@@ -147,9 +151,9 @@ struct Scene {
     case .end: return Location(space: 0, offset: size, size: 0)
     case .path(let steps):
       if place.part == nil, steps.count >= 2, steps[0] == .init(name: "ram"),
-        Self.ramNames.contains(steps[1].name)
+        let kinds = Self.ramKinds[steps[1].name]
       {
-        return try locateRAM(steps, place, inputs[input].anatomy)
+        return try locateRAM(steps, kinds, place, inputs[input].anatomy)
       }
     }
     let (named, rest) = try find(place, input: input)
@@ -188,8 +192,8 @@ struct Scene {
       guard part.kind.isSection else { throw missing(place) }
       return part.body + part.bodySize..<part.end
     case .all:
-      guard let first = shown.anatomy.part(part.kind, 0),
-        let last = shown.anatomy.part(part.kind, shown.anatomy.count(part.kind) - 1)
+      guard let first = try shown.anatomy.part(part.kind, 0),
+        let last = try shown.anatomy.part(part.kind, shown.anatomy.count(part.kind) - 1)
       else { throw missing(place) }
       return first.start..<last.end
     case .rest: return part.start..<shown.store.size
@@ -209,41 +213,32 @@ struct Scene {
     return found
   }
 
-  private static let ramNames = ["page", "content", "zero"]
+  /// The words after `ram` that name a record, and the kinds of records among which each counts.
+  private static let ramKinds = [
+    "page": 0..<Anatomy.SharedRecord.kinds,
+    "content": Anatomy.SharedRecord.content..<Anatomy.SharedRecord.content + 1,
+    "zero": Anatomy.SharedRecord.zero..<Anatomy.SharedRecord.zero + 1,
+  ]
 
   /// Finds `ram.page[5]`, counted among all records, `ram.content[5]`, among those with content, or
   /// `ram.zero[5]`, among the others; and in each of them `.content`, `.word`, `.name` or `.fill`.
   private func locateRAM(
-    _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax, _ anatomy: Anatomy
+    _ steps: [PlaceSyntax.Step], _ kinds: Range<Int>, _ place: PlaceSyntax, _ anatomy: Anatomy
   ) throws(MigrationError) -> Location {
-    let name = steps[1].name
-    let runs = anatomy.ramRuns.filter { name == "page" || $0.isZero == (name == "zero") }
-    let count = runs.reduce(0) { $0 + $1.count }
-    var left = try index(steps[1].index, of: count, "ram.\(name)", place)
-    var found: Anatomy.RAMRun?
-    for run in runs where found == nil {
-      if left < run.count { found = run } else { left -= run.count }
-    }
-    guard let run = found else { throw missing(place) }
-    let start = run.start + run.size * UInt64(left)
-    return try locateRAM(steps, place, run, start)
-  }
-
-  private func locateRAM(
-    _ steps: [PlaceSyntax.Step], _ place: PlaceSyntax, _ run: Anatomy.RAMRun, _ start: UInt64
-  ) throws(MigrationError) -> Location {
-    let name = start + Anatomy.RAMRun.wordSize
-    let content = name + run.nameSize
-    let end = start + run.size
+    let index = try index(
+      steps[1].index, of: anatomy.recordCount(kinds), "ram.\(steps[1].name)", place)
+    guard let record = try anatomy.record(index, of: kinds) else { throw missing(place) }
+    let name = record.start + Anatomy.SharedRecord.wordSize
+    let content = name + record.nameSize
     let range: Range<UInt64>
     let rest = steps.dropFirst(2)
     guard rest.count <= 1, rest.first?.index == nil else { throw missing(place) }
     switch rest.first?.name {
-    case nil: range = start..<end
-    case "word": range = start..<name
-    case "name" where run.nameSize > 0: range = name..<content
-    case "content" where !run.isZero: range = content..<end
-    case "fill" where run.isZero: range = content..<end
+    case nil: range = record.start..<record.end
+    case "word": range = record.start..<name
+    case "name" where record.nameSize > 0: range = name..<content
+    case "content" where !record.isZero: range = content..<record.end
+    case "fill" where record.isZero: range = content..<record.end
     default: throw missing(place)
     }
     return Location(space: 0, offset: range.lowerBound, size: UInt64(range.count))

@@ -13,6 +13,10 @@ struct DescriptionMender {
     var devices: [UInt64: Int]
   }
 
+  /// Largest size in bytes of a description that is kept consistent; a longer one stays as it is. The
+  /// largest of a real machine has 120 KiB.
+  private static let sizeLimit = 2 << 20
+
   private var originals: [Original?] = []
   private let spaces: [Int]
   private var devices: [VMDescription.Device] = []
@@ -24,7 +28,9 @@ struct DescriptionMender {
   }
 
   private static func read(_ input: Scene.Input) throws(MigrationError) -> Original? {
-    guard let part = input.anatomy.part(.description) else { return nil }
+    guard let part = try input.anatomy.part(.description), part.bodySize <= sizeLimit else {
+      return nil
+    }
     let text = try input.store.read(part.start..<part.end)
     guard
       let description = try? VMDescription(
@@ -32,10 +38,12 @@ struct DescriptionMender {
     else {
       return nil
     }
-    let described = input.anatomy.parts.filter { isDescribed($0.kind) }
-    guard described.count == description.devices.count else { return nil }
     var devices: [UInt64: Int] = [:]
-    for (index, part) in described.enumerated() { devices[part.start] = index }
+    try input.anatomy.visit(Set(Anatomy.Kind.allCases.filter(isDescribed))) { part in
+      devices[part.start] = devices.count
+      return true
+    }
+    guard devices.count == description.devices.count else { return nil }
     return Original(text: text, description: description, devices: devices)
   }
 
@@ -47,8 +55,9 @@ struct DescriptionMender {
     }
   }
 
-  /// Notes that a part was written as `bytes`.
-  mutating func note(_ named: NamedPart, bodySize: Int, _ bytes: [UInt8]) {
+  /// Notes that a part was written.
+  /// - Parameter bytes: its first bytes, at least its header.
+  mutating func note(_ named: NamedPart, bodySize: UInt64, _ bytes: [UInt8]) {
     let part = named.part
     guard isKnown, Self.isDescribed(part.kind) else { return }
     guard let original = originals[spaces[named.space]], let index = original.devices[part.start]
@@ -59,7 +68,7 @@ struct DescriptionMender {
     var device = original.description.devices[index]
     let end = Int(part.body - part.start) - Anatomy.HeaderEnd.size
     device.instance = bytes[\Anatomy.HeaderEnd.instance, at: end].value
-    let (before, now) = (part.bodySize, UInt64(bodySize))
+    let (before, now) = (part.bodySize, bodySize)
     if before != now, let last = device.body.fields.last {
       // The size is from the text and may be any number, so the addition wraps instead of trapping.
       device.body.fields[device.body.fields.count - 1].size =

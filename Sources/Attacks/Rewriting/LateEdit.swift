@@ -31,7 +31,7 @@ struct PartKey: Hashable, Sendable {
   init(_ named: NamedPart) { self.init(space: named.space, part: named.part) }
 
   init(space: Int, part: Anatomy.Part) {
-    (self.space, kind, index) = (space, part.kind, part.first)
+    (self.space, kind, index) = (space, part.kind, part.index)
   }
 }
 
@@ -81,12 +81,19 @@ struct LateEdit: Sendable {
     guard range.lowerBound >= 0, range.lowerBound + bytes.count <= target.count else {
       throw MigrationError(.recipePlace, "an edit extends past the edited bytes")
     }
+    return apply(to: &target, at: 0, range)
+  }
+
+  /// Makes the edit as far as it lies in `window`, the bytes from `start` on of what it is counted in.
+  /// - Returns: whether any byte changed.
+  func apply(to window: inout [UInt8], at start: Int, _ range: Range<Int>) -> Bool {
+    let edited = range.lowerBound..<range.lowerBound + bytes.count
     var isChange = false
-    for (index, byte) in bytes.enumerated() {
-      let place = range.lowerBound + index
-      let new = isMask ? target[place] ^ byte : byte
-      isChange = isChange || target[place] != new
-      target[place] = new
+    for place in edited.clamped(to: start..<start + window.count) {
+      let byte = bytes[place - edited.lowerBound]
+      let new = isMask ? window[place - start] ^ byte : byte
+      isChange = isChange || window[place - start] != new
+      window[place - start] = new
     }
     return isChange
   }

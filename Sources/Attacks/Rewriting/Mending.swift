@@ -78,6 +78,7 @@ extension Rewriter {
     bytes.put(token, at: body)
   }
 
+  /// Makes a final record of `bytes`, the header and the footer of its section.
   mutating func mendFinal(
     _ bytes: inout [UInt8], _ named: NamedPart, _ late: [LateEdit]
   ) throws(MigrationError) {
@@ -96,18 +97,21 @@ extension Rewriter {
       kind: kind, index: books.position.final[kind], sequence: books.position.final.total + 1,
       length: UInt32(plaintext.count))
     bytes[\Anatomy.HeaderEnd.instance, at: body - Anatomy.HeaderEnd.size].value = record.index
-    let tag = FinalRecord.Layout.range(of: \.tag)
-    let room = [UInt8](repeating: 0, count: tag.count + plaintext.count)
-    bytes =
-      bytes[..<body] + record.encoded + room + bytes.suffix(Int(Anatomy.Part.footerSize))
+    let footer = Array(bytes.suffix(Int(Anatomy.Part.footerSize)))
+    let tag = FinalRecord.Layout.range(of: \.tag).moved(by: body)
+    // A service may be large: it is sealed in place.
+    bytes.removeLast(footer.count)
+    bytes.reserveCapacity(tag.upperBound + plaintext.count + footer.count)
+    bytes += record.encoded
+    bytes.append(contentsOf: repeatElement(0, count: tag.count + plaintext.count))
+    bytes += footer
     try applyBeforeTags(late, to: &bytes)
     let head = FinalRecord.Layout(at: body, of: bytes.span)
     var sealer = try rogue.keys.finalSealer()
-    let sealed = try sealer.seal(
-      plaintext, nonce: AEADNonce(sequence: head.sequence.value),
-      associatedData: head.bytes(before: \.tag))
-    let start = body + tag.lowerBound
-    bytes.replaceSubrange(start..<start + room.count, with: sealed.tag + sealed.ciphertext)
+    var span = bytes.mutableSpan
+    try sealer.seal(
+      plaintext.span, nonce: AEADNonce(sequence: head.sequence.value), in: &span,
+      associatedData: body..<tag.lowerBound, tag: tag.lowerBound, ciphertext: tag.upperBound)
   }
 
   mutating func mendCommit(
@@ -131,7 +135,7 @@ extension Rewriter {
     guard repair != .none else { return }
     let old = bytes
     var trailer: [UInt8] = []
-    if let text = trailing() { trailer = try description.text(text) }
+    if let text = try trailing() { trailer = try description.text(text) }
     var signer: [UInt8]?
     switch repair {
     case .none, .consistent(.none): signer = nil

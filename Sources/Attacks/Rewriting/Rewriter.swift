@@ -25,6 +25,8 @@ struct Rewriter: ~Copyable {
   /// Position of the next byte in `pieces`.
   private var piece = 0
   private var consumed: UInt64 = 0
+  /// Number of bytes that come next and are copied as they are. Small parts are copied together.
+  private var waiting: UInt64 = 0
 
   init(
     _ pieces: PieceList, _ scene: Scene, repair: Repair, rogue: RogueSource?,
@@ -33,6 +35,7 @@ struct Rewriter: ~Copyable {
     // What can fail comes first, because a noncopyable value must not be left half initialized.
     let hostKey = try HostKey(seed: scene.seed)
     let description = try DescriptionMender(scene)
+    let tokens = try Self.tokens(pieces, scene)
     self.pieces = pieces
     self.scene = scene
     self.repair = repair
@@ -41,42 +44,34 @@ struct Rewriter: ~Copyable {
     self.hostKey = hostKey
     self.description = description
     self.output = SealedOutput(output)
-    books = RewriterBooks(lastToken: Self.tokens(pieces, scene))
+    books = RewriterBooks(lastToken: tokens)
   }
 
   /// Number of tokens that will be written. The last one must state that it is the last.
-  private static func tokens(_ pieces: PieceList, _ scene: Scene) -> Int {
+  private static func tokens(
+    _ pieces: PieceList, _ scene: Scene
+  ) throws(MigrationError) -> Int {
     var count = 0
-    walk(pieces, scene) { if $0.part.kind == .token { count += 1 } }
-    return count
-  }
-
-  private static func walk(
-    _ pieces: PieceList, _ scene: Scene, _ take: (NamedPart) -> Void
-  ) {
     for stretch in Stretch.all(in: pieces) {
       guard let space = stretch.space else { continue }
       let anatomy = scene.inputs[scene.spaces[space]].anatomy
-      // Pages are not examined: a run of them is skipped at once.
-      for part in anatomy.parts
-      where part.kind != .page && part.start >= stretch.start && part.end <= stretch.end {
-        take(NamedPart(space: space, part: part))
-      }
+      count += try anatomy.count(.token, in: stretch.start..<stretch.end)
     }
+    return count
   }
 
   /// Writes the whole stream.
   mutating func run() throws(MigrationError) {
     for stretch in Stretch.all(in: pieces) {
       guard let space = stretch.space else {
-        try copy(stretch.count)
+        waiting += stretch.count
         continue
       }
-      let anatomy = scene.inputs[scene.spaces[space]].anatomy
+      var parts = Anatomy.PartReader(scene.inputs[scene.spaces[space]].anatomy)
       var next = stretch.start
       while next < stretch.end {
-        guard let part = anatomy.part(at: next), part.end > next else {
-          try copy(stretch.end - next)
+        guard let part = try parts.part(at: next), part.end > next else {
+          waiting += stretch.end - next
           break
         }
         if part.start == next, part.end <= stretch.end {
@@ -84,31 +79,38 @@ struct Rewriter: ~Copyable {
           next = part.end
         } else {
           let end = min(part.end, stretch.end)
-          try copy(end - next)
+          waiting += end - next
           next = end
         }
       }
     }
+    try copyWaiting()
   }
 
   // MARK: Bytes of the edited stream, in order
 
   private mutating func take(_ count: UInt64) throws(MigrationError) -> [UInt8] {
     var bytes: [UInt8] = []
-    var left = count
-    while left > 0, let (next, size) = advance(left) {
-      bytes += try pieces.bytes(of: next)
-      left -= size
-    }
+    bytes.reserveCapacity(Int(count))
+    try take(count) { bytes += $1 }
     return bytes
   }
 
-  private mutating func copy(_ count: UInt64) throws(MigrationError) {
+  private mutating func take(
+    _ count: UInt64, _ body: (inout SealedOutput, [UInt8]) throws(MigrationError) -> Void
+  ) throws(MigrationError) {
     var left = count
-    while left > 0, let (next, size) = advance(min(left, 256 << 10)) {
-      try output.write(pieces.bytes(of: next))
+    while left > 0, let (next, size) = advance(min(left, UInt64(PieceList.windowSize))) {
+      try body(&output, pieces.bytes(of: next))
       left -= size
     }
+  }
+
+  /// Copies the bytes that wait for it.
+  private mutating func copyWaiting() throws(MigrationError) {
+    let count = waiting
+    waiting = 0
+    try take(count) { (output, bytes) throws(MigrationError) in try output.write(bytes) }
   }
 
   private mutating func advance(_ most: UInt64) -> (PieceList.Piece, UInt64)? {
@@ -126,21 +128,69 @@ struct Rewriter: ~Copyable {
 
   private mutating func rewrite(_ named: NamedPart) throws(MigrationError) {
     let part = named.part
+    let late = edits[PartKey(named)] ?? []
     switch part.kind {
     case .ramPart, .ramStart, .ramEnd, .pagesEnd, .epochsEnd, .file, .configuration, .eof, .offer,
       .instance, .optional:
-      if edits[PartKey(named)] == nil { return try copy(part.size) }
-      try emit(named, take(part.size))
-    default:
-      try emit(named, take(part.size))
+      if late.isEmpty {
+        waiting += part.size
+      } else {
+        try pass(named, late)
+      }
+    case .session, .page, .token, .commit, .description, .seal:
+      try copyWaiting()
+      try emit(named, take(part.size), late)
+    case .final where rogue != nil:
+      // Its body is made anew.
+      try copyWaiting()
+      let header = try take(part.body - part.start)
+      try take(part.bodySize) { _, _ in }
+      try emit(named, header + take(Anatomy.Part.footerSize), late)
+    case .final, .map, .machine, .device, .pagesStart, .epochsStart: try pass(named, late)
     }
   }
 
-  private mutating func emit(_ named: NamedPart, _ bytes: [UInt8]) throws(MigrationError) {
+  /// Writes a part of whose body nothing is computed again, which may be large.
+  private mutating func pass(_ named: NamedPart, _ late: [LateEdit]) throws(MigrationError) {
+    try copyWaiting()
+    let part = named.part
+    let late = late.filter { $0.isAfterTags }
+    let body = Int(part.body - part.start)
+    // What the transcript has of a final record comes at once.
+    let fixed = if case .final = part.kind { FinalRecord.Layout.size } else { 0 }
+    let footer = part.kind.isSection ? Int(Anatomy.Part.footerSize) : 0
+    var bytes = try take(UInt64(body + fixed))
+    var id: UInt32?
+    if part.kind.isSection, !part.kind.hasShortHeader { id = newID(of: bytes) }
+    if let id { bytes[\StreamGrammar.PartHeader.id].value = id }
+    apply(late, to: &bytes, at: 0)
+    try transcribe(part.kind, bytes, body)
+    description.note(named, bodySize: part.bodySize, bytes)
+    try output.write(bytes)
+    var place = body + fixed
+    let end = Int(part.size) - footer
+    while place < end {
+      bytes = try take(UInt64(min(end - place, PieceList.windowSize)))
+      apply(late, to: &bytes, at: place)
+      try output.write(bytes)
+      place += bytes.count
+    }
+    bytes = try take(UInt64(footer))
+    if let id { bytes[\StreamGrammar.Footer.id].value = id }
+    apply(late, to: &bytes, at: place)
+    try output.write(bytes)
+  }
+
+  /// Writes a part of which something is computed again.
+  private mutating func emit(
+    _ named: NamedPart, _ bytes: [UInt8], _ late: [LateEdit]
+  ) throws(MigrationError) {
     var bytes = bytes
     let part = named.part
-    let late = edits[PartKey(named)] ?? []
-    if part.kind.isSection, !part.kind.hasShortHeader { try mendID(&bytes, part) }
+    if part.kind.isSection, !part.kind.hasShortHeader, let id = newID(of: bytes) {
+      bytes[\StreamGrammar.PartHeader.id].value = id
+      bytes[\StreamGrammar.Footer.id, at: bytes.count - StreamGrammar.Footer.size].value = id
+    }
     let body = Int(part.body - part.start)
     switch part.kind {
     case .session: try mendSession(&bytes, body)
@@ -157,8 +207,17 @@ struct Rewriter: ~Copyable {
     }
     try transcribe(part.kind, bytes, body)
     let footer = part.kind.isSection ? Int(Anatomy.Part.footerSize) : 0
-    description.note(named, bodySize: bytes.count - body - footer, bytes)
+    description.note(named, bodySize: UInt64(bytes.count - body - footer), bytes)
     try output.write(bytes)
+  }
+
+  /// Makes edits of a part as far as they lie in `window`, the bytes from `start` on.
+  private mutating func apply(_ edits: [LateEdit], to window: inout [UInt8], at start: Int) {
+    for edit in edits {
+      guard case .part(let range) = edit.area else { continue }
+      let isChange = edit.apply(to: &window, at: start, range)
+      isEdited = isEdited || isChange
+    }
   }
 
   mutating func apply(
@@ -168,14 +227,11 @@ struct Rewriter: ~Copyable {
     isEdited = isEdited || isChange
   }
 
-  /// Gives a section that comes a second time an id of its own.
-  private mutating func mendID(
-    _ bytes: inout [UInt8], _ part: Anatomy.Part
-  ) throws(MigrationError) {
-    if ids.insert(bytes[\StreamGrammar.PartHeader.id].value).inserted { return }
-    bytes[\StreamGrammar.PartHeader.id].value = nextID
-    bytes[\StreamGrammar.Footer.id, at: bytes.count - StreamGrammar.Footer.size].value = nextID
-    nextID += 1
+  /// An id for a section whose own was used before; nil when it was not.
+  private mutating func newID(of header: [UInt8]) -> UInt32? {
+    if ids.insert(header[\StreamGrammar.PartHeader.id].value).inserted { return nil }
+    defer { nextID += 1 }
+    return nextID
   }
 
   /// Adds a part to the transcript, if it belongs there.
@@ -196,10 +252,11 @@ struct Rewriter: ~Copyable {
 
 extension Rewriter {
   /// The VM description record after the seal, with all edits; nil when it is not whole.
-  func trailing() -> [UInt8]? {
-    guard let part = scene.inputs[0].anatomy.part(.description) else { return nil }
+  func trailing() throws(MigrationError) -> [UInt8]? {
+    guard let part = try scene.inputs[0].anatomy.part(.description) else { return nil }
+    let location = Location(space: 0, offset: part.start, size: part.size)
     var list = pieces
-    return try? list.read(Location(space: 0, offset: part.start, size: part.end - part.start))
+    return list.holds(location) ? try list.read(location) : nil
   }
 }
 

@@ -20,13 +20,15 @@ struct SealedOutput: ~Copyable {
     try output.write(bytes)
     offset += UInt64(bytes.count)
     guard isHashing else { return }
-    chunk += bytes
-    var next = 0
-    while chunk.count - next >= Seal.chunkSize {
-      leaves.append(try SHA256.hash([0] + chunk[next..<next + Seal.chunkSize]))
-      next += Seal.chunkSize
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      let next = rest.prefix(Seal.chunkSize - chunk.count)
+      chunk += next
+      rest = rest.dropFirst(next.count)
+      guard chunk.count == Seal.chunkSize else { break }
+      leaves.append(try SHA256.hash([0] + chunk))
+      chunk.removeAll(keepingCapacity: true)
     }
-    chunk.removeFirst(next)
   }
 
   /// The leaves of everything that was written. What is written later is not hashed.

@@ -1,11 +1,11 @@
-internal import Errors
+package import Errors
 internal import Synchronization
 internal import SystemPackage
 internal import Wire
 
 /// An open file descriptor for writing, and the name of the file as messages show it. The
 /// descriptor is closed when this object is freed, unless it is standard output.
-package final class OutputDescriptor: Sendable {
+package final class OutputDescriptor: ByteOutput, Sendable {
   /// Number of bytes that one call writes. With more, a file system takes larger pieces of memory for its
   /// cache, which are found more slowly: 1 MiB at a time took twice as long on ext4 in a virtual machine.
   private static let callSize = 256 << 10
@@ -30,7 +30,7 @@ package final class OutputDescriptor: Sendable {
   }
 
   /// Writes all of `bytes` at the current position.
-  func write(_ bytes: Span<UInt8>) throws(MigrationError) {
+  package func write(_ bytes: Span<UInt8>) throws(MigrationError) {
     do {
       try unsafe bytes.withUnsafeBytes { (bytes) throws(Errno) in
         var sent = 0

@@ -1,5 +1,6 @@
 package import Errors
 internal import SystemPackage
+package import Wire
 
 /// A folder for temporary files. It is removed with all its files when the object is freed.
 ///
@@ -43,7 +44,13 @@ package final class ScratchFolder: Sendable {
   /// process.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`.
   package func write(_ name: String, _ bytes: [UInt8]) throws(MigrationError) {
-    try Self.create(folder.appending(name), name).write(bytes.span)
+    try output(name).write(bytes.span)
+  }
+
+  /// A new file `name`, which is written from its first byte to its last.
+  /// - Throws: `OUTPUT-CREATE`.
+  package func output(_ name: String) throws(MigrationError) -> any ByteOutput {
+    try Self.create(folder.appending(name), name)
   }
 
   /// Copies the regular file `name`, or the folder of regular files of that name, from `source`. No symbolic link

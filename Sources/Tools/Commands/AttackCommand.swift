@@ -2,10 +2,8 @@ package import ArgumentParser
 internal import Attacks
 internal import Errors
 internal import FileIO
-internal import Import
 internal import Instances
 internal import JSON
-internal import QEMUStream
 internal import SVSM
 internal import Trials
 
@@ -160,19 +158,12 @@ package struct AttackCommand: ToolCommand {
   /// Largest size of a recipe in bytes.
   private static let recipeLimit = 1 << 20
 
-  /// Opens the input of an attack: indexes a stream, or reads an offer or an instance as a whole.
+  /// Opens the input of an attack.
   static func input(_ path: String) throws(MigrationError) -> Materials.Input {
     let file = try InputFile(path, .regular)
     let size = try file.regularSize()
-    let limit = max(MigrationData.maximumSize, SVSMInstance.maximumSize)
-    if size <= UInt64(limit) {
-      let bytes = try file.readAll(limit: limit)
-      guard !bytes.isEmpty else {
-        throw MigrationError(.streamEmpty, "\(file.name) is empty", at: 0)
-      }
-      return try Materials.Input(bytes)
-    }
-    return try Materials.Input(StoredFile(file), read: StreamInput(FileSource(file)))
+    guard size > 0 else { throw MigrationError(.streamEmpty, "\(file.name) is empty", at: 0) }
+    return try Materials.Input(StoredFile(file))
   }
 
   // MARK: The matrix
@@ -183,8 +174,7 @@ package struct AttackCommand: ToolCommand {
     var streams: [AttackMatrix.Stream] = []
     for path in self.streams {
       streams.append(
-        AttackMatrix.Stream(
-          name: path, bytes: try readSmallFile(path, limit: AttackMatrix.streamLimit)))
+        AttackMatrix.Stream(name: path, try StoredFile(InputFile(path, .regular))))
     }
     let setting = AttackMatrix.Setting(
       instance: destination, trust: try trust.load(),
