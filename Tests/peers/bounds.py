@@ -74,20 +74,20 @@ class Table:
     def wants(self, title):
         return self.only in title
 
-    def case(self, title, content, *calls, limit=MEMORY):
+    def case(self, title, content, *calls):
         """Calls of tools for one input, which `content` makes."""
         if self.wants(title):
             size = write(self.input, content)
             for tool, *arguments in calls:
-                self.call(title, size, tool, self.input, *arguments, limit=limit)
+                self.call(title, size, tool, self.input, *arguments)
 
-    def call(self, title, size, tool, *arguments, limit=MEMORY, stdin=os.devnull):
+    def call(self, title, size, tool, *arguments, stdin=os.devnull):
         """One call of a tool, for an input of `size` bytes."""
         self.instance.write_bytes((GOLDEN / "destination.svsm").read_bytes())
         program, *command = tool.split()
         status, seconds, memory = measure(
             [self.tools / f"svsm-mig-{program}", *command, *arguments], self.folder, stdin)
-        is_good = status in (0, 1, 65) and memory <= limit
+        is_good = status in (0, 1, 65) and memory <= MEMORY
         self.failed += not is_good
         shown = " ".join([tool] + [word for word in arguments if str(word).startswith("--")][:2])
         print(f"{'ok' if is_good else 'BAD':4} {title:18} {shown:28} {size / 1024:9.0f} KiB  "
