@@ -1,6 +1,7 @@
 import Errors
 import FileIO
 import Guest
+import JSON
 import SEVSNP
 import TestSupport
 import Testing
@@ -92,6 +93,32 @@ import Testing
       })
     let error = #expect(throws: MigrationError.self) { try guest.requireManifest() }
     #expect(error?.code == .guestShape)
+  }
+
+  /// What a destination writes it can read again, up to the last value of a manifest; a range more is
+  /// refused before anything is written.
+  @Test func aManifestHasAsManyValuesAsAReaderAccepts() throws {
+    let pages = UInt64(2 * JSON.valueLimit)
+    let blocks = [try RAMBlock(name: "pc.ram", size: pages * 4096)]
+    let ranges = try stride(from: 0, to: pages, by: 2).map {
+      try GPARange(start: $0 * 4096, end: $0 * 4096 + 4096)
+    }
+    var guest = try example()
+    guest.ramBlocks = blocks
+    guest.map = try GuestMap(
+      [MappedRange(block: 0, offset: 0, gpa: 0, size: pages * 4096)], blocks: blocks)
+    guest.pageStates = try PageStateMap(joining: [PageRun(gpa: 0, pages: pages, state: .shared)])
+    let others = try #require(
+      (0..<200).first {
+        guest.attributes = GPARangeSet(Array(ranges.dropLast($0)))
+        return (try? guest.requireManifest()) != nil
+      })
+    #expect(others > 0)
+    try write(guest)
+    #expect(try GuestReader(bundle: scratch["guest"]).description == guest)
+    let text = Array(try scratch.text("guest/guest.json").utf8)
+    #expect((try? JSON(parsing: text)) != nil)
+    #expect((try? JSON(parsing: text, valueLimit: JSON.valueLimit - 1)) == nil)
   }
 
   @Test func memoryIsReadByAddress() throws {

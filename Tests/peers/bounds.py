@@ -278,7 +278,7 @@ def page_states(table):
     for title, parts, count, blocks in [
             ("page states", costly.UNLIKE, 1_398_101, 1),
             ("states of blocks", costly.UNLIKE, 1_398_101, 512),
-            ("states, alternating", costly.SHARED_BETWEEN, 390_000, 512)]:
+            ("states, alternating", costly.SHARED_BETWEEN, 235_000, 512)]:
         if not table.wants(title):
             continue
         shutil.rmtree(bundle, ignore_errors=True)

@@ -50,6 +50,7 @@ struct Manifest {
     }
     machineStateSize = guest.machineState?.count
     moment = guest.moment
+    guard valueCount <= JSON.valueLimit else { throw GuestDescription.alternates }
     var left = GuestBundle.maximumManifestSize
     try write { (text) throws(MigrationError) in
       left -= text.utf8.count
@@ -138,6 +139,15 @@ struct Manifest {
     return attributes
   }
 
+  /// Number of JSON values in the text: a reader accepts `JSON.valueLimit`.
+  private var valueCount: Int {
+    let lists = 3 * ramBlocks.count + 5 * map.ranges.count + attributes.ranges.count
+    let when = moment.map { $0.pageRecords == nil ? 2 : 3 } ?? 0
+    // The object, its two names, its five lists and the number of runs.
+    return 9 + lists + 3 * vcpus.count + 6 * services.count + (machineStateSize == nil ? 0 : 1)
+      + when
+  }
+
   /// Writes the manifest as JSON text, with a line feed at the end. Its list of private ranges may be as
   /// long as a reader accepts, so it is written range by range.
   /// - Throws: what writing throws.
@@ -183,7 +193,9 @@ extension GuestDescription {
   /// The refusal of a guest whose manifest would be longer than a reader accepts.
   package static let alternates = MigrationError(
     .guestShape, "private and shared memory of the guest alternate too often for a bundle",
-    expected: "a manifest of at most \(GuestBundle.maximumManifestSize) bytes")
+    expected: """
+      a manifest of at most \(GuestBundle.maximumManifestSize) bytes and \(JSON.valueLimit) values
+      """)
 
   /// Checks that a destination can write the guest as a bundle, in whatever form it was read here.
   /// A manifest that another program wrote in fewer bytes can become too long when the destination
