@@ -167,7 +167,7 @@ package struct KeptBodies {
   }
 
   /// Most bytes kept, over all bodies.
-  package static let limit = 32 << 20
+  package static let limit = 16 << 20
   /// Largest body that is kept to be shown, in bytes: its JSON takes three times as many.
   package static let bodyLimit = 2 << 20
 

@@ -203,7 +203,7 @@ def sparse(table, *calls):
         table.call("sparse", 4096, tool, table.input, *arguments)
     costly.sparse(table.input, 256 << 30)
     sealed = table.folder / "sealed"
-    table.call("sparse", 4096, "seal", table.input, "-o", sealed)
+    table.call("sparse", 4096, "seal", table.input, "-o", sealed, "--force")
     table.call("sparse, sealed", 32 << 20, "verify", sealed)
     sealed.unlink()
 

@@ -52,7 +52,7 @@ extension Attack {
       plain: .init([.sectionLength], [.sectionLength]),
       mended: .init([.sectionLength], [.sectionLength])),
     Attack(
-      "huge-states", [38], "huge: the page-state map", "set states[last].length 01000018",
+      "huge-states", [38], "huge: the page-state map", "set states[last].length 00800018",
       plain: .init([.streamTruncated], [.streamTruncated]),
       mended: .init([.streamTruncated], [.streamTruncated])),
     Attack(

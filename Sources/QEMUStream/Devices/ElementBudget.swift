@@ -4,14 +4,14 @@ internal import Errors
 /// number of elements of no bytes, with names of any length.
 ///
 /// All sections together may have as many elements as their bodies have bytes, plus 65536, and one
-/// section may have 262144. A name longer than 64 bytes counts as one more element for each 64
+/// section may have as many. A name longer than 64 bytes counts as one more element for each 64
 /// bytes, since it is shown with each element. The path to a described field counts in the same
 /// way.
 package struct ElementBudget: Sendable {
   /// Most elements of one section.
-  package static let sectionLimit = 1 << 18
+  package static let sectionLimit = 1 << 16
   /// Number of elements that are allowed in addition to the bytes.
-  private static let free = 65536
+  private static let free = sectionLimit
   private static let nameUnit = 64
 
   private let perSection: Int
