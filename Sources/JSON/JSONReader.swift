@@ -291,7 +291,12 @@ package struct JSONReader: ~Escapable {
     guard let valid = try? UTF8Span(validating: bytes) else {
       throw MigrationError(.json, "string is not UTF-8", at: offset)
     }
-    return String(copying: valid)
+    let text = String(copying: valid)
+    guard valid.isKnownASCII || text.isStreamSafe else {
+      throw MigrationError(
+        .json, "string has more than 30 combining marks in a row", at: offset)
+    }
+    return text
   }
 
   private mutating func escape(into text: inout [UInt8]) throws(MigrationError) {

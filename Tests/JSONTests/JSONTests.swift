@@ -79,6 +79,16 @@ import Testing
     #expect(try JSON(parsing: "{\"a\": {\"K\": 1, \"K\": 2}}").repeatedKey == "K")
   }
 
+  /// Comparing such a string takes time with the square of the marks in a row.
+  @Test func aStringHasThirtyMarksInARow() throws {
+    let marks = String(repeating: "\u{300}\u{316}", count: 15)
+    #expect(try JSON(parsing: "[\"a\(marks)\"]").array?.first?.string == "a\(marks)")
+    for text in ["[\"a\(marks)\u{300}\"]", "{\"\(marks)\u{300}\": 1}", "[\"\(marks)\\u0300\"]"] {
+      let refusal = #expect(throws: MigrationError.self) { try JSON(parsing: text) }
+      #expect(refusal?.code == .json)
+    }
+  }
+
   @Test(arguments: [
     [0x22, 0xFF, 0x22], [0x22, 0xC0, 0x80, 0x22], [0x22, 0xED, 0xA0, 0x80, 0x22],
   ])

@@ -128,6 +128,7 @@ def plain_streams(table):
     table.case("more small arrays", lambda: costly.description(b"[0]", 16_000_000), ["inspect"],
                ["verify"], *compared)
     described_much(table, shown, compared)
+    table.case("marks", lambda: costly.marked(1_000_000), *shown, ["verify"], *compared)
     table.case("commands", lambda: costly.commands(1024, 16), *shown, ["verify"], *compared)
     table.case("discards", lambda: costly.discards(100_000, 4090), ["verify"],
                ["inspect", "--ram-hashes"], *compared)

@@ -415,6 +415,12 @@ def far_plain(count, each):
             + section(3, 2, body=END) + b"\0")
 
 
+def marked(count):
+    """A VM description with a name of marks in no order, which Unicode orders for each comparison."""
+    marks = ("\u0300\u0316" * count).encode()
+    return plain(b"", b'{"' + marks + b'":1,"page_size":4096,"devices":[{"name":"' + marks + b'"}]}')
+
+
 def in_disorder(count):
     """A plain stream of one zero page in each 2 MiB, in an order in which no page is near the one before."""
     order = list(range(1, count))

@@ -65,7 +65,7 @@ package struct Recipe: Sendable {
   /// Reads a recipe file.
   /// - Throws: `RECIPE-SYNTAX`; the section names the line.
   package init(_ bytes: [UInt8]) throws(MigrationError) {
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    guard let text = String(streamSafe: bytes) else {
       throw MigrationError(.recipeSyntax, "recipe is not UTF-8")
     }
     try self.init(parsing: text)

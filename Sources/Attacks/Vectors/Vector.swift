@@ -1,4 +1,5 @@
 package import Errors
+internal import Wire
 
 /// A test case in a text file: a way of being wrong, or right. It states what is examined, how it
 /// is made, and the required verdict (`Formats/vectors.md`, "Vectors").
@@ -70,7 +71,7 @@ package struct Vector: Sendable {
   /// Reads the file of a vector.
   /// - Throws: as reading its text does; `VECTOR-SYNTAX` when it is not text.
   package init(_ bytes: [UInt8], fileName: String) throws(MigrationError) {
-    guard let text = String(validating: bytes, as: UTF8.self) else {
+    guard let text = String(streamSafe: bytes) else {
       throw MigrationError(.vectorSyntax, "vector is not UTF-8", in: .file(fileName))
     }
     try self.init(parsing: text, fileName: fileName)

@@ -1,5 +1,6 @@
 package import Errors
 internal import FileIO
+internal import Wire
 
 /// How some files are made, by calls of our tools, and which of them are expected to stay as they are
 /// (`Formats/diff.md`, section 5).
@@ -83,9 +84,11 @@ package struct GoldenScenario: Sendable, Equatable {
     let lines = text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     for (index, line) in lines.enumerated() {
       do throws(MigrationError) {
-        guard let action = try syntax.action(String(decoding: line, as: UTF8.self)) else {
-          continue
+        guard let text = String(streamSafe: line) else {
+          throw MigrationError(
+            .goldenSyntax, "line is not UTF-8, or has more than 30 combining marks in a row")
         }
+        guard let action = try syntax.action(text) else { continue }
         let step = Step(line: index + 1, action: action)
         if let name = action.fileName {
           if let other = named[name] { throw Self.refusal(of: name, action, other) }

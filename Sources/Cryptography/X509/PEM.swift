@@ -87,6 +87,7 @@ package enum PEM {
 
   private static func lines(_ bytes: [UInt8]) -> [Substring] {
     let text = String(decoding: bytes.withoutByteOrderMark, as: UTF8.self)
+    guard text.isStreamSafe else { return [] }
     return text.split(whereSeparator: \.isNewline).map { line in
       line.drop { $0 == " " || $0 == "\t" }
     }.map { line in

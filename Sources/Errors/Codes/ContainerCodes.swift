@@ -179,7 +179,10 @@ extension CodeRow {
       remedy: "the stream is damaged or edited"),
     CodeRow(
       .json, .json("1"),
-      meaning: "text that is not JSON (RFC 8259), nested too deep, or of too many values",
+      meaning: """
+        text that is not JSON (RFC 8259), nested too deep, of too many values, or with more than 30 \
+        combining marks in a row
+        """,
       causes: ["damage in the text", "a file that is not JSON"],
       remedy: "see the text at the byte offset of the message"),
   ]

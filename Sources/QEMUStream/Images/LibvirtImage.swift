@@ -113,7 +113,7 @@ package struct LibvirtImage: Equatable, Sendable {
     guard let domain,
       let start = domain.firstRange(of: Array("<name>".utf8))?.upperBound,
       let end = domain[start...].firstIndex(of: UInt8(ascii: "<")),
-      let name = String(validating: domain[start..<end], as: UTF8.self)
+      let name = String(streamSafe: domain[start..<end])
     else { return nil }
     return [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")]
       .reduce(name) { $0.replacing($1.0, with: $1.1) }

@@ -17,7 +17,7 @@ package struct BinaryText: Equatable, Sendable {
   /// have any length. A text that is valid in both codings is hex.
   package init?(_ text: [UInt8]) {
     let digits = text.filter { !$0.isWhiteSpace }
-    guard !digits.isEmpty else { return nil }
+    guard !digits.isEmpty, digits.allSatisfy({ $0 < 0x80 }) else { return nil }
     if let bytes = Hex.decode(prefixed: String(decoding: digits, as: UTF8.self)), !bytes.isEmpty {
       (coding, self.bytes) = (.hex, bytes)
     } else if let bytes = Self.base64(digits) {

@@ -74,6 +74,10 @@ package struct QCow2Snapshot: Equatable, Sendable {
     }
     id = String(decoding: try input.readArray(Int(layout.idSize.value)), as: UTF8.self)
     name = String(decoding: try input.readArray(Int(layout.nameSize.value)), as: UTF8.self)
+    guard id.isStreamSafe, name.isStreamSafe else {
+      throw MigrationError(
+        .imageHeader, "name of a snapshot has more than 30 combining marks in a row", at: start)
+    }
     date = layout.date.value
     clock = layout.clock.value
     stateSize = number(0) ?? UInt64(layout.stateSize.value)
