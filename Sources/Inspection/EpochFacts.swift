@@ -36,8 +36,8 @@ package struct HotRange: Sendable, Equatable {
 
 /// The epochs of a stream, collected record by record.
 ///
-/// It is a class, since a set of pages cannot be copied. It holds, besides that set, 1 KiB for each 2 MiB of memory of which a page
-/// was sent again, up to `regionLimit` times.
+/// It is a class, since a set of pages cannot be copied. It holds, besides that set, 1 KiB for each
+/// 2 MiB of memory of which a page was sent again, up to `regionLimit` times.
 package final class EpochTable {
   /// Most regions of 2 MiB in which it is counted how often each page was sent again.
   private static let regionLimit = 3 << 13

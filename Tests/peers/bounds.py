@@ -326,6 +326,8 @@ def whole_guests(table):
             ("most of all", 4096, [3 << 20], [("tpm-x", 4 << 20)] + [("d", 1 << 20)] * 11)]:
         if not table.wants(title):
             continue
+        # Of another guest.
+        saved.unlink(missing_ok=True)
         bundle = table.folder / title
         apart(lambda: costly.whole_guest(bundle, table.small, vcpus, services, sections))
         size = sum(path.stat().st_size for path in bundle.iterdir())

@@ -329,10 +329,10 @@ def commands(count, bodies):
     """Commands of 64 KiB each, and sections of 2 MiB."""
     payload = b"\0" + name("pc.ram") + b"\0" + (be(8, 4096) + be(8, 4096)) * 4090
     sections = b"".join(section(4, 10 + i, f"d{i}", body=b"x" * (2 << 20)) for i in range(bodies))
-    page = be(8, 2) + name("pc.ram") + b"\0" + END
-    return (HEADER + ram([("pc.ram", 4096)])
+    pages = be(8, 2) + name("pc.ram") + b"\0" + be(8, 4096 | 0x22) + b"\0" + END
+    return (HEADER + ram([("pc.ram", 8192)])
             + (b"\x08" + be(2, 6) + be(2, len(payload)) + payload) * count
-            + section(3, 2, body=page) + sections + b"\0")
+            + section(3, 2, body=pages) + sections + b"\0")
 
 
 def long_dump(start, part, end, most):
