@@ -124,6 +124,34 @@ import Wire
     #expect(count <= LimitedContent.free + LimitedContent.ratio * UInt64(packed.count))
   }
 
+  /// A record of 30 bytes that holds a page costs as much time as a page. So pages that records pack count as
+  /// content, wherever the stream lies in what was unpacked.
+  @Test(arguments: [false, true]) func packedPagesAreContent(hasInputOfItsOwn: Bool) throws {
+    var content = try Packing.bzip2.content(of: StreamInput(ArraySource(Self.zeros)))
+    try content.require(1)
+    if hasInputOfItsOwn { content = StreamInput(RestSource(of: content)) }
+    let records = PackedRecords()
+    // No record is well formed, but each is counted.
+    func restore() -> ErrorCode? {
+      refusalCode {
+        try records.restore(
+          .compressed(RAMPage(block: 0, offset: 0), length: 1), from: content, size: 4096
+        ) { _, _ in }
+      }
+    }
+    try content.require(1)
+    try content.count(unpacked: Int(LimitedContent.free) - (4 << 20))
+    #expect(restore() == .ramData)
+    let most = (4 << 20 + Self.zeros.count * Int(LimitedContent.ratio)) / 4096
+    let codes = (0..<most).map { _ in restore() }
+    #expect(codes.first == .ramData && codes.last == .imageFormat)
+  }
+
+  @Test("pages that records of a plain stream pack are not counted")
+  func aPlainStreamPacksWhatItWants() throws {
+    try StreamInput(ArraySource([0])).count(unpacked: .max)
+  }
+
   @Test func filesAreKnownByTheirFirstBytes() throws {
     for kind in FileKind.allCases {
       let input = StreamInput(ArraySource(kind.magic + [0, 0]))

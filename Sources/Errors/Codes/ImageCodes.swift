@@ -13,7 +13,7 @@ extension CodeRow {
       .imageFormat, .tools("4"), meaning: "the image is packed in a way that is not supported",
       causes: [
         "xz with a dictionary of 256 MiB or more, zstd with a window above 128 MiB",
-        "content that is more than 32,768 times as long as the packed file",
+        "content, with the pages that its records pack, of more than 32,768 times the packed bytes",
         "lz4 with a dictionary, lzop with a filter",
         "a packed file around a stream that is packed itself, or around an image of libvirt of one",
         "such a stream in a qcow2 image whose clusters are compressed",

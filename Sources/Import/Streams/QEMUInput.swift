@@ -265,8 +265,13 @@ private struct FoundStream {
       let image = try QCow2Image(FilePositions(regular: file))
       let snapshot = try image.snapshot(name)
       let state = try image.state(of: snapshot)
-      (input, self.positions, self.snapshot) = (StreamInput(state.source(from: 0)), state, snapshot)
-      if state.hasCompressedClusters { layer = .clusters }
+      (self.positions, self.snapshot) = (state, snapshot)
+      input = StreamInput(state.source(from: 0))
+      guard state.hasCompressedClusters else { return }
+      layer = .clusters
+      let size = file.size ?? 0
+      input = StreamInput(
+        LimitedContent(state.source(from: 0), name: "qcow2 image") { size })
       return
     }
     let end = place.length.map { place.offset.addingReportingOverflow($0) }

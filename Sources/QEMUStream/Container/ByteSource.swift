@@ -20,11 +20,20 @@ package protocol SparseSource: ByteSource {
   func pass(_ count: UInt64)
 }
 
+/// A source whose bytes are unpacked when they are read, and may not be far more than those that hold them.
+package protocol UnpackedSource: ByteSource {
+  /// Counts bytes that were packed once more, in a record of this source, as bytes of its own.
+  /// - Throws: `IMAGE-FORMAT` when they are too many.
+  func count(_ bytes: Int) throws(MigrationError)
+}
+
 /// The rest of a stream whose first bytes were read, for reading by an input of its own.
-package final class RestSource: ByteSource {
+package final class RestSource: UnpackedSource {
   private let input: StreamInput
 
   package init(of input: StreamInput) { self.input = input }
+
+  package func count(_ bytes: Int) throws(MigrationError) { try input.count(unpacked: bytes) }
 
   @unsafe package func read(
     into buffer: UnsafeMutableRawBufferPointer

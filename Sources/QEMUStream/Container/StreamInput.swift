@@ -20,6 +20,8 @@ package final class StreamInput {
   private let source: any ByteSource
   /// The source, if it may have holes.
   private let sparse: (any SparseSource)?
+  /// The source, if its bytes are unpacked.
+  private let unpacked: (any UnpackedSource)?
   private let limit: Int
   private let capacity: Int
   /// The segment that is being filled.
@@ -51,6 +53,7 @@ package final class StreamInput {
   ) {
     self.source = source
     sparse = source as? any SparseSource
+    unpacked = source as? any UnpackedSource
     self.capacity = (max(capacity, 1) + 4095) & ~4095
     self.limit = max(limit, self.capacity)
     segment = StreamSegment(capacity: self.capacity)
@@ -147,6 +150,16 @@ package final class StreamInput {
     (buffer, isLarge) = (next.buffer, false)
     (start, end) = (StreamSegment.headroom, StreamSegment.headroom)
     base = place &- UInt64(StreamSegment.headroom)
+  }
+
+  // MARK: Unpacking
+
+  /// Counts bytes that a record of this stream held packed. Where the stream itself is unpacked, they and its
+  /// own bytes together may not be far more than those that hold it: each page that a record packs takes as
+  /// long as many bytes of the stream.
+  /// - Throws: `IMAGE-FORMAT`.
+  package func count(unpacked bytes: Int) throws(MigrationError) {
+    try unpacked?.count(bytes)
   }
 
   // MARK: Refilling

@@ -19,10 +19,12 @@ package final class PackedRecords {
   ///   - input: has the record's payload at the front of its window.
   ///   - size: page size of the stream in bytes.
   ///   - earlier: called for a delta.
-  /// - Throws: `RAM-DATA` for a payload that does not give a page; what `earlier` throws.
+  /// - Throws: `RAM-DATA` for a payload that does not give a page; `IMAGE-FORMAT` for far more pages than a
+  ///   packed file may hold; what `earlier` throws.
   package func restore(
     _ record: RAMRecord, from input: StreamInput, size: Int, earlier: Earlier
   ) throws(MigrationError) {
+    try input.count(unpacked: size)
     let content = self.content
     var page = content.mutableSpan(0..<size)
     switch record {

@@ -30,7 +30,11 @@ package enum Packing: String, Sendable, CaseIterable {
   ///   bytes that do not unpack, `IMAGE-FORMAT` for a variant that is not supported or content that is
   ///   too long, `STREAM-TRUNCATED`.
   package func content(of packed: StreamInput) throws(MigrationError) -> StreamInput {
-    StreamInput(LimitedContent(try source(of: packed), of: packed, name: rawValue))
+    let start = packed.offset
+    return StreamInput(
+      LimitedContent(try source(of: packed), name: rawValue, from: start) {
+        packed.offset - start
+      })
   }
 
   private func source(of packed: StreamInput) throws(MigrationError) -> any ByteSource {
