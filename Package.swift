@@ -61,10 +61,11 @@ let package = Package(
     .systemLibrary(name: "CLinux"),
     library("Threads", ["CLinux", deque]),
     library("FileIO", ["Errors", "JSON", "Wire", "CLinux", "Threads", system]),
+    library("PageSets", ["Errors", "Wire", "FileIO"]),
     .target(name: "CSHA256"),
     library("Cryptography", ["Errors", "JSON", "Wire", "CLibCrypto", "CLibGCrypt", "CSHA256"]),
     library(
-      "QEMUStream", ["Errors", "JSON", "Wire", "FileIO", "Threads", "CLZMA", "CZlib", "CZstd"]),
+      "QEMUStream", ["Errors", "JSON", "Wire", "PageSets", "Threads", "CLZMA", "CZlib", "CZstd"]),
     library("Compatibility", ["Errors", "JSON", "Wire", "QEMUStream"]),
     library(
       "SEVSNP", ["Errors", "JSON", "Wire", "Cryptography"],
@@ -73,13 +74,12 @@ let package = Package(
           "ark", "ask", "asvk", "chip-0", "chip-0-published-key", "chip-1", "chip-1-published-key",
         ].map { "Platform/Model/model-\($0).pem" }),
     library("Guest", ["Errors", "JSON", "Wire", "Cryptography", "FileIO", "SEVSNP"]),
-    library("SVSM", ["Errors", "JSON", "Wire", "Cryptography", "SEVSNP"]),
+    library("SVSM", ["Errors", "JSON", "Wire", "Cryptography", "PageSets", "SEVSNP"]),
     library(
       "Migration",
       [
-        "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "QEMUStream", "SEVSNP", "SVSM",
-        "Threads",
-        deque,
+        "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "PageSets", "QEMUStream",
+        "SEVSNP", "SVSM", "Threads", deque,
       ]),
     library("QEMUMigrationStream", ["Errors", "QEMUStream", "Wire"]),
     library("SNPAttestation", ["Cryptography", "Errors", "SEVSNP", "Wire"]),
@@ -93,15 +93,14 @@ let package = Package(
     library(
       "Attacks",
       [
-        "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream",
-        "SEVSNP", "SVSM",
-        "Threads",
+        "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Migration", "PageSets",
+        "QEMUStream", "SEVSNP", "SVSM", "Threads",
       ]),
     library(
       "Import",
       [
-        "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Migration", "QEMUStream",
-        "SEVSNP", "SVSM", "Threads",
+        "Errors", "JSON", "Wire", "Cryptography", "FileIO", "Guest", "Migration", "PageSets",
+        "QEMUStream", "SEVSNP", "SVSM", "Threads",
       ]),
     library(
       "Instances",
@@ -111,8 +110,8 @@ let package = Package(
     library(
       "Inspection",
       [
-        "Errors", "JSON", "Wire", "Cryptography", "Guest", "Import", "Migration", "QEMUStream",
-        "SEVSNP", "SVSM",
+        "Errors", "JSON", "Wire", "Cryptography", "Guest", "Import", "Migration", "PageSets",
+        "QEMUStream", "SEVSNP", "SVSM",
       ]),
     library(
       "Comparison",
@@ -150,6 +149,7 @@ let package = Package(
     tests("Threads"),
     tests("FileIO", ["Errors", "JSON", "Wire", "TestSupport"]),
     tests("Cryptography", ["Errors", "JSON", "Wire", "TestSupport"]),
+    tests("PageSets", ["Errors"]),
     tests("QEMUStream", ["Errors", "JSON", "Wire", "TestSupport", "Threads"]),
     tests("SEVSNP", ["Errors", "JSON", "Wire", "Cryptography", "TestSupport"]),
     tests("Compatibility", ["Errors", "QEMUStream", "TestSupport"]),

@@ -2,6 +2,7 @@ package import Errors
 internal import FileIO
 package import Guest
 package import Migration
+internal import PageSets
 package import QEMUStream
 internal import SEVSNP
 internal import SVSM

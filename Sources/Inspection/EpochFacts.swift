@@ -1,4 +1,5 @@
 internal import Errors
+internal import PageSets
 internal import QEMUStream
 package import SVSM
 internal import Wire

@@ -297,6 +297,8 @@ import Testing
       ("\"apic_id\": 4294967295", "\"apic_id\": 7", .vcpuRepeated),
       ("\"kind\": 32769", "\"kind\": 1", .serviceSyntax),
       ("\"page_state_runs\": 6", "\"page_state_runs\": 7", .guestFile),
+      // No more than may be, but too many beside the vCPUs, which is refused before the file is read.
+      ("\"page_state_runs\": 6", "\"page_state_runs\": 2097152", .guestShape),
     ] as [(String, String, ErrorCode)])
   func aGuestOfPartsThatDoNotFitIsRefused(old: String, new: String, code: ErrorCode) throws {
     try write(try example())

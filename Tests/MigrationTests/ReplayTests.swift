@@ -96,18 +96,4 @@ import Testing
     #expect(
       refusalCode { _ = try Lab.replay(damaged, until: moment, for: destination) } == .epochTag)
   }
-
-  @Test("a limit of ranges is a limit of memory")
-  func rangesAreLimited() {
-    var tracker = PageTracker()
-    for page in [4, 0, 1, 3, 0x200, 0x201, 0x4000] as [UInt64] {
-      tracker.note(page * 4096, isPresent: true)
-    }
-    tracker.note(0x1000, isPresent: false)
-    let ranges: [Range<UInt64>] = [
-      0..<0x1000, 0x3000..<0x5000, 0x200_000..<0x202_000, 0x400_0000..<0x400_1000,
-    ]
-    #expect(tracker.presentRanges(limit: 4) == ranges)
-    #expect(tracker.presentRanges(limit: 3) == nil)
-  }
 }

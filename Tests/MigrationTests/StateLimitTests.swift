@@ -93,6 +93,51 @@ import Wire
     #expect(refusal?.place == .section("snp-vcpu"))
   }
 
+  /// A guest with as many vCPUs as there may be, and services that take these bytes.
+  private func stream(ofManyAnd services: [Int]) throws -> [UInt8] {
+    try stream {
+      $0.vcpus = try (0..<VCPUState.maximumCount).map {
+        var vcpu = try GuestReader.resetVCPU()
+        vcpu.apicID = UInt32($0)
+        return vcpu
+      }
+      $0.services = try services.enumerated().map { try Self.service(0x8001 + UInt16($0), $1) }
+    }
+  }
+
+  @Test("vCPUs, services and page states have one room at both ends, though each alone would fit")
+  func allStateTogetherIsLimited() throws {
+    // The guest has two runs of page states.
+    let rest = StateRoom.size - VCPUState.maximumCount * StateRoom.vcpu - 2 * StateRoom.run
+    #expect(try refusal(of: stream(ofManyAnd: [rest - 7, 7])) == nil)
+    #expect(refusalCode { _ = try stream(ofManyAnd: [rest - 7, 8]) } == .guestShape)
+
+    var materials = Materials(try Materials.Input(stream(ofManyAnd: [rest / 2 + 1])))
+    materials.instance = destination
+    let output = CollectedOutput()
+    try Recipe(
+      parsing: """
+        copy service after service as twin
+        rogue
+        forge twin.plaintext.kind 8002
+        """
+    ).make(from: materials, to: output)
+    let refusal = try refusal(of: output.bytes)
+    #expect(refusal?.code == .guestShape)
+    #expect(refusal?.expected?.description.contains("\(StateRoom.size)") == true)
+  }
+
+  @Test("each kind reaches its own limit only where the others are small")
+  func theRoomIsForAllKinds() {
+    func code(_ vcpus: Int, _ services: Int, _ runs: Int) -> ErrorCode? {
+      refusalCode { try StateRoom.require(vcpus: vcpus, services: services, runs: runs) }
+    }
+    #expect(code(0, 0, PageStateMap.maximumCount) == nil)
+    #expect(code(1, 0, PageStateMap.maximumCount) == .guestShape)
+    #expect(code(VCPUState.maximumCount, 2 << 20, 0) == nil)
+    #expect(code(VCPUState.maximumCount, 2 << 20, 1) == .guestShape)
+  }
+
   @Test("A machine state is limited together with all of its bodies, as its file in a bundle is")
   func aMachineIsLimitedAsAWhole() throws {
     func state(_ size: Int) -> MachineState {

@@ -130,7 +130,7 @@ import Wire
     let refused = refusal { try map.append(run(PageStateMap.maximumCount), at: 24) }
     #expect(refused?.code == .mapSyntax)
     #expect(refused?.offset == 24)
-    #expect(refused?.expected == "at most 2796202")
+    #expect(refused?.expected == "at most 2097152")
     #expect(map.runs.count == PageStateMap.maximumCount)
   }
 }

@@ -1,4 +1,5 @@
 internal import Errors
+internal import PageSets
 internal import SVSM
 internal import Wire
 
@@ -27,7 +28,8 @@ final class PageRevisions {
   /// The metadata of one record.
   private struct Entry {
     var index: Int
-    var gpa: UInt64
+    /// The page: its address in units of 4 KiB.
+    var page: UInt64
     var operation: PageMetadata.Operation?
   }
 
@@ -62,16 +64,16 @@ final class PageRevisions {
   // MARK: Reading
 
   private func read(
-    backward: Bool = false, _ body: (Entry) -> Bool
+    backward: Bool = false, _ body: (Entry) throws(MigrationError) -> Bool
   ) throws(MigrationError) {
     try input.anatomy.visit([.page], backward: backward) {
       (part) throws(MigrationError) in
       let head = try input.store.read(
         part.body..<part.body + UInt64(PageMetadata.encodedSize))
       let metadata = PageMetadata.Layout.Metadata(at: 0, of: head.span)
-      return body(
+      return try body(
         Entry(
-          index: part.index, gpa: metadata.gpa.value,
+          index: part.index, page: metadata.gpa.value / Page.size64,
           operation: PageMetadata.Operation(rawValue: metadata.operation.value)))
     }
   }
@@ -79,9 +81,9 @@ final class PageRevisions {
   private func count() throws(MigrationError) -> [Name: Int] {
     var counts: [Name: Int] = [:]
     var seen = PageTracker()
-    try read { entry in
-      let isKnown = seen.note(entry.gpa, isPresent: true).isPresent
-      if isKnown { repeated.note(entry.gpa, isPresent: true) }
+    try read { (entry) throws(MigrationError) in
+      let isKnown = try seen.note(entry.page, isPresent: true).isPresent
+      if isKnown { try repeated.note(entry.page, isPresent: true) }
       if entry.operation == .migrateAgain {
         counts[.again, default: 0] += 1
         if isKnown { counts[.older, default: 0] += 1 }
@@ -98,11 +100,14 @@ final class PageRevisions {
   }
 
   /// Calls `body` with each record that is `withdrawn`, the last one first.
-  private func readWithdrawn(_ body: (Entry) -> Bool) throws(MigrationError) {
+  private func readWithdrawn(
+    _ body: (Entry) throws(MigrationError) -> Bool
+  ) throws(MigrationError) {
     var seen = PageTracker()
-    try read(backward: true) { entry in
-      let comesAgain = seen.note(entry.gpa, isPresent: true).isPresent
-      return comesAgain || entry.operation != .cancel || body(entry)
+    try read(backward: true) { (entry) throws(MigrationError) in
+      let comesAgain = try seen.note(entry.page, isPresent: true).isPresent
+      if comesAgain || entry.operation != .cancel { return true }
+      return try body(entry)
     }
   }
 
@@ -115,7 +120,10 @@ final class PageRevisions {
       return found == nil
     }
     switch name {
-    case .once: try read { take($0, !repeated.bits(of: $0.gpa).isPresent) }
+    case .once:
+      try read { (entry) throws(MigrationError) in
+        take(entry, try !repeated.bits(of: entry.page).isPresent)
+      }
     case .again: try read { take($0, $0.operation == .migrateAgain) }
     case .cancel: try read { take($0, $0.operation == .cancel) }
     case .withdrawn:
@@ -123,13 +131,13 @@ final class PageRevisions {
       try readWithdrawn { take($0, true) }
     case .older:
       var seen = PageTracker()
-      try read { entry in
-        let isKnown = seen.note(entry.gpa, isPresent: true).isPresent
+      try read { (entry) throws(MigrationError) in
+        let isKnown = try seen.note(entry.page, isPresent: true).isPresent
         return take(entry, isKnown && entry.operation == .migrateAgain)
       }
       guard let newer = found else { return nil }
       try read { entry in
-        if entry.index < newer.index, entry.gpa >> 12 == newer.gpa >> 12 { found = entry }
+        if entry.index < newer.index, entry.page == newer.page { found = entry }
         return entry.index < newer.index
       }
     }

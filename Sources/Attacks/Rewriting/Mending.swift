@@ -33,7 +33,7 @@ extension Rewriter {
       metadata.vmplPermissions.value = 0
       metadata.length.value = 0
     } else {
-      let again = books.isPresent(metadata.gpa.value)
+      let again = try books.isPresent(metadata.gpa.value)
       let says: PageMetadata.Operation = again ? .migrateAgain : .migrate
       metadata.operation.value = says.rawValue
     }

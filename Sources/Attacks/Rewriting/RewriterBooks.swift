@@ -1,5 +1,6 @@
 internal import Cryptography
 internal import Errors
+internal import PageSets
 internal import SVSM
 internal import Wire
 
@@ -23,7 +24,9 @@ struct RewriterBooks: ~Copyable {
   var nextTokenIsLast: Bool { position.epoch >= lastToken }
   var presentPages: UInt64 { tracker.count }
 
-  mutating func isPresent(_ gpa: UInt64) -> Bool { tracker.bits(of: gpa).isPresent }
+  mutating func isPresent(_ gpa: UInt64) throws(MigrationError) -> Bool {
+    try tracker.bits(of: gpa / Page.size64).isPresent
+  }
 
   /// The transcript so far; all zero before a session.
   mutating func transcript() throws(MigrationError) -> [UInt8] {
@@ -41,7 +44,7 @@ struct RewriterBooks: ~Copyable {
     position.sequence = metadata.sequence.value
     position.passPage()
     if let operation { position.counts.add(operation) }
-    tracker.note(metadata.gpa.value, isPresent: operation != .cancel)
+    try tracker.note(metadata.gpa.value / Page.size64, isPresent: operation != .cancel)
     try written?.append(pages: page.span)
   }
 

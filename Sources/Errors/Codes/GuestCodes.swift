@@ -21,7 +21,7 @@ extension CodeRow {
       causes: [
         "ranges that overlap, or leave a hole",
         "a page state without memory, or memory without a state",
-        "too many blocks, vCPUs or services",
+        "too many blocks, vCPUs or services, or more of all state than there is room for",
       ],
       remedy: "fix the bundle or the option"),
     CodeRow(

@@ -24,7 +24,7 @@ extension CodeRow {
       meaning: "page-state runs are not well formed, out of order, too many or overlap",
       causes: [
         "page-states.bin was edited",
-        "a source that writes runs out of order, or more than 2796202",
+        "a source that writes runs out of order, or more than 2097152",
       ],
       remedy: "fix the bundle; in a stream: a source bug"),
     CodeRow(

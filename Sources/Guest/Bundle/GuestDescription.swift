@@ -87,6 +87,9 @@ package struct GuestDescription: Sendable, Hashable {
       throw MigrationError(.serviceSyntax, "a service occurs twice", got: kind.name)
     }
     try services.requireLimits()
+    try StateRoom.require(
+      vcpus: vcpus.count, services: services.reduce(0) { $0 + $1.blob.count },
+      runs: pageStates.runs.count)
   }
 
   /// Checks that every mapped page has a state, that no other page has one, and that there is at

@@ -21,6 +21,14 @@ package final class GuestReader: Sendable {
     self.identity = identity
   }
 
+  /// A reader of the same memory, with what is known of it and of the machine, but without the vCPUs, the
+  /// services and the machine state. They are the largest parts of a description beside the page states.
+  package func withoutState() -> GuestReader {
+    var memoryAlone = description
+    (memoryAlone.vcpus, memoryAlone.services, memoryAlone.machineState) = ([], [], nil)
+    return GuestReader(memoryAlone, memory: memory, identity: identity)
+  }
+
   /// Whether `path` is a folder, and so a bundle if it is a guest at all.
   package static func isBundle(_ path: String) -> Bool { isFolder(path) }
 
@@ -46,6 +54,9 @@ package final class GuestReader: Sendable {
         .guestIncomplete, "this is the memory of a moment within a stream, which cannot run",
         in: .file(GuestBundle.manifest), expected: "a whole guest", got: "\(moment)")
     }
+    try StateRoom.require(
+      vcpus: manifest.vcpus.count, services: manifest.services.reduce(0) { $0 + $1.size },
+      runs: manifest.pageStateRuns)
     var files: [InputFile] = []
     for (index, block) in manifest.ramBlocks.enumerated() {
       files.append(try Self.open(path, GuestBundle.ram(index), size: block.size))

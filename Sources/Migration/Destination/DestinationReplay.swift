@@ -37,7 +37,7 @@ extension DestinationVMM {
     var svsm = try receiveHead(begin: begin, memory: memory)
     let end = try receiveMemory(until: moment, &svsm, progress)
     guard let session else { throw MigrationError(.internal, "stream had no session") }
-    guard let validated = svsm.privatePages(limit: Self.rangeLimit),
+    guard let validated = try svsm.privatePages(limit: Self.rangeLimit),
       let shared = try host.sharedRanges(limit: Self.rangeLimit)
     else { throw GuestDescription.alternates }
     return ReplaySummary(

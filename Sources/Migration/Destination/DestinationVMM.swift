@@ -242,7 +242,7 @@ package struct DestinationVMM: ~Copyable {
     guard let page = record.page else { return try writeRun() }
     let offset = stream.reader.payloadOffset
     var gpa = host.address(of: page)
-    if let address = gpa, !svsm.holdsPrivatePage(at: address) { gpa = nil }
+    if let address = gpa, try !svsm.holdsPrivatePage(at: address) { gpa = nil }
     let wasTouched = try host.take(page, privateAt: gpa, at: offset, MigrationError.refuse)
     if record.payloadSize(page: Page.size) == 0 {
       guard wasTouched || !memory.isZeroed else { return }

@@ -1,5 +1,6 @@
 internal import Errors
 internal import Guest
+internal import PageSets
 internal import QEMUStream
 internal import SEVSNP
 internal import SVSM

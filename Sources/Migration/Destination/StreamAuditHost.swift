@@ -9,7 +9,7 @@ extension StreamAudit {
     if case .blockList = record { host.take(stream.reader.guestBlocks) }
     guard let page = record.page else { return }
     var gpa = host.address(of: page)
-    if let address = gpa, records?.holdsPrivatePage(at: address) != true { gpa = nil }
+    if let address = gpa, try records?.holdsPrivatePage(at: address) != true { gpa = nil }
     let findings = findings
     _ = try host.take(page, privateAt: gpa, at: stream.reader.payloadOffset) {
       (error) throws(MigrationError) in try findings.note(error.within(.ram))

@@ -1,5 +1,6 @@
 package import Errors
 package import Guest
+internal import PageSets
 internal import QEMUStream
 internal import SVSM
 package import Wire

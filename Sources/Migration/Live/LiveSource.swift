@@ -1,5 +1,6 @@
 package import Errors
 package import Guest
+internal import PageSets
 package import QEMUStream
 internal import SEVSNP
 package import SVSM
@@ -21,9 +22,8 @@ package struct LiveSource: ~Copyable {
   private let memory: BlockFiles?
   private var samples = MemorySamples()
   private var places: PrivatePlaces
-  /// For each RAM block, the pages that have come, and those of them that came in this epoch.
-  private var came = PageSet()
-  private var current = PageSet()
+  /// The pages that have come, and those of them that came in this epoch.
+  private var came = PageTracker()
   private let underWay: InFlight<PrivateBatch>
   /// The batch to which the next private page is added, if it follows.
   private var open: (batch: PrivateBatch, gpa: UInt64)?
@@ -68,7 +68,7 @@ package struct LiveSource: ~Copyable {
 
   /// Whether a page came before.
   package mutating func hasCome(_ page: RAMPage) throws(MigrationError) -> Bool {
-    try came.contains(page.offset / Page.size64, of: page.block)
+    try came.bits(of: page.offset / Page.size64, of: page.block).isPresent
   }
 
   /// Sends a page.
@@ -79,13 +79,12 @@ package struct LiveSource: ~Copyable {
     _ page: RAMPage, _ content: Span<UInt8>?
   ) throws(MigrationError) {
     let number = page.offset / Page.size64
-    if try !current.insert(number, of: page.block) {
+    let known = try came.note(number, of: page.block, isPresent: true)
+    if known.isCurrent {
       try beginEpoch()
-      _ = try current.insert(number, of: page.block)
+      try came.note(number, of: page.block, isPresent: true)
     }
-    if try !came.insert(number, of: page.block) {
-      rounds.open.again += 1
-    }
+    if known.isPresent { rounds.open.again += 1 }
     if let extent = places.extent(of: page.block, page.offset) {
       rounds.open.privatePages += 1
       return try add(page, extent, content)
@@ -211,7 +210,7 @@ package struct LiveSource: ~Copyable {
     try stream.svsm.beginEpoch()
     noteBytes()
     rounds.close()
-    current.removeAll()
+    came.beginRound()
   }
 
   private mutating func noteBytes() {

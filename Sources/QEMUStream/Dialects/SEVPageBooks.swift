@@ -1,4 +1,5 @@
 internal import Errors
+internal import PageSets
 internal import Wire
 
 /// The encrypted pages that came in a stream of an SEV or CSV guest.

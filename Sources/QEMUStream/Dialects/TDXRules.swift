@@ -1,4 +1,5 @@
 internal import Errors
+internal import PageSets
 internal import Wire
 
 /// The rules for the metadata of every bundle.
@@ -123,13 +124,14 @@ extension TDXWalker {
       return
     }
     let page = address.gpa / UInt64(Page.size)
-    if try !books.touch(page) {
+    let known = try books.note(page, isPresent: !cancels)
+    if known.isCurrent {
       try refuse(
         MigrationError(
           .pageRepeated, "page is repeated within an epoch", in: .ram, at: place,
           got: Hex.number(address.gpa)))
     }
-    let wasThere = try books.isPresent(page)
+    let wasThere = known.isPresent
     let due: TDXAddress.Operation = cancels ? .cancel : wasThere ? .migrateAgain : .migrate
     if operation != due || cancels && !wasThere {
       try refuse(
@@ -141,21 +143,19 @@ extension TDXWalker {
     }
     facts.pages.records += 1
     if cancels {
-      try books.remove(page)
       facts.pages.cancelled += 1
       if wasThere { facts.pages.distinct -= 1 }
-    } else if try books.add(page) {
-      facts.pages.distinct += 1
-    } else {
+    } else if wasThere {
       facts.pages.again += 1
+    } else {
+      facts.pages.distinct += 1
     }
   }
 }
 
 /// The pages of a guest that were sent, and those that were sent in the current epoch.
 final class TDXPageBooks {
-  private var present = PageSet()
-  private var touched = PageSet()
+  private var pages = PageTracker()
   /// The mapping of each block, by the block's number.
   private var mappings: [Int: Mapping] = [:]
 
@@ -170,19 +170,14 @@ final class TDXPageBooks {
     var firstHigh = UInt64.max
   }
 
-  func beginEpoch() { touched.removeAll() }
+  func beginEpoch() { pages.beginRound() }
 
-  /// - Returns: whether the page has not been sent before in this epoch.
-  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file of a page set, as the
-  ///   following.
-  func touch(_ page: UInt64) throws(MigrationError) -> Bool { try touched.insert(page) }
-
-  func isPresent(_ page: UInt64) throws(MigrationError) -> Bool { try present.contains(page) }
-
-  /// - Returns: whether the page was not present before.
-  func add(_ page: UInt64) throws(MigrationError) -> Bool { try present.insert(page) }
-
-  func remove(_ page: UInt64) throws(MigrationError) { try present.remove(page..<page + 1) }
+  /// Enters a page that was sent, or withdrawn.
+  /// - Returns: what was known of the page before.
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file of the pages.
+  func note(_ page: UInt64, isPresent: Bool) throws(MigrationError) -> PageTracker.Bits {
+    try pages.note(page, isPresent: isPresent)
+  }
 
   /// Enters the address of a page.
   /// - Returns: whether the address agrees with those of the earlier pages of the block.

@@ -1,4 +1,5 @@
 package import Errors
+internal import PageSets
 package import Threads
 internal import Wire
 

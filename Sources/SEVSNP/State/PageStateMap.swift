@@ -8,7 +8,7 @@ package import Wire
 /// the encoding is this project's own (`Formats/stream.md`, "Page states").
 package struct PageStateMap: Sendable, Hashable {
   /// Largest number of runs.
-  package static let maximumCount = 2_796_202
+  package static let maximumCount = StateRoom.size / StateRoom.run
 
   package private(set) var runs = PageRuns()
 

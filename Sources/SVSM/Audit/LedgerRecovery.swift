@@ -1,4 +1,6 @@
 package import Errors
+internal import PageSets
+package import SEVSNP
 internal import Wire
 
 /// Record bookkeeping that continues after a fault, for an audit that reports everything that is
@@ -24,7 +26,9 @@ package struct LedgerRecovery: ~Copyable {
 
   init(_ ledger: consuming RecordLedger) { self.ledger = ledger }
 
-  mutating func isPresent(_ gpa: UInt64) -> Bool { ledger.isPresent(gpa) }
+  mutating func isPresent(_ gpa: UInt64) throws(MigrationError) -> Bool {
+    try ledger.isPresent(gpa)
+  }
 
   /// Counts a page record of which only the sequence number is usable: what it does to which page
   /// is not known.
@@ -66,7 +70,12 @@ package struct LedgerRecovery: ~Copyable {
 
 extension LedgerRecovery: RecordBooks {
   package var epoch: UInt32 { ledger.position.epoch }
-  package var tracker: PageTracker { ledger.tracker }
+
+  package mutating func compare(
+    with states: PageStateMap, naming limit: Int, at offset: UInt64
+  ) throws(MigrationError) -> UInt64 {
+    try ledger.tracker.compare(with: states, naming: limit, at: offset, refuse)
+  }
 
   package mutating func admit(
     _ page: PageMetadata, record: Span<UInt8>, at offset: UInt64
@@ -75,7 +84,7 @@ extension LedgerRecovery: RecordBooks {
     if page.epoch == epoch {
       try ledger.position.judge(page, at: offset, refuse)
       try ledger.position.judge(
-        page, after: ledger.tracker.bits(of: page.gpa), at: offset, refuse)
+        page, after: ledger.tracker.bits(of: page.gpa / Page.size64), at: offset, refuse)
       foreign = nil
       ledger.position.take(page)
     } else {
@@ -87,7 +96,7 @@ extension LedgerRecovery: RecordBooks {
       ledger.position.passPage()
       follow(page)
     }
-    ledger.tracker.note(page.gpa, isPresent: page.operation != .cancel)
+    try ledger.tracker.note(page.gpa / Page.size64, isPresent: page.operation != .cancel)
     try ledger.transcript.append(pages: record)
   }
 

@@ -38,7 +38,9 @@ extension RecordJudge where Books == LedgerRecovery {
   }
 
   /// Whether a private page is held at `gpa`.
-  package mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { books.isPresent(gpa) }
+  package mutating func holdsPrivatePage(at gpa: UInt64) throws(MigrationError) -> Bool {
+    try books.isPresent(gpa)
+  }
 
   /// Sets the handler that is called with each rule that later records break.
   package mutating func report(to refuse: @escaping MigrationError.Refusal) {

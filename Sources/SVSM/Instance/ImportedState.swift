@@ -17,8 +17,9 @@ struct ImportedState {
   /// Adds one piece.
   /// - Throws: what its decoder refuses; `VCPU-VMPL`, `VCPU-EFER`, `VCPU-FEATURES`,
   ///   `VCPU-REPEATED`, `SERVICE-UNKNOWN`, `SERVICE-SYNTAX`, `SECRETS-PAGE`, `MAP-SYNTAX`;
-  ///   `GUEST-SHAPE` for more vCPUs or services than a guest may have. A refused piece is not added,
-  ///   except for the runs of page states before the refused run.
+  ///   `GUEST-SHAPE` for more vCPUs or services than a guest may have, and for more of all together. A
+  ///   refused piece is not added, except for one that is too much together with the others, and the runs
+  ///   of page states before the refused run.
   mutating func take(
     _ kind: FinalRecord.Kind, _ plaintext: Span<UInt8>
   ) throws(MigrationError) {
@@ -58,6 +59,7 @@ struct ImportedState {
       var cursor = ByteCursor(plaintext)
       try guest.pageStates.appendRuns(from: &cursor)
     }
+    try guest.requireRoom()
   }
 
   /// Checks that the pieces agree on the facts that several of them contain.

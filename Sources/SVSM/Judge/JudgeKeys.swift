@@ -1,5 +1,6 @@
 internal import Cryptography
 internal import Errors
+internal import SEVSNP
 
 /// The keys that open the records of a session, and the final state from those records.
 struct JudgeKeys: ~Copyable {
@@ -35,27 +36,25 @@ struct JudgeKeys: ~Copyable {
     taken.add(kind)
   }
 
-  /// Compares the final state with the pages that came, and its pieces with each other.
-  ///
+  /// The kinds for which every piece that a commit counts was accepted.
+  func complete(by commit: CommitRecord) -> Set<FinalRecord.Kind> {
+    Set(FinalRecord.Kind.allCases.filter { taken[$0] == commit.final[$0] })
+  }
+
+  /// The page-state map from the accepted pieces.
+  var pageStates: PageStateMap { state.guest.pageStates }
+
+  /// Compares the pieces of final state with each other.
   /// - Parameters:
-  ///   - judged: the commit, which has authenticated; its other fields are set here.
-  ///   - pages: the pages that came.
-  ///   - limit: largest number of missing pages that are reported.
-  /// - Throws: `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`, `SECRETS-PAGE`, `VCPU-VMPL`.
-  func finish(
-    _ judged: inout JudgedCommit, _ pages: consuming PageTracker, naming limit: Int,
-    at offset: UInt64, _ refuse: MigrationError.Refusal
+  ///   - complete: the kinds that arrived complete. Unless all that are compared did, nothing is compared,
+  ///     so that the facts of a refused piece are not missed.
+  ///   - offset: where the commit begins in the stream.
+  /// - Throws: `SECRETS-PAGE`, `VCPU-VMPL`.
+  func requireAgreement(
+    of complete: Set<FinalRecord.Kind>, at offset: UInt64, _ refuse: MigrationError.Refusal
   ) throws(MigrationError) {
-    // Only kinds that arrived complete are compared, so the facts of a refused piece are not
-    // missed.
-    for kind in FinalRecord.Kind.allCases where taken[kind] == judged.commit.final[kind] {
-      judged.complete.insert(kind)
-    }
-    guard judged.complete.contains(.pageStates) else { return }
-    judged.unnamedPages = try pages.compare(
-      with: state.guest.pageStates, naming: limit, at: offset, refuse)
     let compared = FinalRecord.Kind.allCases.filter(\.row.isCompared)
-    guard judged.complete.isSuperset(of: compared) else { return }
+    guard complete.isSuperset(of: compared) else { return }
     try state.requireAgreement(at: offset, refuse: refuse)
   }
 

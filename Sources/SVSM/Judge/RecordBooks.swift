@@ -1,4 +1,5 @@
 package import Errors
+package import SEVSNP
 
 /// Bookkeeping of a migration's records: which of them came, and how a broken rule is handled.
 ///
@@ -8,8 +9,6 @@ package protocol RecordBooks: ~Copyable {
   var refuse: MigrationError.Refusal { get }
   /// The open epoch: the one that page records belong to now.
   var epoch: UInt32 { get }
-  /// The pages that came.
-  var tracker: PageTracker { get }
 
   /// Admits a page record.
   /// - Parameters:
@@ -37,4 +36,14 @@ package protocol RecordBooks: ~Copyable {
   /// Admits the commit.
   /// - Throws: `FINAL-ORDER`, `COMMIT-TOTALS`, `COMMIT-TRANSCRIPT`, `VCPU-COUNT`, `SECTION-LENGTH`.
   mutating func admit(_ commit: CommitRecord, at offset: UInt64) throws(MigrationError)
+
+  /// Compares the pages that came with the validated pages of the trusted page-state map.
+  /// - Parameters:
+  ///   - limit: largest number of missing pages that are reported.
+  ///   - offset: where the commit begins in the stream.
+  /// - Returns: number of missing pages beyond those reported.
+  /// - Throws: `MAP-MISSING-PAGE`, `MAP-UNEXPECTED-PAGE`.
+  mutating func compare(
+    with states: PageStateMap, naming limit: Int, at offset: UInt64
+  ) throws(MigrationError) -> UInt64
 }

@@ -122,7 +122,7 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
   ///
   /// - Parameter limit: largest number of missing pages that are reported.
   /// - Throws: `SECTION-LENGTH`, `COMMIT-TAG`; then what `CommitRecord`, `RecordPosition`,
-  ///   `PageTracker` and `TrustedGuestState` refuse.
+  ///   `RecordBooks` and `TrustedGuestState` refuse.
   package mutating func judge(
     commit record: Span<UInt8>, naming limit: Int, at offset: UInt64
   ) throws(MigrationError) -> JudgedCommit {
@@ -137,9 +137,13 @@ package struct RecordJudge<Books: RecordBooks & ~Copyable>: ~Copyable {
     var cursor = ByteCursor(record, at: offset)
     var judged = JudgedCommit(commit: try CommitRecord(from: &cursor, refuse: refuse))
     try books.admit(judged.commit, at: offset)
-    guard isAuthentic == true else { return judged }
-    judged.isAuthentic = true
-    try keys?.finish(&judged, books.tracker, naming: limit, at: offset, refuse)
+    guard isAuthentic == true, let complete = keys?.complete(by: judged.commit) else {
+      return judged
+    }
+    (judged.isAuthentic, judged.complete) = (true, complete)
+    guard complete.contains(.pageStates), let states = keys?.pageStates else { return judged }
+    judged.unnamedPages = try books.compare(with: states, naming: limit, at: offset)
+    try keys?.requireAgreement(of: complete, at: offset, refuse)
     return judged
   }
 

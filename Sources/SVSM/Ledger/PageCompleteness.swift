@@ -1,4 +1,5 @@
 internal import Errors
+internal import PageSets
 internal import SEVSNP
 internal import Wire
 
@@ -18,35 +19,31 @@ extension PageTracker {
   ) throws(MigrationError) -> UInt64 {
     var missing = 0
     for run in states.runs where run.state == .validated && missing < limit {
-      for page in 0..<run.pages where !bits(of: run.gpa + page * Page.size64).isPresent {
+      var rest = run.gpa / Page.size64..<run.end / Page.size64
+      while missing < limit, let page = try firstMissing(in: rest) {
         try refuse(
           MigrationError(
             .mapMissingPage, "a validated page is missing", in: .pageStates, at: offset,
-            expected: "a page record",
-            got: "none of gpa \(Hex.number(run.gpa + page * Page.size64))"
-          ))
+            expected: "a page record", got: "none of gpa \(Hex.number(page * Page.size64))"))
         missing += 1
-        if missing == limit { break }
+        rest = page + 1..<rest.upperBound
       }
     }
     let validated = states.pages(in: .validated)
     if count == validated, missing == 0 { return 0 }
     var cursor = PageStateCursor(states)
     var expected: UInt64 = 0
-    for region in regions {
-      for page in 0..<Self.regionSize / Page.size64 {
-        let gpa = region + page * Page.size64
-        guard bits(of: gpa).isPresent else { continue }
-        if cursor.run(at: gpa)?.state == .validated {
-          expected += 1
-          continue
-        }
-        try refuse(
-          MigrationError(
-            .mapUnexpectedPage, "a page in the stream is not validated", in: .pageStates,
-            at: offset, expected: "\(validated) validated pages",
-            got: "gpa \(Hex.number(gpa))"))
+    try forEachPage { (page) throws(MigrationError) in
+      let gpa = page * Page.size64
+      guard cursor.run(at: gpa)?.state != .validated else {
+        expected += 1
+        return
       }
+      try refuse(
+        MigrationError(
+          .mapUnexpectedPage, "a page in the stream is not validated", in: .pageStates,
+          at: offset, expected: "\(validated) validated pages",
+          got: "gpa \(Hex.number(gpa))"))
     }
     return validated - expected - UInt64(missing)
   }

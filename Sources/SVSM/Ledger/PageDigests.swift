@@ -1,5 +1,7 @@
 internal import Cryptography
 internal import Errors
+internal import PageSets
+internal import Wire
 
 /// Distinguishes contents of one page by 8 bytes of the AES-256-GCM tag over the page, taken as
 /// associated data, under a key that never leaves the SVSM. Every digest uses the same nonce.
@@ -20,31 +22,24 @@ struct PageDigester: ~Copyable {
   }
 }
 
-/// The digest of each page that a source SVSM exported. Memory grows with the pages exported: 8
-/// bytes for each, allocated 4 KiB at a time.
-struct PageDigests {
-  private static let regionPages = 512
+/// The digest of each page that a source SVSM exported. Its memory is bounded as that of a page set is.
+struct PageDigests: ~Copyable {
+  private var digests = WordTree()
 
-  private var digests: [UInt64] = []
-  private var indexOfRegion: [UInt64: Int] = [:]
-
-  /// The digest of the page at `gpa`; nil when no page in its 2 MiB region was ever noted.
-  subscript(gpa: UInt64) -> UInt64? {
-    guard let index = indexOfRegion[gpa >> 21] else { return nil }
-    return digests[index * Self.regionPages + Int(gpa >> 12 & 511)]
+  /// The digest of the page at `gpa`; nil when none was noted.
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file, as `note`.
+  mutating func digest(of gpa: UInt64) throws(MigrationError) -> UInt64? {
+    try digests.find(gpa / Page.size64)?.first
   }
 
   /// Notes the digest of the content with which the page at `gpa` was exported.
-  mutating func note(_ digest: UInt64, of gpa: UInt64) {
-    let region = gpa >> 21
-    let index: Int
-    if let known = indexOfRegion[region] {
-      index = known
+  mutating func note(_ digest: UInt64, of gpa: UInt64) throws(MigrationError) {
+    let page = gpa / Page.size64
+    let words = WordTree.Words(first: digest)
+    if try digests.find(page) == nil {
+      try digests.insert(page, words)
     } else {
-      index = indexOfRegion.count
-      indexOfRegion[region] = index
-      digests.append(contentsOf: repeatElement(0, count: Self.regionPages))
+      try digests.replace(with: words)
     }
-    digests[index * Self.regionPages + Int(gpa >> 12 & 511)] = digest
   }
 }

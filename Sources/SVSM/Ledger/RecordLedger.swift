@@ -1,4 +1,7 @@
 internal import Errors
+internal import PageSets
+internal import SEVSNP
+internal import Wire
 
 /// The records of a migration, each admitted only if it may come next. A source applies it to its
 /// own records, and a destination to those of its source; both compute the same transcript.
@@ -18,15 +21,19 @@ struct RecordLedger: ~Copyable {
   var presentPages: UInt64 { tracker.count }
 
   /// Whether the page at `gpa` is exported and not withdrawn.
-  mutating func isPresent(_ gpa: UInt64) -> Bool { tracker.bits(of: gpa).isPresent }
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file of the pages, as all calls about
+  ///   pages.
+  mutating func isPresent(_ gpa: UInt64) throws(MigrationError) -> Bool {
+    try tracker.bits(of: gpa / Page.size64).isPresent
+  }
 
   /// Counts a page record before it is made. `transcript` gets the records afterwards, in order.
   /// - Throws: `EPOCH-ORDER`, `PAGE-SEQUENCE`, `PAGE-EPOCH`, `PAGE-REPEATED`, `PAGE-OPERATION`.
   mutating func count(_ page: PageMetadata, at offset: UInt64) throws(MigrationError) {
     try position.judge(page, at: offset, refuse)
-    try position.judge(page, after: tracker.bits(of: page.gpa), at: offset, refuse)
+    try position.judge(page, after: tracker.bits(of: page.gpa / Page.size64), at: offset, refuse)
     position.take(page)
-    tracker.note(page.gpa, isPresent: page.operation != .cancel)
+    try tracker.note(page.gpa / Page.size64, isPresent: page.operation != .cancel)
   }
 
   /// The transcript so far.
@@ -57,6 +64,12 @@ struct RecordLedger: ~Copyable {
 extension RecordLedger: RecordBooks {
   var refuse: MigrationError.Refusal { MigrationError.refuse }
   var epoch: UInt32 { position.epoch }
+
+  mutating func compare(
+    with states: PageStateMap, naming limit: Int, at offset: UInt64
+  ) throws(MigrationError) -> UInt64 {
+    try tracker.compare(with: states, naming: limit, at: offset, refuse)
+  }
 
   mutating func admit(
     _ page: PageMetadata, record: Span<UInt8>, at offset: UInt64

@@ -1,4 +1,5 @@
 internal import Errors
+internal import PageSets
 internal import Wire
 
 /// The position in the order of a migration's records, which determines what may come next. The

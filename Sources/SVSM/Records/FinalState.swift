@@ -42,6 +42,14 @@ package struct TrustedGuestState: Sendable, Hashable {
       }
     }
     try services.requireLimits()
+    try requireRoom()
+  }
+
+  /// - Throws: `GUEST-SHAPE` when this is more than an SVSM keeps of a guest.
+  func requireRoom() throws(MigrationError) {
+    try StateRoom.require(
+      vcpus: vcpus.count, services: services.reduce(0) { $0 + $1.blob.count },
+      runs: pageStates.runs.count)
   }
 
   /// - Throws: `MAP-SYNTAX` for a guest without memory.

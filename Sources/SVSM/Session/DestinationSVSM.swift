@@ -1,5 +1,6 @@
 internal import Cryptography
 package import Errors
+internal import PageSets
 internal import SEVSNP
 internal import Wire
 
@@ -88,12 +89,19 @@ package struct DestinationSVSM: ~Copyable {
   }
 
   /// Whether a private page is held at `gpa`. The host must not write data of its own there.
-  package mutating func holdsPrivatePage(at gpa: UInt64) -> Bool { judge.books.isPresent(gpa) }
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file of the pages.
+  package mutating func holdsPrivatePage(at gpa: UInt64) throws(MigrationError) -> Bool {
+    try judge.books.isPresent(gpa)
+  }
 
   /// The private pages that are held, as ranges of guest-physical addresses; nil when there are
   /// more than `limit` ranges.
-  package func privatePages(limit: Int) -> [Range<UInt64>]? {
-    judge.books.tracker.presentRanges(limit: limit)
+  package mutating func privatePages(
+    limit: Int
+  ) throws(MigrationError) -> [Range<UInt64>]? {
+    try judge.books.tracker.ranges(limit: limit)?.map {
+      $0.lowerBound * Page.size64..<$0.upperBound * Page.size64
+    }
   }
 
   /// Processes one page record that was opened, by its metadata. Afterwards its content is

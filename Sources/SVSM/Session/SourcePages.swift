@@ -87,7 +87,7 @@ extension SourceSVSM {
     // plaintexts.
     for index in 0..<count {
       if mayBeAgain {
-        let isPresent = ledger.isPresent(page.gpa)
+        let isPresent = try ledger.isPresent(page.gpa)
         page.operation = isPresent ? .migrateAgain : .migrate
         if isPresent { again |= 1 << UInt64(index) }
       }
@@ -107,7 +107,7 @@ extension SourceSVSM {
     noteFinished(export)
     if digestKey != nil, let first = export.first, first.operation != .cancel {
       for index in 0..<export.count {
-        digests.note(
+        try digests.note(
           export.digests[index], of: first.gpa + UInt64(index * PageMetadata.pageSize))
       }
     }
@@ -181,7 +181,9 @@ extension SourceSVSM {
     }
     for index in 0..<count {
       let page = gpa + UInt64(index * PageMetadata.pageSize)
-      guard ledger.isPresent(page), let digest = digests[page] else { throw stale(page) }
+      guard try ledger.isPresent(page), let digest = try digests.digest(of: page) else {
+        throw stale(page)
+      }
       check.expect(digest, ofPage: index)
     }
     check.begin(at: gpa, count: count, epoch: ledger.position.epoch)

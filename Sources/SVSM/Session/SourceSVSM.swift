@@ -242,7 +242,12 @@ package struct SourceSVSM: ~Copyable {
       let bytes = token.encoded
       let record = try bytes + keys.tag(ofToken: bytes, epoch: token.epoch)
       try ledger.admit(token, record: record.span, at: 0)
-      if isLast { phase = .drained }
+      if isLast {
+        phase = .drained
+      } else {
+        // The guest runs on: they are taken anew when it is paused.
+        (guest.vcpus, guest.services) = ([], [])
+      }
       trace?.note(
         token, by: .closeEpoch, from: "\(before)", to: "\(phase)", at: trace?.place?.offset)
       return record

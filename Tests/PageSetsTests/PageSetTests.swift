@@ -1,21 +1,11 @@
 import Errors
-import QEMUStream
+import PageSets
 import Testing
 
 /// A set of pages holds what a set of numbers holds, however its pages lie, and whether all of it is in
 /// memory or most of it in a file.
 @Suite struct PageSetTests {
   private static let region: UInt64 = 512
-
-  /// Numbers that depend only on where they begin.
-  private struct Numbers: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-      state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      return (state ^ state >> 29) &* 0xbf58_476d_1ce4_e5b9
-    }
-  }
 
   /// A set beside its model.
   private struct Pair: ~Copyable {
@@ -157,6 +147,24 @@ import Testing
       }
     }
     try pair.expectNothingLeft()
+  }
+
+  /// Pages that are inserted together are those that are inserted one by one.
+  @Test func pagesMayBeInsertedTogether() throws {
+    var one = PageSet(memory: 8)
+    var other = PageSet(memory: 8)
+    for range in [3..<4, 60..<70, 64..<128, 500..<9000, 8999..<9001] as [Range<UInt64>] {
+      try one.insert(range, of: 2)
+      for page in range { _ = try other.insert(page, of: 2) }
+    }
+    try one.insert(0x8000_0000_0000_0005, from: 12_800, of: 2)
+    for page in [12_800, 12_802, 12_863] as [UInt64] { _ = try other.insert(page, of: 2) }
+    let (found, expected) = (
+      try one.ranges(of: 2, limit: 9), try other.ranges(of: 2, limit: 9)
+    )
+    #expect(found == expected && found?.count == 6)
+    let elsewhere = try one.ranges(of: 1, limit: 9)
+    #expect(elsewhere == [])
   }
 
   /// The blocks of a guest have sets of their own, which are emptied together.

@@ -7,25 +7,31 @@ package import Errors
 /// memory use is bounded, and the space in the file is a small multiple of the bytes of the records that were
 /// read; neither depends on an offset or length in a record.
 package struct PageSet: ~Copyable {
-  /// Most nodes of 4 KiB in memory, if the caller does not tell.
-  private static let memory = 2048
   /// Bits of the number of a piece in its block: pages have 256 bytes or more, and offsets 64 bits.
   @usableFromInline static var pieceBits: UInt64 { 51 }
   /// The number of no piece.
   private static let none = UInt64.max
+  /// The words of a piece without pages.
+  private static let nothing = WordTree.Words(first: 0)
 
   /// The piece that was looked at last: most pages are in the same piece as the one before.
   @usableFromInline var piece = PageSet.none
   /// The pages of that piece.
   @usableFromInline var bits: UInt64 = 0
-  /// The pages of that piece that the tree has.
-  private var stored: UInt64 = 0
-  private var tree: BitTree
-
-  package init() { self.init(memory: Self.memory) }
+  /// The pages of that piece that are marked in this round, whether they are in the set or not; see
+  /// `PageTracker`.
+  @usableFromInline var marks: UInt64 = 0
+  /// What the tree has for that piece.
+  private var stored: WordTree.Words?
+  private var tree: WordTree
 
   /// - Parameter memory: most nodes of 4 KiB that are in memory, at least 8.
-  package init(memory: Int) { tree = BitTree(memory: memory) }
+  package init(memory: Int = NodePool.defaultLimit) { tree = WordTree(memory: memory) }
+
+  /// - Parameter keepsMarks: whether pages can be marked.
+  init(keepsMarks: Bool, memory: Int) {
+    tree = WordTree(words: keepsMarks ? 2 : 1, memory: memory)
+  }
 
   /// - Returns: whether the page was not in the set before.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file, as all of the following.
@@ -41,7 +47,32 @@ package struct PageSet: ~Copyable {
     return true
   }
 
-  @inlinable
+  /// Inserts some of 64 pages.
+  /// - Parameters:
+  ///   - some: a bit for each page that is inserted, the lowest for the first.
+  ///   - first: number of the first page, a multiple of 64.
+  package mutating func insert(
+    _ some: UInt64, from first: UInt64, of block: Int
+  ) throws(MigrationError) {
+    let wanted = Self.piece(first, block)
+    if wanted != piece { try look(at: wanted) }
+    bits |= some
+  }
+
+  /// Inserts all pages of a range. Time is linear in the range.
+  package mutating func insert(
+    _ pages: Range<UInt64>, of block: Int
+  ) throws(MigrationError) {
+    var next = pages.lowerBound
+    while next < pages.upperBound {
+      let wanted = Self.piece(next, block)
+      if wanted != piece { try look(at: wanted) }
+      bits |= Self.mask(of: next..<pages.upperBound, in: wanted)
+      next = next / 64 * 64 + 64
+    }
+  }
+
+  @inlinable @inline(__always)
   package mutating func contains(
     _ page: UInt64, of block: Int = 0
   ) throws(MigrationError) -> Bool {
@@ -65,8 +96,9 @@ package struct PageSet: ~Copyable {
     try settle()
     var next = try tree.first(atLeast: first)
     while let (found, held) = next, found <= Self.piece(last, block) {
-      let kept = held & ~Self.mask(of: pages, in: found)
-      if kept == 0 {
+      var kept = held
+      kept.first &= ~Self.mask(of: pages, in: found)
+      if kept == Self.nothing {
         try tree.remove()
         next = try tree.first(atLeast: found + 1)
       } else {
@@ -77,8 +109,15 @@ package struct PageSet: ~Copyable {
   }
 
   package mutating func removeAll() {
-    (piece, bits, stored) = (Self.none, 0, 0)
+    (piece, bits, marks, stored) = (Self.none, 0, 0, nil)
     tree.removeAll()
+  }
+
+  /// Begins the next round: no page is marked.
+  mutating func beginRound() {
+    marks = 0
+    stored?.second = 0
+    tree.beginRound()
   }
 
   // MARK: Ranges
@@ -88,7 +127,7 @@ package struct PageSet: ~Copyable {
     in pages: Range<UInt64>, of block: Int = 0
   ) throws(MigrationError) -> UInt64 {
     var found: UInt64 = 0
-    try forEachPiece(in: pages, of: block) { _, bits in
+    try forEachPiece(in: pages, of: block) { (_, bits) in
       found += UInt64(bits.nonzeroBitCount)
       return true
     }
@@ -148,15 +187,16 @@ package struct PageSet: ~Copyable {
 
   /// Calls `body` for each 64 pages some of which are in a range and in the set, in order: with the number of
   /// the first of the 64, and a bit for each of those. It ends once `body` returns false.
-  private mutating func forEachPiece(
-    in pages: Range<UInt64>, of block: Int, _ body: (UInt64, UInt64) -> Bool
+  mutating func forEachPiece(
+    in pages: Range<UInt64>, of block: Int,
+    _ body: (UInt64, UInt64) throws(MigrationError) -> Bool
   ) throws(MigrationError) {
     guard let last = pages.last else { return }
     try settle()
     var next = try tree.first(atLeast: Self.piece(pages.lowerBound, block))
     while let (found, held) = next, found <= Self.piece(last, block) {
-      let bits = held & Self.mask(of: pages, in: found)
-      if bits != 0, !body(Self.firstPage(of: found), bits) { return }
+      let bits = held.first & Self.mask(of: pages, in: found)
+      if bits != 0, try !body(Self.firstPage(of: found), bits) { return }
       next = try tree.next()
     }
   }
@@ -191,19 +231,20 @@ package struct PageSet: ~Copyable {
   mutating func look(at wanted: UInt64) throws(MigrationError) {
     try settle()
     stored = try tree.find(wanted)
-    (piece, bits) = (wanted, stored)
+    (piece, bits, marks) = (wanted, stored?.first ?? 0, stored?.second ?? 0)
   }
 
   /// Stores the piece that was looked at last, so that the tree has all pages.
   private mutating func settle() throws(MigrationError) {
-    defer { (piece, bits, stored) = (Self.none, 0, 0) }
-    guard bits != stored else { return }
-    if stored == 0 {
-      try tree.insert(piece, bits)
-    } else if bits == 0 {
+    defer { (piece, bits, marks, stored) = (Self.none, 0, 0, nil) }
+    let now = WordTree.Words(first: bits, second: marks)
+    guard now != stored ?? Self.nothing else { return }
+    if stored == nil {
+      try tree.insert(piece, now)
+    } else if now == Self.nothing {
       try tree.remove()
     } else {
-      try tree.replace(with: bits)
+      try tree.replace(with: now)
     }
   }
 }

@@ -8,7 +8,9 @@ internal import Wire
 /// So a set of things that are far from each other takes little memory, however many there are. A node is
 /// known by its number. Its words are in `words` from the index on that `load` or `change` returned last
 /// for it, until another node is loaded or made.
-struct NodePool: ~Copyable {
+package struct NodePool: ~Copyable {
+  /// Most nodes in memory, if a caller does not tell: 8 MiB.
+  package static let defaultLimit = 2048
   /// Words of a node: it has the size of a page.
   static let nodeWords = Page.size / MemoryLayout<UInt64>.size
   /// The number of a frame that has no node, and the place of a node that is not in memory.
