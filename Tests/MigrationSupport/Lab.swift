@@ -34,7 +34,10 @@ package enum Lab {
       validating: destination.offer, trust: trust, isMutual: isMutual,
       freshness: rounds.isEmpty ? .atRest : .compared, random: random(seed), trace: trace)
     var vmm = try SourceVMM(
-      guest: guest, rounds: rounds, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))
+      guest: guest,
+      rounds: rounds.map { later in
+        SourceVMM.Round(name: "later") { () throws(MigrationError) in later }
+      }, svsm: svsm, output: output, crew: WorkCrew(jobs: jobs))
     try vmm.sendGuest { _ in }
     _ = try vmm.commit()
     return output.bytes

@@ -60,13 +60,15 @@ package struct PlainStreamWriter {
   private func writePages(
     _ id: UInt32, _ ram: inout RAMEncoder, to output: any ByteOutput, _ progress: (UInt64) -> Void
   ) throws(MigrationError) {
-    let extents = guest.description.ramBlocks.enumerated().map {
-      BlockExtent(block: $0, offset: 0, size: $1.size)
-    }
+    let blocks = guest.description.ramBlocks
+    var extents = blocks.enumerated().lazy
+      .map { BlockExtent(block: $0, offset: 0, size: $1.size) }.makeIterator()
     var sender = SharedPageSender(
       guest: guest, crew: crew, encoder: ram, id: id, hasFooters: machine.hasFooters)
     var done: UInt64 = 0
-    try sender.send(extents) { (batch) throws(MigrationError) in
+    let next = { extents.next() }
+    let pages = blocks.reduce(0) { $0 + $1.size / Page.size64 }
+    try sender.send(pages, next) { (batch) throws(MigrationError) in
       let records = batch.records
       try output.write(records.span.extracting(first: batch.size))
       done += batch.place.size

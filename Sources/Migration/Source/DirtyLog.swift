@@ -1,38 +1,30 @@
 internal import Errors
 internal import Guest
+internal import PageSets
 internal import QEMUStream
 internal import Threads
 internal import Wire
 
-/// The VMM's log of pages that must be sent again, with one bit for each page of each RAM block.
+/// The VMM's log of pages that must be sent again.
 ///
 /// A hypervisor keeps such a log while the guest runs. Here the guests are at rest, so the log is
 /// made by comparing two states of the guest. It is the host's data, and a source SVSM does not
 /// trust it.
-struct DirtyLog {
+struct DirtyLog: ~Copyable {
   private static let pageSize = Page.size64
-  /// Bytes covered by one word of the log, which is one work item's share.
+  /// Bytes of one work item's share.
   private static let window = UInt64(pagesPerBatch) * pageSize
 
-  /// For each block: bit i of word j is set when page 64 j + i is dirty.
-  private var words: [[UInt64]]
-
-  /// - Parameter blockSizes: size of each block in bytes. No page is dirty at first.
-  init(blockSizes: [UInt64]) {
-    words = blockSizes.map {
-      [UInt64](repeating: 0, count: Int(($0 + Self.window - 1) / Self.window))
-    }
-  }
+  private var pages = PageSet()
 
   /// Makes the log of the pages that differ between a guest and the same guest at an earlier time.
   /// - Parameter progress: called with the number of bytes compared since its last call.
-  /// - Throws: `IO-READ`.
+  /// - Throws: `IO-READ`; `OUTPUT-CREATE`, `IO-WRITE` for the temporary file, as all of the following.
   init(
     comparing guest: GuestReader, with before: GuestReader, crew: WorkCrew,
     progress: (UInt64) -> Void
   ) throws(MigrationError) {
     let sizes = guest.description.ramBlocks.map(\.size)
-    self.init(blockSizes: sizes)
     let underWay = InFlight<ComparedBatch>(for: crew)
     for (block, size) in sizes.enumerated() {
       var (stretches, offset) = ((now: Stretch(), before: Stretch()), UInt64(0))
@@ -60,42 +52,27 @@ struct DirtyLog {
   }
 
   /// Marks all pages of an extent as dirty.
-  mutating func mark(_ place: BlockExtent) {
-    var page = Int(place.offset / Self.pageSize)
-    let end = Int(place.end / Self.pageSize)
-    while page < end {
-      let (word, bit) = (page >> 6, page & 63)
-      let count = min(64 - bit, end - page)
-      words[place.block][word] |= (.max >> UInt64(64 - count)) << UInt64(bit)
-      page += count
-    }
+  mutating func mark(_ place: BlockExtent) throws(MigrationError) {
+    try pages.insert(Self.pages(of: place), of: place.block)
   }
 
-  /// The runs of dirty pages in an extent, in ascending order.
-  func runs(in place: BlockExtent) -> some Sequence<BlockExtent> {
-    sequence(state: place) { (rest: inout BlockExtent) -> BlockExtent? in
-      guard let start = firstPage(in: rest, isDirty: true) else { return nil }
-      rest = BlockExtent(block: rest.block, offset: start, size: rest.end - start)
-      let end = firstPage(in: rest, isDirty: false) ?? rest.end
-      rest = BlockExtent(block: rest.block, offset: end, size: rest.end - end)
-      return BlockExtent(block: rest.block, offset: start, size: end - start)
-    }
+  /// The first run of dirty pages in an extent; nil when there is none. The extent becomes what is behind the
+  /// run.
+  mutating func nextRun(in rest: inout BlockExtent) throws(MigrationError) -> BlockExtent? {
+    let pages = Self.pages(of: rest)
+    guard let first = try self.pages.first(in: pages, of: rest.block) else { return nil }
+    let end =
+      try self.pages.firstMissing(in: first..<pages.upperBound, of: rest.block)
+      ?? pages.upperBound
+    let last = rest.end
+    rest.offset = end * Self.pageSize
+    rest.size = last - rest.offset
+    return BlockExtent(
+      block: rest.block, offset: first * Self.pageSize, size: (end - first) * Self.pageSize)
   }
 
-  /// Offset of the first page of an extent that is dirty, or of the first that is not.
-  private func firstPage(in place: BlockExtent, isDirty: Bool) -> UInt64? {
-    var page = Int(place.offset / Self.pageSize)
-    let end = Int(place.end / Self.pageSize)
-    while page < end {
-      let word = words[place.block][page >> 6] ^ (isDirty ? 0 : .max)
-      let ahead = word >> UInt64(page & 63)
-      if ahead != 0 {
-        page += ahead.trailingZeroBitCount
-        return page < end ? UInt64(page) * Self.pageSize : nil
-      }
-      page = (page | 63) + 1
-    }
-    return nil
+  private static func pages(of place: BlockExtent) -> Range<UInt64> {
+    place.offset / pageSize..<place.end / pageSize
   }
 
   private mutating func finishOldest(
@@ -103,7 +80,10 @@ struct DirtyLog {
   ) throws(MigrationError) {
     guard let batch = underWay.finishOldest(with: crew) else { return }
     if let error = batch.error { throw error }
-    words[batch.place.block][Int(batch.place.offset / Self.window)] = batch.changed
+    if batch.changed != 0 {
+      try pages.insert(
+        batch.changed, from: batch.place.offset / Self.pageSize, of: batch.place.block)
+    }
     progress(batch.place.size)
     underWay.recycle(batch)
   }
@@ -123,6 +103,25 @@ struct DirtyLog {
         (end, isHole) = try guest.stretch(block: block, from: part.lowerBound, to: size)
       }
       return isHole && end >= part.upperBound
+    }
+  }
+}
+
+/// The runs of dirty pages in stretches of memory, in their order.
+struct DirtyRuns<Stretches: IteratorProtocol> where Stretches.Element: MemoryStretch {
+  private var stretches: Stretches
+  private var stretch: Stretches.Element?
+  /// What is left of that stretch.
+  private var rest = BlockExtent(block: 0, offset: 0, size: 0)
+
+  init(of stretches: Stretches) { self.stretches = stretches }
+
+  /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file of the log.
+  mutating func next(in log: inout DirtyLog) throws(MigrationError) -> Stretches.Element? {
+    while true {
+      if let stretch, let run = try log.nextRun(in: &rest) { return stretch.part(run) }
+      guard let next = stretches.next() else { return nil }
+      (stretch, rest) = (next, next.place)
     }
   }
 }

@@ -1,11 +1,33 @@
+internal import Errors
 internal import Guest
 internal import SEVSNP
 
+/// A part of memory that is sent or withdrawn.
+protocol MemoryStretch {
+  var place: BlockExtent { get }
+
+  /// - Parameter run: a part of `place`.
+  func part(_ run: BlockExtent) -> Self
+}
+
+extension BlockExtent: MemoryStretch {
+  var place: BlockExtent { self }
+
+  func part(_ run: BlockExtent) -> BlockExtent { run }
+}
+
 /// A part of private memory that is sent or withdrawn.
-struct PrivateStretch {
+struct PrivateStretch: MemoryStretch {
   var extent: GuestExtent
   /// Whether the pages are withdrawn, because they are no longer private or no longer validated.
   var isCancel = false
+
+  var place: BlockExtent { extent.place }
+
+  func part(_ run: BlockExtent) -> PrivateStretch {
+    let gpa = extent.gpa + (run.offset - extent.place.offset)
+    return PrivateStretch(extent: GuestExtent(gpa: gpa, place: run), isCancel: isCancel)
+  }
 }
 
 /// What must be sent so that a guest that was sent before becomes what it is now.
@@ -14,42 +36,31 @@ struct MemoryChanges {
   private let blocks: [Guest.RAMBlock]
   /// The page states when the guest was sent before.
   private let before: PageStateMap
-  /// Which pages are sent or withdrawn.
-  private let log: DirtyLog
 
   /// - Parameters:
   ///   - guest: the guest as it is now.
   ///   - states: the page states when it was sent before.
-  ///   - log: pages whose content has changed since.
-  init(of guest: GuestDescription, since states: PageStateMap, _ log: DirtyLog) {
+  init(of guest: GuestDescription, since states: PageStateMap) {
     present = MemoryExtents(map: guest.map, states: guest.pageStates)
     (blocks, before) = (guest.ramBlocks, states)
-    var log = log
-    // Whatever these pages hold, it was not sent in their present state.
-    for change in present.changes(since: before) { log.mark(change.extent.place) }
-    self.log = log
   }
 
-  /// The parts of private memory that are sent or withdrawn, by ascending guest-physical address.
-  var privateRuns: some Sequence<PrivateStretch> {
+  /// The memory whose state has changed. Whatever its pages hold, it was not sent in its present state.
+  var converted: some Sequence<BlockExtent> {
+    present.changes(since: before).lazy.map { $0.extent.place }
+  }
+
+  /// The private memory of which dirty pages are sent or withdrawn, by ascending guest-physical address.
+  var privateStretches: some Sequence<PrivateStretch> {
     let valid = present.extents(where: { $0 == .validated }).lazy
       .map { PrivateStretch(extent: $0) }
     let withdrawn = present.changes(since: before).lazy.filter { $0.before == .validated }
       .map { PrivateStretch(extent: $0.extent, isCancel: true) }
-    return MergedStretches(valid, withdrawn).lazy.flatMap { [log] stretch in
-      let extent = stretch.extent
-      return log.runs(in: extent.place).lazy.map { run in
-        PrivateStretch(
-          extent: GuestExtent(gpa: extent.gpa + (run.offset - extent.place.offset), place: run),
-          isCancel: stretch.isCancel)
-      }
-    }
+    return MergedStretches(valid, withdrawn)
   }
 
-  /// The parts of shared memory that are sent, by block and ascending offset.
-  var sharedRuns: some Sequence<BlockExtent> {
-    present.shared(blocks).lazy.flatMap { [log] in log.runs(in: $0) }
-  }
+  /// The shared memory of which dirty pages are sent, by block and ascending offset.
+  var sharedStretches: some Sequence<BlockExtent> { present.shared(blocks) }
 }
 
 /// The stretches of two ascending sequences, in ascending order.

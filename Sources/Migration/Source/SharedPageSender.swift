@@ -24,16 +24,19 @@ struct SharedPageSender {
     (self.id, self.hasFooters) = (id, hasFooters)
   }
 
-  /// Reads and encodes `extents`, in their order. It iterates over them twice.
-  /// - Parameter emit: called with each batch of records, in order.
+  /// Reads and encodes extents, in their order.
+  /// - Parameters:
+  ///   - pages: number of pages of all extents.
+  ///   - extents: gives the extents, in order.
+  ///   - emit: called with each batch of records, in order.
   /// - Throws: `IO-READ`; what `emit` throws.
   mutating func send(
-    _ extents: some Sequence<BlockExtent>, emit: (SharedBatch) throws(MigrationError) -> Void
+    _ pages: UInt64, _ extents: () throws(MigrationError) -> BlockExtent?,
+    emit: (SharedBatch) throws(MigrationError) -> Void
   ) throws(MigrationError) {
     let underWay = InFlight<SharedBatch>(for: crew)
-    var pagesLeft = extents.reduce(0) { $0 + Int($1.size) / Page.size }
-    var partLeft = 0
-    for extent in extents {
+    var (pagesLeft, partLeft) = (Int(pages), 0)
+    while let extent = try extents() {
       var batches = BatchCursor(extent)
       while true {
         let beginsPart = partLeft == 0

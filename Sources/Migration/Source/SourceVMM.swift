@@ -16,10 +16,22 @@ package struct SourceVMM: ~Copyable {
   /// Called with the number of bytes of guest memory that are done.
   package typealias Progress = (UInt64) -> Void
 
+  /// The same guest at a later time.
+  package struct Round {
+    /// What messages call it.
+    let name: String
+    let open: () throws(MigrationError) -> GuestReader
+
+    /// - Parameter open: called once, when the epoch of the round begins: of all rounds only two are held.
+    package init(name: String, open: @escaping () throws(MigrationError) -> GuestReader) {
+      (self.name, self.open) = (name, open)
+    }
+  }
+
   private let crew: WorkCrew
   /// The guest as it is now: the one of `rounds` whose epoch was begun last.
   private var guest: GuestReader
-  private let rounds: [GuestReader]
+  private let rounds: [Round]
   private var stream: SourceStream
   private var done: UInt64 = 0
 
@@ -30,29 +42,31 @@ package struct SourceVMM: ~Copyable {
   ///   - svsm: the guest's SVSM, with its session begun.
   ///   - output: receives the stream.
   ///   - crew: the worker threads.
-  /// - Throws: `RAM-BLOCK` when a block's name is not valid as a section name; `GUEST-SHAPE` when a
-  ///   later guest is not the same guest.
+  /// - Throws: `RAM-BLOCK` when a block's name is not valid as a section name.
   package init(
-    guest: GuestReader, rounds: [GuestReader] = [], svsm: consuming SourceSVSM,
+    guest: GuestReader, rounds: [Round] = [], svsm: consuming SourceSVSM,
     output: any ByteOutput, crew: WorkCrew
   ) throws(MigrationError) {
-    for later in rounds { try guest.description.requireSameShape(as: later.description) }
     stream = try SourceStream(guest.description, svsm: svsm, output: output, crew: crew)
-    (self.guest, self.rounds, self.crew) = (guest, rounds, crew)
+    // Only the state of the paused guest is sent.
+    self.guest = rounds.isEmpty ? guest : guest.withoutState()
+    (self.rounds, self.crew) = (rounds, crew)
   }
 
   /// Sends everything except the commit: header, session, one epoch for each state of the guest,
   /// and the final state of the last. When it returns, the output has taken all of it.
   /// - Parameter progress: called after each batch.
+  /// - Throws: `GUEST-SHAPE` when a later guest is not the same guest; what opening it throws; the errors of
+  ///   the SVSM; `IO-READ`, `IO-WRITE`.
   package mutating func sendGuest(progress: Progress) throws(MigrationError) {
     try validateAttributes()
     try stream.sendTransferData()
     try sendPrivatePages(progress)
     try sendSharedPages(progress)
     try guest.requireSizes()
-    for later in rounds {
+    for (index, round) in rounds.enumerated() {
       try stream.closeEpoch(isLast: false)
-      try sendChanges(to: later, progress)
+      try sendChanges(to: round, isLast: index == rounds.count - 1, progress)
     }
     if !rounds.isEmpty {
       try stream.checkPages(extents.extents(where: { $0 == .validated }), in: guest, crew: crew)
@@ -77,31 +91,35 @@ package struct SourceVMM: ~Copyable {
 
   /// Sends every validated page, wrapped, with its metadata.
   private mutating func sendPrivatePages(_ progress: Progress) throws(MigrationError) {
-    try send(
-      extents.extents(where: { $0 == .validated }).lazy.map { PrivateStretch(extent: $0) }, progress
-    )
+    var validated = extents.extents(where: { $0 == .validated }).makeIterator()
+    try send(progress) { validated.next().map { PrivateStretch(extent: $0) } }
+  }
+
+  /// - Parameter next: gives the stretches, in order.
+  private mutating func send(
+    _ progress: Progress, _ next: () throws(MigrationError) -> PrivateStretch?
+  ) throws(MigrationError) {
+    let underWay = InFlight<PrivateBatch>(for: crew)
+    while let stretch = try next() { try send(stretch, underWay, progress) }
+    while try finishOldest(underWay, progress) {}
   }
 
   private mutating func send(
-    _ stretches: some Sequence<PrivateStretch>, _ progress: Progress
+    _ stretch: PrivateStretch, _ underWay: InFlight<PrivateBatch>, _ progress: Progress
   ) throws(MigrationError) {
-    let underWay = InFlight<PrivateBatch>(for: crew)
-    for stretch in stretches {
-      let extent = stretch.extent
-      var batches = BatchCursor(extent.place)
-      while let next = try batches.next(of: guest, pages: pagesPerBatch, holePages: pagesPerBatch) {
-        if underWay.isFull { try finishOldest(underWay, progress) }
-        let batch =
-          if let free = underWay.takeFree() { free } else {
-            try stream.makePrivateBatch(from: guest)
-          }
-        batch.place = next.place
-        batch.content = stretch.isCancel ? .withdrawn : next.isHole ? .zero : .memory
-        try stream.begin(batch, at: extent.gpa + (next.place.offset - extent.place.offset))
-        underWay.submit(batch, to: crew)
-      }
+    let extent = stretch.extent
+    var batches = BatchCursor(extent.place)
+    while let next = try batches.next(of: guest, pages: pagesPerBatch, holePages: pagesPerBatch) {
+      if underWay.isFull { try finishOldest(underWay, progress) }
+      let batch =
+        if let free = underWay.takeFree() { free } else {
+          try stream.makePrivateBatch(from: guest)
+        }
+      batch.place = next.place
+      batch.content = stretch.isCancel ? .withdrawn : next.isHole ? .zero : .memory
+      try stream.begin(batch, at: extent.gpa + (next.place.offset - extent.place.offset))
+      underWay.submit(batch, to: crew)
     }
-    while try finishOldest(underWay, progress) {}
   }
 
   /// - Returns: false when there is none.
@@ -118,18 +136,22 @@ package struct SourceVMM: ~Copyable {
 
   /// Sends what is shared with the host, as `ram` records of an ordinary QEMU migration.
   private mutating func sendSharedPages(_ progress: Progress) throws(MigrationError) {
-    try send(extents.shared(guest.description.ramBlocks), progress)
+    let shared = extents.shared(guest.description.ramBlocks)
+    var rest = shared.makeIterator()
+    try sendShared(shared.reduce(0) { $0 + $1.size / Page.size64 }, progress) { rest.next() }
   }
 
-  private mutating func send(
-    _ extents: some Sequence<BlockExtent>, _ progress: Progress
+  /// - Parameters:
+  ///   - pages: number of pages of all extents.
+  ///   - next: gives the extents, in order.
+  private mutating func sendShared(
+    _ pages: UInt64, _ progress: Progress, _ next: () throws(MigrationError) -> BlockExtent?
   ) throws(MigrationError) {
     var sender = SharedPageSender(
       guest: guest, crew: crew, encoder: stream.ram, id: SNPSection.ram.id)
     let output = stream.output
     var (summary, done) = (stream.summary, done)
-    try sender.send(extents) {
-      (batch) throws(MigrationError) in
+    try sender.send(pages, next) { (batch) throws(MigrationError) in
       let records = batch.records
       try output.append(records.span.extracting(first: batch.size))
       summary.zeroPages += UInt64(batch.zeros)
@@ -141,25 +163,46 @@ package struct SourceVMM: ~Copyable {
     (stream.summary, self.done) = (summary, done)
   }
 
+  /// Opens the guest of a round and begins its epoch.
+  private mutating func begin(
+    _ round: Round, after before: GuestReader, isLast: Bool
+  ) throws(MigrationError) -> GuestReader {
+    let guest = try round.open()
+    do throws(MigrationError) {
+      try before.description.requireSameShape(as: guest.description)
+    } catch {
+      throw error.within(.file(round.name))
+    }
+    try stream.svsm.beginEpoch(with: guest.trustedState())
+    return isLast ? guest : guest.withoutState()
+  }
+
   /// Begins the next epoch and sends what has changed since the previous one.
-  /// - Parameter later: the guest as it is now.
+  /// - Parameters:
+  ///   - round: the guest as it is now.
+  ///   - isLast: whether it is the paused guest.
   private mutating func sendChanges(
-    to later: GuestReader, _ progress: Progress
+    to round: Round, isLast: Bool, _ progress: Progress
   ) throws(MigrationError) {
     let before = guest
-    guest = later
-    try stream.svsm.beginEpoch(with: later.trustedState())
+    guest = try begin(round, after: before, isLast: isLast)
+    let later = guest
     try validateAttributes()
     var done = done
-    let log = try DirtyLog(comparing: later, with: before, crew: crew) {
+    var log = try DirtyLog(comparing: later, with: before, crew: crew) {
       done += $0
       progress(done)
     }
     self.done = done
-    let changes = MemoryChanges(
-      of: later.description, since: before.description.pageStates, log)
-    try send(changes.privateRuns) { _ in }
-    try send(changes.sharedRuns) { _ in }
+    let changes = MemoryChanges(of: later.description, since: before.description.pageStates)
+    for extent in changes.converted { try log.mark(extent) }
+    let quiet: Progress = { _ in }
+    var runs = DirtyRuns(of: changes.privateStretches.makeIterator())
+    try send(quiet) { () throws(MigrationError) in try runs.next(in: &log) }
+    var (pages, counted) = (0 as UInt64, DirtyRuns(of: changes.sharedStretches.makeIterator()))
+    while let run = try counted.next(in: &log) { pages += run.size / Page.size64 }
+    var shared = DirtyRuns(of: changes.sharedStretches.makeIterator())
+    try sendShared(pages, quiet) { () throws(MigrationError) in try shared.next(in: &log) }
     self.done = done
     try before.requireSizes()
     try later.requireSizes()

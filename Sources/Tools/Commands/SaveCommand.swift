@@ -8,6 +8,7 @@ internal import Instances
 internal import Migration
 internal import SEVSNP
 internal import SVSM
+internal import Threads
 internal import Wire
 
 /// `svsm-mig-save`: the source of a migration, which saves a guest as a stream.
@@ -204,26 +205,38 @@ package struct SaveCommand: ToolCommand {
       return try saveLive(
         guest, to: openOutputs(output, beside: inputs), parties, trace, &live, console)
     }
-    var guests = try openGuests(guest, output, console)
-    // A guest that a destination could not write as a bundle is not handed over.
-    try guests.last?.description.requireManifest()
-    let reader = guests.removeFirst()
+    let (files, crew) = (try openGuests(guest), jobs.crew)
+    func read(
+      _ index: Int, _ progress: (UInt64) -> Void
+    ) throws(MigrationError) -> GuestReader {
+      try self.read(
+        files[index], isLast: index == files.count - 1, to: output, crew, console, progress)
+    }
+    let reading = console.startProgress("reading", total: nil)
+    let reader = try read(0) { reading.update($0) }
+    let rounds = files.indices.dropFirst().map { index in
+      SourceVMM.Round(name: files[index].path) { () throws(MigrationError) in
+        try read(index) { _ in }
+      }
+    }
     let outputs = try openOutputs(output, beside: inputs)
     let svsm = try svsm(
       parties, of: reader.description, reader.trustedState(),
-      guests.isEmpty ? .atRest : .compared, trace)
+      rounds.isEmpty ? .atRest : .compared, trace)
     let transferData = svsm.transferData
+    let shown = reader.withoutState().description
+    // Its state is not held while later guests are read.
     var vmm = try SourceVMM(
-      guest: reader, rounds: guests, svsm: svsm, output: outputs.all, crew: jobs.crew)
-    let memory = reader.description.ramBlocks.reduce(0) { $0 + $1.size }
-    let total = memory.multipliedReportingOverflow(by: UInt64(guests.count + 1)).partialValue
+      guest: consume reader, rounds: rounds, svsm: svsm, output: outputs.all, crew: crew)
+    let memory = shown.ramBlocks.reduce(0) { $0 + $1.size }
+    let total = memory.multipliedReportingOverflow(by: UInt64(files.count)).partialValue
     let progress = console.startProgress("saving", total: total)
     var handedOver = false
     let summary = try send(&vmm, to: outputs, of: transferData, parties, &handedOver, console) {
       progress.update($0)
     }
     say(summary, outputs.stream.name, console)
-    try end(outputs, reader.description, transferData, console)
+    try end(outputs, shown, transferData, console)
   }
 
   /// What a save writes.
@@ -274,31 +287,30 @@ package struct SaveCommand: ToolCommand {
     console.noteModel()
   }
 
-  /// Opens the guest, and the same guest at the later times of `--round`.
-  private func openGuests(
-    _ guest: String, _ output: String, _ console: Console
-  ) throws -> [GuestReader] {
-    let reading = console.startProgress("reading", total: nil)
-    let (vcpus, crew) = (try vmsa.vcpus(), jobs.crew)
-    var guests: [GuestReader] = []
-    for path in [guest] + round {
-      let reader = try GuestReader.open(
-        path, as: inputFormat, raw, qemu, ram, vcpus: vcpus, crew: crew
-      ) {
-        console.note(padding: $0, rest: $1)
-      } progress: {
-        reading.update($0)
-      }
-      do throws(MigrationError) {
-        try guests.first?.description.requireSameShape(as: reader.description)
-      } catch {
-        throw error.within(.file(path))
-      }
-      try refuseSame(inputs: [], guest: reader, at: path, as: output)
-      if let trace = trace.path { try refuseSame(inputs: [], guest: reader, at: path, as: trace) }
-      guests.append(reader)
+  /// Opens the files of the guest and of the same guest at the later times of `--round`, so that one that is
+  /// missing is known at the start.
+  private func openGuests(_ guest: String) throws -> [GuestFile] {
+    let vcpus = try vmsa.vcpus()
+    return try ([guest] + round).map {
+      try GuestFile($0, as: inputFormat, raw, qemu, ram, vcpus: vcpus)
     }
-    return guests
+  }
+
+  /// Reads a guest, and refuses an output that is one of its files.
+  /// - Parameter isLast: whether it is the paused guest. One that a destination could not write as a bundle
+  ///   is not handed over.
+  private func read(
+    _ file: GuestFile, isLast: Bool, to output: String, _ crew: WorkCrew, _ console: Console,
+    _ progress: (UInt64) -> Void
+  ) throws(MigrationError) -> GuestReader {
+    let guest = try file.read(
+      with: crew, noting: { console.note(padding: $0, rest: $1) }, progress: progress)
+    try refuseSame(inputs: [], guest: guest, at: file.path, as: output)
+    if let trace = trace.path {
+      try refuseSame(inputs: [], guest: guest, at: file.path, as: trace)
+    }
+    if isLast { try guest.description.requireManifest() }
+    return guest
   }
 
   func say(_ summary: SaveSummary, _ stream: String, _ console: Console) {

@@ -82,23 +82,31 @@ struct VMSAOption: ParsableArguments {
   }
 }
 
-extension GuestReader {
-  /// Opens a guest of any kind. A QEMU stream is read to its end, and its memory is written to a
-  /// temporary file without a name.
-  /// - Throws: the errors of opening a bundle, a raw image or a QEMU stream; ArgumentParser's
-  ///   `ValidationError` for options that belong to another kind.
-  static func open(
+/// A guest of any kind that can be read. Its file is open, since bytes that were read from a pipe cannot be read
+/// again; of its content only what tells the kind has been read.
+struct GuestFile {
+  private enum Content {
+    case bundle
+    case raw(RawImageOptions)
+    case stream(InputFile, QEMUInputOptions, ImportAdditions)
+  }
+
+  let path: String
+  private let content: Content
+
+  /// - Throws: the errors of opening a file; ArgumentParser's `ValidationError` for options that belong to
+  ///   another kind.
+  init(
     _ path: String, as format: GuestFormat, _ raw: RawImageArguments, _ qemu: QEMUInputOptions,
-    _ ram: RAMOptions, vcpus: [VCPUState]?, crew: WorkCrew,
-    noting: (_ padding: UInt64, _ rest: UInt64?) -> Void, progress: (UInt64) -> Void
-  ) throws -> GuestReader {
-    let isBundle = format == .bundle || format == .auto && isBundle(path)
+    _ ram: RAMOptions, vcpus: [VCPUState]?
+  ) throws {
+    self.path = path
+    let isBundle = format == .bundle || format == .auto && GuestReader.isBundle(path)
     guard !isBundle || !raw.isGiven && vcpus == nil else {
       throw ValidationError(
         "--private, --machine, --below-4g and --vmsa describe a raw image or a QEMU stream; a "
           + "bundle has them itself.")
     }
-    // The file is opened only once, since bytes that were read from a pipe cannot be read again.
     let file = try isBundle ? nil : InputFile(path, format == .raw ? .regular : .anyKind)
     var isStream = format == .qemu
     if format == .auto, let file {
@@ -109,11 +117,15 @@ extension GuestReader {
         "--channel, --memory, --offset, --length, --snapshot, --ram and --not-ram are for QEMU streams."
       )
     }
-    guard let file else { return try GuestReader(bundle: path) }
-    if !isStream {
+    guard let file else {
+      content = .bundle
+      return
+    }
+    guard isStream else {
       var options = raw.options
       options.vcpus = vcpus
-      return try GuestReader(rawImage: path, options)
+      content = .raw(options)
+      return
     }
     var additions = ImportAdditions()
     additions.machine = raw.machine
@@ -121,13 +133,30 @@ extension GuestReader {
     ram.add(to: &additions)
     additions.privateRanges = raw.privateRanges ?? GPARangeSet()
     additions.vcpus = vcpus
-    let input = try QEMUInput(file, qemu)
-    let importer = QEMUImport(input, additions, crew: crew)
-    let guest = try importer.read(progress: progress)
-    noting(importer.padding, input.rest)
-    return guest
+    content = .stream(file, qemu, additions)
   }
 
+  /// Reads the guest. A QEMU stream is read to its end, and its memory is written to a temporary file
+  /// without a name.
+  /// - Throws: the errors of reading a bundle, a raw image or a QEMU stream.
+  func read(
+    with crew: WorkCrew, noting: (_ padding: UInt64, _ rest: UInt64?) -> Void,
+    progress: (UInt64) -> Void
+  ) throws(MigrationError) -> GuestReader {
+    switch content {
+    case .bundle: return try GuestReader(bundle: path)
+    case .raw(let options): return try GuestReader(rawImage: path, options)
+    case .stream(let file, let qemu, let additions):
+      let input = try QEMUInput(file, qemu)
+      let importer = QEMUImport(input, additions, crew: crew)
+      let guest = try importer.read(progress: progress)
+      noting(importer.padding, input.rest)
+      return guest
+    }
+  }
+}
+
+extension GuestReader {
   /// Refuses a stream or any other file of a known kind as a raw image: its bytes would be taken for guest
   /// memory.
   /// - Throws: `INPUT-KIND` for a file whose first bytes show that it is not raw memory.
