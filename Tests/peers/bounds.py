@@ -22,6 +22,8 @@ from costly import REPOSITORY
 MEMORY = 96 << 20
 SECONDS = 120
 GOLDEN = REPOSITORY / "Fixtures/golden"
+# vCPUs, services and machine of a guest that has as much of each as fits beside the others.
+MOST = 4096, [1 << 19], [("tpm-x", 1 << 20)] + [("d", 1 << 20)] * 14
 
 
 def apart(action):
@@ -43,6 +45,11 @@ def write(path, content):
     """Writes what `content` makes."""
     apart(lambda: path.write_bytes(content()))
     return path.stat().st_size
+
+
+def stored(folder):
+    """Bytes that the files of a folder store."""
+    return sum(path.stat().st_blocks << 9 for path in folder.iterdir())
 
 
 def measure(words, folder, stdin):
@@ -92,6 +99,13 @@ class Table:
         shown = " ".join([tool] + [word for word in arguments if str(word).startswith("--")][:2])
         print(f"{'ok' if is_good else 'BAD':4} {title:18} {shown:28} {size / 1024:9.0f} KiB  "
               f"status {status:3}  {seconds:6.1f} s  {memory / (1 << 20):7.0f} MiB", flush=True)
+
+
+    def save_rounds(self, title, bundle, most):
+        """A save of a guest that does not change, in so many epochs."""
+        self.call(title, stored(bundle), "save", bundle, *["--round", bundle] * (most - 1), "-o", "-", "--to",
+                  GOLDEN / "destination.offer", "--trust", GOLDEN / "root.pem")
+        shutil.rmtree(bundle)
 
 
 def plain_streams(table):
@@ -148,6 +162,8 @@ def plain_streams(table):
     table.case("empty blocks", lambda: costly.empty_blocks(200_000), ["verify"], *compared)
     table.case("packed twice", lambda: costly.packed_twice(1_000_000), ["verify"], *compared)
     table.case("packed zeros", lambda: costly.many_zeros(140_000), ["verify"])
+    table.case("packed records", lambda: costly.packed_records(2_000_000), ["inspect", "--ram-hashes"],
+               ["guest import", "-o", table.folder / "guest", "-f"])
     state = ["verify", "--snapshot", "x"]
     table.case("shared sector", lambda: costly.shared_sector(16, 1_300_000), state)
     table.case("shared frames", lambda: costly.shared_frames(262_143), state)
@@ -277,8 +293,8 @@ def page_states(table):
     keys = [*table.keys, "--accept-seeded"]
     load = ["load", saved, *keys, "-o", table.folder / "guest", "--force"]
     for title, parts, count, blocks in [
-            ("page states", costly.UNLIKE, 1_398_101, 1),
-            ("states of blocks", costly.UNLIKE, 1_398_101, 512),
+            ("page states", costly.UNLIKE, 1_040_000, 1),
+            ("states of blocks", costly.UNLIKE, 1_040_000, 512),
             ("states, alternating", costly.SHARED_BETWEEN, 235_000, 512)]:
         if not table.wants(title):
             continue
@@ -307,15 +323,46 @@ def live(table):
             ("live, 7 in 2 MiB", lambda: costly.far_plain(200_000, 7), save),
             ("live, all twice", lambda: costly.sent_twice(200_000, 7), save),
             ("live, one page", lambda: costly.repeated_page(2_000_000), save),
+            ("live, private, 1 TiB", lambda: costly.far_plain(1 << 19, 1), [*save, "--private", "all"]),
+            ("live, in no order", lambda: costly.in_disorder(800_000), [*save, "--private", "all"]),
             ("live, far shared", lambda: costly.far_shared(1 << 19), load)]:
         if table.wants(title):
             table.call(title, write(table.input, content), *call, stdin=table.input)
 
 
+def full_maps(table):
+    """Guests whose runs of page states are as long to keep as runs can be, with nothing but holes."""
+    title = "states, all facts"
+    if table.wants(title):
+        bundle = table.folder / "full map"
+        apart(lambda: costly.full_guest(bundle, table.small, costly.ALL_FACTS, 1_048_000, 1024, 1, [],
+                                        [("d", 15 << 20)]))
+        size = (bundle / "page-states.bin").stat().st_size
+        for tool, *arguments in ["guest show", bundle], ["diff", bundle, bundle]:
+            table.call(title, size, tool, *arguments)
+        shutil.rmtree(bundle)
+
+
+def rounds(table):
+    """Guests that are saved in several epochs."""
+    for title, parts, count, blocks, most in [
+            ("rounds of states", costly.UNLIKE, 1_040_000, 1, 4),
+            ("rounds of far pages", costly.FAR_PRIVATE, 300_000, 1, 2),
+            ("rounds of holes", costly.LONG, 4, 1, 2)]:
+        if table.wants(title):
+            bundle = table.folder / title
+            apart(lambda: costly.many_states(bundle, table.small, parts, count, blocks))
+            table.save_rounds(title, bundle, most)
+    if table.wants("rounds of all"):
+        bundle = table.folder / "rounds of all"
+        apart(lambda: costly.whole_guest(bundle, table.small, *MOST))
+        table.save_rounds("rounds of all", bundle, 4)
+
+
 def whole_guests(table):
     """Guests with as much as there may be besides memory, and with more."""
     saved = table.folder / "saved"
-    for title, vcpus, services, sections in [
+    for title, *state in [
             ("64 long services", 1, [16 << 20] * 64, []),
             ("long machine", 1, [], [("d", 2 << 20)] * 16),
             ("most vCPUs", 4096, [], []),
@@ -323,14 +370,17 @@ def whole_guests(table):
             ("one service", 1, [8 << 20], []),
             ("most devices", 1, [], [("d", 1 << 20)] * 15),
             ("one device", 1, [], [("d", 15 << 20)]),
-            ("most of all", 4096, [3 << 20], [("tpm-x", 4 << 20)] + [("d", 1 << 20)] * 11)]:
+            ("most of all", *MOST),
+            ("full of vCPUs", costly.UNLIKE, 116_000, 1, 4096, [], [("d", 15 << 20)]),
+            ("full of states", costly.UNLIKE, 1_047_000, 1, 1, [], [("d", 15 << 20)])]:
         if not table.wants(title):
             continue
         # Of another guest.
         saved.unlink(missing_ok=True)
         bundle = table.folder / title
-        apart(lambda: costly.whole_guest(bundle, table.small, vcpus, services, sections))
-        size = sum(path.stat().st_size for path in bundle.iterdir())
+        make = costly.full_guest if "full" in title else costly.whole_guest
+        apart(lambda: make(bundle, table.small, *state))
+        size = stored(bundle)
         save = ["save", bundle, "-o", saved, "--force", "--to", GOLDEN / "destination.offer",
                 "--trust", GOLDEN / "root.pem"]
         for tool, *arguments in [
@@ -440,8 +490,8 @@ def main():
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as scratch:
         table = Table(options.tools, pathlib.Path(scratch), options.only)
-        for part in (plain_streams, comparisons, channels, targets, snp_streams, page_states, live,
-                     whole_guests, page_tables, bundles, traces, evidence, vectors, goldens):
+        for part in (plain_streams, comparisons, channels, targets, snp_streams, page_states, full_maps,
+                     live, rounds, whole_guests, page_tables, bundles, traces, evidence, vectors, goldens):
             part(table)
     sys.exit(1 if table.failed else 0)
 
