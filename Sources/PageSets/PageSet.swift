@@ -1,4 +1,4 @@
-package import Errors
+public import Errors
 
 /// A set of pages of RAM blocks.
 ///
@@ -6,6 +6,7 @@ package import Errors
 /// were used last are in memory, 8 MiB of them; when there are more, the others are in a temporary file. So
 /// memory use is bounded, and the space in the file is a small multiple of the bytes of the records that were
 /// read; neither depends on an offset or length in a record.
+@usableFromInline
 package struct PageSet: ~Copyable {
   /// Bits of the number of a piece in its block: pages have 256 bytes or more, and offsets 64 bits.
   @usableFromInline static var pieceBits: UInt64 { 51 }

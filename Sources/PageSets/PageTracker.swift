@@ -1,9 +1,10 @@
-package import Errors
+public import Errors
 
 /// Two bits about each page of RAM blocks, or of a guest-physical memory: whether the page is present, and
 /// whether it was noted in the current round.
 ///
 /// Its memory is bounded as that of a `PageSet` is.
+@usableFromInline
 package struct PageTracker: ~Copyable {
   @usableFromInline var pages: PageSet
   /// Pages present now.
