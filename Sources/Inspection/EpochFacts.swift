@@ -41,7 +41,7 @@ package struct HotRange: Sendable, Equatable {
 /// 2 MiB of memory of which a page was sent again, up to `regionLimit` times.
 package final class EpochTable {
   /// Most regions of 2 MiB in which it is counted how often each page was sent again.
-  private static let regionLimit = 3 << 13
+  private static let regionLimit = 1 << 14
   /// Pages of a region.
   private static let regionPages: UInt64 = 512
 

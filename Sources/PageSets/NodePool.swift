@@ -11,6 +11,8 @@ internal import Wire
 package struct NodePool: ~Copyable {
   /// Most nodes in memory, if a caller does not tell: 8 MiB.
   package static let defaultLimit = 2048
+  /// As many as serve where numbers mostly come in order: 1 MiB.
+  package static let limitInOrder = 256
   /// Words of a node: it has the size of a page.
   static let nodeWords = Page.size / MemoryLayout<UInt64>.size
   /// The number of a frame that has no node, and the place of a node that is not in memory.

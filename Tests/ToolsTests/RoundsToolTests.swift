@@ -62,4 +62,32 @@ import Testing
     try shop.run("save", "@guest0 --round @guest1 -o @guest1/ram-0.bin --force \(keys)")
       .requireRefusal(.outputSame)
   }
+
+  /// A trace is also written after a refusal, and a round is read late: a file that is found to be one of its
+  /// own only then is lost.
+  @Test(
+    "neither a trace nor a recording replaces a file of a guest or of a round",
+    arguments: ["--trace", "--record"],
+    [
+      "guest0/ram-0.bin", "guest1/guest.json", "guest2/vcpu-1.vmsa", "guest2/page-states.bin",
+      "raw",
+    ])
+  func noOtherOutputIsARoundsOwnFile(option: String, file: String) throws {
+    for round in 0..<3 { try make(round) }
+    try shop.write("raw", [UInt8](repeating: 1, count: 4096))
+    let before = try shop.read(file)
+    let rounds = "--round @guest1 --round @guest2" + (file == "raw" ? " --round @raw" : "")
+    try shop.run("save", "@guest0 \(rounds) -o @stream \(option) @\(file) --force \(keys)")
+      .requireRefusal(.outputSame)
+    #expect(try shop.read(file) == before)
+    #expect(try !shop.names(in: ".").contains("stream"))
+  }
+
+  @Test("a round that is missing is known before anything is written")
+  func aMissingRoundIsKnownAtTheStart() throws {
+    for round in 0..<2 { try make(round) }
+    try shop.run("save", "@guest0 --round @guest1 --round @none -o @stream --trace @trace \(keys)")
+      .requireRefusal(.inputOpen)
+    #expect(try !shop.names(in: ".").contains("stream"))
+  }
 }

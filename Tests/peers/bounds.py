@@ -346,7 +346,6 @@ def rounds(table):
     """Guests that are saved in several epochs."""
     for title, parts, count, blocks, most in [
             ("rounds of states", costly.UNLIKE, 1_040_000, 1, 4),
-            ("rounds of far pages", costly.FAR_PRIVATE, 300_000, 1, 2),
             ("rounds of holes", costly.LONG, 4, 1, 2)]:
         if table.wants(title):
             bundle = table.folder / title
@@ -356,6 +355,11 @@ def rounds(table):
         bundle = table.folder / "rounds of all"
         apart(lambda: costly.whole_guest(bundle, table.small, *MOST))
         table.save_rounds("rounds of all", bundle, 4)
+    if table.wants("rounds of far pages"):
+        bundle = table.folder / "rounds of far pages"
+        apart(lambda: costly.full_guest(bundle, table.small, costly.FAR_PRIVATE, 300_000, 1, 200,
+                                        [128 << 10] * 63, [("d", 15 << 20)]))
+        table.save_rounds("rounds of far pages", bundle, 3)
 
 
 def whole_guests(table):

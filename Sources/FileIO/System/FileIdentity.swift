@@ -23,7 +23,16 @@ package struct FileIdentity: Sendable, Hashable {
 
   /// The regular file or folder at `path`, or nil when there is none. "-" is standard output.
   package static func ofOutput(_ path: String) -> FileIdentity? {
-    let status = path == "-" ? try? Stat(FileDescriptor.standardOutput) : try? Stat(FilePath(path))
+    of(path, orElse: .standardOutput)
+  }
+
+  /// The same of an input: "-" is standard input.
+  package static func ofInput(_ path: String) -> FileIdentity? {
+    of(path, orElse: .standardInput)
+  }
+
+  private static func of(_ path: String, orElse standard: FileDescriptor) -> FileIdentity? {
+    let status = path == "-" ? try? Stat(standard) : try? Stat(FilePath(path))
     guard let status, status.type == .regular || status.type == .directory else { return nil }
     return FileIdentity(status)
   }

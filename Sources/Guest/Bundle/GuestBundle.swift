@@ -1,3 +1,6 @@
+internal import FileIO
+internal import SEVSNP
+
 /// The files of a guest bundle (`Formats/guest-bundle.md`). Every file name follows from an index;
 /// none is ever read from an input.
 package enum GuestBundle {
@@ -22,6 +25,19 @@ package enum GuestBundle {
   package static let maximumManifestSize = 16 << 20
   /// Runs of page states that are read or written at a time.
   static let pageStatePiece = 32768
+
+  /// Names of the files that the bundle in a folder has now, whatever its manifest says: of those with a
+  /// number, the ones before the first that is missing.
+  package static func files(of folder: String) -> [String] {
+    let numbered: [(name: (Int) -> String, most: Int)] = [
+      (ram, RAMBlock.maximumCount), (vcpu, VCPUState.maximumCount),
+      (service, ServiceState.maximumCount),
+    ]
+    return [manifest, pageStates, machineState]
+      + numbered.flatMap { name, most in
+        (0..<most).lazy.map(name).prefix { FileIdentity.ofInput("\(folder)/\($0)") != nil }
+      }
+  }
 
   /// Whether `name` is the name of a file that a bundle can have.
   package static func isFileName(_ name: String) -> Bool {

@@ -1,5 +1,5 @@
 package import Errors
-package import FileIO
+internal import FileIO
 internal import SEVSNP
 package import Wire
 
@@ -9,16 +9,12 @@ package import Wire
 package final class GuestReader: Sendable {
   /// Everything except the content of memory.
   package let description: GuestDescription
-  /// Identity of the file or folder that the guest is read from, to detect an output that is the
-  /// same.
-  package let identity: FileIdentity?
   /// Memory of all RAM blocks, by index.
   package let memory: BlockFiles
 
-  init(_ description: GuestDescription, memory: BlockFiles, identity: FileIdentity?) {
+  init(_ description: GuestDescription, memory: BlockFiles) {
     self.description = description
     self.memory = memory
-    self.identity = identity
   }
 
   /// A reader of the same memory, with what is known of it and of the machine, but without the vCPUs, the
@@ -26,7 +22,7 @@ package final class GuestReader: Sendable {
   package func withoutState() -> GuestReader {
     var memoryAlone = description
     (memoryAlone.vcpus, memoryAlone.services, memoryAlone.machineState) = ([], [], nil)
-    return GuestReader(memoryAlone, memory: memory, identity: identity)
+    return GuestReader(memoryAlone, memory: memory)
   }
 
   /// Whether `path` is a folder, and so a bundle if it is a guest at all.
@@ -71,8 +67,7 @@ package final class GuestReader: Sendable {
     }
     description.moment = manifest.moment
     try description.validate()
-    self.init(
-      description, memory: BlockFiles(files.map { .init(file: $0) }), identity: .ofOutput(path))
+    self.init(description, memory: BlockFiles(files.map { .init(file: $0) }))
   }
 
   /// Fills `buffer` with the memory of a RAM block that begins at `offset`.

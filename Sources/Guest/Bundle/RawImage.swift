@@ -41,7 +41,7 @@ extension GuestReader {
       pageStates: try PageStateMap(map.addresses, private: isPrivate), vcpus: vcpus,
       services: options.services)
     try description.validate()
-    self.init(description, memory: BlockFiles([.init(file: file)]), identity: file.identity)
+    self.init(description, memory: BlockFiles([.init(file: file)]))
   }
 
   /// A vCPU with APIC id 0 in the state after a reset, at VMPL 2.

@@ -64,7 +64,7 @@ package final class TemporaryMemory: GuestMemoryOutput {
     guard description.ramBlocks.map(\.size) == sizes else {
       throw MigrationError(.guestShape, "RAM blocks differ from those whose memory was written")
     }
-    return GuestReader(description, memory: blocks, identity: nil)
+    return GuestReader(description, memory: blocks)
   }
 
   private func place(

@@ -15,7 +15,7 @@ struct DirtyLog: ~Copyable {
   /// Bytes of one work item's share.
   private static let window = UInt64(pagesPerBatch) * pageSize
 
-  private var pages = PageSet()
+  private var pages = PageSet(memory: NodePool.limitInOrder)
 
   /// Makes the log of the pages that differ between a guest and the same guest at an earlier time.
   /// - Parameter progress: called with the number of bytes compared since its last call.

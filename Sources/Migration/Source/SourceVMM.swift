@@ -167,14 +167,14 @@ package struct SourceVMM: ~Copyable {
   private mutating func begin(
     _ round: Round, after before: GuestReader, isLast: Bool
   ) throws(MigrationError) -> GuestReader {
-    let guest = try round.open()
     do throws(MigrationError) {
+      let guest = try round.open()
       try before.description.requireSameShape(as: guest.description)
+      try stream.svsm.beginEpoch(with: guest.trustedState())
+      return isLast ? guest : guest.withoutState()
     } catch {
       throw error.within(.file(round.name))
     }
-    try stream.svsm.beginEpoch(with: guest.trustedState())
-    return isLast ? guest : guest.withoutState()
   }
 
   /// Begins the next epoch and sends what has changed since the previous one.

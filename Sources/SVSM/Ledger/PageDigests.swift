@@ -24,7 +24,8 @@ struct PageDigester: ~Copyable {
 
 /// The digest of each page that a source SVSM exported. Its memory is bounded as that of a page set is.
 struct PageDigests: ~Copyable {
-  private var digests = WordTree()
+  /// Pages are exported and compared in the order of their addresses, but for those of a guest that runs.
+  private var digests = WordTree(memory: NodePool.limitInOrder)
 
   /// The digest of the page at `gpa`; nil when none was noted.
   /// - Throws: `OUTPUT-CREATE`, `IO-WRITE`, `IO-READ` for the temporary file, as `note`.

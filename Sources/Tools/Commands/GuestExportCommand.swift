@@ -128,7 +128,7 @@ package struct GuestExportCommand: ToolCommand {
     }
     guard let file else {
       let reader = try self.reader()
-      try refuseSame(inputs: [guest], guest: reader, at: guest, as: output)
+      try refuseSame(inputs: [guest], as: output)
       console.note(incomplete: reader.description)
       return blocks.isGiven
         ? try blocks.export(reader, range, to: output, force: outputs.force, console)

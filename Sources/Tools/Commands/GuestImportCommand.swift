@@ -116,7 +116,7 @@ package struct GuestImportCommand: ToolCommand {
     if !isStream, vcpus == nil, vmsa.files.isEmpty {
       console.note("a raw image has no vCPU: one in reset state was added")
     }
-    console.noteShared(guest)
+    if let shared = guest.sharedNote { console.note(shared) }
     console.noteLeftovers(of: [output])
   }
 

@@ -209,8 +209,7 @@ package struct SaveCommand: ToolCommand {
     func read(
       _ index: Int, _ progress: (UInt64) -> Void
     ) throws(MigrationError) -> GuestReader {
-      try self.read(
-        files[index], isLast: index == files.count - 1, to: output, crew, console, progress)
+      try self.read(files[index], isLast: index == files.count - 1, crew, console, progress)
     }
     let reading = console.startProgress("reading", total: nil)
     let reader = try read(0) { reading.update($0) }
@@ -224,11 +223,11 @@ package struct SaveCommand: ToolCommand {
       parties, of: reader.description, reader.trustedState(),
       rounds.isEmpty ? .atRest : .compared, trace)
     let transferData = svsm.transferData
-    let shown = reader.withoutState().description
-    // Its state is not held while later guests are read.
+    let shared = reader.description.sharedNote
+    let memory = reader.description.ramBlocks.reduce(0) { $0 + $1.size }
+    // The first guest is not held while later ones are read.
     var vmm = try SourceVMM(
       guest: consume reader, rounds: rounds, svsm: svsm, output: outputs.all, crew: crew)
-    let memory = shown.ramBlocks.reduce(0) { $0 + $1.size }
     let total = memory.multipliedReportingOverflow(by: UInt64(files.count)).partialValue
     let progress = console.startProgress("saving", total: total)
     var handedOver = false
@@ -236,7 +235,7 @@ package struct SaveCommand: ToolCommand {
       progress.update($0)
     }
     say(summary, outputs.stream.name, console)
-    try end(outputs, shown, transferData, console)
+    try end(outputs, shared, transferData, console)
   }
 
   /// What a save writes.
@@ -272,14 +271,14 @@ package struct SaveCommand: ToolCommand {
 
   /// Gives the recording its name, and says what there is to say after a save.
   func end(
-    _ outputs: Outputs, _ guest: GuestDescription, _ transferData: TransferData, _ console: Console
+    _ outputs: Outputs, _ shared: String?, _ transferData: TransferData, _ console: Console
   ) throws(MigrationError) {
     do throws(MigrationError) {
       try outputs.recording?.commit()
     } catch {
       throw error.adding("the guest is handed over all the same")
     }
-    console.noteShared(guest)
+    if let shared { console.note(shared) }
     console.noteLeftovers(of: [output, from, record].compactMap { $0 })
     if transferData.flags.contains(.seeded) {
       console.note("keys come from a seed: they are not secret")
@@ -296,19 +295,15 @@ package struct SaveCommand: ToolCommand {
     }
   }
 
-  /// Reads a guest, and refuses an output that is one of its files.
+  /// Reads a guest.
   /// - Parameter isLast: whether it is the paused guest. One that a destination could not write as a bundle
   ///   is not handed over.
   private func read(
-    _ file: GuestFile, isLast: Bool, to output: String, _ crew: WorkCrew, _ console: Console,
+    _ file: GuestFile, isLast: Bool, _ crew: WorkCrew, _ console: Console,
     _ progress: (UInt64) -> Void
   ) throws(MigrationError) -> GuestReader {
     let guest = try file.read(
       with: crew, noting: { console.note(padding: $0, rest: $1) }, progress: progress)
-    try refuseSame(inputs: [], guest: guest, at: file.path, as: output)
-    if let trace = trace.path {
-      try refuseSame(inputs: [], guest: guest, at: file.path, as: trace)
-    }
     if isLast { try guest.description.requireManifest() }
     return guest
   }

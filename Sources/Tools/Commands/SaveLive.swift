@@ -91,7 +91,7 @@ extension SaveCommand {
         "freshness rests on QEMU's log of changed pages, from which a QEMU 7.2 under TCG loses some: "
           + "--memory lets the SVSM read them itself")
     }
-    try end(outputs, begun, session, console)
+    try end(outputs, begun.sharedNote, session, console)
   }
 }
 

@@ -169,24 +169,20 @@ extension GuestReader {
   }
 }
 
-/// Refuses an output that is one of the inputs, a folder that holds an input, or a file of a guest
-/// that is read.
+/// Refuses an output that is one of the inputs, a folder that holds an input, or a file of a bundle among the
+/// inputs.
+/// - Parameter inputs: files and bundles, which need not have been opened; "-" is standard input.
 /// - Throws: `OUTPUT-SAME`.
-func refuseSame(
-  inputs: [String], guest: GuestReader? = nil, at folder: String? = nil, as output: String
-) throws(MigrationError) {
-  for input in inputs where input != "-" {
-    try refuseSame(FileIdentity.ofOutput(input), as: output)
+func refuseSame(inputs: [String], as output: String) throws(MigrationError) {
+  guard FileIdentity.ofOutput(output) != nil else { return }
+  for input in inputs {
+    try refuseSame(FileIdentity.ofInput(input), as: output)
+    guard input != "-" else { continue }
     // Replacing a bundle deletes all files in its folder.
     try refuseSame(FileIdentity.ofFolder(of: input), as: output)
+    guard GuestReader.isBundle(input) else { continue }
+    for name in GuestBundle.files(of: input) {
+      try refuseSame(FileIdentity.ofInput("\(input)/\(name)"), as: output)
+    }
   }
-  guard let guest else { return }
-  try refuseSame(guest.identity, as: output)
-  guard let folder, GuestReader.isBundle(folder) else { return }
-  let description = guest.description
-  var names = [GuestBundle.manifest, GuestBundle.pageStates, GuestBundle.machineState]
-  names += description.ramBlocks.indices.map(GuestBundle.ram)
-  names += description.vcpus.indices.map(GuestBundle.vcpu)
-  names += description.services.indices.map(GuestBundle.service)
-  for name in names { try refuseSame(FileIdentity.ofOutput("\(folder)/\(name)"), as: output) }
 }

@@ -11,8 +11,8 @@ struct TraceOption: ParsableArguments {
     help: ArgumentHelp(
       "Write each step of the trusted side to this file, one line of JSON for each.",
       discussion: """
-        The file is also written when the input is refused; its last step is then the refusal. It \
-        holds neither keys nor content of private pages.
+        The file is also written when the input is refused; where the trusted side refused, its last step is \
+        the refusal. It holds neither keys nor content of private pages.
         """, valueName: "file"),
     completion: .file(extensions: ["jsonl"]))
   var path: String?

@@ -136,18 +136,19 @@ extension Console {
         + "VMPL \(vcpu.vmpl); svsm-mig-guest show has EFER as it was saved")
   }
 
-  /// Prints which memory of a guest is shared, for each block. Prints nothing for a guest without
-  /// private memory.
-  func noteShared(_ guest: GuestDescription) {
-    guard !isQuiet, guest.pageStates.runs.contains(where: { $0.state.isPrivate }) else { return }
-    let shared = guest.sharedMemory
-    guard !shared.isEmpty else { return }
-    let blocks = shared.map { "\($0.block.name) \(Spelled.size($0.size))" }
-    note("shared memory: " + blocks.joined(separator: ", "))
-  }
 }
 
 extension GuestDescription {
+  /// Which memory is shared, for each block; nil for a guest without private memory, or without shared.
+  var sharedNote: String? {
+    let shared = sharedMemory
+    guard !shared.isEmpty, pageStates.runs.contains(where: { $0.state.isPrivate }) else {
+      return nil
+    }
+    let blocks = shared.map { "\($0.block.name) \(Spelled.size($0.size))" }
+    return "shared memory: " + blocks.joined(separator: ", ")
+  }
+
   /// Bytes of each RAM block that are not private, for blocks that have any: those of shared pages,
   /// and those that no guest-physical address maps. Memory that a stream carries sealed is not
   /// counted.
