@@ -35,6 +35,21 @@ import Wire
     try Lab.verifier().verify(StreamInput(ArraySource(stream)), for: destination).refusal
   }
 
+  /// The refusal of a stream by a source that sends its service twice, the second time as another kind.
+  private func refusal(ofTwinsIn whole: [UInt8]) throws -> MigrationError? {
+    var materials = Materials(try Materials.Input(whole))
+    materials.instance = destination
+    let output = CollectedOutput()
+    try Recipe(
+      parsing: """
+        copy service after service as twin
+        rogue
+        forge twin.plaintext.kind 8002
+        """
+    ).make(from: materials, to: output)
+    return try refusal(of: output.bytes)
+  }
+
   @Test("States of services as long together as they may be migrate, and no byte more leaves")
   func aSourceRefusesLongerServices() throws {
     let half = ServiceState.maximumSize / 2
@@ -63,17 +78,7 @@ import Wire
     let whole = try stream {
       $0.services = [try Self.service(0x8001, ServiceState.maximumSize / 2 + 1)]
     }
-    var materials = Materials(try Materials.Input(whole))
-    materials.instance = destination
-    let output = CollectedOutput()
-    try Recipe(
-      parsing: """
-        copy service after service as twin
-        rogue
-        forge twin.plaintext.kind 8002
-        """
-    ).make(from: materials, to: output)
-    let refusal = try refusal(of: output.bytes)
+    let refusal = try refusal(ofTwinsIn: whole)
     #expect(refusal?.code == .serviceSyntax)
     #expect(refusal?.expected?.description.contains("\(ServiceState.maximumSize)") == true)
     #expect(refusal?.offset != nil)
@@ -112,17 +117,7 @@ import Wire
     #expect(try refusal(of: stream(ofManyAnd: [rest - 7, 7])) == nil)
     #expect(refusalCode { _ = try stream(ofManyAnd: [rest - 7, 8]) } == .guestShape)
 
-    var materials = Materials(try Materials.Input(stream(ofManyAnd: [rest / 2 + 1])))
-    materials.instance = destination
-    let output = CollectedOutput()
-    try Recipe(
-      parsing: """
-        copy service after service as twin
-        rogue
-        forge twin.plaintext.kind 8002
-        """
-    ).make(from: materials, to: output)
-    let refusal = try refusal(of: output.bytes)
+    let refusal = try refusal(ofTwinsIn: stream(ofManyAnd: [rest / 2 + 1]))
     #expect(refusal?.code == .guestShape)
     #expect(refusal?.expected?.description.contains("\(StateRoom.size)") == true)
   }

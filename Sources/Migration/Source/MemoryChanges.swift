@@ -1,4 +1,3 @@
-internal import Errors
 internal import Guest
 internal import SEVSNP
 
